@@ -1,0 +1,3 @@
+"""Lateen: an Istio service mesh on one machine, without a cluster."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Clock, tasks, debounce, logs. Knows nothing of Kubernetes, Istio or Envoy."""

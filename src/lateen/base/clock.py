@@ -1,0 +1,85 @@
+"""The only reader of the system clock. Everything that needs time is handed a Clock."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of wall time, monotonic time and waiting."""
+
+    def now(self) -> datetime:
+        """Return the wall time, in UTC, with microseconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary start; never goes backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds of this clock's time."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """Return the wall time, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return the monotonic clock, in seconds."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for real."""
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """A clock that moves only when told to: the second implementation, for tests and simulations."""
+
+    def __init__(self, start: datetime) -> None:
+        self._wall = start.timestamp()
+        self._elapsed = 0.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        """Return the start plus all that was advanced."""
+        return datetime.fromtimestamp(self._wall + self._elapsed, UTC)
+
+    def monotonic(self) -> float:
+        """Return the seconds advanced so far."""
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until `advance` has moved past the moment asked for."""
+        if seconds <= 0:
+            return
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self._elapsed + seconds, wake))
+        await wake
+
+    async def advance(self, seconds: float) -> None:
+        """Move time, waking sleepers in the order they were due."""
+        target = self._elapsed + seconds
+        while due := sorted((s for s in self._sleepers if s[0] <= target), key=lambda s: s[0]):
+            moment, wake = due[0]
+            self._sleepers.remove(due[0])
+            self._elapsed = max(self._elapsed, moment)
+            if not wake.done():
+                wake.set_result(None)
+            await asyncio.sleep(0)
+        self._elapsed = target
+        await asyncio.sleep(0)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Format as Kubernetes writes timestamps: whole seconds, UTC, a trailing Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Now = Callable[[], datetime]

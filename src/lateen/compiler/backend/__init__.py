@@ -1,0 +1,1 @@
+"""Mesh IR to Envoy protobufs: no rule is decided here, only written down."""

@@ -1,0 +1,1 @@
+"""Resources to mesh IR: Istio's rules live here, once."""

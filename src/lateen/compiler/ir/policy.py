@@ -1,0 +1,119 @@
+"""Traffic policy after Istio's merge order (semantics 3.6, 3.7): what one cluster gets. Pure."""
+
+from enum import Enum
+
+from lateen.compiler.ir.value import value
+from lateen.model.meta import Source
+
+
+class TlsMode(Enum):
+    """A client's TLS mode (DestinationRule) or a server's (Gateway)."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+    PASSTHROUGH = "PASSTHROUGH"
+    AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
+    OPTIONAL_MUTUAL = "OPTIONAL_MUTUAL"
+
+
+SYSTEM_ROOTS = "system"
+"""Value of `ClientTls.ca` for the machine's own bundle (Istio 1.21 and newer)."""
+
+
+@value
+class ClientTls:
+    """A DestinationRule's `tls` block, with the version's defaults already applied.
+
+    `ca` is a secret resource name (`kubernetes://NAME-cacert`, `file-root:PATH`), `SYSTEM_ROOTS`,
+    or empty: no verification. `certificate` is a secret resource name or empty.
+    """
+
+    mode: TlsMode
+    source: Source
+    sni: str = ""
+    auto_sni: bool = False
+    auto_san: bool = False
+    sans: tuple[str, ...] = ()
+    ca: str = ""
+    certificate: str = ""
+    insecure_skip_verify: bool = False
+    alpn_override: bool = False
+    """Whether the Istio ALPN override applies although this is not Istio mTLS (before 1.19)."""
+
+
+@value
+class ConnectionPool:
+    """DestinationRule `connectionPool`; None is unset. Durations are seconds."""
+
+    max_connections: int | None = None
+    connect_timeout: float | None = None
+    tcp_idle_timeout: float | None = None
+    max_connection_duration: float | None = None
+    keepalive: tuple[int | None, float | None, float | None] | None = None
+    """(probes, time, interval)."""
+    http1_max_pending: int | None = None
+    http2_max_requests: int | None = None
+    max_requests_per_connection: int | None = None
+    max_retries: int | None = None
+    http_idle_timeout: float | None = None
+    h2_upgrade: str = ""
+    """`UPGRADE`, `DO_NOT_UPGRADE` or empty."""
+    use_client_protocol: bool = False
+    max_concurrent_streams: int | None = None
+    source: Source | None = None
+
+
+@value
+class OutlierDetection:
+    """DestinationRule `outlierDetection`; None is unset. Durations are seconds."""
+
+    consecutive_5xx: int | None = None
+    consecutive_gateway_errors: int | None = None
+    consecutive_local_origin_failures: int | None = None
+    split_local_origin_errors: bool = False
+    interval: float | None = None
+    base_ejection_time: float | None = None
+    max_ejection_percent: int | None = None
+    min_health_percent: int = 0
+    source: Source | None = None
+
+
+@value
+class HashKey:
+    """What a consistent-hash policy hashes: one of header, cookie, source IP, query parameter."""
+
+    kind: str
+    """`header`, `cookie`, `source_ip` or `query`."""
+    name: str = ""
+    ttl: float | None = None
+    path: str = ""
+
+
+@value
+class LoadBalancer:
+    """DestinationRule `loadBalancer`. `policy` is LEAST_REQUEST, ROUND_ROBIN, RANDOM,
+    PASSTHROUGH, RING_HASH or MAGLEV."""
+
+    policy: str = "LEAST_REQUEST"
+    hash_key: HashKey | None = None
+    minimum_ring_size: int = 1024
+    maglev_table_size: int = 65537
+    warmup: float | None = None
+    locality_enabled: bool | None = None
+    distribute: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    failover: tuple[tuple[str, str], ...] = ()
+    source: Source | None = None
+
+
+@value
+class TrafficPolicy:
+    """The merged policy of one service port or subset. A None block is Istio's default."""
+
+    tls: ClientTls | None = None
+    connection_pool: ConnectionPool | None = None
+    outlier_detection: OutlierDetection | None = None
+    load_balancer: LoadBalancer | None = None
+    rule: Source | None = None
+    """The DestinationRule that supplied it, if any."""

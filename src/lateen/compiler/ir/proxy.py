@@ -1,0 +1,268 @@
+"""ProxyView: everything one proxy's configuration is made from, and nothing else. Pure.
+
+A view is the cache key of rendering: equal views share bytes. What many proxies have in common
+(the outbound side of a namespace) is one shared value, so a change that does not touch it costs
+nothing to find out.
+"""
+
+from enum import Enum
+
+from lateen.compiler.ir.policy import ConnectionPool, TlsMode, TrafficPolicy
+from lateen.compiler.ir.routing import RouteTable, TcpRoute
+from lateen.compiler.ir.value import value
+from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Service
+from lateen.model.meta import Source
+
+
+class ProxyKind(Enum):
+    """The first part of Istio's node id."""
+
+    SIDECAR = "sidecar"
+    ROUTER = "router"
+
+
+@value
+class Features:
+    """What the chosen Istio version does: one field per row of the version table."""
+
+    version: str
+    """`1.17`, `1.32`: major.minor, or with a patch."""
+    verify_upstream: bool = True
+    """1.21: SIMPLE and MUTUAL without caCertificates verify against the system roots."""
+    auto_sni: bool = True
+    """1.21: SNI and SAN follow the request's Host when neither is set."""
+    alpn_override_for_user_tls: bool = False
+    """Before 1.19 the ALPN override also hit SIMPLE and MUTUAL clusters."""
+    inbound_retry: bool = True
+    """1.24: reset-before-request, twice, on inbound HTTP routes."""
+    shadow_host_suffix: bool = False
+    """Before 1.28 mirrored requests carry `-shadow` in their Host."""
+    absolute_fqdn_domain: bool = True
+    """1.27: virtual hosts also answer to `host.` with the trailing dot."""
+    retry_503: bool = False
+    """Before 1.24 the default retry policy also retried a 503."""
+
+
+@value
+class AccessLog:
+    """The mesh's access log: `encoding` TEXT or JSON, empty `format` for Istio's default."""
+
+    enabled: bool = True
+    encoding: str = "TEXT"
+    format: str = ""
+
+
+@value
+class MeshSettings:
+    """Mesh-wide settings: Istio's MeshConfig, as far as it is modelled."""
+
+    features: Features
+    trust_domain: str = "cluster.local"
+    trust_domain_aliases: tuple[str, ...] = ()
+    root_namespace: str = "istio-system"
+    domain: str = "cluster.local"
+    auto_mtls: bool = True
+    allow_any: bool = True
+    """outboundTrafficPolicy ALLOW_ANY; False is REGISTRY_ONLY."""
+    access_log: AccessLog = AccessLog()
+    connect_timeout: float = 10.0
+    trace_sampling: float = 1.0
+    """Percent."""
+    mesh_id: str = "cluster.local"
+    cluster_id: str = "Kubernetes"
+
+
+@value
+class Node:
+    """Who the proxy is."""
+
+    kind: ProxyKind
+    pod: str
+    namespace: str
+    ip: str
+    identity: str
+    """`spiffe://td/ns/NS/sa/SA`."""
+    labels: Labels = ()
+    workload: str = ""
+    peer_metadata: str = ""
+    """Base64 of the protobuf Struct that Istio sends as x-envoy-peer-metadata."""
+
+    @property
+    def id(self) -> str:
+        """Istio's node id: `sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local`."""
+        return (
+            f"{self.kind.value}~{self.ip}~{self.pod}.{self.namespace}"
+            f"~{self.namespace}.svc.cluster.local"
+        )
+
+
+@value
+class OutboundCluster:
+    """One `outbound|port|subset|host` cluster, without its endpoints."""
+
+    service: Service
+    port: int
+    protocol: Protocol
+    subset: str
+    subset_labels: Labels
+    policy: TrafficPolicy
+    auto_mtls: bool
+    """Whether to emit the tlsMode matchers (semantics 3.5, cluster level)."""
+    sans: tuple[str, ...]
+    """SPIFFE ids of the service's endpoints, sorted: the SAN list for Istio mTLS."""
+    source: Source
+    """The Service port, or the DestinationRule subset."""
+
+    @property
+    def name(self) -> str:
+        """Istio's cluster name."""
+        return f"outbound|{self.port}|{self.subset}|{self.service.hostname}"
+
+    @property
+    def sni(self) -> str:
+        """Istio's SNI for it, used by Istio mTLS."""
+        return f"outbound_.{self.port}_.{self.subset}_.{self.service.hostname}"
+
+
+@value
+class ClusterEndpoints:
+    """EDS for one cluster. `mtls[i]` says whether endpoint i carries `tlsMode: istio`."""
+
+    cluster: str
+    endpoints: tuple[Endpoint, ...]
+    mtls: tuple[bool, ...]
+
+
+@value
+class HttpListener:
+    """A sidecar's shared `0.0.0.0_<port>` listener, routed by RDS `route_table`."""
+
+    port: int
+    route_table: str
+    bind: str = "0.0.0.0"
+
+
+@value
+class TcpListener:
+    """A sidecar's listener for a TCP service port (`bind` is a VIP or 0.0.0.0).
+
+    `routes` are tried by SNI and CIDR, the last without either is the default. `sniffed` is
+    the AUTO protocol: HTTP is found by inspection and routed by `route_table`.
+    """
+
+    bind: str
+    port: int
+    routes: tuple[TcpRoute, ...]
+    source: Source
+    sniffed: bool = False
+    route_table: str = ""
+
+
+@value
+class Outbound:
+    """The outbound side that all sidecars of one scope share."""
+
+    clusters: tuple[OutboundCluster, ...]
+    endpoints: tuple[ClusterEndpoints, ...]
+    http: tuple[HttpListener, ...]
+    tcp: tuple[TcpListener, ...]
+    tables: tuple[RouteTable, ...]
+
+
+@value
+class InboundPort:
+    """A workload port that a Service targets."""
+
+    port: int
+    """The workload's (target) port."""
+    protocol: Protocol
+    mode: Mode
+    service: Service
+    service_port: int
+    source: Source
+    connection_pool: ConnectionPool | None = None
+
+
+@value
+class PortMode:
+    """A `portLevelMtls` entry for a port that no Service targets."""
+
+    port: int
+    mode: Mode
+
+
+@value
+class Inbound:
+    """A sidecar's inbound side: its service ports ascending, and the rest by `mode`."""
+
+    mode: Mode
+    ports: tuple[InboundPort, ...] = ()
+    port_modes: tuple[PortMode, ...] = ()
+
+
+@value
+class ServerTls:
+    """How a Gateway server terminates TLS. `secrets` and `ca` are SDS resource names."""
+
+    mode: TlsMode
+    secrets: tuple[str, ...]
+    ca: str = ""
+    min_version: str = ""
+    """`TLSV1_2` …; empty is Envoy's default."""
+    max_version: str = ""
+    ciphers: tuple[str, ...] = ()
+    sans: tuple[str, ...] = ()
+    insecure_skip_verify: bool = False
+
+
+@value
+class GatewayChain:
+    """One filter chain of a gateway listener.
+
+    Exactly one of `route_table` (HTTP) and `tcp` is set. `sni` empty matches every name.
+    """
+
+    sni: tuple[str, ...]
+    source: Source
+    """The Gateway server that asked for it."""
+    tls: ServerTls | None = None
+    route_table: str = ""
+    tcp: tuple[TcpRoute, ...] = ()
+    name: str = ""
+
+
+@value
+class GatewayListener:
+    """One `0.0.0.0_<port>` listener. Plaintext HTTP has a single chain without TLS."""
+
+    bind: str
+    port: int
+    """The port bound in the pod: the Service's targetPort."""
+    chains: tuple[GatewayChain, ...]
+
+    @property
+    def name(self) -> str:
+        """Istio's listener name."""
+        return f"{self.bind}_{self.port}"
+
+
+@value
+class GatewayConfig:
+    """A router's whole traffic configuration."""
+
+    listeners: tuple[GatewayListener, ...]
+    tables: tuple[RouteTable, ...]
+    clusters: tuple[OutboundCluster, ...]
+    endpoints: tuple[ClusterEndpoints, ...]
+
+
+@value
+class ProxyView:
+    """The whole input of one proxy's generation. A sidecar has inbound and outbound, a router
+    has gateway."""
+
+    node: Node
+    settings: MeshSettings
+    outbound: Outbound | None = None
+    inbound: Inbound | None = None
+    gateway: GatewayConfig | None = None

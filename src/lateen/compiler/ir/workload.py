@@ -1,0 +1,138 @@
+"""Services, their ports and the endpoints behind them, in mesh terms. Pure."""
+
+from enum import Enum
+
+from lateen.compiler.ir.value import value
+from lateen.model.meta import Source
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Protocol(Enum):
+    """A port's protocol as Istio classes it (semantics 10.3)."""
+
+    HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    GRPC_WEB = "GRPC-Web"
+    HTTPS = "HTTPS"
+    TLS = "TLS"
+    TCP = "TCP"
+    MONGO = "Mongo"
+    MYSQL = "MySQL"
+    REDIS = "Redis"
+    UDP = "UDP"
+    AUTO = "UnsupportedProtocol"
+
+    @property
+    def is_http(self) -> bool:
+        """Whether requests on it are routed as HTTP."""
+        return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether the upstream must be spoken to in HTTP/2."""
+        return self in (Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the application itself speaks TLS on it."""
+        return self in (Protocol.HTTPS, Protocol.TLS)
+
+    @property
+    def is_tcp(self) -> bool:
+        """Whether it is forwarded as bytes (TLS included)."""
+        return self.is_tls or self in (
+            Protocol.TCP,
+            Protocol.MONGO,
+            Protocol.MYSQL,
+            Protocol.REDIS,
+        )
+
+
+class Resolution(Enum):
+    """How a service's endpoints are found."""
+
+    EDS = "EDS"
+    """From EndpointSlices (ClusterIP, NodePort, LoadBalancer)."""
+    PASSTHROUGH = "PASSTHROUGH"
+    """Headless: a sidecar keeps the original destination, a gateway uses EDS."""
+    DNS = "DNS"
+    """By name."""
+    ALIAS = "ALIAS"
+    """ExternalName: another name for a host, without a listener of its own."""
+
+
+class MtlsMode(Enum):
+    """What a server accepts, after mesh, namespace, workload and port levels are resolved."""
+
+    DISABLE = "DISABLE"
+    PERMISSIVE = "PERMISSIVE"
+    STRICT = "STRICT"
+
+
+@value
+class Mode:
+    """A resolved PeerAuthentication mode and the field that set it (none: Istio's default)."""
+
+    mode: MtlsMode
+    source: Source | None = None
+
+
+@value
+class Port:
+    """One port of a service. `target` is the workload's port: a number, or a named port."""
+
+    number: int
+    name: str
+    protocol: Protocol
+    target: int | str
+    source: Source
+
+
+@value
+class Service:
+    """A host in the mesh's registry."""
+
+    hostname: str
+    name: str
+    namespace: str
+    resolution: Resolution
+    vips: tuple[str, ...]
+    ports: tuple[Port, ...]
+    source: Source
+    created: str = ""
+    """creationTimestamp: age decides precedence throughout Istio."""
+    external: bool = False
+    """MESH_EXTERNAL: never auto mTLS."""
+    external_name: str = ""
+    selector: Labels = ()
+
+    def port(self, number: int) -> Port | None:
+        """Return the port of that number, or None."""
+        return next((p for p in self.ports if p.number == number), None)
+
+
+@value
+class Endpoint:
+    """One address behind a service port."""
+
+    address: str
+    port: int
+    labels: Labels = ()
+    identity: str = ""
+    """SPIFFE id (`spiffe://td/ns/NS/sa/SA`), or empty without a sidecar's identity."""
+    sidecar: bool = False
+    """Whether the workload carries `security.istio.io/tlsMode: istio`."""
+    mode: MtlsMode = MtlsMode.PERMISSIVE
+    """What the server accepts on this port: the full PeerAuthentication result."""
+    mode_source: Source | None = None
+    workload: str = ""
+    """Owner's name (the Deployment), for metadata and logs."""
+    namespace: str = ""
+    pod: str = ""
+    locality: str = ""
+    """`region/zone/subzone`, empty if unknown."""
+    weight: int = 1
+    canonical_name: str = ""
+    canonical_revision: str = "latest"

@@ -1,0 +1,49 @@
+"""What the compiler hands out: named xDS resources as bytes, each with what caused it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import blake2b
+
+from lateen.model.meta import Source
+
+
+class ResourceType(Enum):
+    """The xDS resource types, in the order they must be sent (make before break)."""
+
+    CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+    ENDPOINT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+    LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+    ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+    SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """One serialized resource. Compared by identity: rendering caches, so an unchanged resource
+    is the same object; `version` is a digest of the bytes, for the wire."""
+
+    type: ResourceType
+    name: str
+    body: bytes
+    sources: tuple[Source, ...] = ()
+    version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = blake2b(self.body, digest_size=8).hexdigest()
+        object.__setattr__(self, "version", digest)
+
+    def __repr__(self) -> str:
+        secret = self.type is ResourceType.SECRET
+        return f"Resource({self.type.name}, {self.name!r}, {'…' if secret else len(self.body)})"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSet:
+    """All resources of one proxy, by type, then name, in the order they were rendered."""
+
+    by_type: Mapping[ResourceType, Mapping[str, Resource]]
+
+    def of(self, kind: ResourceType) -> Mapping[str, Resource]:
+        """Return the resources of one type, by name."""
+        return self.by_type.get(kind, {})

@@ -1,0 +1,1 @@
+"""Reconcilers: what Kubernetes' own controllers and Istio's injector would do."""

@@ -1,0 +1,4 @@
+"""What a resource is: kinds, selectors, patches, diagnostics, snapshots.
+
+Pure: no I/O, no clock.
+"""

@@ -1,0 +1,1 @@
+"""The kubelet's part: pods as processes in namespaces."""

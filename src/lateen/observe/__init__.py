@@ -1,0 +1,1 @@
+"""Reads and explains what travelled; writes nothing."""

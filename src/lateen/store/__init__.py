@@ -1,0 +1,1 @@
+"""Versioned objects behind one interface: in memory, and in SQLite."""

@@ -1,0 +1,1 @@
+"""The discovery service: who has which configuration, and what each proxy said of it."""
