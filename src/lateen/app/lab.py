@@ -1,0 +1,164 @@
+"""Starting, finding and ending a lab from outside. Light: the CLI imports it for every command."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lateen.app import paths as lab_paths_module
+from lateen.app import settings as lab_settings
+from lateen.app.paths import LabPaths
+from lateen.app.settings import LabSettings
+
+
+class LabError(Exception):
+    """Something about the lab itself stops the command; `code` is the exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A lab that is up."""
+
+    paths: LabPaths
+    supervisor: int
+    """Process id."""
+
+
+def find(lab: str) -> Running | None:
+    """Return the lab if its supervisor holds the lock, else None."""
+    paths = _paths(lab)
+    try:
+        with paths.lock.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return Running(paths, _supervisor_pid(paths))
+    return None
+
+
+def require(lab: str) -> Running:
+    """Return the running lab. Raises LabError that says how to start it."""
+    if running := find(lab):
+        return running
+    others = [name for name in lab_paths_module.labs() if find(name)]
+    hint = f" Running: {', '.join(others)} (choose with --lab)." if others else ""
+    raise LabError(f"lab {lab!r} is not up. Start it with `lateen up DIR`.{hint}")
+
+
+def _paths(lab: str) -> LabPaths:
+    try:
+        return lab_paths_module.lab_paths(lab)
+    except ValueError as error:
+        raise LabError(str(error), 64) from error
+
+
+def _supervisor_pid(paths: LabPaths) -> int:
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(paths.supervisor.read_text(encoding="ascii"))
+        time.sleep(0.005)
+    return 0
+
+
+def start(settings: LabSettings) -> Running:
+    """Start a lab's supervisor and return at once.
+
+    Raises LabError when the lab is up already, or when its directories cannot be made.
+    """
+    paths = _paths(settings.lab)
+    try:
+        for directory in (paths.state, paths.run, paths.logs, paths.run / "pods"):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LabError(
+            f"cannot make {error.filename or paths.state}: {error.strerror}. "
+            "Set LATEEN_HOME to a directory you may write to"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LabError(
+                f"lab {settings.lab!r} is up already: `lateen apply -f DIR` changes it, "
+                f"`lateen down` ends it, `lateen up --lab OTHER DIR` starts a second one"
+            ) from error
+        try:
+            lab_settings.save(settings, paths.settings)
+            with (paths.logs / "supervisor.log").open("ab") as log:
+                process = _spawn_supervisor(paths, lock, log.fileno())
+        except OSError as error:
+            raise LabError(f"cannot write to {paths.state}: {error.strerror}") from error
+    finally:
+        os.close(lock)
+    return Running(paths, process.pid)
+
+
+def _spawn_supervisor(paths: LabPaths, lock: int, log: int) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-m", "lateen.app.supervisor"]
+    return subprocess.Popen(
+        [*argv, paths.lab, str(paths.state), str(paths.run)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=(lock,),
+        start_new_session=True,
+        cwd="/",
+    )
+
+
+def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
+    """End a lab and remove what it left; with `keep`, its objects and keys stay for the next up.
+
+    Returns whether there was anything to end. Raises LabError when it does not end in `wait` s.
+    """
+    running = find(lab)
+    paths = running.paths if running else _paths(lab)
+    if running and running.supervisor:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running.supervisor, signal.SIGTERM)
+        _await_end(lab, running.supervisor, wait)
+    return sweep(paths, keep=keep) or running is not None
+
+
+def _await_end(lab: str, supervisor: int, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while find(lab):
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"lab {lab!r} did not end in {wait:.0f} s; its supervisor is {supervisor}"
+            )
+        time.sleep(0.01)
+
+
+def sweep(paths: LabPaths, *, keep: bool) -> bool:
+    """Remove what a lab that is not running left: host links by its ledger, sockets, state."""
+    from lateen.node import ledger
+
+    found = paths.state.exists() or paths.run.exists()
+    if paths.ledger.exists():
+        ledger.undo(paths.ledger)
+    _remove(paths.run)
+    if not keep:
+        _remove(paths.state)
+        for root in (paths.state.parent, paths.run.parent):
+            with contextlib.suppress(OSError):
+                root.rmdir()
+    return found
+
+
+def _remove(directory: Path) -> None:
+    if directory.is_dir() and not directory.is_symlink():
+        shutil.rmtree(directory, ignore_errors=True)

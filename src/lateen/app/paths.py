@@ -1,0 +1,135 @@
+"""Where a lab keeps its files: one directory for what must survive, one for sockets."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+LAB_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+_SOCKET_LIMIT = 107
+"""Longest Unix socket path in bytes; a pod's xds.sock adds 56 to the run directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabPaths:
+    """The files of one lab. `state` survives a restart, `run` holds sockets and locks."""
+
+    lab: str
+    state: Path
+    run: Path
+
+    @property
+    def settings(self) -> Path:
+        """The lab's settings, written by `up`, read by every process of the lab."""
+        return self.state / "lab.json"
+
+    @property
+    def store(self) -> Path:
+        """The API server's database."""
+        return self.state / "store.db"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate authority's directory."""
+        return self.state / "ca"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """What `export KUBECONFIG=` names."""
+        return self.state / "kubeconfig"
+
+    @property
+    def ledger(self) -> Path:
+        """What was made on the host, so that exactly that is removed."""
+        return self.state / "ledger.json"
+
+    @property
+    def logs(self) -> Path:
+        """Container logs, and one file per process of the lab."""
+        return self.state / "logs"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor for as long as the lab is up."""
+        return self.run / "lock"
+
+    @property
+    def supervisor(self) -> Path:
+        """Process id of the supervisor."""
+        return self.run / "supervisor.pid"
+
+    @property
+    def api_socket(self) -> Path:
+        """The API server's Unix socket."""
+        return self.run / "api.sock"
+
+    @property
+    def shim_socket(self) -> Path:
+        """The shim's Unix socket."""
+        return self.run / "shim.sock"
+
+    @property
+    def agent_token(self) -> Path:
+        """The agent's bearer token."""
+        return self.run / "agent.token"
+
+    @property
+    def admin_token(self) -> Path:
+        """The bearer token of the person who started the lab."""
+        return self.run / "admin.token"
+
+    def pod(self, uid: str) -> Path:
+        """The run directory of one pod."""
+        return self.run / "pods" / uid
+
+    def xds_socket(self, uid: str) -> Path:
+        """The socket on which one pod's proxy is served, and nobody else's."""
+        return self.pod(uid) / "xds.sock"
+
+
+def state_root() -> Path:
+    """Return the directory that holds every lab's state."""
+    if home := os.environ.get("LATEEN_HOME"):
+        return Path(home) / "state"
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "lateen"
+
+
+def run_root() -> Path:
+    """Return the directory that holds every lab's sockets."""
+    if home := os.environ.get("LATEEN_HOME"):
+        return Path(home) / "run"
+    if os.getuid() == 0:
+        return Path("/run/lateen")
+    if (runtime := os.environ.get("XDG_RUNTIME_DIR")) and os.access(runtime, os.W_OK):
+        return Path(runtime) / "lateen"
+    return Path(f"/tmp/lateen-{os.getuid()}")
+
+
+def lab_paths(lab: str) -> LabPaths:
+    """Return the paths of a lab.
+
+    Raises ValueError when the name is not a short DNS label, or when the run directory is so
+    deep that a Unix socket in it would exceed the kernel's 107 bytes.
+    """
+    if not LAB_NAME.match(lab):
+        raise ValueError(
+            f"lab name {lab!r}: use lower-case letters, digits and '-', at most 32 characters"
+        )
+    paths = LabPaths(lab, state_root() / lab, run_root() / lab)
+    deepest = len(os.fsencode(paths.xds_socket("0" * 36)))
+    if deepest > _SOCKET_LIMIT:
+        raise ValueError(
+            f"{paths.run} is too deep for Unix sockets ({deepest} bytes, the kernel allows "
+            f"{_SOCKET_LIMIT}): set LATEEN_HOME to a shorter directory"
+        )
+    return paths
+
+
+def labs() -> list[str]:
+    """Return the names of the labs that have state or sockets, sorted."""
+    found: set[str] = set()
+    for root in (state_root(), run_root()):
+        if root.is_dir():
+            found.update(p.name for p in root.iterdir() if LAB_NAME.match(p.name) and p.is_dir())
+    return sorted(found)

@@ -1,0 +1,117 @@
+"""One frozen value with everything a lab was started with, and the reader of lateen.yaml."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+CONFIG_NAME = "lateen.yaml"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names file, field and remedy."""
+
+
+class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `up` decided, kept in lab.json so that a restarted process starts the same lab."""
+
+    lab: str
+    istio: str
+    """Istio version to behave as, `1.17` or `1.28.4`."""
+    user: int
+    """uid of the person who started it: 0 makes the host link."""
+    directory: str = ""
+    """The folder that was given to `up`, for relative paths."""
+    api_port: int = 0
+    """Port of the API server on 127.0.0.1; 0 picks a free one, which is then kept."""
+    inject_unlabelled: bool = True
+    """Whether namespaces without an injection label get sidecars."""
+    allow_any: bool = True
+    """outboundTrafficPolicy: ALLOW_ANY, or REGISTRY_ONLY when false."""
+    access_log: str = "TEXT"
+    """Proxy access logs: TEXT, JSON or empty for none."""
+    trace_sampling: float = 1.0
+    images: dict[str, list[str]] = {}
+    """Image name to the command that stands in for it."""
+    host_paths: list[str] = []
+    """Host directories that hostPath volumes may mount."""
+    dns_forward: str = ""
+    """Address of a resolver for names outside the cluster; empty answers NXDOMAIN."""
+
+
+class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields of lateen.yaml. Unset is None: the command line or the default decides."""
+
+    istio: str | float | None = None
+    inject_unlabelled: bool | None = msgspec.field(default=None, name="injectUnlabelled")
+    outbound_traffic_policy: str | None = msgspec.field(default=None, name="outboundTrafficPolicy")
+    access_log: str | None = msgspec.field(default=None, name="accessLog")
+    trace_sampling: float | None = msgspec.field(default=None, name="traceSampling")
+    images: dict[str, list[str] | str] | None = None
+    host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
+    dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
+
+
+def read_file(path: Path) -> FileSettings:
+    """Read a lateen.yaml. Raises SettingsError with file, line or field."""
+    import yaml
+
+    try:
+        data: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line + 1) if error.problem_mark else 1
+        raise SettingsError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    try:
+        return msgspec.convert(data or {}, FileSettings)
+    except msgspec.ValidationError as error:
+        known = ", ".join(sorted(f.encode_name for f in msgspec.structs.fields(FileSettings)))
+        raise SettingsError(f"{path}: {error}. Fields: {known}") from error
+
+
+def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
+    """Return the settings with what the file sets. Raises SettingsError on a bad word."""
+    changes: dict[str, Any] = {}
+    if file.istio is not None:
+        changes["istio"] = str(file.istio)
+    if file.outbound_traffic_policy is not None:
+        word = file.outbound_traffic_policy
+        if word not in ("ALLOW_ANY", "REGISTRY_ONLY"):
+            raise SettingsError(
+                f"{CONFIG_NAME}: outboundTrafficPolicy {word!r}: use ALLOW_ANY or REGISTRY_ONLY"
+            )
+        changes["allow_any"] = word == "ALLOW_ANY"
+    if file.access_log is not None:
+        word = file.access_log.upper()
+        if word not in ("TEXT", "JSON", "", "OFF"):
+            raise SettingsError(f"{CONFIG_NAME}: accessLog {word!r}: use TEXT, JSON or off")
+        changes["access_log"] = "" if word == "OFF" else word
+    if file.images is not None:
+        changes["images"] = {
+            name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
+            for name, command in file.images.items()
+        }
+    for name in ("inject_unlabelled", "trace_sampling", "host_paths", "dns_forward"):
+        if (given := getattr(file, name)) is not None:
+            changes[name] = given
+    return msgspec.structs.replace(base, **changes)
+
+
+def save(settings: LabSettings, path: Path) -> None:
+    """Write lab.json, whole or not at all."""
+    scratch = path.with_suffix(".new")
+    scratch.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    os.chmod(scratch, 0o600)
+    scratch.replace(path)
+
+
+def load(path: Path) -> LabSettings:
+    """Read lab.json. Raises SettingsError when it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LabSettings)
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise SettingsError(f"{path} is damaged: {error}. `lateen down` removes the lab") from error

@@ -1,0 +1,146 @@
+"""The process that keeps a lab up: starts the plane and the node, and starts them again.
+
+Stdlib only, so that it is up in a few milliseconds and has little to go wrong. It holds the lab's
+lock (an inherited file descriptor) for as long as it lives; its children end with it.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 10.0
+_STEADY = 30.0
+"""A child that lived so many seconds starts again without delay."""
+_TERM_WAIT = 8.0
+"""Seconds a child gets between SIGTERM and SIGKILL."""
+
+
+@dataclass
+class Child:
+    """One supervised process and its restart delay."""
+
+    name: str
+    argv: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    due: float = 0.0
+    delay: float = _FIRST_DELAY
+    restarts: int = 0
+    final: bool = field(default=False)
+
+    def start(self, now: float) -> None:
+        """Spawn it, its output appended to its log."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, close_fds=True
+            )
+        self.started = now
+
+    def ended(self, now: float) -> None:
+        """Note that it ended: start again at once after a long life, later after a short one."""
+        lived = now - self.started
+        self.delay = _FIRST_DELAY if lived > _STEADY else min(self.delay * 2, _LONGEST_DELAY)
+        self.due = now + (0.0 if lived > _STEADY else self.delay)
+        self.process = None
+        self.restarts += 1
+
+
+REFUSED = 77
+"""Exit code of a child that cannot work here at all (no namespaces): not started again."""
+
+
+class Supervisor:
+    """Runs its children until told to stop. Ends by itself when one refuses to work."""
+
+    def __init__(self, children: list[Child]) -> None:
+        self._children = children
+        self._stopping = False
+        self._refused = ""
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:
+            self._stopping = True
+
+    def run(self) -> int:
+        """Supervise until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
+        wake, waker = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._on_signal)
+        while not self._stopping:
+            self._restart_due()
+            select.select([wake], [], [], self._pause())
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 512)
+            self._reap()
+        self._stop()
+        return REFUSED if self._refused else 0
+
+    def _pause(self) -> float:
+        due = [c.due for c in self._children if c.process is None]
+        return max(0.0, min(due) - time.monotonic()) if due else 60.0
+
+    def _restart_due(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is None and child.due <= now:
+                child.start(now)  # due is 0 at first, so the first round starts them all
+
+    def _reap(self) -> None:
+        for child in self._children:
+            if child.process is None or (code := child.process.poll()) is None:
+                continue
+            sys.stdout.write(f"{child.name} ended with {code}\n")
+            sys.stdout.flush()
+            if code == REFUSED:
+                self._refused, self._stopping = child.name, True
+            child.ended(time.monotonic())
+
+    def _stop(self) -> None:
+        for child in reversed(self._children):
+            if child.process is None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                child.process.terminate()
+            try:
+                child.process.wait(_TERM_WAIT)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+def main(argv: list[str]) -> int:
+    """Supervise the lab whose state and run directories are given."""
+    lab, state, run = argv[1], Path(argv[2]), Path(argv[3])
+    pid_file = run / "supervisor.pid"
+    pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    python, logs = sys.executable, state / "logs"
+    where = [lab, str(state), str(run)]
+    shim = [python, "-m", "lateen.node.shim", *where]
+    code = Supervisor(
+        [
+            Child("plane", [python, "-m", "lateen.app.plane", *where], logs / "plane.log"),
+            Child(
+                "node",
+                [python, "-m", "lateen.node.enter", "--lab", lab, "--", *shim],
+                logs / "node.log",
+            ),
+        ]
+    ).run()
+    with contextlib.suppress(FileNotFoundError):
+        pid_file.unlink()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

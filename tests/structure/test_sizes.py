@@ -1,0 +1,53 @@
+"""Files stay under 500 lines and functions under 60; everything public says what it is."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+FILE_LIMIT, FUNCTION_LIMIT = 500, 60
+BANNED_NAMES = {"utils", "util", "common", "helpers", "misc"}
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("limit", [FILE_LIMIT])
+def test_no_file_is_too_long(limit: int) -> None:
+    everything = [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
+    long = {
+        str(p.relative_to(ROOT)): n
+        for p in everything
+        if (n := len(p.read_text().splitlines())) > limit
+    }
+    assert not long
+
+
+def test_no_function_is_too_long() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{f.lineno} {f.name}"
+        for path in SOURCES
+        for f in functions(ast.parse(path.read_text()))
+        if (f.end_lineno or 0) - f.lineno + 1 > FUNCTION_LIMIT
+    ]
+    assert not long
+
+
+def test_modules_are_named_after_their_job() -> None:
+    assert not [p for p in SOURCES if p.stem in BANNED_NAMES or p.parent.name in BANNED_NAMES]
+
+
+def test_every_module_and_public_function_has_a_docstring() -> None:
+    bare = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        if not ast.get_docstring(tree):
+            bare.append(str(path.relative_to(ROOT)))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                if not node.name.startswith("_") and not ast.get_docstring(node):
+                    bare.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert not bare
