@@ -1,0 +1,122 @@
+"""The store in memory: all of it for `MemoryStore`, the reading half of the durable one."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from lateen.store import api
+from lateen.store.history import History
+from lateen.store.table import Table
+from lateen.store.watching import Audience
+
+HISTORY_CAPACITY = 10_000
+"""Events kept for watches that resume."""
+
+
+class Journal(Protocol):
+    """Where writes are made durable before they count."""
+
+    def write(self, event: api.Event) -> None:
+        """Record a write. Raises StorageFullError; then nothing was recorded."""
+        ...
+
+    def forget(self, dropped: tuple[api.Event, ...], floor: int) -> None:
+        """Drop what only the compacted events needed. Never raises: it may be done later."""
+        ...
+
+    def close(self) -> None:
+        """Release the files."""
+        ...
+
+
+class JournaledStore:
+    """A Store that reads from memory and writes through a journal first."""
+
+    def __init__(self, table: Table, journal: Journal) -> None:
+        self._table = table
+        self._journal = journal
+        self._audience = Audience()
+        self._closed = False
+
+    @property
+    def revision(self) -> int:
+        """The revision of the newest write."""
+        return self._table.revision
+
+    def get(self, key: api.Key) -> api.Entry:
+        """Return the object. Raises NotFoundError."""
+        return self._table.get(key)
+
+    def list(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        limit: int = 0,
+        after: api.Key | None = None,
+        revision: int = 0,
+    ) -> api.Listing:
+        """List a resource, or go on with a cut list. Raises ExpiredError."""
+        return self._table.page(resource, namespace, limit, after, revision)
+
+    def create(self, key: api.Key, value: api.JsonObject) -> api.Entry:
+        """Write a new object. Raises AlreadyExistsError, StorageFullError."""
+        return self._commit(self._table.create(key, value))
+
+    def update(self, key: api.Key, value: api.JsonObject, *, expected: int = 0) -> api.Entry:
+        """Replace an object. Raises NotFoundError, ConflictError, StorageFullError."""
+        event = self._table.update(key, value, expected)
+        return self._table.get(key) if event is None else self._commit(event)
+
+    def delete(self, key: api.Key, *, expected: int = 0) -> api.Entry:
+        """Remove an object. Raises NotFoundError, ConflictError, StorageFullError."""
+        return self._commit(self._table.delete(key, expected))
+
+    def watch(self, resource: str, *, after: int = 0, capacity: int = 10_000) -> api.Watch:
+        """Follow a resource. Raises ExpiredError if `after` was compacted.
+
+        Besides changes the stream carries a BOOKMARK at each compaction, so that a watcher of a
+        quiet resource always knows a revision from which it can resume.
+        """
+        replay = self._table.history.since(after or self.revision, resource)
+        return self._audience.watch(resource, replay, capacity)
+
+    def subscribe(self, resource: str, callback: Callable[[api.Event], None]) -> Callable[[], None]:
+        """Call back after each write of a resource (`*`: any); return the way to end it."""
+        return self._audience.subscribe(resource, callback)
+
+    def close(self) -> None:
+        """End all watches and release files. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._audience.dismiss()
+            self._journal.close()
+
+    def _commit(self, event: api.Event) -> api.Entry:
+        if self._closed:
+            raise api.StoreError("the store is closed")
+        self._journal.write(event)
+        self._table.apply(event)
+        self._audience.tell(event)
+        if self._table.history.overdue:
+            dropped = self._table.history.compact()
+            self._journal.forget(dropped, self._table.history.floor)
+            self._audience.mark(self.revision)
+        return event.entry
+
+
+class _NoJournal:
+    def write(self, event: api.Event) -> None:
+        """Memory is all there is."""
+
+    def forget(self, dropped: tuple[api.Event, ...], floor: int) -> None:
+        """Nothing was kept."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class MemoryStore(JournaledStore):
+    """A Store that is gone when its process is."""
+
+    def __init__(self, history: int = HISTORY_CAPACITY) -> None:
+        super().__init__(Table(History(history)), _NoJournal())

@@ -1,0 +1,108 @@
+"""Who follows the store: streams that are iterated, and callbacks that are called at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from lateen.store import api
+from lateen.store.history import EVERY, bookmark, matches
+
+
+class Stream:
+    """One watcher's unread events. Used from one event loop, the writers' own."""
+
+    def __init__(
+        self, resource: str, replay: Iterable[api.Event], capacity: int, ended: Callable[[], None]
+    ) -> None:
+        self.resource = resource
+        self._unread = deque(replay)
+        self._capacity = capacity + len(self._unread)
+        self._ended = ended
+        self._wake = asyncio.Event()
+        self._expired = False
+        self._closed = False
+
+    def push(self, event: api.Event) -> None:
+        """Take one event; at more than the capacity give up on the reader instead."""
+        if self._expired:
+            return
+        if len(self._unread) >= self._capacity:
+            self._expired = True
+            self._unread.clear()
+        else:
+            self._unread.append(event)
+        self._wake.set()
+
+    def mark(self, revision: int) -> None:
+        """Say how far the watch has come, instead of an earlier saying that was not read yet."""
+        if self._unread and self._unread[-1].type is api.EventType.BOOKMARK:
+            self._unread.pop()
+        self.push(bookmark("" if self.resource == EVERY else self.resource, revision))
+
+    async def __aiter__(self) -> AsyncIterator[api.Event]:
+        while not self._closed:
+            if self._unread:
+                yield self._unread.popleft()
+            elif self._expired:
+                raise api.ExpiredError(
+                    f"the watch of {self.resource} left more than {self._capacity} events unread:"
+                    " list again"
+                )
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def close(self) -> None:
+        """End the iterator; unread events are dropped."""
+        if not self._closed:
+            self._closed = True
+            self._wake.set()
+            self._ended()
+
+
+class Audience:
+    """All watchers and subscribers of one store."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, Stream] = {}
+        self._callbacks: dict[int, tuple[str, Callable[[api.Event], None]]] = {}
+        self._serial = 0
+
+    def watch(self, resource: str, replay: Iterable[api.Event], capacity: int) -> Stream:
+        """Open a stream that starts with `replay`."""
+        self._serial += 1
+        serial = self._serial
+        stream = Stream(resource, replay, capacity, lambda: self._leave(serial))
+        self._streams[serial] = stream
+        return stream
+
+    def subscribe(self, resource: str, callback: Callable[[api.Event], None]) -> Callable[[], None]:
+        """Register a callback; return the way to end it."""
+        self._serial += 1
+        serial = self._serial
+        self._callbacks[serial] = (resource, callback)
+        return lambda: self._leave(serial)
+
+    def tell(self, event: api.Event) -> None:
+        """Hand a write to everybody whom it concerns."""
+        for resource, callback in tuple(self._callbacks.values()):
+            if matches(resource, event):
+                callback(event)
+        for stream in tuple(self._streams.values()):
+            if matches(stream.resource, event):
+                stream.push(event)
+
+    def mark(self, revision: int) -> None:
+        """Send every stream a bookmark."""
+        for stream in tuple(self._streams.values()):
+            stream.mark(revision)
+
+    def dismiss(self) -> None:
+        """End every stream and forget every callback."""
+        for stream in tuple(self._streams.values()):
+            stream.close()
+        self._callbacks.clear()
+
+    def _leave(self, serial: int) -> None:
+        self._streams.pop(serial, None)
+        self._callbacks.pop(serial, None)
