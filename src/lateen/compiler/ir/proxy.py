@@ -41,6 +41,27 @@ class Features:
     """1.27: virtual hosts also answer to `host.` with the trailing dot."""
     retry_503: bool = False
     """Before 1.24 the default retry policy also retried a 503."""
+    auto_san: bool = True
+    """1.21: with auto SNI the upstream's SAN is checked against the same Host."""
+    insecure_skip_verify: bool = True
+    """1.19: `insecureSkipVerify` has an effect."""
+    external_name_alias: bool = True
+    """1.21: an ExternalName service is another name for its target, not a cluster of its own."""
+    wildcard_most_specific: bool = True
+    """1.21: among overlapping wildcard hosts the most specific VirtualService wins, not the
+    oldest."""
+    catch_all_any_regex: bool = True
+    """1.21: regex `.*` is a catch-all; before, only `*` was."""
+    without_header_missing: bool = True
+    """1.22: `withoutHeaders` also matches when the header is absent."""
+    hash_retries_same_host: bool = True
+    """1.23: with a consistent hash, retries may go to the host that failed."""
+    rule_merge_by_export: bool = True
+    """1.24: DestinationRules for one host merge only if their exportTo agree."""
+    lower_case_hosts: bool = True
+    """1.27: VirtualService hosts are compared in lower case."""
+    sidecar_ignore_port: bool = True
+    """1.16: sidecars ignore the port in Host."""
 
 
 @value
