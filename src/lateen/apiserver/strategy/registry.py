@@ -1,0 +1,20 @@
+"""Which strategy a resource has. Pure."""
+
+from collections.abc import Mapping
+
+from lateen.apiserver.strategy import base, objects, pods, services, workloads
+
+STRATEGIES: Mapping[str, base.Strategy] = {
+    **pods.STRATEGIES,
+    **services.STRATEGIES,
+    **workloads.STRATEGIES,
+    **objects.STRATEGIES,
+}
+
+_GENERIC = base.Standard()
+
+
+def strategy_for(resource: str) -> base.Strategy:
+    """Return the strategy of a resource (`pods`, `deployments.apps`): the kind's own, or the
+    generic one, which keeps the status apart and counts generations."""
+    return STRATEGIES.get(resource, _GENERIC)

@@ -1,0 +1,248 @@
+"""Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs and CronJobs. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lateen.apiserver.strategy import base, names, podspec
+
+Json = dict[str, Any]
+
+_ROLLING_25 = {"maxUnavailable": "25%", "maxSurge": "25%"}
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+
+
+def _template(spec: Json, restart_policy: str = "Always") -> None:
+    template = spec.setdefault("template", {})
+    template.setdefault("metadata", {})
+    podspec.fill(template.setdefault("spec", {}), restart_policy=restart_policy)
+
+
+def _deployment(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("replicas") is None:
+        spec["replicas"] = 1
+    strategy = spec.setdefault("strategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.get("rollingUpdate") or {}
+        strategy["rollingUpdate"] = {**_ROLLING_25, **rolling}
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    _template(spec)
+
+
+def _replica_set(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("replicas") is None:
+        spec["replicas"] = 1
+    _template(spec)
+    if "selector" not in spec and (labels := spec["template"]["metadata"].get("labels")):
+        spec["selector"] = {"matchLabels": dict(labels)}
+
+
+def _stateful_set(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("replicas") is None:
+        spec["replicas"] = 1
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    retention.setdefault("whenDeleted", "Retain")
+    retention.setdefault("whenScaled", "Retain")
+    _template(spec)
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim.setdefault("apiVersion", "v1")
+        claim.setdefault("kind", "PersistentVolumeClaim")
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def _daemon_set(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    strategy = spec.setdefault("updateStrategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.get("rollingUpdate") or {}
+        strategy["rollingUpdate"] = {"maxUnavailable": 1, "maxSurge": 0, **rolling}
+    spec.setdefault("revisionHistoryLimit", 10)
+    _template(spec)
+
+
+def _job_spec(spec: Json) -> None:
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    if spec.get("parallelism") is None:
+        spec["parallelism"] = 1
+    spec.setdefault("backoffLimit", 6)
+    spec.setdefault("completionMode", "NonIndexed")
+    spec.setdefault("suspend", False)
+    spec.setdefault("manualSelector", False)
+    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
+    _template(spec)
+
+
+def _job(obj: Json) -> None:
+    _job_spec(obj.setdefault("spec", {}))
+
+
+def _cron_job(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("concurrencyPolicy", "Allow")
+    spec.setdefault("suspend", False)
+    spec.setdefault("successfulJobsHistoryLimit", 3)
+    spec.setdefault("failedJobsHistoryLimit", 1)
+    template = spec.setdefault("jobTemplate", {})
+    template.setdefault("metadata", {})
+    job_spec = template.setdefault("spec", {})
+    podspec.fill(job_spec.setdefault("template", {}).setdefault("spec", {}))
+    job_spec["template"].setdefault("metadata", {})
+
+
+def _creating_job(job: Json) -> None:
+    """A Job selects its pods by its own uid, unless told otherwise."""
+    spec, meta = job["spec"], job.get("metadata", {})
+    uid = str(meta.get("uid", ""))
+    if spec.get("manualSelector") or not uid:
+        return
+    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    for prefix in ("batch.kubernetes.io/", ""):
+        labels[f"{prefix}controller-uid"] = uid
+        labels[f"{prefix}job-name"] = str(meta.get("name", ""))
+
+
+def _check_selected(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    """Refuse a template whose labels the selector does not match, and a bad template."""
+    spec = obj.get("spec", {})
+    causes: list[base.Cause] = []
+    selector = spec.get("selector")
+    labels = spec.get("template", {}).get("metadata", {}).get("labels") or {}
+    if selector is None:
+        causes.append(base.required("spec.selector"))
+    elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        detail = "empty selector is invalid for deployment"
+        causes.append(base.invalid("spec.selector", selector, detail))
+    elif not matches(selector, labels):
+        detail = "`selector` does not match template `labels`"
+        causes.append(base.invalid("spec.template.metadata.labels", labels, detail))
+    causes.extend(_check_replicas(spec))
+    template = spec.get("template", {}).get("spec", {})
+    causes.extend(podspec.check(template, "spec.template.spec", ("Always",)))
+    return tuple(causes)
+
+
+def _check_replicas(spec: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    replicas = spec.get("replicas", 0)
+    if isinstance(replicas, int) and replicas >= 0:
+        return ()
+    detail = "must be greater than or equal to 0"
+    return (base.invalid("spec.replicas", replicas, detail),)
+
+
+def _check_deployment(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    causes = list(_check_selected(obj))
+    strategy = obj.get("spec", {}).get("strategy", {})
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind not in ("Recreate", "RollingUpdate"):
+        allowed = ("Recreate", "RollingUpdate")
+        causes.append(base.unsupported("spec.strategy.type", kind, allowed))
+    elif kind == "Recreate" and rolling is not None:
+        detail = "may not be specified when strategy `type` is 'Recreate'"
+        causes.append(base.forbidden("spec.strategy.rollingUpdate", detail))
+    elif rolling and all(rolling.get(one) in (0, "0%") for one in _ROLLING_25):
+        detail = "may not be 0 when `maxSurge` is 0"
+        field = "spec.strategy.rollingUpdate.maxUnavailable"
+        causes.append(base.invalid(field, rolling["maxUnavailable"], detail))
+    return tuple(causes)
+
+
+def _check_job(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    template = obj.get("spec", {}).get("template", {}).get("spec", {})
+    return podspec.check(template, "spec.template.spec", ("OnFailure", "Never"))
+
+
+def _check_cron_job(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    spec = obj.get("spec", {})
+    job = spec.get("jobTemplate", {}).get("spec", {})
+    path = "spec.jobTemplate.spec.template.spec"
+    template = job.get("template", {}).get("spec", {})
+    causes = podspec.check(template, path, ("OnFailure", "Never"))
+    if not spec.get("schedule"):
+        return (base.required("spec.schedule"), *causes)
+    return causes
+
+
+def _fixed_selector(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    return base.immutable(old, new, "spec.selector")
+
+
+def _fixed_job(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    fields = ("spec.selector", "spec.template", "spec.completionMode", "spec.completions")
+    return tuple(cause for field in fields for cause in base.immutable(old, new, field))
+
+
+_STATEFUL_FREE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+
+
+def _fixed_stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    before, after = (
+        {key: value for key, value in one.get("spec", {}).items() if key not in _STATEFUL_FREE}
+        for one in (old, new)
+    )
+    if before == after:
+        return ()
+    listed = ", ".join(f"'{one}'" for one in _STATEFUL_FREE[:-1])
+    detail = f"updates to statefulset spec for fields other than {listed} and "
+    return (base.forbidden("spec", f"{detail}'{_STATEFUL_FREE[-1]}' are forbidden"),)
+
+
+def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Tell whether a LabelSelector (matchLabels and matchExpressions) accepts the labels."""
+    wanted = selector.get("matchLabels") or {}
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    return all(_expression(one, labels) for one in selector.get("matchExpressions") or ())
+
+
+def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, operator = str(expression.get("key")), expression.get("operator")
+    values = expression.get("values") or ()
+    if operator == "In":
+        return key in labels and labels[key] in values
+    if operator == "NotIn":
+        return labels.get(key) not in values
+    return (key in labels) == (operator == "Exists")
+
+
+STRATEGIES: Mapping[str, base.Strategy] = {
+    "deployments.apps": base.Standard(
+        defaults=_deployment, check=_check_deployment, check_change=_fixed_selector
+    ),
+    "replicasets.apps": base.Standard(
+        defaults=_replica_set, check=_check_selected, check_change=_fixed_selector
+    ),
+    "statefulsets.apps": base.Standard(
+        defaults=_stateful_set, check=_check_selected, check_change=_fixed_stateful_set
+    ),
+    "daemonsets.apps": base.Standard(
+        defaults=_daemon_set, check=_check_selected, check_change=_fixed_selector
+    ),
+    "jobs.batch": base.Standard(
+        defaults=_job, creating=_creating_job, check=_check_job, check_change=_fixed_job
+    ),
+    "cronjobs.batch": base.Standard(
+        defaults=_cron_job, check=_check_cron_job, name_rule=names.subdomain
+    ),
+}
