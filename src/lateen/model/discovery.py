@@ -1,0 +1,50 @@
+"""The `discovery.k8s.io` API group. Pure."""
+
+from typing import Annotated, Any
+
+from lateen.model.marks import KubeStruct, doc
+from lateen.model.objectmeta import KubeObject, ObjectReference
+
+
+class EndpointConditions(KubeStruct):
+    """Whether an endpoint takes traffic."""
+
+    ready: Annotated[bool | None, doc("Takes traffic; unset counts as true.")] = None
+    serving: Annotated[bool | None, doc("Would take traffic, even while it ends.")] = None
+    terminating: Annotated[bool | None, doc("Is ending.")] = None
+
+
+class Endpoint(KubeStruct):
+    """One backend of a Service."""
+
+    addresses: Annotated[
+        tuple[str, ...], doc("Addresses; the first is used.", required=True, unique=True)
+    ] = ()
+    conditions: Annotated[EndpointConditions, doc("Whether it takes traffic.")] = (
+        EndpointConditions()
+    )
+    hostname: Annotated[str | None, doc("Host name.")] = None
+    target_ref: Annotated[ObjectReference | None, doc("The pod.")] = None
+    deprecated_topology: Annotated[dict[str, str], doc("Deprecated.", atomic=True)] = {}
+    node_name: Annotated[str | None, doc("Its node.")] = None
+    zone: Annotated[str | None, doc("Its zone.")] = None
+    hints: Annotated[Any, doc("Zones that should use it.")] = None
+
+
+class EndpointPort(KubeStruct):
+    """A port of every endpoint in the slice."""
+
+    name: Annotated[str | None, doc("Name of the Service's port.")] = None
+    protocol: Annotated[str | None, doc("Protocol.")] = None
+    port: Annotated[int | None, doc("Port number on the pods.")] = None
+    app_protocol: Annotated[str | None, doc("Application protocol.")] = None
+
+
+class EndpointSlice(KubeObject):
+    """A part of the endpoints of a Service."""
+
+    address_type: Annotated[
+        str, doc("Kind of the addresses.", required=True, enum=("IPv4", "IPv6", "FQDN"))
+    ] = ""
+    endpoints: Annotated[tuple[Endpoint, ...], doc("The endpoints.", atomic=True)] = ()
+    ports: Annotated[tuple[EndpointPort, ...], doc("Their ports.", atomic=True)] = ()

@@ -1,0 +1,92 @@
+"""What a struct's field declares beside its type: the one source of schemas. Pure."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+
+_UPPER = {
+    "ip": "IP",
+    "ips": "IPs",
+    "cidr": "CIDR",
+    "cidrs": "CIDRs",
+    "id": "ID",
+    "pid": "PID",
+    "ipc": "IPC",
+    "fqdn": "FQDN",
+    "uuid": "UUID",
+    "uid": "UID",
+}
+
+
+def _camel(words: dict[str, str]) -> Callable[[str], str]:
+    def rename(attribute: str) -> str:
+        first, *rest = attribute.rstrip("_").split("_")
+        return first + "".join(words.get(word, word[:1].upper() + word[1:]) for word in rest)
+
+    return rename
+
+
+class KubeStruct(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    rename=_camel(_UPPER),
+):
+    """Base of Kubernetes' own types: acronyms keep their capitals (`podIP`, `clusterIP`)."""
+
+    PROTO: ClassVar[bool] = False
+    ATOMIC: ClassVar[bool] = False
+
+
+class ProtoStruct(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    rename=_camel({}),
+):
+    """Base of Istio's types, which are protobuf messages written as JSON.
+
+    Their readers take snake_case names, numbers for enums and digits in quotes as well.
+    """
+
+    PROTO: ClassVar[bool] = True
+    ATOMIC: ClassVar[bool] = False
+
+
+def doc(
+    description: str = "",
+    *,
+    required: bool = False,
+    enum: tuple[str, ...] = (),
+    keys: tuple[str, ...] = (),
+    merge: str = "",
+    unique: bool = False,
+    atomic: bool = False,
+    retain_keys: bool = False,
+    form: str = "",
+) -> msgspec.Meta:
+    """Describe one field.
+
+    `keys` are the list map keys of server-side apply, `merge` is the key of the strategic merge
+    patch (and the list map key when `keys` is not given), `unique` marks a list as a set, which
+    the strategic merge patch joins too. `retain_keys` adds the strategy of that name. `form` is
+    an OpenAPI format or one of ours: `quantity`, `time`, `duration`. For a protobuf enum, `enum`
+    lists its names in the order of their numbers.
+    """
+    marks: dict[str, Any] = {
+        "required": required,
+        "enum": enum,
+        "keys": keys or ((merge,) if merge else ()),
+        "merge": merge,
+        "unique": unique,
+        "atomic": atomic,
+        "retain_keys": retain_keys,
+        "form": form,
+    }
+    extra = {name: mark for name, mark in marks.items() if mark}
+    return msgspec.Meta(description=description or None, extra=extra)
