@@ -1,0 +1,62 @@
+"""Istio's names for the things Envoy is given: clusters, listeners, chains, secrets. Pure."""
+
+from typing import Final
+
+PASSTHROUGH_CLUSTER: Final = "PassthroughCluster"
+BLACK_HOLE_CLUSTER: Final = "BlackHoleCluster"
+INBOUND_PASSTHROUGH_CLUSTER: Final = "InboundPassthroughCluster"
+
+VIRTUAL_INBOUND: Final = "virtualInbound"
+VIRTUAL_OUTBOUND: Final = "virtualOutbound"
+INBOUND_BLACK_HOLE_CHAIN: Final = "virtualInbound-blackhole"
+INBOUND_CATCH_ALL_HTTP_CHAIN: Final = "virtualInbound-catchall-http"
+OUTBOUND_BLACK_HOLE_CHAIN: Final = "virtualOutbound-blackhole"
+OUTBOUND_CATCH_ALL_CHAIN: Final = "virtualOutbound-catchall-tcp"
+PASSTHROUGH_CHAIN: Final = "PassthroughFilterChain"
+
+WORKLOAD_SECRET: Final = "default"
+ROOT_SECRET: Final = "ROOTCA"
+
+XDS_CLUSTER: Final = "xds-grpc"
+"""The bootstrap's cluster for discovery, secrets and access logs: the pod's Unix socket."""
+TRACING_CLUSTER: Final = "zipkin"
+"""The bootstrap's cluster for spans. It has no endpoint: headers travel, spans go nowhere."""
+
+INBOUND_PORT: Final = 15006
+OUTBOUND_PORT: Final = 15001
+ADMIN_PORT: Final = 15000
+READINESS_PORT: Final = 15021
+STATS_PORT: Final = 15090
+PROXY_MARK: Final = 1337
+"""SO_MARK on every connection the proxy opens; the capture rules let it pass."""
+INBOUND_SOURCE: Final = "127.0.0.6"
+"""Source of connections from the proxy to its own application."""
+
+SOURCE_METADATA: Final = "lateen"
+"""Filter-metadata namespace that carries the manifest field which caused a resource."""
+ISTIO_METADATA: Final = "istio"
+
+
+def outbound_cluster(port: int, subset: str, hostname: str) -> str:
+    """Return `outbound|8080|v1|reviews.default.svc.cluster.local`."""
+    return f"outbound|{port}|{subset}|{hostname}"
+
+
+def inbound_cluster(port: int) -> str:
+    """Return `inbound|80||`; `port` is the workload's port."""
+    return f"inbound|{port}||"
+
+
+def listener(bind: str, port: int) -> str:
+    """Return `0.0.0.0_80`, the form of every service and gateway listener's name."""
+    return f"{bind}_{port}"
+
+
+def stat_name(cluster: str) -> str:
+    """Return a cluster's `alt_stat_name`: Istio ends it with its tag delimiter."""
+    return f"{cluster};"
+
+
+def listener_stat_prefix(direction: str, bind: str, port: int) -> str:
+    """Return a connection manager's stat prefix, `inbound_0.0.0.0_80;`."""
+    return f"{direction}_{bind}_{port};"

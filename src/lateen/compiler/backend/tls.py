@@ -1,0 +1,211 @@
+"""TLS contexts: what a proxy presents, what it demands, by which names. Pure.
+
+Keys and certificates never appear here, only the names of secrets (SDS over the same stream).
+"""
+
+from collections.abc import Iterable
+from functools import cache
+
+from envoy.config.core.v3 import base_pb2
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from google.protobuf import any_pb2
+
+from lateen.compiler.backend import names, pack
+from lateen.compiler.ir.policy import SYSTEM_ROOTS, ClientTls, TlsMode
+from lateen.compiler.ir.proxy import MeshSettings, OutboundCluster, ServerTls
+
+CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-GCM-SHA256",
+)
+"""Istio's list for mesh mTLS on the server side (TLS 1.2; 1.3 has its own suites)."""
+
+ISTIO_ALPN = ("istio-peer-exchange", "istio")
+"""What a client offers for Istio mTLS unless the HTTP filters override it."""
+HTTP_ALPN = ("h2", "http/1.1")
+TCP_SERVER_ALPN = ("istio-peer-exchange", "h2", "http/1.1")
+
+TLS_SOCKET = "envoy.transport_sockets.tls"
+RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
+
+_SanType = common_pb2.SubjectAltNameMatcher.SanType
+_Protocol = common_pb2.TlsParameters.TlsProtocol
+
+
+def secret(name: str) -> secret_pb2.SdsSecretConfig:
+    """Return a reference to a secret delivered over the aggregated stream."""
+    return secret_pb2.SdsSecretConfig(name=name, sds_config=pack.ads())
+
+
+@cache
+def _workload_context() -> bytes:
+    """Return the context every Istio mTLS side starts from: own SVID, TLS 1.2 to 1.3."""
+    context = tls_pb2.CommonTlsContext(
+        tls_certificate_sds_secret_configs=[secret(names.WORKLOAD_SECRET)]
+    )
+    _versions(context, "TLSv1_2", "TLSv1_3")
+    root = context.combined_validation_context.validation_context_sds_secret_config
+    root.CopyFrom(secret(names.ROOT_SECRET))
+    context.combined_validation_context.default_validation_context.SetInParent()
+    return bytes(context.SerializeToString())
+
+
+def _versions(context: tls_pb2.CommonTlsContext, minimum: str, maximum: str) -> None:
+    params = context.tls_params
+    params.SetInParent()
+    if minimum:
+        params.tls_minimum_protocol_version = _Protocol.Value(minimum)
+    if maximum:
+        params.tls_maximum_protocol_version = _Protocol.Value(maximum)
+
+
+def socket(
+    context: tls_pb2.UpstreamTlsContext | tls_pb2.DownstreamTlsContext,
+) -> base_pb2.TransportSocket:
+    """Return the TLS transport socket around a context."""
+    return base_pb2.TransportSocket(name=TLS_SOCKET, typed_config=pack.any_of(context))
+
+
+@cache
+def _raw_config() -> any_pb2.Any:
+    return pack.any_of(raw_buffer_pb2.RawBuffer())
+
+
+def raw_socket() -> base_pb2.TransportSocket:
+    """Return the plaintext transport socket."""
+    return base_pb2.TransportSocket(name=RAW_SOCKET, typed_config=_raw_config())
+
+
+def _exact_uris(validation: common_pb2.CertificateValidationContext, uris: Iterable[str]) -> None:
+    for uri in uris:
+        matcher = validation.match_typed_subject_alt_names.add(san_type=_SanType.URI)
+        matcher.matcher.exact = uri
+
+
+def _exact_names(validation: common_pb2.CertificateValidationContext, sans: Iterable[str]) -> None:
+    """Accept a certificate that carries any of these names as URI, DNS name or address.
+
+    A DestinationRule's subjectAltNames do not say of which type they are.
+    """
+    for san in sans:
+        kinds = ("URI",) if "://" in san else ("DNS", "IP_ADDRESS", "URI")
+        for kind in kinds:
+            matcher = validation.match_typed_subject_alt_names.add(san_type=_SanType.Value(kind))
+            matcher.matcher.exact = san
+
+
+def istio_upstream(
+    cluster: OutboundCluster, settings: MeshSettings, tls: ClientTls | None = None
+) -> tls_pb2.UpstreamTlsContext:
+    """Return the client's side of Istio mTLS (semantics 3.9), automatic or by ISTIO_MUTUAL."""
+    context = tls_pb2.UpstreamTlsContext(sni=tls.sni if tls and tls.sni else cluster.sni)
+    common = context.common_tls_context
+    common.ParseFromString(_workload_context())
+    common.alpn_protocols.extend(ISTIO_ALPN)
+    if cluster.protocol.is_http2:
+        common.alpn_protocols.append("h2")
+    validation = common.combined_validation_context.default_validation_context
+    sans = tls.sans if tls and tls.sans else _with_aliases(cluster.sans, settings)
+    _exact_names(validation, sans)
+    return context
+
+
+def _with_aliases(sans: tuple[str, ...], settings: MeshSettings) -> tuple[str, ...]:
+    """Repeat each identity of the mesh's trust domain for every alias, sorted."""
+    if not settings.trust_domain_aliases:
+        return sans
+    own = f"spiffe://{settings.trust_domain}/"
+    aliased = (
+        f"spiffe://{alias}/{san.removeprefix(own)}"
+        for alias in settings.trust_domain_aliases
+        for san in sans
+        if san.startswith(own)
+    )
+    return tuple(sorted({*sans, *aliased}))
+
+
+def user_upstream(tls: ClientTls, *, http2: bool, system_roots: str) -> tls_pb2.UpstreamTlsContext:
+    """Return the context of a DestinationRule's SIMPLE or MUTUAL.
+
+    `system_roots` is the path of the machine's bundle, used when the rule names no CA and the
+    Istio version verifies (1.21 and newer).
+    """
+    context = tls_pb2.UpstreamTlsContext(sni=tls.sni)
+    common = context.common_tls_context
+    _versions(common, "TLSv1_2", "TLSv1_3")
+    if tls.mode is TlsMode.MUTUAL and tls.certificate:
+        common.tls_certificate_sds_secret_configs.append(secret(tls.certificate))
+    if http2:
+        common.alpn_protocols.append("h2")
+    if tls.insecure_skip_verify or not tls.ca:
+        return context
+    if tls.ca == SYSTEM_ROOTS:
+        validation = common.validation_context
+        validation.trusted_ca.filename = system_roots
+    else:
+        combined = common.combined_validation_context
+        combined.validation_context_sds_secret_config.CopyFrom(secret(tls.ca))
+        validation = combined.default_validation_context
+        validation.SetInParent()
+    _exact_names(validation, tls.sans)
+    return context
+
+
+def inbound(settings: MeshSettings, *, http: bool) -> tls_pb2.DownstreamTlsContext:
+    """Return the server's side of Istio mTLS on `virtualInbound` (semantics 2.3)."""
+    context = tls_pb2.DownstreamTlsContext()
+    context.require_client_certificate.value = True
+    common = context.common_tls_context
+    common.ParseFromString(_workload_context())
+    common.tls_params.cipher_suites.extend(CIPHERS)
+    common.alpn_protocols.extend(HTTP_ALPN if http else TCP_SERVER_ALPN)
+    validation = common.combined_validation_context.default_validation_context
+    for domain in dict.fromkeys((settings.trust_domain, *settings.trust_domain_aliases)):
+        matcher = validation.match_typed_subject_alt_names.add(san_type=_SanType.URI)
+        matcher.matcher.prefix = f"spiffe://{domain}/"
+    return context
+
+
+def gateway(tls: ServerTls) -> tls_pb2.DownstreamTlsContext:
+    """Return how a Gateway server terminates TLS (semantics 4)."""
+    if tls.mode is TlsMode.ISTIO_MUTUAL:
+        return _gateway_istio(tls)
+    context = tls_pb2.DownstreamTlsContext()
+    common = context.common_tls_context
+    for name in tls.secrets:
+        common.tls_certificate_sds_secret_configs.append(secret(name))
+    common.alpn_protocols.extend(HTTP_ALPN)
+    if tls.min_version or tls.max_version or tls.ciphers:
+        _versions(common, _version(tls.min_version), _version(tls.max_version))
+        common.tls_params.cipher_suites.extend(tls.ciphers)
+    if tls.mode in (TlsMode.MUTUAL, TlsMode.OPTIONAL_MUTUAL):
+        context.require_client_certificate.value = tls.mode is TlsMode.MUTUAL
+        combined = common.combined_validation_context
+        combined.validation_context_sds_secret_config.CopyFrom(secret(tls.ca))
+        validation = combined.default_validation_context
+        validation.SetInParent()
+        _exact_names(validation, tls.sans)
+        if tls.insecure_skip_verify:
+            untrusted = common_pb2.CertificateValidationContext.TrustChainVerification
+            validation.trust_chain_verification = untrusted.ACCEPT_UNTRUSTED
+    return context
+
+
+def _gateway_istio(tls: ServerTls) -> tls_pb2.DownstreamTlsContext:
+    context = tls_pb2.DownstreamTlsContext()
+    context.require_client_certificate.value = True
+    common = context.common_tls_context
+    common.ParseFromString(_workload_context())
+    common.alpn_protocols.extend(HTTP_ALPN)
+    _exact_names(common.combined_validation_context.default_validation_context, tls.sans)
+    return context
+
+
+def _version(name: str) -> str:
+    """Turn the Gateway API's `TLSV1_2` into Envoy's `TLSv1_2`; automatic or empty stays empty."""
+    return name.replace("TLSV", "TLSv") if name.startswith("TLSV") else ""
