@@ -1,0 +1,302 @@
+"""The shim's asynchronous client: containers, commands, sockets and descriptors of a lab.
+
+Used by the agent inside the lab and by the API server outside it. Descriptors that come back live
+inside the pods' namespaces; whoever gets one closes it.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lateen.node import shimproto
+from lateen.node.shimproto import ContainerSpec, Frame, Process
+
+_CHUNK = 256 * 1024
+_MAX_FDS = 16
+
+
+class ShimError(OSError):
+    """The shim refused or could not do something; `errno` and text are the kernel's.
+
+    `step` names the part of a start that failed: `exec`, `mount /path`, `setns` …
+    """
+
+    def __init__(self, errno: int, message: str, step: str = "") -> None:
+        super().__init__(errno, message)
+        self.step = step
+
+
+class ShimGoneError(ConnectionError):
+    """The shim ended or closed the connection: its containers are gone with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A command started in a container. `terminal` is the master of its terminal, or -1."""
+
+    handle: str
+    pid: int
+    terminal: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A running container's own streams: `stdin` is a descriptor to write to (the terminal's
+    master when `tty`), or -1 when the container takes no input."""
+
+    stdin: int
+    tty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShimState:
+    """All that the shim holds: pods with a network namespace, processes running or ended."""
+
+    pods: tuple[str, ...]
+    processes: tuple[Process, ...]
+
+
+class ShimClient:
+    """One connection to the shim. Open it with `await ShimClient.connect(path)`.
+
+    Every method raises ShimError when the shim says no and ShimGoneError when it is gone.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._decoder = shimproto.Decoder()
+        self._fds: list[int] = []
+        self._next = 0
+        self._waiting: dict[int, asyncio.Future[tuple[Frame, list[int]]]] = {}
+        self._exits: dict[str, Process] = {}
+        self._exit_waiters: dict[str, list[asyncio.Future[Process]]] = {}
+        self._queues: list[asyncio.Queue[Process | None]] = []
+        self._sending = asyncio.Lock()
+        self._gone = False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    @classmethod
+    async def connect(cls, path: Path | str) -> "ShimClient":
+        """Connect to the shim's socket. Raises OSError when nobody listens there."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, str(path))
+        except BaseException:
+            sock.close()
+            raise
+        return cls(sock)
+
+    async def close(self) -> None:
+        """Close the connection; containers stay."""
+        self._lost()
+
+    async def ping(self) -> Frame:
+        """Return the shim's protocol version, pid and start time."""
+        return (await self._call({"op": "ping"}))[0]
+
+    async def make_pod(self, pod: str) -> int:
+        """Make the pod's network namespace, or find it, and return a descriptor of it."""
+        return (await self._call({"op": "make_pod", "pod": pod}))[1][0]
+
+    async def netns(self, pod: str) -> int:
+        """Return a descriptor of the pod's network namespace; of the lab's own for ""."""
+        return (await self._call({"op": "netns", "pod": pod}))[1][0]
+
+    async def remove_pod(self, pod: str) -> None:
+        """Kill what runs in the pod, and drop its namespace and records."""
+        await self._call({"op": "remove_pod", "pod": pod})
+
+    async def run(self, handle: str, spec: ContainerSpec) -> Process:
+        """Start a container. EEXIST when this handle was started before."""
+        frame = {"op": "run", "handle": handle, "spec": spec._asdict()}
+        return shimproto.process_from((await self._call(frame))[0])
+
+    async def exec(
+        self, handle: str, target: str, spec: ContainerSpec, fds: Sequence[int] = ()
+    ) -> Executed:
+        """Run a command in the running container `target`, under a new `handle`.
+
+        Without `spec.tty`, `fds` are its standard input, output and error; the caller keeps and
+        closes its own copies. With it, the answer carries the master of a new terminal.
+        """
+        frame = {"op": "exec", "handle": handle, "target": target, "spec": spec._asdict()}
+        answer, got = await self._call(frame, fds)
+        return Executed(handle, answer["pid"], got[0] if got else -1)
+
+    async def attach(self, handle: str, out: int, err: int) -> Attached:
+        """Copy a container's output to two descriptors from now on (one for a terminal)."""
+        answer, got = await self._call({"op": "attach", "handle": handle}, (out, err))
+        return Attached(got[0] if got else -1, bool(answer["tty"]))
+
+    async def kill(self, handle: str, signal: int) -> None:
+        """Send a signal to the process. ESRCH when it has ended.
+
+        The first process of a container does not die of a signal that it does not handle; for
+        SIGTERM and SIGINT, where waiting would be pointless, the shim then sends SIGKILL.
+        """
+        await self._call({"op": "kill", "handle": handle, "signal": signal})
+
+    async def forget(self, handle: str) -> None:
+        """Drop the record of an ended process."""
+        self._exits.pop(handle, None)
+        await self._call({"op": "forget", "handle": handle})
+
+    async def list(self) -> ShimState:
+        """Return all pods and processes: what a restarted agent adopts."""
+        answer, _ = await self._call({"op": "list"})
+        processes = tuple(shimproto.process_from(p) for p in answer["processes"])
+        return ShimState(tuple(answer["pods"]), processes)
+
+    async def open_socket(
+        self, pod: str, family: int, kind: int, protocol: int = 0, mark: int = 0
+    ) -> socket.socket:
+        """Open a non-blocking socket inside the pod's network (the lab's for "").
+
+        `mark` is set as SO_MARK: 1337 passes by the capture rules.
+        """
+        frame = {
+            "op": "open_socket",
+            "pod": pod,
+            "family": int(family),
+            "type": int(kind),
+            "protocol": protocol,
+            "mark": mark,
+        }
+        made = socket.socket(fileno=(await self._call(frame))[1][0])
+        made.setblocking(False)
+        return made
+
+    async def subscribe(self) -> None:
+        """Ask for the end of every process; `wait` and `exits` deliver them."""
+        await self._call({"op": "subscribe"})
+
+    async def wait(self, handle: str) -> Process:
+        """Wait for the end of a process: of one's own `exec`, or of any after `subscribe`."""
+        if handle in self._exits:
+            return self._exits[handle]
+        if self._gone:
+            raise ShimGoneError("the shim is gone")
+        waiter: asyncio.Future[Process] = self._loop.create_future()
+        self._exit_waiters.setdefault(handle, []).append(waiter)
+        return await waiter
+
+    async def exits(self) -> AsyncIterator[Process]:
+        """Yield processes as they end (after `subscribe`). Raises ShimGoneError at the end."""
+        queue: asyncio.Queue[Process | None] = asyncio.Queue()
+        self._queues.append(queue)
+        try:
+            while (process := await queue.get()) is not None:
+                yield process
+        finally:
+            self._queues.remove(queue)
+        raise ShimGoneError("the shim is gone")
+
+    async def _call(self, frame: Frame, fds: Sequence[int] = ()) -> tuple[Frame, list[int]]:
+        if self._gone:
+            raise ShimGoneError("the shim is gone")
+        self._next += 1
+        number = self._next
+        answer: asyncio.Future[tuple[Frame, list[int]]] = self._loop.create_future()
+        self._waiting[number] = answer
+        try:
+            await self._send(shimproto.encode({**frame, "id": number, "fds": len(fds)}), fds)
+            reply, got = await answer
+        finally:
+            self._waiting.pop(number, None)
+        if "error" in reply:
+            for fd in got:
+                os.close(fd)
+            raise ShimError(reply.get("errno", 0), reply["error"], reply.get("step", ""))
+        return reply["ok"], got
+
+    async def _send(self, data: bytes, fds: Sequence[int]) -> None:
+        async with self._sending:
+            sent = 0
+            while sent < len(data):
+                try:
+                    if fds and not sent:
+                        sent += socket.send_fds(self._sock, [data], list(fds))
+                    else:
+                        sent += self._sock.send(data[sent:])
+                except BlockingIOError:
+                    await _writable(self._loop, self._sock)
+                except OSError as error:
+                    self._lost()
+                    raise ShimGoneError("the shim is gone") from error
+
+    def _readable(self) -> None:
+        try:
+            data, got, _, _ = socket.recv_fds(self._sock, _CHUNK, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, got = b"", []
+        self._fds += got
+        if not data:
+            self._lost()
+            return
+        for frame in self._decoder.feed(data):
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        count = frame.get("fds", 0)
+        fds, self._fds = self._fds[:count], self._fds[count:]
+        if "event" in frame:
+            self._ended(shimproto.process_from(frame["process"]))
+            return
+        answer = self._waiting.get(frame["id"])
+        if answer is not None and not answer.done():
+            answer.set_result((frame, fds))
+            return
+        for fd in fds:
+            os.close(fd)
+
+    def _ended(self, process: Process) -> None:
+        self._exits[process.handle] = process
+        for waiter in self._exit_waiters.pop(process.handle, []):
+            if not waiter.done():
+                waiter.set_result(process)
+        for queue in self._queues:
+            queue.put_nowait(process)
+
+    def _lost(self) -> None:
+        if self._gone:
+            return
+        self._gone = True
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+        error = ShimGoneError("the shim is gone")
+        waiting: list[asyncio.Future[Any]] = list(self._waiting.values())
+        for group in self._exit_waiters.values():
+            waiting += group
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+        self._exit_waiters.clear()
+        for queue in self._queues:
+            queue.put_nowait(None)
+        for fd in self._fds:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    callback: Callable[[], None] = wake
+    loop.add_writer(sock.fileno(), callback)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(sock.fileno())

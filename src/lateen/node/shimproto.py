@@ -1,0 +1,167 @@
+"""What is said on the shim's socket: frames, requests and values. Pure; standard library only.
+
+A frame is four bytes of length (big endian), then JSON. File descriptors ride along with the
+first byte of their frame (SCM_RIGHTS); the frame's `fds` says how many are its own. A request
+carries `id` and `op`; its answer the same `id` and `ok` or `error` (with `errno` and `step`). An
+event has no `id`.
+
+    ping         -> {version, pid, started}
+    make_pod     {pod} -> one descriptor: the pod's new network namespace
+    netns        {pod} -> one descriptor; the empty pod is the lab's own namespace
+    remove_pod   {pod}: kills what runs in it, forgets it
+    run          {handle, spec} -> {pid, started}; EEXIST when the handle was ever used
+    exec         {handle, target, spec} + 3 descriptors, or none with `tty` -> {pid} + terminal
+    attach       {handle} + 2 descriptors -> {stdin, tty} + standard input or terminal
+    kill         {handle, signal}
+    forget       {handle}: drop the record of an ended process
+    list         -> {pods, processes}
+    open_socket  {pod, family, type, protocol, mark} -> one descriptor
+    subscribe    -> from now on `{event: "exit", process}` for every process that ends
+
+Times are nanoseconds since 1970.
+"""
+
+import json
+import struct
+from typing import Any, NamedTuple
+
+VERSION = 1
+FRAME_LIMIT = 16 * 1024 * 1024
+_HEADER = struct.Struct(">I")
+
+Frame = dict[str, Any]
+
+
+class BadFrame(ValueError):
+    """The peer does not speak this protocol."""
+
+
+class Mount(NamedTuple):
+    """One mount of a container. An empty source is a fresh directory in memory."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class ContainerSpec(NamedTuple):
+    """All that the shim needs to start one container, or a command in one."""
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    """`NAME=value`, complete: nothing is inherited."""
+    cwd: str = "/"
+    hostname: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    """Absolute path and text of files of the container's own, such as /etc/hosts."""
+    mounts: tuple[Mount, ...] = ()
+    masks: tuple[str, ...] = ()
+    """Host directories that look empty from inside."""
+    expose: tuple[str, ...] = ()
+    """Host directories that must stay visible, read-only, wherever they lie."""
+    writable: tuple[str, ...] = ()
+    """Directories that exist and can be written to, whoever owns them on the host."""
+    log: str = ""
+    """Log file; its directory is made. Empty: output is thrown away."""
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    capabilities: tuple[int, ...] = ()
+    """Numbers of the capabilities that processes may have at most."""
+    read_only_root: bool = False
+    netns_pod: str = ""
+    """The pod whose network it joins; set by the shim from the handle."""
+
+
+class Process(NamedTuple):
+    """A process that the shim started. `pid` is the shim's view of it."""
+
+    handle: str
+    pid: int
+    state: str
+    """`running` or `exited`."""
+    started: int
+    finished: int = 0
+    code: int = 0
+    """Exit status; 128 + signal when a signal ended it, as a shell says it."""
+    signal: int = 0
+    dropped: int = 0
+    """Log lines lost because the disk was full."""
+
+
+def handle(pod: str, container: str, attempt: int) -> str:
+    """Return the name of one run of one container: each can be started once only."""
+    return f"{pod}/{container}/{attempt}"
+
+
+def parse_handle(text: str) -> tuple[str, str, int]:
+    """Return pod, container and attempt. Raises ValueError on anything else."""
+    pod, container, attempt = text.split("/")
+    return pod, container, int(attempt)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the bytes of a frame. Raises BadFrame beyond the size limit."""
+    body = json.dumps(frame, separators=(",", ":")).encode()
+    if len(body) > FRAME_LIMIT:
+        raise BadFrame(f"a frame of {len(body)} bytes; at most {FRAME_LIMIT} are allowed")
+    return _HEADER.pack(len(body)) + body
+
+
+class Decoder:
+    """Cuts a byte stream into frames, whatever pieces it arrives in."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes, return the frames they completed. Raises BadFrame."""
+        self._buffer += data
+        frames: list[Frame] = []
+        while len(self._buffer) >= _HEADER.size:
+            (length,) = _HEADER.unpack_from(self._buffer)
+            if length > FRAME_LIMIT:
+                raise BadFrame(f"a frame of {length} bytes; at most {FRAME_LIMIT} are allowed")
+            end = _HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            frames.append(_object(bytes(self._buffer[_HEADER.size : end])))
+            del self._buffer[:end]
+        return frames
+
+
+def _object(body: bytes) -> Frame:
+    try:
+        frame = json.loads(body)
+    except ValueError as error:
+        raise BadFrame(f"not JSON: {error}") from error
+    if not isinstance(frame, dict):
+        raise BadFrame("not a JSON object")
+    return frame
+
+
+def spec_from(raw: Frame) -> ContainerSpec:
+    """Read a ContainerSpec back from JSON. Raises BadFrame on unknown fields or no command."""
+    try:
+        spec = ContainerSpec(**raw)
+        if not spec.argv:
+            raise BadFrame("a container without a command")
+        return spec._replace(
+            argv=tuple(spec.argv),
+            env=tuple(spec.env),
+            files=tuple((path, text) for path, text in spec.files),
+            mounts=tuple(Mount(*m) for m in spec.mounts),
+        )
+    except (TypeError, ValueError) as error:
+        raise BadFrame(f"bad container spec: {error}") from error
+
+
+def process_from(raw: Frame) -> Process:
+    """Read a Process back from JSON. Raises BadFrame on unknown fields."""
+    try:
+        return Process(**raw)
+    except TypeError as error:
+        raise BadFrame(f"bad process: {error}") from error
