@@ -82,8 +82,11 @@ class ShimClient:
         self._loop.add_reader(sock.fileno(), self._readable)
 
     @classmethod
-    async def connect(cls, path: Path | str) -> "ShimClient":
-        """Connect to the shim's socket. Raises OSError when nobody listens there."""
+    async def connect(cls, path: Path | str, *, subscribe: bool = False) -> "ShimClient":
+        """Connect to the shim's socket; `subscribe` asks for the end of every process.
+
+        Raises OSError when nobody listens there.
+        """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             sock.setblocking(False)
@@ -91,15 +94,14 @@ class ShimClient:
         except BaseException:
             sock.close()
             raise
-        return cls(sock)
+        client = cls(sock)
+        if subscribe:
+            await client._call({"op": "subscribe"})
+        return client
 
     async def close(self) -> None:
         """Close the connection; containers stay."""
         self._lost()
-
-    async def ping(self) -> Frame:
-        """Return the shim's protocol version, pid and start time."""
-        return (await self._call({"op": "ping"}))[0]
 
     async def make_pod(self, pod: str) -> int:
         """Make the pod's network namespace, or find it, and return a descriptor of it."""
@@ -148,7 +150,7 @@ class ShimClient:
         self._exits.pop(handle, None)
         await self._call({"op": "forget", "handle": handle})
 
-    async def list(self) -> ShimState:
+    async def state(self) -> ShimState:
         """Return all pods and processes: what a restarted agent adopts."""
         answer, _ = await self._call({"op": "list"})
         processes = tuple(shimproto.process_from(p) for p in answer["processes"])
@@ -173,12 +175,8 @@ class ShimClient:
         made.setblocking(False)
         return made
 
-    async def subscribe(self) -> None:
-        """Ask for the end of every process; `wait` and `exits` deliver them."""
-        await self._call({"op": "subscribe"})
-
     async def wait(self, handle: str) -> Process:
-        """Wait for the end of a process: of one's own `exec`, or of any after `subscribe`."""
+        """Wait for the end of a process: of one's own `exec`, or of any when subscribed."""
         if handle in self._exits:
             return self._exits[handle]
         if self._gone:
@@ -188,7 +186,7 @@ class ShimClient:
         return await waiter
 
     async def exits(self) -> AsyncIterator[Process]:
-        """Yield processes as they end (after `subscribe`). Raises ShimGoneError at the end."""
+        """Yield processes as they end, when subscribed. Raises ShimGoneError at the end."""
         queue: asyncio.Queue[Process | None] = asyncio.Queue()
         self._queues.append(queue)
         try:
