@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+from msgspec import field
+
 from lateen.model.core_container import (
     Container,
     ContainerPort,
@@ -152,8 +154,12 @@ class Secret(KubeObject):
     """Confidential data; values are base64."""
 
     immutable: Annotated[bool | None, doc("Whether it can never change.")] = None
-    data: Annotated[dict[str, str], doc("Values in base64.", form="byte")] = {}
-    string_data: Annotated[dict[str, str], doc("Values as text, moved into data.")] = {}
+    data: Annotated[dict[str, str], doc("Values in base64.", form="byte")] = field(
+        default_factory=dict
+    )
+    string_data: Annotated[dict[str, str], doc("Values as text, moved into data.")] = field(
+        default_factory=dict
+    )
     type: Annotated[str, doc("What kind of secret, such as kubernetes.io/tls.")] = ""
 
 
@@ -161,8 +167,10 @@ class ConfigMap(KubeObject):
     """Configuration as keys and texts."""
 
     immutable: Annotated[bool | None, doc("Whether it can never change.")] = None
-    data: Annotated[dict[str, str], doc("Texts.")] = {}
-    binary_data: Annotated[dict[str, str], doc("Bytes in base64.", form="byte")] = {}
+    data: Annotated[dict[str, str], doc("Texts.")] = field(default_factory=dict)
+    binary_data: Annotated[dict[str, str], doc("Bytes in base64.", form="byte")] = field(
+        default_factory=dict
+    )
 
 
 class Taint(KubeStruct):
@@ -212,8 +220,10 @@ class NodeSystemInfo(KubeStruct):
 class NodeStatus(KubeStruct):
     """Observed state of a node."""
 
-    capacity: Annotated[dict[str, Quantity], doc("What it has.")] = {}
-    allocatable: Annotated[dict[str, Quantity], doc("What pods may use.")] = {}
+    capacity: Annotated[dict[str, Quantity], doc("What it has.")] = field(default_factory=dict)
+    allocatable: Annotated[dict[str, Quantity], doc("What pods may use.")] = field(
+        default_factory=dict
+    )
     phase: Annotated[str, doc("Deprecated.")] = ""
     conditions: Annotated[tuple[Any, ...], doc("Conditions.", merge="type")] = ()
     addresses: Annotated[tuple[NodeAddress, ...], doc("Its addresses.", merge="type")] = ()

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+from msgspec import field
+
 from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import IntOrString, Quantity, Time
 
@@ -77,8 +79,10 @@ class EnvFromSource(KubeStruct):
 class ResourceRequirements(KubeStruct):
     """What a container asks for and may use at most."""
 
-    limits: Annotated[dict[str, Quantity], doc("Upper bounds.")] = {}
-    requests: Annotated[dict[str, Quantity], doc("What must be available.")] = {}
+    limits: Annotated[dict[str, Quantity], doc("Upper bounds.")] = field(default_factory=dict)
+    requests: Annotated[dict[str, Quantity], doc("What must be available.")] = field(
+        default_factory=dict
+    )
     claims: Annotated[tuple[Any, ...], doc("Resource claims used.", merge="name")] = ()
 
 
@@ -310,7 +314,9 @@ class ContainerStatus(KubeStruct):
     image_id: Annotated[str, doc("Identity of that image.", required=True)] = ""
     container_id: Annotated[str, doc("Id of the container.")] = ""
     started: Annotated[bool | None, doc("Whether the startup probe succeeded.")] = None
-    allocated_resources: Annotated[dict[str, Quantity], doc("Requests granted.")] = {}
+    allocated_resources: Annotated[dict[str, Quantity], doc("Requests granted.")] = field(
+        default_factory=dict
+    )
     allocated_resources_status: Annotated[
         tuple[Any, ...], doc("Health of devices.", merge="name")
     ] = ()

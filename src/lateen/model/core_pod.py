@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+from msgspec import field
+
 from lateen.model.core_container import (
     Container,
     ContainerStatus,
@@ -121,7 +123,9 @@ class PodSpec(KubeStruct):
             enum=("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
         ),
     ] = ""
-    node_selector: Annotated[dict[str, str], doc("Labels the node must have.", atomic=True)] = {}
+    node_selector: Annotated[dict[str, str], doc("Labels the node must have.", atomic=True)] = (
+        field(default_factory=dict)
+    )
     service_account_name: Annotated[str, doc("Service account, hence its SPIFFE identity.")] = ""
     service_account: Annotated[str, doc("Old name of serviceAccountName.")] = ""
     automount_service_account_token: Annotated[
@@ -159,7 +163,9 @@ class PodSpec(KubeStruct):
         bool | None, doc("Whether Services become environment variables; default true.")
     ] = None
     preemption_policy: Annotated[str | None, doc("Whether it may push others out.")] = None
-    overhead: Annotated[dict[str, Quantity], doc("What the runtime itself needs.")] = {}
+    overhead: Annotated[dict[str, Quantity], doc("What the runtime itself needs.")] = field(
+        default_factory=dict
+    )
     topology_spread_constraints: Annotated[
         tuple[Any, ...],
         doc(
@@ -226,7 +232,9 @@ class PodStatus(KubeStruct):
     resource_claim_statuses: Annotated[
         tuple[Any, ...], doc("Resource claims.", merge="name", retain_keys=True)
     ] = ()
-    allocated_resources: Annotated[dict[str, Quantity], doc("Requests granted.")] = {}
+    allocated_resources: Annotated[dict[str, Quantity], doc("Requests granted.")] = field(
+        default_factory=dict
+    )
     resources: Annotated[ResourceRequirements | None, doc("Requests and limits in force.")] = None
     extended_resource_claim_status: Annotated[Any, doc("Claim behind extended resources.")] = None
 

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from msgspec import field
+
 from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import Condition, IntOrString, KubeObject, ObjectReference
 
@@ -40,7 +42,7 @@ class ServiceSpec(KubeStruct):
     selector: Annotated[
         dict[str, str],
         doc("Labels of the pods that answer; empty: endpoints by hand.", atomic=True),
-    ] = {}
+    ] = field(default_factory=dict)
     cluster_ip: Annotated[str, doc("Virtual address; `None` makes it headless.")] = ""
     cluster_ips: Annotated[tuple[str, ...], doc("Virtual addresses.", atomic=True)] = ()
     type: Annotated[

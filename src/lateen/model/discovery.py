@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+from msgspec import field
+
 from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import KubeObject, ObjectReference
 
@@ -25,7 +27,9 @@ class Endpoint(KubeStruct):
     )
     hostname: Annotated[str | None, doc("Host name.")] = None
     target_ref: Annotated[ObjectReference | None, doc("The pod.")] = None
-    deprecated_topology: Annotated[dict[str, str], doc("Deprecated.", atomic=True)] = {}
+    deprecated_topology: Annotated[dict[str, str], doc("Deprecated.", atomic=True)] = field(
+        default_factory=dict
+    )
     node_name: Annotated[str | None, doc("Its node.")] = None
     zone: Annotated[str | None, doc("Its zone.")] = None
     hints: Annotated[Any, doc("Zones that should use it.")] = None

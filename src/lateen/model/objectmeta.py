@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any, ClassVar
 
+from msgspec import field
+
 from lateen.model.marks import KubeStruct, doc
 
 IntOrString = int | str
@@ -45,10 +47,12 @@ class ObjectMeta(KubeStruct):
     deletion_grace_period_seconds: Annotated[
         int | None, doc("Seconds allowed for an orderly end.", form="int64")
     ] = None
-    labels: Annotated[dict[str, str], doc("Key-value pairs that selectors match.")] = {}
-    annotations: Annotated[
-        dict[str, str], doc("Key-value pairs for tools; never selected on.")
-    ] = {}
+    labels: Annotated[dict[str, str], doc("Key-value pairs that selectors match.")] = field(
+        default_factory=dict
+    )
+    annotations: Annotated[dict[str, str], doc("Key-value pairs for tools; never selected on.")] = (
+        field(default_factory=dict)
+    )
     owner_references: Annotated[
         tuple[OwnerReference, ...], doc("Objects this one depends on.", merge="uid")
     ] = ()
@@ -76,7 +80,9 @@ class LabelSelector(KubeStruct):
 
     ATOMIC: ClassVar[bool] = True
 
-    match_labels: Annotated[dict[str, str], doc("Labels that must have exactly these values.")] = {}
+    match_labels: Annotated[dict[str, str], doc("Labels that must have exactly these values.")] = (
+        field(default_factory=dict)
+    )
     match_expressions: Annotated[
         tuple[LabelSelectorRequirement, ...], doc("Conditions on labels.", atomic=True)
     ] = ()
