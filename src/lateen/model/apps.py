@@ -7,7 +7,7 @@ from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import Condition, IntOrString, KubeObject, LabelSelector
 
 
-class RollingUpdate(KubeStruct):
+class RollingUpdate(KubeStruct, frozen=True, kw_only=True):
     """How far a rolling change may go at a time."""
 
     max_unavailable: Annotated[
@@ -21,7 +21,7 @@ class RollingUpdate(KubeStruct):
     ] = None
 
 
-class DeploymentStrategy(KubeStruct):
+class DeploymentStrategy(KubeStruct, frozen=True, kw_only=True):
     """How old pods are replaced."""
 
     type: Annotated[
@@ -30,7 +30,7 @@ class DeploymentStrategy(KubeStruct):
     rolling_update: Annotated[RollingUpdate | None, doc("Limits of a rolling update.")] = None
 
 
-class DeploymentSpec(KubeStruct):
+class DeploymentSpec(KubeStruct, frozen=True, kw_only=True):
     """Desired pods of a Deployment."""
 
     replicas: Annotated[int | None, doc("How many pods; default 1.")] = None
@@ -51,7 +51,7 @@ class DeploymentSpec(KubeStruct):
     ] = None
 
 
-class DeploymentStatus(KubeStruct):
+class DeploymentStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a Deployment."""
 
     observed_generation: Annotated[int | None, doc("Generation acted on.", form="int64")] = None
@@ -65,14 +65,14 @@ class DeploymentStatus(KubeStruct):
     collision_count: Annotated[int | None, doc("Hash collisions met.")] = None
 
 
-class Deployment(KubeObject):
+class Deployment(KubeObject, frozen=True, kw_only=True):
     """Keeps a number of equal pods and replaces them step by step on a change."""
 
     spec: Annotated[DeploymentSpec, doc("Desired pods.")] = DeploymentSpec()
     status: Annotated[DeploymentStatus, doc("Observed state.")] = DeploymentStatus()
 
 
-class ReplicaSetSpec(KubeStruct):
+class ReplicaSetSpec(KubeStruct, frozen=True, kw_only=True):
     """Desired pods of a ReplicaSet."""
 
     replicas: Annotated[int | None, doc("How many pods; default 1.")] = None
@@ -83,7 +83,7 @@ class ReplicaSetSpec(KubeStruct):
     template: Annotated[PodTemplateSpec, doc("What the pods look like.")] = PodTemplateSpec()
 
 
-class ReplicaSetStatus(KubeStruct):
+class ReplicaSetStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a ReplicaSet."""
 
     replicas: Annotated[int, doc("Pods.", required=True)] = 0
@@ -95,14 +95,14 @@ class ReplicaSetStatus(KubeStruct):
     conditions: Annotated[tuple[Condition, ...], doc("Conditions.", merge="type")] = ()
 
 
-class ReplicaSet(KubeObject):
+class ReplicaSet(KubeObject, frozen=True, kw_only=True):
     """Keeps a number of equal pods."""
 
     spec: Annotated[ReplicaSetSpec, doc("Desired pods.")] = ReplicaSetSpec()
     status: Annotated[ReplicaSetStatus, doc("Observed state.")] = ReplicaSetStatus()
 
 
-class UpdateStrategy(KubeStruct):
+class UpdateStrategy(KubeStruct, frozen=True, kw_only=True):
     """How old pods are replaced."""
 
     type: Annotated[
@@ -111,7 +111,7 @@ class UpdateStrategy(KubeStruct):
     rolling_update: Annotated[RollingUpdate | None, doc("Limits of a rolling update.")] = None
 
 
-class StatefulSetSpec(KubeStruct):
+class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
     """Desired pods of a StatefulSet."""
 
     replicas: Annotated[int | None, doc("How many pods; default 1.")] = None
@@ -133,7 +133,7 @@ class StatefulSetSpec(KubeStruct):
     ordinals: Annotated[Any, doc("First number of the pods.")] = None
 
 
-class StatefulSetStatus(KubeStruct):
+class StatefulSetStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a StatefulSet."""
 
     observed_generation: Annotated[int | None, doc("Generation acted on.", form="int64")] = None
@@ -148,14 +148,14 @@ class StatefulSetStatus(KubeStruct):
     available_replicas: Annotated[int | None, doc("Pods ready for long enough.")] = None
 
 
-class StatefulSet(KubeObject):
+class StatefulSet(KubeObject, frozen=True, kw_only=True):
     """Keeps numbered pods with stable names."""
 
     spec: Annotated[StatefulSetSpec, doc("Desired pods.")] = StatefulSetSpec()
     status: Annotated[StatefulSetStatus, doc("Observed state.")] = StatefulSetStatus()
 
 
-class DaemonSetSpec(KubeStruct):
+class DaemonSetSpec(KubeStruct, frozen=True, kw_only=True):
     """Desired pods of a DaemonSet."""
 
     selector: Annotated[
@@ -169,7 +169,7 @@ class DaemonSetSpec(KubeStruct):
     revision_history_limit: Annotated[int | None, doc("Old revisions kept.")] = None
 
 
-class DaemonSetStatus(KubeStruct):
+class DaemonSetStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a DaemonSet."""
 
     current_number_scheduled: Annotated[int, doc("Nodes that run it.", required=True)] = 0
@@ -184,7 +184,7 @@ class DaemonSetStatus(KubeStruct):
     conditions: Annotated[tuple[Condition, ...], doc("Conditions.", merge="type")] = ()
 
 
-class DaemonSet(KubeObject):
+class DaemonSet(KubeObject, frozen=True, kw_only=True):
     """Keeps one pod on every node."""
 
     spec: Annotated[DaemonSetSpec, doc("Desired pods.")] = DaemonSetSpec()

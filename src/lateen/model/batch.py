@@ -14,7 +14,7 @@ from lateen.model.objectmeta import (
 )
 
 
-class JobSpec(KubeStruct):
+class JobSpec(KubeStruct, frozen=True, kw_only=True):
     """What a Job runs, and how often."""
 
     parallelism: Annotated[int | None, doc("Pods at a time.")] = None
@@ -39,7 +39,7 @@ class JobSpec(KubeStruct):
     managed_by: Annotated[str | None, doc("Controller that runs it.")] = None
 
 
-class JobStatus(KubeStruct):
+class JobStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a Job."""
 
     conditions: Annotated[tuple[Condition, ...], doc("Complete, Failed, …", merge="type")] = ()
@@ -55,21 +55,21 @@ class JobStatus(KubeStruct):
     ready: Annotated[int | None, doc("Pods ready.")] = None
 
 
-class Job(KubeObject):
+class Job(KubeObject, frozen=True, kw_only=True):
     """Runs pods until enough of them succeed."""
 
     spec: Annotated[JobSpec, doc("What it runs.")] = JobSpec()
     status: Annotated[JobStatus, doc("Observed state.")] = JobStatus()
 
 
-class JobTemplateSpec(KubeStruct):
+class JobTemplateSpec(KubeStruct, frozen=True, kw_only=True):
     """What Jobs made from it look like."""
 
     metadata: Annotated[ObjectMeta, doc("Labels and annotations of the Jobs.")] = ObjectMeta()
     spec: Annotated[JobSpec, doc("What the Jobs run.")] = JobSpec()
 
 
-class CronJobSpec(KubeStruct):
+class CronJobSpec(KubeStruct, frozen=True, kw_only=True):
     """When Jobs are made, and which."""
 
     schedule: Annotated[str, doc("Cron expression.", required=True)] = ""
@@ -89,7 +89,7 @@ class CronJobSpec(KubeStruct):
     failed_jobs_history_limit: Annotated[int | None, doc("Failed Jobs kept; default 1.")] = None
 
 
-class CronJobStatus(KubeStruct):
+class CronJobStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a CronJob."""
 
     active: Annotated[tuple[ObjectReference, ...], doc("Jobs running.", atomic=True)] = ()
@@ -97,7 +97,7 @@ class CronJobStatus(KubeStruct):
     last_successful_time: Annotated[Time | None, doc("When one last succeeded.")] = None
 
 
-class CronJob(KubeObject):
+class CronJob(KubeObject, frozen=True, kw_only=True):
     """Makes Jobs on a schedule."""
 
     spec: Annotated[CronJobSpec, doc("When and which.")] = CronJobSpec()

@@ -118,27 +118,27 @@ __all__ = [
 ]
 
 
-class NamespaceSpec(KubeStruct):
+class NamespaceSpec(KubeStruct, frozen=True, kw_only=True):
     """What a namespace waits for."""
 
     finalizers: Annotated[tuple[str, ...], doc("Must be emptied first.", atomic=True)] = ()
 
 
-class NamespaceStatus(KubeStruct):
+class NamespaceStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a namespace."""
 
     phase: Annotated[str, doc("Active or Terminating.")] = ""
     conditions: Annotated[tuple[Condition, ...], doc("Conditions.", merge="type")] = ()
 
 
-class Namespace(KubeObject):
+class Namespace(KubeObject, frozen=True, kw_only=True):
     """A scope for names."""
 
     spec: Annotated[NamespaceSpec, doc("What it waits for.")] = NamespaceSpec()
     status: Annotated[NamespaceStatus, doc("Observed state.")] = NamespaceStatus()
 
 
-class ServiceAccount(KubeObject):
+class ServiceAccount(KubeObject, frozen=True, kw_only=True):
     """An identity for pods: Istio makes SPIFFE ids from it."""
 
     secrets: Annotated[tuple[ObjectReference, ...], doc("Secrets pods may use.", merge="name")] = ()
@@ -150,7 +150,7 @@ class ServiceAccount(KubeObject):
     ] = None
 
 
-class Secret(KubeObject):
+class Secret(KubeObject, frozen=True, kw_only=True):
     """Confidential data; values are base64."""
 
     immutable: Annotated[bool | None, doc("Whether it can never change.")] = None
@@ -163,7 +163,7 @@ class Secret(KubeObject):
     type: Annotated[str, doc("What kind of secret, such as kubernetes.io/tls.")] = ""
 
 
-class ConfigMap(KubeObject):
+class ConfigMap(KubeObject, frozen=True, kw_only=True):
     """Configuration as keys and texts."""
 
     immutable: Annotated[bool | None, doc("Whether it can never change.")] = None
@@ -173,7 +173,7 @@ class ConfigMap(KubeObject):
     )
 
 
-class Taint(KubeStruct):
+class Taint(KubeStruct, frozen=True, kw_only=True):
     """Keeps pods off a node."""
 
     key: Annotated[str, doc("Key.", required=True)] = ""
@@ -182,7 +182,7 @@ class Taint(KubeStruct):
     time_added: Annotated[Time | None, doc("When it was added.")] = None
 
 
-class NodeSpec(KubeStruct):
+class NodeSpec(KubeStruct, frozen=True, kw_only=True):
     """What a node is told."""
 
     pod_cidr: Annotated[str, doc("Pod addresses of this node.")] = ""
@@ -194,14 +194,14 @@ class NodeSpec(KubeStruct):
     external_id: Annotated[str, doc("Deprecated.")] = ""
 
 
-class NodeAddress(KubeStruct):
+class NodeAddress(KubeStruct, frozen=True, kw_only=True):
     """An address of a node."""
 
     type: Annotated[str, doc("InternalIP, Hostname, …", required=True)] = ""
     address: Annotated[str, doc("The address.", required=True)] = ""
 
 
-class NodeSystemInfo(KubeStruct):
+class NodeSystemInfo(KubeStruct, frozen=True, kw_only=True):
     """What a node is."""
 
     machine_id: Annotated[str, doc("Machine id.", required=True)] = ""
@@ -217,7 +217,7 @@ class NodeSystemInfo(KubeStruct):
     swap: Annotated[Any, doc("Swap.")] = None
 
 
-class NodeStatus(KubeStruct):
+class NodeStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a node."""
 
     capacity: Annotated[dict[str, Quantity], doc("What it has.")] = field(default_factory=dict)
@@ -238,21 +238,21 @@ class NodeStatus(KubeStruct):
     declared_features: Annotated[tuple[str, ...], doc("Features of the node.", atomic=True)] = ()
 
 
-class Node(KubeObject):
+class Node(KubeObject, frozen=True, kw_only=True):
     """A machine that runs pods."""
 
     spec: Annotated[NodeSpec, doc("What it is told.")] = NodeSpec()
     status: Annotated[NodeStatus, doc("Observed state.")] = NodeStatus()
 
 
-class EventSource(KubeStruct):
+class EventSource(KubeStruct, frozen=True, kw_only=True):
     """Who saw it."""
 
     component: Annotated[str, doc("Component.")] = ""
     host: Annotated[str, doc("Node.")] = ""
 
 
-class Event(KubeObject):
+class Event(KubeObject, frozen=True, kw_only=True):
     """Something that happened to an object."""
 
     involved_object: Annotated[ObjectReference, doc("What it is about.", required=True)] = (

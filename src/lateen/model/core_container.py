@@ -8,7 +8,7 @@ from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import IntOrString, Quantity, Time
 
 
-class ContainerPort(KubeStruct):
+class ContainerPort(KubeStruct, frozen=True, kw_only=True):
     """A port that a container listens on."""
 
     name: Annotated[str, doc("Name that a Service's targetPort or a probe can use.")] = ""
@@ -18,14 +18,14 @@ class ContainerPort(KubeStruct):
     host_ip: Annotated[str, doc("Node address to bind hostPort to.")] = ""
 
 
-class ObjectFieldSelector(KubeStruct):
+class ObjectFieldSelector(KubeStruct, frozen=True, kw_only=True):
     """Takes a value from the pod itself."""
 
     api_version: Annotated[str, doc("Version the path is written in; v1.")] = ""
     field_path: Annotated[str, doc("Such as `status.podIP`.", required=True)] = ""
 
 
-class KeySelector(KubeStruct):
+class KeySelector(KubeStruct, frozen=True, kw_only=True):
     """One key of a ConfigMap or Secret in the same namespace."""
 
     name: Annotated[str, doc("Name of the object.")] = ""
@@ -33,7 +33,7 @@ class KeySelector(KubeStruct):
     optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
 
 
-class ResourceFieldSelector(KubeStruct):
+class ResourceFieldSelector(KubeStruct, frozen=True, kw_only=True):
     """Takes a request or limit of a container."""
 
     container_name: Annotated[str, doc("Which container; needed in volumes.")] = ""
@@ -41,7 +41,7 @@ class ResourceFieldSelector(KubeStruct):
     divisor: Annotated[Quantity | None, doc("Unit of the result.")] = None
 
 
-class EnvVarSource(KubeStruct):
+class EnvVarSource(KubeStruct, frozen=True, kw_only=True):
     """Where a variable's value is taken from; exactly one of these."""
 
     field_ref: Annotated[ObjectFieldSelector | None, doc("From a field of the pod.")] = None
@@ -53,7 +53,7 @@ class EnvVarSource(KubeStruct):
     file_key_ref: Annotated[Any, doc("From a file of variables in a volume.")] = None
 
 
-class EnvVar(KubeStruct):
+class EnvVar(KubeStruct, frozen=True, kw_only=True):
     """One environment variable."""
 
     name: Annotated[str, doc("Name of the variable.", required=True)] = ""
@@ -61,14 +61,14 @@ class EnvVar(KubeStruct):
     value_from: Annotated[EnvVarSource | None, doc("Source of the value.")] = None
 
 
-class EnvSource(KubeStruct):
+class EnvSource(KubeStruct, frozen=True, kw_only=True):
     """A ConfigMap or Secret whose keys all become variables."""
 
     name: Annotated[str, doc("Name of the object.")] = ""
     optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
 
 
-class EnvFromSource(KubeStruct):
+class EnvFromSource(KubeStruct, frozen=True, kw_only=True):
     """Variables taken from every key of an object."""
 
     prefix: Annotated[str, doc("Put before each name.")] = ""
@@ -76,7 +76,7 @@ class EnvFromSource(KubeStruct):
     secret_ref: Annotated[EnvSource | None, doc("The Secret.")] = None
 
 
-class ResourceRequirements(KubeStruct):
+class ResourceRequirements(KubeStruct, frozen=True, kw_only=True):
     """What a container asks for and may use at most."""
 
     limits: Annotated[dict[str, Quantity], doc("Upper bounds.")] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class ResourceRequirements(KubeStruct):
     claims: Annotated[tuple[Any, ...], doc("Resource claims used.", merge="name")] = ()
 
 
-class VolumeMount(KubeStruct):
+class VolumeMount(KubeStruct, frozen=True, kw_only=True):
     """A volume made visible in a container."""
 
     name: Annotated[str, doc("Name of the volume.", required=True)] = ""
@@ -98,27 +98,27 @@ class VolumeMount(KubeStruct):
     sub_path_expr: Annotated[str, doc("Like subPath, with variables.")] = ""
 
 
-class VolumeDevice(KubeStruct):
+class VolumeDevice(KubeStruct, frozen=True, kw_only=True):
     """A block device of a volume."""
 
     name: Annotated[str, doc("Name of the volume.", required=True)] = ""
     device_path: Annotated[str, doc("Path of the device in the container.", required=True)] = ""
 
 
-class ExecAction(KubeStruct):
+class ExecAction(KubeStruct, frozen=True, kw_only=True):
     """Runs a command in the container; exit status 0 is success."""
 
     command: Annotated[tuple[str, ...], doc("The command; no shell.", atomic=True)] = ()
 
 
-class HTTPHeader(KubeStruct):
+class HTTPHeader(KubeStruct, frozen=True, kw_only=True):
     """A header sent by a probe."""
 
     name: Annotated[str, doc("Header name.", required=True)] = ""
     value: Annotated[str, doc("Header value.", required=True)] = ""
 
 
-class HTTPGetAction(KubeStruct):
+class HTTPGetAction(KubeStruct, frozen=True, kw_only=True):
     """Asks over HTTP; a status from 200 to 399 is success."""
 
     path: Annotated[str, doc("Path; default /.")] = ""
@@ -128,21 +128,21 @@ class HTTPGetAction(KubeStruct):
     http_headers: Annotated[tuple[HTTPHeader, ...], doc("Extra headers.", atomic=True)] = ()
 
 
-class TCPSocketAction(KubeStruct):
+class TCPSocketAction(KubeStruct, frozen=True, kw_only=True):
     """Opens a TCP connection; that it opens is success."""
 
     port: Annotated[IntOrString, doc("Port number or name.", required=True)] = 0
     host: Annotated[str, doc("Host to connect to; default the pod's address.")] = ""
 
 
-class GRPCAction(KubeStruct):
+class GRPCAction(KubeStruct, frozen=True, kw_only=True):
     """Calls the gRPC health service."""
 
     port: Annotated[int, doc("Port number.", required=True)] = 0
     service: Annotated[str | None, doc("Service name asked for.")] = None
 
 
-class Probe(KubeStruct):
+class Probe(KubeStruct, frozen=True, kw_only=True):
     """How a container's health is asked for; exactly one of exec, httpGet, tcpSocket, grpc."""
 
     exec: Annotated[ExecAction | None, doc("Run a command.")] = None
@@ -163,13 +163,13 @@ class Probe(KubeStruct):
     ] = None
 
 
-class SleepAction(KubeStruct):
+class SleepAction(KubeStruct, frozen=True, kw_only=True):
     """Waits."""
 
     seconds: Annotated[int, doc("How long.", required=True, form="int64")] = 0
 
 
-class LifecycleHandler(KubeStruct):
+class LifecycleHandler(KubeStruct, frozen=True, kw_only=True):
     """Done at a turn in a container's life; exactly one of these."""
 
     exec: Annotated[ExecAction | None, doc("Run a command.")] = None
@@ -178,7 +178,7 @@ class LifecycleHandler(KubeStruct):
     sleep: Annotated[SleepAction | None, doc("Wait.")] = None
 
 
-class Lifecycle(KubeStruct):
+class Lifecycle(KubeStruct, frozen=True, kw_only=True):
     """What is done after a container starts and before it stops."""
 
     post_start: Annotated[LifecycleHandler | None, doc("Right after the start.")] = None
@@ -186,14 +186,14 @@ class Lifecycle(KubeStruct):
     stop_signal: Annotated[str, doc("Signal that stops the container.")] = ""
 
 
-class Capabilities(KubeStruct):
+class Capabilities(KubeStruct, frozen=True, kw_only=True):
     """Linux capabilities added and taken."""
 
     add: Annotated[tuple[str, ...], doc("Added.", atomic=True)] = ()
     drop: Annotated[tuple[str, ...], doc("Removed.", atomic=True)] = ()
 
 
-class SecurityContext(KubeStruct):
+class SecurityContext(KubeStruct, frozen=True, kw_only=True):
     """What one container may do."""
 
     capabilities: Annotated[Capabilities | None, doc("Linux capabilities.")] = None
@@ -212,7 +212,7 @@ class SecurityContext(KubeStruct):
     app_armor_profile: Annotated[Any, doc("AppArmor profile.")] = None
 
 
-class Container(KubeStruct):
+class Container(KubeStruct, frozen=True, kw_only=True):
     """One container of a pod."""
 
     name: Annotated[str, doc("Name, unique in the pod.", required=True)] = ""
@@ -263,26 +263,26 @@ class Container(KubeStruct):
     tty: Annotated[bool | None, doc("Whether it gets a terminal.")] = None
 
 
-class EphemeralContainer(Container):
+class EphemeralContainer(Container, frozen=True, kw_only=True):
     """A container added to a running pod to look around."""
 
     target_container_name: Annotated[str, doc("Whose process namespace it shares.")] = ""
 
 
-class ContainerStateWaiting(KubeStruct):
+class ContainerStateWaiting(KubeStruct, frozen=True, kw_only=True):
     """Not running yet."""
 
     reason: Annotated[str, doc("One word, such as CrashLoopBackOff.")] = ""
     message: Annotated[str, doc("Why.")] = ""
 
 
-class ContainerStateRunning(KubeStruct):
+class ContainerStateRunning(KubeStruct, frozen=True, kw_only=True):
     """Running."""
 
     started_at: Annotated[Time | None, doc("Since when.")] = None
 
 
-class ContainerStateTerminated(KubeStruct):
+class ContainerStateTerminated(KubeStruct, frozen=True, kw_only=True):
     """Ended."""
 
     exit_code: Annotated[int, doc("Exit status.", required=True)] = 0
@@ -294,7 +294,7 @@ class ContainerStateTerminated(KubeStruct):
     container_id: Annotated[str, doc("Id of the ended container.")] = ""
 
 
-class ContainerState(KubeStruct):
+class ContainerState(KubeStruct, frozen=True, kw_only=True):
     """One of the three states."""
 
     waiting: Annotated[ContainerStateWaiting | None, doc("Not running yet.")] = None
@@ -302,7 +302,7 @@ class ContainerState(KubeStruct):
     terminated: Annotated[ContainerStateTerminated | None, doc("Ended.")] = None
 
 
-class ContainerStatus(KubeStruct):
+class ContainerStatus(KubeStruct, frozen=True, kw_only=True):
     """What became of one container."""
 
     name: Annotated[str, doc("Name in the spec.", required=True)] = ""

@@ -22,14 +22,14 @@ from lateen.model.objectmeta import (
 )
 
 
-class Sysctl(KubeStruct):
+class Sysctl(KubeStruct, frozen=True, kw_only=True):
     """A kernel setting of the pod."""
 
     name: Annotated[str, doc("Name of the setting.", required=True)] = ""
     value: Annotated[str, doc("Its value.", required=True)] = ""
 
 
-class PodSecurityContext(KubeStruct):
+class PodSecurityContext(KubeStruct, frozen=True, kw_only=True):
     """What all containers of the pod may do, unless they say otherwise."""
 
     se_linux_options: Annotated[Any, doc("SELinux label.")] = None
@@ -47,21 +47,21 @@ class PodSecurityContext(KubeStruct):
     se_linux_change_policy: Annotated[str, doc("How SELinux labels are applied.")] = ""
 
 
-class HostAlias(KubeStruct):
+class HostAlias(KubeStruct, frozen=True, kw_only=True):
     """A line of the pod's hosts file."""
 
     ip: Annotated[str, doc("Address.", required=True)] = ""
     hostnames: Annotated[tuple[str, ...], doc("Names of it.", atomic=True)] = ()
 
 
-class PodDNSConfigOption(KubeStruct):
+class PodDNSConfigOption(KubeStruct, frozen=True, kw_only=True):
     """A resolver option."""
 
     name: Annotated[str, doc("Name, such as ndots.")] = ""
     value: Annotated[str | None, doc("Value.")] = None
 
 
-class PodDNSConfig(KubeStruct):
+class PodDNSConfig(KubeStruct, frozen=True, kw_only=True):
     """Additions to the pod's resolver file."""
 
     nameservers: Annotated[tuple[str, ...], doc("Name servers.", atomic=True)] = ()
@@ -69,7 +69,7 @@ class PodDNSConfig(KubeStruct):
     options: Annotated[tuple[PodDNSConfigOption, ...], doc("Options.", atomic=True)] = ()
 
 
-class Toleration(KubeStruct):
+class Toleration(KubeStruct, frozen=True, kw_only=True):
     """A taint the pod puts up with."""
 
     key: Annotated[str, doc("Taint key.")] = ""
@@ -79,19 +79,19 @@ class Toleration(KubeStruct):
     toleration_seconds: Annotated[int | None, doc("For how long.", form="int64")] = None
 
 
-class PodReadinessGate(KubeStruct):
+class PodReadinessGate(KubeStruct, frozen=True, kw_only=True):
     """A condition that readiness waits for."""
 
     condition_type: Annotated[str, doc("Type of the condition.", required=True)] = ""
 
 
-class PodSchedulingGate(KubeStruct):
+class PodSchedulingGate(KubeStruct, frozen=True, kw_only=True):
     """Holds the pod back from being placed."""
 
     name: Annotated[str, doc("Name of the gate.", required=True)] = ""
 
 
-class PodSpec(KubeStruct):
+class PodSpec(KubeStruct, frozen=True, kw_only=True):
     """What a pod runs and how."""
 
     volumes: Annotated[
@@ -187,19 +187,19 @@ class PodSpec(KubeStruct):
     scheduling_group: Annotated[Any, doc("Scheduling group it belongs to.")] = None
 
 
-class PodIP(KubeStruct):
+class PodIP(KubeStruct, frozen=True, kw_only=True):
     """An address of the pod."""
 
     ip: Annotated[str, doc("The address.", required=True)] = ""
 
 
-class HostIP(KubeStruct):
+class HostIP(KubeStruct, frozen=True, kw_only=True):
     """An address of the node."""
 
     ip: Annotated[str, doc("The address.", required=True)] = ""
 
 
-class PodStatus(KubeStruct):
+class PodStatus(KubeStruct, frozen=True, kw_only=True):
     """What became of a pod."""
 
     observed_generation: Annotated[
@@ -239,21 +239,21 @@ class PodStatus(KubeStruct):
     extended_resource_claim_status: Annotated[Any, doc("Claim behind extended resources.")] = None
 
 
-class Pod(KubeObject):
+class Pod(KubeObject, frozen=True, kw_only=True):
     """Containers that share one network address and one fate."""
 
     spec: Annotated[PodSpec, doc("What it runs.")] = PodSpec()
     status: Annotated[PodStatus, doc("What became of it.")] = PodStatus()
 
 
-class PodTemplateSpec(KubeStruct):
+class PodTemplateSpec(KubeStruct, frozen=True, kw_only=True):
     """What pods made from it look like."""
 
     metadata: Annotated[ObjectMeta, doc("Labels and annotations of the pods.")] = ObjectMeta()
     spec: Annotated[PodSpec, doc("What the pods run.")] = PodSpec()
 
 
-class PodTemplate(KubeObject):
+class PodTemplate(KubeObject, frozen=True, kw_only=True):
     """A template kept as an object."""
 
     template: Annotated[PodTemplateSpec, doc("The template.")] = PodTemplateSpec()

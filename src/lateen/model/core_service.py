@@ -8,7 +8,7 @@ from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import Condition, IntOrString, KubeObject, ObjectReference
 
 
-class ServicePort(KubeStruct):
+class ServicePort(KubeStruct, frozen=True, kw_only=True):
     """A port of a Service."""
 
     name: Annotated[str, doc("Name; its part before the first `-` tells Istio the protocol.")] = ""
@@ -21,19 +21,19 @@ class ServicePort(KubeStruct):
     node_port: Annotated[int | None, doc("Port on every node.")] = None
 
 
-class ClientIPConfig(KubeStruct):
+class ClientIPConfig(KubeStruct, frozen=True, kw_only=True):
     """Stickiness by client address."""
 
     timeout_seconds: Annotated[int | None, doc("How long it holds.")] = None
 
 
-class SessionAffinityConfig(KubeStruct):
+class SessionAffinityConfig(KubeStruct, frozen=True, kw_only=True):
     """Settings of the stickiness."""
 
     client_ip: Annotated[ClientIPConfig | None, doc("By client address.")] = None
 
 
-class ServiceSpec(KubeStruct):
+class ServiceSpec(KubeStruct, frozen=True, kw_only=True):
     """How a Service is reached and which pods answer."""
 
     ports: Annotated[
@@ -81,7 +81,7 @@ class ServiceSpec(KubeStruct):
     traffic_distribution: Annotated[str | None, doc("Preference for near endpoints.")] = None
 
 
-class PortStatus(KubeStruct):
+class PortStatus(KubeStruct, frozen=True, kw_only=True):
     """State of one load balancer port."""
 
     port: Annotated[int, doc("Port number.", required=True)] = 0
@@ -89,7 +89,7 @@ class PortStatus(KubeStruct):
     error: Annotated[str | None, doc("What is wrong.")] = None
 
 
-class LoadBalancerIngress(KubeStruct):
+class LoadBalancerIngress(KubeStruct, frozen=True, kw_only=True):
     """An address of the load balancer."""
 
     ip: Annotated[str, doc("Address.")] = ""
@@ -98,27 +98,27 @@ class LoadBalancerIngress(KubeStruct):
     ports: Annotated[tuple[PortStatus, ...], doc("State of its ports.", atomic=True)] = ()
 
 
-class LoadBalancerStatus(KubeStruct):
+class LoadBalancerStatus(KubeStruct, frozen=True, kw_only=True):
     """What the load balancer gave."""
 
     ingress: Annotated[tuple[LoadBalancerIngress, ...], doc("Its addresses.", atomic=True)] = ()
 
 
-class ServiceStatus(KubeStruct):
+class ServiceStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a Service."""
 
     load_balancer: Annotated[LoadBalancerStatus | None, doc("What the load balancer gave.")] = None
     conditions: Annotated[tuple[Condition, ...], doc("Conditions.", merge="type")] = ()
 
 
-class Service(KubeObject):
+class Service(KubeObject, frozen=True, kw_only=True):
     """A stable name and address for a changing set of pods."""
 
     spec: Annotated[ServiceSpec, doc("How it is reached.")] = ServiceSpec()
     status: Annotated[ServiceStatus, doc("Observed state.")] = ServiceStatus()
 
 
-class EndpointAddress(KubeStruct):
+class EndpointAddress(KubeStruct, frozen=True, kw_only=True):
     """An address behind a Service."""
 
     ip: Annotated[str, doc("The address.", required=True)] = ""
@@ -127,7 +127,7 @@ class EndpointAddress(KubeStruct):
     target_ref: Annotated[ObjectReference | None, doc("The pod.")] = None
 
 
-class EndpointPort(KubeStruct):
+class EndpointPort(KubeStruct, frozen=True, kw_only=True):
     """A port behind a Service."""
 
     name: Annotated[str, doc("Name of the Service's port.")] = ""
@@ -136,7 +136,7 @@ class EndpointPort(KubeStruct):
     app_protocol: Annotated[str | None, doc("Application protocol.")] = None
 
 
-class EndpointSubset(KubeStruct):
+class EndpointSubset(KubeStruct, frozen=True, kw_only=True):
     """Addresses that share their ports."""
 
     addresses: Annotated[tuple[EndpointAddress, ...], doc("Ready ones.", atomic=True)] = ()
@@ -144,7 +144,7 @@ class EndpointSubset(KubeStruct):
     ports: Annotated[tuple[EndpointPort, ...], doc("Their ports.", atomic=True)] = ()
 
 
-class Endpoints(KubeObject):
+class Endpoints(KubeObject, frozen=True, kw_only=True):
     """Addresses behind a Service, in the old form."""
 
     subsets: Annotated[tuple[EndpointSubset, ...], doc("Groups of addresses.", atomic=True)] = ()

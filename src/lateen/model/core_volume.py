@@ -7,7 +7,7 @@ from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import Quantity
 
 
-class KeyToPath(KubeStruct):
+class KeyToPath(KubeStruct, frozen=True, kw_only=True):
     """Puts one key into a file of its own name."""
 
     key: Annotated[str, doc("The key.", required=True)] = ""
@@ -15,7 +15,7 @@ class KeyToPath(KubeStruct):
     mode: Annotated[int | None, doc("Permission bits.")] = None
 
 
-class ConfigMapVolumeSource(KubeStruct):
+class ConfigMapVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """A ConfigMap as files."""
 
     name: Annotated[str, doc("Name of the ConfigMap.")] = ""
@@ -24,7 +24,7 @@ class ConfigMapVolumeSource(KubeStruct):
     optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
 
 
-class SecretVolumeSource(KubeStruct):
+class SecretVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """A Secret as files."""
 
     secret_name: Annotated[str, doc("Name of the Secret.")] = ""
@@ -33,21 +33,21 @@ class SecretVolumeSource(KubeStruct):
     optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
 
 
-class EmptyDirVolumeSource(KubeStruct):
+class EmptyDirVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """An empty directory that lives as long as the pod."""
 
     medium: Annotated[str, doc("`Memory` keeps it in memory.")] = ""
     size_limit: Annotated[Quantity | None, doc("How much it may hold.")] = None
 
 
-class HostPathVolumeSource(KubeStruct):
+class HostPathVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """A path of the node."""
 
     path: Annotated[str, doc("The path.", required=True)] = ""
     type: Annotated[str, doc("What must be there, such as Directory or File.")] = ""
 
 
-class DownwardAPIVolumeFile(KubeStruct):
+class DownwardAPIVolumeFile(KubeStruct, frozen=True, kw_only=True):
     """A file holding a field of the pod."""
 
     path: Annotated[str, doc("Relative path of the file.", required=True)] = ""
@@ -58,14 +58,14 @@ class DownwardAPIVolumeFile(KubeStruct):
     mode: Annotated[int | None, doc("Permission bits.")] = None
 
 
-class DownwardAPIVolumeSource(KubeStruct):
+class DownwardAPIVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """Fields of the pod as files."""
 
     items: Annotated[tuple[DownwardAPIVolumeFile, ...], doc("The files.", atomic=True)] = ()
     default_mode: Annotated[int | None, doc("Permission bits; default 0644.")] = None
 
 
-class ServiceAccountTokenProjection(KubeStruct):
+class ServiceAccountTokenProjection(KubeStruct, frozen=True, kw_only=True):
     """A token of the pod's service account."""
 
     audience: Annotated[str, doc("Who the token is for.")] = ""
@@ -73,7 +73,7 @@ class ServiceAccountTokenProjection(KubeStruct):
     path: Annotated[str, doc("Relative path of the file.", required=True)] = ""
 
 
-class VolumeProjection(KubeStruct):
+class VolumeProjection(KubeStruct, frozen=True, kw_only=True):
     """One source of a projected volume."""
 
     secret: Annotated[SecretVolumeSource | None, doc("A Secret.")] = None
@@ -86,21 +86,21 @@ class VolumeProjection(KubeStruct):
     pod_certificate: Annotated[Any, doc("A certificate for the pod.")] = None
 
 
-class ProjectedVolumeSource(KubeStruct):
+class ProjectedVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """Several sources in one directory."""
 
     sources: Annotated[tuple[VolumeProjection, ...], doc("The sources.", atomic=True)] = ()
     default_mode: Annotated[int | None, doc("Permission bits; default 0644.")] = None
 
 
-class PersistentVolumeClaimVolumeSource(KubeStruct):
+class PersistentVolumeClaimVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """A claimed persistent volume."""
 
     claim_name: Annotated[str, doc("Name of the claim.", required=True)] = ""
     read_only: Annotated[bool | None, doc("Whether writing is refused.")] = None
 
 
-class Volume(KubeStruct):
+class Volume(KubeStruct, frozen=True, kw_only=True):
     """A volume of a pod; exactly one source."""
 
     name: Annotated[str, doc("Name that containers mount it by.", required=True)] = ""

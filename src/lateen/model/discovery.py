@@ -8,7 +8,7 @@ from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import KubeObject, ObjectReference
 
 
-class EndpointConditions(KubeStruct):
+class EndpointConditions(KubeStruct, frozen=True, kw_only=True):
     """Whether an endpoint takes traffic."""
 
     ready: Annotated[bool | None, doc("Takes traffic; unset counts as true.")] = None
@@ -16,7 +16,7 @@ class EndpointConditions(KubeStruct):
     terminating: Annotated[bool | None, doc("Is ending.")] = None
 
 
-class Endpoint(KubeStruct):
+class Endpoint(KubeStruct, frozen=True, kw_only=True):
     """One backend of a Service."""
 
     addresses: Annotated[
@@ -35,7 +35,7 @@ class Endpoint(KubeStruct):
     hints: Annotated[Any, doc("Zones that should use it.")] = None
 
 
-class EndpointPort(KubeStruct):
+class EndpointPort(KubeStruct, frozen=True, kw_only=True):
     """A port of every endpoint in the slice."""
 
     name: Annotated[str | None, doc("Name of the Service's port.")] = None
@@ -44,7 +44,7 @@ class EndpointPort(KubeStruct):
     app_protocol: Annotated[str | None, doc("Application protocol.")] = None
 
 
-class EndpointSlice(KubeObject):
+class EndpointSlice(KubeObject, frozen=True, kw_only=True):
     """A part of the endpoints of a Service."""
 
     address_type: Annotated[

@@ -11,7 +11,7 @@ Duration = Annotated[str, doc(form="duration")]
 """A length of time such as `1.5s`, `250ms`, `1h`."""
 
 
-class ProtoObject(ProtoStruct):
+class ProtoObject(ProtoStruct, frozen=True, kw_only=True):
     """What every Istio object starts with."""
 
     api_version: Annotated[str, doc("Group and version of the kind.")] = ""
@@ -19,7 +19,7 @@ class ProtoObject(ProtoStruct):
     metadata: Annotated[ObjectMeta, doc("Name, namespace, labels and bookkeeping.")] = ObjectMeta()
 
 
-class IstioStatus(ProtoStruct):
+class IstioStatus(ProtoStruct, frozen=True, kw_only=True):
     """What the control plane says of an Istio object."""
 
     conditions: Annotated[tuple[Condition, ...], doc("Conditions.")] = ()
@@ -27,7 +27,7 @@ class IstioStatus(ProtoStruct):
     observed_generation: Annotated[int | None, doc("Generation acted on.", form="int64")] = None
 
 
-class WorkloadSelector(ProtoStruct):
+class WorkloadSelector(ProtoStruct, frozen=True, kw_only=True):
     """Selects pods in the object's own namespace by label; an empty one selects all of them."""
 
     match_labels: Annotated[dict[str, str], doc("Labels the pods must have.")] = field(
@@ -35,7 +35,7 @@ class WorkloadSelector(ProtoStruct):
     )
 
 
-class PolicyTargetReference(ProtoStruct):
+class PolicyTargetReference(ProtoStruct, frozen=True, kw_only=True):
     """Attaches a policy to a Kubernetes Gateway or a Service behind a waypoint."""
 
     group: Annotated[str, doc("API group of the target.")] = ""
@@ -44,7 +44,7 @@ class PolicyTargetReference(ProtoStruct):
     namespace: Annotated[str, doc("Must be the policy's own.")] = ""
 
 
-class StringMatch(ProtoStruct):
+class StringMatch(ProtoStruct, frozen=True, kw_only=True):
     """How a text must look; one of the three."""
 
     exact: Annotated[str | None, doc("Equal to this.")] = None
@@ -52,19 +52,19 @@ class StringMatch(ProtoStruct):
     regex: Annotated[str | None, doc("The whole text matches this RE2 expression.")] = None
 
 
-class Percent(ProtoStruct):
+class Percent(ProtoStruct, frozen=True, kw_only=True):
     """A percentage from 0 to 100."""
 
     value: Annotated[float | None, doc("The percentage; unset is 0.")] = None
 
 
-class PortSelector(ProtoStruct):
+class PortSelector(ProtoStruct, frozen=True, kw_only=True):
     """A port by number."""
 
     number: Annotated[int, doc("Port number.")] = 0
 
 
-class Port(ProtoStruct):
+class Port(ProtoStruct, frozen=True, kw_only=True):
     """A port with a protocol and a name."""
 
     number: Annotated[int, doc("Port number.")] = 0

@@ -8,7 +8,7 @@ from lateen.model.istio_types import IstioStatus, ProtoObject
 from lateen.model.marks import ProtoStruct, doc
 
 
-class ServicePort(ProtoStruct):
+class ServicePort(ProtoStruct, frozen=True, kw_only=True):
     """A port of a service entry."""
 
     number: Annotated[int, doc("Port number.", required=True)] = 0
@@ -17,7 +17,7 @@ class ServicePort(ProtoStruct):
     target_port: Annotated[int, doc("Port of the endpoints; default number.")] = 0
 
 
-class WorkloadEntrySpec(ProtoStruct):
+class WorkloadEntrySpec(ProtoStruct, frozen=True, kw_only=True):
     """A workload outside Kubernetes."""
 
     address: Annotated[str, doc("Address, DNS name or Unix socket.")] = ""
@@ -31,13 +31,13 @@ class WorkloadEntrySpec(ProtoStruct):
     service_account: Annotated[str, doc("Service account, hence its SPIFFE identity.")] = ""
 
 
-class EntrySelector(ProtoStruct):
+class EntrySelector(ProtoStruct, frozen=True, kw_only=True):
     """Selects pods and workload entries by label."""
 
     labels: Annotated[dict[str, str], doc("Labels they must have.")] = field(default_factory=dict)
 
 
-class ServiceEntrySpec(ProtoStruct):
+class ServiceEntrySpec(ProtoStruct, frozen=True, kw_only=True):
     """A service that Kubernetes does not know."""
 
     hosts: Annotated[tuple[str, ...], doc("Its DNS names.", required=True)] = ()
@@ -62,41 +62,41 @@ class ServiceEntrySpec(ProtoStruct):
     subject_alt_names: Annotated[tuple[str, ...], doc("Names its servers must have.")] = ()
 
 
-class EntryAddress(ProtoStruct):
+class EntryAddress(ProtoStruct, frozen=True, kw_only=True):
     """An address given to a host."""
 
     value: Annotated[str, doc("The address.")] = ""
     host: Annotated[str, doc("The host.")] = ""
 
 
-class ServiceEntryStatus(IstioStatus):
+class ServiceEntryStatus(IstioStatus, frozen=True, kw_only=True):
     """Observed state of a service entry."""
 
     addresses: Annotated[tuple[EntryAddress, ...], doc("Addresses given out.")] = ()
 
 
-class ServiceEntry(ProtoObject):
+class ServiceEntry(ProtoObject, frozen=True, kw_only=True):
     """Adds a service to the registry."""
 
     spec: Annotated[ServiceEntrySpec, doc("The service.")] = ServiceEntrySpec()
     status: Annotated[ServiceEntryStatus, doc("Observed state.")] = ServiceEntryStatus()
 
 
-class WorkloadEntry(ProtoObject):
+class WorkloadEntry(ProtoObject, frozen=True, kw_only=True):
     """Adds a workload outside Kubernetes to the registry."""
 
     spec: Annotated[WorkloadEntrySpec, doc("The workload.")] = WorkloadEntrySpec()
     status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
 
 
-class GroupMetadata(ProtoStruct):
+class GroupMetadata(ProtoStruct, frozen=True, kw_only=True):
     """Labels and annotations of the entries made."""
 
     labels: Annotated[dict[str, str], doc("Labels.")] = field(default_factory=dict)
     annotations: Annotated[dict[str, str], doc("Annotations.")] = field(default_factory=dict)
 
 
-class WorkloadGroupSpec(ProtoStruct):
+class WorkloadGroupSpec(ProtoStruct, frozen=True, kw_only=True):
     """What registered workloads look like."""
 
     metadata: Annotated[GroupMetadata | None, doc("Labels and annotations.")] = None
@@ -106,7 +106,7 @@ class WorkloadGroupSpec(ProtoStruct):
     probe: Annotated[Any, doc("Readiness probe.")] = None
 
 
-class WorkloadGroup(ProtoObject):
+class WorkloadGroup(ProtoObject, frozen=True, kw_only=True):
     """A template for workload entries that register themselves."""
 
     spec: Annotated[WorkloadGroupSpec, doc("The template.")] = WorkloadGroupSpec()

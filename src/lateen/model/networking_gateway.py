@@ -10,7 +10,7 @@ from lateen.model.marks import ProtoStruct, doc
 TLS_VERSIONS = ("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")
 
 
-class TLSCertificate(ProtoStruct):
+class TLSCertificate(ProtoStruct, frozen=True, kw_only=True):
     """A certificate in files of the gateway."""
 
     server_certificate: Annotated[str, doc("File of the certificate chain.")] = ""
@@ -18,7 +18,7 @@ class TLSCertificate(ProtoStruct):
     ca_certificates: Annotated[str, doc("File of the CA that clients are checked against.")] = ""
 
 
-class ServerTLSSettings(ProtoStruct):
+class ServerTLSSettings(ProtoStruct, frozen=True, kw_only=True):
     """How a gateway's server ends TLS."""
 
     https_redirect: Annotated[bool, doc("Answer HTTP with 301 to https.")] = False
@@ -59,7 +59,7 @@ class ServerTLSSettings(ProtoStruct):
     insecure_skip_verify: Annotated[bool | None, doc("Accept any client certificate.")] = None
 
 
-class Server(ProtoStruct):
+class Server(ProtoStruct, frozen=True, kw_only=True):
     """One port of a gateway and the hosts on it."""
 
     port: Annotated[Port | None, doc("Port listened on.", required=True)] = None
@@ -72,7 +72,7 @@ class Server(ProtoStruct):
     name: Annotated[str, doc("Name of the server.")] = ""
 
 
-class GatewaySpec(ProtoStruct):
+class GatewaySpec(ProtoStruct, frozen=True, kw_only=True):
     """Which proxies listen, where, and for what."""
 
     servers: Annotated[tuple[Server, ...], doc("Ports and hosts.")] = ()
@@ -81,7 +81,7 @@ class GatewaySpec(ProtoStruct):
     ] = field(default_factory=dict)
 
 
-class Gateway(ProtoObject):
+class Gateway(ProtoObject, frozen=True, kw_only=True):
     """Opens ports at the edge of the mesh."""
 
     spec: Annotated[GatewaySpec, doc("What it opens.")] = GatewaySpec()

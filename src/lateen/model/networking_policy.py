@@ -15,7 +15,7 @@ from lateen.model.istio_types import (
 from lateen.model.marks import ProtoStruct, doc
 
 
-class TcpKeepalive(ProtoStruct):
+class TcpKeepalive(ProtoStruct, frozen=True, kw_only=True):
     """TCP keep-alive probes."""
 
     probes: Annotated[int, doc("Probes without answer before giving up.")] = 0
@@ -23,7 +23,7 @@ class TcpKeepalive(ProtoStruct):
     interval: Annotated[Duration, doc("Time between probes.")] = ""
 
 
-class TCPSettings(ProtoStruct):
+class TCPSettings(ProtoStruct, frozen=True, kw_only=True):
     """Limits of connections."""
 
     max_connections: Annotated[int, doc("Connections to the host; 0 is no limit.")] = 0
@@ -33,14 +33,14 @@ class TCPSettings(ProtoStruct):
     idle_timeout: Annotated[Duration, doc("Idle time before it is closed.")] = ""
 
 
-class HTTP2Keepalive(ProtoStruct):
+class HTTP2Keepalive(ProtoStruct, frozen=True, kw_only=True):
     """HTTP/2 ping frames."""
 
     interval: Annotated[Duration, doc("Time between pings.")] = ""
     timeout: Annotated[Duration, doc("Time to answer.")] = ""
 
 
-class HTTPSettings(ProtoStruct):
+class HTTPSettings(ProtoStruct, frozen=True, kw_only=True):
     """Limits of requests."""
 
     http1_max_pending_requests: Annotated[int, doc("Requests waiting; 0 is no limit.")] = 0
@@ -57,14 +57,14 @@ class HTTPSettings(ProtoStruct):
     http2_keep_alive: Annotated[HTTP2Keepalive | None, doc("Ping frames.")] = None
 
 
-class ConnectionPoolSettings(ProtoStruct):
+class ConnectionPoolSettings(ProtoStruct, frozen=True, kw_only=True):
     """How many connections and requests at a time."""
 
     tcp: Annotated[TCPSettings | None, doc("Connections.")] = None
     http: Annotated[HTTPSettings | None, doc("Requests.")] = None
 
 
-class OutlierDetection(ProtoStruct):
+class OutlierDetection(ProtoStruct, frozen=True, kw_only=True):
     """Takes failing endpoints out for a while."""
 
     consecutive_errors: Annotated[int, doc("Deprecated.")] = 0
@@ -84,14 +84,14 @@ class OutlierDetection(ProtoStruct):
     min_health_percent: Annotated[int, doc("Share below which all are used again.")] = 0
 
 
-class CookieAttribute(ProtoStruct):
+class CookieAttribute(ProtoStruct, frozen=True, kw_only=True):
     """One attribute of a cookie."""
 
     name: Annotated[str, doc("Name.", required=True)] = ""
     value: Annotated[str, doc("Value.")] = ""
 
 
-class HTTPCookie(ProtoStruct):
+class HTTPCookie(ProtoStruct, frozen=True, kw_only=True):
     """A cookie to hash on; made when missing if it has a ttl."""
 
     name: Annotated[str, doc("Its name.", required=True)] = ""
@@ -100,19 +100,19 @@ class HTTPCookie(ProtoStruct):
     attributes: Annotated[tuple[CookieAttribute, ...], doc("More attributes.")] = ()
 
 
-class RingHash(ProtoStruct):
+class RingHash(ProtoStruct, frozen=True, kw_only=True):
     """Ring hash."""
 
     minimum_ring_size: Annotated[int, doc("Least entries on the ring; default 1024.")] = 0
 
 
-class MagLev(ProtoStruct):
+class MagLev(ProtoStruct, frozen=True, kw_only=True):
     """Maglev hash."""
 
     table_size: Annotated[int | None, doc("Entries of the table, a prime; default 65537.")] = None
 
 
-class ConsistentHashLB(ProtoStruct):
+class ConsistentHashLB(ProtoStruct, frozen=True, kw_only=True):
     """Sends equal requests to the same endpoint."""
 
     http_header_name: Annotated[str | None, doc("Equal by this header.")] = None
@@ -124,7 +124,7 @@ class ConsistentHashLB(ProtoStruct):
     minimum_ring_size: Annotated[int, doc("Deprecated: use ringHash.")] = 0
 
 
-class LocalityDistribute(ProtoStruct):
+class LocalityDistribute(ProtoStruct, frozen=True, kw_only=True):
     """Shares by locality."""
 
     from_: Annotated[str, doc("Where requests come from: region/zone/subzone.")] = ""
@@ -133,14 +133,14 @@ class LocalityDistribute(ProtoStruct):
     )
 
 
-class LocalityFailover(ProtoStruct):
+class LocalityFailover(ProtoStruct, frozen=True, kw_only=True):
     """The next region."""
 
     from_: Annotated[str, doc("Region.")] = ""
     to: Annotated[str, doc("Region used when it is ill.")] = ""
 
 
-class LocalityLoadBalancerSetting(ProtoStruct):
+class LocalityLoadBalancerSetting(ProtoStruct, frozen=True, kw_only=True):
     """Prefers near endpoints."""
 
     distribute: Annotated[tuple[LocalityDistribute, ...], doc("Fixed shares.")] = ()
@@ -149,14 +149,14 @@ class LocalityLoadBalancerSetting(ProtoStruct):
     enabled: Annotated[bool | None, doc("Whether it acts; default the mesh's setting.")] = None
 
 
-class ZoneAwareLbSetting(ProtoStruct):
+class ZoneAwareLbSetting(ProtoStruct, frozen=True, kw_only=True):
     """Keeps requests in the zone as far as endpoints allow."""
 
     routing_enabled: Annotated[Percent | None, doc("Share of requests it acts on.")] = None
     min_cluster_size: Annotated[int | None, doc("Least endpoints for it to act.")] = None
 
 
-class WarmupConfiguration(ProtoStruct):
+class WarmupConfiguration(ProtoStruct, frozen=True, kw_only=True):
     """Lets a new endpoint start slowly."""
 
     duration: Annotated[Duration, doc("How long.", required=True)] = ""
@@ -164,7 +164,7 @@ class WarmupConfiguration(ProtoStruct):
     aggression: Annotated[float | None, doc("Shape of the growth; default 1.")] = None
 
 
-class LoadBalancerSettings(ProtoStruct):
+class LoadBalancerSettings(ProtoStruct, frozen=True, kw_only=True):
     """How an endpoint is chosen."""
 
     simple: Annotated[
@@ -188,7 +188,7 @@ class LoadBalancerSettings(ProtoStruct):
     warmup: Annotated[WarmupConfiguration | None, doc("Slow start.")] = None
 
 
-class ClientTLSSettings(ProtoStruct):
+class ClientTLSSettings(ProtoStruct, frozen=True, kw_only=True):
     """How a proxy starts TLS towards the host. Set, it switches automatic mutual TLS off."""
 
     mode: Annotated[
@@ -210,7 +210,7 @@ class ClientTLSSettings(ProtoStruct):
     ca_crl: Annotated[str, doc("File of revoked certificates.")] = ""
 
 
-class PortTrafficPolicy(ProtoStruct):
+class PortTrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
     """Policy of one port; it replaces the whole policy above it."""
 
     port: Annotated[PortSelector | None, doc("The service's port.")] = None
@@ -220,7 +220,7 @@ class PortTrafficPolicy(ProtoStruct):
     tls: Annotated[ClientTLSSettings | None, doc("TLS; unset means automatic.")] = None
 
 
-class TunnelSettings(ProtoStruct):
+class TunnelSettings(ProtoStruct, frozen=True, kw_only=True):
     """Sends TCP through an HTTP tunnel."""
 
     protocol: Annotated[str, doc("CONNECT (default) or POST.")] = ""
@@ -228,20 +228,20 @@ class TunnelSettings(ProtoStruct):
     target_port: Annotated[int, doc("Port at the far end.", required=True)] = 0
 
 
-class ProxyProtocol(ProtoStruct):
+class ProxyProtocol(ProtoStruct, frozen=True, kw_only=True):
     """Sends the PROXY protocol first."""
 
     version: Annotated[str, doc("V1 or V2.", enum=("V1", "V2"))] = "V1"
 
 
-class RetryBudget(ProtoStruct):
+class RetryBudget(ProtoStruct, frozen=True, kw_only=True):
     """Bounds retries by the number of requests."""
 
     percent: Annotated[Percent | None, doc("Share of active requests; default 20.")] = None
     min_retry_concurrency: Annotated[int, doc("Retries always allowed; default 3.")] = 0
 
 
-class TrafficPolicy(ProtoStruct):
+class TrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
     """How the host is talked to."""
 
     load_balancer: Annotated[LoadBalancerSettings | None, doc("Choice of endpoint.")] = None
@@ -256,7 +256,7 @@ class TrafficPolicy(ProtoStruct):
     retry_budget: Annotated[RetryBudget | None, doc("Bound on retries.")] = None
 
 
-class Subset(ProtoStruct):
+class Subset(ProtoStruct, frozen=True, kw_only=True):
     """A named part of a service's endpoints."""
 
     name: Annotated[str, doc("Name used by routes.", required=True)] = ""
@@ -264,7 +264,7 @@ class Subset(ProtoStruct):
     traffic_policy: Annotated[TrafficPolicy | None, doc("Policy of the subset.")] = None
 
 
-class DestinationRuleSpec(ProtoStruct):
+class DestinationRuleSpec(ProtoStruct, frozen=True, kw_only=True):
     """Which host, and how it is talked to."""
 
     host: Annotated[
@@ -280,7 +280,7 @@ class DestinationRuleSpec(ProtoStruct):
     ] = None
 
 
-class DestinationRule(ProtoObject):
+class DestinationRule(ProtoObject, frozen=True, kw_only=True):
     """Decides how a host is talked to, once a route has chosen it."""
 
     spec: Annotated[DestinationRuleSpec, doc("Host and policy.")] = DestinationRuleSpec()

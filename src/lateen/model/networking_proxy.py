@@ -20,7 +20,7 @@ from lateen.model.networking_route import Destination
 CAPTURE_MODES = ("DEFAULT", "IPTABLES", "NONE")
 
 
-class IstioIngressListener(ProtoStruct):
+class IstioIngressListener(ProtoStruct, frozen=True, kw_only=True):
     """A port on which the sidecar takes requests."""
 
     port: Annotated[Port | None, doc("The port.", required=True)] = None
@@ -31,7 +31,7 @@ class IstioIngressListener(ProtoStruct):
     connection_pool: Annotated[ConnectionPoolSettings | None, doc("Limits.")] = None
 
 
-class IstioEgressListener(ProtoStruct):
+class IstioEgressListener(ProtoStruct, frozen=True, kw_only=True):
     """Which hosts the workload can reach."""
 
     port: Annotated[Port | None, doc("Only on this port.")] = None
@@ -40,7 +40,7 @@ class IstioEgressListener(ProtoStruct):
     hosts: Annotated[tuple[str, ...], doc("Hosts as `namespace/name`.", required=True)] = ()
 
 
-class OutboundTrafficPolicy(ProtoStruct):
+class OutboundTrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
     """What becomes of traffic to unknown hosts."""
 
     mode: Annotated[str, doc("Let it pass or not.", enum=("REGISTRY_ONLY", "ALLOW_ANY"))] = (
@@ -49,7 +49,7 @@ class OutboundTrafficPolicy(ProtoStruct):
     egress_proxy: Annotated[Destination | None, doc("Service that carries it.")] = None
 
 
-class SidecarSpec(ProtoStruct):
+class SidecarSpec(ProtoStruct, frozen=True, kw_only=True):
     """What the sidecars of some workloads take and reach."""
 
     workload_selector: Annotated[EntrySelector | None, doc("Workloads; unset: all.")] = None
@@ -61,14 +61,14 @@ class SidecarSpec(ProtoStruct):
     ] = None
 
 
-class Sidecar(ProtoObject):
+class Sidecar(ProtoObject, frozen=True, kw_only=True):
     """Narrows what sidecars take and reach."""
 
     spec: Annotated[SidecarSpec, doc("The limits.")] = SidecarSpec()
     status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
 
 
-class EnvoyFilterPatch(ProtoStruct):
+class EnvoyFilterPatch(ProtoStruct, frozen=True, kw_only=True):
     """The change."""
 
     operation: Annotated[
@@ -95,7 +95,7 @@ class EnvoyFilterPatch(ProtoStruct):
     ] = "UNSPECIFIED"
 
 
-class EnvoyConfigObjectMatch(ProtoStruct):
+class EnvoyConfigObjectMatch(ProtoStruct, frozen=True, kw_only=True):
     """What is changed."""
 
     context: Annotated[
@@ -111,7 +111,7 @@ class EnvoyConfigObjectMatch(ProtoStruct):
     cluster: Annotated[Any, doc("Which cluster.")] = None
 
 
-class EnvoyConfigObjectPatch(ProtoStruct):
+class EnvoyConfigObjectPatch(ProtoStruct, frozen=True, kw_only=True):
     """One change to the generated configuration."""
 
     apply_to: Annotated[
@@ -138,7 +138,7 @@ class EnvoyConfigObjectPatch(ProtoStruct):
     patch: Annotated[EnvoyFilterPatch | None, doc("The change.")] = None
 
 
-class EnvoyFilterSpec(ProtoStruct):
+class EnvoyFilterSpec(ProtoStruct, frozen=True, kw_only=True):
     """Changes to what the control plane generates."""
 
     workload_selector: Annotated[EntrySelector | None, doc("Workloads; unset: all.")] = None
@@ -147,20 +147,20 @@ class EnvoyFilterSpec(ProtoStruct):
     priority: Annotated[int, doc("Lower comes first.")] = 0
 
 
-class EnvoyFilter(ProtoObject):
+class EnvoyFilter(ProtoObject, frozen=True, kw_only=True):
     """Changes the generated Envoy configuration directly."""
 
     spec: Annotated[EnvoyFilterSpec, doc("The changes.")] = EnvoyFilterSpec()
     status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
 
 
-class ProxyImage(ProtoStruct):
+class ProxyImage(ProtoStruct, frozen=True, kw_only=True):
     """Which proxy image."""
 
     image_type: Annotated[str, doc("default, debug or distroless.")] = ""
 
 
-class ProxyConfigSpec(ProtoStruct):
+class ProxyConfigSpec(ProtoStruct, frozen=True, kw_only=True):
     """Settings of proxies that take effect at their start."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: all.")] = None
@@ -171,7 +171,7 @@ class ProxyConfigSpec(ProtoStruct):
     image: Annotated[ProxyImage | None, doc("Which image.")] = None
 
 
-class ProxyConfig(ProtoObject):
+class ProxyConfig(ProtoObject, frozen=True, kw_only=True):
     """Settings of proxies that take effect at their start."""
 
     spec: Annotated[ProxyConfigSpec, doc("The settings.")] = ProxyConfigSpec()

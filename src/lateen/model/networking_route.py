@@ -15,7 +15,7 @@ from lateen.model.istio_types import (
 from lateen.model.marks import ProtoStruct, doc
 
 
-class Destination(ProtoStruct):
+class Destination(ProtoStruct, frozen=True, kw_only=True):
     """Where requests go: a service of the registry, perhaps a subset and a port of it."""
 
     host: Annotated[
@@ -25,7 +25,7 @@ class Destination(ProtoStruct):
     port: Annotated[PortSelector | None, doc("Port; needed when the service has several.")] = None
 
 
-class HeaderOperations(ProtoStruct):
+class HeaderOperations(ProtoStruct, frozen=True, kw_only=True):
     """Changes to headers; `set` comes first, then `add`, then `remove`."""
 
     set: Annotated[dict[str, str], doc("Overwrite or add.")] = field(default_factory=dict)
@@ -33,14 +33,14 @@ class HeaderOperations(ProtoStruct):
     remove: Annotated[tuple[str, ...], doc("Remove.")] = ()
 
 
-class Headers(ProtoStruct):
+class Headers(ProtoStruct, frozen=True, kw_only=True):
     """Changes to request and response headers."""
 
     request: Annotated[HeaderOperations | None, doc("On the way in.")] = None
     response: Annotated[HeaderOperations | None, doc("On the way back.")] = None
 
 
-class HTTPRouteDestination(ProtoStruct):
+class HTTPRouteDestination(ProtoStruct, frozen=True, kw_only=True):
     """A destination and its share."""
 
     destination: Annotated[Destination | None, doc("Where to.", required=True)] = None
@@ -48,7 +48,7 @@ class HTTPRouteDestination(ProtoStruct):
     headers: Annotated[Headers | None, doc("Header changes for this destination.")] = None
 
 
-class HTTPMatchRequest(ProtoStruct):
+class HTTPMatchRequest(ProtoStruct, frozen=True, kw_only=True):
     """Conditions on a request, all of which must hold."""
 
     name: Annotated[str, doc("Added to the route's name.")] = ""
@@ -75,7 +75,7 @@ class HTTPMatchRequest(ProtoStruct):
     stat_prefix: Annotated[str, doc("Prefix of this route's statistics.")] = ""
 
 
-class HTTPRedirect(ProtoStruct):
+class HTTPRedirect(ProtoStruct, frozen=True, kw_only=True):
     """Answers with a redirect."""
 
     uri: Annotated[str, doc("New path.")] = ""
@@ -90,35 +90,35 @@ class HTTPRedirect(ProtoStruct):
     redirect_code: Annotated[int, doc("Status; default 301.")] = 0
 
 
-class HTTPBody(ProtoStruct):
+class HTTPBody(ProtoStruct, frozen=True, kw_only=True):
     """A body to answer with."""
 
     string: Annotated[str | None, doc("As text.")] = None
     bytes: Annotated[str | None, doc("As base64.", form="byte")] = None
 
 
-class HTTPDirectResponse(ProtoStruct):
+class HTTPDirectResponse(ProtoStruct, frozen=True, kw_only=True):
     """Answers by itself."""
 
     status: Annotated[int, doc("Status.", required=True)] = 0
     body: Annotated[HTTPBody | None, doc("Body.")] = None
 
 
-class Delegate(ProtoStruct):
+class Delegate(ProtoStruct, frozen=True, kw_only=True):
     """Another VirtualService that holds the routes."""
 
     name: Annotated[str, doc("Its name.")] = ""
     namespace: Annotated[str, doc("Its namespace; default this one.")] = ""
 
 
-class RegexRewrite(ProtoStruct):
+class RegexRewrite(ProtoStruct, frozen=True, kw_only=True):
     """Rewrites the path by an expression."""
 
     match: Annotated[str, doc("RE2 expression.")] = ""
     rewrite: Annotated[str, doc(r"Replacement; `\1` is the first group.")] = ""
 
 
-class HTTPRewrite(ProtoStruct):
+class HTTPRewrite(ProtoStruct, frozen=True, kw_only=True):
     """Changes path or host before the request goes on."""
 
     uri: Annotated[str, doc("New path, or new beginning where the match is a prefix.")] = ""
@@ -126,7 +126,7 @@ class HTTPRewrite(ProtoStruct):
     uri_regex_rewrite: Annotated[RegexRewrite | None, doc("Rewrite by an expression.")] = None
 
 
-class HTTPRetry(ProtoStruct):
+class HTTPRetry(ProtoStruct, frozen=True, kw_only=True):
     """Whether a failed request is sent again."""
 
     attempts: Annotated[int, doc("Retries; 0 switches them off.")] = 0
@@ -139,7 +139,7 @@ class HTTPRetry(ProtoStruct):
     backoff: Annotated[Duration, doc("Least time between tries.")] = ""
 
 
-class CorsPolicy(ProtoStruct):
+class CorsPolicy(ProtoStruct, frozen=True, kw_only=True):
     """Cross-origin resource sharing."""
 
     allow_origin: Annotated[tuple[str, ...], doc("Deprecated: use allowOrigins.")] = ()
@@ -158,7 +158,7 @@ class CorsPolicy(ProtoStruct):
     ] = "UNSPECIFIED"
 
 
-class FaultDelay(ProtoStruct):
+class FaultDelay(ProtoStruct, frozen=True, kw_only=True):
     """Holds requests back."""
 
     percent: Annotated[int, doc("Deprecated: use percentage.")] = 0
@@ -167,7 +167,7 @@ class FaultDelay(ProtoStruct):
     percentage: Annotated[Percent | None, doc("Share of the requests.")] = None
 
 
-class FaultAbort(ProtoStruct):
+class FaultAbort(ProtoStruct, frozen=True, kw_only=True):
     """Answers requests with an error."""
 
     http_status: Annotated[int | None, doc("Status.")] = None
@@ -176,21 +176,21 @@ class FaultAbort(ProtoStruct):
     percentage: Annotated[Percent | None, doc("Share of the requests.")] = None
 
 
-class HTTPFaultInjection(ProtoStruct):
+class HTTPFaultInjection(ProtoStruct, frozen=True, kw_only=True):
     """Faults put in on purpose, in the caller's proxy."""
 
     delay: Annotated[FaultDelay | None, doc("Hold requests back.")] = None
     abort: Annotated[FaultAbort | None, doc("Answer with an error.")] = None
 
 
-class HTTPMirrorPolicy(ProtoStruct):
+class HTTPMirrorPolicy(ProtoStruct, frozen=True, kw_only=True):
     """Sends a copy of requests elsewhere and drops the answer."""
 
     destination: Annotated[Destination | None, doc("Where to.", required=True)] = None
     percentage: Annotated[Percent | None, doc("Share of the requests.")] = None
 
 
-class HTTPRoute(ProtoStruct):
+class HTTPRoute(ProtoStruct, frozen=True, kw_only=True):
     """Conditions, and what is done with a request that meets them."""
 
     name: Annotated[str, doc("Name, shown in access logs.")] = ""
@@ -211,7 +211,7 @@ class HTTPRoute(ProtoStruct):
     headers: Annotated[Headers | None, doc("Header changes.")] = None
 
 
-class L4MatchAttributes(ProtoStruct):
+class L4MatchAttributes(ProtoStruct, frozen=True, kw_only=True):
     """Conditions on a TCP connection."""
 
     destination_subnets: Annotated[tuple[str, ...], doc("Addresses it goes to.")] = ()
@@ -224,7 +224,7 @@ class L4MatchAttributes(ProtoStruct):
     source_namespace: Annotated[str, doc("Namespace of the calling pod.")] = ""
 
 
-class TLSMatchAttributes(ProtoStruct):
+class TLSMatchAttributes(ProtoStruct, frozen=True, kw_only=True):
     """Conditions on a TLS connection that is not ended here."""
 
     sni_hosts: Annotated[tuple[str, ...], doc("Server names asked for.", required=True)] = ()
@@ -237,28 +237,28 @@ class TLSMatchAttributes(ProtoStruct):
     source_namespace: Annotated[str, doc("Namespace of the calling pod.")] = ""
 
 
-class RouteDestination(ProtoStruct):
+class RouteDestination(ProtoStruct, frozen=True, kw_only=True):
     """A destination of connections and its share."""
 
     destination: Annotated[Destination | None, doc("Where to.", required=True)] = None
     weight: Annotated[int, doc("Share of the connections.")] = 0
 
 
-class TLSRoute(ProtoStruct):
+class TLSRoute(ProtoStruct, frozen=True, kw_only=True):
     """Where TLS connections go, by server name."""
 
     match: Annotated[tuple[TLSMatchAttributes, ...], doc("One must hold.", required=True)] = ()
     route: Annotated[tuple[RouteDestination, ...], doc("Where to.")] = ()
 
 
-class TCPRoute(ProtoStruct):
+class TCPRoute(ProtoStruct, frozen=True, kw_only=True):
     """Where TCP connections go."""
 
     match: Annotated[tuple[L4MatchAttributes, ...], doc("One must hold.")] = ()
     route: Annotated[tuple[RouteDestination, ...], doc("Where to.")] = ()
 
 
-class VirtualServiceSpec(ProtoStruct):
+class VirtualServiceSpec(ProtoStruct, frozen=True, kw_only=True):
     """For which hosts, on which gateways, which routes."""
 
     hosts: Annotated[tuple[str, ...], doc("Hosts asked for; empty in a delegate.")] = ()
@@ -273,7 +273,7 @@ class VirtualServiceSpec(ProtoStruct):
     ] = ()
 
 
-class VirtualService(ProtoObject):
+class VirtualService(ProtoObject, frozen=True, kw_only=True):
     """Decides where requests to a host go."""
 
     spec: Annotated[VirtualServiceSpec, doc("The routes.")] = VirtualServiceSpec()

@@ -11,7 +11,7 @@ Quantity = Annotated[str, doc(form="quantity")]
 Time = Annotated[str, doc(form="date-time")]
 
 
-class OwnerReference(KubeStruct):
+class OwnerReference(KubeStruct, frozen=True, kw_only=True):
     """The object that owns this one and takes it along when it is deleted."""
 
     ATOMIC: ClassVar[bool] = True
@@ -26,7 +26,7 @@ class OwnerReference(KubeStruct):
     ] = None
 
 
-class ObjectMeta(KubeStruct):
+class ObjectMeta(KubeStruct, frozen=True, kw_only=True):
     """Identity and bookkeeping of an object."""
 
     name: Annotated[str, doc("Name, unique among its kind in the namespace.")] = ""
@@ -64,7 +64,7 @@ class ObjectMeta(KubeStruct):
     ] = ()
 
 
-class LabelSelectorRequirement(KubeStruct):
+class LabelSelectorRequirement(KubeStruct, frozen=True, kw_only=True):
     """One condition on a label."""
 
     key: Annotated[str, doc("Label key.", required=True)] = ""
@@ -75,7 +75,7 @@ class LabelSelectorRequirement(KubeStruct):
     values: Annotated[tuple[str, ...], doc("Values for In and NotIn.", atomic=True)] = ()
 
 
-class LabelSelector(KubeStruct):
+class LabelSelector(KubeStruct, frozen=True, kw_only=True):
     """Selects objects by label; all conditions must hold. An empty one selects everything."""
 
     ATOMIC: ClassVar[bool] = True
@@ -88,7 +88,7 @@ class LabelSelector(KubeStruct):
     ] = ()
 
 
-class Condition(KubeStruct):
+class Condition(KubeStruct, frozen=True, kw_only=True):
     """An observed aspect of an object's state."""
 
     type: Annotated[str, doc("Name of the aspect.", required=True)] = ""
@@ -103,7 +103,7 @@ class Condition(KubeStruct):
     message: Annotated[str, doc("A sentence, for people.")] = ""
 
 
-class LocalObjectReference(KubeStruct):
+class LocalObjectReference(KubeStruct, frozen=True, kw_only=True):
     """Names an object in the same namespace."""
 
     ATOMIC: ClassVar[bool] = True
@@ -111,7 +111,7 @@ class LocalObjectReference(KubeStruct):
     name: Annotated[str, doc("Name of the object.")] = ""
 
 
-class ObjectReference(KubeStruct):
+class ObjectReference(KubeStruct, frozen=True, kw_only=True):
     """Names any object, or a part of it."""
 
     ATOMIC: ClassVar[bool] = True
@@ -125,7 +125,7 @@ class ObjectReference(KubeStruct):
     field_path: Annotated[str, doc("The part referred to, such as `spec.containers{web}`.")] = ""
 
 
-class KubeObject(KubeStruct):
+class KubeObject(KubeStruct, frozen=True, kw_only=True):
     """What every object starts with."""
 
     api_version: Annotated[str, doc("Group and version of the kind.")] = ""
@@ -133,7 +133,7 @@ class KubeObject(KubeStruct):
     metadata: Annotated[ObjectMeta, doc("Name, namespace, labels and bookkeeping.")] = ObjectMeta()
 
 
-class StoredObject(KubeObject):
+class StoredObject(KubeObject, frozen=True, kw_only=True):
     """A kind that is kept and served, and whose content nothing here acts on."""
 
     spec: Annotated[Any, doc("Desired state.")] = None

@@ -12,7 +12,7 @@ from lateen.model.istio_types import (
 from lateen.model.marks import ProtoStruct, doc
 
 
-class MutualTLS(ProtoStruct):
+class MutualTLS(ProtoStruct, frozen=True, kw_only=True):
     """Whether a workload takes plaintext, mutual TLS or both."""
 
     mode: Annotated[
@@ -24,7 +24,7 @@ class MutualTLS(ProtoStruct):
     ] = "UNSET"
 
 
-class PeerAuthenticationSpec(ProtoStruct):
+class PeerAuthenticationSpec(ProtoStruct, frozen=True, kw_only=True):
     """For which workloads, which mode."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
@@ -34,14 +34,14 @@ class PeerAuthenticationSpec(ProtoStruct):
     ] = None
 
 
-class PeerAuthentication(ProtoObject):
+class PeerAuthentication(ProtoObject, frozen=True, kw_only=True):
     """Decides whether workloads take plaintext or mutual TLS."""
 
     spec: Annotated[PeerAuthenticationSpec, doc("Workloads and modes.")] = PeerAuthenticationSpec()
     status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
 
 
-class AuthorizationSource(ProtoStruct):
+class AuthorizationSource(ProtoStruct, frozen=True, kw_only=True):
     """Who asks; all given fields must hold, one value of each."""
 
     principals: Annotated[tuple[str, ...] | None, doc("Identities, from mutual TLS.")] = None
@@ -64,13 +64,13 @@ class AuthorizationSource(ProtoStruct):
     not_trust_domains: Annotated[tuple[str, ...] | None, doc("Trust domains left out.")] = None
 
 
-class RuleFrom(ProtoStruct):
+class RuleFrom(ProtoStruct, frozen=True, kw_only=True):
     """A source."""
 
     source: Annotated[AuthorizationSource | None, doc("Who asks.")] = None
 
 
-class Operation(ProtoStruct):
+class Operation(ProtoStruct, frozen=True, kw_only=True):
     """What is asked; all given fields must hold, one value of each."""
 
     hosts: Annotated[tuple[str, ...] | None, doc("Host headers.")] = None
@@ -83,13 +83,13 @@ class Operation(ProtoStruct):
     not_paths: Annotated[tuple[str, ...] | None, doc("Paths left out.")] = None
 
 
-class RuleTo(ProtoStruct):
+class RuleTo(ProtoStruct, frozen=True, kw_only=True):
     """An operation."""
 
     operation: Annotated[Operation | None, doc("What is asked.")] = None
 
 
-class AuthorizationCondition(ProtoStruct):
+class AuthorizationCondition(ProtoStruct, frozen=True, kw_only=True):
     """One more condition."""
 
     key: Annotated[str, doc("Attribute, such as `request.headers[x]`.", required=True)] = ""
@@ -97,7 +97,7 @@ class AuthorizationCondition(ProtoStruct):
     not_values: Annotated[tuple[str, ...] | None, doc("None of these.")] = None
 
 
-class AuthorizationRule(ProtoStruct):
+class AuthorizationRule(ProtoStruct, frozen=True, kw_only=True):
     """Who may do what, and when."""
 
     from_: Annotated[tuple[RuleFrom, ...] | None, doc("One of these sources.")] = None
@@ -105,13 +105,13 @@ class AuthorizationRule(ProtoStruct):
     when: Annotated[tuple[AuthorizationCondition, ...] | None, doc("All of these.")] = None
 
 
-class ExtensionProvider(ProtoStruct):
+class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
     """Names a provider of the mesh configuration."""
 
     name: Annotated[str, doc("Its name.")] = ""
 
 
-class AuthorizationPolicySpec(ProtoStruct):
+class AuthorizationPolicySpec(ProtoStruct, frozen=True, kw_only=True):
     """For which workloads, which rules."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
@@ -127,7 +127,7 @@ class AuthorizationPolicySpec(ProtoStruct):
     provider: Annotated[ExtensionProvider | None, doc("Who decides, for CUSTOM.")] = None
 
 
-class AuthorizationPolicy(ProtoObject):
+class AuthorizationPolicy(ProtoObject, frozen=True, kw_only=True):
     """Decides which requests a workload accepts."""
 
     spec: Annotated[AuthorizationPolicySpec, doc("Workloads and rules.")] = (
@@ -136,21 +136,21 @@ class AuthorizationPolicy(ProtoObject):
     status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
 
 
-class JWTHeader(ProtoStruct):
+class JWTHeader(ProtoStruct, frozen=True, kw_only=True):
     """A header that carries a token."""
 
     name: Annotated[str, doc("Name.", required=True)] = ""
     prefix: Annotated[str, doc("Text before the token.")] = ""
 
 
-class ClaimToHeader(ProtoStruct):
+class ClaimToHeader(ProtoStruct, frozen=True, kw_only=True):
     """Copies a claim to a header."""
 
     header: Annotated[str, doc("The header.", required=True)] = ""
     claim: Annotated[str, doc("The claim.", required=True)] = ""
 
 
-class JWTRule(ProtoStruct):
+class JWTRule(ProtoStruct, frozen=True, kw_only=True):
     """Which tokens are valid and where they are."""
 
     issuer: Annotated[str, doc("Issuer.", required=True)] = ""
@@ -167,7 +167,7 @@ class JWTRule(ProtoStruct):
     space_delimited_claims: Annotated[tuple[str, ...], doc("Claims that are lists.")] = ()
 
 
-class RequestAuthenticationSpec(ProtoStruct):
+class RequestAuthenticationSpec(ProtoStruct, frozen=True, kw_only=True):
     """For which workloads, which tokens."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
@@ -176,7 +176,7 @@ class RequestAuthenticationSpec(ProtoStruct):
     jwt_rules: Annotated[tuple[JWTRule, ...], doc("Accepted tokens.")] = ()
 
 
-class RequestAuthentication(ProtoObject):
+class RequestAuthentication(ProtoObject, frozen=True, kw_only=True):
     """Checks the tokens that requests carry; requests without one pass."""
 
     spec: Annotated[RequestAuthenticationSpec, doc("Workloads and tokens.")] = (

@@ -8,7 +8,7 @@ from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import KubeObject
 
 
-class SourceTarget(KubeStruct):
+class SourceTarget(KubeStruct, frozen=True, kw_only=True):
     """The object described, in the source map's own namespace (or cluster-wide)."""
 
     kind: Annotated[str, doc("Its kind.", required=True)] = ""
@@ -16,7 +16,7 @@ class SourceTarget(KubeStruct):
     cluster_wide: Annotated[bool, doc("Whether the object has no namespace.")] = False
 
 
-class SourceMapSpec(KubeStruct):
+class SourceMapSpec(KubeStruct, frozen=True, kw_only=True):
     """Where the fields of one object were written."""
 
     target: Annotated[SourceTarget, doc("The object.", required=True)] = SourceTarget()
@@ -29,7 +29,7 @@ class SourceMapSpec(KubeStruct):
     )
 
 
-class SourceMap(KubeObject):
+class SourceMap(KubeObject, frozen=True, kw_only=True):
     """Which line of which file an object's fields came from."""
 
     spec: Annotated[SourceMapSpec, doc("The lines.")] = SourceMapSpec()

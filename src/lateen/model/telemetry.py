@@ -16,25 +16,25 @@ from lateen.model.marks import ProtoStruct, doc
 MODES = ("CLIENT_AND_SERVER", "CLIENT", "SERVER")
 
 
-class ProviderRef(ProtoStruct):
+class ProviderRef(ProtoStruct, frozen=True, kw_only=True):
     """Names a provider of the mesh configuration."""
 
     name: Annotated[str, doc("Its name.", required=True)] = ""
 
 
-class SideSelector(ProtoStruct):
+class SideSelector(ProtoStruct, frozen=True, kw_only=True):
     """On which side of a request."""
 
     mode: Annotated[str, doc("Client, server or both.", enum=MODES)] = "CLIENT_AND_SERVER"
 
 
-class LogFilter(ProtoStruct):
+class LogFilter(ProtoStruct, frozen=True, kw_only=True):
     """Which requests are logged."""
 
     expression: Annotated[str, doc("CEL expression.")] = ""
 
 
-class AccessLogging(ProtoStruct):
+class AccessLogging(ProtoStruct, frozen=True, kw_only=True):
     """Access logs."""
 
     match: Annotated[SideSelector | None, doc("Which side.")] = None
@@ -43,7 +43,7 @@ class AccessLogging(ProtoStruct):
     filter: Annotated[LogFilter | None, doc("Which requests.")] = None
 
 
-class Tracing(ProtoStruct):
+class Tracing(ProtoStruct, frozen=True, kw_only=True):
     """Traces."""
 
     match: Annotated[SideSelector | None, doc("Which side.")] = None
@@ -56,7 +56,7 @@ class Tracing(ProtoStruct):
     enable_istio_tags: Annotated[bool | None, doc("Add Istio's tags.")] = None
 
 
-class Metrics(ProtoStruct):
+class Metrics(ProtoStruct, frozen=True, kw_only=True):
     """Metrics."""
 
     providers: Annotated[tuple[ProviderRef, ...], doc("Where they go.")] = ()
@@ -64,7 +64,7 @@ class Metrics(ProtoStruct):
     reporting_interval: Annotated[Duration, doc("Time between reports.")] = ""
 
 
-class TelemetrySpec(ProtoStruct):
+class TelemetrySpec(ProtoStruct, frozen=True, kw_only=True):
     """For which workloads, which signals."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
@@ -75,14 +75,14 @@ class TelemetrySpec(ProtoStruct):
     access_logging: Annotated[tuple[AccessLogging, ...], doc("Access logs.")] = ()
 
 
-class Telemetry(ProtoObject):
+class Telemetry(ProtoObject, frozen=True, kw_only=True):
     """Decides which signals proxies send."""
 
     spec: Annotated[TelemetrySpec, doc("The signals.")] = TelemetrySpec()
     status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
 
 
-class WasmPluginSpec(ProtoStruct):
+class WasmPluginSpec(ProtoStruct, frozen=True, kw_only=True):
     """A WebAssembly filter."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
@@ -115,7 +115,7 @@ class WasmPluginSpec(ProtoStruct):
     ] = "UNSPECIFIED_PLUGIN_TYPE"
 
 
-class WasmPlugin(ProtoObject):
+class WasmPlugin(ProtoObject, frozen=True, kw_only=True):
     """Adds a WebAssembly filter to proxies."""
 
     spec: Annotated[WasmPluginSpec, doc("The filter.")] = WasmPluginSpec()
