@@ -1,0 +1,1 @@
+"""Which process stands in for which container image."""

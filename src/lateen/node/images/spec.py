@@ -1,0 +1,94 @@
+"""What an image is to the node: how to start it, and the files it expects. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContext:
+    """Where and how one container is to run.
+
+    All paths are absolute and as the container's process sees them. `installed` maps the programs
+    that were found on this machine to their paths; only `nginx`, `openssl`, `curl` and `tcpdump`
+    are ever looked up. `mounts` maps the container's mount paths to the directories behind them,
+    for a node that does not mount them in place.
+    """
+
+    work: str
+    """A writable directory of this container alone."""
+    cache: str
+    """A writable directory that all containers of the lab share; it outlives them."""
+    python: str
+    hostname: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    installed: Mapping[str, str] = field(default_factory=dict)
+    mounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A process to start, and the files to write before it (absolute path to content)."""
+
+    argv: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+Program = Callable[[ImageContext, tuple[str, ...]], Launch]
+"""Starts what stands in for one program of an image, given the program's arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """One image of the catalogue.
+
+    `programs` names the programs (by the last part of their path) that exist in the image only
+    and what runs instead; every other command is run as it is written.
+    """
+
+    name: str
+    kind: str
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    wrappers: frozenset[str] = frozenset()
+    """Programs that only start what follows them (`docker-entrypoint.sh`, `tini --`)."""
+
+    def words(self, ctx: ImageContext) -> tuple[str, ...]:
+        """Return the command line as Kubernetes composes it: `command` replaces the image's
+        ENTRYPOINT and drops its CMD, `args` replaces CMD."""
+        if ctx.command:
+            return ctx.command + ctx.args
+        return self.entrypoint + (ctx.args or self.cmd)
+
+    def launch(self, ctx: ImageContext) -> Launch:
+        """Return the process and files of a container of this image.
+
+        Its argv is empty if neither image nor container names a command.
+        """
+        words = self.words(ctx)
+        while words and _base(words[0]) in self.wrappers:
+            words = words[1:]
+            while words and words[0] in ("--", "-g", "-s"):
+                words = words[1:]
+        program = self.programs.get(_base(words[0])) if words else None
+        return Launch(words) if program is None else program(ctx, words[1:])
+
+    def argv(self, ctx: ImageContext) -> list[str]:
+        """Return the command line to run."""
+        return list(self.launch(ctx).argv)
+
+    def files(self, ctx: ImageContext) -> dict[str, str]:
+        """Return the files to write before the start: absolute path to content."""
+        return dict(self.launch(ctx).files)
+
+    def environment(self, ctx: ImageContext) -> dict[str, str]:
+        """Return the image's variables with the container's on top."""
+        return {**self.env, **ctx.env}
+
+
+def _base(word: str) -> str:
+    return word.rsplit("/", 1)[-1]

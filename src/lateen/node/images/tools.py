@@ -1,0 +1,40 @@
+"""Programs that people expect to find in Istio's proxy container. Pure.
+
+The node puts these scripts into a directory that comes first on the PATH of commands run in a
+container with `kubectl exec`.
+"""
+
+from collections.abc import Mapping
+
+_SUDO = """\
+#!/bin/sh
+# Everything in a lab's container runs as its owner already: options are read and passed over.
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --) shift; break ;;
+        -[ugpCrtTUDRh]) shift; [ $# -gt 0 ] && shift ;;
+        --user|--group|--prompt|--chdir|--host|--role|--type) shift; [ $# -gt 0 ] && shift ;;
+        -l|-v|-k|-K|--list|--validate) exit 0 ;;
+        -s|-i|--shell|--login) shift; [ $# -eq 0 ] && set -- "${SHELL:-/bin/sh}"; break ;;
+        -*) shift ;;
+        [A-Za-z_]*=*) export "$1"; shift ;;
+        *) break ;;
+    esac
+done
+if [ $# -eq 0 ]; then
+    echo "usage: sudo [options] command" >&2
+    exit 1
+fi
+exec "$@"
+"""
+
+
+def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
+    """Return each program's name and its script (to be written with mode 0755).
+
+    `installed` maps the programs found on this machine to their paths.
+    """
+    real = installed.get("tcpdump")
+    # tcpdump gives up root for a user that a one-uid user namespace cannot become.
+    tcpdump = f"{real} -Z root" if real else f"{python} -E -m lateen.node.standins.tcpdump"
+    return {"sudo": _SUDO, "tcpdump": f'#!/bin/sh\nexec {tcpdump} "$@"\n'}
