@@ -115,3 +115,8 @@ def load(path: Path) -> LabSettings:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise SettingsError(f"{path} is damaged: {error}. `lateen down` removes the lab") from error
+
+
+def with_istio(settings: LabSettings, version: str) -> LabSettings:
+    """Return the settings for another Istio version."""
+    return msgspec.structs.replace(settings, istio=version)

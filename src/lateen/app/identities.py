@@ -1,0 +1,77 @@
+"""Which certificate each proxy holds, and when it must be renewed."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lateen.base.clock import Clock
+from lateen.compiler.backend import secrets
+from lateen.compiler.output import ResourceSet
+from lateen.pki import rotation
+from lateen.pki.authority import Authority
+from lateen.pki.svid import Svid
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A proxy's certificate and the moment to renew it (monotonic seconds)."""
+
+    identity: str
+    svid: Svid
+    renew_at: float
+
+
+class Identities:
+    """Issues an SVID to each proxy and renews it while its connections live.
+
+    `publish` is handed the proxy's name and its SDS resources; Envoy takes a new certificate for
+    new handshakes and leaves established connections alone.
+    """
+
+    def __init__(
+        self,
+        authority: Authority,
+        clock: Clock,
+        publish: Callable[[str, ResourceSet], None],
+        *,
+        ttl: float = 24 * 3600.0,
+    ) -> None:
+        self._authority = authority
+        self._clock = clock
+        self._publish = publish
+        self._ttl = ttl
+        self._held: dict[str, Held] = {}
+
+    @property
+    def held(self) -> Mapping[str, Held]:
+        """The certificate of each proxy, by `namespace/pod`."""
+        return self._held
+
+    def ensure(self, proxy: str, identity: str) -> None:
+        """Issue to a new proxy, or to one whose ServiceAccount changed."""
+        held = self._held.get(proxy)
+        if held is None or held.identity != identity:
+            self._issue(proxy, identity)
+
+    def forget(self, proxy: str) -> None:
+        """Drop a proxy that is gone."""
+        self._held.pop(proxy, None)
+
+    def _issue(self, proxy: str, identity: str) -> None:
+        svid = self._authority.issue(identity, self._ttl)
+        delay = rotation.renew_after(svid.not_before, svid.not_after, self._clock.now(), key=proxy)
+        self._held[proxy] = Held(identity, svid, self._clock.monotonic() + delay)
+        self._publish(proxy, secrets.identity_resources(svid, self._authority.root_pem))
+
+    async def run(self) -> None:
+        """Renew what is due, for ever."""
+        while True:
+            now = self._clock.monotonic()
+            for proxy, held in list(self._held.items()):
+                if held.renew_at <= now:
+                    log.info("renewing the certificate of %s", proxy)
+                    self._issue(proxy, held.identity)
+            due = min((held.renew_at for held in self._held.values()), default=now + 60.0)
+            await self._clock.sleep(min(60.0, max(0.05, due - self._clock.monotonic())))

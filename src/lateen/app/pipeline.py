@@ -1,0 +1,152 @@
+"""Store to proxies: each change becomes a snapshot, a mesh, views, resources, and is published.
+
+Runs in the plane's event loop. Between two rounds nothing is computed twice: objects that did not
+change keep their identity through snapshot, mesh, view and rendering.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from lateen.app.identities import Identities
+from lateen.base.clock import Clock
+from lateen.base.debounce import Debounce
+from lateen.compiler.backend import secrets
+from lateen.compiler.backend.render import Renderer
+from lateen.compiler.frontend import credentials
+from lateen.compiler.frontend.assemble import Frontend, Mesh
+from lateen.compiler.ir.proxy import MeshSettings, ProxyView
+from lateen.model import decode, kinds
+from lateen.model.diagnostics import Diagnostic
+from lateen.model.meta import ObjectRef
+from lateen.model.snapshot import Change, Snapshot
+from lateen.store.api import Event, EventType, Store
+from lateen.xds.hub import Hub
+
+log = logging.getLogger(__name__)
+
+QUIET, CAP = 0.005, 0.1
+"""Seconds: the first change goes out at once, followers are gathered for 5 ms, at most 100 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The newest compiled state."""
+
+    revision: int
+    snapshot: Snapshot
+    mesh: Mesh | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Pipeline:
+    """Follows the store and keeps every proxy's resources current in the hub.
+
+    `on_proxies` is told the pods that have a proxy, whenever that set changes, so that sockets
+    can be opened before the proxies start.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        identities: Identities,
+        settings: MeshSettings,
+        clock: Clock,
+        *,
+        system_roots: str,
+        on_proxies: Callable[[frozenset[str]], None],
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._identities = identities
+        self._clock = clock
+        self._frontend = Frontend(settings)
+        self._renderer = Renderer(system_roots=system_roots)
+        self._debounce = Debounce(quiet=QUIET, cap=CAP)
+        self._on_proxies = on_proxies
+        self._changed: dict[tuple[str, str, str], Event] = {}
+        self._wake = asyncio.Event()
+        self._published: dict[str, ProxyView] = {}
+        self.current = Round(0, Snapshot(), None)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something written is not compiled yet."""
+        return bool(self._changed)
+
+    def note(self, event: Event) -> None:
+        """Remember a change; called by the store within the write."""
+        info = kinds.KINDS.get(event.entry.key.resource)
+        if info is None or not info.compiled:
+            return
+        self._changed[tuple(event.entry.key)] = event
+        self._debounce.changed(self._clock.monotonic())
+        self._wake.set()
+
+    def load(self) -> None:
+        """Take in everything that is in the store already."""
+        for info in kinds.KINDS.values():
+            if info.compiled:
+                for entry in self._store.list(info.resource).entries:
+                    self.note(Event(EventType.ADDED, entry))
+
+    async def run(self) -> None:
+        """Compile whenever there is something to compile, for ever."""
+        while True:
+            await self._wake.wait()
+            due = self._debounce.due(self._clock.monotonic())
+            if due is None:
+                self._wake.clear()
+                continue
+            if due > 0:
+                await self._clock.sleep(due)
+                continue
+            self._debounce.fired(self._clock.monotonic())
+            self.compile()
+
+    def compile(self) -> None:
+        """One round: everything that changed since the last one reaches the hub."""
+        changed, self._changed = self._changed, {}
+        revision = self._store.revision
+        snapshot = self.current.snapshot.with_changes(list(_changes(changed.values())))
+        mesh = self._frontend.build(snapshot)
+        self.current = Round(revision, snapshot, mesh, mesh.diagnostics)
+        proxies = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
+        if proxies.keys() != self._published.keys():
+            self._on_proxies(frozenset(proxies))
+        for proxy in self._published.keys() - proxies.keys():
+            self._published.pop(proxy)
+            self._identities.forget(proxy)
+        for proxy, ref in proxies.items():
+            self._publish(proxy, ref, mesh, snapshot)
+
+    def _publish(self, proxy: str, ref: ObjectRef, mesh: Mesh, snapshot: Snapshot) -> None:
+        view = mesh.view(ref)
+        known = self._published.get(proxy)
+        if known is not view:
+            self._identities.ensure(proxy, view.node.identity)
+            if known != view:
+                self._hub.publish(proxy, "mesh", self._renderer.render(view))
+            self._published[proxy] = view
+        if view.gateway is not None:
+            needed = credentials.credentials(view, snapshot)
+            self._hub.publish(proxy, "credentials", secrets.credential_resources(needed))
+
+    def view(self, proxy: str) -> ProxyView | None:
+        """Return the view that was last published to a proxy."""
+        return self._published.get(proxy)
+
+
+def _changes(events: Iterable[Event]) -> Iterable[Change]:
+    for event in events:
+        key = event.entry.key
+        if event.type is EventType.DELETED:
+            yield Change(key.resource, key.namespace, key.name, None)
+            continue
+        info = kinds.KINDS[key.resource]
+        decoded = decode.decode(info, event.entry.value, strict=False)
+        if decoded.object is None:
+            log.error("%s %s/%s in the store cannot be read: left out", *key)
+        yield Change(key.resource, key.namespace, key.name, decoded.object)

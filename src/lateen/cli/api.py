@@ -1,0 +1,162 @@
+"""The CLI's connection to a lab's API server: plain HTTP on its Unix socket, standard library.
+
+The asynchronous client of the API server's room serves the agent; a command that runs once and ends
+is faster without an event loop.
+"""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from lateen.app.lab import LabError, Running
+from lateen.model.client import ApiError
+from lateen.model.kinds import KindInfo
+
+Json = dict[str, Any]
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float | None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A decoded answer and its warnings (the `Warning` headers, unquoted)."""
+
+    body: Any
+    warnings: tuple[str, ...]
+
+
+class Api:
+    """Synchronous requests to one lab. Raises ApiError with the server's words, LabError when
+    the server is not there."""
+
+    def __init__(self, socket_path: Path, token_path: Path, *, timeout: float = 60.0) -> None:
+        self._socket = socket_path
+        self._token_path = token_path
+        self._timeout = timeout
+        self._connection: _UnixConnection | None = None
+
+    @classmethod
+    def of(cls, running: Running) -> "Api":
+        """Connect to a running lab."""
+        return cls(running.paths.api_socket, running.paths.admin_token)
+
+    @property
+    def token(self) -> str:
+        """The bearer token of the lab's owner. Raises LabError while there is none."""
+        try:
+            return self._token_path.read_text(encoding="ascii").strip()
+        except FileNotFoundError as error:
+            raise LabError("the API server of the lab is not ready yet: try again") from error
+
+    def _send(
+        self,
+        connection: _UnixConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        try:
+            connection.request(
+                method, path, body, {"Authorization": f"Bearer {self.token}", **headers}
+            )
+            return connection.getresponse()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise LabError(
+                "the API server of the lab does not answer; it is started again within seconds: "
+                f"see {self._socket.parent} and `lateen status`"
+            ) from error
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+    ) -> Reply:
+        """Send one request and return the decoded JSON answer."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        payload = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": accept, **({"Content-Type": content_type} if payload else {})}
+        fresh = self._connection is None
+        connection = self._connection or _UnixConnection(str(self._socket), self._timeout)
+        self._connection = connection
+        try:
+            response = self._send(connection, method, target, payload, headers)
+            content = response.read()
+        except (http.client.HTTPException, ConnectionError):
+            connection.close()
+            self._connection = None
+            if fresh:
+                raise
+            return self.request(
+                method, path, query=query, body=body, accept=accept, content_type=content_type
+            )
+        return _reply(response, content)
+
+    def lines(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[bytes]:
+        """Stream an answer line by line, without a time limit between lines."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        connection = _UnixConnection(str(self._socket), None)
+        try:
+            response = self._send(connection, "GET", target, None, {"Accept": "*/*"})
+            if response.status >= 400:
+                _reply(response, response.read())
+            while line := response.readline():
+                yield line
+        finally:
+            connection.close()
+
+
+def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
+    warnings = tuple(
+        _warning_text(value) for name, value in response.getheaders() if name.lower() == "warning"
+    )
+    try:
+        body = json.loads(content) if content else None
+    except ValueError:
+        body = content.decode(errors="replace")
+    if response.status >= 400:
+        status = cast(Json, body) if isinstance(body, dict) else {"message": str(body or "")}
+        raise ApiError(
+            response.status,
+            status.get("reason") or http.client.responses.get(response.status, "Unknown"),
+            status.get("message") or f"the server answered {response.status}",
+            status.get("details"),
+        )
+    return Reply(body, warnings)
+
+
+def _warning_text(value: str) -> str:
+    quoted = value.split('"', 1)
+    return quoted[1].rsplit('"', 1)[0].replace('\\"', '"') if len(quoted) == 2 else value
+
+
+def collection_path(kind: KindInfo, namespace: str) -> str:
+    """Return the URL path of a kind's collection; an empty namespace is all of them."""
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+    middle = f"/namespaces/{quote(namespace)}" if namespace and kind.namespaced else ""
+    return f"{root}{middle}/{kind.plural}"
+
+
+def object_path(kind: KindInfo, namespace: str, name: str) -> str:
+    """Return the URL path of one object."""
+    return f"{collection_path(kind, namespace)}/{quote(name)}"

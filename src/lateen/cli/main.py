@@ -1,0 +1,266 @@
+"""The command tree. Each command imports what it needs when it runs, so that none waits for
+another's libraries."""
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from lateen.cli.options import (
+    DEFAULT_LAB,
+    AllNamespaces,
+    Container,
+    Files,
+    Lab,
+    Namespace,
+    Output,
+    Selector,
+    Timeout,
+)
+
+app = typer.Typer(
+    name="lateen",
+    help="An Istio service mesh on one machine: manifests in, real Envoy and real mutual TLS out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _end(code: int) -> None:
+    raise typer.Exit(code)
+
+
+@app.command(
+    epilog="Examples: `lateen up examples/walkthrough --istio 1.17`; `cat *.yaml | lateen up -`"
+)
+def up(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="DIR…", help="Files, folders or -.")
+    ] = None,
+    lab: Lab = DEFAULT_LAB,
+    istio: Annotated[str, typer.Option(help="Istio version to behave as, `1.17`.")] = "",
+    foreground: Annotated[bool, typer.Option(help="Stay; Ctrl-C ends the lab.")] = False,
+    timeout: Timeout = 60.0,
+    api_port: Annotated[int, typer.Option(help="Port of the API server; 0 picks one.")] = 0,
+) -> None:
+    """Start a lab and apply manifests to it."""
+    from lateen.cli import up as command
+
+    _end(
+        command.up(
+            names or [],
+            lab=lab,
+            istio=istio,
+            foreground=foreground,
+            timeout=timeout,
+            api_port=api_port,
+        )
+    )
+
+
+@app.command(epilog="Examples: `lateen down`; `lateen down --lab other`")
+def down(
+    lab: Lab = DEFAULT_LAB,
+    keep: Annotated[bool, typer.Option(help="Keep objects and keys for the next up.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every lab of this user.")] = False,
+) -> None:
+    """End a lab and remove everything it made."""
+    from lateen.cli import ending
+
+    _end(ending.down(lab, keep=keep, every=every))
+
+
+@app.command(epilog="Examples: `lateen status`; `lateen status -o json`")
+def status(lab: Lab = DEFAULT_LAB, output: Output = "") -> None:
+    """Show processes, pods, proxies with their configuration state, and diagnostics."""
+    from lateen.cli import showing
+
+    _end(showing.status(lab, output))
+
+
+@app.command(epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`")
+def apply(
+    files: Files,
+    lab: Lab = DEFAULT_LAB,
+    recursive: Annotated[bool, typer.Option("-R", "--recursive")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Check only, change nothing.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until the proxies have taken it.")] = True,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Apply manifests, and wait until every proxy concerned has acknowledged the change."""
+    from lateen.cli import changing
+
+    _end(
+        changing.apply(lab, files, recursive=recursive, dry_run=dry_run, wait=wait, timeout=timeout)
+    )
+
+
+@app.command(epilog="Examples: `lateen delete -f mesh/`; `lateen delete deploy/web`")
+def delete(
+    words: Annotated[list[str] | None, typer.Argument(metavar="KIND NAME…")] = None,
+    files: Annotated[list[str] | None, typer.Option("-f", "--filename")] = None,
+    lab: Lab = DEFAULT_LAB,
+    namespace: Namespace = "default",
+    ignore_not_found: Annotated[bool, typer.Option()] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until they are gone.")] = True,
+) -> None:
+    """Delete objects, by file or by name."""
+    from lateen.cli import changing
+
+    _end(
+        changing.delete(
+            lab,
+            words or [],
+            files or [],
+            namespace=namespace,
+            ignore_missing=ignore_not_found,
+            wait=wait,
+        )
+    )
+
+
+@app.command(epilog="Examples: `lateen get pods -A`; `lateen get vs helloworld-vs -o yaml`")
+def get(
+    words: Annotated[list[str], typer.Argument(metavar="KIND [NAME…]")],
+    lab: Lab = DEFAULT_LAB,
+    namespace: Namespace = "default",
+    everywhere: AllNamespaces = False,
+    selector: Selector = "",
+    output: Output = "",
+    no_headers: Annotated[bool, typer.Option()] = False,
+) -> None:
+    """List objects, or show one."""
+    from lateen.app import lab as labs
+    from lateen.cli import api as lab_api
+    from lateen.cli import getting
+
+    api = lab_api.Api.of(labs.require(lab))
+    _end(
+        getting.get(
+            api,
+            words,
+            namespace=namespace,
+            everywhere=everywhere,
+            selector=selector,
+            output=output,
+            header=not no_headers,
+        )
+    )
+
+
+@app.command(
+    epilog="Examples: `lateen exec deploy/web -- ls /`; `lateen exec -it POD -- sh`",
+    context_settings={"allow_interspersed_args": True},
+)
+def exec(
+    target: Annotated[str, typer.Argument(metavar="POD|deploy/NAME")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- CMD…")] = None,
+    lab: Lab = DEFAULT_LAB,
+    namespace: Namespace = "default",
+    container: Container = "",
+    stdin: Annotated[bool, typer.Option("-i", "--stdin")] = False,
+    terminal: Annotated[bool, typer.Option("-t", "--tty")] = False,
+) -> None:
+    """Run a command in a container."""
+    from lateen.app import lab as labs
+    from lateen.cli import api as lab_api
+    from lateen.cli import workloads
+
+    running = labs.require(lab)
+    _end(
+        workloads.run_in(
+            running,
+            lab_api.Api.of(running),
+            target,
+            command or [],
+            namespace=namespace,
+            container=container,
+            stdin=stdin,
+            terminal=terminal,
+        )
+    )
+
+
+@app.command(epilog="Examples: `lateen logs deploy/web -f`; `lateen logs POD -c istio-proxy`")
+def logs(
+    target: Annotated[str, typer.Argument(metavar="POD|deploy/NAME")],
+    lab: Lab = DEFAULT_LAB,
+    namespace: Namespace = "default",
+    container: Container = "",
+    follow: Annotated[bool, typer.Option("-f", "--follow")] = False,
+    tail: Annotated[int, typer.Option(help="Last lines; -1 is all.")] = -1,
+    previous: Annotated[bool, typer.Option("-p", "--previous")] = False,
+    timestamps: Annotated[bool, typer.Option()] = False,
+) -> None:
+    """Print a container's log."""
+    from lateen.app import lab as labs
+    from lateen.cli import api as lab_api
+    from lateen.cli import workloads
+
+    _end(
+        workloads.logs(
+            lab_api.Api.of(labs.require(lab)),
+            target,
+            namespace=namespace,
+            container=container,
+            follow=follow,
+            tail=tail,
+            previous=previous,
+            timestamps=timestamps,
+        )
+    )
+
+
+@app.command(epilog="Examples: `lateen shell`; `lateen shell -- curl 10.96.0.12`")
+def shell(
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD…]")] = None,
+    lab: Lab = DEFAULT_LAB,
+) -> None:
+    """Open a shell (or run a command) inside the lab's network, beside the gateway."""
+    from lateen.cli import inside
+
+    _end(inside.shell(lab, command or []))
+
+
+@app.command()
+def version(lab: Lab = DEFAULT_LAB, output: Output = "") -> None:
+    """Show the versions of Lateen, Envoy, and the Istio versions it can behave as."""
+    from lateen.cli import showing
+
+    _end(showing.version(lab, output))
+
+
+@app.command()
+def demo(
+    istio: Annotated[str, typer.Option(help="Istio version to behave as.")] = "1.17",
+    lab: Lab = "demo",
+    keep: Annotated[bool, typer.Option(help="Leave the lab up at the end.")] = True,
+) -> None:
+    """Run the walkthrough: four requests, four outcomes, each with its reason."""
+    from lateen.cli import demo as command
+
+    _end(command.demo(lab, istio, keep=keep))
+
+
+def main() -> None:
+    """The console script."""
+    from lateen.cli import exits
+
+    def run() -> int:
+        try:
+            result = app(standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            return exits.USAGE
+        except click.Abort:
+            return exits.INTERRUPTED
+        return result if isinstance(result, int) else exits.OK
+
+    sys.exit(exits.guarded(run))
+
+
+if __name__ == "__main__":
+    main()

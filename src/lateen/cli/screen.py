@@ -1,0 +1,60 @@
+"""What a terminal may show: colour, progress, width. Decided once per stream."""
+
+import os
+import sys
+import time
+from typing import TextIO
+
+_CODES = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether to colour: a terminal, unless NO_COLOR or TERM=dumb; FORCE_COLOR forces it."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """Return the text in a colour, or as it is where colour is not wanted."""
+    if not colourful(stream or sys.stdout):
+        return text
+    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+
+class Progress:
+    """One line on stderr that changes in place on a terminal; elsewhere a line per change."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._last = ""
+        self._start = time.monotonic()
+
+    def show(self, text: str) -> None:
+        """Say what is going on now."""
+        if text == self._last:
+            return
+        self._last = text
+        elapsed = time.monotonic() - self._start
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{text} {paint(f'({elapsed:.1f}s)', 'dim', sys.stderr)}")
+        else:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    def done(self, text: str) -> None:
+        """Say how it ended, and leave that line."""
+        elapsed = time.monotonic() - self._start
+        mark = paint("✔", "green", sys.stderr)
+        sys.stderr.write(f"{chr(13) + chr(27) + '[K' if self._live else ''}{mark} {text}")
+        sys.stderr.write(f" {paint(f'({elapsed:.2f}s)', 'dim', sys.stderr)}\n")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the changing line away, before something else is written."""
+        if self._live and self._last:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._last = ""

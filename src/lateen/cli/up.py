@@ -1,0 +1,162 @@
+"""`lateen up`: start a lab, apply manifests, wait until every proxy has taken its configuration."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lateen.app import lab as labs
+from lateen.app import settings as lab_settings
+from lateen.app.lab import LabError, Running
+from lateen.app.settings import LabSettings, SettingsError
+from lateen.cli import api as lab_api
+from lateen.cli import applying, exits, screen, waiting
+from lateen.cli import files as manifest_files
+from lateen.cli.files import Loaded, Refused
+from lateen.compiler.frontend import versions
+
+
+def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
+    """Return the lab's settings: the defaults, then lateen.yaml, then the command line.
+
+    Raises SettingsError for a version that is not modelled.
+    """
+    folder = next((Path(n) for n in names if n != "-" and Path(n).is_dir()), None)
+    base = LabSettings(
+        lab=lab,
+        istio=versions.NEWEST,
+        user=os.getuid(),
+        directory=str(folder.resolve()) if folder else "",
+        api_port=api_port,
+    )
+    if folder and (file := folder / lab_settings.CONFIG_NAME).exists():
+        base = lab_settings.from_file(base, lab_settings.read_file(file))
+    if istio:
+        base = lab_settings.with_istio(base, istio)
+    try:
+        versions.features(base.istio)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    return base
+
+
+def bring_up(
+    settings: LabSettings,
+    items: Sequence[Loaded],
+    *,
+    timeout: float,
+    progress: screen.Progress,
+    quiet: bool = False,
+) -> tuple[Running, lab_api.Api, dict[str, Any]]:
+    """Start a lab and apply manifests; returns it with its status once it is settled.
+
+    Whatever goes wrong before the lab is up (an error, Ctrl-C, the time limit of the API
+    server) takes the lab down again.
+    """
+    deadline = time.monotonic() + timeout
+    running = labs.start(settings)
+    try:
+        progress.show("starting the lab")
+        api = waiting.await_server(running, deadline, lambda: labs.find(settings.lab) is not None)
+        revision = apply_and_say(api, items, progress, quiet=quiet)
+        status = waiting.await_settled(api, revision, deadline, progress.show)
+    except BaseException:
+        progress.clear()
+        with contextlib.suppress(LabError), _uninterrupted():
+            labs.stop(settings.lab)
+        raise
+    return running, api, status
+
+
+class _uninterrupted:
+    """Cleaning up is not cut short by a second Ctrl-C."""
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def __exit__(self, *_error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+def apply_and_say(
+    api: lab_api.Api,
+    items: Sequence[Loaded],
+    progress: screen.Progress,
+    *,
+    quiet: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Apply manifests, print a line for each, and return the revision to wait for."""
+    for item, verb in applying.apply_all(api, items, dry_run=dry_run):
+        if not quiet:
+            progress.clear()
+            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (dry run)' * dry_run}\n")
+    sys.stdout.flush()
+    return int(api.request("GET", waiting.STATUS).body["written"])
+
+
+def report(status: dict[str, Any], running: Running, progress: screen.Progress) -> int:
+    """Say how it went and what to try next; returns the exit code."""
+    settled = waiting.settled(status, 0)
+    if settled:
+        progress.done(f"lab {running.paths.lab} is up: {waiting.summary(status)}")
+    else:
+        progress.clear()
+        exits.complain(f"the mesh is not complete: {waiting.summary(status)}")
+        for pod in status["pods"]:
+            if not pod["ready"]:
+                exits.complain(f"  pod {pod['namespace']}/{pod['name']}: {_why(pod)}")
+        for proxy in status["proxies"]:
+            for problem in proxy["problems"]:
+                exits.complain(f"  proxy {proxy['proxy']}: {problem}")
+    for line in status["diagnostics"]:
+        exits.complain(line["text"])
+    sys.stdout.write(f"\nexport KUBECONFIG={running.paths.kubeconfig}\n")
+    for gateway in status["gateways"]:
+        sys.stdout.write(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
+    lab = "" if running.paths.lab == "default" else f" --lab {running.paths.lab}"
+    sys.stdout.write(f"try: lateen status{lab}; lateen get pods -A{lab}; lateen down{lab}\n")
+    return exits.OK if settled else exits.FAILED
+
+
+def _why(pod: dict[str, Any]) -> str:
+    return ": ".join(part for part in (pod["reason"], pod["message"]) if part) or "not ready yet"
+
+
+def up(
+    names: Sequence[str],
+    *,
+    lab: str,
+    istio: str,
+    foreground: bool,
+    timeout: float,
+    api_port: int = 0,
+) -> int:
+    """The command."""
+    loaded = manifest_files.load(names) if names else []
+    if isinstance(loaded, Refused):
+        return applying.refuse(loaded)
+    settings = settings_for(lab, names, istio, api_port=api_port)
+    progress = screen.Progress()
+    running, _, status = bring_up(settings, loaded, timeout=timeout, progress=progress)
+    code = report(status, running, progress)
+    if foreground:
+        exits.complain("in the foreground: Ctrl-C ends the lab")
+        stay(lab)
+    return code
+
+
+def stay(lab: str) -> None:
+    """Wait until the lab ends or the person ends it; then take it down."""
+    signal.signal(signal.SIGTERM, lambda _n, _f: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        while labs.find(lab):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        with _uninterrupted():
+            labs.stop(lab)
+        exits.complain(f"lab {lab} is down")

@@ -1,0 +1,85 @@
+"""Waiting for the mesh to have taken what was sent."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lateen.app.lab import LabError, Running
+from lateen.cli import api as lab_api
+
+STATUS = "/lateen/v1/status"
+
+
+def await_server(running: Running, deadline: float, alive: Callable[[], bool]) -> lab_api.Api:
+    """Return a connection as soon as the API server answers.
+
+    Raises LabError when the lab's supervisor ends first, with the end of the log that says why.
+    """
+    api = lab_api.Api.of(running)
+    while True:
+        if running.paths.api_socket.exists() and running.paths.admin_token.exists():
+            try:
+                api.request("GET", "/readyz")
+                return api
+            except LabError:
+                pass
+        if not alive():
+            raise LabError(f"the lab could not start:\n{last_words(running)}")
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"the API server did not answer in time; see {running.paths.logs / 'plane.log'}"
+            )
+        time.sleep(0.004)
+
+
+def last_words(running: Running) -> str:
+    """Return the last lines of the lab's process logs."""
+    lines = []
+    for name in ("node.log", "plane.log", "supervisor.log"):
+        path = running.paths.logs / name
+        if path.exists():
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+            lines += [f"  {line}" for line in text.splitlines()[-4:]]
+    return "\n".join(lines) or "  it left no message"
+
+
+def summary(status: dict[str, Any]) -> str:
+    """Return one line: how many pods are ready and proxies are in step."""
+    pods, proxies = status["pods"], status["proxies"]
+    ready = sum(1 for pod in pods if pod["ready"])
+    synced = sum(1 for proxy in proxies if proxy["synced"])
+    return f"pods ready {ready}/{len(pods)}, proxies in step {synced}/{len(proxies)}"
+
+
+def settled(status: dict[str, Any], revision: int) -> bool:
+    """Whether all that was written up to a revision is compiled, acknowledged and ready."""
+    return (
+        status["revision"] >= revision
+        and bool(status["pods"])
+        and all(pod["ready"] for pod in status["pods"])
+        and all(proxy["synced"] for proxy in status["proxies"])
+        and not status["pending"]
+    )
+
+
+def await_settled(
+    api: lab_api.Api,
+    revision: int,
+    deadline: float,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
+    """Return the lab's status once it is settled, or what it is at the deadline."""
+    while True:
+        status: dict[str, Any] = api.request("GET", STATUS).body
+        show(summary(status))
+        if settled(status, revision) or hopeless(status) or time.monotonic() > deadline:
+            return status
+        time.sleep(0.01)
+
+
+def hopeless(status: dict[str, Any]) -> bool:
+    """Whether a pod waits for something that only a change by a person can give it."""
+    final = {"ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError"}
+    return any(pod["reason"] in final for pod in status["pods"]) and all(
+        pod["ready"] or pod["reason"] in final for pod in status["pods"]
+    )
