@@ -1,0 +1,473 @@
+"""PID 1 of a lab: parent of every container, opener of sockets in pods, keeper of the agent.
+
+    python -m lateen.node.shim LAB STATE_DIRECTORY RUN_DIRECTORY [-- AGENT_COMMAND...]
+
+One thread, one epoll loop, standard library only: it starts in a few milliseconds and has to
+outlive everything else. When it ends, the kernel ends its pid namespace. It reads the system
+clock itself, because the clock of the rest of the program needs asyncio.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+from lateen.node import shimconn, shimproto, shimroot, shimspawn, syscalls
+from lateen.node.shimconn import Connection
+from lateen.node.shimkeep import AgentKeeper
+from lateen.node.shimlog import Output
+from lateen.node.shimproto import ContainerSpec, Frame, Process
+from lateen.node.shimspawn import Streams
+from lateen.node.shimtable import Record, Refused, Table
+
+_STOP_WAIT = 3.0
+"""Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
+_POINTLESS_WITHOUT_HANDLER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_POD_SYSCTLS = {
+    "net/ipv4/ip_unprivileged_port_start": "0",
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/ipv6/conf/default/disable_ipv6": "1",
+}
+
+Answer = tuple[Frame, list[int]]
+
+
+class Shim:
+    """The loop and the requests it serves."""
+
+    def __init__(self, run: str, agent: AgentKeeper) -> None:
+        self._agent = agent
+        self._table = Table()
+        self._host = shimroot.gather(run)
+        self._own_net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._own_pid = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._started = time.time_ns()
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._connections: list[Connection] = []
+        self._stop_at = 0.0
+        self._stopped = False
+        self._listener = _listen(os.path.join(run, "shim.sock"))
+        self._watch(self._listener.fileno(), self._accept)
+        self._operations: dict[str, Callable[[Connection, Frame, list[int]], Answer | None]] = {
+            "ping": self._ping,
+            "make_pod": self._make_pod,
+            "netns": self._netns,
+            "remove_pod": self._remove_pod,
+            "run": self._run,
+            "exec": self._exec,
+            "attach": self._attach,
+            "kill": self._kill,
+            "forget": self._forget,
+            "list": self._list,
+            "open_socket": self._open_socket,
+            "subscribe": self._subscribe,
+        }
+
+    def serve(self) -> int:
+        """Serve until told to stop and all processes have ended; returns the exit code."""
+        wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._asked_to_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._watch(wake, lambda: _empty(wake))
+        while not self._stopped:
+            if not self._stop_at:
+                self._agent.start_if_due(time.monotonic())
+            for fd, _ in self._epoll.poll(self._pause()):
+                if callback := self._callbacks.get(fd):
+                    callback()
+            self._reap()
+            if self._stop_at:
+                self._continue_stop()
+        return 0
+
+    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+        self._callbacks[fd] = callback
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        if self._callbacks.pop(fd, None):
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(fd)
+
+    def _pause(self) -> float:
+        if self._stop_at:
+            return max(0.0, self._stop_at - time.monotonic())
+        return self._agent.pause(time.monotonic())
+
+    def _asked_to_stop(self, _number: int, _frame: object) -> None:
+        if self._stop_at:
+            return
+        self._stop_at = time.monotonic() + _STOP_WAIT
+        self._agent.stop()
+        for record in self._table.live():
+            with contextlib.suppress(OSError):
+                self._signal(record, signal.SIGTERM)
+
+    def _continue_stop(self) -> None:
+        live = self._table.live()
+        if not live and not self._agent.pid:
+            self._stopped = True
+        elif time.monotonic() >= self._stop_at:
+            self._stopped = True  # the kernel kills the rest with this process
+
+    # --- connections ---
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            sock, _ = self._listener.accept()
+            if shimconn.peer_uid(sock) != os.getuid():
+                sock.close()
+                return
+            connection = Connection(sock)
+            self._connections.append(connection)
+            self._watch(sock.fileno(), lambda: self._serve(connection))
+
+    def _serve(self, connection: Connection) -> None:
+        fd = connection.sock.fileno()
+        try:
+            connection.flush()
+            frames = [] if connection.closed else connection.receive()
+        except shimproto.BadFrame:
+            connection.close()
+            frames = []
+        self._follow(fd, connection)
+        for frame, fds in frames:
+            self._answer(connection, frame, fds)
+
+    def _follow(self, fd: int, connection: Connection) -> None:
+        """Adjust what is waited for to the state that a connection is in now."""
+        if not connection.closed:
+            wanted = select.EPOLLOUT if connection.wants_to_write else 0
+            self._epoll.modify(fd, select.EPOLLIN | wanted)
+        elif connection in self._connections:
+            self._connections.remove(connection)
+            self._unwatch(fd)
+
+    def _send(self, connection: Connection, frame: Frame, fds: list[int] | None = None) -> None:
+        fd = connection.sock.fileno()
+        if not connection.closed:
+            connection.send(frame, fds)
+            self._follow(fd, connection)
+
+    def _answer(self, connection: Connection, frame: Frame, fds: list[int]) -> None:
+        number = frame.get("id", 0)
+        try:
+            operation = self._operations.get(str(frame.get("op")))
+            if operation is None:
+                raise Refused(errno.ENOSYS, f"unknown operation {frame.get('op')!r}")
+            answer = operation(connection, frame, fds)
+        except (Refused, OSError, KeyError, TypeError, ValueError) as error:
+            self._send(connection, {"id": number, **_problem(error)})
+        else:
+            if answer is not None:
+                self._send(connection, {"id": number, "ok": answer[0]}, answer[1])
+        finally:
+            for fd in fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+
+    # --- pods and sockets ---
+
+    def _ping(self, _c: Connection, _frame: Frame, _fds: list[int]) -> Answer:
+        return {"version": shimproto.VERSION, "pid": os.getpid(), "started": self._started}, []
+
+    def _make_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
+        pod = str(frame["pod"])
+        if not pod or "/" in pod:
+            raise Refused(errno.EINVAL, f"bad pod uid: {pod!r}")
+        if pod not in self._table.pods:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+            try:
+                for name, value in _POD_SYSCTLS.items():
+                    _write_sysctl(name, value)
+                fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            finally:
+                syscalls.setns(self._own_net, syscalls.CLONE_NEWNET)
+            self._table.pods[pod] = fd
+        return {}, [self._table.pods[pod]]
+
+    def _netns(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
+        pod = str(frame["pod"])
+        return {}, [self._table.netns(pod) if pod else self._own_net]
+
+    def _remove_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
+        pod = str(frame["pod"])
+        for record in self._table.of_pod(pod):
+            if record.process.state == "running":
+                with contextlib.suppress(OSError):
+                    os.kill(record.process.pid, signal.SIGKILL)
+            else:
+                self._table.drop(record)
+        if (fd := self._table.pods.pop(pod, None)) is not None:
+            os.close(fd)
+        return {}, []
+
+    def _open_socket(self, _c: Connection, frame: Frame, fds: list[int]) -> Answer:
+        pod = str(frame["pod"])
+        inside = self._table.netns(pod) if pod else -1
+        if pod:
+            syscalls.setns(inside, syscalls.CLONE_NEWNET)
+        try:
+            made = socket.socket(int(frame["family"]), int(frame["type"]), int(frame["protocol"]))
+            if mark := int(frame.get("mark", 0)):
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+        finally:
+            if pod:
+                syscalls.setns(self._own_net, syscalls.CLONE_NEWNET)
+        fds.append(made.detach())
+        return {}, [fds[-1]]
+
+    # --- processes ---
+
+    def _run(self, connection: Connection, frame: Frame, _fds: list[int]) -> None:
+        handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
+        pod, _ = self._table.check_unused(handle)
+        netns = self._table.netns(pod)
+        streams, kept, inside = _open_streams(spec, self._host)
+        try:
+            child = shimspawn.container(spec, streams, netns, self._own_pid, self._host)
+        except BaseException:
+            for fd in {*kept.values(), *inside} - {-1}:
+                os.close(fd)
+            raise
+        for fd in inside:
+            os.close(fd)
+        record = self._record(handle, pod, connection, child, frame, container=True)
+        record.stdin, record.stdin_once = kept["stdin"], spec.stdin_once
+        record.terminal = kept["terminal"]
+        sources = {kept[name]: name for name in ("stdout", "stderr") if kept[name] >= 0}
+        record.output = Output(spec.log, sources, time.time_ns)
+        for fd in record.output.descriptors:
+            self._watch(fd, self._pump(record, fd))
+
+    def _exec(self, connection: Connection, frame: Frame, fds: list[int]) -> None:
+        handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
+        pod, _ = self._table.check_unused(handle)
+        target = self._table.running(str(frame["target"]))
+        master = -1
+        if spec.tty:
+            master, slave = shimroot.open_terminal(self._host)
+            fds.append(slave)
+            streams = Streams(slave, slave, slave, terminal=True)
+        elif len(fds) == 3:
+            streams = Streams(fds[0], fds[1], fds[2])
+        else:
+            raise Refused(errno.EINVAL, "exec needs three descriptors, or a terminal")
+        try:
+            child = shimspawn.command(spec, streams, target.process.pid, self._own_pid)
+        except BaseException:
+            if master >= 0:
+                os.close(master)
+            raise
+        record = self._record(handle, pod, connection, child, frame, container=False)
+        record.terminal = master
+
+    def _record(
+        self,
+        handle: str,
+        pod: str,
+        connection: Connection,
+        child: shimspawn.Child,
+        frame: Frame,
+        *,
+        container: bool,
+    ) -> Record:
+        process = Process(handle, child.pid, "running", time.time_ns())
+        record = Record(process, pod, connection, container=container)
+        record.report, record.request = child.report, int(frame.get("id", 0))
+        self._table.add(record)
+        self._watch(child.report, lambda: self._reported(record))
+        return record
+
+    def _reported(self, record: Record) -> None:
+        """The child has reached its program, or said why not: answer the request."""
+        failed = shimspawn.read_report(record.report)
+        self._unwatch(record.report)
+        os.close(record.report)
+        record.report = -1
+        answer: Frame = {"id": record.request}
+        if failed is not None:
+            self._release(record)
+            self._table.records.pop(record.process.handle, None)
+            answer |= {"error": str(failed), "errno": failed.code, "step": failed.step}
+            self._send(record.owner, answer)
+            return
+        answer["ok"] = record.process._asdict()
+        hand_over = [record.terminal] if not record.container and record.terminal >= 0 else []
+        self._send(record.owner, answer, hand_over)
+        if hand_over:
+            os.close(record.terminal)
+            record.terminal = -1
+
+    def _attach(self, _c: Connection, frame: Frame, fds: list[int]) -> Answer:
+        record = self._table.running(str(frame["handle"]))
+        if record.output is None or len(fds) != 2:
+            raise Refused(errno.EINVAL, "only containers can be attached to, with two descriptors")
+        record.output.listen(*(os.dup(fd) for fd in fds))
+        given = record.terminal if record.terminal >= 0 else record.stdin
+        if given >= 0 and record.stdin_once and record.terminal < 0:
+            fds.append(given)  # handed over: the container sees the end when the client closes
+            record.stdin = -1
+        return {"tty": record.terminal >= 0}, [given] if given >= 0 else []
+
+    def _pump(self, record: Record, fd: int) -> Callable[[], None]:
+        def pump() -> None:
+            if record.output is not None and not record.output.readable(fd):
+                self._unwatch(fd)
+                if fd != record.terminal:
+                    os.close(fd)
+
+        return pump
+
+    def _signal(self, record: Record, number: int) -> None:
+        pid = record.process.pid
+        pointless = record.container and number in _POINTLESS_WITHOUT_HANDLER
+        if pointless and not shimspawn.catches(pid, number):
+            number = signal.SIGKILL
+        os.kill(pid, number)
+
+    def _kill(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
+        self._signal(self._table.running(str(frame["handle"])), int(frame["signal"]))
+        return {}, []
+
+    def _forget(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
+        record = self._table.record(str(frame["handle"]))
+        if record.process.state == "running":
+            raise Refused(errno.EBUSY, f"{record.process.handle} still runs")
+        self._table.drop(record)
+        return {}, []
+
+    def _list(self, _c: Connection, _frame: Frame, _fds: list[int]) -> Answer:
+        processes = [
+            record.process._asdict()
+            for record in self._table.records.values()
+            if record.container and record.report < 0
+        ]
+        return {"pods": list(self._table.pods), "processes": processes}, []
+
+    def _subscribe(self, connection: Connection, _frame: Frame, _fds: list[int]) -> Answer:
+        connection.subscribed = True
+        return {}, []
+
+    # --- the end of processes ---
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if record := self._table.by_pid.pop(pid, None):
+                self._ended(record, status)
+            elif pid == self._agent.pid:
+                self._agent.ended(status, time.monotonic())
+
+    def _ended(self, record: Record, status: int) -> None:
+        if record.report >= 0:
+            self._reported(record)
+        self._release(record)
+        if record.process.handle not in self._table.records:
+            return  # it never got to run
+        code = os.waitstatus_to_exitcode(status)
+        record.process = record.process._replace(
+            state="exited",
+            finished=time.time_ns(),
+            code=code if code >= 0 else 128 - code,
+            signal=max(0, -code),
+            dropped=record.output.dropped if record.output else 0,
+        )
+        event = {"event": "exit", "process": record.process._asdict()}
+        for connection in tuple(self._connections):
+            if connection.subscribed or connection is record.owner:
+                self._send(connection, event)
+        if not record.container or record.pod not in self._table.pods:
+            self._table.drop(record)
+
+    def _release(self, record: Record) -> None:
+        """Move the last output to the log, then close everything of a process."""
+        if record.output:
+            left = record.output.descriptors
+            record.output.drain()
+            for fd in left:
+                self._unwatch(fd)
+                if fd != record.terminal:
+                    os.close(fd)
+        record.close()
+
+
+def _open_streams(
+    spec: ContainerSpec, host: shimroot.HostView
+) -> tuple[Streams, dict[str, int], list[int]]:
+    """Open a container's streams: its ends, those the shim keeps, and those to close here."""
+    if spec.tty:
+        master, slave = shimroot.open_terminal(host)
+        kept = {"stdin": -1, "stdout": master, "stderr": -1, "terminal": master}
+        return Streams(slave, slave, slave, terminal=True), kept, [slave]
+    out, out_inside = os.pipe()
+    err, err_inside = os.pipe()
+    stdin = -1
+    if spec.stdin:
+        stdin_inside, stdin = os.pipe()
+    else:
+        stdin_inside = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    kept = {"stdin": stdin, "stdout": out, "stderr": err, "terminal": -1}
+    inside = [stdin_inside, out_inside, err_inside]
+    return Streams(stdin_inside, out_inside, err_inside), kept, inside
+
+
+def _listen(path: str) -> socket.socket:
+    """Listen on a Unix socket that only this user may open."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
+def _problem(error: Exception) -> Frame:
+    if isinstance(error, Refused):
+        return {"error": str(error), "errno": error.code, "step": error.step}
+    if isinstance(error, OSError):
+        code = error.errno or errno.EIO
+        return {"error": os.strerror(code), "errno": code, "step": str(error.filename or "")}
+    return {"error": f"bad request: {error}", "errno": errno.EINVAL}
+
+
+def _empty(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
+def _write_sysctl(name: str, value: str) -> None:
+    """Set a kernel parameter where it exists: IPv6 may be missing altogether."""
+    with contextlib.suppress(OSError), open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def main(argv: list[str]) -> int:
+    """Run a lab's init."""
+    lab, state, run = argv[1:4]
+    command = [sys.executable, "-m", "lateen.app.agent", lab, state, run]
+    if argv[4:5] == ["--"]:
+        command = argv[5:]
+    return Shim(run, AgentKeeper(command, os.path.join(state, "logs", "agent.log"))).serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

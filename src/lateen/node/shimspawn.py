@@ -1,0 +1,203 @@
+"""Starting processes: fork, join namespaces, build the root directory, exec.
+
+The parent's part takes one fork; all the rest happens in the child, so containers are built side
+by side. A child reports through a pipe that closes by itself when exec succeeds.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import termios
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+from lateen.node import shimroot, syscalls
+from lateen.node.shimproto import ContainerSpec
+
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+_FAILED = 127
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Streams(NamedTuple):
+    """What becomes a process's descriptors 0, 1 and 2. `terminal` makes 0 its controlling one."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    terminal: bool = False
+
+
+class Child(NamedTuple):
+    """A process between fork and exec; `report` says how that went."""
+
+    pid: int
+    report: int
+
+
+class StartFailed(Exception):
+    """The child could not get as far as its program."""
+
+    def __init__(self, code: int, step: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.step = step
+
+
+def container(
+    spec: ContainerSpec, streams: Streams, netns: int, own_pid_ns: int, host: shimroot.HostView
+) -> Child:
+    """Start a container in new pid, mount and uts namespaces, in the given network."""
+
+    def prepare() -> None:
+        syscalls.setns(netns, syscalls.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+        shimroot.enter(host, spec)
+        if spec.hostname:
+            syscalls.sethostname(spec.hostname)
+
+    syscalls.unshare(syscalls.CLONE_NEWPID)
+    try:
+        return _fork(spec, streams, prepare)
+    finally:
+        syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
+
+
+def command(spec: ContainerSpec, streams: Streams, target: int, own_pid_ns: int) -> Child:
+    """Start a command in all the namespaces of the process `target`. Raises OSError."""
+    fds = {name: _namespace(target, name) for name in ("pid", "uts", "net", "mnt")}
+
+    def prepare() -> None:
+        syscalls.setns(fds["uts"], syscalls.CLONE_NEWUTS)
+        syscalls.setns(fds["net"], syscalls.CLONE_NEWNET)
+        syscalls.setns(fds["mnt"], syscalls.CLONE_NEWNS)
+
+    try:
+        syscalls.setns(fds["pid"], syscalls.CLONE_NEWPID)
+        try:
+            return _fork(spec, streams, prepare)
+        finally:
+            syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def helper(argv: list[str], log: str) -> int:
+    """Start a process of the lab itself, its output appended to a file; returns the pid."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            _reset_signals()
+            _connect(Streams(null, out, out))
+            os.execv(argv[0], argv)
+        finally:
+            os._exit(_FAILED)
+    finally:
+        os.close(out)
+        os.close(null)
+
+
+def read_report(report: int) -> StartFailed | None:
+    """Return what went wrong between fork and exec, or None. The pipe must be readable."""
+    with contextlib.suppress(BlockingIOError):
+        said = os.read(report, 4096).decode(errors="replace")
+        if said:
+            code, step, message = said.split("\n", 2)
+            return StartFailed(int(code), step, message)
+    return None
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler of its own for a signal."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    except OSError:
+        pass
+    return False
+
+
+def _namespace(pid: int, name: str) -> int:
+    return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _fork(spec: ContainerSpec, streams: Streams, prepare: Callable[[], None]) -> Child:
+    report, reporter = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(spec, streams, prepare, reporter)
+    os.close(reporter)
+    os.set_blocking(report, False)
+    return Child(pid, report)
+
+
+def _become(
+    spec: ContainerSpec, streams: Streams, prepare: Callable[[], None], reporter: int
+) -> NoReturn:
+    step = "prepare"
+    try:
+        _reset_signals()
+        os.setsid()
+        prepare()
+        step = "user"
+        _drop_rights(spec)
+        step = f"chdir {spec.cwd}"
+        _change_directory(spec.cwd)
+        step = "exec"
+        environment = dict(item.split("=", 1) for item in spec.env)
+        environment.setdefault("PATH", _PATH)
+        _connect(streams)
+        os.umask(0o022)
+        os.execvpe(spec.argv[0], spec.argv, environment)
+    except OSError as error:
+        what = f": {error.filename}" if error.filename and step != "exec" else ""
+        message = f"{os.strerror(error.errno or errno.EIO)}{what}"
+        os.write(reporter, f"{error.errno}\n{step}\n{message}".encode())
+    except Exception as error:  # anything else must not escape into the shim's own code
+        os.write(reporter, f"{errno.EINVAL}\n{step}\n{error!r}".encode())
+    finally:
+        os._exit(_FAILED)
+
+
+def _reset_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (*_IGNORED_BY_PYTHON, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+
+
+def _drop_rights(spec: ContainerSpec) -> None:
+    if spec.capabilities:
+        syscalls.limit_capabilities(frozenset(spec.capabilities))
+    if spec.gid or spec.groups:
+        os.setgroups(spec.groups)
+        os.setgid(spec.gid)
+    if spec.uid:
+        os.setuid(spec.uid)
+
+
+def _change_directory(path: str) -> None:
+    """As container runtimes do: a working directory that is missing is made."""
+    try:
+        os.chdir(path)
+    except FileNotFoundError:
+        os.makedirs(path)
+        os.chdir(path)
+
+
+def _connect(streams: Streams) -> None:
+    """Make the three descriptors; sources may themselves be 0, 1 or 2."""
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in streams[:3]]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number)
+    if streams.terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
