@@ -1,0 +1,447 @@
+"""Every kind that is served: one row each. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+
+from lateen.model import (
+    apps,
+    batch,
+    core,
+    discovery,
+    networking,
+    security,
+    sourcemap,
+    telemetry,
+)
+
+
+class Column(NamedTuple):
+    """A column of `kubectl get`: `path` is a JSON path such as `.spec.host`; `wide` columns show
+    with `-o wide` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    wide: bool = False
+
+
+AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+
+@dataclass(frozen=True, slots=True)
+class KindInfo:
+    """What is known of a kind.
+
+    `versions` begins with the storage version. `struct` is None for a kind whose content is kept
+    as it is. `compiled` says that the mesh compiler reads it, `acted_on` that anything here does.
+    """
+
+    group: str
+    versions: tuple[str, ...]
+    kind: str
+    plural: str
+    singular: str
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    namespaced: bool = True
+    struct: type[msgspec.Struct] | None = None
+    columns: tuple[Column, ...] = ()
+    status: bool = True
+    scale: bool = False
+    acted_on: bool = False
+    compiled: bool = False
+
+    @property
+    def resource(self) -> str:
+        """Return plural.group, or the plural alone in the core group."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def api_version(self) -> str:
+        """Return the storage version with its group: `apps/v1`, `v1`."""
+        return self._with_group(self.versions[0])
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """Return all served versions with their group, the storage version first."""
+        return tuple(self._with_group(version) for version in self.versions)
+
+    @property
+    def is_istio(self) -> bool:
+        """Whether it is one of Istio's kinds, that is a custom resource of protobuf shape."""
+        return self.group.endswith(".istio.io")
+
+    def _with_group(self, version: str) -> str:
+        return f"{self.group}/{version}" if self.group else version
+
+
+def _built_in(
+    api: str,
+    kind: str,
+    plural: str,
+    *short: str,
+    struct: type[msgspec.Struct] | None = None,
+    marks: str = "",
+) -> KindInfo:
+    """Make a row of Kubernetes' own; `marks` are words that name the row's flags."""
+    group, _, version = api.rpartition("/")
+    words = frozenset(marks.split())
+    return KindInfo(
+        group=group,
+        versions=(version,),
+        kind=kind,
+        plural=plural,
+        singular=kind.lower(),
+        short_names=short,
+        categories=("all",) if "all" in words else (),
+        namespaced="cluster" not in words,
+        struct=struct,
+        status="status" in words,
+        scale="scale" in words,
+        acted_on="acted-on" in words,
+        compiled="compiled" in words,
+    )
+
+
+def _istio(
+    group: str,
+    kind: str,
+    plural: str,
+    *short: str,
+    struct: type[msgspec.Struct],
+    versions: tuple[str, ...] = ("v1", "v1beta1"),
+    columns: tuple[Column, ...] = (),
+    acted_on: bool = False,
+) -> KindInfo:
+    return KindInfo(
+        group=f"{group}.istio.io",
+        versions=versions,
+        kind=kind,
+        plural=plural,
+        singular=kind.lower(),
+        short_names=short,
+        categories=("istio-io", f"{group}-istio-io"),
+        struct=struct,
+        columns=columns,
+        status=True,
+        acted_on=acted_on,
+        compiled=True,
+    )
+
+
+_CORE = (
+    _built_in("v1", "Pod", "pods", "po", struct=core.Pod, marks="all status acted-on compiled"),
+    _built_in(
+        "v1",
+        "Service",
+        "services",
+        "svc",
+        struct=core.Service,
+        marks="all status acted-on compiled",
+    ),
+    _built_in(
+        "v1",
+        "Namespace",
+        "namespaces",
+        "ns",
+        struct=core.Namespace,
+        marks="cluster status acted-on compiled",
+    ),
+    _built_in(
+        "v1",
+        "ServiceAccount",
+        "serviceaccounts",
+        "sa",
+        struct=core.ServiceAccount,
+        marks="acted-on",
+    ),
+    _built_in("v1", "Secret", "secrets", struct=core.Secret, marks="acted-on compiled"),
+    _built_in(
+        "v1", "ConfigMap", "configmaps", "cm", struct=core.ConfigMap, marks="acted-on compiled"
+    ),
+    _built_in(
+        "v1", "Node", "nodes", "no", struct=core.Node, marks="cluster status acted-on compiled"
+    ),
+    _built_in("v1", "Event", "events", "ev", struct=core.Event, marks="acted-on"),
+    _built_in("v1", "Endpoints", "endpoints", "ep", struct=core.Endpoints, marks="acted-on"),
+    _built_in("v1", "PodTemplate", "podtemplates", struct=core.PodTemplate),
+    _built_in("v1", "ReplicationController", "replicationcontrollers", "rc", marks="all status"),
+    _built_in("v1", "LimitRange", "limitranges", "limits"),
+    _built_in("v1", "ResourceQuota", "resourcequotas", "quota", marks="status"),
+    _built_in("v1", "PersistentVolume", "persistentvolumes", "pv", marks="cluster status"),
+    _built_in("v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", marks="status"),
+)
+
+_WORKLOADS = (
+    _built_in(
+        "apps/v1",
+        "Deployment",
+        "deployments",
+        "deploy",
+        struct=apps.Deployment,
+        marks="all status scale acted-on",
+    ),
+    _built_in(
+        "apps/v1",
+        "ReplicaSet",
+        "replicasets",
+        "rs",
+        struct=apps.ReplicaSet,
+        marks="all status scale acted-on",
+    ),
+    _built_in(
+        "apps/v1",
+        "StatefulSet",
+        "statefulsets",
+        "sts",
+        struct=apps.StatefulSet,
+        marks="all status scale acted-on",
+    ),
+    _built_in(
+        "apps/v1",
+        "DaemonSet",
+        "daemonsets",
+        "ds",
+        struct=apps.DaemonSet,
+        marks="all status acted-on",
+    ),
+    _built_in("apps/v1", "ControllerRevision", "controllerrevisions"),
+    _built_in("batch/v1", "Job", "jobs", struct=batch.Job, marks="all status acted-on"),
+    _built_in(
+        "batch/v1", "CronJob", "cronjobs", "cj", struct=batch.CronJob, marks="all status acted-on"
+    ),
+    _built_in(
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        "endpointslices",
+        struct=discovery.EndpointSlice,
+        marks="acted-on compiled",
+    ),
+)
+
+_STORED = (
+    _built_in("networking.k8s.io/v1", "Ingress", "ingresses", "ing", marks="status"),
+    _built_in("networking.k8s.io/v1", "IngressClass", "ingressclasses", marks="cluster"),
+    _built_in("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", "netpol"),
+    _built_in("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    _built_in("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    _built_in("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", marks="cluster"),
+    _built_in(
+        "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", marks="cluster"
+    ),
+    _built_in(
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        "hpa",
+        marks="all status",
+    ),
+    _built_in("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", marks="status"),
+    _built_in("coordination.k8s.io/v1", "Lease", "leases"),
+    _built_in("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "pc", marks="cluster"),
+    _built_in("storage.k8s.io/v1", "StorageClass", "storageclasses", "sc", marks="cluster"),
+    _built_in(
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        marks="cluster",
+    ),
+    _built_in(
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        marks="cluster",
+    ),
+    _built_in(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        "crd",
+        "crds",
+        marks="cluster status acted-on",
+    ),
+    _built_in(
+        "lateen.dev/v1",
+        "SourceMap",
+        "sourcemaps",
+        struct=sourcemap.SourceMap,
+        marks="acted-on compiled",
+    ),
+)
+
+_ALL_VERSIONS = ("v1", "v1beta1", "v1alpha3")
+
+_ISTIO = (
+    _istio(
+        "networking",
+        "Gateway",
+        "gateways",
+        "gw",
+        struct=networking.Gateway,
+        versions=_ALL_VERSIONS,
+        acted_on=True,
+    ),
+    _istio(
+        "networking",
+        "VirtualService",
+        "virtualservices",
+        "vs",
+        struct=networking.VirtualService,
+        versions=_ALL_VERSIONS,
+        columns=(Column("Gateways", ".spec.gateways"), Column("Hosts", ".spec.hosts"), AGE),
+        acted_on=True,
+    ),
+    _istio(
+        "networking",
+        "DestinationRule",
+        "destinationrules",
+        "dr",
+        struct=networking.DestinationRule,
+        versions=_ALL_VERSIONS,
+        columns=(Column("Host", ".spec.host"), AGE),
+        acted_on=True,
+    ),
+    _istio(
+        "networking",
+        "ServiceEntry",
+        "serviceentries",
+        "se",
+        struct=networking.ServiceEntry,
+        versions=_ALL_VERSIONS,
+        columns=(
+            Column("Hosts", ".spec.hosts"),
+            Column("Location", ".spec.location"),
+            Column("Resolution", ".spec.resolution"),
+            AGE,
+        ),
+    ),
+    _istio(
+        "networking",
+        "WorkloadEntry",
+        "workloadentries",
+        "we",
+        struct=networking.WorkloadEntry,
+        versions=_ALL_VERSIONS,
+        columns=(AGE, Column("Address", ".spec.address")),
+    ),
+    _istio(
+        "networking",
+        "WorkloadGroup",
+        "workloadgroups",
+        "wg",
+        struct=networking.WorkloadGroup,
+        versions=_ALL_VERSIONS,
+        columns=(AGE,),
+    ),
+    _istio(
+        "networking",
+        "Sidecar",
+        "sidecars",
+        struct=networking.Sidecar,
+        versions=_ALL_VERSIONS,
+    ),
+    _istio(
+        "networking",
+        "EnvoyFilter",
+        "envoyfilters",
+        struct=networking.EnvoyFilter,
+        versions=("v1alpha3",),
+    ),
+    _istio(
+        "networking",
+        "ProxyConfig",
+        "proxyconfigs",
+        struct=networking.ProxyConfig,
+        versions=("v1beta1",),
+    ),
+    _istio(
+        "security",
+        "PeerAuthentication",
+        "peerauthentications",
+        "pa",
+        struct=security.PeerAuthentication,
+        columns=(Column("Mode", ".spec.mtls.mode"), AGE),
+        acted_on=True,
+    ),
+    _istio(
+        "security",
+        "AuthorizationPolicy",
+        "authorizationpolicies",
+        "ap",
+        struct=security.AuthorizationPolicy,
+        columns=(Column("Action", ".spec.action"), AGE),
+    ),
+    _istio(
+        "security",
+        "RequestAuthentication",
+        "requestauthentications",
+        "ra",
+        struct=security.RequestAuthentication,
+    ),
+    _istio(
+        "telemetry",
+        "Telemetry",
+        "telemetries",
+        "telemetry",
+        struct=telemetry.Telemetry,
+        versions=("v1", "v1alpha1"),
+        columns=(AGE,),
+    ),
+    _istio(
+        "extensions",
+        "WasmPlugin",
+        "wasmplugins",
+        struct=telemetry.WasmPlugin,
+        versions=("v1alpha1",),
+        columns=(AGE,),
+    ),
+)
+
+KINDS: Mapping[str, KindInfo] = MappingProxyType(
+    {info.resource: info for info in (*_CORE, *_WORKLOADS, *_STORED, *_ISTIO)}
+)
+"""Every served kind by resource name (`pods`, `deployments.apps`)."""
+
+_BY_API_AND_KIND = {
+    (api_version, info.kind): info for info in KINDS.values() for api_version in info.api_versions
+}
+
+
+def _names() -> dict[str, KindInfo]:
+    """Index rows by every name a user may type; the first row to claim a name keeps it."""
+    found: dict[str, KindInfo] = {}
+    for info in KINDS.values():
+        for name in (info.resource, info.plural, info.singular, info.kind.lower()):
+            found.setdefault(name, info)
+        for version in info.versions:
+            if info.group:
+                found.setdefault(f"{info.plural}.{version}.{info.group}", info)
+                found.setdefault(f"{info.singular}.{version}.{info.group}", info)
+        found.setdefault(f"{info.singular}.{info.group}", info)
+    for info in KINDS.values():
+        for name in info.short_names:
+            found.setdefault(name, info)
+    return found
+
+
+_BY_NAME = _names()
+
+
+def find(api_version: str, kind: str) -> KindInfo | None:
+    """Return the row of a kind in a served group and version; both are case-sensitive."""
+    return _BY_API_AND_KIND.get((api_version, kind))
+
+
+def find_resource(name: str) -> KindInfo | None:
+    """Return the row a user means: plural, singular, kind, short name, `plural.group` or
+    `plural.version.group`, in any case."""
+    return _BY_NAME.get(name.lower())
+
+
+def in_category(name: str) -> tuple[KindInfo, ...]:
+    """Return the rows of a category such as `all` or `istio-io`."""
+    return tuple(info for info in KINDS.values() if name in info.categories)
