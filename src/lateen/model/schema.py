@@ -1,0 +1,187 @@
+"""An explicit tree of what a kind may contain, derived from its struct. Pure.
+
+Decoding, OpenAPI, `kubectl explain`, the strategic merge patch and server-side apply all read it.
+"""
+
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+
+from lateen.model.kinds import KindInfo
+from lateen.model.marks import KubeStruct, ProtoStruct
+from lateen.model.objectmeta import StoredObject
+
+Type = Literal[
+    "object", "map", "array", "string", "integer", "number", "boolean", "int-or-string", "any"
+]
+ListType = Literal["", "map", "set", "atomic"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    """One node. What does not apply to its type is empty."""
+
+    type: Type
+    description: str = ""
+    form: str = ""
+    """OpenAPI format (`int32`, `int64`, `byte`, `date-time`), or `quantity`, `duration`."""
+    name: str = ""
+    """Object: the struct's name, such as `PodSpec`."""
+    fields: "Mapping[str, Schema]" = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    items: "Schema | None" = None
+    """Of an array's elements or a map's values."""
+    integer_keys: bool = False
+    enum: tuple[str, ...] = ()
+    list_type: ListType = ""
+    list_keys: tuple[str, ...] = ()
+    """Server-side apply: what tells the elements of a list of type `map` apart."""
+    merge_key: str = ""
+    """Strategic merge patch: the same for it; empty for a list of scalars."""
+    strategies: tuple[str, ...] = ()
+    """Strategic merge patch: `merge`, `retainKeys`; empty means replace."""
+    atomic: bool = False
+    """Object or map that server-side apply owns as a whole."""
+    proto: bool = False
+    """Whether it belongs to a protobuf message (Istio's kinds)."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Protobuf messages: the names in the .proto file, by which fields may be written too."""
+    preserve_unknown: bool = False
+    """Whether fields that are not listed are kept."""
+
+
+def of_kind(info: KindInfo) -> Schema:
+    """Return the schema of a kind's objects."""
+    if info.struct is None:
+        return _stored()
+    return of_struct(info.struct)
+
+
+@functools.cache
+def _stored() -> Schema:
+    return replace(of_struct(StoredObject), preserve_unknown=True)
+
+
+@functools.cache
+def of_struct(struct: type[msgspec.Struct]) -> Schema:
+    """Return the schema of a struct; the same node each time."""
+    hints = typing.get_type_hints(struct, include_extras=True)
+    proto = issubclass(struct, ProtoStruct)
+    fields: dict[str, Schema] = {}
+    required: list[str] = []
+    aliases: dict[str, str] = {}
+    for attribute, name in zip(
+        struct.__struct_fields__, struct.__struct_encode_fields__, strict=True
+    ):
+        marks = _marks(hints[attribute])
+        fields[name] = _node(hints[attribute], proto)
+        if marks.get("required"):
+            required.append(name)
+        if proto and attribute.rstrip("_") != name:
+            aliases[attribute.rstrip("_")] = name
+    return Schema(
+        type="object",
+        description=" ".join((struct.__doc__ or "").split()),
+        name=struct.__name__,
+        fields=types.MappingProxyType(fields),
+        required=tuple(required),
+        atomic=issubclass(struct, KubeStruct | ProtoStruct) and struct.ATOMIC,
+        proto=proto,
+        aliases=types.MappingProxyType(aliases),
+    )
+
+
+def at(schema: Schema, path: str) -> Schema | None:
+    """Return the node at a path of field names such as `spec.containers.ports`; indexes are
+    stepped over. None when a name is unknown."""
+    node: Schema | None = schema
+    for name in path.replace("]", "").replace("[", ".").split("."):
+        if node is None or not name:
+            continue
+        while node.type == "array" and node.items is not None:
+            node = node.items
+        if not name.isdigit():
+            node = node.items if node.type == "map" else node.fields.get(name)
+    return node
+
+
+def _marks(hint: Any) -> dict[str, Any]:
+    """Join the marks of all layers of Annotated, the outermost winning."""
+    found: dict[str, Any] = {}
+    while typing.get_origin(hint) is Annotated:
+        hint, *metas = typing.get_args(hint)
+        for meta in metas:
+            found = {**(meta.extra or {}), "description": meta.description or ""} | found
+    return found
+
+
+def _bare(hint: Any) -> Any:
+    while typing.get_origin(hint) is Annotated:
+        hint = typing.get_args(hint)[0]
+    return hint
+
+
+def _node(hint: Any, proto: bool) -> Schema:
+    marks = _marks(hint)
+    bare = _bare(hint)
+    if typing.get_origin(bare) in (Union, types.UnionType):
+        some = [arm for arm in typing.get_args(bare) if arm is not type(None)]
+        if {int, str} == set(some):
+            return _described(Schema(type="int-or-string", proto=proto), marks)
+        return _described(_node(some[0], proto), marks)
+    return _described(_plain(bare, proto), marks)
+
+
+_SCALARS: dict[Any, tuple[Type, str]] = {
+    str: ("string", ""),
+    bool: ("boolean", ""),
+    int: ("integer", "int32"),
+    float: ("number", "double"),
+    Any: ("any", ""),
+}
+
+
+def _plain(bare: Any, proto: bool) -> Schema:
+    if bare in _SCALARS:
+        type_, form = _SCALARS[bare]
+        return Schema(type=type_, form=form, proto=proto)
+    origin, arguments = typing.get_origin(bare), typing.get_args(bare)
+    if origin is tuple:
+        return Schema(type="array", items=_node(arguments[0], proto), proto=proto)
+    if origin is dict:
+        return Schema(
+            type="map",
+            items=_node(arguments[1], proto),
+            integer_keys=arguments[0] is int,
+            proto=proto,
+        )
+    return of_struct(bare)
+
+
+def _described(node: Schema, marks: Mapping[str, Any]) -> Schema:
+    if not marks:
+        return node
+    merge = marks.get("merge", "")
+    unique = bool(marks.get("unique"))
+    strategies = ("merge",) if merge or unique else ()
+    if marks.get("retain_keys"):
+        strategies = (*strategies, "retainKeys")
+    list_type: ListType = ""
+    if node.type == "array":
+        list_type = "map" if marks.get("keys") else "set" if unique else "atomic"
+    return replace(
+        node,
+        description=marks.get("description") or node.description,
+        form=marks.get("form") or node.form,
+        enum=marks.get("enum", node.enum),
+        list_type=list_type,
+        list_keys=marks.get("keys", ()),
+        merge_key=merge,
+        strategies=strategies,
+        atomic=node.atomic or (node.type != "array" and bool(marks.get("atomic"))),
+    )
