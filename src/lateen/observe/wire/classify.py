@@ -1,0 +1,107 @@
+"""What a connection was, from its bytes alone. Pure and total.
+
+From bytes alone mutual TLS cannot always be told from TLS: in TLS 1.3 the client's certificate is
+encrypted. Istio's proxies say it themselves, by the ALPN they offer; the proxies' logs decide the
+rest (`observe.journey`).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from lateen.observe.wire import http, tls
+from lateen.observe.wire.streams import Conversation
+
+ISTIO_ALPN = frozenset(
+    {"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"}
+)
+"""Protocols that only Istio's proxies offer (semantics 2.2)."""
+
+
+class Kind(Enum):
+    """What travelled."""
+
+    HTTP1 = "HTTP/1"
+    HTTP2 = "HTTP/2"
+    TLS = "TLS"
+    OTHER = "other"
+    NOTHING = "nothing"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it was encrypted."""
+        return self is Kind.TLS
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One connection, read."""
+
+    kind: Kind
+    version: str = ""
+    """Negotiated TLS version; empty when no ServerHello was seen."""
+    sni: str = ""
+    alpn: tuple[str, ...] = ()
+    """What the client offered."""
+    istio_mtls: bool = False
+    """Whether the ALPN says that an Istio proxy opened it with its workload certificate."""
+    client_certificates: tuple[bytes, ...] = ()
+    server_certificates: tuple[bytes, ...] = ()
+    client_alert: str = ""
+    server_alert: str = ""
+    handshake_done: bool = False
+    """Whether both sides went on to encrypted data."""
+    requests: tuple[http.Message, ...] = ()
+    responses: tuple[http.Message, ...] = ()
+    ended_by: str = ""
+
+    @property
+    def line(self) -> str:
+        """One line that says it."""
+        if self.kind is not Kind.TLS:
+            return f"plaintext {self.kind.value}" if self.kind is not Kind.NOTHING else "no bytes"
+        parts = [self.version or "TLS (no ServerHello)"]
+        parts += [f"SNI {self.sni}"] * bool(self.sni)
+        parts += [f"ALPN {', '.join(self.alpn)}"] * bool(self.alpn)
+        parts += [f"server alert {self.server_alert}"] * bool(self.server_alert)
+        parts += [f"client alert {self.client_alert}"] * bool(self.client_alert)
+        return ", ".join(parts)
+
+
+def read(conversation: Conversation) -> Reading:
+    """Classify a connection."""
+    client = bytes(conversation.from_client.data)
+    server = bytes(conversation.from_server.data)
+    ended = conversation.ended_by
+    if not client and not server:
+        return Reading(Kind.NOTHING, ended_by=ended)
+    if tls.looks_like_tls(client):
+        return _tls(client, server, ended)
+    if http.is_http2(client):
+        return Reading(Kind.HTTP2, ended_by=ended)
+    if http.is_request(client) or (not client and http.is_response(server)):
+        return Reading(
+            Kind.HTTP1,
+            requests=tuple(http.heads(client)),
+            responses=tuple(http.heads(server)),
+            ended_by=ended,
+        )
+    return Reading(Kind.OTHER, ended_by=ended)
+
+
+def _tls(client: bytes, server: bytes, ended: str) -> Reading:
+    outward, back = tls.read_both(client, server)
+    hello, answer = outward.client_hello, back.server_hello
+    alpn = hello.alpn if hello else ()
+    return Reading(
+        Kind.TLS,
+        version=answer.version if answer else "",
+        sni=hello.sni if hello else "",
+        alpn=alpn,
+        istio_mtls=bool(ISTIO_ALPN.intersection(alpn)),
+        client_certificates=outward.certificates,
+        server_certificates=back.certificates,
+        client_alert=outward.alert,
+        server_alert=back.alert,
+        handshake_done=outward.encrypted and back.encrypted,
+        ended_by=ended,
+    )

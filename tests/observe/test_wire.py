@@ -1,0 +1,218 @@
+"""Reading bytes: real handshakes made here, and any noise at all."""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lateen.observe.wire import classify, frames, http, streams, tls
+from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
+
+CLIENT, SERVER = Address("10.244.0.2", 40000), Address("10.244.0.3", 80)
+REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\nX-Request-Id: 7\r\n\r\n"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+def frame(segment: Segment) -> bytes:
+    """Write a segment as an Ethernet frame (the inverse of frames.segment)."""
+    tcp = (
+        struct.pack(
+            ">HHIIBBHHH",
+            segment.source.port,
+            segment.target.port,
+            segment.seq,
+            segment.ack,
+            5 << 4,
+            segment.flags,
+            64240,
+            0,
+            0,
+        )
+        + segment.payload
+    )
+    ip = struct.pack(
+        ">BBHHHBBH4s4s",
+        0x45,
+        0,
+        20 + len(tcp),
+        0,
+        0x4000,
+        64,
+        6,
+        0,
+        socket.inet_aton(segment.source.ip),
+        socket.inet_aton(segment.target.ip),
+    )
+    return b"\x02" * 12 + b"\x08\x00" + ip + tcp
+
+
+def talk(client: bytes, server: bytes, *, isn: int = 0xFFFFFFF0, size: int = 7) -> list[Segment]:
+    """Make the segments of one connection, its sequence numbers wrapping around."""
+    out = [
+        Segment(0.0, CLIENT, SERVER, isn, 0, SYN, b""),
+        Segment(0.1, SERVER, CLIENT, 99, (isn + 1) % 2**32, SYN | ACK, b""),
+    ]
+    for source, target, start, data in (
+        (CLIENT, SERVER, isn + 1, client),
+        (SERVER, CLIENT, 100, server),
+    ):
+        for at in range(0, len(data), size):
+            seq = (start + at) % 2**32
+            out.append(Segment(0.2, source, target, seq, 0, ACK, data[at : at + size]))
+    return out
+
+
+def tls_bytes(tmp_path: Path, maximum: ssl.TLSVersion, alpn: list[str]) -> tuple[bytes, bytes]:
+    """Make a real handshake between two contexts of Python's own, in memory."""
+    from lateen.base.clock import SystemClock
+    from lateen.pki.authority import Authority
+
+    made = Authority.open(tmp_path, SystemClock()).server_certificate(["a.example"])
+    pem = tmp_path / "server.pem"
+    pem.write_text(made.chain_pem + made.key_pem)
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(pem)
+    server_side.set_alpn_protocols(alpn)
+    client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_side.check_hostname, client_side.verify_mode = False, ssl.CERT_NONE
+    client_side.maximum_version = maximum
+    client_side.set_alpn_protocols(alpn)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_side.wrap_bio(to_client, to_server, server_hostname="a.example")
+    server = server_side.wrap_bio(to_server, to_client, server_side=True)
+    sent, got = bytearray(), bytearray()
+    for _ in range(4):
+        for side, bio, log in ((client, to_server, sent), (server, to_client, got)):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+            log += (data := bio.read())
+            bio.write(data)
+    client.write(b"secret")
+    sent += to_server.read()
+    server_data = b""
+    to_server.write(b"")
+    return bytes(sent), bytes(got) + server_data
+
+
+@pytest.mark.parametrize(
+    ("maximum", "version"),
+    [(ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2")],
+)
+def test_a_real_handshake_is_read(tmp_path: Path, maximum: ssl.TLSVersion, version: str) -> None:
+    sent, got = tls_bytes(tmp_path, maximum, ["istio", "http/1.1"])
+    (found,) = streams.conversations(talk(sent, got, size=100))
+    reading = classify.read(found)
+    assert (reading.kind, reading.version) == (classify.Kind.TLS, version)
+    assert (reading.sni, reading.alpn) == ("a.example", ("istio", "http/1.1"))
+    assert reading.istio_mtls
+    assert bool(reading.server_certificates) == (version == "TLSv1.2")
+
+
+def test_plaintext_http_is_read_with_its_headers() -> None:
+    (found,) = streams.conversations(talk(REQUEST * 2, RESPONSE * 2))
+    reading = classify.read(found)
+    assert reading.kind is classify.Kind.HTTP1
+    assert [m.header("x-request-id") for m in reading.requests] == ["7", "7"]
+    assert [m.start for m in reading.responses] == ["HTTP/1.1 200 OK"] * 2
+
+
+def test_chunked_bodies_are_skipped() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+    assert len(http.heads(chunked + RESPONSE)) == 2
+
+
+def test_http2_preface_is_known() -> None:
+    (found,) = streams.conversations(talk(http.PREFACE + b"\0\0\0\4\0\0\0\0\0", b""))
+    assert classify.read(found).kind is classify.Kind.HTTP2
+
+
+def test_who_ends_a_connection() -> None:
+    end = Segment(1.0, SERVER, CLIENT, 100, 0, RST, b"")
+    (found,) = streams.conversations([*talk(REQUEST, b""), end])
+    assert found.ended_by == "server RST"
+
+
+def test_a_port_used_again_is_another_connection() -> None:
+    first = [*talk(REQUEST, RESPONSE), Segment(1.0, CLIENT, SERVER, 0, 0, FIN | ACK, b"")]
+    assert len(streams.conversations([*first, *talk(REQUEST, b"", isn=5)])) == 2
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 40), st.binary(max_size=400))
+def test_order_and_repetition_do_not_matter(random, size: int, data: bytes) -> None:
+    opening, rest = (segments := talk(data, RESPONSE, size=size))[:2], segments[2:]
+    shuffled = rest + random.sample(rest, k=len(rest) // 2)
+    random.shuffle(shuffled)
+    (found,) = streams.conversations(opening + shuffled)
+    assert bytes(found.from_client.data) == data
+    assert bytes(found.from_server.data) == RESPONSE
+    assert not found.from_client.missing
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+def test_overlapping_segments_are_joined(size: int, other: int) -> None:
+    data = bytes(range(200))
+    both = [*talk(data, b"", size=size)[2:], *talk(data, b"", size=other)[2:]]
+    (found,) = streams.conversations([*talk(b"", b""), *both])
+    assert bytes(found.from_client.data) == data
+
+
+@given(st.binary(max_size=300), st.sampled_from([1, 101, 113, 7]))
+def test_any_frame_is_read_without_raising(data: bytes, link: int) -> None:
+    frames.segment(data, 0.0, link)
+
+
+@given(st.binary(max_size=60), st.integers(0, 60))
+def test_a_frame_is_read_back(payload: bytes, cut: int) -> None:
+    original = Segment(1.5, CLIENT, SERVER, 1, 2, ACK, payload)
+    assert frames.segment(frame(original), 1.5) == original
+    shorter = frames.segment(frame(original)[: 54 + cut], 1.5)
+    assert shorter is not None
+    assert shorter.cut == max(0, len(payload) - cut)
+
+
+@given(st.binary(max_size=500), st.binary(max_size=500))
+def test_any_bytes_are_classified(client: bytes, server: bytes) -> None:
+    for found in streams.conversations(talk(client, server, size=64)):
+        assert classify.read(found).line
+    tls.read_both(client, server)
+    http.frames(client)
+    http.header_block(client)
+
+
+@given(st.data())
+def test_a_damaged_handshake_is_read_as_far_as_it_goes(data) -> None:
+    hello = bytearray(CLIENT_HELLO)
+    for _ in range(data.draw(st.integers(1, 5))):
+        hello[data.draw(st.integers(0, len(hello) - 1))] = data.draw(st.integers(0, 255))
+    tls.read(bytes(hello[: data.draw(st.integers(0, len(hello)))]))
+
+
+def _client_hello() -> bytes:
+    ours, theirs = socket.socketpair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def speak() -> None:
+        with ours, contextlib.suppress(OSError):
+            context.wrap_socket(ours, server_hostname="b.example")
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    hello = theirs.recv(4096)
+    theirs.close()
+    thread.join()
+    return hello
+
+
+CLIENT_HELLO = _client_hello()
+
+
+def test_a_client_hello_alone_is_enough() -> None:
+    (found,) = streams.conversations(talk(CLIENT_HELLO, b""))
+    reading = classify.read(found)
+    assert (reading.kind, reading.sni, reading.version) == (classify.Kind.TLS, "b.example", "")
