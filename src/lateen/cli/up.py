@@ -28,7 +28,7 @@ def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 
     folder = next((Path(n) for n in names if n != "-" and Path(n).is_dir()), None)
     base = LabSettings(
         lab=lab,
-        istio=versions.NEWEST,
+        istio=versions.DEFAULT,
         user=os.getuid(),
         directory=str(folder.resolve()) if folder else "",
         api_port=api_port,

@@ -80,7 +80,9 @@ def logs(
 def _default_container(pod: dict[str, Any]) -> str:
     names = [c["name"] for c in pod["spec"]["containers"]]
     marked = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container")
-    return marked if marked in names else next((n for n in names if n != "istio-proxy"), names[0])
+    if marked in names:
+        return str(marked)
+    return str(next((n for n in names if n != "istio-proxy"), names[0]))
 
 
 def run_in(
@@ -121,7 +123,7 @@ def _connected(running: Running, api: lab_api.Api, target: str) -> Iterator[Any]
         with unix_connect(
             str(running.paths.api_socket),
             f"ws://localhost{target}",
-            subprotocols=["v5.channel.k8s.io"],  # type: ignore[list-item]  # NewType of str
+            subprotocols=["v5.channel.k8s.io"],
             additional_headers={"Authorization": f"Bearer {api.token}"},
             max_size=None,
             compression=None,
