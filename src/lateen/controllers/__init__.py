@@ -1,1 +1,6 @@
-"""Reconcilers: what Kubernetes' own controllers and Istio's injector would do."""
+"""Controllers: what a cluster's control plane does of its own accord.
+
+Each controller is a pure function from what is known (`world`) to what is to be done (`actions`);
+`loop` runs them level-triggered on one shared cache. Start at `manager.Manager`. Pure as well:
+`injection.inject`, called by the API server's admission.
+"""

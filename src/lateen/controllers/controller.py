@@ -1,0 +1,44 @@
+"""What a controller is: which changes concern which keys, and a pure reconcile function."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lateen.controllers import actions, fields, world
+
+JsonView = Mapping[str, Any]
+Name = tuple[str, ...]
+"""What a controller works on: mostly (namespace, name)."""
+Keys = Callable[[world.Change, world.World], Iterable[Name]]
+Reconcile = Callable[[Name, world.World, datetime], actions.Result]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controller:
+    """A row of the manager's table."""
+
+    name: str
+    """Shown as the source of its Events."""
+    watches: Mapping[str, Keys]
+    """By resource; `*` is every resource."""
+    reconcile: Reconcile
+    first: tuple[Name, ...] = field(default=())
+    """Keys to look at on start although nothing changed."""
+
+
+def itself(change: world.Change, _: world.World) -> Iterable[Name]:
+    """The changed object is the one to reconcile."""
+    yield (change.key.namespace, change.key.name)
+
+
+def controlled_by(kind: str) -> Keys:
+    """The changed object's controller is to be reconciled, before and after the change."""
+
+    def keys(change: world.Change, _: world.World) -> Iterable[Name]:
+        for obj in (change.before, change.after):
+            owner = fields.controller_of(obj) if obj is not None else None
+            if owner is not None and owner.get("kind") == kind:
+                yield (change.key.namespace, str(owner.get("name", "")))
+
+    return keys

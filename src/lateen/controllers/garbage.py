@@ -1,0 +1,134 @@
+"""Garbage collection by owner references: background, foreground, orphan. Pure.
+
+Owners and dependents of every kind are followed. An object goes when none of its owners is left,
+which a live look confirms (`actions.Collect`), since one watch may run ahead of another.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lateen.controllers import actions, controller, fields, world
+
+JsonView = Mapping[str, Any]
+Resolve = Callable[[str, str], "tuple[str, bool] | None"]
+"""From apiVersion and kind to (resource, whether namespaced)."""
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Follows owner references; kinds it cannot resolve are left alone."""
+
+    resolve: Resolve
+
+    def reconcile(self, key: controller.Name, known: world.World, now: datetime) -> actions.Result:
+        """Look at one object: as an owner that is going, then as a dependent."""
+        resource, space, name = key
+        obj = known.get(resource, space, name)
+        if obj is None:
+            return actions.NOTHING
+        where = world.Key(resource, space, name)
+        finalizers = fields.meta(obj).get("finalizers") or ()
+        if fields.dying(obj):
+            if ORPHAN in finalizers:
+                return _orphan(where, obj, known)
+            if FOREGROUND in finalizers:
+                return _foreground(where, obj, known)
+            return actions.NOTHING
+        return self._dependent(where, obj, known)
+
+    def _dependent(self, where: world.Key, obj: JsonView, known: world.World) -> actions.Result:
+        references = fields.owners(obj)
+        if not references or any(known.by_uid(str(one.get("uid", ""))) for one in references):
+            return actions.NOTHING
+        owners: list[actions.Owner] = []
+        for one in references:
+            found = self.resolve(str(one.get("apiVersion")), str(one.get("kind")))
+            if found is None:
+                return actions.NOTHING
+            resource, namespaced = found
+            space = where.namespace if namespaced else ""
+            owner = actions.Owner(resource, space, str(one.get("name")), str(one.get("uid")))
+            owners.append(owner)
+        return actions.Result((actions.Collect(_delete(where, obj), tuple(owners)),))
+
+    def controller(self) -> controller.Controller:
+        """Return the row for the loop."""
+        return controller.Controller(
+            name="garbage-collector", watches={"*": _keys}, reconcile=self.reconcile
+        )
+
+
+def _keys(change: world.Change, known: world.World) -> Iterable[controller.Name]:
+    before, after = change.before, change.after
+    if after is None:
+        for key, _ in known.dependents(fields.uid(before or {})):
+            yield tuple(key)
+        yield from _waiting_owners(before or {}, known)
+        return
+    if (fields.dying(after) and fields.meta(after).get("finalizers")) or any(
+        known.by_uid(str(one.get("uid", ""))) is None for one in fields.owners(after)
+    ):
+        yield tuple(change.key)
+
+
+def _waiting_owners(obj: JsonView, known: world.World) -> Iterable[controller.Name]:
+    """Yield the owners whose foreground deletion may have waited for this object."""
+    for one in fields.owners(obj):
+        key = known.by_uid(str(one.get("uid", "")))
+        if key is not None:
+            yield tuple(key)
+
+
+def _delete(where: world.Key, obj: JsonView, propagation: str = "") -> actions.Delete:
+    return actions.Delete(where.resource, where.namespace, where.name, fields.uid(obj), propagation)
+
+
+def _orphan(where: world.Key, obj: JsonView, known: world.World) -> actions.Result:
+    """Cut the dependents loose, then let the owner go."""
+    todo: list[actions.Action] = []
+    for key, dependent in known.dependents(fields.uid(obj)):
+        kept = [dict(one) for one in fields.owners(dependent) if one.get("uid") != fields.uid(obj)]
+        meta = {"uid": fields.uid(dependent), "ownerReferences": kept or None}
+        patch = {"metadata": meta}
+        todo.append(actions.Patch(key.resource, key.namespace, key.name, patch))
+    return actions.Result((*todo, _without_finalizer(where, obj, ORPHAN)))
+
+
+def _foreground(where: world.Key, obj: JsonView, known: world.World) -> actions.Result:
+    """Delete the dependents first; the owner goes when none is left that blocks it."""
+    blocking = [
+        (key, dependent)
+        for key, dependent in known.dependents(fields.uid(obj))
+        if _blocks(dependent, fields.uid(obj))
+    ]
+    if not blocking:
+        return actions.Result((_without_finalizer(where, obj, FOREGROUND),))
+    todo = tuple(
+        _delete(key, dependent, "Foreground")
+        for key, dependent in known.dependents(fields.uid(obj))
+        if not fields.dying(dependent) and _only_owner(dependent, fields.uid(obj), known)
+    )
+    return actions.Result(todo)
+
+
+def _blocks(dependent: JsonView, uid: str) -> bool:
+    return any(
+        one.get("uid") == uid and one.get("blockOwnerDeletion") for one in fields.owners(dependent)
+    )
+
+
+def _only_owner(dependent: JsonView, uid: str, known: world.World) -> bool:
+    """Tell whether no other owner holds the dependent."""
+    others = (str(one.get("uid", "")) for one in fields.owners(dependent))
+    return not any(one != uid and known.by_uid(one) for one in others)
+
+
+def _without_finalizer(where: world.Key, obj: JsonView, name: str) -> actions.Patch:
+    kept = [one for one in fields.meta(obj).get("finalizers") or () if one != name]
+    meta = {"uid": fields.uid(obj), "finalizers": kept or None}
+    return actions.Patch(where.resource, where.namespace, where.name, {"metadata": meta})
