@@ -5,11 +5,13 @@ the keys of a union, `$setElementOrder/<list>` and `$deleteFromPrimitiveList/<li
 list they are about.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lateen.model.patch.mergeschema import UNKNOWN, MergeSchema
+from lateen.model.patch import descent
+from lateen.model.patch.descent import UNKNOWN
 from lateen.model.patch.problem import PatchError
+from lateen.model.schema import Schema
 
 PATCH = "$patch"
 RETAIN = "$retainKeys"
@@ -19,14 +21,14 @@ DELETE = "$deleteFromPrimitiveList/"
 _Identity = Callable[[Any], Any]
 
 
-def apply_strategic(obj: Any, patch: Any, schema: MergeSchema = UNKNOWN) -> Any:
+def apply_strategic(obj: Any, patch: Any, schema: Schema = UNKNOWN) -> Any:
     """Return the object with the patch merged in, as the schema says. Raises PatchError."""
     if not isinstance(patch, Mapping):
         raise PatchError("a strategic merge patch is an object")
     return _merge_map(obj if isinstance(obj, Mapping) else {}, patch, schema)
 
 
-def _merge_map(obj: Mapping[str, Any], patch: Mapping[str, Any], schema: MergeSchema) -> Any:
+def _merge_map(obj: Mapping[str, Any], patch: Mapping[str, Any], schema: Schema) -> Any:
     directive = patch.get(PATCH, "merge")
     if directive == "replace":
         return _clean({key: value for key, value in patch.items() if key != PATCH})
@@ -41,7 +43,7 @@ def _merge_map(obj: Mapping[str, Any], patch: Mapping[str, Any], schema: MergeSc
         if value is None:
             result.pop(key, None)
         elif key in result:
-            result[key] = _merge_value(result[key], value, schema.field(key))
+            result[key] = _merge_value(result[key], value, descent.field(schema, key))
         else:
             result[key] = _clean(value)
     for key, value in patch.items():
@@ -49,21 +51,21 @@ def _merge_map(obj: Mapping[str, Any], patch: Mapping[str, Any], schema: MergeSc
             _delete_from(result, key.removeprefix(DELETE), _list(key, value))
         elif key.startswith(ORDER):
             name = key.removeprefix(ORDER)
-            _order(result, obj, name, _list(key, value), schema.field(name))
+            _order(result, obj, name, _list(key, value), descent.field(schema, name))
         elif key.startswith("$") and key not in (PATCH, RETAIN):
             raise PatchError(f"{key} is not a directive of a strategic merge patch")
     return result
 
 
-def _merge_value(old: Any, value: Any, schema: MergeSchema) -> Any:
+def _merge_value(old: Any, value: Any, schema: Schema) -> Any:
     if isinstance(old, Mapping) and isinstance(value, Mapping):
         return _merge_map(old, value, schema)
-    if _is_list(old) and _is_list(value) and (schema.merge_key or schema.unique):
+    if _is_list(old) and _is_list(value) and descent.joins(schema):
         return _merge_list(old, value, schema)
     return _clean(value)
 
 
-def _merge_list(old: Sequence[Any], patch: Sequence[Any], schema: MergeSchema) -> list[Any]:
+def _merge_list(old: Sequence[Any], patch: Sequence[Any], schema: Schema) -> list[Any]:
     """Join two lists. What the patch names comes in the patch's order, what it does not name stays
     where it stood, and of the two, what the server does not know yet goes first."""
     if not any(isinstance(each, Mapping) for each in (*old, *patch)):
@@ -83,11 +85,9 @@ def _merge_list(old: Sequence[Any], patch: Sequence[Any], schema: MergeSchema) -
             continue
         named.append(key)
         merged[key] = (
-            _merge_map(merged[key], each, schema.item()) if key in merged else _clean(each)
+            _merge_map(merged[key], each, descent.item(schema)) if key in merged else _clean(each)
         )
-    return _ordered(
-        list(merged.values()), named, [identity(each) for each in old], identity, keyed=True
-    )
+    return _ordered(list(merged.values()), named, [identity(each) for each in old], identity)
 
 
 def _order(
@@ -95,18 +95,19 @@ def _order(
     before: Mapping[str, Any],
     name: str,
     order: Sequence[Any],
-    schema: MergeSchema,
+    schema: Schema,
 ) -> None:
     """Carry out `$setElementOrder`: the wanted order for the items it names."""
     items = result.get(name)
     if not _is_list(items) or not items:
         return
-    old = before.get(name) if _is_list(before.get(name)) else []
+    value = before.get(name)
+    old: Sequence[Any] = value if isinstance(value, list | tuple) else ()
     identity: _Identity = (
         (lambda item: item) if not isinstance(items[0], Mapping) else (_by(schema.merge_key))
     )
     wanted = [identity(each) for each in order]
-    result[name] = _ordered(items, wanted, [identity(each) for each in old], identity, keyed=True)
+    result[name] = _ordered(items, wanted, [identity(each) for each in old], identity)
 
 
 def _ordered(
@@ -114,8 +115,6 @@ def _ordered(
     wanted: Sequence[Any],
     server: Sequence[Any],
     identity: _Identity,
-    *,
-    keyed: bool = False,
 ) -> list[Any]:
     """Sort `wanted` ones among themselves, the others as the server had them, then interleave:
     an other one goes first only if the server had it before the next wanted one."""
@@ -186,6 +185,3 @@ def _list(name: str, value: Any) -> Sequence[Any]:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
-
-
-__all__: Iterable[str] = ("MergeSchema", "apply_strategic")
