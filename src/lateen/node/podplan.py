@@ -1,0 +1,147 @@
+"""What a pod's life depends on, taken from its spec: order, restarts, probes, hooks. Pure."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from lateen.model.core_container import Container, LifecycleHandler, Probe
+from lateen.model.core_pod import PodSpec
+
+PROXY = "istio-proxy"
+CAPTURE = "istio-init"
+_DEFAULT_GRACE = 30
+
+
+class Role(Enum):
+    """How a container takes part in the pod's life."""
+
+    INIT = "init"
+    """Runs to its end before the next one starts."""
+    SIDECAR = "sidecar"
+    """An init container with restartPolicy Always: stays, ends after the others."""
+    APP = "app"
+
+
+class ProbeKind(Enum):
+    """Kubernetes' three probes."""
+
+    STARTUP = "startup"
+    LIVENESS = "liveness"
+    READINESS = "readiness"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """One probe with Kubernetes' defaults filled in. Times in seconds."""
+
+    kind: ProbeKind
+    action: Probe
+    initial_delay: float = 0.0
+    timeout: float = 1.0
+    period: float = 10.0
+    successes: int = 1
+    failures: int = 3
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan:
+    """One container's part in the pod's life."""
+
+    name: str
+    image: str
+    role: Role
+    proxy: bool = False
+    """Envoy: starts as soon as there is a network, and is the last to end."""
+    builtin: bool = False
+    """Done by the agent itself, without a process: istio-init."""
+    probes: tuple[ProbePlan, ...] = ()
+    post_start: LifecycleHandler | None = None
+    pre_stop: LifecycleHandler | None = None
+    stop_signal: str = "SIGTERM"
+
+    def probe(self, kind: ProbeKind) -> ProbePlan | None:
+        """Return the probe of a kind, or None."""
+        return next((p for p in self.probes if p.kind is kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlan:
+    """A pod's containers in the order they start, and its policies."""
+
+    containers: tuple[ContainerPlan, ...]
+    restart_policy: str = "Always"
+    grace: float = _DEFAULT_GRACE
+    deadline: float | None = None
+    """activeDeadlineSeconds."""
+
+    @property
+    def proxied(self) -> bool:
+        """Whether an Envoy runs in it."""
+        return any(c.proxy for c in self.containers)
+
+    def container(self, name: str) -> ContainerPlan:
+        """Return a container by name. Raises KeyError."""
+        for container in self.containers:
+            if container.name == name:
+                return container
+        raise KeyError(name)
+
+
+def plan(spec: PodSpec) -> PodPlan:
+    """Read a PodSpec, with Kubernetes' defaults."""
+    init = tuple(
+        _container(c, Role.SIDECAR if c.restart_policy == "Always" else Role.INIT)
+        for c in spec.init_containers
+    )
+    grace = spec.termination_grace_period_seconds
+    return PodPlan(
+        containers=init + tuple(_container(c, Role.APP) for c in spec.containers),
+        restart_policy=spec.restart_policy or "Always",
+        grace=float(_DEFAULT_GRACE if grace is None else grace),
+        deadline=spec.active_deadline_seconds,
+    )
+
+
+def _container(container: Container, role: Role) -> ContainerPlan:
+    lifecycle = container.lifecycle
+    proxy = container.name == PROXY
+    planned = ContainerPlan(
+        name=container.name,
+        image=container.image,
+        role=role,
+        proxy=proxy,
+        builtin=container.name == CAPTURE and role is Role.INIT,
+        probes=_probes(container),
+        # The pilot-agent's hooks wait for its own process; there is none here.
+        post_start=lifecycle.post_start if lifecycle and not proxy else None,
+        pre_stop=lifecycle.pre_stop if lifecycle and not proxy else None,
+        stop_signal=(lifecycle.stop_signal if lifecycle else "") or "SIGTERM",
+    )
+    if not proxy:
+        return planned
+    # Asking Envoy early harms nobody, and Istio's delay of a second would be the longest
+    # part of a pod's start.
+    return replace(planned, probes=tuple(replace(p, initial_delay=0.0) for p in planned.probes))
+
+
+def _probes(container: Container) -> tuple[ProbePlan, ...]:
+    given = (
+        (ProbeKind.STARTUP, container.startup_probe),
+        (ProbeKind.LIVENESS, container.liveness_probe),
+        (ProbeKind.READINESS, container.readiness_probe),
+    )
+    return tuple(_probe(kind, probe) for kind, probe in given if probe is not None)
+
+
+def _probe(kind: ProbeKind, probe: Probe) -> ProbePlan:
+    grace = probe.termination_grace_period_seconds
+    return ProbePlan(
+        kind=kind,
+        action=probe,
+        initial_delay=float(probe.initial_delay_seconds or 0),
+        timeout=float(probe.timeout_seconds or 1),
+        period=float(probe.period_seconds or 10),
+        successes=probe.success_threshold or 1,
+        failures=probe.failure_threshold or 3,
+        grace=None if grace is None else float(grace),
+    )

@@ -1,0 +1,121 @@
+"""The state of a pod and of its containers, as values. Pure."""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from lateen.node.podplan import PodPlan
+
+
+class Life(Enum):
+    """Where a container is in its life."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    BLOCKED = "blocked"
+    """Something it needs is missing."""
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    BACKOFF = "backoff"
+    ENDED = "ended"
+
+
+LIVE = (Life.STARTING, Life.RUNNING, Life.STOPPING)
+"""There is a process, or will be in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended."""
+
+    attempt: int
+    code: int
+    signal: int
+    reason: str
+    message: str
+    started: float
+    finished: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """One container now. `attempt` is its restart count."""
+
+    life: Life = Life.WAITING
+    attempt: int = 0
+    since: float = 0.0
+    """When the current run started."""
+    reason: str = ""
+    """Why it waits: kubelet's word."""
+    message: str = ""
+    wake: float | None = None
+    """When something is due: the retry, the end of the back-off, the kill."""
+    delay: float = 0.0
+    """The last back-off."""
+    started: bool = False
+    """The startup probe has passed."""
+    ready: bool = False
+    """The readiness probe passes."""
+    hooked: bool = False
+    """postStart is done."""
+    pre_stopping: bool = False
+    signalled: bool = False
+    killed: bool = False
+    ending: Ending | None = None
+    previous: Ending | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it has a process."""
+        return self.life in LIVE
+
+
+class Network(Enum):
+    """The pod's network."""
+
+    NONE = "none"
+    ASKED = "asked"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Drainage(Enum):
+    """The proxy's last duty."""
+
+    NONE = "none"
+    ASKED = "asked"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """A pod now."""
+
+    containers: dict[str, ContainerState] = field(default_factory=dict)
+    network: Network = Network.NONE
+    network_wake: float | None = None
+    ip: str = ""
+    begun: float = 0.0
+    """status.startTime."""
+    deleting: float | None = None
+    """When deletion was asked."""
+    kill_at: float | None = None
+    """When everything is killed."""
+    doomed: str = ""
+    """Why the pod ends although nobody deleted it: kubelet's reason word."""
+    drainage: Drainage = Drainage.NONE
+    torn: bool = False
+
+    def with_container(self, name: str, state: ContainerState) -> "PodState":
+        """Return this state with one container replaced."""
+        return replace(self, containers={**self.containers, name: state})
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing is to be started any more."""
+        return self.deleting is not None or bool(self.doomed)
+
+
+def initial(plan: PodPlan, now: float) -> PodState:
+    """Return the state of a pod that nothing was done for yet."""
+    return PodState(containers={c.name: ContainerState() for c in plan.containers}, begun=now)
