@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,21 +32,45 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class _Document:
+    """Text of one document. Its parse tree is made when places are asked for, not kept before:
+    it is ten times as large and seldom needed."""
+
+    text: str
+    file: str
+    offset: int
+    """Lines of the file before it."""
+
+    @cached_property
+    def node(self) -> yaml.Node:
+        """Return the parse tree, kept from now on: the elements of a list share it."""
+        node: yaml.Node = _compose(self.text)
+        return node
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One object as written. `line` is where it begins, from 1."""
 
     body: Json
     file: str
     line: int
-    node: yaml.Node | None = field(default=None, repr=False, compare=False)
+    _document: _Document | None = field(default=None, repr=False, compare=False)
+    _element: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    """Which element of the document's list (of lists) it is."""
 
     @cached_property
     def locations(self) -> Mapping[str, Location]:
         """Return the place of every field by JSON path (`spec.http[0].match`); `` is the whole."""
-        if self.node is None:
+        document = self._document
+        if document is None:
             return {"": Location(self.file, self.line)}
-        offset = self.line - 1 - self.node.start_mark.line
-        return dict(_places(self.node, self.file, offset))
+        if not self._element:
+            return dict(_places(_compose(document.text), self.file, document.offset))
+        node: yaml.Node = document.node
+        for index in self._element:
+            node = _elements(node)[index]
+        return dict(_places(node, self.file, document.offset))
 
     def locate(self, path: str) -> Location:
         """Return the place of a field, or of the nearest one around it that was written."""
@@ -83,6 +107,14 @@ def parse(text: str, file: str) -> Parsed:
     return Parsed(tuple(reader.manifests), tuple(reader.problems))
 
 
+def _compose(document: str) -> Any:
+    loader = _Loader(document)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
 class _Loader(yaml.CBaseLoader):
     """Composes nodes; a plain scalar keeps an empty tag, to be resolved by us."""
 
@@ -94,6 +126,7 @@ class _Loader(yaml.CBaseLoader):
 
 
 _STR, _SEQ, _MAP = (f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
+_PLAIN_KEYS = frozenset(("<<", "apiVersion", "kind", "metadata", "name", "spec"))
 _TAGGED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
 
 
@@ -118,12 +151,14 @@ class _Reader:
             while loader.check_node():
                 node = loader.get_node()
                 if node is not None:
-                    self._document(node, offset)
+                    self._document(node, text, offset)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line if mark else 0
-            column = mark.column if mark else 0
-            self._report(line + offset, column, *_explained(error, text, line))
+            if "end of stream" in (error.problem or "") and error.context_mark:
+                mark = error.context_mark
+            at, column = (mark.line, mark.column) if mark else (0, 0)
+            self._report(at + offset, column, *_explained(error, text, at))
             return line
         except yaml.YAMLError as error:
             found = re.search(r"position (\d+)", str(error))
@@ -152,37 +187,44 @@ class _Reader:
             return False
         for value, line in found:
             if isinstance(value, dict):
-                self._object(value, None, line)
+                self._object(Manifest(value, self.file, line), None)
         return True
 
-    def _document(self, node: yaml.Node, offset: int) -> None:
+    def _document(self, node: yaml.Node, text: str, offset: int) -> None:
+        start = node.start_mark
+        line = start.line + offset + 1
         try:
             value = _Builder(self, offset).build(node)
         except _Broken as error:
             self._report(error.mark.line + offset, error.mark.column, error.message, error.remedy)
             return
-        line = node.start_mark.line + offset + 1
         if isinstance(value, dict):
-            self._object(value, node, line)
+            written = text[start.index - start.column : node.end_mark.index]
+            document = _Document(written, self.file, line - 1)
+            self._object(Manifest(value, self.file, line, document), node)
         elif value is not None:
             self._report(
                 line - 1,
-                node.start_mark.column,
+                start.column,
                 "a manifest must be a mapping of fields",
                 "Begin it with apiVersion: and kind:.",
             )
 
-    def _object(self, body: Json, node: yaml.Node | None, line: int) -> None:
-        items = body.get("items")
-        if not (str(body.get("kind", "")).endswith("List") and isinstance(items, list)):
-            self.manifests.append(Manifest(body, self.file, line, node))
+    def _object(self, found: Manifest, node: yaml.Node | None) -> None:
+        items = found.body.get("items")
+        if not (str(found.body.get("kind", "")).endswith("List") and isinstance(items, list)):
+            self.manifests.append(found)
             return
-        nodes = _item_nodes(node, len(items))
-        first = node.start_mark.line if node is not None else 0
-        for item, item_node in zip(items, nodes, strict=True):
-            if isinstance(item, dict):
-                at = line + (item_node.start_mark.line - first if item_node is not None else 0)
-                self._object(item, item_node, at)
+        nodes = _elements(node) if node is not None else ()
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                continue
+            below: yaml.Node | None = nodes[index] if nodes else None
+            line = found.line
+            if node is not None and below is not None:
+                line += below.start_mark.line - node.start_mark.line
+            element = replace(found, body=item, line=line, _element=(*found._element, index))
+            self._object(element, below)
 
     def duplicate(self, mark: yaml.Mark, offset: int, name: str, first: yaml.Mark) -> None:
         """Report a key that is set twice in one mapping."""
@@ -208,16 +250,14 @@ class _Builder:
 
     def build(self, node: yaml.Node) -> Any:
         """Return the value of a node. Raises _Broken."""
-        if isinstance(node, yaml.ScalarNode):
-            if node.tag == _STR:
-                return node.value
-            return _scalar(node)
+        if type(node) is yaml.ScalarNode:
+            return node.value if node.tag is _STR else _scalar(node)
         self._count += 1 + len(node.value)
         if self._count > MAX_NODES or id(node) in self._open:
             raise _Broken(node.start_mark, "aliases grow without bound", "Write the values out.")
         self._open.add(id(node))
         value: Any
-        if isinstance(node, yaml.MappingNode):
+        if type(node) is yaml.MappingNode:
             value = self._mapping(node)
         else:
             value = [self.build(item) for item in node.value]
@@ -249,6 +289,8 @@ class _Builder:
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:
+    if node.tag == _STR:
+        return node.value
     if node.tag and node.tag not in _TAGGED:
         raise _Broken(node.start_mark, f"unknown tag {node.tag}", "Remove the tag.")
     value = yamlscalars.resolve(node.value)
@@ -258,26 +300,28 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 
 def _key(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode):
+    if type(node) is not yaml.ScalarNode:
         raise _Broken(
             node.start_mark,
             "a key must be a single value",
             "If this is a template's {{ … }}, render it first; otherwise put it in quotes.",
         )
-    if node.tag == _STR:
-        return str(node.value)
+    name: str = node.value
+    if node.tag is _STR or name in _PLAIN_KEYS:
+        return name
     try:
-        return yamlscalars.key(_scalar(node)) if node.value != "<<" else "<<"
+        return yamlscalars.key(_scalar(node))
     except ValueError as error:
         raise _Broken(node.start_mark, str(error), "Put it in quotes.") from None
 
 
-def _item_nodes(node: yaml.Node | None, count: int) -> Sequence[yaml.Node | None]:
+def _elements(node: yaml.Node) -> Sequence[yaml.Node]:
+    """Return the nodes below `items`."""
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in reversed(node.value):
             if key_node.value == "items" and isinstance(value_node, yaml.SequenceNode):
                 return list(value_node.value)
-    return [None] * count
+    return ()
 
 
 def _places(node: yaml.Node, file: str, offset: int) -> Iterator[tuple[str, Location]]:
