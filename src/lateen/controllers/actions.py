@@ -95,7 +95,15 @@ class Collect:
     owners: tuple[Owner, ...]
 
 
-Action = Create | Update | SetStatus | Patch | Delete | Collect | Note
+@dataclass(frozen=True, slots=True)
+class Release:
+    """PUT an emptied namespace without its finalizers, if a live look finds nothing in it."""
+
+    body: JsonView
+    resources: tuple[str, ...]
+
+
+Action = Create | Update | SetStatus | Patch | Delete | Collect | Release | Note
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Executor:
                 await self._delete(action)
             case actions.Collect():
                 await self._collect(action)
+            case actions.Release(body, resources):
+                await self._release(dict(body), resources)
 
     async def _create(self, action: actions.Create) -> None:
         body = dict(action.body)
@@ -102,6 +104,15 @@ class Executor:
             if fields.uid(found) == owner.uid:
                 return
         await self._delete(action.victim)
+
+    async def _release(self, body: dict[str, Any], resources: tuple[str, ...]) -> None:
+        name = fields.name(body)
+        for resource in resources:
+            left, _ = await self._client.list(resource, name)
+            if left:
+                text = f"namespace {name} still holds {len(left)} {resource}"
+                raise api.ApiError(409, "Conflict", text)
+        self._saw("namespaces", await self._client.update("namespaces", "", name, body))
 
     def _saw(self, resource: str, obj: JsonView) -> None:
         gone = fields.dying(obj) and not _held(resource, obj)

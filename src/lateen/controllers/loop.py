@@ -36,6 +36,7 @@ class Loop:
         self._queues = {one.name: queue.KeyQueue[controller.Name]() for one in controllers}
         self._controllers = controllers
         self._followed: dict[str, asyncio.Event] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
         self._due: dict[tuple[str, controller.Name], float] = {}
         self._ready = asyncio.Event()
 
@@ -43,7 +44,16 @@ class Loop:
         """Watch one more resource from now on."""
         if resource not in self._followed:
             self._followed[resource] = asyncio.Event()
-            self._tasks.start(self._follow(resource), f"watch {resource}")
+            watch = self._tasks.start(self._follow(resource), f"watch {resource}")
+            self._watches[resource] = watch
+
+    def leave(self, resource: str) -> None:
+        """Watch a resource no more: it is not served any longer."""
+        if (watch := self._watches.pop(resource, None)) is not None:
+            watch.cancel()
+            del self._followed[resource]
+            for change in self.world.replace(resource, ()):
+                self.tell(change)
 
     async def start(self) -> None:
         """List everything once, then let the controllers work."""

@@ -94,7 +94,8 @@ def drain(key: controller.Name, known: world.World, now: datetime) -> actions.Re
         spec = {**fields.spec(space), "finalizers": []}
         if not fields.spec(space).get("finalizers"):
             return actions.NOTHING
-        return actions.Result((actions.Update("namespaces", {**space, "spec": spec}),))
+        body = {**space, "spec": spec}
+        return actions.Result((actions.Release(body, known.namespaced()),))
     todo: list[actions.Action] = [
         actions.Delete(where.resource, where.namespace, where.name, fields.uid(obj), "Background")
         for where, obj in contents

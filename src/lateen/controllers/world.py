@@ -85,6 +85,10 @@ class World:
             for item in objects.items()
         ]
 
+    def namespaced(self) -> tuple[str, ...]:
+        """Return the resources of which objects in namespaces were seen."""
+        return tuple(sorted({resource for resource, space in self._spaces if space}))
+
     def put(self, resource: str, obj: JsonView) -> Change | None:
         """Take an object as of its resourceVersion; None if that is not news."""
         key = key_of(resource, obj)

@@ -1,0 +1,148 @@
+"""All controllers on one client: what a lab starts.
+
+At first the namespaces and istio-system are made, then the loop lists, watches and works.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lateen.base import clock as clocks
+from lateen.base import tasks as task_groups
+from lateen.controllers import (
+    actions,
+    balancer,
+    controller,
+    deployment,
+    endpoints,
+    fields,
+    garbage,
+    ingress,
+    injection,
+    loop,
+    namespaces,
+    replicaset,
+    scheduling,
+    world,
+)
+from lateen.model import client as api
+from lateen.model import kinds
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the controllers of a lab need to know."""
+
+    node: str = "lateen"
+    """The name of the one node, to which every pod is bound."""
+    balancer_pool: tuple[str, ...] = ("192.168.1.50",)
+    """Addresses for LoadBalancer Services; istio-ingressgateway comes first and takes the first."""
+    api_root: str = ""
+    """PEM of the API server's CA, for kube-root-ca.crt."""
+    mesh_root: str = ""
+    """PEM of the mesh's root, for istio-ca-root-cert."""
+    injection: injection.Settings = field(default_factory=injection.Settings)
+    gateway: bool = True
+    """Whether istio-system holds an ingress gateway from the start."""
+
+
+class Manager:
+    """Runs every controller of a lab."""
+
+    def __init__(self, client: api.ApiClient, clock: clocks.Clock, settings: Settings) -> None:
+        self._client = client
+        self._clock = clock
+        self._settings = settings
+        self._defined: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    async def run(self, tasks: task_groups.TaskGroup) -> None:
+        """Make what a lab begins with, start the controllers in `tasks`, and return once all of
+        them work. Raises ApiError if the API refuses the first objects."""
+        await self._begin()
+        running = loop.Loop(self._client, self._clock, tasks, self._controllers())
+        self._loop = running
+        for resource in kinds.KINDS:
+            running.follow(resource)
+        await running.start()
+
+    def _controllers(self) -> list[controller.Controller]:
+        furnishings = namespaces.Furnishings(self._settings.api_root, self._settings.mesh_root)
+        return [
+            furnishings.controller(),
+            deployment.CONTROLLER,
+            replicaset.CONTROLLER,
+            scheduling.Scheduler(self._settings.node).controller(),
+            endpoints.CONTROLLER,
+            balancer.Balancer(self._settings.balancer_pool).controller(),
+            namespaces.DRAIN,
+            garbage.Collector(self._resolve).controller(),
+            controller.Controller(
+                name="definition-follower",
+                watches={_DEFINITIONS: self._definition},
+                reconcile=lambda *_: actions.NOTHING,
+            ),
+        ]
+
+    async def _begin(self) -> None:
+        """Create the first objects where they are not there yet."""
+        for name in namespaces.SYSTEM:
+            await self._ensure("namespaces", namespaces.namespace(name))
+        furnishings = namespaces.Furnishings(self._settings.api_root, self._settings.mesh_root)
+        for name in namespaces.SYSTEM:
+            for resource, body in furnishings.wanted(name):
+                await self._ensure(resource, body)
+        if self._settings.gateway:
+            for resource, body in ingress.istio_system(self._settings.injection):
+                await self._ensure(resource, ingress.marked(body, _digest(body)))
+
+    async def _ensure(self, resource: str, body: Json) -> None:
+        """Create an object; one that an earlier version of Lateen made is brought up to date, one
+        that the user changed is left alone."""
+        space, name = fields.namespace(body), fields.name(body)
+        try:
+            await self._client.create(resource, space, body)
+        except api.ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        else:
+            return
+        digest = fields.annotations(body).get(ingress.MADE_FROM)
+        if digest is None:
+            return
+        found = await self._client.get(resource, space, name)
+        if fields.annotations(found).get(ingress.MADE_FROM) not in (None, digest):
+            await self._client.patch(resource, space, name, body)
+
+    def _resolve(self, api_version: str, kind: str) -> tuple[str, bool] | None:
+        """Return the resource of a kind, also one of a custom resource definition."""
+        if (found := kinds.find(api_version, kind)) is not None:
+            return found.resource, found.namespaced
+        return self._defined.get((api_version.rpartition("/")[0], kind))
+
+    def _definition(self, change: world.Change, _: world.World) -> Iterable[controller.Name]:
+        """Follow the objects of a custom resource definition as long as it is there."""
+        spec = fields.spec(change.object)
+        names: Mapping[str, Any] = spec.get("names") or {}
+        group, plural = str(spec.get("group", "")), str(names.get("plural", ""))
+        resource = f"{plural}.{group}"
+        if change.after is None:
+            self._loop.leave(resource)
+        elif plural and group:
+            namespaced = spec.get("scope") == "Namespaced"
+            self._defined[group, str(names.get("kind"))] = (resource, namespaced)
+            self._loop.follow(resource)
+        return ()
+
+
+def _digest(body: Json) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
