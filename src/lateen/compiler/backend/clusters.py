@@ -39,7 +39,7 @@ def _original_destination(cluster: OutboundCluster, kind: ProxyKind) -> bool:
 def outbound(
     source: OutboundCluster, settings: MeshSettings, kind: ProxyKind, system_roots: str
 ) -> cluster_pb2.Cluster:
-    """Return one outbound cluster (semantics 3.4 to 3.6, 3.9).
+    """Return one outbound cluster.
 
     `system_roots` is the path of the machine's CA bundle.
     """

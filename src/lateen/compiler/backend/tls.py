@@ -102,7 +102,7 @@ def _exact_names(validation: common_pb2.CertificateValidationContext, sans: Iter
 def istio_upstream(
     cluster: OutboundCluster, settings: MeshSettings, tls: ClientTls | None = None
 ) -> tls_pb2.UpstreamTlsContext:
-    """Return the client's side of Istio mTLS (semantics 3.9), automatic or by ISTIO_MUTUAL."""
+    """Return the client's side of Istio mTLS, automatic or by ISTIO_MUTUAL."""
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni if tls and tls.sni else cluster.sni)
     common = context.common_tls_context
     common.ParseFromString(_workload_context())
@@ -157,7 +157,7 @@ def user_upstream(tls: ClientTls, *, http2: bool, system_roots: str) -> tls_pb2.
 
 
 def inbound(settings: MeshSettings, *, http: bool) -> tls_pb2.DownstreamTlsContext:
-    """Return the server's side of Istio mTLS on `virtualInbound` (semantics 2.3)."""
+    """Return the server's side of Istio mTLS on `virtualInbound`."""
     context = tls_pb2.DownstreamTlsContext()
     context.require_client_certificate.value = True
     common = context.common_tls_context
@@ -172,7 +172,7 @@ def inbound(settings: MeshSettings, *, http: bool) -> tls_pb2.DownstreamTlsConte
 
 
 def gateway(tls: ServerTls) -> tls_pb2.DownstreamTlsContext:
-    """Return how a Gateway server terminates TLS (semantics 4)."""
+    """Return how a Gateway server terminates TLS."""
     if tls.mode is TlsMode.ISTIO_MUTUAL:
         return _gateway_istio(tls)
     context = tls_pb2.DownstreamTlsContext()

@@ -1,0 +1,222 @@
+"""A proxy's bootstrap, as plain JSON values: no protobuf is imported here. Pure.
+
+Everything but discovery itself is dynamic. What is static: the cluster of the pod's socket, the
+admin endpoint, readiness (15021), statistics (15090) and a cluster for spans without endpoints.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lateen.compiler.backend import names
+from lateen.compiler.ir.proxy import MeshSettings, Node
+
+Json = dict[str, Any]
+
+FLUSH_MILLISECONDS: Final = 1000
+"""How often Envoy writes its text access log; as Istio's agent asks for."""
+STATS_PREFIXES: Final = (
+    "cluster_manager",
+    "listener_manager",
+    "server",
+    "cluster.xds-grpc",
+)
+"""Istio's inclusion list: everything else is not even created, which halves the memory."""
+
+_TYPE: Final = "type.googleapis.com/"
+_SOL_SOCKET: Final = 1
+_SO_MARK: Final = 36
+
+
+def bootstrap(
+    node: Node, settings: MeshSettings, xds_socket: str, *, stats_prefixes: tuple[str, ...] = ()
+) -> Json:
+    """Return the bootstrap of one proxy; serialize it as JSON and hand it to `--config-yaml`.
+
+    `xds_socket` is the path of the pod's own Unix socket. `stats_prefixes` adds to Istio's
+    inclusion list (the pod annotation `sidecar.istio.io/statsInclusionPrefixes`).
+    """
+    return {
+        "node": _node(node, settings),
+        "admin": _admin(),
+        "dynamic_resources": _dynamic(),
+        "cluster_manager": {"upstream_bind_config": {"socket_options": [_mark()]}},
+        "static_resources": {
+            "clusters": [_xds_cluster(xds_socket), _admin_cluster(), _tracing_cluster()],
+            "listeners": [
+                _forwarding("stats", names.STATS_PORT, "/stats/prometheus", "/stats/prometheus"),
+                _forwarding("readiness", names.READINESS_PORT, "/healthz/ready", "/ready"),
+            ],
+        },
+        "stats_config": _stats((*STATS_PREFIXES, *stats_prefixes)),
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": _runtime()}]},
+    }
+
+
+def arguments(*, concurrency: int = 1, log_level: str = "warning") -> tuple[str, ...]:
+    """Return Envoy's command-line arguments beside the configuration itself."""
+    return (
+        "--disable-hot-restart",
+        "--concurrency",
+        str(concurrency),
+        "--log-level",
+        log_level,
+        "--file-flush-interval-msec",
+        str(FLUSH_MILLISECONDS),
+        "--drain-time-s",
+        "45",
+        "--drain-strategy",
+        "immediate",
+        "--local-address-ip-version",
+        "v4",
+    )
+
+
+def _node(node: Node, settings: MeshSettings) -> Json:
+    identity = node.identity.rpartition("/")[2]
+    return {
+        "id": node.id,
+        "cluster": f"{node.workload or node.pod}.{node.namespace}",
+        "metadata": {
+            "NAME": node.pod,
+            "NAMESPACE": node.namespace,
+            "INSTANCE_IPS": node.ip,
+            "LABELS": dict(node.labels),
+            "WORKLOAD_NAME": node.workload,
+            "SERVICE_ACCOUNT": identity,
+            "CLUSTER_ID": settings.cluster_id,
+            "MESH_ID": settings.mesh_id,
+            "ISTIO_VERSION": settings.features.version,
+            "INTERCEPTION_MODE": "REDIRECT",
+        },
+    }
+
+
+def _admin() -> Json:
+    return {"address": _address("127.0.0.1", names.ADMIN_PORT)}
+
+
+def _dynamic() -> Json:
+    source = {
+        "ads": {},
+        "initial_fetch_timeout": "0s",
+        "resource_api_version": "V3",
+    }
+    return {
+        "ads_config": {
+            "api_type": "DELTA_GRPC",
+            "set_node_on_first_message_only": True,
+            "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": {"cluster_name": names.XDS_CLUSTER}}],
+        },
+        "cds_config": source,
+        "lds_config": source,
+    }
+
+
+def _address(host: str, port: int) -> Json:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _mark() -> Json:
+    return {
+        "description": "mark of the proxy's own traffic",
+        "level": _SOL_SOCKET,
+        "name": _SO_MARK,
+        "int_value": names.PROXY_MARK,
+        "state": "STATE_PREBIND",
+    }
+
+
+def _static_cluster(name: str, address: Json | None) -> Json:
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}] if address else []
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+    }
+
+
+def _xds_cluster(socket: str) -> Json:
+    """The pod's socket. Its bind options are emptied: a mark is for IP sockets."""
+    options = {
+        "@type": _TYPE + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    return {
+        **_static_cluster(names.XDS_CLUSTER, {"pipe": {"path": socket}}),
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
+        },
+    }
+
+
+def _admin_cluster() -> Json:
+    return _static_cluster("prometheus_stats", _address("127.0.0.1", names.ADMIN_PORT))
+
+
+def _tracing_cluster() -> Json:
+    return _static_cluster(names.TRACING_CLUSTER, None)
+
+
+def _forwarding(name: str, port: int, path: str, target: str) -> Json:
+    """Return a listener that forwards one path to the admin endpoint and answers 404 to others."""
+    manager = {
+        "@type": _TYPE
+        + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "route_config": {
+            "name": name,
+            "virtual_hosts": [
+                {
+                    "name": name,
+                    "domains": ["*"],
+                    "routes": [
+                        {
+                            "match": {"path": path},
+                            "route": {"cluster": "prometheus_stats", "prefix_rewrite": target},
+                        }
+                    ],
+                }
+            ],
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+    }
+    return {
+        "name": f"{name}_{port}",
+        "address": _address("0.0.0.0", port),
+        "filter_chains": [
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": manager,
+                    }
+                ]
+            }
+        ],
+    }
+
+
+def _stats(prefixes: tuple[str, ...]) -> Json:
+    patterns = [{"prefix": prefix} for prefix in prefixes]
+    return {
+        "use_all_default_tags": False,
+        "stats_matcher": {"inclusion_list": {"patterns": patterns}},
+    }
+
+
+def _runtime() -> Mapping[str, object]:
+    """Return Istio's runtime keys."""
+    hidden = "envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst"
+    return {
+        f"envoy.deprecated_features:{hidden}": True,
+        "re2.max_program_size.error_level": 32768,
+        "envoy.reloadable_features.http_reject_path_with_fragment": False,
+    }

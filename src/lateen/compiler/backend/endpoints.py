@@ -1,0 +1,69 @@
+"""Endpoints (EDS): the path that changes most often, so it is short. Pure."""
+
+from collections.abc import Iterable
+
+from envoy.config.endpoint.v3 import endpoint_pb2
+
+from lateen.compiler.backend import names
+from lateen.compiler.ir.proxy import ClusterEndpoints
+from lateen.compiler.ir.workload import Endpoint
+from lateen.model.meta import Source
+
+TRANSPORT_METADATA = "envoy.transport_socket_match"
+
+
+def assignment(source: ClusterEndpoints, cluster_id: str) -> endpoint_pb2.ClusterLoadAssignment:
+    """Return one cluster's endpoints, grouped by locality with summed weights.
+
+    `tlsMode: istio` on an endpoint is what makes an automatic-mTLS cluster use TLS to it.
+    """
+    out = endpoint_pb2.ClusterLoadAssignment(cluster_name=source.cluster)
+    groups: dict[str, endpoint_pb2.LocalityLbEndpoints] = {}
+    for endpoint, mtls in zip(source.endpoints, source.mtls, strict=True):
+        group = groups.get(endpoint.locality)
+        if group is None:
+            group = groups[endpoint.locality] = out.endpoints.add()
+            _locality(group, endpoint.locality)
+        group.load_balancing_weight.value += endpoint.weight
+        _endpoint(group.lb_endpoints.add(), endpoint, mtls, cluster_id)
+    return out
+
+
+def _locality(out: endpoint_pb2.LocalityLbEndpoints, locality: str) -> None:
+    region, _, rest = locality.partition("/")
+    zone, _, sub_zone = rest.partition("/")
+    out.locality.SetInParent()
+    if region:
+        out.locality.region = region
+        out.locality.zone = zone
+        out.locality.sub_zone = sub_zone
+
+
+def _endpoint(out: endpoint_pb2.LbEndpoint, source: Endpoint, mtls: bool, cluster_id: str) -> None:
+    address = out.endpoint.address.socket_address
+    address.address = source.address
+    address.port_value = source.port
+    out.load_balancing_weight.value = source.weight
+    metadata = out.metadata.filter_metadata
+    if mtls:
+        metadata[TRANSPORT_METADATA].fields["tlsMode"].string_value = "istio"
+    if source.workload:
+        workload = (
+            source.workload,
+            source.namespace,
+            source.canonical_name,
+            source.canonical_revision,
+            cluster_id,
+        )
+        metadata[names.ISTIO_METADATA].fields["workload"].string_value = ";".join(workload)
+    if source.pod or source.mode_source is not None:
+        fields = metadata[names.SOURCE_METADATA].fields
+        fields["pod"].string_value = f"{source.namespace}/{source.pod}"
+        if source.mode_source is not None:
+            fields["mode"].string_value = str(source.mode_source)
+
+
+def sources(source: ClusterEndpoints) -> tuple[Source, ...]:
+    """Return the PeerAuthentication fields that decided the endpoints' modes."""
+    modes: Iterable[Source | None] = (e.mode_source for e in source.endpoints)
+    return tuple(dict.fromkeys(mode for mode in modes if mode is not None))

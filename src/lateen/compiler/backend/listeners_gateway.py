@@ -1,0 +1,74 @@
+"""A gateway's listeners: plaintext HTTP by route table, TLS by server name, bytes. Pure."""
+
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+
+from lateen.compiler.backend import access_logs, listener_filters, names, network, pack, tls
+from lateen.compiler.backend.listeners_outbound import write_match
+from lateen.compiler.ir.proxy import GatewayChain, GatewayListener, MeshSettings, Node
+from lateen.compiler.ir.routing import TcpRoute
+
+_HANDSHAKE_SECONDS = 15
+
+
+def listener(source: GatewayListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
+    """Return one gateway listener."""
+    out = listener_pb2.Listener(
+        name=source.name,
+        address=pack.tcp_address(source.bind, source.port),
+        traffic_direction="OUTBOUND",
+        access_log=access_logs.listener(settings.access_log),
+    )
+    out.max_connections_to_accept_per_socket_event.value = 1
+    listener_filters.never_time_out(out)
+    if _by_name(source):
+        out.listener_filters.append(listener_filters.tls_inspector())
+    for chain in source.chains:
+        if chain.route_table:
+            _http(out.filter_chains.add(), chain, source, node, settings)
+        else:
+            for route in chain.tcp:
+                _tcp(out.filter_chains.add(), chain, route, settings)
+    return out
+
+
+def _by_name(source: GatewayListener) -> bool:
+    """Whether some chain is chosen by what the ClientHello says."""
+    return any(
+        chain.tls is not None or chain.sni or any(route.sni_hosts for route in chain.tcp)
+        for chain in source.chains
+    )
+
+
+def _start(out: listener_components_pb2.FilterChain, chain: GatewayChain) -> None:
+    out.name = chain.name
+    if chain.tls is not None:
+        out.transport_socket.CopyFrom(tls.socket(tls.gateway(chain.tls)))
+        out.transport_socket_connect_timeout.seconds = _HANDSHAKE_SECONDS
+
+
+def _http(
+    out: listener_components_pb2.FilterChain,
+    chain: GatewayChain,
+    source: GatewayListener,
+    node: Node,
+    settings: MeshSettings,
+) -> None:
+    _start(out, chain)
+    write_match(out.filter_chain_match, chain.sni, ())
+    prefix = names.listener_stat_prefix("outbound", source.bind, source.port)
+    manager = network.gateway_manager(node, settings, prefix, chain.route_table)
+    out.filters.append(network.http_filter(manager))
+    pack.write_sources(out.metadata, (("source", chain.source),))
+
+
+def _tcp(
+    out: listener_components_pb2.FilterChain,
+    chain: GatewayChain,
+    route: TcpRoute,
+    settings: MeshSettings,
+) -> None:
+    _start(out, chain)
+    write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
+    prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
+    out.filters.append(network.tcp_proxy(prefix, route.destinations, settings))
+    pack.write_sources(out.metadata, (("source", route.source), ("server", chain.source)))

@@ -1,0 +1,44 @@
+"""Results kept for as long as the value they were made from lives. Pure."""
+
+import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+class Memo(Generic[K, R]):
+    """Remembers one result per IR value: by identity first, then by content.
+
+    Identity is what the front end preserves for what did not change, and costs a tenth of a hash;
+    content lets equal values of different scopes share bytes. Nothing has to be evicted: an entry
+    goes with its value.
+    """
+
+    def __init__(self, make: Callable[[K], R]) -> None:
+        self._make = make
+        self._by_identity: dict[int, tuple[weakref.ref[K], R]] = {}
+        self._by_content: weakref.WeakKeyDictionary[K, R] = weakref.WeakKeyDictionary()
+
+    def __call__(self, value: K) -> R:
+        """Return the value's result, made at most once."""
+        key = id(value)
+        known = self._by_identity.get(key)
+        if known is not None and known[0]() is value:
+            return known[1]
+        result = self._by_content.get(value)
+        if result is None:
+            result = self._by_content[value] = self._make(value)
+        entries = self._by_identity
+
+        def forget(gone: weakref.ref[K]) -> None:
+            entry = entries.get(key)
+            if entry is not None and entry[0] is gone:
+                del entries[key]
+
+        entries[key] = (weakref.ref(value, forget), result)
+        return result
+
+    def __len__(self) -> int:
+        return len(self._by_identity)

@@ -1,0 +1,150 @@
+"""ProxyView to ResourceSet: each part rendered once for as long as it stays the same. Pure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from lateen.compiler.backend import (
+    clusters,
+    listeners_gateway,
+    listeners_inbound,
+    listeners_outbound,
+    scopes,
+)
+from lateen.compiler.backend.memo import Memo
+from lateen.compiler.ir.proxy import (
+    GatewayConfig,
+    GatewayListener,
+    HttpListener,
+    Inbound,
+    InboundPort,
+    MeshSettings,
+    Node,
+    Outbound,
+    ProxyKind,
+    ProxyView,
+    TcpListener,
+)
+from lateen.compiler.output import Resource, ResourceSet, ResourceType
+from lateen.model.meta import Source
+
+SYSTEM_ROOTS_PATH: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""Where Debian and its family keep the machine's CA bundle."""
+
+_Mine = HttpListener | TcpListener | GatewayListener | Inbound
+
+
+class Renderer:
+    """Renders views. Keep one for the life of the control plane: what it remembers is the speed.
+
+    `system_roots` is the path of the machine's CA bundle as the proxies see it.
+    """
+
+    def __init__(self, system_roots: str = SYSTEM_ROOTS_PATH) -> None:
+        self._roots = system_roots
+        self._mesh: _Mesh | None = None
+
+    def render(self, view: ProxyView) -> ResourceSet:
+        """Return all resources of one proxy except its secrets.
+
+        The result depends on the view alone. Parts that an earlier view had too are the same
+        `Resource` objects. Other mesh settings may change any byte, so they start anew.
+        """
+        mesh = self._mesh
+        if mesh is None or mesh.settings != view.settings:
+            mesh = self._mesh = _Mesh(view.settings, self._roots)
+        return mesh.views(view)
+
+
+class _Mesh:
+    """Everything rendered under one value of the mesh's settings."""
+
+    def __init__(self, settings: MeshSettings, system_roots: str) -> None:
+        self.settings = settings
+        self.views: Memo[ProxyView, ResourceSet] = Memo(self._make)
+        self._sides = {kind: scopes.Side(kind, settings, system_roots) for kind in ProxyKind}
+        self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
+        self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)
+        self._fixed = {kind: self._make_fixed(kind) for kind in ProxyKind}
+        out = listeners_outbound.virtual_outbound(settings)
+        self._virtual_outbound = scopes.resource(ResourceType.LISTENER, out, out.name)
+
+    def _make_fixed(self, kind: ProxyKind) -> dict[str, Resource]:
+        made = [clusters.black_hole()]
+        if kind is ProxyKind.SIDECAR:
+            made.append(clusters.passthrough(self.settings))
+            made.append(clusters.inbound_passthrough(self.settings))
+        return scopes.named(scopes.resource(ResourceType.CLUSTER, c, c.name) for c in made)
+
+    def _make_inbound(self, port: InboundPort) -> Resource:
+        made = clusters.inbound(port, self.settings)
+        return scopes.resource(ResourceType.CLUSTER, made, made.name, (port.source,))
+
+    def _make(self, view: ProxyView) -> ResourceSet:
+        kind = view.node.kind
+        side = self._sides[kind]
+        if view.gateway is not None:
+            shared = side.gateway(view.gateway)
+        elif view.outbound is not None:
+            shared = side.outbound(view.outbound)
+        else:
+            shared = scopes.EMPTY
+        ports = view.inbound.ports if view.inbound is not None else ()
+        inbound = scopes.named(self._inbound(port) for port in ports)
+        listeners = self._listeners(view)
+        if view.outbound is not None:
+            listeners[self._virtual_outbound.name] = self._virtual_outbound
+        return ResourceSet(
+            {
+                ResourceType.CLUSTER: {**shared.clusters, **inbound, **self._fixed[kind]},
+                ResourceType.ENDPOINT: shared.endpoints,
+                ResourceType.LISTENER: {**shared.listeners, **listeners},
+                ResourceType.ROUTE: shared.tables,
+            }
+        )
+
+    def _listeners(self, view: ProxyView) -> dict[str, Resource]:
+        """Return the listeners that name the proxy itself (its peer metadata), by name.
+
+        What the node's last view had too is kept; what it no longer has is forgotten.
+        """
+        known = self._mine(view.node)
+        used = {part: known.get(part) or self._own(part, view) for part in _own_parts(view)}
+        known.clear()
+        known.update(used)
+        return scopes.named(used.values())
+
+    def _own(self, part: _Mine, view: ProxyView) -> Resource:
+        node, settings = view.node, self.settings
+        if isinstance(part, Inbound):
+            made = listeners_inbound.virtual_inbound(part, node, settings)
+            sources = _inbound_sources(part)
+        elif isinstance(part, GatewayListener):
+            made = listeners_gateway.listener(part, node, settings)
+            sources = (chain.source for chain in part.chains)
+        elif isinstance(part, HttpListener):
+            made = listeners_outbound.http(part, node, settings)
+            sources = iter(())
+        else:
+            return scopes.listener_resource(listeners_outbound.sniffed(part, node, settings), part)
+        return scopes.resource(ResourceType.LISTENER, made, made.name, sources)
+
+
+def _own_parts(view: ProxyView) -> Iterator[_Mine]:
+    outbound: Outbound | None = view.outbound
+    gateway: GatewayConfig | None = view.gateway
+    if view.inbound is not None:
+        yield view.inbound
+    if outbound is not None:
+        yield from outbound.http
+        yield from (listener for listener in outbound.tcp if listener.sniffed)
+    if gateway is not None:
+        yield from gateway.listeners
+
+
+def _inbound_sources(inbound: Inbound) -> Iterator[Source | None]:
+    yield inbound.mode.source
+    for port in inbound.ports:
+        yield port.source
+        yield port.mode.source
+    for entry in inbound.port_modes:
+        yield entry.mode.source

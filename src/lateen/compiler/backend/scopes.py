@@ -1,0 +1,157 @@
+"""What all proxies of one scope share, rendered: clusters, endpoints, route tables. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from envoy.config.listener.v3 import listener_pb2
+from google.protobuf import message
+
+from lateen.compiler.backend import clusters, endpoints, listeners_outbound, routes
+from lateen.compiler.backend.memo import Memo
+from lateen.compiler.ir.proxy import (
+    ClusterEndpoints,
+    GatewayConfig,
+    MeshSettings,
+    Outbound,
+    OutboundCluster,
+    ProxyKind,
+    TcpListener,
+)
+from lateen.compiler.ir.routing import RouteTable
+from lateen.compiler.output import Resource, ResourceType
+from lateen.model.meta import Source
+
+
+def resource(
+    kind: ResourceType, made: message.Message, name: str, sources: Iterable[Source | None] = ()
+) -> Resource:
+    """Serialize a message as a named resource, with the fields that shaped it."""
+    known = tuple(dict.fromkeys(s for s in sources if s is not None))
+    return Resource(kind, name, made.SerializeToString(deterministic=True), known)
+
+
+def named(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """Return resources by name, in their order."""
+    return {resource.name: resource for resource in resources}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """A rendered cluster and what the rest of the proxy must know of it."""
+
+    resource: Resource
+    alpn: routes.Alpn
+    eds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all proxies of one scope have in common, rendered."""
+
+    clusters: Mapping[str, Resource]
+    endpoints: Mapping[str, Resource]
+    tables: Mapping[str, Resource]
+    listeners: Mapping[str, Resource]
+
+
+EMPTY = Shared(clusters={}, endpoints={}, tables={}, listeners={})
+"""The scope of a proxy that has no outbound side."""
+
+
+class Side:
+    """The clusters, endpoints and tables of one kind of proxy, under one mesh's settings.
+
+    `outbound` and `gateway` render a whole scope; `system_roots` is the machine's CA bundle.
+    """
+
+    def __init__(self, kind: ProxyKind, settings: MeshSettings, system_roots: str) -> None:
+        self._kind = kind
+        self._settings = settings
+        self._roots = system_roots
+        self._cluster: Memo[OutboundCluster, _Cluster] = Memo(self._make_cluster)
+        self._endpoints: Memo[ClusterEndpoints, Resource] = Memo(self._make_endpoints)
+        self._reach: Memo[RouteTable, frozenset[str]] = Memo(routes.clusters_of)
+        self._table: Memo[RouteTable, dict[frozenset[tuple[str, routes.Alpn]], Resource]] = Memo(
+            lambda _table: {}
+        )
+        self._tcp: Memo[TcpListener, Resource] = Memo(self._make_tcp)
+        self.outbound: Memo[Outbound, Shared] = Memo(self._make_outbound)
+        self.gateway: Memo[GatewayConfig, Shared] = Memo(self._make_gateway)
+
+    def _make_cluster(self, source: OutboundCluster) -> _Cluster:
+        made = clusters.outbound(source, self._settings, self._kind, self._roots)
+        return _Cluster(
+            resource=resource(
+                ResourceType.CLUSTER, made, source.name, clusters.outbound_sources(source)
+            ),
+            alpn=routes.alpn_of(source, self._kind),
+            eds=clusters.uses_eds(source, self._kind),
+        )
+
+    def _make_endpoints(self, source: ClusterEndpoints) -> Resource:
+        made = endpoints.assignment(source, self._settings.cluster_id)
+        return resource(ResourceType.ENDPOINT, made, source.cluster, endpoints.sources(source))
+
+    def _make_tcp(self, source: TcpListener) -> Resource:
+        made = listeners_outbound.tcp(source, self._settings)
+        return listener_resource(made, source)
+
+    def _make_outbound(self, source: Outbound) -> Shared:
+        plain = (self._tcp(listener) for listener in source.tcp if not listener.sniffed)
+        return self._shared(source.clusters, source.endpoints, source.tables, named(plain))
+
+    def _make_gateway(self, source: GatewayConfig) -> Shared:
+        return self._shared(source.clusters, source.endpoints, source.tables, {})
+
+    def _shared(
+        self,
+        sources: tuple[OutboundCluster, ...],
+        known: tuple[ClusterEndpoints, ...],
+        tables: tuple[RouteTable, ...],
+        listeners: Mapping[str, Resource],
+    ) -> Shared:
+        rendered = [self._cluster(source) for source in sources]
+        wanted = {c.resource.name: None for c in rendered if c.eds}
+        assigned: dict[str, Resource | None] = dict(wanted)
+        for source in known:
+            if source.cluster in assigned:
+                assigned[source.cluster] = self._endpoints(source)
+        for name in [name for name, resource in assigned.items() if resource is None]:
+            empty = ClusterEndpoints(cluster=name, endpoints=(), mtls=())
+            assigned[name] = self._make_endpoints(empty)
+        special = {c.resource.name: c.alpn for c in rendered if c.alpn is not routes.Alpn.HTTP1}
+        return Shared(
+            clusters={c.resource.name: c.resource for c in rendered},
+            endpoints={name: r for name, r in assigned.items() if r is not None},
+            tables=named(self._render_table(table, special) for table in tables),
+            listeners=listeners,
+        )
+
+    def _render_table(self, source: RouteTable, special: routes.AlpnByCluster) -> Resource:
+        """A table depends on its own content and on how its clusters treat ALPN."""
+        reach = self._reach(source)
+        relevant = {name: alpn for name, alpn in special.items() if name in reach}
+        key = frozenset(relevant.items())
+        versions = self._table(source)
+        known = versions.get(key)
+        if known is None:
+            made = routes.table(source, relevant)
+            known = resource(ResourceType.ROUTE, made, source.name, _table_sources(source))
+            versions.clear()
+            versions[key] = known
+        return known
+
+
+def _table_sources(source: RouteTable) -> Iterable[Source | None]:
+    for host in source.hosts:
+        yield host.source
+        for route in host.routes:
+            yield route.source
+
+
+def listener_resource(
+    made: listener_pb2.Listener, source: TcpListener, extra: Iterable[Source | None] = ()
+) -> Resource:
+    """Serialize a TCP or sniffed listener."""
+    sources = (source.source, *(route.source for route in source.routes), *extra)
+    return resource(ResourceType.LISTENER, made, made.name, sources)

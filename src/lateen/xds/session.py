@@ -1,0 +1,108 @@
+"""What every session of a client does, whatever its protocol variant. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lateen.compiler.output import ResourceType
+from lateen.xds import resources
+from lateen.xds.plan import Batch, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Command: write this response to the client."""
+
+    kind: ResourceType
+    data: bytes
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Report: the client accepted (error None) or rejected a response of so many names."""
+
+    kind: ResourceType
+    names: tuple[str, ...]
+    error: str | None
+
+
+Output = Send | Settled
+
+
+class Session(Protocol):
+    """A client's stream as a state machine: bytes in, commands and reports out."""
+
+    plan: Plan
+
+    def receive(self, data: bytes) -> list[Output]:
+        """Take a request. Raises PermissionError if it names another node than it may."""
+        ...
+
+    def publish(
+        self, config: resources.Config, touched: Mapping[ResourceType, Iterable[str]]
+    ) -> list[Output]:
+        """Take a new configuration."""
+        ...
+
+    def release(self) -> list[Output]:
+        """Stop holding listeners and routes back."""
+        ...
+
+
+def check_node(expected: str, claimed: str) -> None:
+    """Raise PermissionError when a client says it is another node than its socket's."""
+    if claimed and claimed != expected:
+        raise PermissionError(
+            f"this socket belongs to {expected!r}; the client claims to be {claimed!r}"
+        )
+
+
+class Base:
+    """The part of a session that both variants share."""
+
+    def __init__(self, node_id: str, config: resources.Config) -> None:
+        self.plan = Plan(config)
+        self._node_id = node_id
+        self._nonce = 0
+        self._named = False
+
+    def publish(
+        self, config: resources.Config, touched: Mapping[ResourceType, Iterable[str]]
+    ) -> list[Output]:
+        """Take a new configuration and the names in which it differs."""
+        self.plan.publish(config, touched)
+        return self._advance()
+
+    def release(self) -> list[Output]:
+        """Stop holding listeners and routes back."""
+        self.plan.release()
+        return self._advance()
+
+    def _identify(self, claimed: str) -> None:
+        """Demand the right node id, in the first request at least."""
+        if not claimed and not self._named:
+            raise PermissionError("the first request must name its node")
+        check_node(self._node_id, claimed)
+        self._named = True
+
+    def _advance(self) -> list[Output]:
+        """Turn what the plan can send now into responses."""
+        out: list[Output] = []
+        while batches := self.plan.next():
+            for batch in batches:
+                self._nonce += 1
+                nonce = str(self._nonce)
+                data = self._encode(batch, nonce)
+                if data is not None:
+                    self.plan.mark(batch, nonce)
+                    out.append(Send(batch.kind, data, batch.names))
+        return out
+
+    def _encode(self, batch: Batch, nonce: str) -> bytes | None:
+        """Return the response for a batch; None if the variant has no words for it."""
+        raise NotImplementedError
+
+    def _settle(self, kind: ResourceType, nonce: str, error: str | None) -> list[Output]:
+        names = self.plan.settle(kind, nonce, error) if nonce else None
+        return [] if names is None else [Settled(kind, names, error)]
