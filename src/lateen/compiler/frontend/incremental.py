@@ -45,7 +45,8 @@ class Graph:
                 continue
             cell.fresh = False
             self._stale.add(cell)
-            cell.owner.stale.add(cell.key)
+            if cell.owner.watched:
+                cell.owner.stale.add(cell.key)
             pending.extend(cell.readers)
 
     def sweep(self) -> None:
@@ -96,12 +97,13 @@ class Table(Generic[K, V]):
 class Derived(Generic[K, V]):
     """A function of a key, computed when asked for and kept until something it read changes."""
 
-    def __init__(self, graph: Graph, compute: Callable[[K], V]) -> None:
+    def __init__(self, graph: Graph, compute: Callable[[K], V], *, watched: bool = False) -> None:
         self._graph = graph
+        self.watched = watched
         self._compute = compute
         self._cells: dict[K, Cell] = {}
         self.stale: set[Any] = set()
-        """Keys that went stale since the owner last emptied this set."""
+        """If watched: keys that went stale since the owner last emptied this set."""
 
     def get(self, key: K) -> V:
         """Return the value, computing it if needed, and note who asked."""
@@ -139,3 +141,8 @@ class Derived(Generic[K, V]):
             readers.discard(cell)
         if self._cells.get(cell.key) is cell:
             del self._cells[cell.key]
+
+    def drop(self, gone: Callable[[K], bool]) -> None:
+        """Forget every value whose key is `gone`."""
+        for key in [key for key in self._cells if gone(key)]:
+            self.forget(self._cells[key])

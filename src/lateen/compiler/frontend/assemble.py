@@ -1,0 +1,120 @@
+"""The front end as a whole: a snapshot in, a mesh out (design D6). Pure.
+
+`Frontend` keeps what it computed, so that building again after one changed object costs little
+and leaves every value that did not change the same object. What it returns is always what a new
+`Frontend` would return for that snapshot.
+"""
+
+from collections.abc import Callable, Mapping
+
+from lateen.compiler.frontend import inputs, pods, routers, sidecars, world
+from lateen.compiler.frontend.incremental import Graph
+from lateen.compiler.frontend.inputs import Inputs, Key, Objects
+from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
+from lateen.model.meta import ObjectRef
+
+View = Callable[[Key], ProxyView]
+
+
+class Superseded(RuntimeError):
+    """A view was asked of a mesh after its front end went on to the next snapshot."""
+
+
+class Mesh:
+    """The mesh of one snapshot: a view per pod with a proxy.
+
+    Views are made when asked for. Ask before the front end builds the next mesh; what was asked
+    for by then stays.
+    """
+
+    def __init__(self, proxies: tuple[ObjectRef, ...], make: View) -> None:
+        self._proxies = proxies
+        self._make: View | None = make
+        self._views: dict[ObjectRef, ProxyView] = {}
+
+    def proxies(self) -> tuple[ObjectRef, ...]:
+        """Return the pods that run a proxy, by namespace and name."""
+        return self._proxies
+
+    def view(self, pod: ObjectRef) -> ProxyView:
+        """Return the whole input of one proxy's configuration; while nothing in it changes, the
+        same object from mesh to mesh. Raises KeyError for a pod without a proxy."""
+        found = self._views.get(pod)
+        if found is None:
+            if self._make is None:
+                raise Superseded(f"{pod}: ask the newest mesh for this view")
+            found = self._views[pod] = self._make((pod.namespace, pod.name))
+        return found
+
+    def close(self) -> None:
+        """Called by the front end before it builds the next mesh."""
+        self._make = None
+
+
+class Frontend:
+    """Compiles snapshots under fixed mesh settings."""
+
+    def __init__(self, settings: MeshSettings) -> None:
+        self.settings = settings
+        self._graph = Graph()
+        self._inputs = Inputs(self._graph, settings)
+        self._world = world.World(self._graph, self._inputs, settings)
+        self._pods = pods.Pods(self._graph, self._world)
+        self._sidecars = sidecars.Sidecars(self._graph, self._world)
+        self._routers = routers.Routers(self._graph, self._world)
+        self._proxies: dict[Key, ProxyKind] = {}
+        self._views: dict[Key, ProxyView] = {}
+        self._mesh: Mesh | None = None
+        self._listed: tuple[ObjectRef, ...] = ()
+
+    def build(self, snapshot: Objects) -> Mesh:
+        """Return the mesh of a snapshot. Never raises on objects that decoding accepted."""
+        if self._mesh is not None:
+            self._mesh.close()
+        self._graph.sweep()
+        changed = self._inputs.update(snapshot)
+        self._list_proxies(snapshot.of(inputs.PODS), changed.get(inputs.PODS, set()))
+        self._mesh = Mesh(self._listed, self._view)
+        return self._mesh
+
+    def _list_proxies(self, objects: Mapping[Key, object], changed: set[Key]) -> None:
+        before = len(self._proxies)
+        moved = False
+        for key in changed:
+            kind = pods.kind_of(self._inputs.pods.get(key))
+            if kind is self._proxies.get(key):
+                continue
+            moved = True
+            if kind is None:
+                del self._proxies[key]
+                self._views.pop(key, None)
+            else:
+                self._proxies[key] = kind
+        if moved or len(self._proxies) != before:
+            self._listed = tuple(ObjectRef("Pod", *key) for key in sorted(self._proxies))
+            sidecar_pods = [k for k, kind in self._proxies.items() if kind is ProxyKind.SIDECAR]
+            self._sidecars.keep_only(self._pods.scope.get(key) for key in sidecar_pods)
+
+    def _view(self, key: Key) -> ProxyView:
+        node = self._pods.node.get(key)
+        if node is None:
+            raise KeyError(f"pod {key[0]}/{key[1]} runs no proxy")
+        last = self._views.get(key)
+        if node.kind is ProxyKind.ROUTER:
+            config = self._routers.config(self._pods.router_scope.get(key))
+            if last is not None and last.node is node and last.gateway is config:
+                return last
+            made = ProxyView(node=node, settings=self.settings, gateway=config)
+        else:
+            outbound = self._sidecars.outbound_for(self._pods.scope.get(key), node.ip)
+            inbound = self._pods.inbound.get(key)
+            if (
+                last is not None
+                and last.node is node
+                and last.inbound is inbound
+                and last.outbound is outbound
+            ):
+                return last
+            made = ProxyView(node=node, settings=self.settings, outbound=outbound, inbound=inbound)
+        self._views[key] = made
+        return made

@@ -1,0 +1,169 @@
+"""Outbound clusters of a service and who is in them (semantics 3.4, 3.5, 3.7). Pure."""
+
+from dataclasses import dataclass
+
+from lateen.compiler.frontend import client_tls, policies
+from lateen.compiler.frontend.rules import Rule, Subset
+from lateen.compiler.ir.policy import ClientTls, TlsMode, TrafficPolicy
+from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
+from lateen.compiler.ir.workload import (
+    Endpoint,
+    Labels,
+    MtlsMode,
+    Port,
+    Protocol,
+    Resolution,
+    Service,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Behind:
+    """What stands behind a service: its endpoints by port number, in port order."""
+
+    by_port: tuple[tuple[int, tuple[Endpoint, ...]], ...] = ()
+
+    def at(self, port: int) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a port."""
+        for number, found in self.by_port:
+            if number == port:
+                return found
+        return ()
+
+
+def targets(service: Service, rule: Rule | None) -> list[tuple[Port, Subset | None]]:
+    """Return the (port, subset) pairs that get a cluster: every declared subset does, even if no
+    pod is in it. UDP ports and aliases have none."""
+    if service.resolution is Resolution.ALIAS:
+        return []
+    subsets: tuple[Subset | None, ...] = (None, *(rule.subsets if rule is not None else ()))
+    return [
+        (port, subset)
+        for port in service.ports
+        if port.protocol is not Protocol.UDP
+        for subset in subsets
+    ]
+
+
+def clusters(
+    service: Service,
+    rule: Rule | None,
+    mode: MtlsMode,
+    behind: Behind | None,
+    identities: tuple[str, ...],
+    settings: MeshSettings,
+    *,
+    gateway: bool,
+) -> tuple[OutboundCluster, ...]:
+    """Return a service's clusters as one rule shapes them.
+
+    `mode` is the PeerAuthentication mode of the service's namespace. `behind` is needed only
+    where TLS must be decided for all endpoints at once (headless, PASSTHROUGH).
+    """
+    options = options_for(rule, settings, gateway=gateway)
+    found = []
+    for port, subset in targets(service, rule):
+        policy = policy_of(rule, port, subset, options)
+        found.append(
+            OutboundCluster(
+                service=service,
+                port=port.number,
+                protocol=port.protocol,
+                subset=subset.name if subset is not None else "",
+                subset_labels=_labels(subset),
+                policy=policy,
+                auto_mtls=settings.auto_mtls
+                and policy.tls is None
+                and not service.external
+                and service.resolution is not Resolution.DNS
+                and _service_mode(service, port, policy, mode, behind) is not MtlsMode.DISABLE,
+                sans=identities,
+                source=subset.source if subset is not None else port.source,
+            )
+        )
+    return tuple(found)
+
+
+def assignments(
+    service: Service,
+    rule: Rule | None,
+    behind: Behind,
+    settings: MeshSettings,
+    *,
+    gateway: bool,
+) -> tuple[ClusterEndpoints, ...]:
+    """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST."""
+    if service.resolution is Resolution.PASSTHROUGH and not gateway:
+        return ()
+    options = options_for(rule, settings, gateway=gateway)
+    found = []
+    for port, subset in targets(service, rule):
+        policy = policy_of(rule, port, subset, options)
+        if policy.load_balancer is not None and policy.load_balancer.policy == "PASSTHROUGH":
+            continue
+        members = behind.at(port.number)
+        labels = _labels(subset)
+        if labels:
+            wanted = frozenset(labels)
+            members = tuple(e for e in members if wanted.issubset(e.labels))
+        found.append(
+            ClusterEndpoints(
+                cluster=f"outbound|{port.number}|{subset.name if subset else ''}"
+                f"|{service.hostname}",
+                endpoints=members,
+                mtls=tuple(speaks_mtls(e, policy.tls) for e in members),
+            )
+        )
+    return tuple(found)
+
+
+def speaks_mtls(endpoint: Endpoint, tls: ClientTls | None) -> bool:
+    """Whether an endpoint is marked `tlsMode: istio`: a rule says ISTIO_MUTUAL, or nothing is
+    said, the workload has a sidecar and its port does not refuse mTLS."""
+    if tls is not None:
+        return tls.mode is TlsMode.ISTIO_MUTUAL
+    return endpoint.sidecar and endpoint.mode is not MtlsMode.DISABLE
+
+
+def policy_of(
+    rule: Rule | None, port: Port, subset: Subset | None, options: client_tls.Options
+) -> TrafficPolicy:
+    """Return the merged policy of one cluster."""
+    if rule is None:
+        return TrafficPolicy()
+    return policies.translate(rule, policies.blocks(rule, port.number, subset), options)
+
+
+def options_for(rule: Rule | None, settings: MeshSettings, *, gateway: bool) -> client_tls.Options:
+    """Return what the rule's `tls` may use: credentials reach gateways, and the clients that a
+    workloadSelector names."""
+    return client_tls.Options(
+        features=settings.features,
+        credentials=gateway or (rule is not None and bool(rule.selector)),
+    )
+
+
+def _labels(subset: Subset | None) -> Labels:
+    return tuple(sorted(subset.spec.labels.items())) if subset is not None else ()
+
+
+def _service_mode(
+    service: Service,
+    port: Port,
+    policy: TrafficPolicy,
+    namespace: MtlsMode,
+    behind: Behind | None,
+) -> MtlsMode:
+    """Without a choice per endpoint, one that cannot do mTLS turns it off for all."""
+    if needs_agreement(service, policy):
+        members = behind.at(port.number) if behind is not None else ()
+        if not members or not all(e.sidecar for e in members):
+            return MtlsMode.DISABLE
+    return namespace
+
+
+def needs_agreement(service: Service, policy: TrafficPolicy) -> bool:
+    """Whether the cluster keeps the original destination, so that TLS is all or nothing."""
+    balancer = policy.load_balancer
+    explicit = balancer is not None and balancer.policy == "PASSTHROUGH"
+    return explicit or service.resolution is Resolution.PASSTHROUGH

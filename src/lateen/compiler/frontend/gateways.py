@@ -1,0 +1,315 @@
+"""Gateway servers: which a proxy opens, on which ports, and how they merge (semantics 4). Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from lateen.compiler.frontend import ages, hosts, protocols
+from lateen.compiler.frontend.inputs import Binding
+from lateen.compiler.ir.policy import TlsMode
+from lateen.compiler.ir.proxy import ServerTls
+from lateen.compiler.ir.value import value
+from lateen.model import networking
+from lateen.model.meta import Source
+
+ANYWHERE = "0.0.0.0"
+
+ANY_NAMESPACE = "*"
+
+_TERMINATING = (TlsMode.SIMPLE, TlsMode.MUTUAL, TlsMode.ISTIO_MUTUAL, TlsMode.OPTIONAL_MUTUAL)
+_CHECKING = (TlsMode.MUTUAL, TlsMode.OPTIONAL_MUTUAL)
+
+
+class Kind(Enum):
+    """What a server does with a connection."""
+
+    HTTP = "plaintext HTTP"
+    HTTPS = "HTTP over TLS that ends here"
+    TLS = "bytes over TLS that ends here"
+    PASSTHROUGH = "TLS passed on by SNI"
+    TCP = "bytes"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoundServer:
+    """One server of a Gateway on one port of the proxy."""
+
+    gateway: str
+    """`namespace/name`."""
+    kind: Kind
+    bind: str
+    port: int
+    """Port bound in the pod."""
+    number: int
+    """Port as the Gateway writes it: what routes match."""
+    port_name: str
+    hosts: tuple[tuple[str, str], ...]
+    """(namespace or `*`, host)."""
+    source: Source
+    tls: ServerTls | None = None
+    redirect: bool = False
+
+    @property
+    def table(self) -> str:
+        """Return the name of its route table, if it has one."""
+        bind = "" if self.bind == ANYWHERE else f".{self.bind}"
+        if self.kind is Kind.HTTP:
+            return f"http.{self.port}{bind}"
+        if self.kind is Kind.HTTPS:
+            namespace, _, name = self.gateway.partition("/")
+            return f"https.{self.number}.{self.port_name}.{name}.{namespace}{bind}"
+        return ""
+
+    @property
+    def sni(self) -> tuple[str, ...]:
+        """Return the server names of its filter chain; empty for every name."""
+        names = tuple(dict.fromkeys(host for _, host in self.hosts))
+        return () if "*" in names else names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A server that is left out, and why."""
+
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merged:
+    """The servers that share one bind and port: all plaintext HTTP, or one chain each."""
+
+    bind: str
+    port: int
+    servers: tuple[BoundServer, ...]
+
+
+@value
+class HostPlan:
+    """Which VirtualServices make a virtual host of a gateway table, in order."""
+
+    host: str
+    number: int
+    require_tls: bool
+    parts: tuple[tuple[str, int, str, str], ...]
+    """(gateway, server port, namespace, name)."""
+
+
+Ports = Callable[[int], tuple[int, ...]]
+"""Gateway port -> ports bound in the pod (the targetPorts of the proxy's Services)."""
+
+
+def bound_servers(
+    gateways: Iterable[networking.Gateway], labels: dict[str, str], ports: Ports
+) -> tuple[tuple[BoundServer, ...], tuple[Refused, ...]]:
+    """Return the servers of every Gateway that selects a proxy, oldest Gateway first, and those
+    that cannot be opened. An empty selector selects every gateway proxy."""
+    found: list[BoundServer] = []
+    refused: list[Refused] = []
+    for obj in gateways:
+        if not ages.selects(obj.spec.selector, labels):
+            continue
+        for index, server in enumerate(obj.spec.servers):
+            source = ages.source("Gateway", obj, f"spec.servers[{index}]")
+            reason = _obstacle(server)
+            if reason:
+                refused.append(Refused(source=source, reason=reason))
+                continue
+            number = server.port.number if server.port is not None else 0
+            found += [_bound(obj, server, source, port) for port in ports(number)]
+    return tuple(found), tuple(refused)
+
+
+def merge(servers: Iterable[BoundServer]) -> tuple[tuple[Merged, ...], tuple[Refused, ...]]:
+    """Merge servers that share a bind and port.
+
+    The first decides whether it is a plaintext HTTP port; later servers of the other sort are
+    dropped, and so, whole, is a TLS server any of whose hosts is taken.
+    """
+    groups: dict[tuple[str, int], list[BoundServer]] = {}
+    refused: list[Refused] = []
+    for server in servers:
+        group = groups.setdefault((server.bind, server.port), [])
+        reason = _clash(group, server)
+        if reason:
+            refused.append(Refused(source=server.source, reason=reason))
+        else:
+            group.append(server)
+    merged = (Merged(bind=b, port=p, servers=tuple(g)) for (b, p), g in groups.items())
+    return tuple(sorted(merged, key=lambda m: (m.port, m.bind))), tuple(refused)
+
+
+def plan(
+    servers: Iterable[BoundServer], bound: Callable[[str], Iterable[Binding]], namespace: str
+) -> tuple[HostPlan, ...]:
+    """Return the virtual hosts of one route table, in server order, then by age.
+
+    `bound` gives the bindings to a Gateway, oldest first; `namespace` is the proxy's, to which a
+    VirtualService must be exported. Where host patterns overlap the narrower is served. A server
+    that redirects to https does so for all its hosts, even without a VirtualService.
+    """
+    parts: dict[str, dict[tuple[str, int, str, str], None]] = {}
+    numbers: dict[str, int] = {}
+    redirected: set[str] = set()
+    for server in servers:
+        served = _served(server, bound(server.gateway), namespace)
+        for host, key in served:
+            parts.setdefault(host, {})[(server.gateway, server.number, *key)] = None
+            numbers.setdefault(host, server.number)
+            if server.redirect:
+                redirected.add(host)
+        if server.redirect:
+            for _, host in server.hosts:
+                parts.setdefault(host, {})
+                numbers.setdefault(host, server.number)
+                redirected.add(host)
+    return tuple(
+        HostPlan(
+            host=host,
+            number=numbers[host],
+            require_tls=host in redirected,
+            parts=tuple(contributions),
+        )
+        for host, contributions in parts.items()
+    )
+
+
+def attaches(server: BoundServer, binding: Binding) -> tuple[str, ...]:
+    """Return the hosts under which a VirtualService is served by a server."""
+    found: dict[str, None] = {}
+    for namespace, pattern in server.hosts:
+        if namespace not in (ANY_NAMESPACE, binding.metadata.namespace):
+            continue
+        for host in binding.hosts:
+            narrower = hosts.intersect(pattern, host)
+            if narrower is not None:
+                found[narrower] = None
+    return tuple(found)
+
+
+def _served(
+    server: BoundServer, bindings: Iterable[Binding], namespace: str
+) -> Iterable[tuple[str, tuple[str, str]]]:
+    for binding in bindings:
+        if ages.exported(binding.export_to, binding.metadata.namespace, namespace):
+            for host in attaches(server, binding):
+                yield host, binding.key
+
+
+def _clash(group: list[BoundServer], server: BoundServer) -> str:
+    if not group:
+        return ""
+    first, http = group[0], server.kind is Kind.HTTP
+    if (first.kind is Kind.HTTP) != http:
+        return f"port {server.port} is already used for {first.kind.value} by {first.source}"
+    if http:
+        return ""
+    for other in group:
+        taken = {host for _, host in other.hosts}
+        shared = sorted(host for _, host in server.hosts if host in taken)
+        both_bytes = server.kind is Kind.TCP and other.kind is Kind.TCP
+        if both_bytes:
+            return f"port {server.port} already forwards every connection for {other.source}"
+        if shared and server.kind is not Kind.TCP and other.kind is not Kind.TCP:
+            return f"host {shared[0]} on port {server.port} is already served by {other.source}"
+    return ""
+
+
+def _obstacle(server: networking.Server) -> str:
+    if server.port is None or not server.port.number:
+        return "it has no port number"
+    mode = _mode(server)
+    if mode is TlsMode.AUTO_PASSTHROUGH and _is_tls(server):
+        return "TLS mode AUTO_PASSTHROUGH is not compiled yet"
+    if mode in _TERMINATING and _is_tls(server) and mode is not TlsMode.ISTIO_MUTUAL:
+        tls = server.tls
+        if tls is not None and not _certificates(tls):
+            return f"TLS mode {mode.value} needs a certificate: set credentialName"
+    return ""
+
+
+def _bound(
+    obj: networking.Gateway, server: networking.Server, source: Source, port: int
+) -> BoundServer:
+    namespace = obj.metadata.namespace
+    number = server.port.number if server.port is not None else 0
+    name = server.port.name if server.port is not None else ""
+    kind = _kind(server)
+    return BoundServer(
+        gateway=f"{namespace}/{obj.metadata.name}",
+        kind=kind,
+        bind=server.bind or ANYWHERE,
+        port=port,
+        number=number,
+        port_name=name,
+        hosts=tuple(dict.fromkeys(_host(written, namespace) for written in server.hosts)),
+        source=source,
+        tls=server_tls(server.tls)
+        if server.tls is not None and kind in (Kind.HTTPS, Kind.TLS)
+        else None,
+        redirect=kind is Kind.HTTP and server.tls is not None and server.tls.https_redirect,
+    )
+
+
+def _host(written: str, namespace: str) -> tuple[str, str]:
+    owner, slash, host = written.partition("/")
+    if not slash:
+        return ANY_NAMESPACE, written.lower()
+    return (namespace if owner == "." else owner), host.lower()
+
+
+def _is_tls(server: networking.Server) -> bool:
+    return server.port is not None and protocols.named(server.port.protocol).is_tls
+
+
+def _mode(server: networking.Server) -> TlsMode:
+    written = server.tls.mode if server.tls is not None else ""
+    return TlsMode(written or "PASSTHROUGH")
+
+
+def _kind(server: networking.Server) -> Kind:
+    protocol = protocols.named(server.port.protocol if server.port is not None else "")
+    if protocol.is_http:
+        return Kind.HTTP
+    if not protocol.is_tls:
+        return Kind.TCP
+    if _mode(server) not in _TERMINATING:
+        return Kind.PASSTHROUGH
+    return Kind.HTTPS if protocol is protocols.named("HTTPS") else Kind.TLS
+
+
+def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
+    """Return how a server ends TLS, with SDS resource names for its certificates."""
+    mode = TlsMode(tls.mode or "PASSTHROUGH")
+    if mode is TlsMode.ISTIO_MUTUAL:
+        return ServerTls(
+            mode=mode, secrets=("default",), ca="ROOTCA", sans=tuple(tls.subject_alt_names)
+        )
+    minimum, maximum = tls.min_protocol_version, tls.max_protocol_version
+    return ServerTls(
+        mode=mode,
+        secrets=_certificates(tls),
+        ca=_authority(tls) if mode in _CHECKING else "",
+        min_version="" if minimum == "TLS_AUTO" else minimum,
+        max_version="" if maximum == "TLS_AUTO" else maximum,
+        ciphers=tuple(tls.cipher_suites),
+        sans=tuple(tls.subject_alt_names),
+        insecure_skip_verify=bool(tls.insecure_skip_verify),
+    )
+
+
+def _certificates(tls: networking.ServerTLSSettings) -> tuple[str, ...]:
+    if tls.credential_name:
+        return (f"kubernetes://{tls.credential_name}",)
+    if tls.credential_names:
+        return tuple(f"kubernetes://{name}" for name in tls.credential_names[:2])
+    files = [(tls.server_certificate, tls.private_key)]
+    files += [(c.server_certificate, c.private_key) for c in tls.tls_certificates[:2]]
+    return tuple(f"file-cert:{cert}~{key}" for cert, key in files if cert and key)
+
+
+def _authority(tls: networking.ServerTLSSettings) -> str:
+    name = tls.credential_name or next(iter(tls.credential_names), "")
+    if name:
+        return f"kubernetes://{name}-cacert"
+    return f"file-root:{tls.ca_certificates}" if tls.ca_certificates else ""

@@ -1,0 +1,201 @@
+"""Sidecar route tables and listeners of one service (semantics 3.2, 3.3). Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lateen.compiler.frontend import actions, ages, hosts, matches, routes
+from lateen.compiler.ir.proxy import MeshSettings, TcpListener
+from lateen.compiler.ir.routing import (
+    Destination,
+    DirectResponse,
+    Route,
+    RouteTable,
+    TcpRoute,
+    VirtualHost,
+)
+from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
+from lateen.model import networking
+from lateen.model.meta import Source
+
+RESERVED_PORTS = frozenset({15001, 15006, 15021, 15090})
+"""The proxy's own ports: no shared listener is made on them."""
+
+ANYWHERE = "0.0.0.0"
+PASSTHROUGH = "PassthroughCluster"
+
+FOREIGN_PORT = 80
+"""The only port where a VirtualService for a host outside the registry acts on sidecars."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """What one service adds to the outbound side of a scope, apart from clusters."""
+
+    hosts: tuple[tuple[int, VirtualHost], ...] = ()
+    """(HTTP port, virtual host) for the shared route tables."""
+    listeners: tuple[TcpListener, ...] = ()
+    tables: tuple[RouteTable, ...] = ()
+    """Tables of sniffed ports."""
+
+
+NO_PART = Part()
+
+
+def default_route(service: Service, port: Port, settings: MeshSettings) -> Route:
+    """Return the route of a service port without a VirtualService."""
+    cluster = routes.cluster_name(service.hostname, port.number, "")
+    return Route(
+        name="default",
+        match=matches.ANY,
+        source=None,
+        destinations=(Destination(cluster=cluster, source=port.source),),
+        retries=actions.default_retries(settings.features),
+        decorator=f"{service.hostname}:{port.number}/*",
+    )
+
+
+def catch_all(settings: MeshSettings) -> VirtualHost:
+    """Return the virtual host for unknown hosts: through as it is, or 502 (REGISTRY_ONLY)."""
+    if settings.allow_any:
+        route = Route(
+            name="allow_any",
+            match=matches.ANY,
+            source=None,
+            destinations=(Destination(cluster=PASSTHROUGH),),
+        )
+        return VirtualHost(name="allow_any", domains=("*",), routes=(route,))
+    route = Route(
+        name="block_all", match=matches.ANY, source=None, direct_response=DirectResponse(status=502)
+    )
+    return VirtualHost(name="block_all", domains=("*",), routes=(route,))
+
+
+def virtual_host(
+    service: Service,
+    port: Port,
+    made: tuple[Route, ...],
+    domains: tuple[str, ...],
+    source: Source | None,
+    settings: MeshSettings,
+) -> VirtualHost:
+    """Return a service port's virtual host; without routes of a VirtualService (`made`) the
+    default one."""
+    return VirtualHost(
+        name=f"{service.hostname}:{port.number}",
+        domains=domains,
+        routes=made or (default_route(service, port, settings),),
+        source=source if made else service.source,
+    )
+
+
+def domains_of(
+    service: Service, aliases: Iterable[Service], namespace: str, settings: MeshSettings
+) -> tuple[str, ...]:
+    """Return the domains under which a service is found from a namespace: its names, those of
+    the ExternalName services that stand for it, and its addresses."""
+    absolute = settings.features.absolute_fqdn_domain
+    found = hosts.domains(service, namespace, absolute=absolute)
+    for alias in aliases:
+        found += hosts.domains(alias, namespace, absolute=absolute)
+    if service.resolution is Resolution.PASSTHROUGH:
+        found += (f"*.{service.hostname}",)
+    return found + service.vips
+
+
+def foreign_host(
+    host: str, made: tuple[Route, ...], source: Source, settings: MeshSettings
+) -> VirtualHost:
+    """Return the virtual host of a VirtualService for a host outside the registry."""
+    absolute = settings.features.absolute_fqdn_domain and not hosts.is_wildcard(host)
+    return VirtualHost(
+        name=f"{host}:{FOREIGN_PORT}",
+        domains=(host, f"{host}.") if absolute else (host,),
+        routes=made,
+        source=source,
+    )
+
+
+def listeners(
+    service: Service, port: Port, members: tuple[Endpoint, ...], tcp: tuple[TcpRoute, ...]
+) -> tuple[TcpListener, ...]:
+    """Return the listeners of a TCP or sniffed port: one per address of the service, or of its
+    pods if it is headless, or one for every address if there is none to tell it by."""
+    sniffed = port.protocol is Protocol.AUTO
+    if service.resolution is Resolution.PASSTHROUGH:
+        binds = tuple(dict.fromkeys(e.address for e in members))
+    else:
+        binds = service.vips or (() if port.number in RESERVED_PORTS else (ANYWHERE,))
+    return tuple(
+        TcpListener(
+            bind=bind,
+            port=port.number,
+            routes=tcp,
+            source=port.source,
+            sniffed=sniffed,
+            route_table=f"{service.hostname}:{port.number}" if sniffed else "",
+        )
+        for bind in binds
+    )
+
+
+def tcp_routes(
+    service: Service, port: Port, obj: networking.VirtualService | None, context: routes.Context
+) -> tuple[TcpRoute, ...]:
+    """Return where connections to a port go: by a VirtualService's `tls` routes (TLS and HTTPS
+    ports) or `tcp` routes, else to the service itself.
+
+    The service's own route ends the list unless an SNI rule matched at all or a `tcp` rule
+    without subnets took everything.
+    """
+    found: list[TcpRoute] = []
+    if obj is not None and port.protocol.is_tls:
+        found = tls_rules(obj, context)
+        if found:
+            return tuple(found)
+    if obj is not None and not port.protocol.is_tls:
+        found, closed = tcp_rules(obj, context)
+        if closed:
+            return tuple(found)
+    cluster = routes.cluster_name(service.hostname, port.number, "")
+    own = TcpRoute(destinations=(Destination(cluster=cluster, source=port.source),))
+    return (*found, own)
+
+
+def tls_rules(obj: networking.VirtualService, context: routes.Context) -> list[TcpRoute]:
+    """Return the `tls` rules that concern the port; of identical matches the first counts."""
+    source = ages.source("VirtualService", obj)
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], TcpRoute] = {}
+    for index, rule in enumerate(obj.spec.tls):
+        at = source.at(f"spec.tls[{index}]")
+        for match in rule.match:
+            key = (tuple(match.sni_hosts), tuple(match.destination_subnets))
+            if key in found or not routes.in_scope(match, context):
+                continue
+            found[key] = TcpRoute(
+                destinations=routes.weighted(rule.route, at, context),
+                sni_hosts=key[0],
+                cidrs=key[1],
+                source=at,
+            )
+    return list(found.values())
+
+
+def tcp_rules(
+    obj: networking.VirtualService, context: routes.Context
+) -> tuple[list[TcpRoute], bool]:
+    """Return the `tcp` rules that concern the port, and whether one of them takes everything."""
+    source = ages.source("VirtualService", obj)
+    found: list[TcpRoute] = []
+    for index, rule in enumerate(obj.spec.tcp):
+        at = source.at(f"spec.tcp[{index}]")
+        targets = routes.weighted(rule.route, at, context)
+        if not rule.match:
+            return [*found, TcpRoute(destinations=targets, source=at)], True
+        for match in rule.match:
+            if not routes.in_scope(match, context):
+                continue
+            cidrs = tuple(match.destination_subnets)
+            found.append(TcpRoute(destinations=targets, cidrs=cidrs, source=at))
+            if not cidrs:
+                return found, True
+    return found, False

@@ -1,0 +1,209 @@
+"""A DestinationRule's traffic policy for one port and subset: merge order (semantics 3.7) and
+translation into the IR. Pure."""
+
+from dataclasses import dataclass
+
+from lateen.compiler.frontend import client_tls, quantities
+from lateen.compiler.frontend.rules import Rule, Subset
+from lateen.compiler.ir.policy import (
+    ConnectionPool,
+    HashKey,
+    LoadBalancer,
+    OutlierDetection,
+    TrafficPolicy,
+)
+from lateen.model import networking_policy
+from lateen.model.meta import Source
+
+_FIELDS = (
+    ("connection_pool", "connectionPool"),
+    ("load_balancer", "loadBalancer"),
+    ("outlier_detection", "outlierDetection"),
+    ("tls", "tls"),
+)
+
+PolicyStruct = networking_policy.TrafficPolicy | networking_policy.PortTrafficPolicy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blocks:
+    """The four blocks that count for one port, each with where it is written."""
+
+    connection_pool: networking_policy.ConnectionPoolSettings | None = None
+    load_balancer: networking_policy.LoadBalancerSettings | None = None
+    outlier_detection: networking_policy.OutlierDetection | None = None
+    tls: networking_policy.ClientTLSSettings | None = None
+    sources: tuple[tuple[str, Source], ...] = ()
+
+    def source(self, field: str) -> Source:
+        """Return where a block that is set is written."""
+        return dict(self.sources)[field]
+
+
+NOTHING = Blocks()
+"""What a destination without a rule gets: every block unset."""
+
+
+def blocks(rule: Rule, port: int, subset: Subset | None) -> Blocks:
+    """Merge a rule's levels for a port (and subset).
+
+    A port entry replaces the whole level it stands in; a subset's own blocks override those of
+    the rule one by one; within a block nothing is merged.
+    """
+    top = NOTHING
+    if rule.policy is not None:
+        entry = _port_entry(rule.policy, rule.policy_source, port)
+        top = _read(*entry) if entry else _read(rule.policy, rule.policy_source)
+    if subset is None or subset.spec.traffic_policy is None:
+        return top
+    source = subset.source.at("trafficPolicy")
+    entry = _port_entry(subset.spec.traffic_policy, source, port)
+    if entry:
+        return _read(*entry)
+    return _over(top, _read(subset.spec.traffic_policy, source))
+
+
+def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) -> TrafficPolicy:
+    """Return the IR policy of merged blocks."""
+    pool, balancer = merged.connection_pool, merged.load_balancer
+    outlier, tls = merged.outlier_detection, merged.tls
+    return TrafficPolicy(
+        tls=None if tls is None else client_tls.translate(tls, merged.source("tls"), options),
+        connection_pool=None
+        if pool is None
+        else connection_pool(pool, merged.source("connection_pool")),
+        outlier_detection=None
+        if outlier is None
+        else _outlier(outlier, merged.source("outlier_detection")),
+        load_balancer=None
+        if balancer is None
+        else load_balancer(balancer, merged.source("load_balancer")),
+        rule=rule.source if rule is not None else None,
+    )
+
+
+def connection_pool(
+    pool: networking_policy.ConnectionPoolSettings, source: Source
+) -> ConnectionPool:
+    """Return the IR form of `connectionPool`."""
+    tcp = pool.tcp or networking_policy.TCPSettings()
+    http = pool.http or networking_policy.HTTPSettings()
+    alive = tcp.tcp_keepalive
+    upgrade = http.h2_upgrade_policy
+    return ConnectionPool(
+        max_connections=tcp.max_connections or None,
+        connect_timeout=quantities.seconds(tcp.connect_timeout),
+        tcp_idle_timeout=quantities.seconds(tcp.idle_timeout),
+        max_connection_duration=quantities.seconds(tcp.max_connection_duration),
+        keepalive=None
+        if alive is None
+        else (
+            alive.probes or None,
+            quantities.seconds(alive.time),
+            quantities.seconds(alive.interval),
+        ),
+        http1_max_pending=http.http1_max_pending_requests or None,
+        http2_max_requests=http.http2_max_requests or None,
+        max_requests_per_connection=http.max_requests_per_connection or None,
+        max_retries=http.max_retries or None,
+        http_idle_timeout=quantities.seconds(http.idle_timeout),
+        h2_upgrade="" if upgrade == "DEFAULT" else upgrade,
+        use_client_protocol=bool(http.use_client_protocol),
+        max_concurrent_streams=http.max_concurrent_streams or None,
+        source=source,
+    )
+
+
+def hash_keys(merged: Blocks) -> tuple[HashKey, ...]:
+    """Return what the route must hash for a destination with a consistent-hash policy."""
+    if merged.load_balancer is None or merged.load_balancer.consistent_hash is None:
+        return ()
+    key = _hash_key(merged.load_balancer.consistent_hash)
+    return () if key is None else (key,)
+
+
+def load_balancer(balancer: networking_policy.LoadBalancerSettings, source: Source) -> LoadBalancer:
+    """Return the IR form of `loadBalancer`."""
+    simple = balancer.simple or ""
+    policy = "" if simple in ("UNSPECIFIED", "LEAST_CONN") else simple
+    chosen = balancer.consistent_hash
+    ring_size, table_size = 1024, 65537
+    if chosen is not None:
+        policy = "RING_HASH"
+        if chosen.maglev is not None:
+            policy = "MAGLEV"
+            table_size = chosen.maglev.table_size or table_size
+        elif chosen.ring_hash is not None:
+            ring_size = chosen.ring_hash.minimum_ring_size or ring_size
+        elif chosen.minimum_ring_size:
+            ring_size = chosen.minimum_ring_size
+    locality = balancer.locality_lb_setting or networking_policy.LocalityLoadBalancerSetting()
+    return LoadBalancer(
+        policy=policy or "LEAST_REQUEST",
+        hash_key=_hash_key(chosen) if chosen is not None else None,
+        minimum_ring_size=ring_size,
+        maglev_table_size=table_size,
+        locality_enabled=locality.enabled,
+        distribute=tuple(
+            (d.from_, tuple(sorted((to, int(share)) for to, share in d.to.items())))
+            for d in locality.distribute
+        ),
+        failover=tuple((f.from_, f.to) for f in locality.failover),
+        source=source,
+    )
+
+
+def _hash_key(chosen: networking_policy.ConsistentHashLB) -> HashKey | None:
+    if chosen.http_header_name:
+        return HashKey(kind="header", name=chosen.http_header_name)
+    if chosen.http_cookie is not None:
+        cookie = chosen.http_cookie
+        return HashKey(
+            kind="cookie",
+            name=cookie.name,
+            ttl=quantities.seconds(cookie.ttl),
+            path=cookie.path,
+        )
+    if chosen.use_source_ip:
+        return HashKey(kind="source_ip")
+    if chosen.http_query_parameter_name:
+        return HashKey(kind="query", name=chosen.http_query_parameter_name)
+    return None
+
+
+def _outlier(block: networking_policy.OutlierDetection, source: Source) -> OutlierDetection:
+    return OutlierDetection(
+        consecutive_5xx=block.consecutive_5xx_errors,
+        consecutive_gateway_errors=block.consecutive_gateway_errors,
+        consecutive_local_origin_failures=block.consecutive_local_origin_failures,
+        split_local_origin_errors=bool(block.split_external_local_origin_errors),
+        interval=quantities.seconds(block.interval),
+        base_ejection_time=quantities.seconds(block.base_ejection_time),
+        max_ejection_percent=block.max_ejection_percent or None,
+        min_health_percent=block.min_health_percent or 0,
+        source=source,
+    )
+
+
+def _port_entry(
+    policy: networking_policy.TrafficPolicy, source: Source, port: int
+) -> tuple[networking_policy.PortTrafficPolicy, Source] | None:
+    for index, entry in enumerate(policy.port_level_settings):
+        if entry.port is not None and entry.port.number == port:
+            return entry, source.at(f"portLevelSettings[{index}]")
+    return None
+
+
+def _read(policy: PolicyStruct, source: Source) -> Blocks:
+    found = {a: getattr(policy, a) for a, _ in _FIELDS if getattr(policy, a) is not None}
+    sources = tuple((a, source.at(json)) for a, json in _FIELDS if a in found)
+    return Blocks(sources=sources, **found)
+
+
+def _over(below: Blocks, above: Blocks) -> Blocks:
+    found = {
+        attribute: above_block if above_block is not None else getattr(below, attribute)
+        for attribute, _ in _FIELDS
+        for above_block in (getattr(above, attribute),)
+    }
+    return Blocks(sources=tuple((dict(below.sources) | dict(above.sources)).items()), **found)

@@ -1,0 +1,296 @@
+"""VirtualService rules to routes: order, scope, destinations and names (semantics 5). Pure."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lateen.compiler.frontend import actions, hosts, matches, policies, quantities
+from lateen.compiler.ir.policy import HashKey
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.compiler.ir.routing import Destination, Mirror, RetryPolicy, Route, RouteMatch
+from lateen.compiler.ir.workload import Protocol, Resolution, Service
+from lateen.model import networking_route
+from lateen.model.meta import Source
+
+MESH = "mesh"
+
+NO_MATCH = networking_route.HTTPMatchRequest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpRule:
+    """One `http` rule, delegates already followed, and where it is written."""
+
+    spec: networking_route.HTTPRoute
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """For whom routes are made: a VirtualService on a port of a sidecar or gateway."""
+
+    settings: MeshSettings
+    namespace: str
+    name: str
+    port: int
+    """The port the client dialed: of the service or of the Gateway's server."""
+    gateways: tuple[str, ...]
+    """`mesh`, or the Gateway as `namespace/name`."""
+    client_namespace: str
+    client_labels: dict[str, str]
+    service: Callable[[str], Service | None]
+    policy: Callable[[str, int, str], policies.Blocks]
+    """(hostname, port, subset) -> merged DestinationRule blocks."""
+
+
+def gateway_name(written: str, namespace: str) -> str:
+    """Return a gateway reference in full: `mesh`, or `namespace/name`."""
+    return written if written == MESH or "/" in written else f"{namespace}/{written}"
+
+
+def cluster_name(host: str, port: int, subset: str) -> str:
+    """Return Istio's name of an outbound cluster."""
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def http(rules: tuple[HttpRule, ...], context: Context) -> tuple[Route, ...]:
+    """Return the routes of a VirtualService, in rule and match order.
+
+    Generation stops after a rule without matches or a match of everything, since nothing behind
+    it can be reached.
+    """
+    found: list[Route] = []
+    for rule in rules:
+        for match, condition in _matches(rule, context):
+            found.append(_route(rule, match, condition, context))
+            if matches.is_catch_all(condition, context.settings.features):
+                return tuple(found)
+    return tuple(found)
+
+
+def catch_alls_last(routes: tuple[Route, ...], settings: MeshSettings) -> tuple[Route, ...]:
+    """Move routes that match everything behind the others, keeping order otherwise: a gateway
+    joins the routes of several VirtualServices for one host."""
+    features = settings.features
+    marks = [matches.is_catch_all(r.match, features) for r in routes]
+    if not any(marks[:-1]):
+        return routes
+    return tuple(r for r, last in zip(routes, marks, strict=True) if not last) + tuple(
+        r for r, last in zip(routes, marks, strict=True) if last
+    )
+
+
+def in_scope(
+    match: networking_route.HTTPMatchRequest
+    | networking_route.L4MatchAttributes
+    | networking_route.TLSMatchAttributes,
+    context: Context,
+) -> bool:
+    """Whether a match concerns the client and port at hand.
+
+    `gateways`, when written, alone decides; otherwise the client's labels and namespace do.
+    """
+    if match.port and match.port != context.port:
+        return False
+    if match.gateways:
+        named = {gateway_name(g, context.namespace) for g in match.gateways}
+        return not named.isdisjoint(context.gateways)
+    if match.source_namespace and match.source_namespace != context.client_namespace:
+        return False
+    labels = context.client_labels
+    return all(labels.get(k) == v for k, v in match.source_labels.items())
+
+
+def destination(target: networking_route.Destination, context: Context) -> tuple[str, int]:
+    """Return the host and port a destination means.
+
+    Without a port: the service's only one, else the port dialed. An ExternalName host stands for
+    its target where that is in the registry.
+    """
+    host = hosts.resolve(target.host, context.namespace, context.settings.domain)
+    service = context.service(host)
+    if service is not None and service.resolution is Resolution.ALIAS:
+        aliased = context.service(service.external_name)
+        if aliased is not None:
+            host, service = aliased.hostname, aliased
+    if target.port is not None and target.port.number:
+        return host, target.port.number
+    if service is not None:
+        ports = [p for p in service.ports if p.protocol is not Protocol.UDP]
+        if len(ports) == 1:
+            return host, ports[0].number
+    return host, context.port
+
+
+def weighted(
+    targets: tuple[networking_route.RouteDestination, ...], source: Source, context: Context
+) -> tuple[Destination, ...]:
+    """Return the destinations of a `tcp` or `tls` rule whose source is given."""
+    several = len(targets) > 1
+    found = []
+    for index, entry in enumerate(targets):
+        if entry.destination is None or (several and entry.weight <= 0):
+            continue
+        host, port = destination(entry.destination, context)
+        found.append(
+            Destination(
+                cluster=cluster_name(host, port, entry.destination.subset),
+                weight=entry.weight if several else 100,
+                source=source.at(f"route[{index}].destination"),
+            )
+        )
+    return tuple(found)
+
+
+def _matches(
+    rule: HttpRule, context: Context
+) -> Iterator[tuple[networking_route.HTTPMatchRequest, RouteMatch]]:
+    if not rule.spec.match:
+        yield NO_MATCH, matches.ANY
+        return
+    for index, match in enumerate(rule.spec.match):
+        if in_scope(match, context):
+            condition = matches.translate(match, rule.source.at(f"match[{index}]"))
+            if condition is not None:
+                yield match, condition
+
+
+def _route(
+    rule: HttpRule,
+    match: networking_route.HTTPMatchRequest,
+    condition: RouteMatch,
+    context: Context,
+) -> Route:
+    spec = rule.spec
+    name = f"{spec.name}.{match.name}" if match.name else spec.name
+    path = matches.operation_path(condition)
+    own = f"{context.name}:{context.port}{path}"
+    if spec.redirect is not None or spec.direct_response is not None:
+        return _answer(rule, name, condition, own)
+    request, host = actions.headers(spec.headers.request if spec.headers else None)
+    response, _ = actions.headers(spec.headers.response if spec.headers else None)
+    targets = _destinations(rule, context)
+    if len(targets) == 1:
+        single = targets[0]
+        request = actions.join(request, single.request)
+        response = actions.join(response, single.response)
+        host = single.host_rewrite or host
+        targets = (Destination(cluster=single.cluster, source=single.source),)
+    keys = _hash_keys(rule, context)
+    return Route(
+        name=name,
+        match=condition,
+        source=rule.source,
+        destinations=targets,
+        rewrite=actions.rewrite(spec.rewrite, host),
+        timeout=quantities.seconds(spec.timeout) or 0.0,
+        retries=_retries(spec, keys, context),
+        fault=actions.fault(spec.fault, rule.source.at("fault")),
+        mirrors=_mirrors(spec, context),
+        cors=actions.cors(spec.cors_policy),
+        request=request,
+        response=response,
+        hash_keys=keys,
+        decorator=_operation(targets[0].cluster, path) if len(targets) == 1 else own,
+    )
+
+
+def _answer(rule: HttpRule, name: str, condition: RouteMatch, operation: str) -> Route:
+    spec = rule.spec
+    redirect, direct = spec.redirect, spec.direct_response
+    request, _ = actions.headers(spec.headers.request if spec.headers else None)
+    response, _ = actions.headers(spec.headers.response if spec.headers else None)
+    return Route(
+        name=name,
+        match=condition,
+        source=rule.source,
+        redirect=actions.redirect(redirect) if redirect is not None else None,
+        direct_response=actions.direct_response(direct)
+        if direct is not None and redirect is None
+        else None,
+        cors=actions.cors(spec.cors_policy),
+        request=request,
+        response=response,
+        decorator=operation,
+    )
+
+
+def _retries(
+    spec: networking_route.HTTPRoute, keys: tuple[HashKey, ...], context: Context
+) -> RetryPolicy:
+    """With a consistent hash, avoiding the host just tried would mean giving up the hash."""
+    features = context.settings.features
+    made = actions.retries(spec.retries, features)
+    if not keys or not features.hash_retries_same_host:
+        return made
+    if spec.retries is not None and spec.retries.retry_ignore_previous_hosts:
+        return made
+    return dataclasses.replace(made, avoid_previous_hosts=False)
+
+
+def _operation(cluster: str, path: str) -> str:
+    _, port, _, host = cluster.split("|")
+    return f"{host}:{port}{path}"
+
+
+def _destinations(rule: HttpRule, context: Context) -> tuple[Destination, ...]:
+    entries = [(i, e) for i, e in enumerate(rule.spec.route) if e.destination is not None]
+    several = len(entries) > 1
+    found = []
+    for index, entry in entries:
+        target = entry.destination
+        if target is None or (several and entry.weight <= 0):
+            continue
+        host, port = destination(target, context)
+        request, rewritten = actions.headers(entry.headers.request if entry.headers else None)
+        response, _ = actions.headers(entry.headers.response if entry.headers else None)
+        found.append(
+            Destination(
+                cluster=cluster_name(host, port, target.subset),
+                weight=entry.weight if several else 100,
+                request=request,
+                response=response,
+                host_rewrite=rewritten,
+                source=rule.source.at(f"route[{index}].destination"),
+            )
+        )
+    return tuple(found)
+
+
+def _hash_keys(rule: HttpRule, context: Context) -> tuple[HashKey, ...]:
+    found: dict[HashKey, None] = {}
+    for entry in rule.spec.route:
+        if entry.destination is not None:
+            host, port = destination(entry.destination, context)
+            merged = context.policy(host, port, entry.destination.subset)
+            found.update(dict.fromkeys(policies.hash_keys(merged)))
+    return tuple(found)
+
+
+def _mirrors(spec: networking_route.HTTPRoute, context: Context) -> tuple[Mirror, ...]:
+    """Return mirrors; without a percentage everything is copied, with 0 nothing."""
+    wanted: list[tuple[networking_route.Destination, float]] = []
+    if spec.mirror is not None:
+        share = 100.0
+        if spec.mirror_percentage is not None:
+            share = spec.mirror_percentage.value or 0.0
+        elif spec.mirror_percent is not None:
+            share = float(spec.mirror_percent)
+        wanted.append((spec.mirror, share))
+    for extra in spec.mirrors:
+        if extra.destination is not None:
+            share = 100.0 if extra.percentage is None else extra.percentage.value or 0.0
+            wanted.append((extra.destination, share))
+    found = []
+    for target, share in wanted:
+        ppm = quantities.parts_per_million(share)
+        if ppm:
+            host, port = destination(target, context)
+            found.append(
+                Mirror(
+                    cluster=cluster_name(host, port, target.subset),
+                    ppm=ppm,
+                    host_suffix=context.settings.features.shadow_host_suffix,
+                )
+            )
+    return tuple(found)

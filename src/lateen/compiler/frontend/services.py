@@ -1,0 +1,86 @@
+"""The registry: Kubernetes Services as hosts of the mesh (semantics 3.2, 3.4, 10.3). Pure."""
+
+from lateen.compiler.frontend import ages, protocols
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
+from lateen.model import core_service
+from lateen.model.meta import Source
+
+EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+ACCOUNT_ANNOTATION = "alpha.istio.io/kubernetes-serviceaccounts"
+CANONICAL_ACCOUNT_ANNOTATION = "alpha.istio.io/canonical-serviceaccounts"
+
+
+def hostname(namespace: str, name: str, domain: str) -> str:
+    """Return a Service's fully qualified name."""
+    return f"{name}.{namespace}.svc.{domain}"
+
+
+def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
+    """Return the host that a Service declares; UDP and SCTP ports are kept as UDP."""
+    meta, spec = obj.metadata, obj.spec
+    host = hostname(meta.namespace, meta.name, settings.domain)
+    source = ages.source("Service", obj)
+    ports = tuple(_port(p, i, source) for i, p in enumerate(spec.ports))
+    return Service(
+        hostname=host,
+        name=meta.name,
+        namespace=meta.namespace,
+        resolution=_resolution(spec, settings),
+        vips=_addresses(spec),
+        ports=ports,
+        source=source,
+        created=meta.creation_timestamp or "",
+        external_name=spec.external_name.rstrip(".") if spec.type == "ExternalName" else "",
+        selector=tuple(sorted(spec.selector.items())),
+    )
+
+
+def visible(obj: core_service.Service, namespace: str) -> bool:
+    """Whether sidecars of `namespace` may know the service (annotation `exportTo`)."""
+    written = obj.metadata.annotations.get(EXPORT_ANNOTATION)
+    if not written:
+        return True
+    wanted = tuple(part.strip() for part in written.split(",") if part.strip())
+    return ages.exported(wanted, obj.metadata.namespace, namespace)
+
+
+def annotated_identities(obj: core_service.Service, trust_domain: str) -> tuple[str, ...]:
+    """Return the SPIFFE ids that a Service claims for its endpoints by annotation."""
+    notes = obj.metadata.annotations
+    accounts = [a.strip() for a in notes.get(ACCOUNT_ANNOTATION, "").split(",")]
+    canonical = [a.strip() for a in notes.get(CANONICAL_ACCOUNT_ANNOTATION, "").split(",")]
+    namespace = obj.metadata.namespace
+    return tuple(
+        f"spiffe://{trust_domain}/ns/{namespace}/sa/{account}" for account in accounts if account
+    ) + tuple(account for account in canonical if account)
+
+
+def _port(port: core_service.ServicePort, index: int, source: Source) -> Port:
+    transport = port.protocol or "TCP"
+    protocol = (
+        protocols.select(port.port, port.name, port.app_protocol or "", transport)
+        if transport == "TCP"
+        else Protocol.UDP
+    )
+    return Port(
+        number=port.port,
+        name=port.name,
+        protocol=protocol,
+        target=port.target_port or port.port,
+        source=Source(source.ref, f"spec.ports[{index}]"),
+    )
+
+
+def _resolution(spec: core_service.ServiceSpec, settings: MeshSettings) -> Resolution:
+    if spec.type == "ExternalName":
+        alias = settings.features.external_name_alias
+        return Resolution.ALIAS if alias else Resolution.DNS
+    return Resolution.PASSTHROUGH if spec.cluster_ip == "None" else Resolution.EDS
+
+
+def _addresses(spec: core_service.ServiceSpec) -> tuple[str, ...]:
+    if spec.type == "ExternalName":
+        return ()
+    found = spec.cluster_ips or (spec.cluster_ip,)
+    return tuple(address for address in found if address and address != "None")

@@ -1,0 +1,230 @@
+"""What is known of services, workloads and policies, each as a value kept per key. Pure.
+
+This is where the rules of the neighbouring modules meet the inputs; it decides nothing itself.
+"""
+
+from typing import NamedTuple
+
+from lateen.compiler.frontend import (
+    authn,
+    clusters,
+    delegates,
+    endpoints,
+    hosts,
+    policies,
+    routes,
+    rules,
+    services,
+    workloads,
+)
+from lateen.compiler.frontend.incremental import Derived, Graph
+from lateen.compiler.frontend.inputs import Inputs, Key
+from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
+from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Resolution, Service
+
+
+class RuleKey(NamedTuple):
+    """Which merged DestinationRule: its namespace, written host, and place among those."""
+
+    namespace: str
+    host: str
+    place: int
+
+
+class Scope(NamedTuple):
+    """Clients that see the mesh alike: a namespace, and those labels that any rule asks for."""
+
+    namespace: str
+    labels: Labels = ()
+
+
+class ClusterKey(NamedTuple):
+    """What a service's clusters depend on beside the service."""
+
+    hostname: str
+    rule: RuleKey | None
+    gateway: bool
+
+
+class World:
+    """Derived knowledge shared by every proxy."""
+
+    def __init__(self, graph: Graph, inputs: Inputs, settings: MeshSettings) -> None:
+        self.inputs = inputs
+        self.settings = settings
+        self.service_of: Derived[Key, Service | None] = Derived(graph, self._translate)
+        self.workload: Derived[Key, workloads.Workload | None] = Derived(graph, self._workload)
+        self.namespace_mode: Derived[str, Mode] = Derived(graph, self._namespace_mode)
+        self.modes: Derived[Key, authn.WorkloadModes] = Derived(graph, self._modes)
+        self.behind: Derived[str, clusters.Behind] = Derived(graph, self._behind)
+        self.identities: Derived[str, tuple[str, ...]] = Derived(graph, self._identities)
+        self.merged_rules: Derived[Key, tuple[rules.Rule, ...]] = Derived(graph, self._merged)
+        self.rule_key: Derived[tuple[Scope, str], RuleKey | None] = Derived(graph, self._rule_key)
+        self.clusters: Derived[ClusterKey, tuple[OutboundCluster, ...]] = Derived(
+            graph, self._clusters
+        )
+        self.assignments: Derived[ClusterKey, tuple[ClusterEndpoints, ...]] = Derived(
+            graph, self._assignments
+        )
+        self.http_rules: Derived[Key, tuple[routes.HttpRule, ...]] = Derived(
+            graph, self._http_rules
+        )
+        self._search = rules.Search(
+            rules=lambda namespace, host: self.merged_rules.get((namespace, host)),
+            written=self._written,
+            root=settings.root_namespace,
+        )
+
+    def service(self, hostname: str) -> Service | None:
+        """Return the host of that name, or None if the registry has none."""
+        key = hosts.split_service(hostname, self.settings.domain)
+        return self.service_of.get(key) if key is not None else None
+
+    def rule(self, key: RuleKey | None) -> rules.Rule | None:
+        """Return a merged rule by its key."""
+        if key is None:
+            return None
+        found = self.merged_rules.get((key.namespace, key.host))
+        return found[key.place] if key.place < len(found) else None
+
+    def rule_for(self, scope: Scope, hostname: str) -> rules.Rule | None:
+        """Return the DestinationRule that clients of a scope obey for a host."""
+        return self.rule(self.rule_key.get((scope, hostname)))
+
+    def policy(self, scope: Scope, hostname: str, port: int, subset: str) -> policies.Blocks:
+        """Return the merged policy blocks for a destination."""
+        rule = self.rule_for(scope, hostname)
+        if rule is None:
+            return policies.NOTHING
+        return policies.blocks(rule, port, rule.subset(subset) if subset else None)
+
+    def cluster_key(self, scope: Scope, hostname: str, *, gateway: bool) -> ClusterKey:
+        """Return the key under which a host's clusters are found for a scope."""
+        return ClusterKey(hostname, self.rule_key.get((scope, hostname)), gateway)
+
+    def _translate(self, key: Key) -> Service | None:
+        obj = self.inputs.services.get(key)
+        return services.translate(obj, self.settings) if obj is not None else None
+
+    def _workload(self, key: Key) -> workloads.Workload | None:
+        pod = self.inputs.pods.get(key)
+        return workloads.translate(pod, self.settings) if pod is not None else None
+
+    def _namespace_mode(self, namespace: str) -> Mode:
+        table = self.inputs.policies.table
+        return authn.namespace_mode(table.get(self.settings.root_namespace), table.get(namespace))
+
+    def _modes(self, key: Key) -> authn.WorkloadModes:
+        namespace = key[0]
+        workload = self.workload.get(key)
+        return authn.workload_modes(
+            self.namespace_mode.get(namespace),
+            self.inputs.policies.table.get(namespace),
+            dict(workload.labels) if workload is not None else {},
+            root=namespace == self.settings.root_namespace,
+        )
+
+    def _behind(self, hostname: str) -> clusters.Behind:
+        service = self.service(hostname)
+        if service is None:
+            return clusters.Behind()
+        if service.resolution is Resolution.DNS:
+            return clusters.Behind(
+                by_port=tuple(
+                    (p.number, (Endpoint(address=service.external_name, port=p.number),))
+                    for p in service.ports
+                )
+            )
+        slices = self.inputs.slices.table.get((service.namespace, service.name))
+        ordered = sorted(slices, key=lambda s: s.metadata.name) if len(slices) > 1 else slices
+        return clusters.Behind(
+            by_port=tuple(
+                (p.number, endpoints.behind(p, ordered, self._find, self._modes_of))
+                for p in service.ports
+            )
+        )
+
+    def _find(self, namespace: str, name: str) -> workloads.Workload | None:
+        return self.workload.get((namespace, name))
+
+    def _modes_of(self, workload: workloads.Workload) -> authn.WorkloadModes:
+        return self.modes.get((workload.namespace, workload.pod))
+
+    def _identities(self, hostname: str) -> tuple[str, ...]:
+        """Return the SPIFFE ids a client accepts, each under every alias of the trust domain."""
+        key = hosts.split_service(hostname, self.settings.domain)
+        obj = self.inputs.services.get(key) if key is not None else None
+        trust_domain = self.settings.trust_domain.replace("@", ".")
+        found = {
+            endpoint.identity
+            for _, members in self.behind.get(hostname).by_port
+            for endpoint in members
+            if endpoint.identity
+        }
+        if obj is not None and obj.metadata.annotations:
+            found.update(services.annotated_identities(obj, trust_domain))
+        prefix = f"spiffe://{trust_domain}/"
+        for alias in self.settings.trust_domain_aliases:
+            found |= {f"spiffe://{alias}/{i[len(prefix) :]}" for i in found if i.startswith(prefix)}
+        return tuple(sorted(found))
+
+    def _merged(self, key: Key) -> tuple[rules.Rule, ...]:
+        written = self.inputs.rules.table.get(key)
+        if not written:
+            return ()
+        by_export = self.settings.features.rule_merge_by_export
+        return rules.merge(written, key[1], by_export=by_export)
+
+    def _written(self, namespace: str, hostname: str) -> tuple[str, ...]:
+        exact = bool(self.inputs.rules.table.get((namespace, hostname)))
+        wildcards = self.inputs.rule_wildcards.get(namespace)
+        if not wildcards:
+            return (hostname,) if exact else ()
+        return rules.covering(hostname, exact, wildcards)
+
+    def _rule_key(self, key: tuple[Scope, str]) -> RuleKey | None:
+        scope, hostname = key
+        service = self.service(hostname)
+        namespace = service.namespace if service is not None else scope.namespace
+        rule = self._search.select(scope.namespace, dict(scope.labels), namespace, hostname)
+        return RuleKey(rule.namespace, rule.host, rule.index) if rule is not None else None
+
+    def _clusters(self, key: ClusterKey) -> tuple[OutboundCluster, ...]:
+        service = self.service(key.hostname)
+        if service is None:
+            return ()
+        rule = self.rule(key.rule)
+        together = service.resolution is Resolution.PASSTHROUGH or (
+            rule is not None and rules.may_pass_through(rule)
+        )
+        return clusters.clusters(
+            service,
+            rule,
+            self.namespace_mode.get(service.namespace).mode,
+            self.behind.get(key.hostname) if together else None,
+            self.identities.get(key.hostname),
+            self.settings,
+            gateway=key.gateway,
+        )
+
+    def _assignments(self, key: ClusterKey) -> tuple[ClusterEndpoints, ...]:
+        service = self.service(key.hostname)
+        if service is None:
+            return ()
+        return clusters.assignments(
+            service,
+            self.rule(key.rule),
+            self.behind.get(key.hostname),
+            self.settings,
+            gateway=key.gateway,
+        )
+
+    def _http_rules(self, key: Key) -> tuple[routes.HttpRule, ...]:
+        root = self.inputs.virtual_services.get(key)
+        if root is None:
+            return ()
+        return delegates.http_rules(
+            root,
+            lambda ns, name: self.inputs.virtual_services.get((ns, name)),
+            self.settings.domain,
+        )
