@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lateen.model import yamlscalars
+from lateen.model import jsonpath, yamlscalars
 from lateen.model.meta import Location
 
 Json = dict[str, Any]
@@ -75,9 +75,7 @@ class Manifest:
     def locate(self, path: str) -> Location:
         """Return the place of a field, or of the nearest one around it that was written."""
         places = self.locations
-        while path not in places:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return places[path]
+        return next(places[around] for around in jsonpath.enclosing(path) if around in places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,10 +329,8 @@ def _places(node: yaml.Node, file: str, offset: int) -> Iterator[tuple[str, Loca
         yield path, Location(file, mark.line + offset + 1, mark.column + 1)
         if isinstance(here, yaml.MappingNode):
             for key_node, value_node in here.value:
-                name = key_node.value
-                quoted = "." in name or "/" in name
-                step = f'["{name}"]' if quoted else f".{name}" if path else name
-                pending.append((value_node, key_node.start_mark, path + step))
+                name = jsonpath.join(path, str(key_node.value))
+                pending.append((value_node, key_node.start_mark, name))
         elif isinstance(here, yaml.SequenceNode):
             for index, item in enumerate(here.value):
                 pending.append((item, item.start_mark, f"{path}[{index}]"))
