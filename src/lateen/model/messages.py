@@ -1,0 +1,263 @@
+"""The catalogue's rows: Istio's codes keep Istio's numbers and names, ours begin with LTN. Pure.
+
+A code is never given another meaning; a retired one leaves its number unused. Templates and
+remedies are filled in by name: `{host}`.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Level(Enum):
+    """How bad it is."""
+
+    ERROR = "Error"
+    WARNING = "Warning"
+    INFO = "Info"
+
+    @property
+    def rank(self) -> int:
+        """Return 2 for errors, 1 for warnings, 0 for information."""
+        return {"Error": 2, "Warning": 1, "Info": 0}[self.value]
+
+
+class Row(NamedTuple):
+    """One kind of message."""
+
+    code: str
+    level: Level
+    name: str
+    template: str
+    remedy: str
+
+
+_E, _W, _I = Level.ERROR, Level.WARNING, Level.INFO
+
+MANIFESTS = (
+    Row("LTN0001", _E, "Syntax", "{detail}", "Correct the text at this place."),
+    Row(
+        "LTN0002",
+        _E,
+        "UnknownField",
+        'unknown field "{path}"',
+        "{suggestion}",
+    ),
+    Row("LTN0003", _E, "WrongValue", "{path}: {detail}", "{suggestion}"),
+    Row(
+        "LTN0004",
+        _E,
+        "MissingField",
+        "{path}: Required value",
+        "Add {path} to the manifest.",
+    ),
+    Row(
+        "LTN0005",
+        _E,
+        "DuplicateField",
+        '"{path}" is set twice',
+        "Keep one of the two; YAML readers silently keep the last.",
+    ),
+    Row(
+        "LTN0006",
+        _E,
+        "UnknownKind",
+        "no kind {kind} in {api_version}",
+        "Check the spelling of kind and apiVersion; `lateen api-resources` lists what is served.",
+    ),
+    Row(
+        "LTN0007",
+        _E,
+        "DuplicateObject",
+        "{kind} {name} is already defined at {other}",
+        "Remove one of the two, or give it another name.",
+    ),
+)
+
+COMPILER = (
+    Row(
+        "LTN0010",
+        _W,
+        "FieldNotCompiled",
+        "{field} is valid in Istio, and has no effect here yet",
+        "Expect the behaviour without this field; the limits are listed in the documentation.",
+    ),
+    Row(
+        "LTN0011",
+        _I,
+        "KindNotActedOn",
+        "{kind} objects are stored and served, and nothing here acts on them",
+        "Expect the behaviour without this object.",
+    ),
+    Row(
+        "LTN0012",
+        _W,
+        "FieldNotInVersion",
+        "{field} came with Istio {since}; this lab models {version} and ignores it",
+        "Start the lab with `--istio {since}` or newer, or remove the field.",
+    ),
+    Row(
+        "LTN0020",
+        _E,
+        "GatewayPortConflict",
+        "server {server} on port {port} is left out: {other} already uses the port for {protocol}",
+        "Give one of them another port: HTTP and TLS or TCP cannot share one.",
+    ),
+    Row(
+        "LTN0021",
+        _E,
+        "GatewayHostConflict",
+        "server {server} on port {port} is left out with all its hosts: {other} already serves "
+        "TLS for {host} there",
+        "Keep one TLS server for {host} on port {port}, or narrow the hosts of one of them.",
+    ),
+    Row(
+        "LTN0022",
+        _W,
+        "PeerAuthenticationIgnored",
+        "ignored: {other} is older, and one PeerAuthentication without a selector counts per "
+        "namespace",
+        "Merge the two and delete one.",
+    ),
+    Row(
+        "LTN0023",
+        _W,
+        "RootPolicySelectorIgnored",
+        "ignored: in the root namespace {namespace} a PeerAuthentication with a selector applies "
+        "to nobody",
+        "Move it to the namespace of the workloads, or remove its selector to cover the mesh.",
+    ),
+    Row(
+        "LTN0024",
+        _W,
+        "WorkloadPolicyShadowed",
+        "ignored for pod {pod}: {other} is older and selects it too",
+        "Make the selectors of the two disjoint, or merge them.",
+    ),
+    Row(
+        "LTN0025",
+        _W,
+        "DestinationRulePolicyIgnored",
+        "the trafficPolicy for {host} is ignored: {other} is older and sets one; only subsets "
+        "are joined",
+        "Put the policy into {other}, or delete that one.",
+    ),
+    Row(
+        "LTN0026",
+        _W,
+        "DuplicateSubset",
+        "subset {subset} of {host} is ignored: {other} defines it already",
+        "Rename one of the two subsets.",
+    ),
+    Row(
+        "LTN0027",
+        _W,
+        "DestinationRuleHidden",
+        "{other} is not used by clients in {namespace}: this rule for {host} in the client's "
+        "own namespace comes first, though it is less specific",
+        "Repeat the wanted policy here, or remove this rule.",
+    ),
+    Row(
+        "LTN0028",
+        _E,
+        "DelegateNotFound",
+        "the rule is left out: its delegate {delegate} does not exist",
+        "Create VirtualService {delegate}, or correct delegate.name and delegate.namespace.",
+    ),
+    Row(
+        "LTN0029",
+        _W,
+        "DelegateConflict",
+        "a route of delegate {delegate} is left out: its conditions do not lie within those of "
+        "the rule that delegates",
+        "Make the delegate's match narrower than the root's, without regular expressions.",
+    ),
+    Row(
+        "LTN0030",
+        _E,
+        "ClientCertificateMissing",
+        "no usable client certificate for {host}: {detail}; as in Istio, requests go out in "
+        "plaintext",
+        "Set clientCertificate and privateKey to files that exist, or use ISTIO_MUTUAL.",
+    ),
+    Row(
+        "LTN0031",
+        _W,
+        "ServerWithoutRoutes",
+        "port {port} stays closed: server {server} is {protocol} and no VirtualService has a tls "
+        "or tcp route for it",
+        "Bind a VirtualService with tls (sniHosts) or tcp routes to this gateway.",
+    ),
+    Row(
+        "LTN0032",
+        _W,
+        "ListenerConflict",
+        "port {port} of {service} is left out: {other} is older and uses {address}:{port}",
+        "Give the port a name with its protocol, or use another number.",
+    ),
+    Row(
+        "LTN0033",
+        _W,
+        "TargetPortShared",
+        "the inbound port {port} follows {other}, which is older, not {service}",
+        "Give both Services the same protocol for this port.",
+    ),
+    Row(
+        "LTN0034",
+        _W,
+        "RouteWithoutDestination",
+        "requests that match get 503 (NC): {host} has no port {port}",
+        "Use one of its ports: {ports}.",
+    ),
+    Row(
+        "LTN0040",
+        _E,
+        "TlsConflict",
+        "{client} sends {sent} and port {port} of {server} takes {accepted} only: requests fail",
+        "Change tls.mode of the DestinationRule or mtls.mode of the PeerAuthentication.",
+    ),
+    Row(
+        "LTN0041",
+        _W,
+        "PlaintextAllowed",
+        "port {port} of {server} takes plaintext as well as mutual TLS",
+        "Set mtls.mode to STRICT once every client is in the mesh.",
+    ),
+)
+
+RUNTIME = (
+    Row(
+        "LTN0050",
+        _E,
+        "UnknownImage",
+        "image {image} has no stand-in: containers here are processes, not images",
+        "Name a command for it under images: in lateen.yaml, or use one of {known}.",
+    ),
+    Row(
+        "LTN0051",
+        _E,
+        "ContainerFailed",
+        "container {container} ended with status {status}: {detail}",
+        "Read its log: `lateen logs {pod} -c {container} --previous`.",
+    ),
+    Row(
+        "LTN0052",
+        _W,
+        "HostFieldIgnored",
+        "{field} has no effect: a lab's pods never touch the host",
+        "Remove the field, or read the limits in the documentation.",
+    ),
+    Row(
+        "LTN0060",
+        _E,
+        "ConfigurationRejected",
+        "Envoy of {proxy} rejected its {type}: {detail}",
+        "This is a fault in Lateen or in an EnvoyFilter; the proxy keeps the last good state.",
+    ),
+    Row(
+        "LTN0061",
+        _W,
+        "ConfigurationPending",
+        "Envoy of {proxy} has not acknowledged its newest {type} for {seconds} s",
+        "See `lateen proxy-status` and the proxy's log.",
+    ),
+)
