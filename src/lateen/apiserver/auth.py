@@ -1,0 +1,96 @@
+"""Who is asking: users, and the protocol by which a bearer token becomes one."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+AUTHENTICATED = "system:authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An authenticated identity, as Kubernetes' UserInfo names it."""
+
+    name: str
+    groups: tuple[str, ...] = (AUTHENTICATED,)
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def is_admin(self) -> bool:
+        """Tell whether everything is allowed: the lab's owner and our own parts."""
+        return "system:masters" in self.groups
+
+    def as_json(self) -> dict[str, object]:
+        """Return the UserInfo object."""
+        body: dict[str, object] = {"username": self.name, "groups": list(self.groups)}
+        if self.uid:
+            body["uid"] = self.uid
+        if self.extra:
+            body["extra"] = {name: list(values) for name, values in self.extra.items()}
+        return body
+
+
+ADMIN = User("kubernetes-admin", ("system:masters", AUTHENTICATED))
+SYSTEM = User("system:apiserver", ("system:masters", AUTHENTICATED))
+
+
+def service_account(namespace: str, name: str, uid: str = "") -> User:
+    """Return the identity of a ServiceAccount."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
+    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid)
+
+
+class Authenticator(Protocol):
+    """Turns a bearer token into a user."""
+
+    def authenticate(self, token: str) -> User | None:
+        """Return who holds the token, or None if nobody known does."""
+        ...
+
+
+class TokenIssuer(Protocol):
+    """Makes ServiceAccount tokens (TokenRequest)."""
+
+    def issue(
+        self, namespace: str, name: str, uid: str, audiences: tuple[str, ...], seconds: int
+    ) -> str:
+        """Return a signed token that expires after so many seconds."""
+        ...
+
+
+class FixedTokens:
+    """An Authenticator over a fixed set of tokens, compared in constant time."""
+
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self._users = {token.encode(): user for token, user in users.items()}
+
+    def authenticate(self, token: str) -> User | None:
+        """Return the user of the token."""
+        given = token.encode("utf-8", "surrogateescape")
+        found = None
+        for known, user in self._users.items():
+            if hmac.compare_digest(known, given):
+                found = user
+        return found
+
+
+class FirstOf:
+    """Asks several Authenticators in order."""
+
+    def __init__(self, *authenticators: Authenticator) -> None:
+        self._authenticators = authenticators
+
+    def authenticate(self, token: str) -> User | None:
+        """Return the first answer that is not None."""
+        for one in self._authenticators:
+            if (user := one.authenticate(token)) is not None:
+                return user
+        return None
+
+
+def bearer(header: str) -> str:
+    """Return the token of an Authorization header; empty if there is none."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

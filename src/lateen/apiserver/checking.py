@@ -1,0 +1,143 @@
+"""What a body must be before it is written: of its kind, known fields, sound metadata. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lateen.apiserver import errors, ingest, structural
+from lateen.apiserver.resources import Target
+from lateen.apiserver.strategy import base
+from lateen.apiserver.strategy.base import Cause
+from lateen.model import decode
+from lateen.model.client import Json
+
+MAX_ANNOTATIONS = 256 * 1024
+"""Bytes of all annotations of one object, as Kubernetes has it."""
+
+
+def read(target: Target, body: Any, mode: str) -> tuple[Json, tuple[str, ...]]:
+    """Decode a body as an object of the target's kind; return it with warnings.
+
+    Unknown fields are dropped; `mode` (Strict, Warn, Ignore) says what else they lead to.
+    Raises ApiError 400, 422.
+    """
+    given = ingest.typed(target, body)
+    decoded = decode.decode(target.info, given, strict=mode != "Ignore")
+    plain = _plain(given, decoded.body)
+    wrong = [p for p in decoded.problems if p.kind in ("type", "syntax")]
+    if wrong and not target.info.is_istio:
+        raise errors.bad_request(f"{_opening(target)}: {wrong[0].message}")
+    unknown = [p.message for p in decoded.problems if p.kind in ("unknown", "duplicate")]
+    causes = [_cause(p) for p in decoded.problems if p.kind in ("enum", "type", "syntax")]
+    if causes:
+        raise errors.invalid(target.info, _name(plain), causes)
+    if target.kind.schemas:
+        plain, dropped = structural.prune(target.kind.schemas[target.version], plain)
+        unknown += [f'unknown field "{path}"' for path in dropped]
+    return plain, _judge(target, mode, unknown)
+
+
+def _plain(given: Json, body: Json) -> Json:
+    plain = {**body, "apiVersion": given["apiVersion"], "kind": given["kind"]}
+    plain.setdefault("metadata", {})
+    return plain
+
+
+def _name(obj: Mapping[str, Any]) -> str:
+    return str(obj["metadata"].get("name") or "")
+
+
+def _opening(target: Target) -> str:
+    kind = target.info.kind
+    return f'{kind} in version "{target.version}" cannot be handled as a {kind}'
+
+
+def _judge(target: Target, mode: str, unknown: list[str]) -> tuple[str, ...]:
+    if not unknown or mode == "Ignore":
+        return ()
+    if mode == "Strict":
+        joined = ", ".join(unknown[:50])
+        raise errors.bad_request(f"{_opening(target)}: strict decoding error: {joined}")
+    return tuple(unknown)
+
+
+def _cause(problem: decode.Problem) -> Cause:
+    reasons = {"enum": "FieldValueNotSupported", "required": "FieldValueRequired"}
+    return Cause(reasons.get(problem.kind, "FieldValueInvalid"), problem.message, problem.path)
+
+
+def faults(target: Target, obj: Json) -> tuple[Cause, ...]:
+    """Return what is wrong with an object whatever its kind: metadata, required fields, schema."""
+    found = list(_metadata(obj["metadata"], namespaced=target.info.namespaced))
+    schema = target.kind.schemas.get(target.version)
+    if schema is not None:
+        found += structural.validate(schema, obj)
+    elif not found and target.info.struct is not None:
+        problems = decode.decode(target.info, obj, strict=False).problems
+        found += [_cause(p) for p in problems if p.kind in ("required", "enum")]
+    return tuple(found)
+
+
+_NAME_PART = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
+    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+_KEY_RULE = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+    "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+
+
+def _metadata(metadata: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
+    if not metadata.get("name"):
+        yield base.required("metadata.name", "name or generateName is required")
+    if namespaced and not metadata.get("namespace"):
+        yield base.required("metadata.namespace")
+    for key, value in (metadata.get("labels") or {}).items():
+        yield from _qualified("metadata.labels", key)
+        if value and (len(value) > 63 or not _NAME_PART.fullmatch(value)):
+            rule = _VALUE_RULE if len(value) <= 63 else "must be no more than 63 bytes"
+            yield base.invalid("metadata.labels", value[:200], rule)
+    annotations = metadata.get("annotations") or {}
+    for key in annotations:
+        yield from _qualified("metadata.annotations", key.lower())
+    if sum(len(key) + len(value) for key, value in annotations.items()) > MAX_ANNOTATIONS:
+        yield Cause(
+            "FieldValueTooLong",
+            f"Too long: may not be more than {MAX_ANNOTATIONS} bytes",
+            "metadata.annotations",
+        )
+    for one in metadata.get("finalizers") or ():
+        if not _valid_key(one):
+            yield base.invalid("metadata.finalizers", one[:200], _KEY_RULE)
+    yield from _owners(metadata.get("ownerReferences") or ())
+
+
+def _qualified(field: str, key: str) -> Iterator[Cause]:
+    if not _valid_key(key):
+        yield base.invalid(field, key[:200], _KEY_RULE)
+
+
+def _valid_key(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    if slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > 253):
+        return False
+    return len(name) <= 63 and bool(_NAME_PART.fullmatch(name))
+
+
+def _owners(owners: Any) -> Iterator[Cause]:
+    controllers = 0
+    for index, owner in enumerate(owners):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                path = f"metadata.ownerReferences[{index}].{field}"
+                yield base.invalid(path, "", "must not be empty")
+        controllers += bool(owner.get("controller"))
+    if controllers > 1:
+        yield base.invalid(
+            "metadata.ownerReferences", [], "Only one reference can have Controller set to true"
+        )

@@ -1,0 +1,190 @@
+"""Every refusal as Kubernetes words it, and as the Status object a client reads. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lateen.apiserver.strategy.base import Cause
+from lateen.model import kinds
+from lateen.model.client import ApiError, Json
+
+
+def status(error: ApiError) -> Json:
+    """Return the Status object of an error."""
+    body: Json = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": error.message,
+        "reason": error.reason,
+    }
+    if error.details:
+        body["details"] = error.details
+    body["code"] = error.code
+    return body
+
+
+def success(info: kinds.KindInfo, name: str, uid: str) -> Json:
+    """Return the Status that a completed deletion answers with."""
+    details: Json = {"name": name, "kind": info.plural, "uid": uid}
+    if info.group:
+        details["group"] = info.group
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+    }
+
+
+def from_status(body: Any, code: int) -> ApiError:
+    """Read an error response's body back into an ApiError (the client's side)."""
+    if not isinstance(body, dict) or body.get("kind") != "Status":
+        return ApiError(code, "", f"the server answered {code} without a Status object")
+    return ApiError(
+        int(body.get("code") or code),
+        str(body.get("reason") or ""),
+        str(body.get("message") or ""),
+        body.get("details"),
+    )
+
+
+def _cause(cause: Cause) -> Json:
+    return {"reason": cause.reason, "message": cause.message, "field": cause.field}
+
+
+def _details(info: kinds.KindInfo, name: str, kind: str = "") -> Json:
+    details: Json = {"name": name} if name else {}
+    if info.group:
+        details["group"] = info.group
+    details["kind"] = kind or info.plural
+    return details
+
+
+def not_found(info: kinds.KindInfo, name: str) -> ApiError:
+    """404: the object is not there."""
+    return ApiError(404, "NotFound", f'{info.resource} "{name}" not found', _details(info, name))
+
+
+def unknown_path() -> ApiError:
+    """404: no such resource type or path."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+def already_exists(info: kinds.KindInfo, name: str) -> ApiError:
+    """409: the name is taken."""
+    return ApiError(
+        409, "AlreadyExists", f'{info.resource} "{name}" already exists', _details(info, name)
+    )
+
+
+STALE = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+
+
+def conflict(info: kinds.KindInfo, name: str, why: str = STALE) -> ApiError:
+    """409: the write was based on something else than what is stored."""
+    message = f'Operation cannot be fulfilled on {info.resource} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _details(info, name))
+
+
+def invalid(info: kinds.KindInfo, name: str, causes: Sequence[Cause]) -> ApiError:
+    """422: the object breaks its kind's rules."""
+    texts = list(dict.fromkeys(f"{c.field}: {c.message}" if c.field else c.message for c in causes))
+    joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    kind = f"{info.kind}.{info.group}" if info.group else info.kind
+    details = _details(info, name, info.kind)
+    details["causes"] = [_cause(cause) for cause in causes]
+    return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {joined}', details)
+
+
+def forbidden(info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
+    """403: an admission rule or a missing right."""
+    subject = f'{info.resource} "{name}"' if name else info.resource
+    details = _details(info, name)
+    if causes:
+        details["causes"] = [_cause(cause) for cause in causes]
+    return ApiError(403, "Forbidden", f"{subject} is forbidden: {why}", details)
+
+
+def bad_request(message: str) -> ApiError:
+    """400: the request cannot be understood."""
+    return ApiError(400, "BadRequest", message)
+
+
+def unauthorized() -> ApiError:
+    """401: no token, or not one of ours."""
+    return ApiError(401, "Unauthorized", "Unauthorized")
+
+
+def method_not_allowed(info: kinds.KindInfo | None = None) -> ApiError:
+    """405: the resource does not do that."""
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, _details(info, "") if info else None)
+
+
+def not_acceptable(offered: str) -> ApiError:
+    """406: the client wants a form that is not served."""
+    message = f"only the following media types are accepted: {offered}"
+    return ApiError(406, "NotAcceptable", message)
+
+
+def unsupported_media(offered: str) -> ApiError:
+    """415: the body is in a form that is not read."""
+    message = (
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"{offered}"
+    )
+    return ApiError(415, "UnsupportedMediaType", message)
+
+
+def too_large(limit: int) -> ApiError:
+    """413: the body is over the limit, in bytes."""
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
+
+
+def too_many(what: str, seconds: int = 1) -> ApiError:
+    """429: a bound on concurrent use was reached; retry after so many seconds."""
+    return ApiError(429, "TooManyRequests", what, {"retryAfterSeconds": seconds})
+
+
+def expired(message: str = "") -> ApiError:
+    """410: the resourceVersion or continue token is older than what is kept."""
+    return ApiError(
+        410, "Expired", message or "The resourceVersion for the provided list is too old."
+    )
+
+
+def watch_expired(after: int, oldest: int = 0) -> ApiError:
+    """410 of a watch: list again."""
+    return ApiError(410, "Expired", f"too old resource version: {after} ({oldest})")
+
+
+def storage_full(message: str) -> ApiError:
+    """507: the disk took nothing; nothing was changed."""
+    return ApiError(
+        507,
+        "InsufficientStorage",
+        f"the store could not write: {message}; free disk space and retry",
+    )
+
+
+def unavailable(message: str) -> ApiError:
+    """503: a part of the lab that is needed for this is not there."""
+    return ApiError(503, "ServiceUnavailable", message)
+
+
+def internal(message: str) -> ApiError:
+    """500: our own fault; the message carries no traceback."""
+    return ApiError(500, "InternalError", f"Internal error occurred: {message}")
+
+
+def forbidden_protocol(offered: str, spoken: Sequence[str]) -> ApiError:
+    """403: none of a client's stream protocols is spoken here."""
+    message = (
+        f"unable to upgrade: unable to negotiate protocol: client supports [{offered[:200]}], "
+        f"server accepts {list(spoken)}"
+    )
+    return ApiError(403, "Forbidden", message)

@@ -1,0 +1,278 @@
+"""From a call to its response: which function answers which path and verb."""
+
+from collections.abc import AsyncIterator, Callable
+
+from lateen.apiserver import (
+    auth,
+    connecting,
+    errors,
+    exchange,
+    following,
+    listing,
+    metrics,
+    negotiate,
+    objects,
+    paths,
+    rendering,
+    reviews,
+    streams,
+    subresources,
+    upgrade,
+    verbs,
+)
+from lateen.apiserver.request import Query
+from lateen.apiserver.resources import Target
+from lateen.model.client import Json
+
+MAX_WATCHES = 4096
+
+_STORED_SUBRESOURCES = ("", "status", "scale", "finalize")
+
+
+class Handlers:
+    """Answers calls over an Api."""
+
+    def __init__(
+        self,
+        api: verbs.Api,
+        pods: "streams.PodStreams | None",
+        issuer: auth.TokenIssuer | None,
+        health: Callable[[], dict[str, str]],
+        address: str,
+    ) -> None:
+        self._api = api
+        self._issuer = issuer
+        self._frames = rendering.Frames()
+        self._watches = 0
+        self.counts = metrics.Counts()
+        self._paths = paths.Paths(api, health, address, self.counts)
+        self._connect = connecting.Connector(api, pods)
+
+    async def handle(
+        self, call: exchange.Call, channel: upgrade.Upgrade | None
+    ) -> exchange.Response | None:
+        """Answer a call; None when an upgraded connection was served to its end.
+
+        Raises ApiError.
+        """
+        info = call.info
+        self.counts.add(info.verb, info.resource)
+        if not info.is_resource:
+            return self._paths.answer(call)
+        virtual = reviews.find(info)
+        if virtual is not None:
+            return reviews.answer(call, virtual)
+        target = self._target(call)
+        reviews.authorize(call.user, info)
+        if target.subresource in connecting.SUBRESOURCES:
+            return await self._connect.serve(call, target, channel)
+        if target.subresource not in _STORED_SUBRESOURCES:
+            return self._special(call, target)
+        return self._stored(call, target)
+
+    def _target(self, call: exchange.Call) -> Target:
+        info = call.info
+        target = self._api.resources.target(
+            info.group, info.version, info.resource, info.namespace, info.name, info.subresource
+        )
+        if target.info.namespaced and info.name and not info.namespace:
+            raise errors.unknown_path()
+        if not subresources.exists(target):
+            raise errors.unknown_path()
+        return target
+
+    def _special(self, call: exchange.Call, target: Target) -> exchange.Response:
+        if call.info.verb != "create":
+            raise errors.method_not_allowed(target.info)
+        return subresources.create(self._api, call, target, self._issuer)
+
+    def _stored(self, call: exchange.Call, target: Target) -> exchange.Response:
+        handler = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }[call.info.verb]
+        if target.subresource and call.info.verb not in ("get", "update", "patch"):
+            raise errors.method_not_allowed(target.info)
+        if call.info.verb in ("update", "patch", "create") and bool(target.name) == (
+            call.info.verb == "create"
+        ):
+            raise errors.method_not_allowed(target.info)
+        return handler(call, target)
+
+    def _get(self, call: exchange.Call, target: Target) -> exchange.Response:
+        form = call.form
+        if target.subresource == "scale":
+            return exchange.Response(
+                body=rendering.body(subresources.get_scale(self._api, target), form)
+            )
+        value = self._api.get(target)
+        include = _include(call.info.query)
+        made = rendering.one(target, value, form, self._api.clock.now(), include)
+        return exchange.Response(body=made, content_type=form.content_type)
+
+    def _list(self, call: exchange.Call, target: Target) -> exchange.Response:
+        form, include = call.form, _include(call.info.query)
+        listed = listing.list_objects(self._api, target, list_options(call.info.query))
+        made = rendering.many(target, listed, form, self._api.clock.now(), include)
+        return exchange.Response(
+            body=made, content_type=form.content_type, headers=_not_acted_on(target)
+        )
+
+    def _watch(self, call: exchange.Call, target: Target) -> exchange.Response:
+        if self._watches >= MAX_WATCHES:
+            raise errors.too_many(f"more than {MAX_WATCHES} watches are open; close some", 5)
+        query, form = call.info.query, call.form
+        options = following.WatchOptions(
+            labels=query.text("labelSelector"),
+            fields=query.text("fieldSelector"),
+            resource_version=query.text("resourceVersion"),
+            bookmarks=query.flag("allowWatchBookmarks"),
+            initial=query.flag("sendInitialEvents")
+            if "sendInitialEvents" in query.values
+            else None,
+            match=query.text("resourceVersionMatch"),
+            seconds=query.number("timeoutSeconds"),
+            form=form,
+            include=_include(query),
+        )
+        opening = following.open_watch(self._api, target, options)
+        follower = following.Follower(self._api, target, opening, options, self._frames)
+        return exchange.Response(
+            chunks=self._counted(follower), content_type=f"{form.content_type};stream=watch"
+        )
+
+    async def _counted(self, follower: following.Follower) -> AsyncIterator[bytes]:
+        self._watches += 1
+        chunks = follower.chunks()
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            self._watches -= 1
+            await chunks.aclose()
+
+    def _create(self, call: exchange.Call, target: Target) -> exchange.Response:
+        written = self._api.create(target, call.json(), write_options(call))
+        return self._written(call, target, written)
+
+    def _update(self, call: exchange.Call, target: Target) -> exchange.Response:
+        options = write_options(call)
+        if target.subresource == "scale":
+            return _scaled(call, subresources.put_scale(self._api, target, call.json(), options))
+        if target.subresource == "finalize":
+            written = subresources.finalize(self._api, target, call.json(), options)
+        else:
+            written = self._api.update(target, call.json(), options)
+        return self._written(call, target, written)
+
+    def _patch(self, call: exchange.Call, target: Target) -> exchange.Response:
+        media = negotiate.content_type(call.headers.get("content-type", ""), patch=True)
+        patch = exchange.parse_body(call.body, media)
+        options = write_options(call)
+        if target.subresource == "scale":
+            scaled = subresources.patch_scale(self._api, target, patch, media, options)
+            return _scaled(call, scaled)
+        written = self._api.patch(target, patch, media, options)
+        return self._written(call, target, written)
+
+    def _delete(self, call: exchange.Call, target: Target) -> exchange.Response:
+        how = objects.delete_options(_optional_json(call), call.info.query.values)
+        written = self._api.delete(target, how, write_options(call))
+        if not written.removed or target.info.resource in ("pods", "namespaces"):
+            return self._written(call, target, written)
+        meta = written.object["metadata"]
+        status = errors.success(target.info, target.name, meta.get("uid", ""))
+        return exchange.Response(
+            body=rendering.body(status, negotiate.Form()),
+            headers=exchange.warning_headers(written.warnings),
+        )
+
+    def _delete_collection(self, call: exchange.Call, target: Target) -> exchange.Response:
+        how = objects.delete_options(_optional_json(call), call.info.query.values)
+        options = list_options(call.info.query)
+        listed = listing.delete_collection(self._api, target, options, how, write_options(call))
+        form = call.form
+        made = rendering.many(target, listed, form, self._api.clock.now(), "")
+        return exchange.Response(body=made, content_type=form.content_type)
+
+    def _written(
+        self, call: exchange.Call, target: Target, written: verbs.Written
+    ) -> exchange.Response:
+        form = call.form
+        include = _include(call.info.query)
+        made = rendering.one(target, written.object, form, self._api.clock.now(), include)
+        headers = exchange.warning_headers(written.warnings)
+        if call.info.verb in ("create", "patch", "update"):
+            headers += _not_acted_on(target)
+        return exchange.Response(
+            status=201 if written.created else 200,
+            body=made,
+            content_type=form.content_type,
+            headers=headers,
+        )
+
+
+def _scaled(call: exchange.Call, scale: Json) -> exchange.Response:
+    return exchange.Response(body=rendering.body(scale, call.form))
+
+
+def _optional_json(call: exchange.Call) -> object:
+    return call.json() if call.body.strip() else None
+
+
+def _include(query: Query) -> str:
+    wanted = query.text("includeObject")
+    if wanted not in ("", "None", "Metadata", "Object"):
+        raise errors.bad_request(f"unrecognized includeObject value {wanted[:40]!r}")
+    return wanted
+
+
+def _not_acted_on(target: Target) -> tuple[tuple[str, str], ...]:
+    info = target.info
+    if info.acted_on:
+        return ()
+    text = f"{info.resource} are stored and listed, but nothing in this lab acts on them"
+    return exchange.warning_headers((text,))
+
+
+def list_options(query: Query) -> listing.ListOptions:
+    """Read the options of a list from a query. Raises ApiError 400."""
+    return listing.ListOptions(
+        labels=query.text("labelSelector"),
+        fields=query.text("fieldSelector"),
+        limit=query.number("limit") or 0,
+        token=query.text("continue"),
+        resource_version=query.text("resourceVersion"),
+        match=query.text("resourceVersionMatch"),
+    )
+
+
+def write_options(call: exchange.Call) -> verbs.WriteOptions:
+    """Read the options of a write from a query. Raises ApiError 400."""
+    query = call.info.query
+    dry = query.every.get("dryRun", ())
+    if dry not in ((), ("All",)):
+        raise errors.bad_request(f"invalid dryRun {', '.join(dry)[:40]!r}: only All is known")
+    validation = query.text("fieldValidation") or "Warn"
+    if validation not in ("Strict", "Warn", "Ignore"):
+        raise errors.bad_request(
+            f"invalid fieldValidation {validation[:40]!r}: use Strict, Warn or Ignore"
+        )
+    manager = query.text("fieldManager")
+    if not manager:
+        manager = call.headers.get("user-agent", "unknown").partition("/")[0]
+    if len(manager) > 128 or not manager.isprintable():
+        raise errors.bad_request("invalid fieldManager: at most 128 printable characters")
+    return verbs.WriteOptions(
+        user=call.user,
+        dry_run=bool(dry),
+        manager=manager,
+        validation=validation,
+        force=query.flag("force"),
+    )

@@ -1,0 +1,126 @@
+"""Lists: selectors, chunks that stay consistent while writes go on, deletion of a collection."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lateen.apiserver import errors, matching, objects, verbs
+from lateen.apiserver.resources import Target
+from lateen.model.client import ApiError
+from lateen.store import api as store_api
+
+MAX_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """What to list. `limit` 0 is everything."""
+
+    labels: str = ""
+    fields: str = ""
+    limit: int = 0
+    token: str = ""
+    resource_version: str = ""
+    match: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list at one revision; `token` goes on where a limit cut it."""
+
+    entries: Sequence[store_api.Entry]
+    revision: int
+    token: str = ""
+    remaining: int | None = None
+
+
+def list_objects(api: verbs.Api, target: Target, options: ListOptions) -> Listed:
+    """LIST. Raises ApiError 400 for bad options, 410 for a token that is too old."""
+    match = matching.matcher(target.info, options.labels, options.fields)
+    if options.limit < 0:
+        raise errors.bad_request(f"invalid limit {options.limit}: must not be negative")
+    limit = min(options.limit, MAX_LIMIT)
+    after, revision = _position(target, options)
+    with verbs.store_errors(target, ""):
+        if match is None:
+            page = api.store.list(
+                target.info.resource, target.namespace, limit=limit, after=after, revision=revision
+            )
+            token = _token(page.continue_after, page.revision)
+            return Listed(page.entries, page.revision, token, page.remaining or None)
+        page = api.store.list(
+            target.info.resource, target.namespace, after=after, revision=revision
+        )
+    chosen = [entry for entry in page.entries if match(entry.value)]
+    if limit and len(chosen) > limit:
+        cut = chosen[:limit]
+        return Listed(cut, page.revision, _token(cut[-1].key, page.revision))
+    return Listed(chosen, page.revision)
+
+
+def _position(target: Target, options: ListOptions) -> tuple[store_api.Key | None, int]:
+    if options.token:
+        if options.resource_version not in ("", "0"):
+            raise errors.bad_request(
+                "specifying resource version is not allowed when using continue"
+            )
+        return _read_token(target, options.token)
+    if options.match not in ("", "Exact", "NotOlderThan"):
+        raise errors.bad_request(f"invalid resourceVersionMatch {options.match!r}")
+    revision = version_number(options.resource_version)
+    return None, revision if options.match == "Exact" else 0
+
+
+def version_number(text: str) -> int:
+    """Read a resourceVersion; 0 for none. Raises ApiError 400."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise errors.bad_request(f"invalid resource version {text[:40]!r}: not a number")
+    return int(text)
+
+
+def _token(key: store_api.Key | None, revision: int) -> str:
+    if key is None:
+        return ""
+    packed = msgspec.json.encode({"v": 1, "rv": revision, "ns": key.namespace, "n": key.name})
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+class _Token(msgspec.Struct):
+    rv: int
+    ns: str
+    n: str
+
+
+def _read_token(target: Target, token: str) -> tuple[store_api.Key, int]:
+    try:
+        packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        read = msgspec.json.decode(packed, type=_Token)
+    except (binascii.Error, msgspec.MsgspecError, ValueError):
+        raise errors.bad_request("continue key is not valid") from None
+    if not 0 < read.rv < 2**62:
+        raise errors.bad_request("continue key is not valid")
+    return store_api.Key(target.info.resource, read.ns, read.n), read.rv
+
+
+def delete_collection(
+    api: verbs.Api,
+    target: Target,
+    which: ListOptions,
+    how: objects.DeleteOptions,
+    options: verbs.WriteOptions,
+) -> Listed:
+    """DELETE on a collection: every object that the selectors choose, as one after the other."""
+    listed = list_objects(api, target, which)
+    for entry in listed.entries:
+        one = Target(target.kind, target.version, entry.key.namespace, entry.key.name)
+        try:
+            api.delete(one, how, options)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+    return listed

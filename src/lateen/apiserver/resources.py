@@ -1,0 +1,111 @@
+"""Which kinds are served: the rows of `model.kinds`, and those that CRDs add."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lateen.apiserver import errors
+from lateen.apiserver.strategy import registry
+from lateen.apiserver.strategy.base import Strategy
+from lateen.model import kinds, schema
+from lateen.model.client import Json
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where an object says how many it wants and has, and what chooses them (dotted paths)."""
+
+    spec: str = "spec.replicas"
+    status: str = "status.replicas"
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A served kind: its row, its strategy, and for a custom one what its definition says of each
+    version: the schema, how its objects are merged, where its replicas are."""
+
+    info: kinds.KindInfo
+    strategy: Strategy
+    schemas: Mapping[str, Json] = field(default_factory=dict)
+    merge: Mapping[str, schema.Schema] = field(default_factory=dict)
+    scale: Mapping[str, "ScalePaths"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request is about: a kind in one of its versions, and where."""
+
+    kind: Kind
+    version: str
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def info(self) -> kinds.KindInfo:
+        """Return the kind's row."""
+        return self.kind.info
+
+    @property
+    def scale_paths(self) -> ScalePaths:
+        """Return where the kind keeps its replicas."""
+        return self.kind.scale.get(self.version, ScalePaths())
+
+    @property
+    def api_version(self) -> str:
+        """Return `apps/v1`, or `v1` for the core group."""
+        group = self.kind.info.group
+        return f"{group}/{self.version}" if group else self.version
+
+
+def built_in() -> dict[str, Kind]:
+    """Return the kinds that are always served, by resource name (plural.group)."""
+    return {
+        resource: Kind(info, registry.strategy_for(resource))
+        for resource, info in kinds.KINDS.items()
+    }
+
+
+class Resources:
+    """The kinds served now. Custom ones come and go; built-in ones win over them."""
+
+    def __init__(self) -> None:
+        self._built_in = built_in()
+        self._custom: dict[str, Kind] = {}
+
+    def __iter__(self) -> Iterator[Kind]:
+        yield from self._built_in.values()
+        yield from self._custom.values()
+
+    def offer(self, kind: Kind) -> bool:
+        """Serve a custom kind; False when a built-in one has its name."""
+        if kind.info.resource in self._built_in:
+            return False
+        self._custom[kind.info.resource] = kind
+        return True
+
+    def withdraw(self, resource: str) -> None:
+        """Stop serving a custom kind."""
+        self._custom.pop(resource, None)
+
+    def get(self, resource: str) -> Kind:
+        """Return the kind of `plural.group`. Raises ApiError 404."""
+        kind = self._built_in.get(resource) or self._custom.get(resource)
+        if kind is None:
+            raise errors.unknown_path()
+        return kind
+
+    def target(
+        self,
+        group: str,
+        version: str,
+        plural: str,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+    ) -> Target:
+        """Resolve the parts of a URL. Raises ApiError 404 for what is not served."""
+        kind = self.get(f"{plural}.{group}" if group else plural)
+        if version not in kind.info.versions or (namespace and not kind.info.namespaced):
+            raise errors.unknown_path()
+        return Target(kind, version, namespace, name, subresource)

@@ -1,0 +1,111 @@
+"""Serving the application by uvicorn: on TLS at the loopback, and on a Unix socket."""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from lateen.apiserver.upgrade import UpgradingProtocol
+from lateen.base.tasks import TaskGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The server's certificate chain and key, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def loopback(port: int) -> socket.socket:
+    """Bind 127.0.0.1; port 0 takes a free one. Raises OSError when the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def unix(path: Path) -> socket.socket:
+    """Bind a Unix socket that only its owner may open; a stale one is replaced."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    return listener
+
+
+class _Quiet(uvicorn.Server):
+    """A server that leaves signals to the process that runs it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so to who waits."""
+        await super().startup(sockets)
+        self._up.set()
+
+    async def ready(self, tasks: TaskGroup, serving: "asyncio.Task[None]") -> None:
+        """Wait for the start. Raises what the server failed with."""
+        waiting = tasks.start(self._up.wait(), "ready")
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if serving.done():
+            serving.result()
+
+    def capture_signals(self) -> Any:
+        """Leave them alone."""
+        return _Nothing()
+
+
+class _Nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Server:
+    """One application on several listening sockets."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._servers: list[uvicorn.Server] = []
+        self._tasks = TaskGroup("serve")
+
+    async def listen(self, listener: socket.socket, tls: Tls | None = None) -> None:
+        """Serve on a bound socket; returns once connections are accepted."""
+        config = uvicorn.Config(
+            self._app,
+            http=UpgradingProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            h11_max_incomplete_event_size=64 * 1024,
+            backlog=512,
+            ssl_certfile=str(tls.certificate) if tls else None,
+            ssl_keyfile=str(tls.key) if tls else None,
+            timeout_graceful_shutdown=1,
+        )
+        server = _Quiet(config)
+        self._servers.append(server)
+        task = self._tasks.start(server.serve(sockets=[listener]), f"fd{listener.fileno()}")
+        await server.ready(self._tasks, task)
+
+    async def close(self) -> None:
+        """Stop accepting, end what runs, free the sockets."""
+        for server in self._servers:
+            server.should_exit = True
+            server.force_exit = True
+        await self._tasks.stop()

@@ -1,0 +1,106 @@
+"""Leaving HTTP: how a request for WebSocket or SPDY gets the raw connection under uvicorn.
+
+uvicorn can hand a connection to a WebSocket library only. Its HTTP/1.1 protocol is extended here
+so that every upgrade request reaches the application as an ordinary one, with an `Upgrade` in its
+scope; the application authenticates and decides, then refuses by an ordinary answer or accepts
+and gets the connection as a stream.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+EXTENSION = "lateen.upgrade"
+REQUEST_SECONDS = 15.0
+"""How long a client may take from the first byte of a request to the end of its headers."""
+_BUFFER = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The raw connection after an upgrade."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+class Upgrade:
+    """An upgrade that a client asks for; `protocol` is its Upgrade header in lower case."""
+
+    def __init__(self, protocol: "UpgradingProtocol", wanted: str) -> None:
+        self.protocol = wanted
+        self._http = protocol
+
+    def accept(self, headers: list[tuple[str, str]]) -> Connection:
+        """Answer 101 and take the connection over. The HTTP side never touches it again."""
+        return self._http.switch(headers)
+
+
+class UpgradingProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, with upgrades left to the application and a limit on slow headers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+        """Start the clock: a connection that says nothing is closed."""
+        super().connection_made(transport)
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._got_request()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; between requests the first of them starts the clock."""
+        if self.conn.their_state is h11.IDLE and self._deadline is None:
+            self._expect_request()
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._got_request()
+
+    def _expect_request(self) -> None:
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
+
+    def _got_request(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        wanted = self._get_upgrade()
+        if wanted is not None:
+            extension = Upgrade(self, wanted.decode("latin-1"))
+            self.scope["extensions"] = {EXTENSION: extension}  # type: ignore[dict-item]  # ASGI allows any value
+        return False
+
+    def switch(self, headers: list[tuple[str, str]]) -> Connection:
+        """Answer 101 and give the transport to a stream."""
+        encoded = [(name.encode(), value.encode()) for name, value in headers]
+        answer = h11.InformationalResponse(
+            status_code=101, headers=encoded, reason=b"Switching Protocols"
+        )
+        self.transport.write(self.conn.send(answer))
+        self.cycle.response_started = True
+        self.cycle.response_complete = True
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        reader = asyncio.StreamReader(limit=_BUFFER, loop=self.loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self.loop)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        if self.conn.trailing_data[0]:
+            reader.feed_data(self.conn.trailing_data[0])
+        self.transport.resume_reading()
+        writer = asyncio.StreamWriter(self.transport, protocol, reader, self.loop)
+        return Connection(reader, writer)
