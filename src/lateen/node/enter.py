@@ -41,12 +41,14 @@ _SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/default/send_redirects": "0",
+    "net/ipv4/icmp_ratemask": "0",
     "net/ipv4/ip_unprivileged_port_start": "0",
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
 }
 """A lab routes between its pods. A pod that reaches itself through a Service is routed back out of
-the link it came from, for which the kernel would send redirects. IPv4 only for now."""
+the link it came from, for which the kernel would send redirects. Unreachable is said to every
+packet, not once a second, or clients would wait for a time-out. IPv4 only for now."""
 
 
 class StepFailed(OSError):
@@ -201,7 +203,7 @@ def _become_init(command: list[str], lab: str, alive: int) -> None:
             sys.stderr.write("lateen: /proc is masked here: it shows the outer process ids\n")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         os.environ["LATEEN_LAB"] = lab
-        os.execvp(command[0], command)  # noqa: S606 - becoming the command is the point
+        os.execvp(command[0], command)
     except OSError as error:
         sys.stderr.write(f"lateen: cannot run {command[0]}: {error.strerror}\n")
     finally:
