@@ -72,10 +72,10 @@ _HTTPBIN = _web(
     ("-b", "0.0.0.0:80", "httpbin:app", "-k", "gevent"),
 )
 _GO_HTTPBIN = _web(
-    "httpbin",
+    "go-httpbin",
     (8080,),
     "/bin/go-httpbin",
-    server("httpbin", (8080,), port_variables=("PORT",), port_flags=("port",)),
+    server("go-httpbin", (8080,), port_variables=("PORT",), port_flags=("port",)),
 )
 _WHOAMI = _web(
     "whoami",
@@ -96,11 +96,12 @@ _ECHO_JSON = _web(
 _ECHO_TEXT = _web(
     "echo-text", (8080,), "/bin/echo-server", server("echo-text", (8080,), port_variables=("PORT",))
 )
+_ECHO_K8S = _web("echo-k8s", (8080,), "/usr/local/bin/run.sh", server("echo-k8s", (8080,)))
 _ECHO_BOTH = _web(
-    "echo-json",
+    "echo-mendhak",
     (8080, 8443),
     "node",
-    server("echo-json", (8080,), tls_ports=(8443,), port_variables=("HTTP_PORT",)),
+    server("echo-mendhak", (8080,), tls_ports=(8443,), port_variables=("HTTP_PORT",)),
     ("./index.js",),
 )
 _HTTP_ECHO = _web(
@@ -163,10 +164,10 @@ _ROWS: dict[str, ImageSpec] = {
     "mendhak/http-https-echo": _ECHO_BOTH,
     "ghcr.io/mendhak/http-https-echo": _ECHO_BOTH,
     "jmalloc/echo-server": _ECHO_TEXT,
-    "registry.k8s.io/echoserver": _ECHO_TEXT,
-    "k8s.gcr.io/echoserver": _ECHO_TEXT,
-    "gcr.io/google_containers/echoserver": _ECHO_TEXT,
-    "gcr.io/google-containers/echoserver": _ECHO_TEXT,
+    "registry.k8s.io/echoserver": _ECHO_K8S,
+    "k8s.gcr.io/echoserver": _ECHO_K8S,
+    "gcr.io/google_containers/echoserver": _ECHO_K8S,
+    "gcr.io/google-containers/echoserver": _ECHO_K8S,
     "hashicorp/http-echo": _HTTP_ECHO,
     "gcr.io/google-samples/hello-app": _HELLO_APP,
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": _HELLO_APP,

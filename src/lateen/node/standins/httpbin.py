@@ -1,0 +1,360 @@
+"""httpbin: answers that say what was asked, in the shape of the Python or of the Go program."""
+
+import base64
+import gzip
+import json
+import random
+import re
+import socket
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lateen.node.standins import query
+from lateen.node.standins.http1 import REASONS, Request, Response, Site
+from lateen.node.standins.pages import http_date
+
+MAX_DELAY = 10.0
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+class Httpbin:
+    """One httpbin. `many` gives every header and argument a list of values, as Go's does."""
+
+    def __init__(self, *, many: bool) -> None:
+        self._many = many
+        self._routes = [
+            (re.compile(pattern), methods, handler) for pattern, methods, handler in _routes(self)
+        ]
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        path = query.unquote(request.path)
+        for pattern, methods, handler in self._routes:
+            if (match := pattern.fullmatch(path)) is None:
+                continue
+            if request.method == "OPTIONS":
+                return self._headed(Response(200, [("Allow", methods)]))
+            if methods != "*" and request.method not in methods.split(", "):
+                return self._headed(Response(405, [("Allow", methods)]))
+            return self._headed(handler(request, *match.groups()))
+        return self._headed(_html(404, "<h1>Not Found</h1>\n<p>There is nothing here.</p>\n"))
+
+    def json(self, body: Any, status: int = 200) -> Response:
+        """Answer with JSON as the program writes it."""
+        encoded = json.dumps(body, indent=2, sort_keys=True).encode() + b"\n"
+        kind = "application/json; charset=utf-8" if self._many else "application/json"
+        return Response(status, [("Content-Type", kind)], encoded)
+
+    def headers(self, request: Request) -> dict[str, Any]:
+        """Return the request's headers in canonical spelling."""
+        return self._joined([(_canonical(name), value) for name, value in request.headers])
+
+    def told(self, request: Request) -> dict[str, Any]:
+        """Return what every request is told about itself."""
+        host = request.header("host", "localhost")
+        scheme = request.header("x-forwarded-proto") or request.scheme
+        about = {
+            "args": self._joined(query.pairs(request.query), lists=self._many),
+            "headers": self.headers(request),
+            "origin": origin(request),
+            "url": f"{scheme}://{host}{request.target}",
+        }
+        return {**about, "method": request.method} if self._many else about
+
+    def sent(self, request: Request) -> dict[str, Any]:
+        """Return what came in the body."""
+        kind = request.header("content-type").partition(";")[0].strip().lower()
+        text = request.body.decode("utf-8", "replace")
+        form: dict[str, Any] = {}
+        parsed = None
+        data = text
+        if kind == "application/x-www-form-urlencoded":
+            form, data = self._joined(query.pairs(text), lists=self._many), ""
+        elif request.body:
+            try:
+                parsed = json.loads(text)
+            except ValueError:
+                parsed = None
+        return {"data": data, "files": {}, "form": form, "json": parsed}
+
+    def _joined(self, pairs: list[tuple[str, str]], *, lists: bool = False) -> dict[str, Any]:
+        values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            values.setdefault(name, []).append(value)
+        if self._many:
+            return dict(values)
+        return {name: each[0] if len(each) == 1 else each for name, each in values.items()}
+
+    def _headed(self, response: Response) -> Response:
+        names = {name.lower() for name, _ in response.headers}
+        headers = [("Date", http_date()), *response.headers]
+        if not self._many:
+            headers.insert(0, ("Server", "gunicorn/19.9.0"))
+        if "content-type" not in names and response.body:
+            headers.append(("Content-Type", "text/plain; charset=utf-8"))
+        headers.append(("Access-Control-Allow-Origin", "*"))
+        headers.append(("Access-Control-Allow-Credentials", "true"))
+        return Response(response.status, headers, response.body)
+
+
+def origin(request: Request) -> str:
+    """Return the client as httpbin names it: X-Forwarded-For, or the peer's address."""
+    return request.header("x-forwarded-for") or request.remote
+
+
+def _canonical(name: str) -> str:
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def _html(status: int, body: str) -> Response:
+    page = f"<!DOCTYPE html>\n<html>\n<body>\n{body}</body>\n</html>\n"
+    return Response(status, [("Content-Type", "text/html; charset=utf-8")], page.encode())
+
+
+def _index(request: Request) -> Response:
+    return _html(200, "<h1>httpbin</h1>\n<p>A stand-in for the httpbin image, by lateen.</p>\n")
+
+
+def _page(request: Request) -> Response:
+    return _html(200, "<h1>A page</h1>\n<p>It has a heading and this paragraph.</p>\n")
+
+
+def _status(request: Request, codes: str) -> Response:
+    choices, weights = [], []
+    for part in codes.split(","):
+        code, _, weight = part.partition(":")
+        if not code.strip().isdigit() or not 100 <= int(code) <= 599:
+            return Response(400, [], b"Invalid status code")
+        choices.append(int(code))
+        weights.append(float(weight or 1))
+    status = random.choices(choices, weights)[0]
+    if 300 <= status < 400 and status != 304:
+        return Response(status, [("Location", "/redirect/1")])
+    if status == 401:
+        return Response(status, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
+    return Response(status)
+
+
+def _redirect(request: Request, count: str) -> Response:
+    left = int(count) - 1
+    target = "/get" if left <= 0 else f"/relative-redirect/{left}"
+    if request.path.startswith("/absolute"):
+        target = f"{request.scheme}://{request.header('host')}" + (
+            "/get" if left <= 0 else f"/absolute-redirect/{left}"
+        )
+    return Response(302, [("Location", target)])
+
+
+def _redirect_to(request: Request) -> Response:
+    asked = dict(query.pairs(request.query))
+    code = asked.get("status_code", "302")
+    status = int(code) if code.isdigit() and 300 <= int(code) < 400 else 302
+    return Response(status, [("Location", asked.get("url", "/"))])
+
+
+def _bytes(request: Request, count: str) -> Response:
+    seed = dict(query.pairs(request.query)).get("seed")
+    source = random.Random(seed) if seed else random.Random()
+    size = min(int(count), 100 * 1024)
+    return Response(200, [("Content-Type", "application/octet-stream")], source.randbytes(size))
+
+
+def _drip(request: Request) -> Response:
+    asked = dict(query.pairs(request.query))
+    seconds = min(float(asked.get("duration", 2)), MAX_DELAY)
+    count = min(int(asked.get("numbytes", 10)), 10 * 1024)
+    time.sleep(min(float(asked.get("delay", 0)), MAX_DELAY))
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(count):
+            yield b"*"
+            time.sleep(seconds / count)
+
+    headers = [("Content-Type", "application/octet-stream")]
+    return Response(int(asked.get("code", 200)), headers, parts())
+
+
+def _basic_auth(request: Request, user: str, password: str) -> Response:
+    wanted = base64.b64encode(f"{user}:{password}".encode()).decode()
+    if request.header("authorization") != f"Basic {wanted}":
+        return Response(401, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
+    body = {"authenticated": True, "user": user}
+    return Response(
+        200, [("Content-Type", "application/json")], json.dumps(body, indent=2).encode() + b"\n"
+    )
+
+
+def _cookies_set(request: Request) -> Response:
+    headers = [("Location", "/cookies")]
+    for name, value in query.pairs(request.query):
+        headers.append(("Set-Cookie", f"{name}={value}; Path=/"))
+    return Response(302, headers)
+
+
+def _cookies_delete(request: Request) -> Response:
+    headers = [("Location", "/cookies")]
+    for name, _ in query.pairs(request.query):
+        headers.append(
+            ("Set-Cookie", f"{name}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/")
+        )
+    return Response(302, headers)
+
+
+def _cache(request: Request) -> Response | None:
+    if request.header("if-modified-since") or request.header("if-none-match"):
+        return Response(304)
+    return None
+
+
+def _etag(request: Request, tag: str) -> Response | None:
+    known = request.header("if-none-match")
+    if known and (known == "*" or tag in known.replace('"', "").split(", ")):
+        return Response(304, [("ETag", f'"{tag}"')])
+    return None
+
+
+def _decoded(request: Request, text: str) -> Response:
+    try:
+        return Response(200, [], base64.urlsafe_b64decode(text))
+    except ValueError:
+        return Response(200, [], b"Incorrect Base64 data")
+
+
+Handler = Callable[..., Response]
+
+
+def _about(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
+    """The routes that tell about the request itself."""
+
+    def told(request: Request, *rest: str) -> Response:
+        body = bin_.told(request)
+        if request.method not in ("GET", "HEAD"):
+            body |= bin_.sent(request)
+        return bin_.json(body)
+
+    def anything(request: Request, *rest: str) -> Response:
+        body = {**bin_.told(request), **bin_.sent(request), "method": request.method}
+        return bin_.json(body)
+
+    def delay(request: Request, seconds: str) -> Response:
+        time.sleep(min(float(seconds), MAX_DELAY))
+        return bin_.json({**bin_.told(request), **bin_.sent(request)})
+
+    def agent(request: Request) -> Response:
+        return bin_.json({"user-agent": request.header("user-agent")})
+
+    def cookies(request: Request) -> Response:
+        found = query.cookies(request.header("cookie"))
+        return bin_.json({"cookies": found})
+
+    verbs = [
+        (f"/{name}", "GET, HEAD" if name == "get" else name.upper(), told) for name in _METHODS
+    ]
+    return [
+        *verbs,
+        (r"/anything(?:/.*)?", "*", anything),
+        (r"/delay/(\d+(?:\.\d+)?)", "*", delay),
+        ("/headers", "GET, HEAD", lambda request: bin_.json({"headers": bin_.headers(request)})),
+        ("/ip", "GET, HEAD", lambda request: bin_.json({"origin": origin(request)})),
+        ("/user-agent", "GET, HEAD", agent),
+        ("/hostname", "GET, HEAD", lambda request: bin_.json({"hostname": socket.gethostname()})),
+        ("/cookies", "GET, HEAD", cookies),
+        ("/uuid", "GET, HEAD", lambda request: bin_.json({"uuid": str(uuid.uuid4())})),
+    ]
+
+
+def _shaped(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
+    """The routes whose answer has the shape that was asked for."""
+
+    def response_headers(request: Request) -> Response:
+        asked = query.pairs(request.query)
+        answer = bin_.json(dict(asked))
+        return Response(200, [*answer.headers, *asked], answer.body)
+
+    def stream(request: Request, count: str) -> Response:
+        told = bin_.told(request)
+
+        def lines() -> Iterator[bytes]:
+            for number in range(min(int(count), 100)):
+                yield json.dumps({**told, "id": number}).encode() + b"\n"
+
+        return Response(200, [("Content-Type", "application/json")], lines())
+
+    def packed(name: str, pack: Callable[[bytes], bytes]) -> Handler:
+        def handler(request: Request) -> Response:
+            mark = "gzipped" if name == "gzip" else "deflated"
+            answer = bin_.json({**bin_.told(request), mark: True, "method": request.method})
+            assert isinstance(answer.body, bytes)
+            headers = [*answer.headers, ("Content-Encoding", name)]
+            return Response(200, headers, pack(answer.body))
+
+        return handler
+
+    def cached(request: Request, seconds: str = "") -> Response:
+        if not seconds and (fresh := _cache(request)) is not None:
+            return fresh
+        answer = bin_.json(bin_.told(request))
+        more = ("Cache-Control", f"public, max-age={seconds}") if seconds else ("ETag", '"1"')
+        return Response(200, [*answer.headers, more], answer.body)
+
+    def tagged(request: Request, tag: str) -> Response:
+        answer = bin_.json(bin_.told(request))
+        return _etag(request, tag) or Response(
+            200, [*answer.headers, ("ETag", f'"{tag}"')], answer.body
+        )
+
+    def bearer(request: Request) -> Response:
+        scheme, _, token = request.header("authorization").partition(" ")
+        if scheme != "Bearer" or not token:
+            return Response(401, [("WWW-Authenticate", "Bearer")])
+        return bin_.json({"authenticated": True, "token": token})
+
+    return [
+        ("/response-headers", "GET, POST, HEAD", response_headers),
+        (r"/stream/(\d+)", "GET, HEAD", stream),
+        ("/gzip", "GET, HEAD", packed("gzip", gzip.compress)),
+        ("/deflate", "GET, HEAD", packed("deflate", zlib.compress)),
+        ("/cache", "GET, HEAD", cached),
+        (r"/cache/(\d+)", "GET, HEAD", cached),
+        ("/etag/([^/]+)", "GET, HEAD", tagged),
+        ("/bearer", "GET, HEAD", bearer),
+    ]
+
+
+def _routes(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
+    return [
+        ("/", "GET, HEAD", _index),
+        *_about(bin_),
+        *_shaped(bin_),
+        ("/html", "GET, HEAD", _page),
+        (r"/status/([^/]+)", "*", _status),
+        (r"/(?:relative-|absolute-)?redirect/(\d+)", "GET, HEAD", _redirect),
+        ("/redirect-to", "*", _redirect_to),
+        (r"/(?:stream-)?bytes/(\d+)", "GET, HEAD", _bytes),
+        ("/drip", "GET, HEAD", _drip),
+        ("/(?:hidden-)?basic-auth/([^/]+)/([^/]+)", "GET, HEAD", _basic_auth),
+        ("/cookies/set", "GET, HEAD", _cookies_set),
+        ("/cookies/delete", "GET, HEAD", _cookies_delete),
+        ("/base64/(.+)", "GET, HEAD", _decoded),
+        (
+            "/robots.txt",
+            "GET, HEAD",
+            lambda request: Response(200, [], b"User-agent: *\nDisallow: /deny\n"),
+        ),
+        ("/health", "GET, HEAD", lambda request: Response(200, [], REASONS[200].encode())),
+    ]
+
+
+def _python(options: Mapping[str, str]) -> Site:
+    return Httpbin(many=False)
+
+
+def _go(options: Mapping[str, str]) -> Site:
+    return Httpbin(many=True)
+
+
+SITES: dict[str, Callable[[Mapping[str, str]], Site]] = {"httpbin": _python, "go-httpbin": _go}
+"""How to make each site, given its options."""

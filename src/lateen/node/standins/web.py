@@ -1,0 +1,304 @@
+"""A small web server that stands in for an image's own.
+
+    python -m lateen.node.standins.web --kind KIND [--port N]… [--tls-port N]…
+        [--certificate FILE] [--option name=value]…
+
+A thread per connection, an access log in nginx's format on the output, and on SIGTERM the
+requests under way are finished first.
+"""
+
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lateen.node.standins import http1
+from lateen.node.standins.http1 import Request, Response, Site, Stream
+
+_MODULES = {
+    "pages": ("nginx", "nginx-demo", "httpd", "text", "hello-app", "helloworld"),
+    "httpbin": ("httpbin", "go-httpbin"),
+    "echoes": ("whoami", "echo-json", "echo-mendhak", "echo-text", "echo-k8s"),
+}
+KINDS = tuple(kind for kinds in _MODULES.values() for kind in kinds)
+_NO_H2C = ("nginx", "nginx-demo", "httpd")
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_GRACE = 5.0
+_IDLE = 75.0
+
+
+class Options:
+    """The command line, read."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.kind = ""
+        self.ports: list[int] = []
+        self.tls_ports: list[int] = []
+        self.certificate = ""
+        self.site: dict[str, str] = {}
+        words = iter(arguments)
+        for word in words:
+            value = next(words, "")
+            if word == "--kind" and value in KINDS:
+                self.kind = value
+            elif word == "--port" and value.isdigit():
+                self.ports.append(int(value))
+            elif word == "--tls-port" and value.isdigit():
+                self.tls_ports.append(int(value))
+            elif word == "--certificate" and value:
+                self.certificate = value
+            elif word == "--option" and "=" in value:
+                name, _, each = value.partition("=")
+                self.site[name] = each
+            else:
+                raise ValueError(f"what is {word} {value}?")
+        if not self.kind or not (self.ports or self.tls_ports):
+            raise ValueError(f"--kind ({', '.join(KINDS)}) and a port are needed")
+        if self.tls_ports and not self.certificate:
+            raise ValueError("--tls-port needs --certificate")
+
+
+class Server:
+    """The listeners and connections of one process."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._site = make_site(options.kind, options.site)
+        self._listeners: list[socket.socket] = []
+        self._lock = threading.Condition()
+        self._idle: set[socket.socket] = set()
+        self._busy = 0
+        self._draining = False
+        self._tls: Any = None
+        self._tls_lock = threading.Lock()
+
+    def listen(self) -> None:
+        """Bind all ports and start to accept. Raises OSError."""
+        for port in self._options.ports:
+            self._bind(port, tls=False)
+        for port in self._options.tls_ports:
+            self._bind(port, tls=True)
+
+    def drain(self) -> None:
+        """Stop accepting, let requests under way finish (for five seconds), drop the rest."""
+        with self._lock:
+            self._draining = True
+            idle = tuple(self._idle)
+        for each in (*self._listeners, *idle):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        with self._lock:
+            self._lock.wait_for(lambda: not self._busy, _GRACE)
+
+    def _bind(self, port: int, *, tls: bool) -> None:
+        found = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+        for family, address in found:
+            try:
+                listener = socket.create_server((address, port), family=family, backlog=511)
+            except OSError:
+                if family == socket.AF_INET:
+                    raise
+                continue
+            self._listeners.append(listener)
+            _start(self._accept, listener, tls)
+
+    def _accept(self, listener: socket.socket, tls: bool) -> None:
+        while True:
+            try:
+                connection, peer = listener.accept()
+            except OSError:
+                if self._draining:
+                    return
+                continue
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(_IDLE)
+            _start(self._connection, connection, (peer[0], peer[1]), tls)
+
+    def _connection(self, connection: socket.socket, peer: tuple[str, int], tls: bool) -> None:
+        with connection:
+            try:
+                if tls:
+                    self._secured(connection, peer)
+                else:
+                    self._plain(connection, connection, peer, "http")
+            except OSError:  # the peer went away, was idle too long, or speaks no TLS
+                return
+            finally:
+                with self._lock:
+                    self._idle.discard(connection)
+
+    def _secured(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        first = connection.recv(1, socket.MSG_PEEK)
+        if first and first != b"\x16":
+            self._refuse_plain(connection, peer)
+            return
+        stream = self._context().wrap_socket(connection, server_side=True)
+        if stream.selected_alpn_protocol() == "h2":
+            self._http2(stream, peer, "https")
+        else:
+            self._plain(stream, connection, peer, "https")
+
+    def _refuse_plain(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        pages = importlib.import_module("lateen.node.standins.pages")
+        head = http1.Reader(connection).head()
+        if head is None:
+            return
+        try:
+            method, target, version, headers = http1.parse_head(head)
+        except http1.BadRequestError:
+            method, target, version, headers = "", "", "HTTP/1.1", []
+        request = Request(method, target, version, headers, b"", *peer, "http")
+        response = pages.plain_to_tls()
+        self._log(request, 400, http1.write(connection, request, response, keep=False))
+
+    def _context(self) -> Any:
+        import ssl
+
+        with self._tls_lock:
+            if self._tls is None:
+                selfsigned = importlib.import_module("lateen.node.standins.selfsigned")
+                selfsigned.ensure(self._options.certificate, "localhost", _openssl())
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self._options.certificate)
+                context.set_alpn_protocols(["h2", "http/1.1"])
+                self._tls = context
+            return self._tls
+
+    def prepare(self) -> None:
+        """Make the certificate before the first client needs it."""
+        if self._options.tls_ports:
+            self._context()
+
+    def _plain(
+        self, stream: Stream, connection: socket.socket, peer: tuple[str, int], scheme: str
+    ) -> None:
+        reader = http1.Reader(stream)
+        keep = True
+        while keep and not self._draining:
+            with self._lock:
+                self._idle.add(connection)
+            try:
+                head = reader.head()
+                if head is None:
+                    return
+                if head.startswith(_PREFACE[:18]) and self._options.kind not in _NO_H2C:
+                    self._http2(stream, peer, scheme, head + bytes(reader.buffer))
+                    return
+                method, target, version, headers = http1.parse_head(head)
+                with self._lock:
+                    self._idle.discard(connection)
+                    self._busy += 1
+            except http1.BadRequestError as error:
+                self._refuse(stream, peer, error.status)
+                return
+            try:
+                keep = self._exchange(
+                    stream, reader, (method, target, version, headers), peer, scheme
+                )
+            finally:
+                with self._lock:
+                    self._busy -= 1
+                    self._lock.notify_all()
+
+    def _exchange(
+        self,
+        stream: Stream,
+        reader: http1.Reader,
+        head: tuple[str, str, str, list[tuple[str, str]]],
+        peer: tuple[str, int],
+        scheme: str,
+    ) -> bool:
+        """Answer one request; tell whether the connection goes on."""
+        method, target, version, headers = head
+        if any(
+            name.lower() == "expect" and value.lower() == "100-continue" for name, value in headers
+        ):
+            stream.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            body = reader.body(headers)
+        except EOFError:
+            return False
+        except http1.BadRequestError as error:
+            self._refuse(stream, peer, error.status)
+            return False
+        request = Request(method, target, version, headers, body, *peer, scheme)
+        response = self._answer(request)
+        keep = http1.keeps_alive(version, headers) and not self._draining
+        self._log(request, response.status, http1.write(stream, request, response, keep=keep))
+        return keep
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            return self._site(request)
+        except (ValueError, TypeError, KeyError) as error:
+            sys.stderr.write(f"{request.method} {request.target}: {error}\n")
+            return Response(500, [], b"Internal Server Error\n")
+
+    def _refuse(self, stream: Stream, peer: tuple[str, int], status: int) -> None:
+        pages = importlib.import_module("lateen.node.standins.pages")
+        request = Request("-", "", "", [], b"", *peer, "http")
+        http1.write(stream, request, pages.bad_request(status), keep=False)
+
+    def _http2(
+        self, stream: Stream, peer: tuple[str, int], scheme: str, early: bytes = b""
+    ) -> None:
+        http2 = importlib.import_module("lateen.node.standins.http2")
+        http2.Connection(stream, self._answer, peer, scheme, self._log).serve(early)
+
+    def _log(self, request: Request, status: int, sent: int) -> None:
+        at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+        line = (
+            f'{request.remote} - - [{at}] "{request.method} {request.target} {request.version}"'
+            f' {status} {sent} "{request.header("referer", "-")}"'
+            f' "{request.header("user-agent", "-")}" "{request.header("x-forwarded-for", "-")}"\n'
+        )
+        os.write(1, line.encode("utf-8", "replace"))
+
+
+def make_site(kind: str, options: dict[str, str]) -> Site:
+    """Return the site of a kind; only its own module is imported."""
+    for module, kinds in _MODULES.items():
+        if kind in kinds:
+            sites = importlib.import_module(f"lateen.node.standins.{module}").SITES
+            site: Site = sites[kind](options)
+            return site
+    raise ValueError(f"no site is of kind {kind}")
+
+
+def _openssl() -> str:
+    for folder in os.environ.get("PATH", os.defpath).split(":"):
+        if os.access(f"{folder}/openssl", os.X_OK):
+            return f"{folder}/openssl"
+    return ""
+
+
+def _start(target: Callable[..., None], *args: Any) -> None:
+    threading.Thread(target=target, args=args, daemon=True).start()
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until a signal says otherwise."""
+    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    threading.stack_size(256 * 1024)
+    try:
+        server = Server(Options(arguments))
+        server.prepare()
+        server.listen()
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"web: {error}\n")
+        return 1
+    signal.sigwait(signals)
+    server.drain()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
