@@ -50,7 +50,7 @@ class Settings:
     """PEM of the API server's CA, for kube-root-ca.crt."""
     mesh_root: str = ""
     """PEM of the mesh's root, for istio-ca-root-cert."""
-    injection: injection.Settings = field(default_factory=injection.Settings)
+    inject: injection.Settings = field(default_factory=injection.Settings)
     gateway: bool = True
     """Whether istio-system holds an ingress gateway from the start."""
 
@@ -101,7 +101,7 @@ class Manager:
             for resource, body in furnishings.wanted(name):
                 await self._ensure(resource, body)
         if self._settings.gateway:
-            for resource, body in ingress.istio_system(self._settings.injection):
+            for resource, body in ingress.istio_system(self._settings.inject):
                 await self._ensure(resource, ingress.marked(body, _digest(body)))
 
     async def _ensure(self, resource: str, body: Json) -> None:

@@ -217,17 +217,3 @@ def _free_port(seed: str, protocol: str, taken: set[tuple[str, int]], ranges: Ra
         if (protocol, number) not in taken:
             return number
     return 0
-
-
-def balancer_address(service: Mapping[str, Any], pool: Iterable[str], taken: Iterable[str]) -> str:
-    """Return the address for a LoadBalancer Service: the one it asks for by
-    `spec.loadBalancerIP`, the one it has, or the first free one of the pool; "" when none is."""
-    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
-    wanted = service.get("spec", {}).get("loadBalancerIP") or ""
-    used = set(taken)
-    has = [one.get("ip") for one in ingress if one.get("ip") and one["ip"] not in used]
-    addresses = list(pool)
-    for address in [wanted] if wanted else has + addresses:
-        if address in addresses and address not in used:
-            return str(address)
-    return ""
