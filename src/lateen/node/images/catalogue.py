@@ -2,11 +2,15 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from lateen.node.images import nginx, reference
 from lateen.node.images.spec import ImageContext, ImageSpec, Launch, Program
 from lateen.node.images.web import server
+
+_TAG = "{tag}"
+"""Stands for the image's tag in a row's variables."""
 
 _WRAPPERS = frozenset({"docker-entrypoint.sh", "entrypoint.sh", "tini", "dumb-init"})
 
@@ -116,8 +120,19 @@ _HTTP_ECHO = _web(
         variables=(("ECHO_TEXT", "text"),),
     ),
 )
-_HELLO_APP = _web(
-    "hello-app", (8080,), "/hello-app", server("hello-app", (8080,), port_variables=("PORT",))
+_HELLO_APP = replace(
+    _web(
+        "hello-app",
+        (8080,),
+        "/hello-app",
+        server(
+            "hello-app",
+            (8080,),
+            port_variables=("PORT",),
+            variables=(("HELLO_APP_VERSION", "version"),),
+        ),
+    ),
+    env={"HELLO_APP_VERSION": f"{_TAG}.0"},
 )
 _TCP_ECHO = ImageSpec(
     name="",
@@ -137,15 +152,7 @@ def _helloworld(version: str) -> ImageSpec:
     variables = (("SERVICE_VERSION", "version"),)
     start = server("helloworld", (5000,), variables=variables)
     row = _web("helloworld", (5000,), "python", start, ("/opt/microservices/app.py", "5000"))
-    return ImageSpec(
-        name="",
-        kind=row.kind,
-        entrypoint=row.entrypoint,
-        cmd=row.cmd,
-        env={"SERVICE_VERSION": version},
-        ports=row.ports,
-        programs=row.programs,
-    )
+    return replace(row, env={"SERVICE_VERSION": version})
 
 
 _ROWS: dict[str, ImageSpec] = {
@@ -208,16 +215,8 @@ def resolve(image: str, overrides: Mapping[str, Sequence[str]] | None = None) ->
     row = CATALOGUE.get(parsed.familiar)
     if row is None:
         return None
-    return ImageSpec(
-        parsed.familiar,
-        row.kind,
-        row.entrypoint,
-        row.cmd,
-        row.env,
-        row.ports,
-        row.programs,
-        row.wrappers,
-    )
+    env = {name: value.replace(_TAG, parsed.tag) for name, value in row.env.items()}
+    return replace(row, name=parsed.familiar, env=env)
 
 
 def unknown(image: str) -> str:

@@ -1,7 +1,7 @@
 """What an image is to the node: how to start it, and the files it expects. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ class ImageSpec:
             while words and words[0] in ("--", "-g", "-s"):
                 words = words[1:]
         program = self.programs.get(_base(words[0])) if words else None
-        return Launch(words) if program is None else program(ctx, words[1:])
+        if program is None:
+            return Launch(words)
+        return program(replace(ctx, env=self.environment(ctx)), words[1:])
 
     def argv(self, ctx: ImageContext) -> list[str]:
         """Return the command line to run."""
