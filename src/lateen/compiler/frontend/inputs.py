@@ -53,32 +53,32 @@ class Objects(Protocol):
 class Shelf:
     """Objects filed under keys, each list oldest first, in a table."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, watched: bool = False) -> None:
+        self._watched = watched
         self.table: Table[Any, tuple[Any, ...]] = Table(graph, ())
         self._filed: dict[Any, list[tuple[ages.AgeKey, Any]]] = {}
         self.keys_changed: set[Any] = set()
-        """Keys that appeared or went since the owner last emptied this set."""
+        """If watched: keys that appeared or went since the owner last emptied this set."""
 
     def replace(self, old: Any, old_keys: Iterable[Any], new: Any, new_keys: Iterable[Any]) -> None:
         """File `new` instead of `old`; either may be None, then without keys."""
-        touched = set()
+        touched: dict[Any, bool] = {}
         for key in old_keys:
             filed = self._filed[key]
             at = bisect_left(filed, (ages.age(old),))
             while filed[at][1] is not old:
                 at += 1
             del filed[at]
-            touched.add(key)
+            touched[key] = True
         for key in new_keys:
+            touched.setdefault(key, key in self._filed)
             filed = self._filed.setdefault(key, [])
-            if not filed:
-                self.keys_changed.add(key)
             insort(filed, (ages.age(new), new), key=lambda entry: entry[0])
-            touched.add(key)
-        for key in touched:
+        for key, known in touched.items():
             filed = self._filed[key]
             if not filed:
                 del self._filed[key]
+            if bool(filed) is not known and self._watched:
                 self.keys_changed.add(key)
             self.table.put(key, tuple(obj for _, obj in filed))
 
@@ -94,6 +94,8 @@ class Inputs:
         self._settings = settings
         self._last: dict[str, Mapping[Key, Any]] = {}
         self.services: Table[Key, core_service.Service | None] = Table(graph, None)
+        self.registered: Table[Key, bool] = Table(graph, False)
+        """Whether there is such a Service: all that some rules ask."""
         self.pods: Table[Key, core_pod.Pod | None] = Table(graph, None)
         self.virtual_services: Table[Key, networking.VirtualService | None] = Table(graph, None)
         self.gateways: Table[str, tuple[networking.Gateway, ...]] = Table(graph, ())
@@ -112,13 +114,14 @@ class Inputs:
         self._asked: dict[str, Counter[str]] = {}
         self.slices = Shelf(graph)
         self.policies = Shelf(graph)
-        self.rules = Shelf(graph)
+        self.rules = Shelf(graph, watched=True)
         """DestinationRules by (namespace, host)."""
-        self.mesh_routes = Shelf(graph)
+        self.mesh_routes = Shelf(graph, watched=True)
         """Sidecars' VirtualServices by host."""
         self.gateway_routes = Shelf(graph)
         """Bindings of gateways' VirtualServices by `namespace/name` of the Gateway."""
         self._bindings: dict[Key, Binding] = {}
+        self._service_ages: dict[Key, ages.AgeKey] = {}
         self.selected = Shelf(graph)
         """Services by (namespace, label, value) of one pair of their selector."""
         self.aliases = Shelf(graph)
@@ -155,6 +158,7 @@ class Inputs:
         self, key: Key, old: core_service.Service | None, new: core_service.Service | None
     ) -> None:
         self.services.put(key, new)
+        self.registered.put(key, new is not None)
         self.selected.replace(old, _selector_keys(old), new, _selector_keys(new))
         self.aliases.replace(old, _alias_keys(old), new, _alias_keys(new))
 
@@ -245,9 +249,18 @@ class Inputs:
 
     def _list_services(self, changed: set[Key]) -> None:
         objects = self._last[SERVICES]
-        ordered = tuple(sorted(objects, key=lambda key: ages.age(objects[key])))
-        if ordered != self.service_list.entries.get("", ()):
-            self.service_list.put("", ordered)
+        moved = False
+        for key in changed:
+            age = ages.age(objects[key]) if key in objects else None
+            if self._service_ages.get(key) != age:
+                moved = True
+                if age is None:
+                    del self._service_ages[key]
+                else:
+                    self._service_ages[key] = age
+        if moved:
+            ordered = sorted(self._service_ages, key=self._service_ages.__getitem__)
+            self.service_list.put("", tuple(ordered))
 
     @staticmethod
     def _put_hosts(table: Table[str, tuple[str, ...]], key: str, found: Iterable[str]) -> None:

@@ -279,7 +279,8 @@ class Sidecars:
         names: list[str] | None = None
         for host in self._inputs.mesh_hosts.get(""):
             if not hosts.is_wildcard(host):
-                if self._world.service(host) is None:
+                key = hosts.split_service(host, self._settings.domain)
+                if key is None or not self._inputs.registered.get(key):
                     found.append(host)
                 continue
             if names is None:
