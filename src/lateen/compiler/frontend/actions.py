@@ -47,6 +47,9 @@ GRPC_CODES = {
 
 NO_HEADERS = HeaderOps()
 
+_RETRY = RetryPolicy()
+_RETRY_503 = RetryPolicy(status_codes=(503,))
+
 
 def headers(operations: networking_route.HeaderOperations | None) -> tuple[HeaderOps, str]:
     """Return the header edits, keys in order, and the Host they set, which is a rewrite
@@ -61,7 +64,7 @@ def headers(operations: networking_route.HeaderOperations | None) -> tuple[Heade
 
 def join(outer: HeaderOps, inner: HeaderOps) -> HeaderOps:
     """Return both edits as one, the rule's before the destination's."""
-    if inner == NO_HEADERS:
+    if inner is NO_HEADERS:
         return outer
     return HeaderOps(
         set=outer.set + inner.set, add=outer.add + inner.add, remove=outer.remove + inner.remove
@@ -109,7 +112,7 @@ def direct_response(block: networking_route.HTTPDirectResponse) -> DirectRespons
 
 def default_retries(features: Features) -> RetryPolicy:
     """Return Istio's retry policy for a route that has none of its own."""
-    return RetryPolicy(status_codes=(503,)) if features.retry_503 else RetryPolicy()
+    return _RETRY_503 if features.retry_503 else _RETRY
 
 
 def retries(block: networking_route.HTTPRetry | None, features: Features) -> RetryPolicy:

@@ -31,39 +31,62 @@ class Behind:
         return ()
 
 
-def targets(service: Service, rule: Rule | None) -> list[tuple[Port, Subset | None]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One (port, subset) pair of a service, with the policy that reaches it."""
+
+    port: Port
+    subset: Subset | None
+    policy: TrafficPolicy
+
+
+def targets(
+    service: Service, rule: Rule | None, settings: MeshSettings, *, gateway: bool
+) -> tuple[Target, ...]:
     """Return the (port, subset) pairs that get a cluster: every declared subset does, even if no
     pod is in it. UDP ports and aliases have none."""
     if service.resolution is Resolution.ALIAS:
-        return []
-    subsets: tuple[Subset | None, ...] = (None, *(rule.subsets if rule is not None else ()))
-    return [
-        (port, subset)
-        for port in service.ports
-        if port.protocol is not Protocol.UDP
-        for subset in subsets
-    ]
+        return ()
+    options = options_for(rule, settings, gateway=gateway)
+    found = []
+    for port in service.ports:
+        if port.protocol is Protocol.UDP:
+            continue
+        if rule is None:
+            found.append(Target(port=port, subset=None, policy=NO_POLICY))
+            continue
+        top = policies.top_blocks(rule, port.number)
+        policy = policies.translate(rule, top, options)
+        found.append(Target(port=port, subset=None, policy=policy))
+        for subset in rule.subsets:
+            merged = policies.subset_blocks(top, port.number, subset)
+            own = policy if merged is top else policies.translate(rule, merged, options)
+            found.append(Target(port=port, subset=subset, policy=own))
+    return tuple(found)
+
+
+NO_POLICY = TrafficPolicy()
 
 
 def clusters(
     service: Service,
-    rule: Rule | None,
+    reached: tuple[Target, ...],
     mode: MtlsMode,
     behind: Behind | None,
     identities: tuple[str, ...],
     settings: MeshSettings,
-    *,
-    gateway: bool,
 ) -> tuple[OutboundCluster, ...]:
     """Return a service's clusters as one rule shapes them.
 
     `mode` is the PeerAuthentication mode of the service's namespace. `behind` is needed only
     where TLS must be decided for all endpoints at once (headless, PASSTHROUGH).
     """
-    options = options_for(rule, settings, gateway=gateway)
+    automatic = (
+        settings.auto_mtls and not service.external and service.resolution is not Resolution.DNS
+    )
     found = []
-    for port, subset in targets(service, rule):
-        policy = policy_of(rule, port, subset, options)
+    for target in reached:
+        port, subset, policy = target.port, target.subset, target.policy
         found.append(
             OutboundCluster(
                 service=service,
@@ -72,10 +95,8 @@ def clusters(
                 subset=subset.name if subset is not None else "",
                 subset_labels=_labels(subset),
                 policy=policy,
-                auto_mtls=settings.auto_mtls
+                auto_mtls=automatic
                 and policy.tls is None
-                and not service.external
-                and service.resolution is not Resolution.DNS
                 and _service_mode(service, port, policy, mode, behind) is not MtlsMode.DISABLE,
                 sans=identities,
                 source=subset.source if subset is not None else port.source,
@@ -85,33 +106,27 @@ def clusters(
 
 
 def assignments(
-    service: Service,
-    rule: Rule | None,
-    behind: Behind,
-    settings: MeshSettings,
-    *,
-    gateway: bool,
+    service: Service, reached: tuple[Target, ...], behind: Behind, *, gateway: bool
 ) -> tuple[ClusterEndpoints, ...]:
     """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST."""
     if service.resolution is Resolution.PASSTHROUGH and not gateway:
         return ()
-    options = options_for(rule, settings, gateway=gateway)
     found = []
-    for port, subset in targets(service, rule):
-        policy = policy_of(rule, port, subset, options)
-        if policy.load_balancer is not None and policy.load_balancer.policy == "PASSTHROUGH":
+    for target in reached:
+        subset, tls, balancer = target.subset, target.policy.tls, target.policy.load_balancer
+        if balancer is not None and balancer.policy == "PASSTHROUGH":
             continue
-        members = behind.at(port.number)
+        members = behind.at(target.port.number)
         labels = _labels(subset)
         if labels:
             wanted = frozenset(labels)
-            members = tuple(e for e in members if wanted.issubset(e.labels))
+            members = tuple([e for e in members if wanted.issubset(e.labels)])
+        name = subset.name if subset is not None else ""
         found.append(
             ClusterEndpoints(
-                cluster=f"outbound|{port.number}|{subset.name if subset else ''}"
-                f"|{service.hostname}",
+                cluster=f"outbound|{target.port.number}|{name}|{service.hostname}",
                 endpoints=members,
-                mtls=tuple(speaks_mtls(e, policy.tls) for e in members),
+                mtls=tuple([speaks_mtls(e, tls) for e in members]),
             )
         )
     return tuple(found)
@@ -123,15 +138,6 @@ def speaks_mtls(endpoint: Endpoint, tls: ClientTls | None) -> bool:
     if tls is not None:
         return tls.mode is TlsMode.ISTIO_MUTUAL
     return endpoint.sidecar and endpoint.mode is not MtlsMode.DISABLE
-
-
-def policy_of(
-    rule: Rule | None, port: Port, subset: Subset | None, options: client_tls.Options
-) -> TrafficPolicy:
-    """Return the merged policy of one cluster."""
-    if rule is None:
-        return TrafficPolicy()
-    return policies.translate(rule, policies.blocks(rule, port.number, subset), options)
 
 
 def options_for(rule: Rule | None, settings: MeshSettings, *, gateway: bool) -> client_tls.Options:

@@ -50,17 +50,26 @@ def blocks(rule: Rule, port: int, subset: Subset | None) -> Blocks:
     A port entry replaces the whole level it stands in; a subset's own blocks override those of
     the rule one by one; within a block nothing is merged.
     """
-    top = NOTHING
-    if rule.policy is not None:
-        entry = _port_entry(rule.policy, rule.policy_source, port)
-        top = _read(*entry) if entry else _read(rule.policy, rule.policy_source)
-    if subset is None or subset.spec.traffic_policy is None:
+    top = top_blocks(rule, port)
+    return top if subset is None else subset_blocks(top, port, subset)
+
+
+def top_blocks(rule: Rule, port: int) -> Blocks:
+    """Return the blocks of a rule itself for a port."""
+    if rule.policy is None:
+        return NOTHING
+    entry = _port_entry(rule.policy, rule.policy_source, port)
+    return _read(*entry) if entry else _read(rule.policy, rule.policy_source)
+
+
+def subset_blocks(top: Blocks, port: int, subset: Subset) -> Blocks:
+    """Return the blocks of a subset over those of its rule; the very same if it has none."""
+    policy = subset.spec.traffic_policy
+    if policy is None:
         return top
     source = subset.source.at("trafficPolicy")
-    entry = _port_entry(subset.spec.traffic_policy, source, port)
-    if entry:
-        return _read(*entry)
-    return _over(top, _read(subset.spec.traffic_policy, source))
+    entry = _port_entry(policy, source, port)
+    return _read(*entry) if entry else _over(top, _read(policy, source))
 
 
 def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) -> TrafficPolicy:
@@ -195,9 +204,20 @@ def _port_entry(
 
 
 def _read(policy: PolicyStruct, source: Source) -> Blocks:
-    found = {a: getattr(policy, a) for a, _ in _FIELDS if getattr(policy, a) is not None}
-    sources = tuple((a, source.at(json)) for a, json in _FIELDS if a in found)
-    return Blocks(sources=sources, **found)
+    ref, at = source
+    return Blocks(
+        connection_pool=policy.connection_pool,
+        load_balancer=policy.load_balancer,
+        outlier_detection=policy.outlier_detection,
+        tls=policy.tls,
+        sources=tuple(
+            [
+                (attribute, Source(ref, f"{at}.{json}"))
+                for attribute, json in _FIELDS
+                if getattr(policy, attribute) is not None
+            ]
+        ),
+    )
 
 
 def _over(below: Blocks, above: Blocks) -> Blocks:

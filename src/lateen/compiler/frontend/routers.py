@@ -211,7 +211,7 @@ class Routers:
             client_namespace=scope.scope.namespace,
             client_labels=dict(scope.labels),
             service=world.service,
-            policy=lambda host, at, subset: world.policy(scope.scope, host, at, subset),
+            hashed=lambda host, at, subset: world.hashed(scope.scope, host, at, subset),
         )
 
     def _listeners(self, number: int, reached: set[str]) -> tuple[GatewayListener, ...]:

@@ -4,10 +4,17 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lateen.compiler.frontend import actions, hosts, matches, policies, quantities
+from lateen.compiler.frontend import actions, hosts, matches, quantities
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.compiler.ir.routing import Destination, Mirror, RetryPolicy, Route, RouteMatch
+from lateen.compiler.ir.routing import (
+    Destination,
+    HeaderOps,
+    Mirror,
+    RetryPolicy,
+    Route,
+    RouteMatch,
+)
 from lateen.compiler.ir.workload import Protocol, Resolution, Service
 from lateen.model import networking_route
 from lateen.model.meta import Source
@@ -39,8 +46,8 @@ class Context:
     client_namespace: str
     client_labels: dict[str, str]
     service: Callable[[str], Service | None]
-    policy: Callable[[str, int, str], policies.Blocks]
-    """(hostname, port, subset) -> merged DestinationRule blocks."""
+    hashed: Callable[[str, int, str], tuple[HashKey, ...]]
+    """(hostname, port, subset) -> what its DestinationRule balances by."""
 
 
 def gateway_name(written: str, namespace: str) -> str:
@@ -169,27 +176,21 @@ def _route(
         return _answer(rule, name, condition, own)
     request, host = actions.headers(spec.headers.request if spec.headers else None)
     response, _ = actions.headers(spec.headers.response if spec.headers else None)
-    targets = _destinations(rule, context)
-    if len(targets) == 1:
-        single = targets[0]
-        request = actions.join(request, single.request)
-        response = actions.join(response, single.response)
-        host = single.host_rewrite or host
-        targets = (Destination(cluster=single.cluster, source=single.source),)
-    keys = _hash_keys(rule, context)
+    made = _targets(rule, context)
+    targets, keys = made.destinations, made.keys
     return Route(
         name=name,
         match=condition,
         source=rule.source,
         destinations=targets,
-        rewrite=actions.rewrite(spec.rewrite, host),
+        rewrite=actions.rewrite(spec.rewrite, made.host or host),
         timeout=quantities.seconds(spec.timeout) or 0.0,
         retries=_retries(spec, keys, context),
         fault=actions.fault(spec.fault, rule.source.at("fault")),
         mirrors=_mirrors(spec, context),
         cors=actions.cors(spec.cors_policy),
-        request=request,
-        response=response,
+        request=actions.join(request, made.request),
+        response=actions.join(response, made.response),
         hash_keys=keys,
         decorator=_operation(targets[0].cluster, path) if len(targets) == 1 else own,
     )
@@ -233,38 +234,56 @@ def _operation(cluster: str, path: str) -> str:
     return f"{host}:{port}{path}"
 
 
-def _destinations(rule: HttpRule, context: Context) -> tuple[Destination, ...]:
-    entries = [(i, e) for i, e in enumerate(rule.spec.route) if e.destination is not None]
-    several = len(entries) > 1
-    found = []
-    for index, entry in entries:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Targets:
+    """A rule's destinations, what a single one adds to the route, and what is hashed."""
+
+    destinations: tuple[Destination, ...]
+    request: HeaderOps
+    response: HeaderOps
+    host: str
+    keys: tuple[HashKey, ...]
+
+
+def _targets(rule: HttpRule, context: Context) -> _Targets:
+    """Return where a rule sends requests. Header changes of a single destination are the route's;
+    with several, those of weight 0 get nothing and are left out."""
+    several = sum(e.destination is not None for e in rule.spec.route) > 1
+    found: list[Destination] = []
+    keys: tuple[HashKey, ...] = ()
+    request = response = actions.NO_HEADERS
+    rewritten = ""
+    for index, entry in enumerate(rule.spec.route):
         target = entry.destination
         if target is None or (several and entry.weight <= 0):
             continue
         host, port = destination(target, context)
-        request, rewritten = actions.headers(entry.headers.request if entry.headers else None)
-        response, _ = actions.headers(entry.headers.response if entry.headers else None)
+        keys += context.hashed(host, port, target.subset)
+        if entry.headers is not None:
+            request, rewritten = actions.headers(entry.headers.request)
+            response, _ = actions.headers(entry.headers.response)
+        else:
+            request, response, rewritten = actions.NO_HEADERS, actions.NO_HEADERS, ""
         found.append(
             Destination(
                 cluster=cluster_name(host, port, target.subset),
                 weight=entry.weight if several else 100,
-                request=request,
-                response=response,
-                host_rewrite=rewritten,
+                request=request if several else actions.NO_HEADERS,
+                response=response if several else actions.NO_HEADERS,
+                host_rewrite=rewritten if several else "",
                 source=rule.source.at(f"route[{index}].destination"),
             )
         )
-    return tuple(found)
-
-
-def _hash_keys(rule: HttpRule, context: Context) -> tuple[HashKey, ...]:
-    found: dict[HashKey, None] = {}
-    for entry in rule.spec.route:
-        if entry.destination is not None:
-            host, port = destination(entry.destination, context)
-            merged = context.policy(host, port, entry.destination.subset)
-            found.update(dict.fromkeys(policies.hash_keys(merged)))
-    return tuple(found)
+    if several:
+        request = response = actions.NO_HEADERS
+        rewritten = ""
+    return _Targets(
+        destinations=tuple(found),
+        request=request,
+        response=response,
+        host=rewritten,
+        keys=tuple(dict.fromkeys(keys)),
+    )
 
 
 def _mirrors(spec: networking_route.HTTPRoute, context: Context) -> tuple[Mirror, ...]:

@@ -36,6 +36,10 @@ class Rule:
     """`workloadSelector`: only for these clients, and only in the rule's own namespace."""
     index: int = 0
     """Place among the rules for the same host that could not be merged."""
+    hashing: bool = False
+    """Whether any level balances by consistent hash."""
+    passing: bool = False
+    """Whether any level asks for load balancing PASSTHROUGH."""
 
     def subset(self, name: str) -> Subset | None:
         """Return the subset of that name, or None."""
@@ -58,9 +62,25 @@ def merge(rules: Rules, host: str, *, by_export: bool) -> tuple[Rule, ...]:
                 break
         else:
             groups.append(made)
-    return tuple(
-        dataclasses.replace(group, index=index) if index else group
-        for index, group in enumerate(groups)
+    return tuple(_marked(group, index) for index, group in enumerate(groups))
+
+
+def _marked(group: Rule, index: int) -> Rule:
+    balancers = []
+    for level in (group.policy, *(s.spec.traffic_policy for s in group.subsets)):
+        if level is not None:
+            balancers += [
+                level.load_balancer,
+                *(p.load_balancer for p in level.port_level_settings),
+            ]
+    found = [block for block in balancers if block is not None]
+    if not found and not index:
+        return group
+    return dataclasses.replace(
+        group,
+        index=index,
+        hashing=any(block.consistent_hash is not None for block in found),
+        passing=any(block.simple == "PASSTHROUGH" for block in found),
     )
 
 
@@ -189,13 +209,3 @@ def covering(hostname: str, exact: bool, wildcards: tuple[str, ...]) -> tuple[st
     which `wildcards` is the namespace's list, most specific first."""
     found = tuple(w for w in wildcards if hosts.covers(w, hostname))
     return (hostname, *found) if exact else found
-
-
-def may_pass_through(rule: Rule) -> bool:
-    """Whether any level of the rule asks for load balancing PASSTHROUGH."""
-    for level in (rule.policy, *(s.spec.traffic_policy for s in rule.subsets)):
-        if level is not None:
-            found = [level.load_balancer, *(p.load_balancer for p in level.port_level_settings)]
-            if any(block is not None and block.simple == "PASSTHROUGH" for block in found):
-                return True
-    return False

@@ -236,7 +236,7 @@ class Sidecars:
             client_namespace=scope.namespace,
             client_labels=dict(scope.labels),
             service=self._world.service,
-            policy=lambda host, number, subset: self._world.policy(scope, host, number, subset),
+            hashed=lambda host, number, subset: self._world.hashed(scope, host, number, subset),
         )
 
     def _choose(self, key: Key) -> Key | None:

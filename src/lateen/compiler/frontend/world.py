@@ -19,6 +19,7 @@ from lateen.compiler.frontend import (
 )
 from lateen.compiler.frontend.incremental import Derived, Graph
 from lateen.compiler.frontend.inputs import Inputs, Key
+from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Resolution, Service
 
@@ -52,14 +53,19 @@ class World:
     def __init__(self, graph: Graph, inputs: Inputs, settings: MeshSettings) -> None:
         self.inputs = inputs
         self.settings = settings
+        self._keys: dict[str, Key | None] = {}
         self.service_of: Derived[Key, Service | None] = Derived(graph, self._translate)
         self.workload: Derived[Key, workloads.Workload | None] = Derived(graph, self._workload)
         self.namespace_mode: Derived[str, Mode] = Derived(graph, self._namespace_mode)
+        self._alike: Derived[str, authn.WorkloadModes | None] = Derived(graph, self._alike_modes)
         self.modes: Derived[Key, authn.WorkloadModes] = Derived(graph, self._modes)
         self.behind: Derived[str, clusters.Behind] = Derived(graph, self._behind)
         self.identities: Derived[str, tuple[str, ...]] = Derived(graph, self._identities)
         self.merged_rules: Derived[Key, tuple[rules.Rule, ...]] = Derived(graph, self._merged)
         self.rule_key: Derived[tuple[Scope, str], RuleKey | None] = Derived(graph, self._rule_key)
+        self._targets: Derived[ClusterKey, tuple[clusters.Target, ...]] = Derived(
+            graph, self._make_targets
+        )
         self.clusters: Derived[ClusterKey, tuple[OutboundCluster, ...]] = Derived(
             graph, self._clusters
         )
@@ -77,7 +83,10 @@ class World:
 
     def service(self, hostname: str) -> Service | None:
         """Return the host of that name, or None if the registry has none."""
-        key = hosts.split_service(hostname, self.settings.domain)
+        try:
+            key = self._keys[hostname]
+        except KeyError:
+            key = self._keys[hostname] = hosts.split_service(hostname, self.settings.domain)
         return self.service_of.get(key) if key is not None else None
 
     def rule(self, key: RuleKey | None) -> rules.Rule | None:
@@ -98,6 +107,13 @@ class World:
             return policies.NOTHING
         return policies.blocks(rule, port, rule.subset(subset) if subset else None)
 
+    def hashed(self, scope: Scope, hostname: str, port: int, subset: str) -> tuple[HashKey, ...]:
+        """Return what a route to a destination must hash for its balancing."""
+        rule = self.rule_for(scope, hostname)
+        if rule is None or not rule.hashing:
+            return ()
+        return policies.hash_keys(self.policy(scope, hostname, port, subset))
+
     def cluster_key(self, scope: Scope, hostname: str, *, gateway: bool) -> ClusterKey:
         """Return the key under which a host's clusters are found for a scope."""
         return ClusterKey(hostname, self.rule_key.get((scope, hostname)), gateway)
@@ -116,6 +132,9 @@ class World:
 
     def _modes(self, key: Key) -> authn.WorkloadModes:
         namespace = key[0]
+        alike = self._alike.get(namespace)
+        if alike is not None:
+            return alike
         workload = self.workload.get(key)
         return authn.workload_modes(
             self.namespace_mode.get(namespace),
@@ -148,12 +167,22 @@ class World:
         return self.workload.get((namespace, name))
 
     def _modes_of(self, workload: workloads.Workload) -> authn.WorkloadModes:
-        return self.modes.get((workload.namespace, workload.pod))
+        """Without policies for single workloads those of a namespace are all alike."""
+        alike = self._alike.get(workload.namespace)
+        return alike or self.modes.get((workload.namespace, workload.pod))
+
+    def _alike_modes(self, namespace: str) -> authn.WorkloadModes | None:
+        written = self.inputs.policies.table.get(namespace)
+        if namespace != self.settings.root_namespace and any(map(authn.selector, written)):
+            return None
+        return authn.WorkloadModes(mode=self.namespace_mode.get(namespace))
 
     def _identities(self, hostname: str) -> tuple[str, ...]:
         """Return the SPIFFE ids a client accepts, each under every alias of the trust domain."""
-        key = hosts.split_service(hostname, self.settings.domain)
-        obj = self.inputs.services.get(key) if key is not None else None
+        service = self.service(hostname)
+        if service is None:
+            return ()
+        obj = self.inputs.services.get((service.namespace, service.name))
         trust_domain = self.settings.trust_domain.replace("@", ".")
         found = {
             endpoint.identity
@@ -189,35 +218,35 @@ class World:
         rule = self._search.select(scope.namespace, dict(scope.labels), namespace, hostname)
         return RuleKey(rule.namespace, rule.host, rule.index) if rule is not None else None
 
+    def _make_targets(self, key: ClusterKey) -> tuple[clusters.Target, ...]:
+        service = self.service(key.hostname)
+        if service is None:
+            return ()
+        return clusters.targets(service, self.rule(key.rule), self.settings, gateway=key.gateway)
+
     def _clusters(self, key: ClusterKey) -> tuple[OutboundCluster, ...]:
         service = self.service(key.hostname)
         if service is None:
             return ()
         rule = self.rule(key.rule)
         together = service.resolution is Resolution.PASSTHROUGH or (
-            rule is not None and rules.may_pass_through(rule)
+            rule is not None and rule.passing
         )
         return clusters.clusters(
             service,
-            rule,
+            self._targets.get(key),
             self.namespace_mode.get(service.namespace).mode,
             self.behind.get(key.hostname) if together else None,
             self.identities.get(key.hostname),
             self.settings,
-            gateway=key.gateway,
         )
 
     def _assignments(self, key: ClusterKey) -> tuple[ClusterEndpoints, ...]:
         service = self.service(key.hostname)
         if service is None:
             return ()
-        return clusters.assignments(
-            service,
-            self.rule(key.rule),
-            self.behind.get(key.hostname),
-            self.settings,
-            gateway=key.gateway,
-        )
+        reached, behind = self._targets.get(key), self.behind.get(key.hostname)
+        return clusters.assignments(service, reached, behind, gateway=key.gateway)
 
     def _http_rules(self, key: Key) -> tuple[routes.HttpRule, ...]:
         root = self.inputs.virtual_services.get(key)
