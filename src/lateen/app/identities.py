@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lateen.base.clock import Clock
 from lateen.compiler.backend import secrets
-from lateen.compiler.output import ResourceSet
+from lateen.compiler.output import ResourceSet, ResourceType
 from lateen.pki import rotation
 from lateen.pki.authority import Authority
 from lateen.pki.svid import Svid
@@ -63,7 +63,7 @@ class Identities:
         svid = self._authority.issue(identity, self._ttl)
         delay = rotation.renew_after(svid.not_before, svid.not_after, self._clock.now(), key=proxy)
         self._held[proxy] = Held(identity, svid, self._clock.monotonic() + delay)
-        self._publish(proxy, secrets.identity_resources(svid, self._authority.root_pem))
+        self._publish(proxy, _resources(svid, self._authority.root_pem))
 
     async def run(self) -> None:
         """Renew what is due, for ever."""
@@ -75,3 +75,8 @@ class Identities:
                     self._issue(proxy, held.identity)
             due = min((held.renew_at for held in self._held.values()), default=now + 60.0)
             await self._clock.sleep(min(60.0, max(0.05, due - self._clock.monotonic())))
+
+
+def _resources(svid: Svid, root_pem: str) -> ResourceSet:
+    made = (secrets.svid_resource(svid.chain_pem, svid.key_pem), secrets.root_resource(root_pem))
+    return ResourceSet({ResourceType.SECRET: {resource.name: resource for resource in made}})

@@ -4,30 +4,27 @@ Runs in the plane's event loop. Between two rounds nothing is computed twice: ob
 change keep their identity through snapshot, mesh, view and rendering.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lateen.app.identities import Identities
 from lateen.base.clock import Clock
-from lateen.base.debounce import Debounce
+from lateen.base.debounce import Coalescer
 from lateen.compiler.backend import secrets
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import credentials
 from lateen.compiler.frontend.assemble import Frontend, Mesh
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
+from lateen.compiler.output import ResourceSet, ResourceType
 from lateen.model import decode, kinds
 from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef
 from lateen.model.snapshot import Change, Snapshot
-from lateen.store.api import Event, EventType, Store
+from lateen.store.api import Event, EventType, Key, Store
 from lateen.xds.hub import Hub
 
 log = logging.getLogger(__name__)
-
-QUIET, CAP = 0.005, 0.1
-"""Seconds: the first change goes out at once, followers are gathered for 5 ms, at most 100 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +38,7 @@ class Round:
 
 
 class Pipeline:
-    """Follows the store and keeps every proxy's resources current in the hub.
-
-    `on_proxies` is told the pods that have a proxy, whenever that set changes, so that sockets
-    can be opened before the proxies start.
-    """
+    """Follows the store and keeps every proxy's resources current in the hub."""
 
     def __init__(
         self,
@@ -56,7 +49,6 @@ class Pipeline:
         clock: Clock,
         *,
         system_roots: str,
-        on_proxies: Callable[[frozenset[str]], None],
     ) -> None:
         self._store = store
         self._hub = hub
@@ -64,10 +56,9 @@ class Pipeline:
         self._clock = clock
         self._frontend = Frontend(settings)
         self._renderer = Renderer(system_roots=system_roots)
-        self._debounce = Debounce(quiet=QUIET, cap=CAP)
-        self._on_proxies = on_proxies
-        self._changed: dict[tuple[str, str, str], Event] = {}
-        self._wake = asyncio.Event()
+        self._coalescer = Coalescer(clock, self._act)
+        self._changed: dict[Key, Event] = {}
+        self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
         self.current = Round(0, Snapshot(), None)
 
@@ -81,9 +72,8 @@ class Pipeline:
         info = kinds.KINDS.get(event.entry.key.resource)
         if info is None or not info.compiled:
             return
-        self._changed[tuple(event.entry.key)] = event
-        self._debounce.changed(self._clock.monotonic())
-        self._wake.set()
+        self._changed[event.entry.key] = event
+        self._coalescer.notify()
 
     def load(self) -> None:
         """Take in everything that is in the store already."""
@@ -94,17 +84,10 @@ class Pipeline:
 
     async def run(self) -> None:
         """Compile whenever there is something to compile, for ever."""
-        while True:
-            await self._wake.wait()
-            due = self._debounce.due(self._clock.monotonic())
-            if due is None:
-                self._wake.clear()
-                continue
-            if due > 0:
-                await self._clock.sleep(due)
-                continue
-            self._debounce.fired(self._clock.monotonic())
-            self.compile()
+        await self._coalescer.run()
+
+    async def _act(self) -> None:
+        self.compile()
 
     def compile(self) -> None:
         """One round: everything that changed since the last one reaches the hub."""
@@ -114,10 +97,9 @@ class Pipeline:
         mesh = self._frontend.build(snapshot)
         self.current = Round(revision, snapshot, mesh, mesh.diagnostics)
         proxies = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
-        if proxies.keys() != self._published.keys():
-            self._on_proxies(frozenset(proxies))
         for proxy in self._published.keys() - proxies.keys():
             self._published.pop(proxy)
+            self._credentials.pop(proxy, None)
             self._identities.forget(proxy)
         for proxy, ref in proxies.items():
             self._publish(proxy, ref, mesh, snapshot)
@@ -132,11 +114,14 @@ class Pipeline:
             self._published[proxy] = view
         if view.gateway is not None:
             needed = credentials.credentials(view, snapshot)
-            self._hub.publish(proxy, "credentials", secrets.credential_resources(needed))
+            if self._credentials.get(proxy) != needed:
+                self._credentials[proxy] = needed
+                self._hub.publish(proxy, "credentials", _credential_resources(needed))
 
-    def view(self, proxy: str) -> ProxyView | None:
-        """Return the view that was last published to a proxy."""
-        return self._published.get(proxy)
+    @property
+    def views(self) -> Mapping[str, ProxyView]:
+        """The view that was last published to each proxy."""
+        return self._published
 
 
 def _changes(events: Iterable[Event]) -> Iterable[Change]:
@@ -150,3 +135,14 @@ def _changes(events: Iterable[Event]) -> Iterable[Change]:
         if decoded.object is None:
             log.error("%s %s/%s in the store cannot be read: left out", *key)
         yield Change(key.resource, key.namespace, key.name, decoded.object)
+
+
+def _credential_resources(found: credentials.Credentials) -> ResourceSet:
+    made = []
+    for secret in found.secrets:
+        if secret.private_key:
+            chain, key = secret.certificate_chain, secret.private_key
+            made.append(secrets.certificate_resource(secret.name, chain, key))
+        else:
+            made.append(secrets.ca_resource(secret.name, secret.ca))
+    return ResourceSet({ResourceType.SECRET: {resource.name: resource for resource in made}})

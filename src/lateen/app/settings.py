@@ -120,3 +120,8 @@ def load(path: Path) -> LabSettings:
 def with_istio(settings: LabSettings, version: str) -> LabSettings:
     """Return the settings for another Istio version."""
     return msgspec.structs.replace(settings, istio=version)
+
+
+def with_api_port(settings: LabSettings, port: int) -> LabSettings:
+    """Return the settings with the API server's port, so that a restart keeps it."""
+    return msgspec.structs.replace(settings, api_port=port)

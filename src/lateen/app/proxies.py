@@ -1,0 +1,63 @@
+"""One discovery socket per proxy, opened before the proxy starts and closed when it is gone."""
+
+import asyncio
+
+from lateen.app.paths import LabPaths
+from lateen.base.tasks import TaskGroup
+from lateen.store.api import Event, EventType, JsonObject
+from lateen.xds.service import XdsServer
+
+PROXY = "istio-proxy"
+
+
+def has_proxy(pod: JsonObject) -> bool:
+    """Whether a Pod runs a proxy that is to be served."""
+    spec = pod.get("spec") or {}
+    return any(c.get("name") == PROXY for c in spec.get("containers") or ())
+
+
+class ProxySockets:
+    """Keeps the open sockets equal to the set of pods with a proxy.
+
+    Follows Pods rather than compiled proxies: the socket must be there before the agent starts
+    Envoy, and that is before the pod has an address.
+    """
+
+    def __init__(self, xds: XdsServer, paths: LabPaths, tasks: TaskGroup) -> None:
+        self._xds = xds
+        self._paths = paths
+        self._tasks = tasks
+        self._open: dict[str, str] = {}
+        self._wanted: dict[str, str] = {}
+        self._lock = asyncio.Lock()
+
+    def note(self, event: Event) -> None:
+        """Take a change of a Pod; called by the store within the write."""
+        key, pod = event.entry.key, event.entry.value
+        if key.resource != "pods":
+            return
+        proxy = f"{key.namespace}/{key.name}"
+        if event.type is EventType.DELETED:
+            gone = self._wanted.pop(proxy, None)
+        elif has_proxy(pod) and self._wanted.get(proxy) != pod["metadata"]["uid"]:
+            self._wanted[proxy] = gone = pod["metadata"]["uid"]
+        else:
+            return
+        if gone is not None:
+            self._tasks.start(self._adjust(proxy), f"discovery socket of {proxy}")
+
+    async def _adjust(self, proxy: str) -> None:
+        async with self._lock:
+            wanted, found = self._wanted.get(proxy), self._open.get(proxy)
+            if found is not None and found != wanted:
+                del self._open[proxy]
+                await self._xds.close(proxy)
+            if wanted is not None and proxy not in self._open:
+                await self._serve(proxy, wanted)
+
+    async def _serve(self, proxy: str, uid: str) -> None:
+        path = self._paths.xds_socket(uid)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        namespace, _, pod = proxy.partition("/")
+        await self._xds.open(proxy, f"{pod}.{namespace}", path)
+        self._open[proxy] = uid
