@@ -4,7 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from lateen.controllers import actions, controller, fields, world
+from lateen.model import objectmeta
+from lateen.model import selectors as model
 
 JsonView = Mapping[str, Any]
 
@@ -12,23 +16,11 @@ JsonView = Mapping[str, Any]
 def matches(selector: JsonView, labels: Mapping[str, str]) -> bool:
     """Tell whether a LabelSelector accepts the labels; an empty one accepts nothing here,
     because a controller with an empty selector would take every pod of its namespace."""
-    wanted = selector.get("matchLabels") or {}
-    expressions = selector.get("matchExpressions") or ()
-    if not wanted and not expressions:
+    try:
+        chosen = model.of(msgspec.convert(selector, objectmeta.LabelSelector))
+    except ValueError:
         return False
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    return all(_expression(one, labels) for one in expressions)
-
-
-def _expression(expression: JsonView, labels: Mapping[str, str]) -> bool:
-    key, operator = str(expression.get("key")), expression.get("operator")
-    values = expression.get("values") or ()
-    if operator == "In":
-        return key in labels and labels[key] in values
-    if operator == "NotIn":
-        return labels.get(key) not in values
-    return (key in labels) == (operator == "Exists")
+    return bool(chosen.requirements) and chosen.matches(labels)
 
 
 @dataclass(frozen=True, slots=True)

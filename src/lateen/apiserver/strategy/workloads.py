@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from lateen.apiserver.strategy import base, names, podspec
+from lateen.model import objectmeta, selectors
 
 Json = dict[str, Any]
 
 _ROLLING_25 = {"maxUnavailable": "25%", "maxSurge": "25%"}
-_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 def _template(spec: Json, restart_policy: str = "Always") -> None:
@@ -209,21 +211,12 @@ def _fixed_stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Tell whether a LabelSelector (matchLabels and matchExpressions) accepts the labels."""
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
+    """Tell whether a LabelSelector accepts the labels; one that cannot be read does not."""
+    try:
+        chosen = selectors.of(msgspec.convert(selector, objectmeta.LabelSelector))
+    except ValueError:
         return False
-    return all(_expression(one, labels) for one in selector.get("matchExpressions") or ())
-
-
-def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, operator = str(expression.get("key")), expression.get("operator")
-    values = expression.get("values") or ()
-    if operator == "In":
-        return key in labels and labels[key] in values
-    if operator == "NotIn":
-        return labels.get(key) not in values
-    return (key in labels) == (operator == "Exists")
+    return chosen.matches(labels)
 
 
 STRATEGIES: Mapping[str, base.Strategy] = {
