@@ -15,6 +15,7 @@ from lateen.app import paths as lab_paths_module
 from lateen.app import settings as lab_settings
 from lateen.app.paths import LabPaths
 from lateen.app.settings import LabSettings
+from lateen.node import hostlink, ledger, netlink
 
 
 class LabError(Exception):
@@ -96,7 +97,7 @@ def start(settings: LabSettings) -> Running:
                 f"`lateen down` ends it, `lateen up --lab OTHER DIR` starts a second one"
             ) from error
         try:
-            lab_settings.save(settings, paths.settings)
+            lab_settings.save(_with_pool(settings), paths.settings)
             with (paths.logs / "supervisor.log").open("ab") as log:
                 process = _spawn_supervisor(paths, lock, log.fileno())
         except OSError as error:
@@ -104,6 +105,18 @@ def start(settings: LabSettings) -> Running:
     finally:
         os.close(lock)
     return Running(paths, process.pid)
+
+
+def _with_pool(settings: LabSettings) -> LabSettings:
+    """Choose the lab's private network; nothing that the host has a route to is touched."""
+    if settings.pool:
+        return settings
+    with netlink.open_netlink() as rt:
+        used = hostlink.in_use(rt)
+    try:
+        return lab_settings.with_pool(settings, hostlink.choose(settings.lab, used).network)
+    except hostlink.NoPool as error:
+        raise LabError(str(error)) from error
 
 
 def _spawn_supervisor(paths: LabPaths, lock: int, log: int) -> "subprocess.Popen[bytes]":
@@ -145,11 +158,9 @@ def _await_end(lab: str, supervisor: int, wait: float) -> None:
 
 def sweep(paths: LabPaths, *, keep: bool) -> bool:
     """Remove what a lab that is not running left: host links by its ledger, sockets, state."""
-    from lateen.node import ledger
-
     found = paths.state.exists() or paths.run.exists()
     if paths.ledger.exists():
-        ledger.undo(paths.ledger)
+        hostlink.remove(ledger.Ledger(paths.ledger))
     _remove(paths.run)
     if not keep:
         _remove(paths.state)

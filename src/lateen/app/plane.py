@@ -9,6 +9,7 @@ the controllers work, and a pod's discovery socket exists before its proxy is st
 import asyncio
 import contextlib
 import ctypes
+import ipaddress
 import logging
 import os
 import signal
@@ -23,6 +24,8 @@ from lateen.apiserver import admission, auth, http, kubeconfig, serve, verbs
 from lateen.apiserver.local import LocalClient
 from lateen.app import meshsettings, report, routes, settings
 from lateen.app.accounts import AGENT, AccountAuthenticator
+from lateen.app.forwarding import Forwarder
+from lateen.app.hosting import HostLink
 from lateen.app.identities import Identities
 from lateen.app.paths import LabPaths
 from lateen.app.pipeline import Pipeline
@@ -31,6 +34,7 @@ from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.controllers import injection, manager, sidecar
+from lateen.node import hostlink
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
@@ -78,7 +82,7 @@ class Plane:
         )
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
-        self.forwards: dict[tuple[str, str, int], int] = {}
+        self.forwarder = Forwarder(self.shim, self.tasks)
 
     def _access_logged(self, proxy: str, entries: Iterable[Any]) -> None:
         pass
@@ -101,6 +105,13 @@ class Plane:
         self.store.subscribe("pods", self.sockets.note)
         for entry in self.store.list("pods").entries:
             self.sockets.note(Event(EventType.ADDED, entry))
+        if self.settings.user:
+            self.store.subscribe("services", self.forwarder.note)
+            for entry in self.store.list("services").entries:
+                self.forwarder.note(Event(EventType.ADDED, entry))
+        else:
+            link = HostLink(self.shim, self.paths, self.settings.pool)
+            self.tasks.start(link.run(self.clock), "host link")
         self.pipeline.load()
         self.tasks.start(self.pipeline.run(), "pipeline")
         self.tasks.start(self.identities.run(), "identities")
@@ -109,6 +120,7 @@ class Plane:
 
     def _controllers(self) -> manager.Settings:
         return manager.Settings(
+            balancer_pool=balancer_addresses(self.settings.pool),
             api_root=self.authority.root_pem,
             mesh_root=self.authority.root_pem,
             inject=self.inject,
@@ -165,7 +177,7 @@ class Plane:
             "pods": report.pods(entry.value for entry in self.store.list("pods").entries),
             "proxies": report.proxies(self.hub.statuses(), kinds),
             "diagnostics": report.diagnostic_lines(current.diagnostics, current.snapshot),
-            "gateways": report.gateways(current.snapshot, self.forwards),
+            "gateways": report.gateways(current.snapshot, self.forwarder.ports),
         }
 
     def config(self, proxy: str) -> Json | None:
@@ -181,6 +193,12 @@ class Plane:
         await self.tasks.stop()
         await self.xds.stop()
         self.store.close()
+
+
+def balancer_addresses(network: str) -> tuple[str, ...]:
+    """Return the addresses for LoadBalancer Services, in the order they are given out."""
+    upper = ipaddress.IPv4Network(hostlink.Pool(network).balancers)
+    return tuple(str(address) for address in upper.hosts())
 
 
 def full_version(version: str) -> str:

@@ -23,6 +23,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """uid of the person who started it: 0 makes the host link."""
     directory: str = ""
     """The folder that was given to `up`, for relative paths."""
+    pool: str = ""
+    """The /24 whose upper half holds LoadBalancer addresses; on the host too, for root."""
     api_port: int = 0
     """Port of the API server on 127.0.0.1; 0 picks a free one, which is then kept."""
     inject_unlabelled: bool = True
@@ -120,6 +122,11 @@ def load(path: Path) -> LabSettings:
 def with_istio(settings: LabSettings, version: str) -> LabSettings:
     """Return the settings for another Istio version."""
     return msgspec.structs.replace(settings, istio=version)
+
+
+def with_pool(settings: LabSettings, network: str) -> LabSettings:
+    """Return the settings with the lab's own private network."""
+    return msgspec.structs.replace(settings, pool=network)
 
 
 def with_api_port(settings: LabSettings, port: int) -> LabSettings:

@@ -1,0 +1,50 @@
+"""The host's end of the lab's link, as root: made whenever the node comes up."""
+
+import logging
+import os
+
+from lateen.app.paths import LabPaths
+from lateen.app.podstreams import ShimLink
+from lateen.base.clock import Clock
+from lateen.model.client import ApiError
+from lateen.node import hostlink
+from lateen.node.ledger import Ledger
+from lateen.node.netlink import NetlinkError
+from lateen.node.runtime import ShimError, ShimGoneError
+
+log = logging.getLogger(__name__)
+
+_RETRY = 0.05
+
+
+class HostLink:
+    """Keeps one veth pair and one route between the host and the lab, by the ledger."""
+
+    def __init__(self, shim: ShimLink, paths: LabPaths, network: str) -> None:
+        self._shim = shim
+        self._ledger = Ledger(paths.ledger)
+        self._pool = hostlink.Pool(network)
+
+    async def run(self, clock: Clock) -> None:
+        """Make the link each time the node comes up, for ever."""
+        while True:
+            try:
+                client = await self._shim.get()
+                await self._make(await client.netns(""))
+                async for _ in client.exits():
+                    pass
+            except (ApiError, ShimError, ShimGoneError):
+                await clock.sleep(_RETRY)
+            except NetlinkError as error:
+                log.error(
+                    "the link to the host cannot be made (%s): gateways answer inside the lab "
+                    "only, see `lateen shell`",
+                    error,
+                )
+                await clock.sleep(60.0)
+
+    async def _make(self, lab_netns: int) -> None:
+        try:
+            hostlink.make(self._ledger, lab_netns, self._pool)
+        finally:
+            os.close(lab_netns)
