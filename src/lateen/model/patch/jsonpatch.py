@@ -19,7 +19,7 @@ def apply_json_patch(obj: Any, ops: Any) -> Any:
     for index, op in enumerate(ops):
         if not isinstance(op, Mapping):
             raise PatchError(f"operation {index} of the JSON patch is not an object")
-        apply = _OPERATIONS.get(op.get("op", ""))
+        apply = _OPERATIONS.get(str(op.get("op")))
         if apply is None:
             known = ", ".join(_OPERATIONS)
             raise PatchError(

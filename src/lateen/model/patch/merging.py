@@ -87,7 +87,7 @@ def _prune(
             left.append((element, result))
     if same:
         return value
-    if not left and len(path) > 1:
+    if not left and len(path) > 1 and path not in holding:
         return _GONE
     if isinstance(value, Mapping):
         return {element[2:]: each for element, each in left}
