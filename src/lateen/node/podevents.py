@@ -44,6 +44,8 @@ class PrepareFailed:
     container: str
     reason: str
     message: str
+    event: str = "Failed"
+    """Reason of the Event that tells of it."""
 
 
 @dataclass(frozen=True, slots=True)

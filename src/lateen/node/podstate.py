@@ -165,10 +165,11 @@ class _Turn:
         match event:
             case ev.Prepared(name):
                 self._start(name)
-            case ev.PrepareFailed(name, reason, message):
-                again = self.now + RETRY
+            case ev.PrepareFailed(name, reason, message, told):
+                known, again = self.get(name).message, self.now + RETRY
                 self.put(name, life=Life.BLOCKED, reason=reason, message=message, wake=again)
-                self.do(ev.Note("Failed", message, warning=True, container=name))
+                if message != known:
+                    self.do(ev.Note(told, message, warning=True, container=name))
 
     def _start(self, name: str) -> None:
         attempt = self.get(name).attempt

@@ -102,14 +102,14 @@ def _initialized(plan: PodPlan, state: PodState) -> bool:
 
 
 def _incomplete(plan: PodPlan, state: PodState) -> list[str]:
-    names = []
-    for planned in plan.containers:
-        container = state.containers[planned.name]
-        if (planned.role is Role.INIT and not _passed(planned, state)) or (
-            planned.role is Role.SIDECAR and not (container.started or container.attempt)
-        ):
-            names.append(planned.name)
-    return names
+    return [c.name for c in plan.containers if _holds_back(c, state)]
+
+
+def _holds_back(planned: ContainerPlan, state: PodState) -> bool:
+    if planned.role is Role.INIT:
+        return not _passed(planned, state)
+    container = state.containers[planned.name]
+    return planned.role is Role.SIDECAR and not (container.started or container.attempt)
 
 
 def _conditions(
@@ -213,7 +213,7 @@ def _states(
         )
         waiting = {"reason": "CrashLoopBackOff", "message": words}
         return {"waiting": waiting}, _terminated(planned, ending, facts)
-    if container.life is Life.BLOCKED:
+    if container.reason and container.life in (Life.BLOCKED, Life.PREPARING):
         waiting = {"reason": container.reason, "message": container.message}
         return {"waiting": waiting}, _terminated(planned, ending, facts)
     if ending is not None:

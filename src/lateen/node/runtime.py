@@ -18,6 +18,8 @@ from lateen.node.shimproto import ContainerSpec, Frame, Process
 
 _CHUNK = 256 * 1024
 _MAX_FDS = 16
+_EXITS_KEPT = 512
+"""Ended processes whose end can still be waited for."""
 
 
 class ShimError(OSError):
@@ -75,15 +77,19 @@ class ShimClient:
         self._waiting: dict[int, asyncio.Future[tuple[Frame, list[int]]]] = {}
         self._exits: dict[str, Process] = {}
         self._exit_waiters: dict[str, list[asyncio.Future[Process]]] = {}
-        self._queues: list[asyncio.Queue[Process | None]] = []
+        self._ended_queue: asyncio.Queue[Process | None] = asyncio.Queue()
+        self._follow = False
         self._sending = asyncio.Lock()
         self._gone = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
     @classmethod
-    async def connect(cls, path: Path | str, *, subscribe: bool = False) -> "ShimClient":
-        """Connect to the shim's socket; `subscribe` asks for the end of every process.
+    async def connect(
+        cls, path: Path | str, *, subscribe: bool = False, follow: bool = False
+    ) -> "ShimClient":
+        """Connect to the shim's socket; `subscribe` asks for the end of every process, `follow`
+        keeps them for `exits` as well.
 
         Raises OSError when nobody listens there.
         """
@@ -95,9 +101,15 @@ class ShimClient:
             sock.close()
             raise
         client = cls(sock)
-        if subscribe:
+        client._follow = follow
+        if subscribe or follow:
             await client._call({"op": "subscribe"})
         return client
+
+    @property
+    def gone(self) -> bool:
+        """Whether the shim has ended or the connection was closed."""
+        return self._gone
 
     async def close(self) -> None:
         """Close the connection; containers stay."""
@@ -125,6 +137,8 @@ class ShimClient:
     ) -> Executed:
         """Run a command in the running container `target`, under a new `handle`.
 
+        Of the spec only the command, variables, directory, user and `tty` matter; what is left
+        out is the container's own.
         Without `spec.tty`, `fds` are its standard input, output and error; the caller keeps and
         closes its own copies. With it, the answer carries the master of a new terminal.
         """
@@ -186,14 +200,10 @@ class ShimClient:
         return await waiter
 
     async def exits(self) -> AsyncIterator[Process]:
-        """Yield processes as they end, when subscribed. Raises ShimGoneError at the end."""
-        queue: asyncio.Queue[Process | None] = asyncio.Queue()
-        self._queues.append(queue)
-        try:
-            while (process := await queue.get()) is not None:
-                yield process
-        finally:
-            self._queues.remove(queue)
+        """Yield processes as they end, from the moment of connecting; for one reader, who
+        connected with `follow`. Raises ShimGoneError at the end."""
+        while (process := await self._ended_queue.get()) is not None:
+            yield process
         raise ShimGoneError("the shim is gone")
 
     async def _call(self, frame: Frame, fds: Sequence[int] = ()) -> tuple[Frame, list[int]]:
@@ -261,8 +271,10 @@ class ShimClient:
         for waiter in self._exit_waiters.pop(process.handle, []):
             if not waiter.done():
                 waiter.set_result(process)
-        for queue in self._queues:
-            queue.put_nowait(process)
+        if len(self._exits) > _EXITS_KEPT:
+            self._exits.pop(next(iter(self._exits)))
+        if self._follow:
+            self._ended_queue.put_nowait(process)
 
     def _lost(self) -> None:
         if self._gone:
@@ -278,8 +290,7 @@ class ShimClient:
             if not future.done():
                 future.set_exception(error)
         self._exit_waiters.clear()
-        for queue in self._queues:
-            queue.put_nowait(None)
+        self._ended_queue.put_nowait(None)
         for fd in self._fds:
             with contextlib.suppress(OSError):
                 os.close(fd)

@@ -229,8 +229,7 @@ class Shim:
 
     def _run(self, connection: Connection, frame: Frame, _fds: list[int]) -> None:
         handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
-        pod, _ = self._table.check_unused(handle)
-        netns = self._table.netns(pod)
+        netns = self._table.netns(self._table.check_unused(handle))
         streams, kept, inside = _open_streams(spec, self._host)
         try:
             child = shimspawn.container(spec, streams, netns, self._own_pid, self._host)
@@ -240,7 +239,7 @@ class Shim:
             raise
         for fd in inside:
             os.close(fd)
-        record = self._record(handle, pod, connection, child, frame, container=True)
+        record = self._record(handle, spec, connection, child, frame, container=True)
         record.stdin, record.stdin_once = kept["stdin"], spec.stdin_once
         record.terminal = kept["terminal"]
         sources = {kept[name]: name for name in ("stdout", "stderr") if kept[name] >= 0}
@@ -250,8 +249,9 @@ class Shim:
 
     def _exec(self, connection: Connection, frame: Frame, fds: list[int]) -> None:
         handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
-        pod, _ = self._table.check_unused(handle)
+        self._table.check_unused(handle)
         target = self._table.running(str(frame["target"]))
+        spec = shimproto.command_spec(spec, target.spec)
         master = -1
         if spec.tty:
             master, slave = shimroot.open_terminal(self._host)
@@ -267,13 +267,13 @@ class Shim:
             if master >= 0:
                 os.close(master)
             raise
-        record = self._record(handle, pod, connection, child, frame, container=False)
+        record = self._record(handle, spec, connection, child, frame, container=False)
         record.terminal = master
 
     def _record(
         self,
         handle: str,
-        pod: str,
+        spec: ContainerSpec,
         connection: Connection,
         child: shimspawn.Child,
         frame: Frame,
@@ -281,7 +281,7 @@ class Shim:
         container: bool,
     ) -> Record:
         process = Process(handle, child.pid, "running", time.time_ns())
-        record = Record(process, pod, connection, container=container)
+        record = Record(process, spec, connection, container=container)
         record.report, record.request = child.report, int(frame.get("id", 0))
         self._table.add(record)
         self._watch(child.report, lambda: self._reported(record))

@@ -49,8 +49,9 @@ class ContainerSpec(NamedTuple):
 
     argv: tuple[str, ...]
     env: tuple[str, ...] = ()
-    """`NAME=value`, complete: nothing is inherited."""
-    cwd: str = "/"
+    """`NAME=value`, complete: nothing is inherited. A command without any has the container's."""
+    cwd: str = ""
+    """Made when it is missing. Empty: /, for a command the container's."""
     hostname: str = ""
     files: tuple[tuple[str, str], ...] = ()
     """Absolute path and text of files of the container's own, such as /etc/hosts."""
@@ -69,11 +70,9 @@ class ContainerSpec(NamedTuple):
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
-    capabilities: tuple[int, ...] = ()
-    """Numbers of the capabilities that processes may have at most."""
+    capabilities: tuple[int, ...] | None = None
+    """Numbers of the capabilities that processes may have at most; None sets no limit."""
     read_only_root: bool = False
-    netns_pod: str = ""
-    """The pod whose network it joins; set by the shim from the handle."""
 
 
 class Process(NamedTuple):
@@ -93,14 +92,35 @@ class Process(NamedTuple):
 
 
 def handle(pod: str, container: str, attempt: int) -> str:
-    """Return the name of one run of one container: each can be started once only."""
+    """Return the name of one run of one container: each can be started once only.
+
+    Commands in it add a label of the caller's after `#`.
+    """
     return f"{pod}/{container}/{attempt}"
 
 
 def parse_handle(text: str) -> tuple[str, str, int]:
-    """Return pod, container and attempt. Raises ValueError on anything else."""
-    pod, container, attempt = text.split("/")
+    """Return pod, container and attempt; a command's own label after `#` is left out.
+
+    Raises ValueError on anything else.
+    """
+    pod, container, attempt = text.partition("#")[0].split("/")
     return pod, container, int(attempt)
+
+
+def command_spec(given: ContainerSpec, container: ContainerSpec) -> ContainerSpec:
+    """Return the spec of a command in a container: what it leaves open is the container's own."""
+    environment = given.env or container.env
+    if given.tty and not any(item.startswith("TERM=") for item in environment):
+        environment = (*environment, "TERM=xterm")
+    return given._replace(
+        env=environment,
+        cwd=given.cwd or container.cwd,
+        uid=given.uid or container.uid,
+        gid=given.gid or container.gid,
+        groups=given.groups or container.groups,
+        capabilities=(container.capabilities if given.capabilities is None else given.capabilities),
+    )
 
 
 def encode(frame: Frame) -> bytes:
@@ -152,6 +172,8 @@ def spec_from(raw: Frame) -> ContainerSpec:
         return spec._replace(
             argv=tuple(spec.argv),
             env=tuple(spec.env),
+            groups=tuple(spec.groups),
+            capabilities=None if spec.capabilities is None else tuple(spec.capabilities),
             files=tuple((path, text) for path, text in spec.files),
             mounts=tuple(Mount(*m) for m in spec.mounts),
         )

@@ -27,6 +27,7 @@ _NODES = ("full", "null", "random", "tty", "urandom", "zero")
 _OLD = "/.old"
 _TIOCGPTPEER = 0x5441
 _TIOCSPTLCK = 0x40045431
+_PASSABLE = stat.S_IRWXU | stat.S_IXGRP | stat.S_IXOTH
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _REFUSED = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP)
 
@@ -111,6 +112,7 @@ def _make_dev(dev: str) -> None:
         "newinstance,ptmxmode=0666,mode=620",
     )
     os.symlink("pts/ptmx", f"{dev}/ptmx")
+    os.close(os.open(f"{dev}/termination-log", os.O_CREAT | os.O_WRONLY, 0o644))
     os.symlink("/proc/self/fd", f"{dev}/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
@@ -163,7 +165,7 @@ def _make_skeleton(host: HostView) -> None:
     for name in _OWN:
         os.mkdir(f"{root}/{name}")
     os.chmod(f"{root}/tmp", _SHARED)
-    os.chmod(f"{root}/root", 0o700)
+    os.chmod(f"{root}/root", _PASSABLE)  # programs of the host may lie below it
     for name in _VAR:
         os.mkdir(f"{root}/var/{name}")
     os.mkdir(f"{root}/var/tmp")
@@ -184,7 +186,7 @@ def _prepare_layers(host: HostView, spec: ContainerSpec, layered: tuple[str, ...
     for path, text in spec.files:
         _write(_place(host, path, layered, parent=True), text)
     for path in spec.writable:
-        _place(host, path, layered)
+        os.chmod(_place(host, path, layered), _SHARED)
     for mount in spec.mounts:
         if not os.path.exists(mount.target):
             _place(host, mount.target, layered, parent=bool(mount.source) and _is_file(mount))

@@ -150,8 +150,8 @@ def _become(
         prepare()
         step = "user"
         _drop_rights(spec)
-        step = f"chdir {spec.cwd}"
-        _change_directory(spec.cwd)
+        step = "chdir"
+        _change_directory(spec.cwd or "/")
         step = "exec"
         environment = dict(item.split("=", 1) for item in spec.env)
         environment.setdefault("PATH", _PATH)
@@ -176,7 +176,7 @@ def _reset_signals() -> None:
 
 
 def _drop_rights(spec: ContainerSpec) -> None:
-    if spec.capabilities:
+    if spec.capabilities is not None:
         syscalls.limit_capabilities(frozenset(spec.capabilities))
     if spec.gid or spec.groups:
         os.setgroups(spec.groups)

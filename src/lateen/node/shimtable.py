@@ -7,7 +7,7 @@ import os
 from lateen.node import shimproto
 from lateen.node.shimconn import Connection
 from lateen.node.shimlog import Output
-from lateen.node.shimproto import Process
+from lateen.node.shimproto import ContainerSpec, Process
 
 
 class Refused(Exception):
@@ -22,9 +22,12 @@ class Refused(Exception):
 class Record:
     """One process that the shim started."""
 
-    def __init__(self, process: Process, pod: str, owner: Connection, *, container: bool) -> None:
+    def __init__(
+        self, process: Process, spec: ContainerSpec, owner: Connection, *, container: bool
+    ) -> None:
         self.process = process
-        self.pod = pod
+        self.spec = spec
+        self.pod = shimproto.parse_handle(process.handle)[0]
         self.owner = owner
         """Who asked for it: hears of its end."""
         self.container = container
@@ -77,15 +80,15 @@ class Table:
             raise Refused(errno.ESRCH, f"{handle} has ended")
         return record
 
-    def check_unused(self, handle: str) -> tuple[str, str]:
-        """Return pod and name of a handle that was never used. Raises Refused."""
+    def check_unused(self, handle: str) -> str:
+        """Return the pod of a handle that was never used. Raises Refused."""
         try:
-            pod, name, _ = shimproto.parse_handle(handle)
+            pod, _, _ = shimproto.parse_handle(handle)
         except ValueError:
             raise Refused(errno.EINVAL, f"bad handle: {handle}") from None
         if handle in self.records:
             raise Refused(errno.EEXIST, f"{handle} was started already")
-        return pod, name
+        return pod
 
     def add(self, record: Record) -> None:
         """Take a started process."""

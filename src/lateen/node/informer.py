@@ -1,0 +1,100 @@
+"""A local copy of one resource, kept by list and watch."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from lateen.base.clock import Clock
+from lateen.model.client import ApiClient, ApiError, Json
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 2.0
+
+Key = tuple[str, str]
+
+
+def key_of(body: Json) -> Key:
+    """Return namespace and name of an object."""
+    metadata = body["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+class Informer:
+    """Calls `changed(old, new)` for every difference: new is None when the object is gone.
+
+    What happened while the server was away is found by listing again, so a deletion is never
+    missed; an object that was replaced by one of the same name is told as two changes.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        clock: Clock,
+        resource: str,
+        changed: Callable[[Json | None, Json | None], None],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._resource = resource
+        self._changed = changed
+        self._objects: dict[Key, Json] = {}
+        self.synced = asyncio.Event()
+        """Set after the first list."""
+
+    def get(self, namespace: str, name: str) -> Json | None:
+        """Return an object, or None."""
+        return self._objects.get((namespace, name))
+
+    def values(self) -> tuple[Json, ...]:
+        """Return all objects."""
+        return tuple(self._objects.values())
+
+    async def run(self) -> None:
+        """Keep the copy until cancelled."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                version = await self._list()
+                pause = _FIRST_PAUSE
+                await self._watch(version)
+            except ApiError as error:
+                if error.code != 410:
+                    log.warning("watching %s: %s", self._resource, error.message)
+            except OSError as error:
+                log.warning("watching %s: %s", self._resource, error)
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _list(self) -> str:
+        found, version = await self._client.list(self._resource)
+        present = {key_of(body): body for body in found}
+        for key in [key for key in self._objects if key not in present]:
+            self._remove(key)
+        for body in present.values():
+            self._take(body)
+        self.synced.set()
+        return version
+
+    async def _watch(self, version: str) -> None:
+        async for event in self._client.watch(self._resource, after=version):
+            if event.type in ("ADDED", "MODIFIED"):
+                self._take(event.object)
+            elif event.type == "DELETED":
+                self._remove(key_of(event.object))
+
+    def _take(self, body: Json) -> None:
+        key = key_of(body)
+        old = self._objects.get(key)
+        if old is not None and old["metadata"].get("uid") != body["metadata"].get("uid"):
+            self._remove(key)
+            old = None
+        if old == body:
+            return
+        self._objects[key] = body
+        self._changed(old, body)
+
+    def _remove(self, key: Key) -> None:
+        if (old := self._objects.pop(key, None)) is not None:
+            self._changed(old, None)

@@ -1,0 +1,337 @@
+"""Gathers what a pod's containers need: variables, volumes, mounts. The shell around `podenv`,
+`volumes` and `launch`."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from lateen.model.client import ApiClient, ApiError, Json
+from lateen.model.core_container import Container
+from lateen.model.core_pod import PodSpec
+from lateen.node import launch, logs, objects, podenv, volumes
+from lateen.node.informer import Informer
+from lateen.node.launch import LabFacts
+from lateen.node.objects import Missing, Objects, PodFields
+from lateen.node.podplan import CAPTURE, PROXY
+from lateen.node.shimproto import ContainerSpec, Mount
+
+ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_SECONDS = 3600
+_TERMINATION_LIMIT = 4096
+
+
+class TokenSource(Protocol):
+    """Issues service account tokens (the API server's TokenRequest)."""
+
+    async def token(
+        self, namespace: str, account: str, audience: str, seconds: int, pod: Json
+    ) -> str:
+        """Return a token bound to a pod. Raises ApiError, OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories of the lab, as seen inside it."""
+
+    run: Path
+    state: Path
+
+    @property
+    def logs(self) -> Path:
+        """Container logs."""
+        return self.state / "logs"
+
+    def xds(self, uid: str) -> Path:
+        """A pod's own run directory: its discovery socket, and nothing else."""
+        return self.run / "pods" / uid
+
+    def volumes(self, uid: str) -> volumes.VolumeStore:
+        """A pod's volumes."""
+        return volumes.VolumeStore(self.run / "volumes" / uid, self.state / "volumes" / uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Local copies of what pods refer to."""
+
+    config_maps: Informer
+    secrets: Informer
+    services: Informer
+
+
+class PodFiles:
+    """One pod's material."""
+
+    def __init__(
+        self,
+        body: Json,
+        lab: LabFacts,
+        places: Places,
+        caches: Caches,
+        client: ApiClient,
+        tokens: TokenSource | None,
+    ) -> None:
+        self.body = body
+        self.spec = msgspec.convert(body["spec"], PodSpec)
+        self.uid: str = body["metadata"]["uid"]
+        self._lab = lab
+        self._places = places
+        self._caches = caches
+        self._client = client
+        self._tokens = tokens
+        self._store = places.volumes(self.uid)
+        self._volumes: list[Json] = with_account_volume(body["spec"], self.spec)
+        self._used = objects.names_used(self.spec, self._volumes)
+        self._containers = {c.name: c for c in (*self.spec.init_containers, *self.spec.containers)}
+
+    def container(self, name: str) -> Container:
+        """Return a container of the spec. Raises KeyError."""
+        return self._containers[name]
+
+    def uses(self, kind: str, name: str) -> bool:
+        """Whether the pod refers to a `configmap` or `secret` of this name."""
+        return name in self._used[0 if kind == "configmap" else 1]
+
+    def fields(self, ip: str, host_ip: str) -> PodFields:
+        """Return what fieldRef can name."""
+        metadata = self.body["metadata"]
+        return PodFields(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=self.uid,
+            labels=metadata.get("labels") or {},
+            annotations=metadata.get("annotations") or {},
+            node_name=self._lab.node_name,
+            service_account=self.spec.service_account_name or "default",
+            host_ip=host_ip,
+            ip=ip,
+        )
+
+    async def prepare(self, name: str, pod: PodFields) -> ContainerSpec:
+        """Return what the shim is told of a container; its log is left open.
+
+        Raises Missing, launch.ImageUnknownError, OSError.
+        """
+        container = self._containers[name]
+        found = await self._objects(pod.namespace)
+        if name == PROXY:
+            found = _forgiving(found, self._used)
+        env = podenv.environment(
+            container,
+            pod,
+            found,
+            self._lab.capacity,
+            service_links=self.spec.enable_service_links is not False,
+        )
+        sources = await self._sources(pod, found)
+        given = launch.Inputs(
+            container=container,
+            pod=pod,
+            spec=self.spec,
+            env=env,
+            mounts=self._mounts(container, env, sources),
+            log="",
+            xds=str(self._xds_directory()) if name == PROXY else "",
+        )
+        return launch.container_spec(self._lab, given)
+
+    def with_outputs(self, spec: ContainerSpec, name: str, attempt: int) -> ContainerSpec:
+        """Return the spec of one run: with its own log and termination message file."""
+        message = self._termination_file(name, attempt)
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.touch()
+        mount = Mount(str(message), launch.TERMINATION_LOG)
+        return spec._replace(
+            log=str(logs.path(self._log_directory(), name, attempt)), mounts=(*spec.mounts, mount)
+        )
+
+    def last_words(self, name: str, attempt: int, *, failed: bool) -> str:
+        """Return a run's termination message, by its container's policy."""
+        file = self._termination_file(name, attempt)
+        text = ""
+        with contextlib.suppress(OSError):
+            text = file.read_bytes()[:_TERMINATION_LIMIT].decode(errors="replace")
+        file.unlink(missing_ok=True)
+        policy = self._containers[name].termination_message_policy
+        if not text and failed and policy == "FallbackToLogsOnError":
+            text = logs.last_words(logs.path(self._log_directory(), name, attempt))
+        logs.prune(self._log_directory() / name, attempt)
+        return text
+
+    async def refresh(self, pod: PodFields) -> None:
+        """Write the file volumes anew after something that they show has changed."""
+        found = _forgiving(await self._objects(pod.namespace), self._used)
+        sources = await self._sources(pod, found)
+        for volume in self._volumes:
+            if volumes.is_files(volume):
+                with contextlib.suppress(Missing):
+                    self._store.publish(volume["name"], volumes.contents(volume, sources))
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a volume holds a token, which has to be renewed."""
+        return self._tokens is not None and bool(_audiences(self._volumes))
+
+    def remove(self) -> None:
+        """Remove the pod's volumes."""
+        self._store.remove()
+
+    def xds_socket(self) -> Path:
+        """Return the path of the proxy's discovery socket."""
+        return self._places.xds(self.uid) / "xds.sock"
+
+    def _xds_directory(self) -> Path:
+        directory = self._places.xds(self.uid)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory
+
+    def _log_directory(self) -> Path:
+        metadata = self.body["metadata"]
+        return logs.directory(self._places.logs, metadata["namespace"], metadata["name"], self.uid)
+
+    def _termination_file(self, name: str, attempt: int) -> Path:
+        return self._places.run / "volumes" / self.uid / ".termination" / f"{name}-{attempt}"
+
+    async def _objects(self, namespace: str) -> Objects:
+        config_maps, secrets = self._used
+        return Objects(
+            config_maps={
+                name: objects.config_map_data(body)
+                for name in config_maps
+                if (
+                    body := await self._find(
+                        self._caches.config_maps, "configmaps", namespace, name
+                    )
+                )
+            },
+            secrets={
+                name: objects.secret_data(body)
+                for name in secrets
+                if (body := await self._find(self._caches.secrets, "secrets", namespace, name))
+            },
+            services=self._caches.services.values(),
+        )
+
+    async def _find(self, cache: Informer, resource: str, namespace: str, name: str) -> Json | None:
+        """Look in the local copy, then ask: the watch may be a moment behind."""
+        if (body := cache.get(namespace, name)) is not None:
+            return body
+        try:
+            return await self._client.get(resource, namespace, name)
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise OSError(error.message) from error
+
+    async def _sources(self, pod: PodFields, found: Objects) -> volumes.Sources:
+        tokens: dict[str, str] = {}
+        if self._tokens is None:
+            return volumes.Sources(pod, found, self._containers, self._lab.capacity)
+        for audience in _audiences(self._volumes):
+            try:
+                tokens[audience] = await self._tokens.token(
+                    pod.namespace, pod.service_account, audience, TOKEN_SECONDS, self.body
+                )
+            except ApiError as error:
+                raise OSError(error.message) from error
+        return volumes.Sources(pod, found, self._containers, self._lab.capacity, tokens)
+
+    def _mounts(
+        self, container: Container, env: Mapping[str, str], sources: volumes.Sources
+    ) -> tuple[Mount, ...]:
+        named = {volume["name"]: volume for volume in self._volumes}
+        mounts = []
+        asked = list(container.volume_mounts)
+        for mount in asked:
+            if mount.name not in named:
+                raise Missing(f"volume {mount.name} not found")
+            base = self._directory(named[mount.name], sources)
+            sub = podenv.expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
+            source = _below(base, sub) if sub else base
+            files = volumes.is_files(named[mount.name])
+            read_only = bool(mount.read_only) or files
+            mounts.append(Mount(str(source), os.path.normpath(mount.mount_path), read_only))
+        if _wants_account(self.spec) and container.name not in (PROXY, CAPTURE):
+            base = self._directory(named[_ACCOUNT_VOLUME], sources)
+            mounts.append(Mount(str(base), ACCOUNT_DIRECTORY, True))
+        return tuple(sorted(mounts, key=lambda mount: mount.target.count("/")))
+
+    def _directory(self, volume: Json, sources: volumes.Sources) -> Path:
+        name = volume["name"]
+        if volumes.is_files(volume):
+            return self._store.publish(name, volumes.contents(volume, sources))
+        match volumes.kind_of(volume):
+            case "emptyDir":
+                medium = (volume.get("emptyDir") or {}).get("medium")
+                return self._store.empty(name, in_memory=medium == "Memory")
+            case "hostPath":
+                return Path(volumes.host_path(volume, self._lab.host_paths))
+            case _:
+                raise volumes.unsupported(volume)
+
+
+def _below(base: Path, sub: str) -> Path:
+    """Return a path inside a volume; a directory that is missing is made. Raises Missing when it
+    leads out of the volume."""
+    path = base / sub
+    if not os.path.realpath(path).startswith(os.path.realpath(base)):
+        raise Missing(f"subPath {sub} leads out of the volume")
+    if not path.exists():
+        path.mkdir(parents=True)
+    return path
+
+
+_ACCOUNT_VOLUME = "kube-api-access"
+
+
+def _wants_account(spec: PodSpec) -> bool:
+    """Whether the pod asks for its token by name and does not mount one itself."""
+    mounted = any(
+        mount.mount_path.rstrip("/") == ACCOUNT_DIRECTORY
+        for container in spec.containers
+        for mount in container.volume_mounts
+    )
+    return spec.automount_service_account_token is True and not mounted
+
+
+def with_account_volume(body: Mapping[str, Any], spec: PodSpec) -> list[Json]:
+    """Return the spec's volumes, with that of the service account where the pod asks for it."""
+    given = list(body.get("volumes") or ())
+    if not _wants_account(spec):
+        return given
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    root = {"key": "ca.crt", "path": "ca.crt"}
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [root], "optional": True}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    return [*given, {"name": _ACCOUNT_VOLUME, "projected": {"sources": sources}}]
+
+
+def _audiences(given: Sequence[Json]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            {
+                str(source["serviceAccountToken"].get("audience") or "")
+                for volume in given
+                for source in (volume.get("projected") or {}).get("sources") or ()
+                if "serviceAccountToken" in source
+            }
+        )
+    )
+
+
+def _forgiving(found: Objects, used: tuple[frozenset[str], frozenset[str]]) -> Objects:
+    """Let missing objects be empty: the proxy runs without what only istiod would give it."""
+    return replace(
+        found,
+        config_maps={name: found.config_maps.get(name, {}) for name in used[0]},
+        secrets={name: found.secrets.get(name, {}) for name in used[1]},
+    )

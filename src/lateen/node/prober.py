@@ -1,0 +1,160 @@
+"""Asks a pod's probes and hooks: from the node, from inside the pod, or by a command in it."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from lateen.base.clock import Clock
+from lateen.model.core_container import (
+    Container,
+    ExecAction,
+    HTTPGetAction,
+    LifecycleHandler,
+    Probe,
+)
+from lateen.node import probes
+from lateen.node.podplan import ProbePlan
+from lateen.node.probes import Outcome
+from lateen.node.runtime import ShimClient, ShimError
+from lateen.node.shimproto import ContainerSpec
+
+AGENT_PORT = 15020
+PROBERS = "ISTIO_KUBE_APP_PROBERS"
+_OUTPUT_LIMIT = 10 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The pod that is asked."""
+
+    pod: str
+    """Its uid."""
+    ip: str
+    rewritten: dict[str, Any]
+    """What the paths under /app-health stand for, from the sidecar's ISTIO_KUBE_APP_PROBERS."""
+
+
+def rewritten(text: str) -> dict[str, Any]:
+    """Read ISTIO_KUBE_APP_PROBERS; what is not JSON stands for nothing."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def port_number(port: int | str, container: Container) -> int:
+    """Return a probe's port: a number, or the name of one of the container's. Raises ValueError."""
+    if isinstance(port, int):
+        return port
+    for declared in container.ports:
+        if declared.name == port:
+            return declared.container_port
+    if port.isdigit():
+        return int(port)
+    raise ValueError(f"couldn't find port: {port!r} in container {container.name}")
+
+
+class Prober:
+    """Probes and hooks on the shim."""
+
+    def __init__(self, shim: ShimClient, clock: Clock) -> None:
+        self._shim = shim
+        self._clock = clock
+        self._numbers = itertools.count(1)
+
+    async def ask(
+        self, target: Target, container: Container, handle: str, plan: ProbePlan
+    ) -> Outcome:
+        """Ask one probe of a container's current run."""
+        action = plan.action
+        try:
+            if action.exec:
+                return await self.command(handle, action.exec, plan.timeout)
+            if action.http_get:
+                port = port_number(action.http_get.port, container)
+                meant = target.rewritten.get(action.http_get.path) if port == AGENT_PORT else None
+                if meant is not None:
+                    return await self._rewritten(target, meant, plan.timeout)
+            return await self._over_network(action, container, target, "", plan.timeout)
+        except ValueError as error:
+            return Outcome(False, str(error))
+        except ShimError as error:
+            return Outcome(False, error.strerror or str(error))
+
+    async def _rewritten(self, target: Target, meant: dict[str, Any], timeout: float) -> Outcome:
+        """Do what Istio's agent does: ask from inside the pod, where nothing is captured on the
+        way to the pod's own address, and hand on the result."""
+        action = msgspec.convert(
+            {k: v for k, v in meant.items() if k in ("httpGet", "tcpSocket", "grpc")}, Probe
+        )
+        outcome = await self._over_network(action, Container(), target, target.pod, timeout)
+        if outcome.ok or outcome.message.startswith("HTTP probe failed"):
+            return outcome
+        return Outcome(False, "HTTP probe failed with statuscode: 500")
+
+    async def _over_network(
+        self, action: Probe, container: Container, target: Target, inside: str, timeout: float
+    ) -> Outcome:
+        async def opened() -> socket.socket:
+            return await self._shim.open_socket(inside, socket.AF_INET, socket.SOCK_STREAM)
+
+        if get := action.http_get:
+            port = port_number(get.port, container)
+            return await probes.ask_http(opened, get.host or target.ip, port, get, timeout)
+        if tcp := action.tcp_socket:
+            port = port_number(tcp.port, container)
+            return await probes.ask_tcp(opened, tcp.host or target.ip, port, timeout)
+        if action.grpc:
+            return await probes.ask_grpc(opened, target.ip, action.grpc.port, action.grpc, timeout)
+        return Outcome(False, "missing probe handler")
+
+    async def command(self, handle: str, action: ExecAction, timeout: float | None) -> Outcome:
+        """Run a command in a container; exit status 0 is success, its output the message."""
+        reader, writer = os.pipe()
+        null = os.open(os.devnull, os.O_RDONLY)
+        run = f"{handle}#probe-{os.getpid()}-{next(self._numbers)}"
+        try:
+            try:
+                spec = ContainerSpec(argv=action.command)
+                await self._shim.exec(run, handle, spec, (null, writer, writer))
+            finally:
+                os.close(writer)
+                os.close(null)
+            try:
+                async with asyncio.timeout(timeout):
+                    ended = await self._shim.wait(run)
+            except TimeoutError:
+                with contextlib.suppress(ShimError):
+                    await self._shim.kill(run, 9)
+                return Outcome(False, f'command "{" ".join(action.command)}" timed out')
+            os.set_blocking(reader, False)
+            try:
+                output = os.read(reader, _OUTPUT_LIMIT).decode(errors="replace")
+            except BlockingIOError:
+                output = ""
+            return Outcome(ended.code == 0, output)
+        finally:
+            os.close(reader)
+
+    async def hook(
+        self, target: Target, container: Container, handle: str, action: LifecycleHandler
+    ) -> Outcome:
+        """Run a postStart or preStop hook to its end."""
+        if action.sleep:
+            await self._clock.sleep(action.sleep.seconds)
+            return Outcome(True)
+        try:
+            if action.exec:
+                return await self.command(handle, action.exec, None)
+            get = action.http_get or HTTPGetAction()
+            return await self._over_network(Probe(http_get=get), container, target, "", 30.0)
+        except (ShimError, ValueError) as error:
+            return Outcome(False, str(error))

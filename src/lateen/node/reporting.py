@@ -1,0 +1,256 @@
+"""What the node says to the API server: pod statuses, Events, its own Node object."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from lateen.base.clock import Clock, rfc3339
+from lateen.model.client import ApiClient, ApiError, Json
+
+log = logging.getLogger(__name__)
+
+_RETRY = 0.2
+_EVENTS_KEPT = 512
+
+
+class StatusWriter:
+    """Writes one pod's status when it changed; changes that come meanwhile go together."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        clock: Clock,
+        namespace: str,
+        name: str,
+        render: Callable[[], Json],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._where = (namespace, name)
+        self._render = render
+        self._dirty = asyncio.Event()
+        self._written: Json = {}
+
+    def changed(self) -> None:
+        """Say that the status may differ now."""
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            if not await self.write():
+                self._dirty.set()
+                await self._clock.sleep(_RETRY)
+
+    async def write(self) -> bool:
+        """Write now if there is something new; returns False when it has to be tried again."""
+        status = self._render()
+        if status == self._written:
+            return True
+        patch = {"status": {**{key: None for key in self._written if key not in status}, **status}}
+        try:
+            await self._client.patch("pods", *self._where, patch, subresource="status")
+        except ApiError as error:
+            if error.code == 404:
+                return True
+            log.warning("status of pod %s/%s: %s", *self._where, error.message)
+            return False
+        except OSError:
+            return False
+        self._written = status
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One Event about an object."""
+
+    subject: Json
+    """`involvedObject`."""
+    reason: str
+    message: str
+    warning: bool = False
+
+
+def subject(body: Mapping[str, Any], container: str = "", *, init: bool = False) -> Json:
+    """Return the involvedObject of a pod, or of a container in it."""
+    metadata = body["metadata"]
+    reference: Json = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"],
+        "uid": metadata.get("uid", ""),
+        "resourceVersion": metadata.get("resourceVersion", ""),
+    }
+    if container:
+        field = "initContainers" if init else "containers"
+        reference["fieldPath"] = f"spec.{field}{{{container}}}"
+    return reference
+
+
+class EventPoster:
+    """Posts Events in order, counting repeated ones instead of posting them again."""
+
+    def __init__(self, client: ApiClient, clock: Clock, node: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._node = node
+        self._queue: asyncio.Queue[Happening] = asyncio.Queue()
+        self._known: dict[str, tuple[str, int]] = {}
+        self._number = 0
+
+    def post(self, happening: Happening) -> None:
+        """Take one; it is posted soon."""
+        self._queue.put_nowait(happening)
+
+    async def run(self) -> None:
+        """Post until cancelled. An Event that cannot be posted is lost, as on a real node."""
+        while True:
+            happening = await self._queue.get()
+            try:
+                await self._post(happening)
+            except (ApiError, OSError) as error:
+                log.info("event %s: %s", happening.reason, error)
+
+    async def _post(self, happening: Happening) -> None:
+        place = happening.subject
+        parts = (place["uid"], place.get("fieldPath", ""), happening.reason, happening.message)
+        identity = sha256("\0".join(parts).encode()).hexdigest()
+        now = rfc3339(self._clock.now())
+        if identity in self._known:
+            name, count = self._known[identity]
+            self._known[identity] = (name, count + 1)
+            change = {"count": count + 1, "lastTimestamp": now}
+            await self._client.patch("events", place["namespace"], name, change)
+            return
+        self._number += 1
+        name = f"{place['name']}.{identity[:10]}{self._number:x}"
+        if len(self._known) >= _EVENTS_KEPT:
+            self._known.pop(next(iter(self._known)))
+        self._known[identity] = (name, 1)
+        await self._client.create("events", place["namespace"], self._event(happening, name, now))
+
+    def _event(self, happening: Happening, name: str, now: str) -> Json:
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"namespace": happening.subject["namespace"], "name": name},
+            "involvedObject": happening.subject,
+            "reason": happening.reason,
+            "message": happening.message,
+            "type": "Warning" if happening.warning else "Normal",
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": "kubelet", "host": self._node},
+            "reportingComponent": "kubelet",
+            "reportingInstance": self._node,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What the Node object shows."""
+
+    name: str
+    ip: str
+    cpus: int
+    memory: int
+    """Bytes."""
+    kernel: str
+    os_image: str
+    architecture: str
+    version: str
+    """As kubelet's version: `v1.34.0+lateen`."""
+    pods: int = 250
+    boot_id: str = ""
+
+
+def node_object(facts: NodeFacts) -> Json:
+    """Return the Node without its status."""
+    labels = {
+        "kubernetes.io/hostname": facts.name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": facts.architecture,
+        "node-role.kubernetes.io/control-plane": "",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": facts.name, "labels": labels},
+        "spec": {"podCIDR": "10.244.0.0/16", "podCIDRs": ["10.244.0.0/16"]},
+    }
+
+
+def node_status(facts: NodeFacts, now: str, since: str) -> Json:
+    """Return the Node's status; `since` is when it became ready."""
+    amounts = {
+        "cpu": str(facts.cpus),
+        "memory": f"{facts.memory // 1024}Ki",
+        "pods": str(facts.pods),
+    }
+    return {
+        "capacity": amounts,
+        "allocatable": amounts,
+        "addresses": [
+            {"type": "InternalIP", "address": facts.ip},
+            {"type": "Hostname", "address": facts.name},
+        ],
+        "conditions": [
+            _node_condition(*row, now, since)
+            for row in (
+                ("MemoryPressure", "False", "KubeletHasSufficientMemory", "sufficient memory"),
+                ("DiskPressure", "False", "KubeletHasNoDiskPressure", "no disk pressure"),
+                ("PIDPressure", "False", "KubeletHasSufficientPID", "sufficient PID available"),
+                ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+            )
+        ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        "nodeInfo": {
+            "architecture": facts.architecture,
+            "bootID": facts.boot_id,
+            "containerRuntimeVersion": "lateen://1",
+            "kernelVersion": facts.kernel,
+            "kubeletVersion": facts.version,
+            "kubeProxyVersion": "",
+            "machineID": "",
+            "systemUUID": "",
+            "operatingSystem": "linux",
+            "osImage": facts.os_image,
+        },
+    }
+
+
+def _node_condition(
+    kind: str, status: str, reason: str, message: str, now: str, since: str
+) -> Json:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message if kind == "Ready" else f"kubelet has {message}",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": since,
+    }
+
+
+async def register(client: ApiClient, clock: Clock, facts: NodeFacts) -> None:
+    """Make or refresh the Node. Raises ApiError, OSError."""
+    body, now = node_object(facts), rfc3339(clock.now())
+    try:
+        await client.create("nodes", "", body)
+        since = now
+    except ApiError as error:
+        if error.code != 409:
+            raise
+        known = await client.get("nodes", "", facts.name)
+        conditions = (known.get("status") or {}).get("conditions") or ()
+        since = next((c["lastTransitionTime"] for c in conditions if c["type"] == "Ready"), now)
+    status = {"status": node_status(facts, now, since)}
+    await client.patch("nodes", "", facts.name, status, subresource="status")

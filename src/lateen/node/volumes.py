@@ -1,0 +1,211 @@
+"""A pod's volumes: which files they hold (pure), and writing them so that updates are atomic.
+
+Files from ConfigMaps and the like are published as kubelet does: a new directory with a time in
+its name, and one link `..data` that is moved over to it, so a reader sees the old set or the new.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from lateen.model.core_container import Container, ResourceFieldSelector
+from lateen.node import objects
+from lateen.node.objects import Json, Missing, Objects, PodFields
+
+_DATA = "..data"
+_DEFAULT_MODE = 0o644
+_PLAIN = ("configMap", "secret", "downwardAPI", "projected")
+
+
+class Refused(Missing):
+    """A volume that a lab does not give: the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a volume."""
+
+    data: bytes
+    mode: int = _DEFAULT_MODE
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What volumes are filled from."""
+
+    pod: PodFields
+    found: Objects
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    capacity: Mapping[str, float] = field(default_factory=dict)
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Service account tokens by audience; "" is the API server's."""
+
+
+def kind_of(volume: Json) -> str:
+    """Return the source's field name: emptyDir, configMap … (emptyDir when none is given)."""
+    return next((key for key in volume if key != "name"), "emptyDir")
+
+
+def is_files(volume: Json) -> bool:
+    """Whether the volume is files that are written by the node."""
+    return kind_of(volume) in _PLAIN
+
+
+def contents(volume: Json, sources: Sources) -> dict[str, File]:
+    """Return a file volume's files by relative path. Raises Missing."""
+    kind = kind_of(volume)
+    body: Json = volume.get(kind) or {}
+    mode = int(body.get("defaultMode") or _DEFAULT_MODE)
+    if kind != "projected":
+        return _source(kind, body, mode, sources)
+    files: dict[str, File] = {}
+    for source in body.get("sources") or ():
+        part = kind_of(source)
+        files |= _source(part, source.get(part) or {}, mode, sources)
+    return files
+
+
+def _source(kind: str, body: Json, mode: int, sources: Sources) -> dict[str, File]:
+    match kind:
+        case "configMap" | "secret":
+            name = str(body.get("secretName") or body.get("name") or "")
+            word = "configmap" if kind == "configMap" else "secret"
+            data = sources.found.keys_of(word, name, body.get("optional"))
+            return {} if data is None else _keys(data, body, mode, f"{word} {name}")
+        case "downwardAPI":
+            return {
+                str(item["path"]): File(_field(item, sources), int(item.get("mode") or mode))
+                for item in body.get("items") or ()
+            }
+        case "serviceAccountToken":
+            token = sources.tokens.get(str(body.get("audience") or ""), "")
+            return {str(body.get("path") or "token"): File(token.encode(), 0o600)}
+        case _:
+            raise Refused(f"a projected volume cannot hold {kind}: leave it out of the manifest")
+
+
+def _keys(data: Mapping[str, bytes], body: Json, mode: int, what: str) -> dict[str, File]:
+    if not body.get("items"):
+        return {key: File(value, mode) for key, value in data.items()}
+    files = {}
+    for item in body["items"]:
+        if item["key"] in data:
+            files[str(item["path"])] = File(data[item["key"]], int(item.get("mode") or mode))
+        elif not body.get("optional"):
+            raise Missing(f"references non-existent config key: {item['key']} in {what}")
+    return files
+
+
+def _field(item: Json, sources: Sources) -> bytes:
+    if item.get("fieldRef"):
+        return objects.pod_field(item["fieldRef"]["fieldPath"], sources.pod).encode()
+    selector = msgspec.convert(item.get("resourceFieldRef") or {}, ResourceFieldSelector)
+    container = sources.containers.get(selector.container_name, Container())
+    return objects.resource_field(selector, container, sources.capacity).encode()
+
+
+def host_path(volume: Json, allowed: Iterable[str]) -> str:
+    """Return a hostPath volume's directory. Raises Refused unless it lies in an allowed one."""
+    path = os.path.realpath(str((volume.get("hostPath") or {}).get("path", "")))
+    for base in allowed:
+        real = os.path.realpath(base)
+        if path == real or path.startswith(real.rstrip("/") + "/"):
+            return path
+    raise Refused(
+        f'hostPath volume "{volume.get("name")}" is refused: name {path} or a directory above it '
+        "under `hostPaths` in lateen.yaml"
+    )
+
+
+def unsupported(volume: Json) -> Refused:
+    """Return the refusal of a kind of volume that a lab does not have."""
+    return Refused(
+        f'volume "{volume.get("name")}" of type {kind_of(volume)} is not available in a lab: '
+        "use emptyDir, configMap, secret, downwardAPI, projected or an allowed hostPath"
+    )
+
+
+class VolumeStore:
+    """The directories of one pod's volumes: `run` for files, in memory where the system keeps
+    /run there; `state` for emptyDir, on disk."""
+
+    def __init__(self, run: Path, state: Path) -> None:
+        self._run = run
+        self._state = state
+
+    def empty(self, name: str, *, in_memory: bool) -> Path:
+        """Return an emptyDir's directory; it is made once and kept."""
+        path = (self._run if in_memory else self._state) / name
+        if not path.is_dir():
+            path.mkdir(mode=0o700, parents=True)
+            path.chmod(0o777)  # as kubelet makes it: any user of the pod may write
+        return path
+
+    def publish(self, name: str, files: Mapping[str, File]) -> Path:
+        """Write a file volume, atomically replacing what it held; returns its directory."""
+        path = self._run / name
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if _current(path) == dict(files):
+            return path
+        number = 1 + max(
+            (
+                int(e.name[3:])
+                for e in path.iterdir()
+                if e.name[:3] == "..v" and e.name[3:].isdigit()
+            ),
+            default=0,
+        )
+        fresh = path / f"..v{number}"
+        for relative, file in files.items():
+            _write(fresh / relative, file)
+        fresh.mkdir(exist_ok=True)
+        link = path / "..data_new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(fresh.name)
+        link.replace(path / _DATA)
+        _link_names(path, {relative.split("/")[0] for relative in files})
+        for entry in path.iterdir():
+            if entry.name.startswith("..v") and entry.name != fresh.name:
+                shutil.rmtree(entry, ignore_errors=True)
+        return path
+
+    def remove(self) -> None:
+        """Remove all volumes."""
+        for path in (self._run, self._state):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(path: Path, file: File) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(file.data)
+    path.chmod(file.mode)
+
+
+def _link_names(path: Path, names: set[str]) -> None:
+    for name in names:
+        link = path / name
+        if not link.is_symlink():
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(f"{_DATA}/{name}")
+    for entry in path.iterdir():
+        if entry.is_symlink() and not entry.name.startswith("..") and entry.name not in names:
+            entry.unlink()
+
+
+def _current(path: Path) -> dict[str, File] | None:
+    data = path / _DATA
+    if not data.is_dir():
+        return None
+    found = {}
+    for file in data.rglob("*"):
+        if file.is_file():
+            relative = str(file.relative_to(data))
+            found[relative] = File(file.read_bytes(), file.stat().st_mode & 0o7777)
+    return found
