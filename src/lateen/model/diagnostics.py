@@ -109,4 +109,4 @@ def page() -> str:
 
 
 def _shown(template: str) -> str:
-    return template.replace("{", "<").replace("}", ">").replace("_", " ")
+    return template.replace("{", "‹").replace("}", "›").replace("_", " ")

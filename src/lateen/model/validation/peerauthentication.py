@@ -1,0 +1,22 @@
+"""Rules for Istio's PeerAuthentication. Pure."""
+
+from lateen.model.security import PeerAuthentication
+from lateen.model.validation import shared, syntax
+from lateen.model.validation.report import Report
+
+
+def validate(report: Report, obj: PeerAuthentication) -> None:
+    """Check a PeerAuthentication."""
+    spec = obj.spec
+    shared.annotations(report, obj.metadata, "PeerAuthentication")
+    shared.workload_selector(report, spec.selector, "spec.selector")
+    ports = spec.port_level_mtls
+    if ports is None:
+        return
+    path = "spec.portLevelMtls"
+    if spec.selector is None or not spec.selector.match_labels:
+        report.error(path, "port level mTLS needs a workload selector with labels")
+    if not ports:
+        report.error(path, "port level mTLS must not be empty")
+    for number in ports:
+        report.check(f"{path}.{number}", syntax.port(number))

@@ -1,0 +1,77 @@
+"""What validation finds. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Reason = Literal[
+    "FieldValueInvalid",
+    "FieldValueRequired",
+    "FieldValueNotSupported",
+    "FieldValueDuplicate",
+    "FieldValueForbidden",
+    "FieldValueTooLong",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding at a field; `reason` is Kubernetes' word for the cause in a Status."""
+
+    path: str
+    message: str
+    reason: Reason = "FieldValueInvalid"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """With errors, the object is refused; warnings are passed on to the user."""
+
+    errors: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the object may be stored."""
+        return not self.errors
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects findings while one object is looked at."""
+
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+
+    def error(self, path: str, message: str, reason: Reason = "FieldValueInvalid") -> None:
+        """Add an error."""
+        self.errors.append(Finding(path, message, reason))
+
+    def check(self, path: str, problem: str) -> None:
+        """Add an error unless `problem` is empty."""
+        if problem:
+            self.error(path, problem)
+
+    def warn(self, path: str, message: str) -> None:
+        """Add a warning."""
+        self.warnings.append(Finding(path, message))
+
+    def required(self, path: str) -> None:
+        """Say that a field must be set, in Kubernetes' words."""
+        self.error(path, "Required value", "FieldValueRequired")
+
+    def invalid(self, path: str, value: object, detail: str) -> None:
+        """Say what is wrong with a value, in Kubernetes' words."""
+        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        self.error(path, f"Invalid value: {shown}: {detail}")
+
+    def duplicate(self, path: str, value: object) -> None:
+        """Say that a value is there twice, in Kubernetes' words."""
+        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        self.error(path, f"Duplicate value: {shown}", "FieldValueDuplicate")
+
+    def result(self) -> Validation:
+        """Return what was found."""
+        return Validation(tuple(self.errors), tuple(self.warnings))
