@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lateen.apiserver import errors, ingest, structural
+from lateen.apiserver import crds, errors, ingest, structural
 from lateen.apiserver.resources import Target
 from lateen.apiserver.strategy import base
 from lateen.apiserver.strategy.base import Cause
@@ -39,7 +39,10 @@ def read(target: Target, body: Any, mode: str) -> tuple[Json, tuple[str, ...]]:
 
 def _plain(given: Json, body: Json) -> Json:
     plain = {**body, "apiVersion": given["apiVersion"], "kind": given["kind"]}
-    plain.setdefault("metadata", {})
+    metadata = plain.setdefault("metadata", {})
+    for field in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if field in metadata and not metadata[field]:
+            del metadata[field]
     return plain
 
 
@@ -68,6 +71,8 @@ def _cause(problem: decode.Problem) -> Cause:
 
 def faults(target: Target, obj: Json) -> tuple[Cause, ...]:
     """Return what is wrong with an object whatever its kind: metadata, required fields, schema."""
+    if target.info.resource == crds.RESOURCE:
+        return (*_metadata(obj["metadata"], namespaced=False), *crds.check(obj))
     found = list(_metadata(obj["metadata"], namespaced=target.info.namespaced))
     schema = target.kind.schemas.get(target.version)
     if schema is not None:

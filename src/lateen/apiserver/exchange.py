@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from lateen.apiserver import auth, errors, ingest, negotiate, request
+from lateen.apiserver import auth, errors, ingest, negotiate, request, wireform
 from lateen.model.client import ApiError
 
 MAX_BODY = 3 * 1024 * 1024
@@ -65,6 +65,8 @@ def parse_body(body: bytes, media: str) -> Any:
 
 
 def _decode(body: bytes, media: str) -> Any:
+    if media == negotiate.PROTOBUF:
+        return wireform.decode(body)
     if "yaml" not in media:
         return msgspec.json.decode(body)
     try:

@@ -120,9 +120,7 @@ class Handlers:
         form, include = call.form, _include(call.info.query)
         listed = listing.list_objects(self._api, target, list_options(call.info.query))
         made = rendering.many(target, listed, form, self._api.clock.now(), include)
-        return exchange.Response(
-            body=made, content_type=form.content_type, headers=_not_acted_on(target)
-        )
+        return exchange.Response(body=made, content_type=form.content_type)
 
     def _watch(self, call: exchange.Call, target: Target) -> exchange.Response:
         if self._watches >= MAX_WATCHES:

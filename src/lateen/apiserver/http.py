@@ -122,7 +122,9 @@ class App:
         if len(body) >= COMPRESS_FROM and "gzip" in _headers(scope).get("accept-encoding", ""):
             body = gzip.compress(body, 1)
             headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-        headers.append((b"content-length", str(len(body)).encode()))
+        if response.status != 304:
+            # A client's cache takes the headers of a 304 over into what it holds.
+            headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from lateen.apiserver import errors
 
 OFFERED = "application/json, application/json;stream=watch, application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+"""Read, since kubectl's own commands send it; never written."""
+
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -105,6 +108,8 @@ def content_type(header: str, *, patch: bool) -> str:
         raise errors.unsupported_media(", ".join(PATCH_TYPES))
     if media in ("", "application/json", "text/json", "*/*"):
         return "application/json"
+    if media == PROTOBUF:
+        return media
     if media in ("application/yaml", "application/x-yaml", "text/yaml"):
         return "application/yaml"
-    raise errors.unsupported_media("application/json, application/yaml")
+    raise errors.unsupported_media(f"application/json, application/yaml, {PROTOBUF}")

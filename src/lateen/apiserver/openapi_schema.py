@@ -111,9 +111,16 @@ class Definitions:
                 made["format"] = node.form
             if node.enum:
                 made["enum"] = list(node.enum)
-        if node.description:
+        if node.description and not self._said(node):
             made["description"] = node.description
         return made
+
+    def _said(self, node: schemas.Schema) -> bool:
+        """Whether the definition that the field refers to says the same already."""
+        return any(
+            name.endswith(f".{node.name}") and made.get("description") == node.description
+            for name, made in self.found.items()
+        )
 
     def _container(self, node: schemas.Schema, package: str) -> Json:
         items = self.node(node.items, package) if node.items is not None else {}

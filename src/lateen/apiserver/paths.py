@@ -139,7 +139,11 @@ def _tagged(call: exchange.Call, value: Json, form: negotiate.Form) -> exchange.
     made = rendering.body(value, form)
     tag = '"' + hashlib.sha256(made).hexdigest()[:32].upper() + '"'
     if call.headers.get("if-none-match") == tag:
-        return exchange.Response(status=304, headers=(("ETag", tag),))
+        return exchange.Response(
+            status=304,
+            content_type=form.content_type,
+            headers=(("ETag", tag), ("Vary", "Accept")),
+        )
     return exchange.Response(
         body=made, content_type=form.content_type, headers=(("ETag", tag), ("Vary", "Accept"))
     )

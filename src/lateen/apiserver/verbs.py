@@ -16,6 +16,8 @@ from lateen.apiserver import (
     allocating,
     auth,
     checking,
+    crds,
+    definitions,
     errors,
     ingest,
     objects,
@@ -91,6 +93,7 @@ class Api:
         self.resources = resources or Resources()
         self._chain = chain or admission.Chain()
         self._allocate = allocate or allocating.Allocator(store)
+        definitions.load(self.resources, store)
 
     def target(
         self, resource: str, namespace: str = "", name: str = "", subresource: str = ""
@@ -157,6 +160,8 @@ class Api:
             return Written(ingest.served(target, obj), created=True, warnings=warnings)
         with store_errors(target, name):
             entry = self.store.create(key(target, name), obj)
+            if target.info.resource == crds.RESOURCE:
+                entry = definitions.written(self.resources, self.store, self.clock, entry)
         return Written(ingest.served(target, entry.value), created=True, warnings=warnings)
 
     def _absent(self, target: Target, name: str) -> None:
@@ -279,17 +284,27 @@ class Api:
         with store_errors(target, old.key.name):
             if objects.finished(target.info, obj):
                 entry = self.store.delete(old.key, expected=old.revision)
+                self._removed(target, old.key)
                 removed = {**obj, "metadata": {**obj["metadata"]}}
                 removed["metadata"]["resourceVersion"] = str(entry.revision)
                 return Written(ingest.served(target, removed), removed=True)
             entry = self.store.update(old.key, obj, expected=old.revision)
+            if target.info.resource == crds.RESOURCE and not target.subresource:
+                entry = definitions.written(self.resources, self.store, self.clock, entry)
         return Written(ingest.served(target, entry.value))
+
+    def _removed(self, target: Target, gone: store_api.Key) -> None:
+        if target.kind.schemas or target.info.resource == crds.RESOURCE:
+            definitions.removed(self.resources, self.store, gone)
 
     def delete(self, target: Target, how: objects.DeleteOptions, options: WriteOptions) -> Written:
         """DELETE: remove, or mark as going. Raises ApiError 404, 409 and admission's refusals."""
         old = self.entry(target)
         info, before = target.info, dict(old.value)
-        decision = objects.delete(info, before, how, self.clock.now())
+        kept = before
+        if info.resource == crds.RESOURCE:
+            kept = definitions.deleting(self.store, before)
+        decision = objects.delete(info, kept, how, self.clock.now())
         review = admission.Review(
             verb="delete",
             info=info,
@@ -305,8 +320,17 @@ class Api:
         with store_errors(target, target.name):
             if decision.remove:
                 entry = self.store.delete(old.key, expected=old.revision)
+                self._removed(target, old.key)
             else:
                 entry = self.store.update(old.key, decision.object, expected=old.revision)
+        if kept is not before:
+            self._clean(target, options)
         return Written(
             ingest.served(target, entry.value), removed=decision.remove, warnings=warnings
         )
+
+    def _clean(self, definition: Target, options: WriteOptions) -> None:
+        """Delete the objects of a definition that is going."""
+        for one in self.store.list(definition.name).entries:
+            target = self.target(definition.name, one.key.namespace, one.key.name)
+            self.delete(target, objects.DeleteOptions(), options)
