@@ -104,8 +104,18 @@ def _cron_job(obj: Json) -> None:
     job_spec["template"].setdefault("metadata", {})
 
 
+def _born_with(**counts: int) -> base.Creating:
+    """Give a new object the status it has before its controller has seen it."""
+
+    def creating(obj: Json) -> None:
+        obj["status"] = dict(counts)
+
+    return creating
+
+
 def _creating_job(job: Json) -> None:
     """A Job selects its pods by its own uid, unless told otherwise."""
+    job["status"] = {}
     spec, meta = job["spec"], job.get("metadata", {})
     uid = str(meta.get("uid", ""))
     if spec.get("manualSelector") or not uid:
@@ -221,21 +231,38 @@ def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 STRATEGIES: Mapping[str, base.Strategy] = {
     "deployments.apps": base.Standard(
-        defaults=_deployment, check=_check_deployment, check_change=_fixed_selector
+        defaults=_deployment,
+        creating=_born_with(),
+        check=_check_deployment,
+        check_change=_fixed_selector,
     ),
     "replicasets.apps": base.Standard(
-        defaults=_replica_set, check=_check_selected, check_change=_fixed_selector
+        defaults=_replica_set,
+        creating=_born_with(replicas=0),
+        check=_check_selected,
+        check_change=_fixed_selector,
     ),
     "statefulsets.apps": base.Standard(
-        defaults=_stateful_set, check=_check_selected, check_change=_fixed_stateful_set
+        defaults=_stateful_set,
+        creating=_born_with(replicas=0, availableReplicas=0),
+        check=_check_selected,
+        check_change=_fixed_stateful_set,
     ),
     "daemonsets.apps": base.Standard(
-        defaults=_daemon_set, check=_check_selected, check_change=_fixed_selector
+        defaults=_daemon_set,
+        creating=_born_with(
+            currentNumberScheduled=0,
+            desiredNumberScheduled=0,
+            numberMisscheduled=0,
+            numberReady=0,
+        ),
+        check=_check_selected,
+        check_change=_fixed_selector,
     ),
     "jobs.batch": base.Standard(
         defaults=_job, creating=_creating_job, check=_check_job, check_change=_fixed_job
     ),
     "cronjobs.batch": base.Standard(
-        defaults=_cron_job, check=_check_cron_job, name_rule=names.subdomain
+        defaults=_cron_job, creating=_born_with(), check=_check_cron_job, name_rule=names.subdomain
     ),
 }
