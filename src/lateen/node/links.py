@@ -75,17 +75,11 @@ def attach(rt: netlink.Netlink, pod_uid: str, ip: str, netns_fd: int, node_ip: s
     """Join a pod's namespace to the lab; when this returns, the first packet goes through.
 
     `rt` talks to the lab's root namespace. `node_ip` is the source of the lab's own connections to
-    the pod. Attaching a pod that is attached already (an agent that took over) leaves it as it is.
-    Raises NetlinkError.
+    the pod. May be repeated: a pod that is attached already stays so. Raises NetlinkError.
     """
     name = link_name(pod_uid)
-    pod = netlink.inside(netns_fd, _enter_pod)
-    with pod:
-        if not _make_pair(rt, name, ip, netns_fd):
-            return
-        inner, outer = rtnetlink.find(pod, POD_LINK), rtnetlink.find(rt, name)
-        if inner is None or outer is None:
-            raise netlink.NetlinkError(errno.ENODEV, f"the links of the pod at {ip} vanished")
+    with netlink.inside(netns_fd, _enter_pod) as pod:
+        inner, outer = _pair(rt, pod, name, ip, netns_fd)
         pod.send(
             [
                 rtnetlink.link_up("lo"),
@@ -117,15 +111,19 @@ def _enter_pod() -> netlink.Netlink:
     return netlink.open_netlink()
 
 
-def _make_pair(rt: netlink.Netlink, name: str, ip: str, netns_fd: int) -> bool:
-    """Return False when the pair is there already."""
-    try:
-        rt.send([rtnetlink.veth(name, LAB_MAC, POD_LINK, pod_mac(ip), netns_fd)])
-    except netlink.NetlinkError as error:
-        if error.errno == errno.EEXIST:
-            return False
-        raise
-    return True
+def _pair(
+    rt: netlink.Netlink, pod: netlink.Netlink, name: str, ip: str, netns_fd: int
+) -> tuple[rtnetlink.Link, rtnetlink.Link]:
+    """Return the pod's and the lab's end, made now or by an agent that was killed half-way."""
+    made = rtnetlink.veth(name, LAB_MAC, POD_LINK, pod_mac(ip), netns_fd)
+    for attempt in (made, rtnetlink.link_delete(name), made):
+        for failure in rt.attempt([attempt]).values():
+            if failure.errno != errno.EEXIST:
+                raise failure
+        inner, outer = rtnetlink.find(pod, POD_LINK), rtnetlink.find(rt, name)
+        if inner is not None and outer is not None:
+            return inner, outer
+    raise netlink.NetlinkError(errno.ENODEV, f"the links of the pod at {ip} vanished")
 
 
 def await_carrier(ends: Sequence[tuple[netlink.Netlink, str]]) -> None:
@@ -143,12 +141,3 @@ def await_carrier(ends: Sequence[tuple[netlink.Netlink, str]]) -> None:
             select.select([], [], [], 0.001)
         else:
             raise netlink.NetlinkError(errno.ETIMEDOUT, f"interface {name} got no carrier")
-
-
-def detach(rt: netlink.Netlink, pod_uid: str) -> None:
-    """Delete a pod's links; its routes and neighbours go with them. May be repeated."""
-    name = link_name(pod_uid)
-    failures = rt.attempt([rtnetlink.link_delete(name)])
-    for failure in failures.values():
-        if failure.errno != errno.ENODEV:
-            raise failure

@@ -7,14 +7,15 @@ import errno
 from collections.abc import Iterable
 
 from lateen.model import core, discovery
-from lateen.node import addressing, links, netlink, nftwire, redirect, services
+from lateen.node import addressing, links, netlink, nft, nftwire, redirect, services
 from lateen.node.podnetwork import CaptureOptions
 
 
 class LabNetwork:
     """Implements `podnetwork.PodNetwork`, and keeps the rules of Services.
 
-    Opening it gives the root namespace its addresses. Raises OSError when the kernel refuses.
+    Opening it gives the root namespace its addresses, and leaves the rules of an earlier agent
+    alone until the first `commit`. Raises OSError when the kernel refuses.
     """
 
     def __init__(self, plan: addressing.Plan) -> None:
@@ -30,9 +31,8 @@ class LabNetwork:
             virtual=plan.virtual,
         )
         self._frontends: dict[str, tuple[services.Frontend, ...]] = {}
+        self._table: nft.Table | None = None
         links.prepare_root(self._route, links.Root(plan.node_ip, plan.dns_ip, plan.virtual))
-        self._table = services.table((), self._node)
-        nftwire.apply(self._filter, nftwire.replace(self._table))
 
     def close(self) -> None:
         """Close the sockets; links and rules stay for the next agent."""
@@ -52,7 +52,14 @@ class LabNetwork:
         links.attach(self._route, pod_uid, ip, netns_fd, self.node_ip)
 
     def capture(self, pod_uid: str, netns_fd: int, options: CaptureOptions) -> None:
-        """Put the capture rules into the namespace; replaces earlier ones."""
+        """Put the capture rules into the namespace; replaces earlier ones.
+
+        Raises OSError: EINVAL naming the annotation that cannot be a rule.
+        """
+        if options.mode == "NONE":
+            return
+        if problems := redirect.problems(options):
+            raise OSError(errno.EINVAL, "; ".join(problems))
         table = redirect.ruleset(options)
         with netlink.open_netlink(netns_fd, netlink.NETFILTER) as socket:
             try:
@@ -77,9 +84,13 @@ class LabNetwork:
 
     def commit(self) -> None:
         """Bring the kernel's rules to what was noted, in one transaction: a change of endpoints
-        takes as many elements as changed. Raises NetlinkError and keeps the old rules."""
+        takes as many elements as changed. The first one replaces what an earlier agent left.
+        Raises NetlinkError, with the old rules in place."""
         names = sorted(self._frontends)
         every = (frontend for name in names for frontend in self._frontends[name])
         table = services.table(every, self._node)
-        nftwire.apply(self._filter, nftwire.changes(self._table, table))
+        known = self._table
+        nftwire.apply(
+            self._filter, nftwire.changes(known, table) if known else nftwire.replace(table)
+        )
         self._table = table

@@ -6,7 +6,7 @@ of table and chains are those of Istio's nftables back end.
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from lateen.node.nft import (
     Base,
@@ -98,79 +98,65 @@ def _outbound(options: CaptureOptions) -> Iterable[Rule]:
     yield Rule((_OUT_LO, _NOT_OURS), _RETURN)
     yield Rule((_OURS,), _RETURN)
     yield Rule((Match(Field.DESTINATION, "127.0.0.1/32"),), _RETURN)
-    for network in options.exclude_outbound_ranges:
-        yield Rule((Match(Field.DESTINATION, network),), _RETURN)
+    for excluded in _ranges(options.exclude_outbound_ranges):
+        yield Rule((excluded,), _RETURN)
     for port in options.include_outbound_ports:
         if port != ALL:
             yield Rule((_TCP, _port(port)), _TO_OUTBOUND)
     if ALL in options.include_outbound_ranges:
         yield Rule((_TCP,), _TO_OUTBOUND)
         return
-    for network in options.include_outbound_ranges:
-        yield Rule((_TCP, Match(Field.DESTINATION, network)), _TO_OUTBOUND)
+    for included in _ranges(options.include_outbound_ranges):
+        yield Rule((_TCP, included), _TO_OUTBOUND)
 
 
 def _port(port: str | int) -> Match:
     return Match(Field.PORT, int(port))
 
 
-def options_from(annotations: Mapping[str, str]) -> tuple[CaptureOptions, tuple[str, ...]]:
-    """Read a pod's annotations; return the options and a sentence for each that was not taken.
-
-    The ports 15090, 15021 and 15020 are always excluded from inbound capture, as istio-init does.
-    """
-    problems: list[str] = []
-    default = CaptureOptions()
-
-    def read(name: str, kind: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
-        if _PREFIX + name not in annotations:
-            return otherwise
-        good, bad = _words(annotations[_PREFIX + name], kind)
-        problems.extend(f"annotation {_PREFIX}{name}: {word!r} is not a {kind}" for word in bad)
-        return good
-
-    mode = annotations.get("sidecar.istio.io/interceptionMode", default.mode)
-    if mode not in ("REDIRECT", "NONE"):
-        problems.append(
-            f"annotation sidecar.istio.io/interceptionMode: {mode!r} is treated as REDIRECT:"
-            " the application sees 127.0.0.6 as its client's address"
-        )
-        mode = default.mode
-    never = default.exclude_inbound_ports
-    options = CaptureOptions(
-        mode=mode,
-        include_inbound_ports=read("includeInboundPorts", "port", default.include_inbound_ports),
-        exclude_inbound_ports=never
-        + tuple(p for p in read("excludeInboundPorts", "port", ()) if p not in never),
-        include_outbound_ports=read("includeOutboundPorts", "port", ()),
-        exclude_outbound_ports=read("excludeOutboundPorts", "port", ()),
-        include_outbound_ranges=read(
-            "includeOutboundIPRanges", "network", default.include_outbound_ranges
-        ),
-        exclude_outbound_ranges=read("excludeOutboundIPRanges", "network", ()),
-        exclude_interfaces=read("excludeInterfaces", "interface", ()),
+def problems(options: CaptureOptions) -> tuple[str, ...]:
+    """Return a sentence for each word of the annotations that cannot be part of a rule."""
+    checks = (
+        ("includeInboundPorts", _included(options.include_inbound_ports), _PORT),
+        ("excludeInboundPorts", options.exclude_inbound_ports, _PORT),
+        ("includeOutboundPorts", _included(options.include_outbound_ports), _PORT),
+        ("excludeOutboundPorts", options.exclude_outbound_ports, _PORT),
+        ("includeOutboundIPRanges", _included(options.include_outbound_ranges), _RANGE),
+        ("excludeOutboundIPRanges", options.exclude_outbound_ranges, _RANGE),
+        ("excludeInterfaces", options.exclude_interfaces, _LINK),
     )
-    return options, tuple(problems)
+    return tuple(
+        f"annotation {_PREFIX}{name}: {word!r} is not {kind}"
+        for name, words, kind in checks
+        for word in words
+        if not _is(kind, word)
+    )
 
 
-def _words(value: str, kind: str) -> tuple[tuple[str, ...], list[str]]:
-    """Split a comma-separated annotation into what is valid and what is not."""
-    good: list[str] = []
-    bad: list[str] = []
-    for word in (part.strip() for part in value.split(",")):
-        if word:
-            (good if _valid(word, kind) else bad).append(word)
-    return tuple(good), bad
+_PORT = "a port number"
+_RANGE = "a network such as 10.0.0.0/8"
+_LINK = "the name of a network interface"
 
 
-def _valid(word: str, kind: str) -> bool:
-    if kind == "interface":
-        return len(word) < 16
-    if word == ALL:
-        return True
-    if kind == "port":
+def _included(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Only what is included may be all."""
+    return tuple(word for word in words if word != ALL)
+
+
+def _is(kind: str, word: str) -> bool:
+    if kind == _PORT:
         return word.isdigit() and 0 < int(word) < 65536
+    if kind == _LINK:
+        return 0 < len(word) < 16
     try:
-        return ipaddress.ip_network(word, strict=False).version == 4
+        return ipaddress.ip_network(word, strict=False) is not None
     except ValueError:
         return False
+
+
+def _ranges(words: tuple[str, ...]) -> Iterable[Match]:
+    """Matches of the IPv4 networks; pods have no IPv6 address that a rule could be about."""
+    for word in words:
+        network = ipaddress.ip_network(word, strict=False)
+        if network.version == 4:
+            yield Match(Field.DESTINATION, str(network))

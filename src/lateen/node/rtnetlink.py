@@ -140,9 +140,12 @@ def address(index: int, ip: str, prefix: int = 32) -> netlink.Message:
     return netlink.Message(_NEW_ADDRESS, flags, body, f"give {ip}/{prefix} to interface {index}")
 
 
-def route(destination: str, index: int, *, via: str = "", source: str = "") -> netlink.Message:
+def route(
+    destination: str, index: int, *, via: str = "", source: str = "", replace: bool = True
+) -> netlink.Message:
     """Add or replace an IPv4 route (`0.0.0.0/0` is the default route). `via` need not be on a
-    connected network: the interface is told that it is there."""
+    connected network: the interface is told that it is there. Without `replace` a route to the
+    same network is left alone, and the answer is EEXIST."""
     network = ipaddress.IPv4Network(destination)
     scope = _SCOPE_UNIVERSE if via else _SCOPE_LINK
     body = _route.pack(
@@ -163,7 +166,8 @@ def route(destination: str, index: int, *, via: str = "", source: str = "") -> n
         body += netlink.attribute(5, socket.inet_aton(via))
     if source:
         body += netlink.attribute(7, socket.inet_aton(source))
-    flags = netlink.REQUEST | netlink.ACK | netlink.CREATE | netlink.REPLACE
+    flags = netlink.REQUEST | netlink.ACK | netlink.CREATE
+    flags |= netlink.REPLACE if replace else netlink.EXCLUSIVE
     return netlink.Message(_NEW_ROUTE, flags, body, f"route {destination}")
 
 

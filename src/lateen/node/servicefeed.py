@@ -1,0 +1,121 @@
+"""Keeps the rules of Services and the cluster's DNS up with the API server.
+
+Follows Services, EndpointSlices and Pods. Changes that arrive together reach the kernel together.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from lateen.base.clock import Clock
+from lateen.base.tasks import TaskGroup
+from lateen.model import core, decode, discovery, kinds
+from lateen.model.client import ApiClient, Json
+from lateen.node import dnszone, network
+from lateen.node.informer import Informer, Key, key_of
+
+log = logging.getLogger(__name__)
+
+SERVICE_NAME = "kubernetes.io/service-name"
+"""The label that tells whose endpoints a slice has."""
+
+_RESOURCES = ("services", "endpointslices.discovery.k8s.io", "pods")
+
+
+class ServiceFeed:
+    """Call `run`; `synced` is set once the kernel and the zone know what the server knows.
+
+    Until all is listed nothing is changed: the rules that an earlier agent left keep working.
+    """
+
+    def __init__(self, net: network.LabNetwork, zone: dnszone.Zone) -> None:
+        self._network = net
+        self._zone = zone
+        self._services: dict[Key, core.Service] = {}
+        self._slices: dict[Key, dict[str, discovery.EndpointSlice]] = {}
+        self._changed: dict[Key, None] = {}
+        self._due = False
+        self.synced = asyncio.Event()
+
+    async def run(self, client: ApiClient, clock: Clock) -> None:
+        """Follow the API server until cancelled."""
+        callbacks = (self.service_changed, self.slice_changed, self.pod_changed)
+        informers = [
+            Informer(client, clock, resource, callback)
+            for resource, callback in zip(_RESOURCES, callbacks, strict=True)
+        ]
+        async with TaskGroup("services") as tasks:
+            running = [tasks.start(each.run(), "watch") for each in informers]
+            for each in informers:
+                await each.synced.wait()
+            self.ready()
+            await asyncio.gather(*running)
+
+    def ready(self) -> None:
+        """Everything is listed: from now on changes reach the kernel."""
+        self.synced.set()
+        self._flush()
+
+    def service_changed(self, old: Json | None, new: Json | None) -> None:
+        """Take a Service's change; None is absence."""
+        key = key_of(new or old or {})
+        service = _decoded(new, "services") if new else None
+        if isinstance(service, core.Service):
+            self._services[key] = service
+        else:
+            self._services.pop(key, None)
+        self._note(key)
+
+    def slice_changed(self, old: Json | None, new: Json | None) -> None:
+        """Take an EndpointSlice's change; None is absence. A slice may move to another Service."""
+        for body in (old, new):
+            if body is None:
+                continue
+            namespace, name = key_of(body)
+            owner = (namespace, body["metadata"].get("labels", {}).get(SERVICE_NAME, ""))
+            if body is old:
+                self._slices.get(owner, {}).pop(name, None)
+            else:
+                decoded = _decoded(body, "endpointslices.discovery.k8s.io")
+                if isinstance(decoded, discovery.EndpointSlice):
+                    self._slices.setdefault(owner, {})[name] = decoded
+            self._note(owner)
+
+    def pod_changed(self, old: Json | None, new: Json | None) -> None:
+        """Take a Pod's change; None is absence."""
+        namespace, name = key_of(new or old or {})
+        ip = str((new or {}).get("status", {}).get("podIP", ""))
+        self._zone.set_pod(namespace, name, ip)
+
+    def _slices_of(self, key: Key) -> Iterable[discovery.EndpointSlice]:
+        return tuple(self._slices.get(key, {}).values())
+
+    def _note(self, key: Key) -> None:
+        """Zone at once; kernel at the end of this turn of the event loop."""
+        service = self._services.get(key)
+        if service is None:
+            self._zone.remove_service(*key)
+        else:
+            self._zone.set_service(service, self._slices_of(key))
+        self._changed[key] = None
+        if self.synced.is_set() and not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._due = False
+        for key in self._changed:
+            service = self._services.get(key)
+            if service is None:
+                self._network.remove_service(*key)
+            else:
+                self._network.set_service(service, self._slices_of(key))
+        self._changed.clear()
+        try:
+            self._network.commit()
+        except OSError as error:
+            log.error("Services are not reachable as they should be: %s", error)
+
+
+def _decoded(body: Json, resource: str) -> object:
+    return decode.decode(kinds.KINDS[resource], body, strict=False).object
