@@ -16,8 +16,14 @@ class RollingUpdate(KubeStruct, frozen=True, kw_only=True):
     max_surge: Annotated[
         IntOrString | None, doc("Pods that may be too many; number or percentage.")
     ] = None
-    partition: Annotated[
-        int | None, doc("StatefulSet: pods below this ordinal keep the old revision.")
+
+
+class OrderedRollingUpdate(KubeStruct, frozen=True, kw_only=True):
+    """How far a rolling change of numbered pods may go."""
+
+    partition: Annotated[int | None, doc("Pods below this ordinal keep the old revision.")] = None
+    max_unavailable: Annotated[
+        IntOrString | None, doc("Pods that may be missing; number or percentage.")
     ] = None
 
 
@@ -102,8 +108,19 @@ class ReplicaSet(KubeObject, frozen=True, kw_only=True):
     status: Annotated[ReplicaSetStatus, doc("Observed state.")] = ReplicaSetStatus()
 
 
-class UpdateStrategy(KubeStruct, frozen=True, kw_only=True):
-    """How old pods are replaced."""
+class StatefulSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
+    """How old pods of a StatefulSet are replaced."""
+
+    type: Annotated[
+        str, doc("RollingUpdate (default) or OnDelete.", enum=("OnDelete", "RollingUpdate"))
+    ] = ""
+    rolling_update: Annotated[OrderedRollingUpdate | None, doc("Limits of a rolling update.")] = (
+        None
+    )
+
+
+class DaemonSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
+    """How old pods of a DaemonSet are replaced."""
 
     type: Annotated[
         str, doc("RollingUpdate (default) or OnDelete.", enum=("OnDelete", "RollingUpdate"))
@@ -126,7 +143,9 @@ class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
     pod_management_policy: Annotated[
         str, doc("One after the other, or at once.", enum=("OrderedReady", "Parallel"))
     ] = ""
-    update_strategy: Annotated[UpdateStrategy | None, doc("How old pods are replaced.")] = None
+    update_strategy: Annotated[
+        StatefulSetUpdateStrategy | None, doc("How old pods are replaced.")
+    ] = None
     revision_history_limit: Annotated[int | None, doc("Old revisions kept.")] = None
     min_ready_seconds: Annotated[int | None, doc("Seconds ready before it counts.")] = None
     persistent_volume_claim_retention_policy: Annotated[Any, doc("What becomes of claims.")] = None
@@ -164,7 +183,9 @@ class DaemonSetSpec(KubeStruct, frozen=True, kw_only=True):
     template: Annotated[PodTemplateSpec, doc("What the pods look like.", required=True)] = (
         PodTemplateSpec()
     )
-    update_strategy: Annotated[UpdateStrategy | None, doc("How old pods are replaced.")] = None
+    update_strategy: Annotated[
+        DaemonSetUpdateStrategy | None, doc("How old pods are replaced.")
+    ] = None
     min_ready_seconds: Annotated[int | None, doc("Seconds ready before it counts.")] = None
     revision_history_limit: Annotated[int | None, doc("Old revisions kept.")] = None
 

@@ -36,6 +36,7 @@ class JobSpec(KubeStruct, frozen=True, kw_only=True):
     completion_mode: Annotated[str | None, doc("NonIndexed or Indexed.")] = None
     suspend: Annotated[bool | None, doc("Whether it waits.")] = None
     pod_replacement_policy: Annotated[str | None, doc("When a pod is replaced.")] = None
+    scheduling: Annotated[Any, doc("How its pods are placed.")] = None
     managed_by: Annotated[str | None, doc("Controller that runs it.")] = None
 
 

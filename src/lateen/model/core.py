@@ -191,6 +191,7 @@ class NodeSpec(KubeStruct, frozen=True, kw_only=True):
     unschedulable: Annotated[bool | None, doc("Whether new pods stay away.")] = None
     taints: Annotated[tuple[Taint, ...], doc("Keep pods off.", atomic=True)] = ()
     config_source: Annotated[Any, doc("Deprecated.")] = None
+    pod_preemption_policy: Annotated[Any, doc("Whether pods may push others out.")] = None
     external_id: Annotated[str, doc("Deprecated.")] = ""
 
 
@@ -214,6 +215,7 @@ class NodeSystemInfo(KubeStruct, frozen=True, kw_only=True):
     kube_proxy_version: Annotated[str, doc("Deprecated.", required=True)] = ""
     operating_system: Annotated[str, doc("linux.", required=True)] = ""
     architecture: Annotated[str, doc("Such as amd64.", required=True)] = ""
+    running_in_user_namespace: Annotated[bool | None, doc("Without root.")] = None
     swap: Annotated[Any, doc("Swap.")] = None
 
 

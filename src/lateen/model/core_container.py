@@ -95,6 +95,7 @@ class VolumeMount(KubeStruct, frozen=True, kw_only=True):
     mount_path: Annotated[str, doc("Path in the container.", required=True)] = ""
     sub_path: Annotated[str, doc("Path inside the volume.")] = ""
     mount_propagation: Annotated[str, doc("How mounts spread to and from the node.")] = ""
+    bind_mount_options: Annotated[Any, doc("Options of the mount.")] = None
     sub_path_expr: Annotated[str, doc("Like subPath, with variables.")] = ""
 
 
@@ -125,6 +126,7 @@ class HTTPGetAction(KubeStruct, frozen=True, kw_only=True):
     port: Annotated[IntOrString, doc("Port number or name.", required=True)] = 0
     host: Annotated[str, doc("Host to connect to; default the pod's address.")] = ""
     scheme: Annotated[str, doc("HTTP (default) or HTTPS.", enum=("HTTP", "HTTPS"))] = ""
+    protocol: Annotated[str, doc("Version of HTTP.")] = ""
     http_headers: Annotated[tuple[HTTPHeader, ...], doc("Extra headers.", atomic=True)] = ()
 
 
@@ -140,6 +142,7 @@ class GRPCAction(KubeStruct, frozen=True, kw_only=True):
 
     port: Annotated[int, doc("Port number.", required=True)] = 0
     service: Annotated[str | None, doc("Service name asked for.")] = None
+    mode: Annotated[str | None, doc("Whether over TLS.")] = None
 
 
 class Probe(KubeStruct, frozen=True, kw_only=True):

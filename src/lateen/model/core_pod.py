@@ -183,7 +183,10 @@ class PodSpec(KubeStruct, frozen=True, kw_only=True):
         tuple[Any, ...], doc("Resource claims.", merge="name", retain_keys=True)
     ] = ()
     resources: Annotated[ResourceRequirements | None, doc("Requests of the pod as a whole.")] = None
-    workload_ref: Annotated[Any, doc("Scheduling group it belongs to.")] = None
+    workload_ref: Annotated[Any, doc("Deprecated: use schedulingGroup.")] = None
+    eviction_responders: Annotated[
+        tuple[Any, ...], doc("Who answers a request to move it.", merge="name")
+    ] = ()
     scheduling_group: Annotated[Any, doc("Scheduling group it belongs to.")] = None
 
 
@@ -236,6 +239,10 @@ class PodStatus(KubeStruct, frozen=True, kw_only=True):
         default_factory=dict
     )
     resources: Annotated[ResourceRequirements | None, doc("Requests and limits in force.")] = None
+    node_allocatable_resource_claim_statuses: Annotated[
+        tuple[Any, ...], doc("Resource claims of the node.", atomic=True)
+    ] = ()
+    volume_health: Annotated[tuple[Any, ...], doc("State of volumes.", atomic=True)] = ()
     extended_resource_claim_status: Annotated[Any, doc("Claim behind extended resources.")] = None
 
 

@@ -13,6 +13,7 @@ class KeyToPath(KubeStruct, frozen=True, kw_only=True):
     key: Annotated[str, doc("The key.", required=True)] = ""
     path: Annotated[str, doc("Relative path of the file.", required=True)] = ""
     mode: Annotated[int | None, doc("Permission bits.")] = None
+    user: Annotated[int | None, doc("Owner.", form="int64")] = None
 
 
 class ConfigMapVolumeSource(KubeStruct, frozen=True, kw_only=True):
@@ -21,6 +22,7 @@ class ConfigMapVolumeSource(KubeStruct, frozen=True, kw_only=True):
     name: Annotated[str, doc("Name of the ConfigMap.")] = ""
     items: Annotated[tuple[KeyToPath, ...], doc("Only these keys.", atomic=True)] = ()
     default_mode: Annotated[int | None, doc("Permission bits; default 0644.")] = None
+    default_user: Annotated[int | None, doc("Owner.", form="int64")] = None
     optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
 
 
@@ -30,6 +32,7 @@ class SecretVolumeSource(KubeStruct, frozen=True, kw_only=True):
     secret_name: Annotated[str, doc("Name of the Secret.")] = ""
     items: Annotated[tuple[KeyToPath, ...], doc("Only these keys.", atomic=True)] = ()
     default_mode: Annotated[int | None, doc("Permission bits; default 0644.")] = None
+    default_user: Annotated[int | None, doc("Owner.", form="int64")] = None
     optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
 
 
@@ -38,6 +41,7 @@ class EmptyDirVolumeSource(KubeStruct, frozen=True, kw_only=True):
 
     medium: Annotated[str, doc("`Memory` keeps it in memory.")] = ""
     size_limit: Annotated[Quantity | None, doc("How much it may hold.")] = None
+    mode: Annotated[int | None, doc("Permission bits.")] = None
 
 
 class HostPathVolumeSource(KubeStruct, frozen=True, kw_only=True):
@@ -71,14 +75,29 @@ class ServiceAccountTokenProjection(KubeStruct, frozen=True, kw_only=True):
     audience: Annotated[str, doc("Who the token is for.")] = ""
     expiration_seconds: Annotated[int | None, doc("Life; default 3600.", form="int64")] = None
     path: Annotated[str, doc("Relative path of the file.", required=True)] = ""
+    user: Annotated[int | None, doc("Owner.", form="int64")] = None
+
+
+class ObjectProjection(KubeStruct, frozen=True, kw_only=True):
+    """A Secret or ConfigMap as files of a projected volume."""
+
+    name: Annotated[str, doc("Name of the object.")] = ""
+    items: Annotated[tuple[KeyToPath, ...], doc("Only these keys.", atomic=True)] = ()
+    optional: Annotated[bool | None, doc("Whether it may be missing.")] = None
+
+
+class DownwardAPIProjection(KubeStruct, frozen=True, kw_only=True):
+    """Fields of the pod as files of a projected volume."""
+
+    items: Annotated[tuple[DownwardAPIVolumeFile, ...], doc("The files.", atomic=True)] = ()
 
 
 class VolumeProjection(KubeStruct, frozen=True, kw_only=True):
     """One source of a projected volume."""
 
-    secret: Annotated[SecretVolumeSource | None, doc("A Secret.")] = None
-    downward_api: Annotated[DownwardAPIVolumeSource | None, doc("Fields of the pod.")] = None
-    config_map: Annotated[ConfigMapVolumeSource | None, doc("A ConfigMap.")] = None
+    secret: Annotated[ObjectProjection | None, doc("A Secret.")] = None
+    downward_api: Annotated[DownwardAPIProjection | None, doc("Fields of the pod.")] = None
+    config_map: Annotated[ObjectProjection | None, doc("A ConfigMap.")] = None
     service_account_token: Annotated[
         ServiceAccountTokenProjection | None, doc("A service account token.")
     ] = None
@@ -91,6 +110,7 @@ class ProjectedVolumeSource(KubeStruct, frozen=True, kw_only=True):
 
     sources: Annotated[tuple[VolumeProjection, ...], doc("The sources.", atomic=True)] = ()
     default_mode: Annotated[int | None, doc("Permission bits; default 0644.")] = None
+    default_user: Annotated[int | None, doc("Owner.", form="int64")] = None
 
 
 class PersistentVolumeClaimVolumeSource(KubeStruct, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 import msgspec
 
 _UPPER = {
+    "api": "API",
+    "io": "IO",
     "ip": "IP",
     "ips": "IPs",
     "cidr": "CIDR",
