@@ -172,6 +172,10 @@ class HttpClient:
         """GET any path; return the body."""
         return await self._request("GET", path, b"", "")
 
+    async def post(self, path: str, body: Json) -> Json:
+        """POST to a path, such as a ServiceAccount's token subresource."""
+        return await self._json("POST", path, body)
+
     async def _json(
         self, method: str, path: str, body: Any = None, media: str = "application/json"
     ) -> Json:

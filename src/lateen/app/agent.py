@@ -1,0 +1,196 @@
+"""The node agent's process, inside the lab's namespaces.
+
+    python -m lateen.app.agent LAB STATE RUN
+
+Started, and started again, by the shim. It is to the API server what a kubelet is, and it keeps
+the lab's addresses, Service rules and DNS. Containers outlive it.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import platform
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from lateen import __version__
+from lateen.apiserver.client import Endpoint, HttpClient
+from lateen.app import meshsettings, resolving, settings
+from lateen.app.paths import LabPaths
+from lateen.app.settings import LabSettings
+from lateen.base.clock import Clock, SystemClock
+from lateen.base.tasks import TaskGroup
+from lateen.model.client import Json
+from lateen.node import addressing, dns, dnszone, hostlink
+from lateen.node.agent import Agent, AgentOptions
+from lateen.node.images import tools
+from lateen.node.launch import LabFacts
+from lateen.node.network import LabNetwork
+from lateen.node.podfiles import Places
+from lateen.node.reporting import NodeFacts
+from lateen.node.runtime import ShimClient
+from lateen.node.servicefeed import ServiceFeed
+
+log = logging.getLogger(__name__)
+
+NODE = "lateen"
+KUBERNETES = "v1.34.0"
+"""The Kubernetes version whose API is served."""
+_PROGRAMS = ("nginx", "openssl", "curl", "tcpdump")
+_PR_SET_PDEATHSIG = 1
+
+
+class ApiTokens:
+    """Asks the API server for ServiceAccount tokens, as a kubelet does."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def token(
+        self, namespace: str, account: str, audience: str, seconds: int, pod: Json
+    ) -> str:
+        """Return a token bound to a pod. Raises ApiError, OSError."""
+        reference = {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "name": pod["metadata"]["name"],
+            "uid": pod["metadata"]["uid"],
+        }
+        answer = await self._client.post(
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
+            {
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {
+                    "audiences": [audience] if audience else [],
+                    "expirationSeconds": seconds,
+                    "boundObjectRef": reference,
+                },
+            },
+        )
+        return str(answer["status"]["token"])
+
+
+def plan(network: str) -> addressing.Plan:
+    """Return the addresses of a lab whose own private network is given."""
+    pool = hostlink.Pool(network)
+    return addressing.Plan(balancer_cidr=pool.balancers, extra_node_addresses=(pool.lab_ip,))
+
+
+def node_facts(ip: str) -> NodeFacts:
+    """Return what the Node object says of this machine."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    return NodeFacts(
+        name=NODE,
+        ip=ip,
+        cpus=os.cpu_count() or 1,
+        memory=page * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release(),
+        os_image=_os_image(),
+        architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(
+            platform.machine(), platform.machine()
+        ),
+        version=f"{KUBERNETES}+lateen.{__version__}",
+    )
+
+
+def _os_image() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    except OSError:
+        return "Linux"
+
+
+def lab_facts(paths: LabPaths, chosen: LabSettings, dns_ip: str) -> LabFacts:
+    """Return what is the same for every container, and make the directories it names."""
+    installed = {name: found for name in _PROGRAMS if (found := shutil.which(name))}
+    bin_directory, cache = paths.run / "tools", paths.run / "cache"
+    for directory in (bin_directory, cache):
+        directory.mkdir(mode=0o755, exist_ok=True)
+    for name, script in tools.scripts(sys.executable, installed).items():
+        _write_program(bin_directory / name, script)
+    return LabFacts(
+        node_name=NODE,
+        python=sys.executable,
+        mesh=meshsettings.mesh_settings(chosen),
+        dns_ip=dns_ip,
+        masks=(str(paths.run.parent), str(paths.state.parent)),
+        tools=str(bin_directory),
+        cache=str(cache),
+        installed=installed,
+        images=chosen.images,
+        host_paths=tuple(chosen.host_paths),
+        real_root=chosen.user == 0,
+    )
+
+
+def _write_program(path: Path, text: str) -> None:
+    scratch = path.with_suffix(".new")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.chmod(0o755)
+    scratch.replace(path)
+
+
+async def run(paths: LabPaths, clock: Clock) -> None:
+    """Run the node until the shim or the process is told to end."""
+    chosen = settings.load(paths.settings)
+    addresses = plan(chosen.pool)
+    network = LabNetwork(addresses)
+    zone = dnszone.Zone()
+    tasks = TaskGroup("node")
+    resolver = dns.Server(zone, resolving.forwarder(chosen.dns_forward))
+    await resolver.start(addresses.dns_ip)
+    shim = await ShimClient.connect(paths.shim_socket, subscribe=True)
+    client = await _connected(paths, clock)
+    feed = ServiceFeed(network, zone)
+    tasks.start(feed.run(client, clock), "services")
+    facts = node_facts(addresses.node_ip)
+    agent = Agent(
+        client,
+        shim,
+        clock,
+        network,
+        AgentOptions(
+            lab=lab_facts(paths, chosen, addresses.dns_ip),
+            places=Places(paths.run, paths.state),
+            node=facts,
+        ),
+        ApiTokens(client),
+    )
+    try:
+        await agent.run()
+    finally:
+        await tasks.stop()
+        await resolver.stop()
+
+
+async def _connected(paths: LabPaths, clock: Clock) -> HttpClient:
+    """Wait for the API server, which starts beside us, and return a client of it."""
+    while not (paths.agent_token.exists() and paths.api_socket.exists()):
+        await clock.sleep(0.005)
+    token = paths.agent_token.read_text(encoding="ascii").strip()
+    return HttpClient(Endpoint(token=token, socket=str(paths.api_socket)), manager="kubelet")
+
+
+def main(argv: list[str]) -> int:
+    """Run the agent of one lab; a fault ends it with a message in its log."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    lab, state, directory = argv[1:4]
+    try:
+        asyncio.run(run(LabPaths(lab, Path(state), Path(directory)), SystemClock()))
+    except KeyboardInterrupt:
+        return 0
+    except Exception:
+        log.exception("the agent ended")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
