@@ -3,8 +3,9 @@
 Times are seconds of wall time.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from lateen.node.podplan import ProbeKind
 
@@ -16,29 +17,25 @@ class Hook(Enum):
     PRE_STOP = "preStop"
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkReady:
+class NetworkReady(msgspec.Struct, frozen=True):
     """The pod has its namespace, link and address."""
 
     ip: str
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFailed:
+class NetworkFailed(msgspec.Struct, frozen=True):
     """The network could not be made; tried again later."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A container's command, variables and volumes are there."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareFailed:
+class PrepareFailed(msgspec.Struct, frozen=True):
     """Something a container needs is missing: kubelet's reason word and message."""
 
     container: str
@@ -48,8 +45,7 @@ class PrepareFailed:
     """Reason of the Event that tells of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The shim runs it."""
 
     container: str
@@ -57,8 +53,7 @@ class Started:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class StartFailed:
+class StartFailed(msgspec.Struct, frozen=True):
     """The program could not be executed."""
 
     container: str
@@ -67,8 +62,7 @@ class StartFailed:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(msgspec.Struct, frozen=True):
     """It ended; `code` is 128 + signal when a signal ended it."""
 
     container: str
@@ -79,8 +73,7 @@ class Exited:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(msgspec.Struct, frozen=True):
     """A probe reached its threshold: it counts as passed or failed from now on."""
 
     container: str
@@ -89,8 +82,7 @@ class Probed:
     ok: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HookDone:
+class HookDone(msgspec.Struct, frozen=True):
     """A hook ended."""
 
     container: str
@@ -100,25 +92,21 @@ class HookDone:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Drained:
+class Drained(msgspec.Struct, frozen=True):
     """Envoy has no connection left, or had its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeletionAsked:
+class DeletionAsked(msgspec.Struct, frozen=True):
     """The pod has a deletion timestamp, or is gone (`grace` 0)."""
 
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class MaterialChanged:
+class MaterialChanged(msgspec.Struct, frozen=True):
     """A ConfigMap, Secret or setting changed: what failed may work now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """Time has passed."""
 
 
@@ -139,36 +127,31 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SetUpNetwork:
+class SetUpNetwork(msgspec.Struct, frozen=True):
     """Make namespace, address and link; answer NetworkReady or NetworkFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(msgspec.Struct, frozen=True):
     """Put the capture rules in; answer Exited for istio-init."""
 
     container: str
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(msgspec.Struct, frozen=True):
     """Gather what a container needs; answer Prepared or PrepareFailed."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Start it; answer Started or StartFailed, later Exited."""
 
     container: str
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """Send a signal to it."""
 
     container: str
@@ -176,8 +159,7 @@ class Signal:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunHook:
+class RunHook(msgspec.Struct, frozen=True):
     """Run a hook; answer HookDone."""
 
     container: str
@@ -185,33 +167,28 @@ class RunHook:
     hook: Hook
 
 
-@dataclass(frozen=True, slots=True)
-class WatchHealth:
+class WatchHealth(msgspec.Struct, frozen=True):
     """Probe it from now on; answer Probed."""
 
     container: str
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class UnwatchHealth:
+class UnwatchHealth(msgspec.Struct, frozen=True):
     """Stop probing it."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(msgspec.Struct, frozen=True):
     """Let Envoy finish what it serves; answer Drained."""
 
 
-@dataclass(frozen=True, slots=True)
-class TearDown:
+class TearDown(msgspec.Struct, frozen=True):
     """Nothing runs any more: remove the pod's namespace, volumes and API object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """Post an Event on the pod. `warning` is its type."""
 
     reason: str

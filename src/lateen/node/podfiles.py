@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -17,12 +17,15 @@ from lateen.node import launch, logs, objects, podenv, volumes
 from lateen.node.informer import Informer
 from lateen.node.launch import LabFacts
 from lateen.node.objects import Missing, Objects, PodFields
-from lateen.node.podplan import CAPTURE, PROXY
+from lateen.node.podplan import PROXY
 from lateen.node.shimproto import ContainerSpec, Mount
 
-ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3600
 _TERMINATION_LIMIT = 4096
+
+
+class MountFailed(Missing):
+    """A volume cannot be filled (yet): the container waits in ContainerCreating."""
 
 
 class TokenSource(Protocol):
@@ -86,7 +89,7 @@ class PodFiles:
         self._client = client
         self._tokens = tokens
         self._store = places.volumes(self.uid)
-        self._volumes: list[Json] = with_account_volume(body["spec"], self.spec)
+        self._volumes: list[Json] = list(body["spec"].get("volumes") or ())
         self._used = objects.names_used(self.spec, self._volumes)
         self._containers = {c.name: c for c in (*self.spec.init_containers, *self.spec.containers)}
 
@@ -247,19 +250,20 @@ class PodFiles:
     ) -> tuple[Mount, ...]:
         named = {volume["name"]: volume for volume in self._volumes}
         mounts = []
-        asked = list(container.volume_mounts)
-        for mount in asked:
+        for mount in container.volume_mounts:
             if mount.name not in named:
-                raise Missing(f"volume {mount.name} not found")
-            base = self._directory(named[mount.name], sources)
+                raise MountFailed(f"volume {mount.name} not found")
+            try:
+                base = self._directory(named[mount.name], sources)
+            except Missing as error:
+                raise MountFailed(
+                    f'MountVolume.SetUp failed for volume "{mount.name}" : {error}'
+                ) from error
             sub = podenv.expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
             source = _below(base, sub) if sub else base
             files = volumes.is_files(named[mount.name])
             read_only = bool(mount.read_only) or files
             mounts.append(Mount(str(source), os.path.normpath(mount.mount_path), read_only))
-        if _wants_account(self.spec) and container.name not in (PROXY, CAPTURE):
-            base = self._directory(named[_ACCOUNT_VOLUME], sources)
-            mounts.append(Mount(str(base), ACCOUNT_DIRECTORY, True))
         return tuple(sorted(mounts, key=lambda mount: mount.target.count("/")))
 
     def _directory(self, volume: Json, sources: volumes.Sources) -> Path:
@@ -285,34 +289,6 @@ def _below(base: Path, sub: str) -> Path:
     if not path.exists():
         path.mkdir(parents=True)
     return path
-
-
-_ACCOUNT_VOLUME = "kube-api-access"
-
-
-def _wants_account(spec: PodSpec) -> bool:
-    """Whether the pod asks for its token by name and does not mount one itself."""
-    mounted = any(
-        mount.mount_path.rstrip("/") == ACCOUNT_DIRECTORY
-        for container in spec.containers
-        for mount in container.volume_mounts
-    )
-    return spec.automount_service_account_token is True and not mounted
-
-
-def with_account_volume(body: Mapping[str, Any], spec: PodSpec) -> list[Json]:
-    """Return the spec's volumes, with that of the service account where the pod asks for it."""
-    given = list(body.get("volumes") or ())
-    if not _wants_account(spec):
-        return given
-    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
-    root = {"key": "ca.crt", "path": "ca.crt"}
-    sources = [
-        {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}},
-        {"configMap": {"name": "kube-root-ca.crt", "items": [root], "optional": True}},
-        {"downwardAPI": {"items": [namespace]}},
-    ]
-    return [*given, {"name": _ACCOUNT_VOLUME, "projected": {"sources": sources}}]
 
 
 def _audiences(given: Sequence[Json]) -> tuple[str, ...]:

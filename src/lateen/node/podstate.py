@@ -181,7 +181,7 @@ class _Turn:
         if attempt == 0:
             pulled = f'Container image "{planned.image}" already present on machine'
             self.do(ev.Note("Pulled", pulled, container=name))
-        self.do(ev.Note("Created", f"Container created: {name}", container=name))
+        self.do(ev.Note("Created", f"Created container: {name}", container=name))
         self.do(ev.Start(name, attempt))
 
     def _started(self, name: str, at: float) -> None:
@@ -189,7 +189,7 @@ class _Turn:
         self.put(name, life=Life.RUNNING, since=at)
         if planned.builtin:
             return
-        self.do(ev.Note("Started", f"Container started: {name}", container=name))
+        self.do(ev.Note("Started", f"Started container {name}", container=name))
         if planned.post_start:
             self.do(ev.RunHook(name, self.get(name).attempt, Hook.POST_START))
         else:

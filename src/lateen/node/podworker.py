@@ -28,7 +28,7 @@ from lateen.node import (
 from lateen.node.launch import ImageUnknownError, LabFacts
 from lateen.node.objects import Missing
 from lateen.node.podevents import Command, Event
-from lateen.node.podfiles import TOKEN_SECONDS, Caches, Places, PodFiles, TokenSource
+from lateen.node.podfiles import TOKEN_SECONDS, Caches, MountFailed, Places, PodFiles, TokenSource
 from lateen.node.podnetwork import PodNetwork
 from lateen.node.podplan import CAPTURE, PROXY, ProbeKind, ProbePlan
 from lateen.node.podrecord import Life, Network
@@ -251,15 +251,12 @@ class PodWorker:
         try:
             fields = self._files.fields(self._state.ip, self._kit.network.node_ip)
             self._specs[name] = await self._files.prepare(name, fields)
+        except MountFailed as error:
+            words = str(error)
+            self._post(podevents.PrepareFailed(name, "ContainerCreating", words, "FailedMount"))
         except Missing as error:
-            reason = "CreateContainerConfigError"
-            if "volume" in str(error):
-                failed = podevents.PrepareFailed(
-                    name, "ContainerCreating", str(error), "FailedMount"
-                )
-            else:
-                failed = podevents.PrepareFailed(name, reason, f"Error: {error}")
-            self._post(failed)
+            words = str(error)
+            self._post(podevents.PrepareFailed(name, "CreateContainerConfigError", words))
         except ImageUnknownError as error:
             self._post(podevents.PrepareFailed(name, error.reason, str(error)))
         except OSError as error:

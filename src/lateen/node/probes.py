@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 from lateen.base.clock import Clock
 from lateen.model.core_container import GRPCAction, HTTPGetAction
-from lateen.node import grpchealth
 from lateen.node.podplan import ProbeKind, ProbePlan
 
 _FIRST_PAUSE = 0.005
@@ -159,6 +158,8 @@ async def ask_grpc(
     open_socket: OpenSocket, ip: str, port: int, action: GRPCAction, timeout: float
 ) -> Outcome:
     """Call grpc.health.v1.Health/Check; SERVING is success."""
+    from lateen.node import grpchealth  # its HTTP/2 library would slow every agent's start
+
     try:
         async with asyncio.timeout(timeout):
             reader, writer = await _connect(open_socket, ip, port, secure=False)

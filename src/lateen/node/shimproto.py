@@ -37,7 +37,8 @@ class BadFrame(ValueError):
 
 
 class Mount(NamedTuple):
-    """One mount of a container. An empty source is a fresh directory in memory."""
+    """One mount of a container. With an empty source, a directory of the container's own that
+    stays writable when its root is not."""
 
     source: str
     target: str

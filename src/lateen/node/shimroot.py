@@ -280,7 +280,8 @@ def _mount_inside(host: HostView, spec: ContainerSpec) -> None:
 def _mount_volume(mount: Mount) -> None:
     if not mount.source:
         os.makedirs(mount.target, exist_ok=True)
-        syscalls.mount("tmpfs", mount.target, "tmpfs", syscalls.MS_NOSUID, "mode=1777")
+        os.chmod(mount.target, _SHARED)
+        syscalls.bind(mount.target, mount.target)  # a mount of its own stays writable
         return
     source = _OLD + mount.source
     if os.path.isdir(source):

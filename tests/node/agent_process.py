@@ -1,0 +1,52 @@
+"""An agent as the shim starts it in these tests: `python agent_process.py LAB STATE RUN`."""
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+
+from lateen.apiserver import client as http_client
+from lateen.base.clock import SystemClock
+from lateen.compiler.frontend import versions
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.node import addressing, agent, network, reporting
+from lateen.node.launch import LabFacts
+from lateen.node.podfiles import Places
+from lateen.node.runtime import ShimClient
+
+
+async def main(state: Path, run: Path) -> None:
+    plan = addressing.Plan()
+    token = (run / "token").read_text()
+    client = http_client.HttpClient(
+        http_client.Endpoint(token=token, socket=str(run / "api.sock"))
+    )
+    lab = LabFacts(
+        node_name="lateen",
+        python=sys.executable,
+        mesh=MeshSettings(features=versions.features("1.28")),
+        dns_ip=plan.dns_ip,
+        masks=(str(state.parent),),
+        installed={n: p for n in ("nginx", "openssl", "curl") if (p := shutil.which(n))},
+        images={"test/shell": ["/bin/sh"]},
+        capacity={"cpu": 2.0, "memory": 2.0**30},
+        real_root=False,
+    )
+    node = reporting.NodeFacts(
+        name="lateen",
+        ip=plan.node_ip,
+        cpus=2,
+        memory=2**30,
+        kernel="6",
+        os_image="test",
+        architecture="amd64",
+        version="v1.34.0",
+    )
+    shim = await ShimClient.connect(run / "shim.sock", follow=True)
+    lab_network = network.LabNetwork(plan)
+    options = agent.AgentOptions(lab=lab, places=Places(run=run, state=state), node=node)
+    await agent.Agent(client, shim, SystemClock(), lab_network, options).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[2]), Path(sys.argv[3])))
