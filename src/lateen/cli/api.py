@@ -150,13 +150,16 @@ def _warning_text(value: str) -> str:
     return quoted[1].rsplit('"', 1)[0].replace('\\"', '"') if len(quoted) == 2 else value
 
 
-def collection_path(kind: KindInfo, namespace: str) -> str:
-    """Return the URL path of a kind's collection; an empty namespace is all of them."""
-    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+def collection_path(kind: KindInfo, namespace: str, api_version: str = "") -> str:
+    """Return the URL path of a kind's collection; an empty namespace is all of them.
+
+    `api_version` is one that the kind is served in, the storage version if empty.
+    """
+    root = f"/{'apis' if kind.group else 'api'}/{api_version or kind.api_version}"
     middle = f"/namespaces/{quote(namespace)}" if namespace and kind.namespaced else ""
     return f"{root}{middle}/{kind.plural}"
 
 
-def object_path(kind: KindInfo, namespace: str, name: str) -> str:
+def object_path(kind: KindInfo, namespace: str, name: str, api_version: str = "") -> str:
     """Return the URL path of one object."""
-    return f"{collection_path(kind, namespace)}/{quote(name)}"
+    return f"{collection_path(kind, namespace, api_version)}/{quote(name)}"

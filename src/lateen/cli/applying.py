@@ -45,7 +45,8 @@ def apply_all(
 
 
 def _apply(api: lab_api.Api, item: Loaded, *, dry_run: bool) -> tuple[str, dict[str, Any]]:
-    path = lab_api.object_path(item.kind, item.namespace, item.name)
+    version = str(item.body["apiVersion"])
+    path = lab_api.object_path(item.kind, item.namespace, item.name, version)
     before = _version(api, path)
     body = _with_last_applied(item)
     query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Strict"}
