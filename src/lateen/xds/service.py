@@ -213,7 +213,7 @@ class _Handlers:
         self._proxy = proxy
         self._node_id = node_id
 
-    def handlers(self) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
+    def handlers(self) -> "tuple[grpc.GenericRpcHandler[bytes, bytes], ...]":
         """Return handlers that take and give raw bytes."""
         return (
             grpc.method_handlers_generic_handler(

@@ -66,7 +66,8 @@ CONNECTION_TAGS = {
     "upstream_connection_id": "%UPSTREAM_CONNECTION_ID%",
     "filter_chain": "%FILTER_CHAIN_NAME%",
     "listener_local_address": "%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%",
-    "alpn_offered": "%FILTER_STATE(envoy.network.application_protocols:PLAIN)%",
+    "alpn_offered": "%FILTER_STATE(lateen.alpn:PLAIN)%",
+    "upstream_sni": "%UPSTREAM_SERVER_NAME%",
     "upstream_tls_version": "%UPSTREAM_TLS_VERSION%",
     "upstream_tls_cipher": "%UPSTREAM_TLS_CIPHER%",
     "upstream_peer_uri_san": "%UPSTREAM_PEER_URI_SAN%",
@@ -80,6 +81,11 @@ CONNECTION_TAGS = {
     "response_flags": "%RESPONSE_FLAGS%",
 }
 """What evidence needs beside the fields the log entry has of its own."""
+
+_FAILURE = "connection.transport_failure_reason"
+_HANDSHAKE_FAILED = f"{_FAILURE} != '' && !{_FAILURE}.startsWith('TLS_error|')"
+"""A reason that starts with `TLS_error|` is only the TLS inspector's word for plaintext (such as
+`HTTP_REQUEST`); a handshake that failed says `TLS_error:`."""
 
 _METADATA_TAGS = {"source": "route", "cluster_source": "cluster"}
 
@@ -110,9 +116,7 @@ def listener(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
     failed = accesslog_pb2.AccessLogFilter()
     failed.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
     failed.extension_filter.typed_config.CopyFrom(
-        pack.any_of(
-            cel_pb2.ExpressionFilter(expression="connection.transport_failure_reason != ''")
-        )
+        pack.any_of(cel_pb2.ExpressionFilter(expression=_HANDSHAKE_FAILED))
     )
     either.append(failed)
     return [*text, stream]

@@ -213,10 +213,11 @@ def _stats(prefixes: tuple[str, ...]) -> Json:
 
 
 def _runtime() -> Mapping[str, object]:
-    """Return Istio's runtime keys."""
+    """Return Istio's runtime keys, and no limit on connections, said aloud to avoid a warning."""
     hidden = "envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst"
     return {
         f"envoy.deprecated_features:{hidden}": True,
         "re2.max_program_size.error_level": 32768,
+        "overload.global_downstream_max_connections": 2147483647,
         "envoy.reloadable_features.http_reject_path_with_fragment": False,
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import ClusterEndpoints
@@ -18,7 +18,7 @@ def assignment(source: ClusterEndpoints, cluster_id: str) -> endpoint_pb2.Cluste
     `tlsMode: istio` on an endpoint is what makes an automatic-mTLS cluster use TLS to it.
     """
     out = endpoint_pb2.ClusterLoadAssignment(cluster_name=source.cluster)
-    groups: dict[str, endpoint_pb2.LocalityLbEndpoints] = {}
+    groups: dict[str, endpoint_components_pb2.LocalityLbEndpoints] = {}
     for endpoint, mtls in zip(source.endpoints, source.mtls, strict=True):
         group = groups.get(endpoint.locality)
         if group is None:
@@ -29,7 +29,7 @@ def assignment(source: ClusterEndpoints, cluster_id: str) -> endpoint_pb2.Cluste
     return out
 
 
-def _locality(out: endpoint_pb2.LocalityLbEndpoints, locality: str) -> None:
+def _locality(out: endpoint_components_pb2.LocalityLbEndpoints, locality: str) -> None:
     region, _, rest = locality.partition("/")
     zone, _, sub_zone = rest.partition("/")
     out.locality.SetInParent()
@@ -39,7 +39,9 @@ def _locality(out: endpoint_pb2.LocalityLbEndpoints, locality: str) -> None:
         out.locality.sub_zone = sub_zone
 
 
-def _endpoint(out: endpoint_pb2.LbEndpoint, source: Endpoint, mtls: bool, cluster_id: str) -> None:
+def _endpoint(
+    out: endpoint_components_pb2.LbEndpoint, source: Endpoint, mtls: bool, cluster_id: str
+) -> None:
     address = out.endpoint.address.socket_address
     address.address = source.address
     address.port_value = source.port

@@ -4,7 +4,7 @@ from functools import cache
 from typing import TypeAlias
 
 from envoy.config.core.v3 import extension_pb2, substitution_format_string_pb2
-from envoy.extensions.common.matching.v3 import extension_matching_pb2
+from envoy.extensions.common.matching.v3 import extension_matcher_pb2
 from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2
 from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
@@ -36,6 +36,8 @@ HTTP1_ALPN = "istio-http/1.1,istio,http/1.1"
 HTTP2_ALPN = "istio-h2,istio,h2"
 EITHER_ALPN = f"%CEL(request.protocol == 'HTTP/2' ? '{HTTP2_ALPN}' : '{HTTP1_ALPN}')%"
 ALPN_STATE = "envoy.network.application_protocols"
+ALPN_LOG_STATE = "lateen.alpn"
+"""The same list as text: the override itself cannot be written to a log."""
 
 HttpFilter: TypeAlias = http_connection_manager_pb2.HttpFilter
 _SharedWithUpstream = value_pb2.FilterStateValue.SharedWithUpstream
@@ -87,17 +89,16 @@ def alpn_config(protocols: str) -> set_filter_state_pb2.Config:
 
     It stands in for Istio's own ALPN filter, which upstream Envoy lacks.
     """
-    return set_filter_state_pb2.Config(
-        on_request_headers=[
-            value_pb2.FilterStateValue(
-                object_key=ALPN_STATE,
-                format_string=substitution_format_string_pb2.SubstitutionFormatString(
-                    text_format_source={"inline_string": protocols}
-                ),
-                shared_with_upstream=_SharedWithUpstream.ONCE,
-            )
-        ]
+    layout = substitution_format_string_pb2.SubstitutionFormatString(
+        text_format_source={"inline_string": protocols}
     )
+    override = value_pb2.FilterStateValue(
+        object_key=ALPN_STATE, format_string=layout, shared_with_upstream=_SharedWithUpstream.ONCE
+    )
+    for_the_log = value_pb2.FilterStateValue(
+        object_key=ALPN_LOG_STATE, factory_key="envoy.string", format_string=layout
+    )
+    return set_filter_state_pb2.Config(on_request_headers=[override, for_the_log])
 
 
 @cache
@@ -135,7 +136,7 @@ def _peer_metadata_in(node: Node) -> HttpFilter:
         mutations.request_mutations.add(remove=name)
         _set_header(mutations.response_mutations.add(), name, value)
     inner = header_mutation_pb2.HeaderMutation(mutations=mutations)
-    wrapped = extension_matching_pb2.ExtensionWithMatcher(
+    wrapped = extension_matcher_pb2.ExtensionWithMatcher(
         extension_config=extension_pb2.TypedExtensionConfig(
             name="envoy.filters.http.header_mutation", typed_config=pack.any_of(inner)
         )
@@ -147,6 +148,7 @@ def _peer_metadata_in(node: Node) -> HttpFilter:
         pack.any_of(http_inputs_pb2.HttpRequestHeaderMatchInput(header_name=PEER_METADATA_ID))
     )
     present.value_match.safe_regex.regex = ".+"
+    present.value_match.safe_regex.google_re2.SetInParent()
     absent.on_match.action.name = "skip"
     absent.on_match.action.typed_config.CopyFrom(pack.any_of(skip_action_pb2.SkipFilter()))
     return _filter(PEER_METADATA_FILTER, wrapped)

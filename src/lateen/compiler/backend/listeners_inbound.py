@@ -228,6 +228,7 @@ def _http(target: Target, node: Node, settings: MeshSettings) -> network.Network
             target.operation,
             target.protocol,
             settings.features,
+            target.source,
         )
     )
     return network.http_filter(manager)

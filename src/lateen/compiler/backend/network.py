@@ -21,6 +21,16 @@ Manager: TypeAlias = http_connection_manager_pb2.HttpConnectionManager
 NetworkFilter: TypeAlias = listener_components_pb2.Filter
 
 HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
+PRIVATE_RANGES = (
+    ("10.0.0.0", 8),
+    ("172.16.0.0", 12),
+    ("192.168.0.0", 16),
+    ("127.0.0.0", 8),
+    ("::1", 128),
+    ("fd00::", 8),
+)
+"""Clients that count as internal (`x-envoy-internal`); newer Envoys take none for granted."""
+
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
 
@@ -67,6 +77,9 @@ def _manager(stat_prefix: str, settings: MeshSettings) -> Manager:
     manager.normalize_path.value = True
     manager.stream_idle_timeout.SetInParent()
     manager.use_remote_address.value = False
+    for prefix, length in PRIVATE_RANGES:
+        private = manager.internal_address_config.cidr_ranges.add(address_prefix=prefix)
+        private.prefix_len.value = length
     return manager
 
 

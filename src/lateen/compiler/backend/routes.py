@@ -11,6 +11,7 @@ from lateen.compiler.backend import clusters, filters, pack, route_action, route
 from lateen.compiler.ir.proxy import Features, OutboundCluster, ProxyKind
 from lateen.compiler.ir.routing import Destination, RetryPolicy, Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Protocol
+from lateen.model.meta import Source
 
 _MAX_DIRECT_BODY = 1_048_576
 
@@ -174,7 +175,12 @@ def _override_alpn(out: route_components_pb2.Route, source: Route, alpn: AlpnByC
 
 
 def inbound_table(
-    cluster: str, service_port: int, operation: str, protocol: Protocol, features: Features
+    cluster: str,
+    service_port: int,
+    operation: str,
+    protocol: Protocol,
+    features: Features,
+    source: Source | None,
 ) -> route_pb2.RouteConfiguration:
     """Return the table embedded in an inbound chain: everything to the application."""
     out = route_pb2.RouteConfiguration(name=cluster)
@@ -183,6 +189,7 @@ def inbound_table(
     route = host.routes.add(name="default")
     route.match.prefix = "/"
     route.decorator.operation = operation
+    pack.write_sources(route.metadata, (("source", source),))
     action = route.route
     action.cluster = cluster
     action.timeout.SetInParent()
