@@ -18,9 +18,7 @@ from lateen.node.runtime import ShimClient
 async def main(state: Path, run: Path) -> None:
     plan = addressing.Plan()
     token = (run / "token").read_text()
-    client = http_client.HttpClient(
-        http_client.Endpoint(token=token, socket=str(run / "api.sock"))
-    )
+    client = http_client.HttpClient(http_client.Endpoint(token=token, socket=str(run / "api.sock")))
     lab = LabFacts(
         node_name="lateen",
         python=sys.executable,
@@ -42,7 +40,7 @@ async def main(state: Path, run: Path) -> None:
         architecture="amd64",
         version="v1.34.0",
     )
-    shim = await ShimClient.connect(run / "shim.sock", follow=True)
+    shim = await ShimClient.connect(run / "shim.sock", subscribe=True)
     lab_network = network.LabNetwork(plan)
     options = agent.AgentOptions(lab=lab, places=Places(run=run, state=state), node=node)
     await agent.Agent(client, shim, SystemClock(), lab_network, options).run()

@@ -67,23 +67,27 @@ class ShimLab:
             [self.python, "-m", "lateen.node.enter", "--lab", "t", "--", *shim],
             cwd="/",
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)},
-            **({"user": self.uid, "group": self.uid, "extra_groups": []} if os.getuid() != self.uid else {}),
+            **(
+                {"user": self.uid, "group": self.uid, "extra_groups": []}
+                if os.getuid() != self.uid
+                else {}
+            ),
         )
 
-    async def connect(self, *, follow: bool = True) -> ShimClient:
+    async def connect(self) -> ShimClient:
         """Connect as the lab's user, waiting for the shim to listen."""
         deadline = time.monotonic() + DEADLINE
         while True:
             assert time.monotonic() < deadline, "the shim did not start"
             with contextlib.suppress(OSError):
-                return await self._connect_once(follow)
+                return await self._connect_once()
             await asyncio.sleep(0.002)
 
-    async def _connect_once(self, follow: bool) -> ShimClient:
+    async def _connect_once(self) -> ShimClient:
         own = os.geteuid()
         os.seteuid(self.uid)
         try:
-            client = await ShimClient.connect(self.socket, follow=follow, subscribe=True)
+            client = await ShimClient.connect(self.socket, subscribe=True)
         finally:
             os.seteuid(own)
         self.clients.append(client)
@@ -121,5 +125,3 @@ def shim_lab(request: pytest.FixtureRequest) -> Iterator[ShimLab]:
             lab.process.kill()
             lab.process.wait()
     shutil.rmtree(home)
-
-

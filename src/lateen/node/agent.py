@@ -36,7 +36,7 @@ class AgentOptions:
 class Agent:
     """Runs the node until cancelled, or until the shim is gone.
 
-    `shim` must be connected with `follow`. Containers outlive the agent: the next one adopts them.
+    `shim` must be subscribed. Containers outlive the agent: the next one adopts them.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from lateen.node.shimproto import ContainerSpec, Frame, Process
 
 _CHUNK = 256 * 1024
 _MAX_FDS = 16
-_EXITS_KEPT = 512
+_EXITS_KEPT = 4096
 """Ended processes whose end can still be waited for."""
 
 
@@ -77,19 +78,16 @@ class ShimClient:
         self._waiting: dict[int, asyncio.Future[tuple[Frame, list[int]]]] = {}
         self._exits: dict[str, Process] = {}
         self._exit_waiters: dict[str, list[asyncio.Future[Process]]] = {}
-        self._ended_queue: asyncio.Queue[Process | None] = asyncio.Queue()
-        self._follow = False
+        self._ended: deque[Process] = deque(maxlen=_EXITS_KEPT)
+        self._news = asyncio.Event()
         self._sending = asyncio.Lock()
         self._gone = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
     @classmethod
-    async def connect(
-        cls, path: Path | str, *, subscribe: bool = False, follow: bool = False
-    ) -> "ShimClient":
-        """Connect to the shim's socket; `subscribe` asks for the end of every process, `follow`
-        keeps them for `exits` as well.
+    async def connect(cls, path: Path | str, *, subscribe: bool = False) -> "ShimClient":
+        """Connect to the shim's socket; `subscribe` asks for the end of every process.
 
         Raises OSError when nobody listens there.
         """
@@ -101,8 +99,7 @@ class ShimClient:
             sock.close()
             raise
         client = cls(sock)
-        client._follow = follow
-        if subscribe or follow:
+        if subscribe:
             await client._call({"op": "subscribe"})
         return client
 
@@ -201,9 +198,13 @@ class ShimClient:
 
     async def exits(self) -> AsyncIterator[Process]:
         """Yield processes as they end, from the moment of connecting; for one reader, who
-        connected with `follow`. Raises ShimGoneError at the end."""
-        while (process := await self._ended_queue.get()) is not None:
-            yield process
+        subscribed. Raises ShimGoneError at the end."""
+        while not self._gone:
+            while self._ended:
+                yield self._ended.popleft()
+            self._news.clear()
+            if not self._gone:
+                await self._news.wait()
         raise ShimGoneError("the shim is gone")
 
     async def _call(self, frame: Frame, fds: Sequence[int] = ()) -> tuple[Frame, list[int]]:
@@ -257,7 +258,7 @@ class ShimClient:
         count = frame.get("fds", 0)
         fds, self._fds = self._fds[:count], self._fds[count:]
         if "event" in frame:
-            self._ended(shimproto.process_from(frame["process"]))
+            self._note_end(shimproto.process_from(frame["process"]))
             return
         answer = self._waiting.get(frame["id"])
         if answer is not None and not answer.done():
@@ -266,15 +267,15 @@ class ShimClient:
         for fd in fds:
             os.close(fd)
 
-    def _ended(self, process: Process) -> None:
+    def _note_end(self, process: Process) -> None:
         self._exits[process.handle] = process
         for waiter in self._exit_waiters.pop(process.handle, []):
             if not waiter.done():
                 waiter.set_result(process)
         if len(self._exits) > _EXITS_KEPT:
             self._exits.pop(next(iter(self._exits)))
-        if self._follow:
-            self._ended_queue.put_nowait(process)
+        self._ended.append(process)
+        self._news.set()
 
     def _lost(self) -> None:
         if self._gone:
@@ -290,7 +291,7 @@ class ShimClient:
             if not future.done():
                 future.set_exception(error)
         self._exit_waiters.clear()
-        self._ended_queue.put_nowait(None)
+        self._news.set()
         for fd in self._fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
