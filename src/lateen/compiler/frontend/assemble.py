@@ -7,13 +7,15 @@ and leaves every value that did not change the same object. What it returns is a
 
 from collections.abc import Callable, Mapping
 
-from lateen.compiler.frontend import inputs, pods, routers, sidecars, world
+from lateen.compiler.frontend import findings, inputs, pods, routers, sidecars, world
 from lateen.compiler.frontend.incremental import Graph
 from lateen.compiler.frontend.inputs import Inputs, Key, Objects
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
+from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef
 
 View = Callable[[Key], ProxyView]
+Find = Callable[[], tuple[Diagnostic, ...]]
 
 
 class Superseded(RuntimeError):
@@ -27,9 +29,11 @@ class Mesh:
     for by then stays.
     """
 
-    def __init__(self, proxies: tuple[ObjectRef, ...], make: View) -> None:
+    def __init__(self, proxies: tuple[ObjectRef, ...], make: View, find: Find) -> None:
         self._proxies = proxies
         self._make: View | None = make
+        self._find = find
+        self._found: tuple[Diagnostic, ...] | None = None
         self._views: dict[ObjectRef, ProxyView] = {}
 
     def proxies(self) -> tuple[ObjectRef, ...]:
@@ -45,6 +49,16 @@ class Mesh:
                 raise Superseded(f"{pod}: ask the newest mesh for this view")
             found = self._views[pod] = self._make((pod.namespace, pod.name))
         return found
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What compiling noticed, object by object: fields and kinds without effect here,
+        references to nothing, servers and policies that are left out."""
+        if self._found is None:
+            if self._make is None:
+                raise Superseded("ask the newest mesh for its diagnostics")
+            self._found = self._find()
+        return self._found
 
     def close(self) -> None:
         """Called by the front end before it builds the next mesh."""
@@ -62,6 +76,7 @@ class Frontend:
         self._pods = pods.Pods(self._graph, self._world)
         self._sidecars = sidecars.Sidecars(self._graph, self._world)
         self._routers = routers.Routers(self._graph, self._world)
+        self._findings = findings.Findings(self._graph, self._world)
         self._proxies: dict[Key, ProxyKind] = {}
         self._views: dict[Key, ProxyView] = {}
         self._mesh: Mesh | None = None
@@ -74,8 +89,15 @@ class Frontend:
         self._graph.sweep()
         changed = self._inputs.update(snapshot)
         self._list_proxies(snapshot.of(inputs.PODS), changed.get(inputs.PODS, set()))
-        self._mesh = Mesh(self._listed, self._view)
+        self._findings.update(snapshot, changed)
+        self._mesh = Mesh(self._listed, self._view, self._diagnose)
         return self._mesh
+
+    def _diagnose(self) -> tuple[Diagnostic, ...]:
+        routing = [key for key, kind in self._proxies.items() if kind is ProxyKind.ROUTER]
+        scopes = dict.fromkeys(self._pods.router_scope.get(key) for key in sorted(routing))
+        opened = (finding for s in scopes for finding in self._routers.findings(s))
+        return (*self._findings.all(), *opened)
 
     def _list_proxies(self, objects: Mapping[Key, object], changed: set[Key]) -> None:
         before = len(self._proxies)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
-from lateen.compiler.ir.value import value
 from lateen.model import core
+from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
 
@@ -32,33 +32,32 @@ class CredentialSecret:
     ca: bytes = b""
 
 
-@value
-class Missing:
-    """A credential that cannot be delivered, who asked for it, and why not."""
-
-    name: str
-    source: Source
-    reason: str
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credentials:
     """What a proxy gets, and what it does not."""
 
     secrets: tuple[CredentialSecret, ...]
-    missing: tuple[Missing, ...]
+    missing: tuple[Diagnostic, ...]
 
 
 def credentials(view: ProxyView, snapshot: Snapshot) -> Credentials:
     """Return the credentials that a view's listeners and clusters name, by name."""
     found: dict[str, CredentialSecret] = {}
-    missing: dict[tuple[str, Source], Missing] = {}
+    missing: dict[tuple[str, Source], Diagnostic] = {}
+    namespace = view.node.namespace
     for name, source in asked(view):
         if name in found:
             continue
-        made = _find(name, view.node.namespace, snapshot)
+        made = _find(name, namespace, snapshot)
         if isinstance(made, str):
-            missing[name, source] = Missing(name=name, source=source, reason=made)
+            missing[name, source] = make(
+                "IST0161",
+                source,
+                credential=name.removeprefix(SCHEME),
+                gateway=source.ref,
+                detail=made,
+                namespace=namespace,
+            )
         else:
             found[name] = made
     return Credentials(
@@ -76,7 +75,7 @@ def asked(view: ProxyView) -> Iterator[tuple[str, Source]]:
                 if chain.tls is not None:
                     for name in (*chain.tls.secrets, chain.tls.ca):
                         if name.startswith(SCHEME):
-                            yield name, chain.source
+                            yield name, chain.source.at("tls")
     elif view.outbound is not None:
         clusters = view.outbound.clusters
     for cluster in clusters:

@@ -57,6 +57,15 @@ def delegate_of(root: VirtualService, spec: HTTPRoute, find: Find) -> VirtualSer
     return child
 
 
+def conflicts(spec: HTTPRoute, child: VirtualService) -> tuple[int, ...]:
+    """Return which of a delegate's rules are left out because they contradict the root's."""
+    return tuple(
+        index
+        for index, inner in enumerate(child.spec.http)
+        if inner.delegate is not None or _intersect_all(spec.match, inner.match) is None
+    )
+
+
 def _joined(root: HTTPRoute, child: VirtualService, domain: str) -> list[HttpRule]:
     found = []
     for index, spec in enumerate(child.spec.http):

@@ -10,6 +10,7 @@ from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
 from lateen.compiler.ir.value import value
 from lateen.model import networking
+from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 
 ANYWHERE = "0.0.0.0"
@@ -50,6 +51,11 @@ class BoundServer:
     redirect: bool = False
 
     @property
+    def label(self) -> str:
+        """Return how messages name it."""
+        return f"{self.gateway}:{self.port_name or self.number}"
+
+    @property
     def table(self) -> str:
         """Return the name of its route table, if it has one."""
         bind = "" if self.bind == ANYWHERE else f".{self.bind}"
@@ -65,14 +71,6 @@ class BoundServer:
         """Return the server names of its filter chain; empty for every name."""
         names = tuple(dict.fromkeys(host for _, host in self.hosts))
         return () if "*" in names else names
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """A server that is left out, and why."""
-
-    source: Source
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,38 +99,40 @@ Ports = Callable[[int], tuple[int, ...]]
 
 def bound_servers(
     gateways: Iterable[networking.Gateway], labels: dict[str, str], ports: Ports
-) -> tuple[tuple[BoundServer, ...], tuple[Refused, ...]]:
-    """Return the servers of every Gateway that selects a proxy, oldest Gateway first, and those
-    that cannot be opened. An empty selector selects every gateway proxy."""
+) -> tuple[tuple[BoundServer, ...], tuple[Diagnostic, ...]]:
+    """Return the servers of every Gateway that selects a proxy, oldest Gateway first, and why
+    others cannot be opened. An empty selector selects every gateway proxy."""
     found: list[BoundServer] = []
-    refused: list[Refused] = []
+    refused: list[Diagnostic] = []
     for obj in gateways:
         if not ages.selects(obj.spec.selector, labels):
             continue
         for index, server in enumerate(obj.spec.servers):
             source = ages.source("Gateway", obj, f"spec.servers[{index}]")
-            reason = _obstacle(server)
-            if reason:
-                refused.append(Refused(source=source, reason=reason))
+            obstacle = _obstacle(server, source)
+            if obstacle is not None:
+                refused.append(obstacle)
                 continue
             number = server.port.number if server.port is not None else 0
             found += [_bound(obj, server, source, port) for port in ports(number)]
     return tuple(found), tuple(refused)
 
 
-def merge(servers: Iterable[BoundServer]) -> tuple[tuple[Merged, ...], tuple[Refused, ...]]:
+def merge(
+    servers: Iterable[BoundServer],
+) -> tuple[tuple[Merged, ...], tuple[Diagnostic, ...]]:
     """Merge servers that share a bind and port.
 
     The first decides whether it is a plaintext HTTP port; later servers of the other sort are
     dropped, and so, whole, is a TLS server any of whose hosts is taken.
     """
     groups: dict[tuple[str, int], list[BoundServer]] = {}
-    refused: list[Refused] = []
+    refused: list[Diagnostic] = []
     for server in servers:
         group = groups.setdefault((server.bind, server.port), [])
-        reason = _clash(group, server)
-        if reason:
-            refused.append(Refused(source=server.source, reason=reason))
+        clash = _clash(group, server)
+        if clash is not None:
+            refused.append(clash)
         else:
             group.append(server)
     merged = (Merged(bind=b, port=p, servers=tuple(g)) for (b, p), g in groups.items())
@@ -196,36 +196,51 @@ def _served(
                 yield host, binding.key
 
 
-def _clash(group: list[BoundServer], server: BoundServer) -> str:
+def _clash(group: list[BoundServer], server: BoundServer) -> Diagnostic | None:
     if not group:
-        return ""
+        return None
     first, http = group[0], server.kind is Kind.HTTP
-    if (first.kind is Kind.HTTP) != http:
-        return f"port {server.port} is already used for {first.kind.value} by {first.source}"
-    if http:
-        return ""
+    both_bytes = server.kind is Kind.TCP and any(o.kind is Kind.TCP for o in group)
+    if (first.kind is Kind.HTTP) != http or both_bytes:
+        return make(
+            "LTN0020",
+            server.source,
+            server=server.label,
+            port=server.port,
+            other=first.source,
+            protocol=first.kind.value,
+        )
+    if http or server.kind is Kind.TCP:
+        return None
     for other in group:
         taken = {host for _, host in other.hosts}
         shared = sorted(host for _, host in server.hosts if host in taken)
-        both_bytes = server.kind is Kind.TCP and other.kind is Kind.TCP
-        if both_bytes:
-            return f"port {server.port} already forwards every connection for {other.source}"
-        if shared and server.kind is not Kind.TCP and other.kind is not Kind.TCP:
-            return f"host {shared[0]} on port {server.port} is already served by {other.source}"
-    return ""
+        if shared and other.kind is not Kind.TCP:
+            return make(
+                "LTN0021",
+                server.source,
+                server=server.label,
+                port=server.port,
+                other=other.source,
+                host=shared[0],
+            )
+    return None
 
 
-def _obstacle(server: networking.Server) -> str:
+def _obstacle(server: networking.Server, source: Source) -> Diagnostic | None:
+    """Return why a server cannot be opened at all, if so."""
     if server.port is None or not server.port.number:
-        return "it has no port number"
+        return make("IST0106", source.at("port"), detail="the server has no port number")
     mode = _mode(server)
-    if mode is TlsMode.AUTO_PASSTHROUGH and _is_tls(server):
-        return "TLS mode AUTO_PASSTHROUGH is not compiled yet"
-    if mode in _TERMINATING and _is_tls(server) and mode is not TlsMode.ISTIO_MUTUAL:
-        tls = server.tls
-        if tls is not None and not _certificates(tls):
-            return f"TLS mode {mode.value} needs a certificate: set credentialName"
-    return ""
+    if not _is_tls(server) or server.tls is None:
+        return None
+    if mode is TlsMode.AUTO_PASSTHROUGH:
+        return make("LTN0010", source.at("tls.mode"), field="mode AUTO_PASSTHROUGH")
+    needs = mode in _TERMINATING and mode is not TlsMode.ISTIO_MUTUAL
+    if needs and not _certificates(server.tls):
+        detail = f"TLS mode {mode.value} needs a certificate: set credentialName"
+        return make("IST0106", source.at("tls"), detail=detail)
+    return None
 
 
 def _bound(

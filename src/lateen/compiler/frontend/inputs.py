@@ -98,6 +98,7 @@ class Inputs:
         """Whether there is such a Service: all that some rules ask."""
         self.pods: Table[Key, core_pod.Pod | None] = Table(graph, None)
         self.virtual_services: Table[Key, networking.VirtualService | None] = Table(graph, None)
+        self.destination_rules: Table[Key, networking.DestinationRule | None] = Table(graph, None)
         self.gateways: Table[str, tuple[networking.Gateway, ...]] = Table(graph, ())
         """Under the empty key: all, oldest first."""
         self.service_list: Table[str, tuple[Key, ...]] = Table(graph, ())
@@ -187,6 +188,7 @@ class Inputs:
         old: networking.DestinationRule | None,
         new: networking.DestinationRule | None,
     ) -> None:
+        self.destination_rules.put(key, new)
         self.rules.replace(old, self._rule_keys(old), new, self._rule_keys(new))
         self._ask(key[0], _selector_labels(old), _selector_labels(new))
 

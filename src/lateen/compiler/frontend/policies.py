@@ -152,6 +152,9 @@ def load_balancer(balancer: networking_policy.LoadBalancerSettings, source: Sour
         hash_key=_hash_key(chosen) if chosen is not None else None,
         minimum_ring_size=ring_size,
         maglev_table_size=table_size,
+        warmup=quantities.seconds(
+            balancer.warmup.duration if balancer.warmup else balancer.warmup_duration_secs
+        ),
         locality_enabled=locality.enabled,
         distribute=tuple(
             (d.from_, tuple(sorted((to, int(share)) for to, share in d.to.items())))

@@ -30,6 +30,7 @@ from lateen.compiler.ir.proxy import (
 from lateen.compiler.ir.routing import Destination, Route, RouteTable, TcpRoute, VirtualHost
 from lateen.compiler.ir.workload import Labels
 from lateen.model import networking
+from lateen.model.diagnostics import Diagnostic, make
 
 
 class RouterScope(NamedTuple):
@@ -46,7 +47,7 @@ class Servers:
     """What a router opens, and what it refuses to."""
 
     merged: tuple[gateways.Merged, ...]
-    refused: tuple[gateways.Refused, ...]
+    refused: tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +94,7 @@ class Routers:
         self._chains: Derived[tuple[int, int], tuple[GatewayChain, ...]] = Derived(
             graph, self._make_chains
         )
+        self._findings: Derived[int, tuple[Diagnostic, ...]] = Derived(graph, self._find_faults)
         self._share: Derived[tuple[int, str], Share] = Derived(
             graph, self._make_share, watched=True
         )
@@ -114,9 +116,32 @@ class Routers:
         state.config = _kept(state.config, made)
         return state.config
 
-    def servers(self, scope: RouterScope) -> Servers:
-        """Return what a scope's proxies open, and what they refuse to."""
-        return self._servers.get(self._number(scope))
+    def findings(self, scope: RouterScope) -> tuple[Diagnostic, ...]:
+        """Return what is wrong with the servers that a scope's proxies are to open."""
+        return self._findings.get(self._number(scope))
+
+    def _find_faults(self, number: int) -> tuple[Diagnostic, ...]:
+        servers, ports = self._servers.get(number), dict(self._scopes[number].ports)
+        found = list(servers.refused)
+        for index, merged in enumerate(servers.merged):
+            first = merged.servers[0]
+            closed = not self._chains.get((number, index))
+            for server in merged.servers:
+                at = server.source.at("port")
+                if closed:
+                    found.append(
+                        make(
+                            "LTN0031",
+                            server.source,
+                            port=server.number,
+                            server=server.label,
+                            protocol=first.kind.value,
+                        )
+                    )
+                if ports and server.number not in ports:
+                    selector = ",".join(f"{k}={v}" for k, v in self._scopes[number].labels)
+                    found.append(make("IST0162", at, port=server.number, selector=selector))
+        return tuple(found)
 
     def _number(self, scope: RouterScope) -> int:
         number = self._numbers.get(scope)
@@ -146,7 +171,11 @@ class Routers:
         for name, servers in self._by_table(number):
             made = [self._host.get((number, plan)) for plan in self._plan.get((number, name))]
             reached.update(host for entry in made for host in entry.reached)
-            virtual_hosts = tuple(entry.virtual_host for entry in made)
+            virtual_hosts = tuple(
+                entry.virtual_host
+                for entry in made
+                if entry.virtual_host.routes or entry.virtual_host.require_tls
+            )
             if not virtual_hosts:
                 port = servers[0].number
                 virtual_hosts = (VirtualHost(name=f"blackhole:{port}", domains=("*",), routes=()),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lateen.compiler.frontend import ages, hosts
 from lateen.model import networking_policy
-from lateen.model.meta import Source
+from lateen.model.meta import ObjectRef, Source
 
 Rules = tuple[networking_policy.DestinationRule, ...]
 
@@ -32,6 +32,8 @@ class Rule:
     policy: networking_policy.TrafficPolicy | None
     policy_source: Source
     subsets: tuple[Subset, ...]
+    members: tuple[ObjectRef, ...] = ()
+    """The DestinationRules it is merged from."""
     selector: tuple[tuple[str, str], ...] = ()
     """`workloadSelector`: only for these clients, and only in the rule's own namespace."""
     index: int = 0
@@ -92,6 +94,7 @@ def _single(obj: networking_policy.DestinationRule, host: str) -> Rule:
         namespace=obj.metadata.namespace,
         host=host,
         source=source,
+        members=(source.ref,),
         export_to=_export_to(obj),
         policy=spec.traffic_policy,
         policy_source=source.at("spec.trafficPolicy"),
@@ -123,6 +126,7 @@ def _join(group: Rule, made: Rule) -> Rule:
     unset = group.policy is None
     return dataclasses.replace(
         group,
+        members=group.members + made.members,
         policy=made.policy if unset else group.policy,
         policy_source=made.policy_source if unset else group.policy_source,
         subsets=group.subsets + tuple(s for s in made.subsets if s.name not in known),

@@ -193,9 +193,8 @@ class Sidecars:
             self._world.service(services.hostname(a.metadata.namespace, a.metadata.name, domain))
             for a in aliases
         ]
-        domains = mesh_routes.domains_of(
-            service, [a for a in named if a is not None], scope.namespace, self._settings
-        )
+        standing = [a for a in named if a is not None and a.resolution is Resolution.ALIAS]
+        domains = mesh_routes.domains_of(service, standing, scope.namespace, self._settings)
         return self._host_with(scope, service, port, domains)
 
     def _host_with(

@@ -1,0 +1,255 @@
+"""What is noticed while compiling: references to nothing, and what is left out or overridden.
+Everything else is served. Pure."""
+
+from collections.abc import Iterator
+
+from lateen.compiler.frontend import (
+    ages,
+    authn,
+    client_tls,
+    delegates,
+    hosts,
+    inputs,
+    routes,
+    rules,
+    uncompiled,
+)
+from lateen.compiler.frontend.incremental import Derived, Graph
+from lateen.compiler.frontend.inputs import Key
+from lateen.compiler.frontend.world import Scope, World
+from lateen.compiler.ir.workload import Protocol, Resolution, Service
+from lateen.model import networking, networking_route, security
+from lateen.model.diagnostics import Diagnostic, make
+from lateen.model.meta import Source
+
+Findings = tuple[Diagnostic, ...]
+Found = Iterator[Diagnostic]
+
+
+class Checks:
+    """Findings per object, kept until something they were drawn from changes."""
+
+    def __init__(self, graph: Graph, world: World) -> None:
+        self._world = world
+        self._inputs = world.inputs
+        self._settings = world.settings
+        self.by_resource: dict[str, Derived[Key, Findings]] = {
+            inputs.VIRTUAL_SERVICES: Derived(graph, self._virtual_service, watched=True),
+            inputs.RULES: Derived(graph, self._rule, watched=True),
+            inputs.POLICIES: Derived(graph, self._policy, watched=True),
+            inputs.GATEWAYS: Derived(graph, self._gateway, watched=True),
+        }
+
+    def _virtual_service(self, key: Key) -> Findings:
+        obj = self._inputs.virtual_services.get(key)
+        if obj is None:
+            return ()
+        source = ages.source("VirtualService", obj)
+        return (
+            *uncompiled.unread(obj.spec, source.at("spec")),
+            *self._gateways_named(obj, source),
+            *self._contested_hosts(obj, source),
+            *self._http(obj, source),
+            *self._layer4(obj, source),
+        )
+
+    def _gateways_named(self, obj: networking.VirtualService, source: Source) -> Found:
+        known = {f"{g.metadata.namespace}/{g.metadata.name}" for g in self._inputs.gateways.get("")}
+        for index, written in enumerate(obj.spec.gateways):
+            name = routes.gateway_name(written, obj.metadata.namespace)
+            if name != routes.MESH and name not in known:
+                at = source.at(f"spec.gateways[{index}]")
+                yield make("IST0101", at, reftype="gateway", refval=written)
+
+    def _contested_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
+        if obj.spec.gateways and routes.MESH not in obj.spec.gateways:
+            return
+        own = obj.metadata.namespace
+        for index, host in enumerate(inputs.virtual_hosts(obj, self._settings)):
+            others = [
+                other
+                for other in self._inputs.mesh_routes.table.get(host)
+                if ages.exported(other.spec.export_to, other.metadata.namespace, own)
+            ]
+            if len(others) > 1 and others[0] is not obj:
+                names = ", ".join(f"{o.metadata.namespace}/{o.metadata.name}" for o in others)
+                at = source.at(f"spec.hosts[{index}]")
+                yield make("IST0109", at, virtual_services=names, host=host)
+
+    def _http(self, obj: networking.VirtualService, source: Source) -> Found:
+        for index, rule in enumerate(obj.spec.http):
+            at = source.at(f"spec.http[{index}]")
+            if rule.delegate is not None:
+                yield from self._delegate(obj, rule, at)
+            for number, entry in enumerate(rule.route):
+                if entry.destination is not None:
+                    there = at.at(f"route[{number}].destination")
+                    yield from self._destination(obj, entry.destination, there)
+            if rule.mirror is not None:
+                yield from self._destination(obj, rule.mirror, at.at("mirror"))
+            for number, copy in enumerate(rule.mirrors):
+                if copy.destination is not None:
+                    there = at.at(f"mirrors[{number}].destination")
+                    yield from self._destination(obj, copy.destination, there)
+
+    def _delegate(
+        self, obj: networking.VirtualService, rule: networking_route.HTTPRoute, at: Source
+    ) -> Found:
+        found = delegates.delegate_of(
+            obj, rule, lambda ns, name: self._inputs.virtual_services.get((ns, name))
+        )
+        if found is None and rule.delegate is not None:
+            namespace = rule.delegate.namespace or obj.metadata.namespace
+            name = f"{namespace}/{rule.delegate.name}"
+            yield make("LTN0028", at.at("delegate"), delegate=name)
+        elif found is not None:
+            name = f"{found.metadata.namespace}/{found.metadata.name}"
+            for index in delegates.conflicts(rule, found):
+                there = ages.source("VirtualService", found, f"spec.http[{index}]")
+                yield make("LTN0029", there, delegate=name)
+
+    def _layer4(self, obj: networking.VirtualService, source: Source) -> Found:
+        tls = [(f"spec.tls[{i}]", r.route) for i, r in enumerate(obj.spec.tls)]
+        tcp = [(f"spec.tcp[{i}]", r.route) for i, r in enumerate(obj.spec.tcp)]
+        for path, targets in (*tls, *tcp):
+            for number, entry in enumerate(targets):
+                if entry.destination is not None:
+                    at = source.at(f"{path}.route[{number}].destination")
+                    yield from self._destination(obj, entry.destination, at)
+
+    def _destination(
+        self, obj: networking.VirtualService, target: networking_route.Destination, at: Source
+    ) -> Found:
+        namespace = obj.metadata.namespace
+        host = hosts.resolve(target.host, namespace, self._settings.domain)
+        service = self._world.service(host)
+        if service is None:
+            yield make("IST0101", at.at("host"), reftype="host", refval=target.host)
+            return
+        if service.resolution is Resolution.ALIAS:
+            return
+        ports = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
+        listed = ", ".join(map(str, ports))
+        if target.port is None or not target.port.number:
+            if len(ports) > 1:
+                yield make("IST0112", at, host=host, ports=listed)
+        elif target.port.number not in ports:
+            number = target.port.number
+            yield make("LTN0034", at.at("port"), host=host, port=number, ports=listed)
+        if target.subset and not self._has_subset(namespace, service, target.subset):
+            where = f"{target.host}+{target.subset}"
+            yield make(
+                "IST0101", at.at("subset"), reftype="host+subset in destinationrule", refval=where
+            )
+
+    def _has_subset(self, namespace: str, service: Service, subset: str) -> bool:
+        """Whether a client in any of the namespaces whose rules can matter knows the subset."""
+        clients = dict.fromkeys((namespace, service.namespace, self._settings.root_namespace))
+        return any(
+            rule is not None and rule.subset(subset) is not None
+            for rule in (self._world.rule_for(Scope(ns), service.hostname) for ns in clients)
+        )
+
+    def _rule(self, key: Key) -> Findings:
+        obj: networking.DestinationRule | None = self._inputs.destination_rules.get(key)
+        if obj is None:
+            return ()
+        source = ages.source("DestinationRule", obj)
+        host = hosts.resolve(obj.spec.host, key[0], self._settings.domain)
+        return (
+            *uncompiled.unread(obj.spec, source.at("spec")),
+            *self._rule_host(obj, host, source),
+            *self._overridden(obj, host, source),
+            *_plaintext_instead(
+                obj,
+                source,
+                client_tls.Options(
+                    features=self._settings.features,
+                    credentials=obj.spec.workload_selector is not None,
+                ),
+            ),
+        )
+
+    def _rule_host(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
+        if hosts.is_wildcard(host) or not host:
+            return
+        service = self._world.service(host)
+        if service is None:
+            yield make("IST0174", source.at("spec.host"), host=obj.spec.host)
+            return
+        members = [e for _, found in self._world.behind.get(host).by_port for e in found]
+        for index, subset in enumerate(obj.spec.subsets):
+            wanted = subset.labels.items()
+            if wanted and not any(wanted <= dict(e.labels).items() for e in members):
+                at = source.at(f"spec.subsets[{index}]")
+                yield make("IST0173", at, subset=subset.name, host=host)
+
+    def _overridden(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
+        namespace = obj.metadata.namespace
+        written: rules.Rules = self._inputs.rules.table.get((namespace, host))
+        if len(written) < 2:
+            return
+        for rule in self._world.merged_rules.get((namespace, host)):
+            if source.ref not in rule.members:
+                continue
+            if obj.spec.traffic_policy is not None and rule.policy_source.ref != source.ref:
+                at = source.at("spec.trafficPolicy")
+                yield make("LTN0025", at, host=host, other=rule.policy_source.ref)
+            for index, subset in enumerate(obj.spec.subsets):
+                kept = rule.subset(subset.name)
+                if kept is not None and kept.source.ref != source.ref:
+                    at = source.at(f"spec.subsets[{index}]")
+                    yield make("LTN0026", at, subset=subset.name, host=host, other=kept.source.ref)
+
+    def _policy(self, key: Key) -> Findings:
+        found = self._inputs.policies.table.get(key[0])
+        obj = next((p for p in found if p.metadata.name == key[1]), None)
+        if obj is None:
+            return ()
+        source = ages.source("PeerAuthentication", obj)
+        return (
+            *uncompiled.unread(obj.spec, source.at("spec")),
+            *self._policy_scope(obj, found, source),
+        )
+
+    def _policy_scope(
+        self, obj: security.PeerAuthentication, found: authn.Policies, source: Source
+    ) -> Found:
+        root = self._settings.root_namespace
+        if authn.selector(obj):
+            if obj.metadata.namespace == root:
+                yield make("LTN0023", source.at("spec.selector"), namespace=root)
+            return
+        counting = authn.oldest_wide(found)
+        if counting is not None and counting is not obj:
+            yield make("LTN0022", source, other=ages.source("PeerAuthentication", counting).ref)
+
+    def _gateway(self, key: Key) -> Findings:
+        for obj in self._inputs.gateways.get(""):
+            if (obj.metadata.namespace, obj.metadata.name) == key:
+                return uncompiled.unread(obj.spec, ages.source("Gateway", obj, "spec"))
+        return ()
+
+
+def _plaintext_instead(
+    obj: networking.DestinationRule, source: Source, options: client_tls.Options
+) -> Found:
+    """A `tls` block that cannot be honoured sends plaintext: the one thing nobody expects."""
+    levels = [("spec.trafficPolicy", obj.spec.traffic_policy)]
+    levels += [
+        (f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy)
+        for i, subset in enumerate(obj.spec.subsets)
+    ]
+    for path, policy in levels:
+        if policy is None:
+            continue
+        blocks = [(path, policy.tls)]
+        blocks += [
+            (f"{path}.portLevelSettings[{i}]", entry.tls)
+            for i, entry in enumerate(policy.port_level_settings)
+        ]
+        for where, tls in blocks:
+            reason = client_tls.refusal(tls, options) if tls is not None else ""
+            if reason:
+                at = source.at(f"{where}.tls")
+                yield make("LTN0030", at, host=obj.spec.host, detail=reason)
