@@ -42,7 +42,9 @@ class Connector:
         """Answer; None when an upgraded connection was served to its end. Raises ApiError."""
         if self._pods is None:
             raise errors.unavailable("no pods run on this server")
-        whole = Target(target.kind, target.version, target.namespace, target.name)
+        proxied = target.subresource == "proxy"
+        name = proxying.split_name(target.name)[0] if proxied else target.name
+        whole = Target(target.kind, target.version, target.namespace, name)
         obj = self._api.get(whole)
         if self._sessions >= MAX_SESSIONS:
             raise errors.too_many(f"more than {MAX_SESSIONS} sessions are open; close some", 5)

@@ -1,6 +1,7 @@
 """Port-forward: connections of a client to ports of a pod, over SPDY streams or channels."""
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
@@ -79,7 +80,8 @@ async def _carry(
 
 
 def _words(port: str, problem: Exception) -> str:
-    reason = getattr(problem, "strerror", None) or str(problem) or "timed out"
+    number = getattr(problem, "errno", None)
+    reason = os.strerror(number) if number else str(problem) or "timed out"
     return (
         f"error forwarding port {port[:20]} to pod: failed to connect to localhost:{port[:20]} "
         f"inside the pod: {reason.lower()}"

@@ -148,6 +148,10 @@ class App:
         except asyncio.CancelledError:
             if not watcher.done():
                 raise
+        except Exception as error:
+            # The status is sent already: all that is left is to end the answer.
+            log.warning("a stream ended early: %s", error, exc_info=not isinstance(error, ApiError))
+            await send({"type": "http.response.body", "body": b""})
         finally:
             watcher.cancel()
             close = getattr(chunks, "aclose", None)

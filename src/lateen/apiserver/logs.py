@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,25 +134,35 @@ def tail_position(file: BinaryIO, lines: int) -> int:
     return 0
 
 
-async def follow(
+def follow(
     pods: streams.PodStreams,
     pod: Json,
     container: str,
     wanted: LogOptions,
     time: clock.Clock,
 ) -> AsyncIterator[bytes]:
-    """Yield a container's log. Raises ApiError 400 before the first byte if there is none."""
+    """Return a container's log as it comes. Raises ApiError 400 if there is none."""
     source = pods.log(pod, container, previous=wanted.previous)
     if source is None:
         raise missing(pod, container, previous=wanted.previous)
+
+    def growing() -> bool:
+        latest = pods.log(pod, container, previous=wanted.previous)
+        return latest is not None and latest.path == source.path and latest.running
+
+    return _follow(source, growing, wanted, time)
+
+
+async def _follow(
+    source: streams.LogFile, growing: Callable[[], bool], wanted: LogOptions, time: clock.Clock
+) -> AsyncIterator[bytes]:
     picker = Filter(wanted)
     rest = b""
     with _open(source.path) as file:
         file.seek(0 if wanted.tail is None else tail_position(file, wanted.tail))
         while True:
             # Asked before reading: what a container wrote before it ended is then read for sure.
-            latest = pods.log(pod, container, previous=wanted.previous)
-            growing = latest is not None and latest.path == source.path and latest.running
+            more = wanted.follow and growing()
             while block := file.read(_BLOCK):
                 lines = deque((rest + block).splitlines(keepends=True))
                 rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
@@ -160,7 +170,7 @@ async def follow(
                     yield made
                 if picker.full:
                     return
-            if not (wanted.follow and growing):
+            if not more:
                 break
             await time.sleep(POLL_SECONDS)
     if rest and (made := picker.pick([rest])):

@@ -99,6 +99,11 @@ def _form(media: str, parameters: dict[str, str]) -> Form | None:
     return Form(chosen, kind, version, group)
 
 
+def patch_types(*, strategic: bool) -> tuple[str, ...]:
+    """Return the patches of a kind: custom ones know no strategic merge."""
+    return PATCH_TYPES if strategic else PATCH_TYPES[:-1]
+
+
 def content_type(header: str, *, patch: bool) -> str:
     """Return the media type of a request body; JSON where none is said. Raises ApiError 415."""
     media = header.partition(";")[0].strip().lower()

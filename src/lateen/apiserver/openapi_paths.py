@@ -76,6 +76,7 @@ class _Operations:
         self._version = version
         self._definition = definition
         self._swagger = swagger
+        self._patches = negotiate.patch_types(strategic=kind.strategic)
 
     def __call__(
         self, verb: str, action: str, names: tuple[str, ...], *, body: bool = False
@@ -111,7 +112,7 @@ class _Operations:
     def _body(self, made: Json, action: str) -> None:
         patch = action == "patch"
         schema: Json = {"type": "object"} if patch else {"$ref": self._definition}
-        media = negotiate.PATCH_TYPES if patch else ("application/json", "application/yaml")
+        media = self._patches if patch else ("application/json", "application/yaml")
         if self._swagger:
             made["consumes"] = list(media)
             made["parameters"].append(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lateen.apiserver import errors
+from lateen.apiserver import errors, negotiate
 from lateen.apiserver.resources import Target
 from lateen.model import schema
 from lateen.model.client import ApiError, Json
@@ -33,11 +33,8 @@ def patched(target: Target, current: Json, patch: Any, media: str) -> Json:
             result = jsonpatch.apply_json_patch(current, patch)
         elif media == "application/merge-patch+json":
             result = merge.apply_merge_patch(current, patch)
-        elif target.kind.schemas or target.info.is_istio:
-            raise errors.unsupported_media(
-                "application/json-patch+json, application/merge-patch+json, "
-                "application/apply-patch+yaml"
-            )
+        elif not target.kind.strategic:
+            raise errors.unsupported_media(", ".join(negotiate.patch_types(strategic=False)))
         else:
             result = strategic.apply_strategic(current, patch, merge_schema(target))
     except PatchError as error:

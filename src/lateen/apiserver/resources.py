@@ -30,6 +30,11 @@ class Kind:
     merge: Mapping[str, schema.Schema] = field(default_factory=dict)
     scale: Mapping[str, "ScalePaths"] = field(default_factory=dict)
 
+    @property
+    def strategic(self) -> bool:
+        """Whether strategic merge patches are taken; clients ask OpenAPI for it."""
+        return not self.schemas and not self.info.is_istio
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
