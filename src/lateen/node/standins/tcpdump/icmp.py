@@ -1,0 +1,105 @@
+"""How ICMP, ICMPv6 and ARP messages are written. Pure."""
+
+import socket
+import struct
+
+from lateen.node.standins.tcpdump.names import Names
+from lateen.node.standins.tcpdump.packet import IPV4, TCP, UDP, Network, Packet, parse
+
+_PROTOCOLS = {TCP: "tcp", UDP: "udp"}
+_UNREACHABLE = {0: "net {} unreachable", 1: "host {} unreachable", 6: "net {} unknown",
+                7: "host {} unknown", 13: "host {} unreachable - admin prohibited filter",
+                10: "host {} unreachable - admin prohibited"}  # fmt: skip
+_ICMP6 = {133: "router solicitation", 134: "router advertisement", 135: "neighbor solicitation",
+          136: "neighbor advertisement", 143: "multicast listener report v2",
+          131: "multicast listener report", 132: "multicast listener done"}  # fmt: skip
+
+
+def icmp(data: bytes, network: Network, names: Names) -> str:
+    """Write an ICMP message with its length."""
+    body = data[network.payload : network.end]
+    if len(body) < 8:
+        return "[|icmp]"
+    kind, code = body[0], body[1]
+    tail = f", length {network.length}"
+    if kind in (0, 8):
+        ident, sequence = struct.unpack_from(">HH", body, 4)
+        what = "echo request" if kind == 8 else "echo reply"
+        return f"ICMP {what}, id {ident}, seq {sequence}{tail}"
+    if kind == 3:
+        return f"ICMP {_unreachable(code, body, names)}{tail}"
+    if kind == 11:
+        what = "time exceeded in-transit" if code == 0 else "ip reassembly time exceeded"
+        return f"ICMP {what}{tail}"
+    if kind == 5 and code < 4:
+        what = ("net", "host", "tos", "net tos")[code]
+        return f"ICMP redirect {_inner(body, names)} to {what} {names.host(body[4:8])}{tail}"
+    return f"ICMP type-#{kind}{tail}"
+
+
+def _inner(body: bytes, names: Names) -> str:
+    return names.host(body[24:28]) if len(body) >= 28 else "?"
+
+
+def _unreachable(code: int, body: bytes, names: Names) -> str:
+    inner = parse(0, bytes(12) + IPV4.to_bytes(2, "big") + body[8:], 0, 1)
+    target = _inner(body, names)
+    if code == 2 and inner.network:
+        return f"{target} protocol {inner.network.protocol} unreachable"
+    if code == 3 and inner.network and inner.ports:
+        protocol = _PROTOCOLS.get(inner.network.protocol, str(inner.network.protocol))
+        return f"{target} {protocol} port {names.port(inner.ports[1], protocol)} unreachable"
+    if code == 4:
+        mtu = int.from_bytes(body[6:8], "big")
+        return f"{target} unreachable - need to frag" + (f" (mtu {mtu})" if mtu else "")
+    return _UNREACHABLE.get(code, f"{{}} unreachable - #{code}").format(target)
+
+
+def icmp6(data: bytes, network: Network, names: Names) -> str:
+    """Write an ICMPv6 message with its length."""
+    body = data[network.payload : network.end]
+    if len(body) < 4:
+        return "[|icmp6]"
+    kind = body[0]
+    tail = f", length {network.length}"
+    if kind in (128, 129):
+        ident, sequence = struct.unpack_from(">HH", body, 4)
+        what = "echo request" if kind == 128 else "echo reply"
+        return f"ICMP6, {what}, id {ident}, seq {sequence}{tail}"
+    what = _ICMP6.get(kind, f"type-#{kind}")
+    if kind == 135 and len(body) >= 24:
+        what += f", who has {names.host(body[8:24])}"
+    elif kind == 136 and len(body) >= 24:
+        what += f", tgt is {names.host(body[8:24])}"
+    elif kind == 143 and len(body) >= 8:
+        what += f", {int.from_bytes(body[6:8], 'big')} group record(s)"
+    return f"ICMP6, {what}{tail}"
+
+
+def arp(packet: Packet, names: Names) -> str:
+    """Write an ARP message."""
+    body = packet.data[packet.network_offset :]
+    length = max(0, packet.wire - packet.network_offset)
+    if len(body) < 28:
+        return "[|arp]"
+    (operation,) = struct.unpack_from(">H", body, 6)
+    sender, asked = names.host(body[14:18]), names.host(body[24:28])
+    if operation == 1:
+        known = body[18:24]
+        to = f" ({names.mac(known)})" if any(known) else ""
+        return f"ARP, Request who-has {asked}{to} tell {sender}, length {length}"
+    if operation == 2:
+        return f"ARP, Reply {sender} is-at {names.mac(body[8:14])}, length {length}"
+    return f"ARP, Unknown ({operation}), length {length}"
+
+
+def protocol_name(number: int) -> str:
+    """Return the name of an IP protocol, as /etc/protocols has it in capitals."""
+    known = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6",
+             89: "OSPF", 132: "SCTP"}  # fmt: skip
+    if number in known:
+        return known[number]
+    for name in dir(socket):
+        if name.startswith("IPPROTO_") and getattr(socket, name) == number:
+            return name.removeprefix("IPPROTO_")
+    return "unknown"
