@@ -1,0 +1,407 @@
+"""Building again must give what building from nothing gives, and keep what did not change."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lateen.compiler.frontend import assemble, offline, versions
+from lateen.compiler.frontend.incremental import Derived, Graph, Table
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.model import snapshot
+from lateen.model.meta import ObjectRef
+
+SETTINGS = MeshSettings(features=versions.features())
+
+
+def test_derived_values_follow_tables_and_keep_equal_results() -> None:
+    graph = Graph()
+    table: Table[str, int] = Table(graph, 0)
+    runs: list[str] = []
+
+    def parity(key: str) -> tuple[str, int]:
+        runs.append(key)
+        return key, table.get(key) % 2
+
+    odd = Derived(graph, parity, watched=True)
+    both: Derived[str, tuple[Any, ...]] = Derived(graph, lambda _: (odd.get("a"), odd.get("b")))
+    first = both.get("x")
+    assert first == (("a", 0), ("b", 0))
+    assert both.get("x") is first
+    assert runs == ["a", "b"]
+    table.put("a", 2)
+    assert odd.stale == {"a"}
+    assert both.get("x") is first
+    assert runs == ["a", "b", "a"]
+    table.put("a", 3)
+    assert both.get("x") == (("a", 1), ("b", 0))
+
+
+def test_values_nobody_asks_for_again_are_forgotten() -> None:
+    graph = Graph()
+    table: Table[str, int] = Table(graph, 0)
+    derived = Derived(graph, table.get)
+    derived.get("a")
+    table.put("a", 1)
+    graph.sweep()
+    assert "a" in derived.cells
+    graph.sweep()
+    assert derived.cells == {}
+
+
+NAMESPACES = st.sampled_from(["default", "other", "istio-system"])
+NAMES = st.sampled_from(["a", "b", "c"])
+HOSTS = st.sampled_from(
+    ["a", "b", "*", "*.default.svc.cluster.local", "a.other.svc.cluster.local", "x.example.com"]
+)
+TIMES = st.sampled_from([f"2024-01-0{day}T00:00:00Z" for day in range(1, 4)])
+EXPORT = st.sampled_from([[], ["*"], ["."], ["other"], ["default", "."]])
+MODES = st.sampled_from(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"])
+TLS = st.sampled_from(
+    [
+        {},
+        {"tls": {"mode": "DISABLE"}},
+        {"tls": {"mode": "ISTIO_MUTUAL"}},
+        {"tls": {"mode": "SIMPLE", "credentialName": "c"}},
+        {"tls": {"mode": "MUTUAL"}},
+        {"loadBalancer": {"simple": "PASSTHROUGH"}},
+        {"loadBalancer": {"consistentHash": {"httpHeaderName": "x"}}},
+        {"portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}]},
+    ]
+)
+PORT = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["http", "tcp-x", "https", "grpc", "", "odd"]),
+        "port": st.sampled_from([80, 443, 8080, 15001]),
+        "targetPort": st.sampled_from([80, 8080, "web"]),
+    }
+)
+
+
+def _object(api: str, kind: str, spec: Any, **more: Any) -> st.SearchStrategy[dict[str, Any]]:
+    meta = st.fixed_dictionaries(
+        {"name": NAMES, "namespace": NAMESPACES, "creationTimestamp": TIMES, **more}
+    )
+    return st.fixed_dictionaries(
+        {"apiVersion": st.just(api), "kind": st.just(kind), "metadata": meta, "spec": spec}
+    )
+
+
+SERVICE = _object(
+    "v1",
+    "Service",
+    st.fixed_dictionaries(
+        {"ports": st.lists(PORT, max_size=2, unique_by=lambda p: p["port"])},
+        optional={
+            "selector": st.fixed_dictionaries({"app": NAMES}),
+            "clusterIP": st.sampled_from(["", "None", "10.0.0.1"]),
+            "type": st.sampled_from(["ClusterIP", "ExternalName"]),
+            "externalName": st.sampled_from(["a.default.svc.cluster.local", "example.com"]),
+        },
+    ),
+)
+CONTAINERS = st.sampled_from(
+    [
+        [{"name": "app"}],
+        [{"name": "app", "ports": [{"name": "web", "containerPort": 9}]}, {"name": "istio-proxy"}],
+        [{"name": "istio-proxy", "args": ["proxy", "router"]}],
+    ]
+)
+LABELS = st.fixed_dictionaries(
+    {"app": NAMES, "istio": st.just("ingressgateway")},
+    optional={"security.istio.io/tlsMode": st.just("istio"), "v": st.sampled_from("12")},
+)
+POD = _object("v1", "Pod", st.fixed_dictionaries({"containers": CONTAINERS}), labels=LABELS)
+RULE = _object(
+    "networking.istio.io/v1",
+    "DestinationRule",
+    st.fixed_dictionaries(
+        {"host": HOSTS, "exportTo": EXPORT, "trafficPolicy": TLS},
+        optional={
+            "subsets": st.just([{"name": "v1", "labels": {"v": "1"}}]),
+            "workloadSelector": st.fixed_dictionaries(
+                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+        },
+    ),
+)
+DESTINATION = st.fixed_dictionaries(
+    {
+        "destination": st.fixed_dictionaries(
+            {"host": st.sampled_from(["a", "b", "gone", "a.other.svc.cluster.local"])},
+            optional={"subset": st.just("v1"), "port": st.just({"number": 80})},
+        )
+    },
+    optional={"weight": st.sampled_from([0, 10, 90])},
+)
+MATCH = st.fixed_dictionaries(
+    {},
+    optional={
+        "uri": st.sampled_from([{"prefix": "/"}, {"exact": "/x"}, {"regex": ".*"}, {}]),
+        "port": st.sampled_from([80, 443]),
+        "sourceLabels": st.fixed_dictionaries({"app": NAMES}),
+        "gateways": st.sampled_from([["mesh"], ["a"], ["default/b"]]),
+    },
+)
+HTTP = st.fixed_dictionaries(
+    {},
+    optional={
+        "match": st.lists(MATCH, max_size=2),
+        "route": st.lists(DESTINATION, max_size=2),
+        "delegate": st.fixed_dictionaries({"name": NAMES, "namespace": NAMESPACES}),
+        "redirect": st.just({"uri": "/y"}),
+    },
+)
+LAYER4 = st.lists(
+    st.fixed_dictionaries(
+        {"route": st.lists(DESTINATION, min_size=1, max_size=1)},
+        optional={"match": st.just([{"port": 443}])},
+    ),
+    max_size=1,
+)
+ROUTES = _object(
+    "networking.istio.io/v1",
+    "VirtualService",
+    st.fixed_dictionaries(
+        {
+            "hosts": st.lists(HOSTS, max_size=2),
+            "gateways": st.sampled_from([[], ["mesh"], ["a"], ["mesh", "default/b"]]),
+            "exportTo": EXPORT,
+            "http": st.lists(HTTP, max_size=2),
+            "tcp": LAYER4,
+        },
+        optional={
+            "tls": st.just(
+                [
+                    {
+                        "match": [{"sniHosts": ["s.example.com"]}],
+                        "route": [{"destination": {"host": "a"}}],
+                    }
+                ]
+            )
+        },
+    ),
+)
+SERVER = st.fixed_dictionaries(
+    {
+        "port": st.fixed_dictionaries(
+            {
+                "number": st.sampled_from([80, 443, 0]),
+                "name": st.just("p"),
+                "protocol": st.sampled_from(["HTTP", "HTTPS", "TLS", "TCP", "odd"]),
+            }
+        ),
+        "hosts": st.lists(st.sampled_from(["*", "./a.example.com", "x.example.com"]), max_size=2),
+    },
+    optional={
+        "tls": st.sampled_from(
+            [
+                {"mode": "SIMPLE", "credentialName": "c"},
+                {"mode": "MUTUAL"},
+                {"mode": "PASSTHROUGH"},
+                {"mode": "AUTO_PASSTHROUGH"},
+                {"mode": "ISTIO_MUTUAL"},
+                {"httpsRedirect": True},
+            ]
+        )
+    },
+)
+GATEWAY = _object(
+    "networking.istio.io/v1",
+    "Gateway",
+    st.fixed_dictionaries(
+        {
+            "servers": st.lists(SERVER, max_size=3),
+            "selector": st.sampled_from([{}, {"istio": "ingressgateway"}, {"app": "a"}]),
+        }
+    ),
+)
+POLICY = _object(
+    "security.istio.io/v1",
+    "PeerAuthentication",
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "mtls": st.fixed_dictionaries({"mode": MODES}),
+            "selector": st.fixed_dictionaries(
+                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+            "portLevelMtls": st.dictionaries(
+                st.sampled_from(["80", "9"]), st.just({"mode": "STRICT"})
+            ),
+        },
+    ),
+)
+ANY_OBJECT = st.one_of(SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY)
+STEP = st.lists(st.tuples(ANY_OBJECT, st.booleans()), min_size=1, max_size=6)
+
+
+def everything(mesh: assemble.Mesh) -> Any:
+    return {ref: mesh.view(ref) for ref in mesh.proxies()}, sorted(map(str, mesh.diagnostics))
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(STEP, min_size=1, max_size=5))
+def test_building_again_equals_building_anew(steps: list[Any]) -> None:
+    """Also: no input that decodes makes the front end raise."""
+    kept = assemble.Frontend(SETTINGS)
+    present: dict[tuple[str, str, str], dict[str, Any]] = {}
+    before = snapshot.Snapshot()
+    for step in steps:
+        for body, stays in step:
+            key = (body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
+            present.pop(key, None)
+            if stays:
+                present[key] = body
+        fresh = offline.complete(snapshot.of_bodies(present.values()))
+        before = _with_identities(before, fresh)
+        found = everything(kept.build(before))
+        assert found == everything(assemble.Frontend(SETTINGS).build(before))
+
+
+def _with_identities(old: snapshot.Snapshot, new: snapshot.Snapshot) -> snapshot.Snapshot:
+    """Return `new` as a series of changes to `old`, so that equal objects stay the same."""
+    changes = []
+    for resource in ALL:
+        was, now = old.of(resource), new.of(resource)
+        for key in {*was, *now}:
+            if was.get(key) != now.get(key):
+                changes.append(snapshot.Change(resource, *key, now.get(key)))
+    return old.with_changes(changes)
+
+
+ALL = (
+    "pods",
+    "services",
+    "endpointslices.discovery.k8s.io",
+    "destinationrules.networking.istio.io",
+    "virtualservices.networking.istio.io",
+    "gateways.networking.istio.io",
+    "peerauthentications.security.istio.io",
+)
+
+
+def many(count: int) -> snapshot.Snapshot:
+    bodies: list[dict[str, Any]] = []
+    for number in range(count):
+        meta = {"name": f"s{number}", "namespace": "default"}
+        labels = {"app": f"s{number}"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app"}]}}
+        port = {"name": "http", "port": 80, "targetPort": 8080}
+        bodies += [
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": meta,
+                "spec": {"selector": labels, "ports": [port]},
+            },
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": meta,
+                "spec": {"template": template},
+            },
+            *yaml.safe_load_all(
+                f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: s{number}, namespace: default}}
+spec: {{hosts: [s{number}], http: [{{route: [{{destination: {{host: s{number}}}}}]}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: s{number}, namespace: default}}
+spec: {{host: s{number}, trafficPolicy: {{connectionPool: {{tcp: {{maxConnections: 5}}}}}}}}
+"""
+            ),
+        ]
+    return offline.complete(snapshot.of_bodies(bodies))
+
+
+def differing(old: tuple[Any, ...], new: tuple[Any, ...]) -> list[str]:
+    names = []
+    for before, after in zip(old, new, strict=True):
+        if before is not after:
+            names.append(getattr(after, "name", None) or after.cluster)
+    return names
+
+
+def changed(found: snapshot.Snapshot, resource: str, name: str, **spec: Any) -> snapshot.Snapshot:
+    old = found.of(resource)["default", name]
+    new = msgspec.structs.replace(old, spec=msgspec.structs.replace(old.spec, **spec))
+    return found.with_changes([snapshot.Change(resource, "default", name, new)])
+
+
+@pytest.fixture
+def twenty() -> Any:
+    found = many(20)
+    front = assemble.Frontend(SETTINGS)
+    mesh = front.build(found)
+    return found, front, mesh.proxies(), mesh.view(mesh.proxies()[0])
+
+
+def test_a_changed_route_changes_one_virtual_host(twenty: Any) -> None:
+    found, front, proxies, old = twenty
+    rule = found.virtual_services["default", "s7"].spec.http[0]
+    slower = (msgspec.structs.replace(rule, timeout="3s"),)
+    mesh = front.build(changed(found, "virtualservices.networking.istio.io", "s7", http=slower))
+    new = mesh.view(proxies[0])
+    hosts = old.outbound.tables[0].hosts, new.outbound.tables[0].hosts
+    assert differing(*hosts) == ["s7.default.svc.cluster.local:80"]
+    assert new.outbound.clusters is old.outbound.clusters
+    assert new.outbound.endpoints is old.outbound.endpoints
+    assert new.inbound is old.inbound
+    assert new.outbound is mesh.view(proxies[5]).outbound
+
+
+def test_a_changed_endpoint_changes_one_assignment(twenty: Any) -> None:
+    found, front, proxies, old = twenty
+    key = ("default", "s7-0")
+    piece = found.endpoint_slices[key]
+    moved = msgspec.structs.replace(piece.endpoints[0], addresses=("10.1.1.1",))
+    piece = msgspec.structs.replace(piece, endpoints=(moved,))
+    change = snapshot.Change("endpointslices.discovery.k8s.io", *key, piece)
+    new = front.build(found.with_changes([change])).view(proxies[0])
+    assert differing(old.outbound.endpoints, new.outbound.endpoints) == [
+        "outbound|80||s7.default.svc.cluster.local"
+    ]
+    assert new.outbound.clusters is old.outbound.clusters
+    assert new.outbound.tables is old.outbound.tables
+
+
+def test_a_changed_rule_changes_its_clusters_only(twenty: Any) -> None:
+    found, front, proxies, old = twenty
+    resource = "destinationrules.networking.istio.io"
+    new = front.build(changed(found, resource, "s7", traffic_policy=None)).view(proxies[0])
+    assert differing(old.outbound.clusters, new.outbound.clusters) == [
+        "outbound|80||s7.default.svc.cluster.local"
+    ]
+    assert new.outbound.tables is old.outbound.tables
+
+
+def test_what_nobody_reads_changes_no_view(twenty: Any) -> None:
+    found, front, proxies, old = twenty
+    pod = found.pods[proxies[0].namespace, proxies[0].name]
+    meta = msgspec.structs.replace(pod.metadata, resource_version="77")
+    again = msgspec.structs.replace(pod, metadata=meta)
+    change = snapshot.Change("pods", pod.metadata.namespace, pod.metadata.name, again)
+    assert front.build(found.with_changes([change])).view(proxies[0]) is old
+
+
+def test_an_old_mesh_says_that_it_is_old(twenty: Any) -> None:
+    found, front, proxies, _ = twenty
+    old = front.build(found)
+    kept = old.view(proxies[0])
+    front.build(found)
+    assert old.view(proxies[0]) is kept
+    with pytest.raises(assemble.Superseded, match="newest mesh"):
+        old.view(proxies[1])
+
+
+def test_a_pod_without_a_proxy_has_no_view(twenty: Any) -> None:
+    found, front, _, _ = twenty
+    with pytest.raises(KeyError, match="runs no proxy"):
+        front.build(found).view(ObjectRef("Pod", "default", "nobody"))
