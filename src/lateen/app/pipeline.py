@@ -87,7 +87,13 @@ class Pipeline:
         await self._coalescer.run()
 
     async def _act(self) -> None:
-        self.compile()
+        """Compile; a fault is logged, and what was to be compiled waits for the next change."""
+        waiting = dict(self._changed)
+        try:
+            self.compile()
+        except Exception:
+            log.exception("the mesh could not be compiled; proxies keep what they have")
+            self._changed = {**waiting, **self._changed}
 
     def compile(self) -> None:
         """One round: everything that changed since the last one reaches the hub."""
@@ -117,6 +123,13 @@ class Pipeline:
             if self._credentials.get(proxy) != needed:
                 self._credentials[proxy] = needed
                 self._hub.publish(proxy, "credentials", _credential_resources(needed))
+
+    def renew(self, proxy: str) -> None:
+        """Publish everything to a proxy again: another pod has taken its name."""
+        self._published.pop(proxy, None)
+        self._credentials.pop(proxy, None)
+        self._identities.forget(proxy)
+        self._coalescer.notify()
 
     @property
     def views(self) -> Mapping[str, ProxyView]:

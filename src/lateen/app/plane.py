@@ -64,7 +64,6 @@ class Plane:
         self.shim = ShimLink(paths.shim_socket)
         self.xds = XdsServer(self.hub, self._access_logged, clock)
         self.identities = Identities(self.authority, clock, self._publish_secrets)
-        self.sockets = ProxySockets(self.xds, paths, self.tasks)
         self.pipeline = Pipeline(
             self.store,
             self.hub,
@@ -73,6 +72,7 @@ class Plane:
             clock,
             system_roots=meshsettings.system_roots(),
         )
+        self.sockets = ProxySockets(self.xds, self.hub, paths, self.tasks, self.pipeline.renew)
         self.inject = injection.Settings(
             mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,

@@ -1,10 +1,12 @@
 """One discovery socket per proxy, opened before the proxy starts and closed when it is gone."""
 
 import asyncio
+from collections.abc import Callable
 
 from lateen.app.paths import LabPaths
 from lateen.base.tasks import TaskGroup
 from lateen.store.api import Event, EventType, JsonObject
+from lateen.xds.hub import Hub
 from lateen.xds.service import XdsServer
 
 PROXY = "istio-proxy"
@@ -20,11 +22,21 @@ class ProxySockets:
     """Keeps the open sockets equal to the set of pods with a proxy.
 
     Follows Pods rather than compiled proxies: the socket must be there before the agent starts
-    Envoy, and that is before the pod has an address.
+    Envoy, and that is before the pod has an address. `on_renewed` is told of a proxy whose pod was
+    replaced by another of the same name: what was published to the old one is forgotten.
     """
 
-    def __init__(self, xds: XdsServer, paths: LabPaths, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        xds: XdsServer,
+        hub: Hub,
+        paths: LabPaths,
+        tasks: TaskGroup,
+        on_renewed: Callable[[str], None],
+    ) -> None:
         self._xds = xds
+        self._on_renewed = on_renewed
+        self._hub = hub
         self._paths = paths
         self._tasks = tasks
         self._open: dict[str, str] = {}
@@ -41,6 +53,7 @@ class ProxySockets:
             gone = self._wanted.pop(proxy, None)
         elif has_proxy(pod) and self._wanted.get(proxy) != pod["metadata"]["uid"]:
             self._wanted[proxy] = gone = pod["metadata"]["uid"]
+            self._hub.add_proxy(proxy)  # the pipeline may have something for it before it is served
         else:
             return
         if gone is not None:
@@ -54,6 +67,8 @@ class ProxySockets:
                 await self._xds.close(proxy)
             if wanted is not None and proxy not in self._open:
                 await self._serve(proxy, wanted)
+                if found is not None:
+                    self._on_renewed(proxy)
 
     async def _serve(self, proxy: str, uid: str) -> None:
         path = self._paths.xds_socket(uid)
