@@ -3,8 +3,8 @@
 One look does one step, as in Kubernetes: what follows from it comes with the next change.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,8 @@ class View:
     olds: tuple[JsonView, ...]
     """The others, oldest first."""
     bounds: rollout.Bounds
-    namesakes: Mapping[str, JsonView]
+    taken: Callable[[str], bool]
+    """Tells whether a ReplicaSet of that name is there already."""
     now: datetime
 
     @property
@@ -90,19 +91,19 @@ def _view(found: JsonView, sets: Sequence[JsonView], known: world.World, now: da
         bounds = rollout.bounds(
             rolling.get("maxSurge"), rolling.get("maxUnavailable"), revisions.replicas(found)
         )
-    names = {
-        fields.name(one): one for one in known.within(replicaset.RESOURCE, fields.namespace(found))
-    }
-    return View(found, new, olds, bounds, names, now)
+    space = fields.namespace(found)
+
+    def taken(name: str) -> bool:
+        return known.get(replicaset.RESOURCE, space, name) is not None
+
+    return View(found, new, olds, bounds, taken, now)
 
 
 def _after(view: View, todo: Sequence[actions.Action]) -> View:
     """Return the view with a ReplicaSet that is about to be created, for the status."""
     for action in todo:
         if isinstance(action, actions.Create):
-            return View(
-                view.deployment, action.body, view.olds, view.bounds, view.namesakes, view.now
-            )
+            return replace(view, new=action.body)
     return view
 
 
@@ -205,7 +206,7 @@ def _available(one: JsonView) -> int:
 
 
 def _create(view: View, count: int) -> list[actions.Action]:
-    body = revisions.born(view.deployment, view.namesakes)
+    body = revisions.born(view.deployment, view.taken)
     highest = max((revisions.number(one) for one in view.olds), default=0)
     body["metadata"]["annotations"] = revisions.wanted_annotations(
         view.deployment, {}, highest + 1, _most(view)

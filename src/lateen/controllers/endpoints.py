@@ -105,28 +105,24 @@ def reconcile(key: controller.Name, known: world.World, now: datetime) -> action
     """Bring a Service's slices and its Endpoints in line with its pods."""
     space, name = key
     service = known.get("services", space, name)
-    slices = [
-        one
-        for one in known.within(RESOURCE, space)
-        if fields.labels(one).get(SERVICE_LABEL) == name
-    ]
-    mine = [one for one in slices if fields.labels(one).get(MANAGED_BY) == _MANAGER]
     legacy = known.get("endpoints", space, name)
     if service is None or fields.dying(service):
-        return actions.Result(tuple(_gone(mine, legacy)))
+        return actions.Result(tuple(_gone(legacy)))
+    slices = known.owned(fields.uid(service), RESOURCE)
+    mine = [one for one in slices if fields.labels(one).get(MANAGED_BY) == _MANAGER]
     spec = fields.spec(service)
     if spec.get("type") == "ExternalName":
         return actions.Result(tuple(_delete(one) for one in mine))
     if not spec.get("selector"):
         return actions.Result(tuple(_mirrored(service, slices, mine, legacy)))
-    found = members(service, known.within("pods", space))
+    pair = min(spec["selector"].items())
+    found = members(service, known.paired("pods", space, pair))
     todo = [*_slices(service, found, mine), *_endpoints(service, found, legacy)]
     return actions.Result(tuple(todo))
 
 
-def _gone(mine: Sequence[JsonView], legacy: JsonView | None) -> Iterable[actions.Action]:
-    for one in mine:
-        yield _delete(one)
+def _gone(legacy: JsonView | None) -> Iterable[actions.Action]:
+    """The slices go with their owner; Endpoints have none."""
     if legacy is not None:
         where = (fields.namespace(legacy), fields.name(legacy))
         yield actions.Delete("endpoints", *where, fields.uid(legacy))
@@ -325,14 +321,12 @@ def _of_pod(change: world.Change, known: world.World) -> Iterable[controller.Nam
     """A pod concerns the Services that select it, before or after its change."""
     if change.before is not None and change.after is not None and _same(change):
         return
-    for service in known.within("services", change.key.namespace):
-        selector = fields.spec(service).get("selector") or {}
-        if selector and any(
-            selector.items() <= fields.labels(one).items()
-            for one in (change.before, change.after)
-            if one is not None
-        ):
-            yield (change.key.namespace, fields.name(service))
+    space = change.key.namespace
+    for labels in (fields.labels(one) for one in (change.before, change.after) if one is not None):
+        for pair in labels.items():
+            for service in known.paired("services", space, pair):
+                if fields.spec(service)["selector"].items() <= labels.items():
+                    yield (space, fields.name(service))
 
 
 def _same(change: world.Change) -> bool:

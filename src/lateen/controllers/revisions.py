@@ -1,7 +1,7 @@
 """A Deployment's ReplicaSets as its revisions: which is the new one, what numbers they carry,
 which are too old to keep. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -83,17 +83,17 @@ def wanted_annotations(
     return result
 
 
-def born(deployment: JsonView, taken: Mapping[str, JsonView]) -> Json:
+def born(deployment: JsonView, taken: Callable[[str], bool]) -> Json:
     """Return the ReplicaSet of the present template, without its size.
 
-    `taken` are the namespace's ReplicaSets by name: one of the same name with another template is
-    a collision of hashes, and the next hash is tried, as Kubernetes does.
+    `taken` tells whether a ReplicaSet of a name is there: one of the same name with another
+    template is a collision of hashes, and the next hash is tried, as Kubernetes does.
     """
     spec = fields.spec(deployment)
     template: Json = fields.copied(spec.get("template") or {})
     collisions = int(fields.status(deployment).get("collisionCount") or 0)
     digest = hashing.template_hash(template, collisions)
-    while f"{fields.name(deployment)}-{digest}" in taken:
+    while taken(f"{fields.name(deployment)}-{digest}"):
         collisions += 1
         digest = hashing.template_hash(template, collisions)
     labels = {**fields.labels(template), hashing.TEMPLATE_HASH: digest}

@@ -41,9 +41,8 @@ def claim(owner: JsonView, resource: str, known: world.World) -> Claim:
         _release(resource, owner, one) for one in mine if not _fits(selector, one)
     ]
     if not fields.dying(owner):
-        strays = known.within(resource, fields.namespace(owner))
-        for one in strays:
-            if fields.controller_of(one) is None and not fields.dying(one) and _fits(selector, one):
+        for one in known.strays(resource, fields.namespace(owner)):
+            if not fields.dying(one) and _fits(selector, one):
                 kept.append(one)
                 todo.append(_adopt(resource, owner, one))
     return Claim(tuple(kept), tuple(todo))

@@ -5,13 +5,14 @@ always sees what it did itself. (Kubernetes needs "expectations" for that.) Obje
 shared: nobody changes them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lateen.controllers import fields
 
 JsonView = Mapping[str, Any]
+K = TypeVar("K")
 
 
 class Key(NamedTuple):
@@ -41,10 +42,28 @@ def key_of(resource: str, obj: JsonView) -> Key:
     return Key(resource, fields.namespace(obj), fields.name(obj))
 
 
+def _label_pairs(obj: JsonView) -> Iterable[tuple[str, str]]:
+    return fields.labels(obj).items()
+
+
+def _selector_pair(obj: JsonView) -> Iterable[tuple[str, str]]:
+    """One pair is enough to find a Service by: a pod that it selects has all of them."""
+    selector: Mapping[str, str] = fields.spec(obj).get("selector") or {}
+    return sorted(selector.items())[:1]
+
+
+_INDEXES: Mapping[str, Callable[[JsonView], Iterable[tuple[str, str]]]] = {
+    "pods": _label_pairs,
+    "services": _selector_pair,
+}
+
+
 class World:
     """A cache of many resources, with the indexes that controllers ask."""
 
     def __init__(self) -> None:
+        self._paired: dict[tuple[str, str, tuple[str, str]], dict[Key, JsonView]] = {}
+        self._strays: dict[tuple[str, str], dict[Key, JsonView]] = {}
         self._objects: dict[str, dict[Key, JsonView]] = {}
         self._spaces: dict[tuple[str, str], dict[Key, JsonView]] = {}
         self._owned: dict[str, dict[Key, JsonView]] = {}
@@ -58,6 +77,14 @@ class World:
     def within(self, resource: str, namespace: str) -> list[JsonView]:
         """Return the objects of a resource in a namespace."""
         return list(self._spaces.get((resource, namespace), {}).values())
+
+    def strays(self, resource: str, namespace: str) -> list[JsonView]:
+        """Return the objects of a resource in a namespace that no controller owns."""
+        return list(self._strays.get((resource, namespace), {}).values())
+
+    def paired(self, resource: str, namespace: str, pair: tuple[str, str]) -> list[JsonView]:
+        """Return pods by one of their labels, Services by the first pair of their selector."""
+        return list(self._paired.get((resource, namespace, pair), {}).values())
 
     def all(self, resource: str) -> list[JsonView]:
         """Return the objects of a resource."""
@@ -131,6 +158,11 @@ class World:
         self._objects.setdefault(key.resource, {})[key] = obj
         self._spaces.setdefault((key.resource, key.namespace), {})[key] = obj
         self._uids[fields.uid(obj)] = key
+        if fields.controller_of(obj) is None:
+            self._strays.setdefault((key.resource, key.namespace), {})[key] = obj
+        if (pairs := _INDEXES.get(key.resource)) is not None:
+            for pair in pairs(obj):
+                self._paired.setdefault((key.resource, key.namespace, pair), {})[key] = obj
         for owner in fields.owners(obj):
             self._owned.setdefault(str(owner.get("uid", "")), {})[key] = obj
 
@@ -139,12 +171,19 @@ class World:
         self._spaces[key.resource, key.namespace].pop(key, None)
         if self._uids.get(fields.uid(obj)) == key:
             del self._uids[fields.uid(obj)]
+        self._strays.get((key.resource, key.namespace), {}).pop(key, None)
+        if (pairs := _INDEXES.get(key.resource)) is not None:
+            for pair in pairs(obj):
+                _remove(self._paired, (key.resource, key.namespace, pair), key)
         for owner in fields.owners(obj):
-            owner_uid = str(owner.get("uid", ""))
-            owned = self._owned.get(owner_uid, {})
-            owned.pop(key, None)
-            if not owned:
-                self._owned.pop(owner_uid, None)
+            _remove(self._owned, str(owner.get("uid", "")), key)
+
+
+def _remove(index: dict[K, dict[Key, JsonView]], value: K, key: Key) -> None:
+    found = index.get(value, {})
+    found.pop(key, None)
+    if not found:
+        index.pop(value, None)
 
 
 def _version(obj: JsonView) -> int:
