@@ -33,8 +33,10 @@ class Plan:
 
     @property
     def virtual(self) -> tuple[str, ...]:
-        """Networks of addresses that exist as rules only."""
-        return tuple(each for each in (self.service_cidr, self.balancer_cidr) if each)
+        """Networks that the root namespace routes to itself: addresses that exist as rules only,
+        and those of pods that are gone."""
+        every = (self.pod_cidr, self.service_cidr, self.balancer_cidr)
+        return tuple(each for each in every if each)
 
 
 class Exhausted(Exception):

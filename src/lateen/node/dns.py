@@ -40,10 +40,13 @@ def answer(query: bytes, zone: dnszone.Zone, limit: int = 0) -> bytes | None:
         return _failure(query, dnslib.RCODE.NOTIMP)
     if len(request.questions) != 1:
         return _failure(query, dnslib.RCODE.FORMERR)
-    reply = _reply(request, zone)
-    packed = bytes(reply.pack())
+    packed = bytes(_reply(request, zone).pack())
     if len(packed) > (limit or _udp_limit(request)):
-        packed = bytes(reply.truncate().pack())
+        # The question must come back with it, or resolvers take it for a forgery and wait.
+        cut = request.reply(ra=0, aa=1)
+        cut.header.tc = 1
+        _acknowledge_edns(request, cut)
+        return bytes(cut.pack())
     return packed
 
 
@@ -69,9 +72,13 @@ def _reply(request: dnslib.DNSRecord, zone: dnszone.Zone) -> dnslib.DNSRecord:
         reply.add_ar(_packed(record))
     if not found.answers:
         reply.add_auth(_authority(found.inside))
+    _acknowledge_edns(request, reply)
+    return reply
+
+
+def _acknowledge_edns(request: dnslib.DNSRecord, reply: dnslib.DNSRecord) -> None:
     if any(extra.rtype == dnslib.QTYPE.OPT for extra in request.ar):
         reply.add_ar(dnslib.EDNS0(udp_len=1232))
-    return reply
 
 
 def _text(name: dnslib.DNSLabel) -> str:

@@ -39,7 +39,7 @@ class Root:
     """The node's InternalIP: what probes and node ports use."""
     dns_ip: str
     virtual: tuple[str, ...]
-    """Networks of addresses that exist only as translation rules: ClusterIPs, balancers."""
+    """Networks routed to lo: ClusterIPs, balancers, and pods, whose own routes are longer."""
 
 
 def link_name(pod_uid: str) -> str:
@@ -55,8 +55,8 @@ def pod_mac(ip: str) -> bytes:
 def prepare_root(rt: netlink.Netlink, root: Root) -> None:
     """Give the lab's root namespace its addresses; may be repeated. Raises NetlinkError.
 
-    Virtual networks are routed to lo so that the root namespace's own connections to them get as
-    far as the rules that translate them.
+    Virtual networks are routed to lo so that connections to them get as far as the rules that
+    translate or refuse them.
     """
     lo = rtnetlink.find(rt, "lo")
     if lo is None:

@@ -52,6 +52,17 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Translated:
+    """A rule has changed the connection's destination."""
+
+    def __str__(self) -> str:
+        return "ct status dnat"
+
+
+Condition = Match | Member | Translated
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """Leave this chain; at the end of a base chain the packet is accepted."""
 
@@ -125,7 +136,7 @@ Action = Return | Jump | Redirect | Reject | SourceNat | Spread
 class Rule:
     """All matches hold, then the action."""
 
-    matches: tuple[Match | Member, ...]
+    matches: tuple[Condition, ...]
     action: Action
 
     def __str__(self) -> str:

@@ -35,6 +35,9 @@ _PAYLOAD = {Field.SOURCE: (1, 12, 4), Field.DESTINATION: (1, 16, 4), Field.PORT:
 """Header (1 network, 2 transport), offset and length."""
 
 _RETURN, _JUMP = -5, -3
+_DST_NAT = 1 << 5
+"""IPS_DST_NAT of a connection's status."""
+
 _ELEMENTS_A_MESSAGE = 700
 _NESTED = 0x8000
 _data = struct.Struct("=HHHH")
@@ -129,7 +132,7 @@ def _chain(table: str, chain: nft.Chain) -> netlink.Message:
 def _rule(table: str, chain: str, rule: nft.Rule) -> netlink.Message:
     expressions: list[bytes] = []
     for match in rule.matches:
-        expressions += _member(match) if isinstance(match, nft.Member) else _match(match)
+        expressions += _condition(match)
     expressions += _action(rule.action)
     body = netlink.text(1, table) + netlink.text(2, chain)
     body += nested(4, *(nested(1, each) for each in expressions))
@@ -150,26 +153,38 @@ def _load(field: Field, register: int) -> bytes:
     )
 
 
+def _condition(condition: nft.Condition) -> list[bytes]:
+    match condition:
+        case nft.Match():
+            return _match(condition)
+        case nft.Member(fields, name):
+            return [*_keys(fields), _expression("lookup", netlink.text(1, name), be32(2, _FIRST))]
+        case nft.Translated():
+            status = _expression("ct", be32(1, _FIRST), be32(2, 2))
+            return [status, _masked(struct.pack("=I", _DST_NAT)), _compared(bytes(4), differs=True)]
+
+
 def _match(match: nft.Match) -> list[bytes]:
     value, mask = _operand(match)
-    expressions = [_load(match.field, _FIRST)]
-    if mask:
-        zero = bytes(len(mask))
-        expressions.append(
-            _expression(
-                "bitwise",
-                be32(1, _FIRST),
-                be32(2, _FIRST),
-                be32(3, len(mask)),
-                nested(4, attribute(1, mask)),
-                nested(5, attribute(1, zero)),
-            )
-        )
-    comparison = be32(2, 1 if match.negate else 0)
-    expressions.append(
-        _expression("cmp", be32(1, _FIRST), comparison, nested(3, attribute(1, value)))
+    masked = [_masked(mask)] if mask else []
+    return [_load(match.field, _FIRST), *masked, _compared(value, differs=match.negate)]
+
+
+def _masked(mask: bytes) -> bytes:
+    return _expression(
+        "bitwise",
+        be32(1, _FIRST),
+        be32(2, _FIRST),
+        be32(3, len(mask)),
+        nested(4, attribute(1, mask)),
+        nested(5, attribute(1, bytes(len(mask)))),
     )
-    return expressions
+
+
+def _compared(value: bytes, *, differs: bool) -> bytes:
+    return _expression(
+        "cmp", be32(1, _FIRST), be32(2, 1 if differs else 0), nested(3, attribute(1, value))
+    )
 
 
 def _operand(match: nft.Match) -> tuple[bytes, bytes]:
@@ -192,11 +207,6 @@ def _operand(match: nft.Match) -> tuple[bytes, bytes]:
 
 def _keys(fields: Iterable[Field]) -> list[bytes]:
     return [_load(field, _FIRST + number) for number, field in enumerate(fields)]
-
-
-def _member(member: nft.Member) -> list[bytes]:
-    lookup = _expression("lookup", netlink.text(1, member.set), be32(2, _FIRST))
-    return [*_keys(member.fields), lookup]
 
 
 def _verdict(code: int, chain: str = "") -> bytes:

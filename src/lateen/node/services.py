@@ -18,6 +18,7 @@ from lateen.model import core, discovery
 from lateen.node.nft import (
     Base,
     Chain,
+    Condition,
     Field,
     Hook,
     Jump,
@@ -31,6 +32,7 @@ from lateen.node.nft import (
     SourceNat,
     Spread,
     Table,
+    Translated,
     Value,
 )
 
@@ -56,7 +58,8 @@ class Node:
     own: tuple[str, ...] = ()
     """Virtual addresses that the root namespace answers on itself: the cluster DNS."""
     virtual: tuple[str, ...] = ()
-    """Networks whose addresses exist as rules only; what no rule takes is refused."""
+    """Networks that are routed to lo: of addresses that exist as rules only, and of pods, whose
+    own routes are longer. What arrives there is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +183,19 @@ def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]
 
 
 def _refusals(node: Node) -> Iterable[Rule]:
-    for address in node.own:
+    """Refuse what nobody answers, at once. Packets to addresses that no rule and no pod has are
+    routed to lo, as the addresses of the root namespace itself are; so, as far as this hook knows,
+    were the root namespace's own packets before a rule translated them."""
+    yield Rule((Translated(),), Return())
+    for address in (node.ip, *node.own):
         yield Rule((Match(Field.DESTINATION, f"{address}/32"),), Return())
     key = (Field.DESTINATION, Field.PROTOCOL, Field.PORT)
-    refused: list[Match | Member] = [Member(key, "no-endpoints")]
-    refused += [Match(Field.DESTINATION, network) for network in node.virtual]
-    for each in refused:
-        yield Rule((Match(Field.PROTOCOL, "tcp"), each), Reject(reset=True))
-        yield Rule((each,), Reject())
+    to_lo = Match(Field.OUT_LINK, "lo")
+    refused: list[tuple[Condition, ...]] = [(Member(key, "no-endpoints"),)]
+    refused += [(to_lo, Match(Field.DESTINATION, network)) for network in node.virtual]
+    for matches in refused:
+        yield Rule((Match(Field.PROTOCOL, "tcp"), *matches), Reject(reset=True))
+        yield Rule(matches, Reject())
 
 
 def _is_ipv4(address: str) -> bool:

@@ -1,0 +1,76 @@
+"""From API objects to rules and names."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lateen.node import dnszone, netlink, servicefeed
+
+pytestmark = pytest.mark.netns
+
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web", "namespace": "default", "uid": "1"},
+    "spec": {"clusterIP": "10.96.0.20", "ports": [{"name": "http", "port": 80}]},
+}
+
+
+def _slice(name: str, owner: str, *ips: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "labels": {servicefeed.SERVICE_NAME: owner},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [{"addresses": [ip]} for ip in ips],
+    }
+
+
+def test_changes_reach_kernel_and_names(lab: Any, fetch: Callable[..., str]) -> None:
+    ips = []
+    for name in ("one", "two"):
+        pod, ip = lab.pod(name)
+        lab.namespaces.serve(pod, 8080, lambda *_, name=name: name)
+        ips.append(ip)
+    zone = dnszone.Zone()
+    feed = servicefeed.ServiceFeed(lab.net, zone)
+
+    async def live() -> None:
+        before = _slice("web-1", "web", ips[0])
+        feed.service_changed(None, SERVICE)
+        feed.slice_changed(None, before)
+        feed.ready()
+        assert fetch(lab.root, "10.96.0.20", 80) == "one"
+        after = _slice("web-1", "web", ips[1])
+        feed.slice_changed(before, after)
+        await asyncio.sleep(0)
+        assert fetch(lab.root, "10.96.0.20", 80) == "two"
+        assert zone.lookup("web.default.svc.cluster.local", "A").exists
+        moved = _slice("web-1", "other", ips[1])
+        feed.slice_changed(after, moved)
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            fetch(lab.root, "10.96.0.20", 80)
+        feed.service_changed(SERVICE, None)
+        assert not zone.lookup("web.default.svc.cluster.local", "A").exists
+
+    netlink.inside(lab.root, lambda: asyncio.run(live()))
+
+
+def test_pods_have_names_while_they_have_addresses(lab: Any) -> None:
+    zone = dnszone.Zone()
+    feed = servicefeed.ServiceFeed(lab.net, zone)
+    bare = {"metadata": {"name": "a", "namespace": "default"}}
+    running = {**bare, "status": {"podIP": "10.244.0.9"}}
+    feed.pod_changed(None, bare)
+    feed.pod_changed(bare, running)
+    assert zone.lookup("10-244-0-9.default.pod.cluster.local", "A").exists
+    feed.pod_changed(running, None)
+    assert not zone.lookup("10-244-0-9.default.pod.cluster.local", "A").exists
