@@ -283,15 +283,25 @@ class Plan:
                 batches.append(Batch(kind, (), tuple(names)))
         if batches:
             return batches
-        for kind in (ResourceType.ROUTE, ResourceType.ENDPOINT):
-            state = self._types[kind]
-            names = sorted(n for n in state.gone - self._config.get(kind, {}).keys())
-            state.gone.clear()
-            empty = tuple(resources.placeholder(kind, n) for n in names if n in state.names)
-            state.sent.update({resource.name: resource for resource in empty})
-            if empty:
-                batches.append(Batch(kind, empty))
-        return batches
+        self._types[ResourceType.ROUTE].gone.clear()
+        return self._emptied()
+
+    def _emptied(self) -> list[Batch]:
+        """Take the endpoints that vanished while their cluster stays: it has none now.
+
+        Those of a removed cluster the client forgets by itself, as it does the route table of a
+        removed listener, which connections that are being drained still use.
+        """
+        state = self._types[ResourceType.ENDPOINT]
+        clusters = self._config.get(ResourceType.CLUSTER, {})
+        known = self._config.get(ResourceType.ENDPOINT, {})
+        names = sorted(n for n in state.gone if n in clusters and n not in known)
+        state.gone.clear()
+        empty = tuple(
+            resources.placeholder(ResourceType.ENDPOINT, n) for n in names if n in state.names
+        )
+        state.sent.update({resource.name: resource for resource in empty})
+        return [Batch(ResourceType.ENDPOINT, empty)] if empty else []
 
 
 def _sorted_like(names: set[str], order: Mapping[str, Resource]) -> Iterable[str]:

@@ -49,6 +49,7 @@ def bootstrap(
         },
         "stats_config": _stats((*STATS_PREFIXES, *stats_prefixes)),
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        "overload_manager": _overload(),
         "layered_runtime": {"layers": [{"name": "static", "static_layer": _runtime()}]},
     }
 
@@ -212,12 +213,24 @@ def _stats(prefixes: tuple[str, ...]) -> Json:
     }
 
 
+def _overload() -> Json:
+    """Return no limit on connections, said aloud: Envoy warns of one that was left out."""
+    name = "global_downstream_max_connections"
+    package = "envoy.extensions.resource_monitors.downstream_connections.v3"
+    monitor = {
+        "@type": f"{_TYPE}{package}.DownstreamConnectionsConfig",
+        "max_active_downstream_connections": 2147483647,
+    }
+    return {
+        "resource_monitors": [{"name": f"envoy.resource_monitors.{name}", "typed_config": monitor}]
+    }
+
+
 def _runtime() -> Mapping[str, object]:
-    """Return Istio's runtime keys, and no limit on connections, said aloud to avoid a warning."""
+    """Return Istio's runtime keys."""
     hidden = "envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst"
     return {
         f"envoy.deprecated_features:{hidden}": True,
         "re2.max_program_size.error_level": 32768,
-        "overload.global_downstream_max_connections": 2147483647,
         "envoy.reloadable_features.http_reject_path_with_fragment": False,
     }
