@@ -95,7 +95,7 @@ class VolumeMount(KubeStruct, frozen=True, kw_only=True):
     mount_path: Annotated[str, doc("Path in the container.", required=True)] = ""
     sub_path: Annotated[str, doc("Path inside the volume.")] = ""
     mount_propagation: Annotated[str, doc("How mounts spread to and from the node.")] = ""
-    bind_mount_options: Annotated[Any, doc("Options of the mount.")] = None
+    bind_mount_options: Annotated[tuple[str, ...], doc("Options of the mount.")] = ()
     sub_path_expr: Annotated[str, doc("Like subPath, with variables.")] = ""
 
 
@@ -116,7 +116,7 @@ class HTTPHeader(KubeStruct, frozen=True, kw_only=True):
     """A header sent by a probe."""
 
     name: Annotated[str, doc("Header name.", required=True)] = ""
-    value: Annotated[str, doc("Header value.", required=True)] = ""
+    value: Annotated[str, doc("Header value.")] = ""
 
 
 class HTTPGetAction(KubeStruct, frozen=True, kw_only=True):

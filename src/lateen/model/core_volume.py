@@ -60,6 +60,7 @@ class DownwardAPIVolumeFile(KubeStruct, frozen=True, kw_only=True):
         ResourceFieldSelector | None, doc("Request or limit of a container.")
     ] = None
     mode: Annotated[int | None, doc("Permission bits.")] = None
+    user: Annotated[int | None, doc("Owner.", form="int64")] = None
 
 
 class DownwardAPIVolumeSource(KubeStruct, frozen=True, kw_only=True):
@@ -67,6 +68,7 @@ class DownwardAPIVolumeSource(KubeStruct, frozen=True, kw_only=True):
 
     items: Annotated[tuple[DownwardAPIVolumeFile, ...], doc("The files.", atomic=True)] = ()
     default_mode: Annotated[int | None, doc("Permission bits; default 0644.")] = None
+    default_user: Annotated[int | None, doc("Owner.", form="int64")] = None
 
 
 class ServiceAccountTokenProjection(KubeStruct, frozen=True, kw_only=True):

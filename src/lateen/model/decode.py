@@ -178,8 +178,9 @@ def _string(node: Schema, value: Any, path: str, found: _Findings) -> Any:
         return _mistyped(node, value, path, found)
     if node.form == "quantity":
         return str(value)
-    if node.enum and isinstance(value, int) and 0 <= value < len(node.enum):
-        return node.enum[value]
+    if node.enum and node.proto and isinstance(value, int):
+        known = 0 <= value < len(node.enum)
+        return node.enum[value] if known else _unsupported(node, str(value), path, found)
     return _mistyped(node, value, path, found)
 
 
@@ -310,6 +311,8 @@ def _mistyped(node: Schema, value: Any, path: str, found: _Findings) -> Any:
         message = f'Invalid value: "{have}": {path} in body must be of type {want}: "{have}"'
     else:
         short = {"integer": "number", "boolean": "bool"}.get(have, have)
+        if short == "number" and node.type == "integer":
+            short = f"number {value}"
         message = (
             f"json: cannot unmarshal {short} into Go struct field {_go_field(found.tree, path)}"
             f" of type {_go_type(node)}"
@@ -319,11 +322,15 @@ def _mistyped(node: Schema, value: Any, path: str, found: _Findings) -> Any:
 
 
 def _type_hint(node: Schema, value: Any) -> str:
+    if node.form == "quantity":
+        return "Write a quantity such as 100m, 0.5 or 1Gi."
     if node.type == "string" and isinstance(value, bool | int | float):
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return f'Put it in quotes: "{text}".'
     if node.type == "integer" and isinstance(value, str) and value.lstrip("-").isdigit():
         return f"Write it without quotes: {value}."
+    if node.type == "integer" and isinstance(value, int) and not isinstance(value, bool):
+        return "The number is out of range."
     if node.type == "boolean" and isinstance(value, str):
         return "Write true or false, without quotes."
     if node.type == "array" and not isinstance(value, list | tuple):
@@ -331,5 +338,6 @@ def _type_hint(node: Schema, value: Any) -> str:
     if node.type in ("object", "map"):
         if isinstance(value, list | tuple):
             return "Write fields here, not a list: remove the dash."
-        return "Write fields below it, indented by two spaces."
+        names = ", ".join(list(node.fields)[:6])
+        return f"Write fields below it, indented{f': {names}' if names else ''}."
     return f"Write a value of type {node.type}."

@@ -339,7 +339,7 @@ def _places(node: yaml.Node, file: str, offset: int) -> Iterator[tuple[str, Loca
 def _after(text: str, line: int, offset: int) -> tuple[str, int]:
     """Return what follows the next document mark after a line, and that mark's line offset."""
     lines = text.splitlines(keepends=True)
-    for number in range(line + 1, len(lines)):
+    for number in range(max(line, 1), len(lines)):
         if lines[number].startswith("---"):
             return "".join(lines[number:]), offset + number
     return "", offset

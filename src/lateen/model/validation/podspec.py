@@ -3,6 +3,7 @@
 Words and reasons are the API server's.
 """
 
+import json
 from collections.abc import Sequence
 
 from lateen.model import selectors
@@ -83,7 +84,7 @@ def _mounts(report: Report, container: Container, path: str, volumes: set[str]) 
     for index, mount in enumerate(container.volume_mounts):
         at = f"{path}.volumeMounts[{index}]"
         if mount.name not in volumes:
-            report.error(f"{at}.name", f'Not found: "{mount.name}"', "FieldValueInvalid")
+            report.error(f"{at}.name", f'Not found: "{mount.name}"', "FieldValueNotFound")
         if not mount.mount_path:
             report.required(f"{at}.mountPath")
         elif mount.mount_path in places:
@@ -166,7 +167,7 @@ def workload(report: Report, obj: Deployment | ReplicaSet | StatefulSet | Daemon
     except ValueError:
         return
     if not mine:
-        shown = dict(sorted(spec.template.metadata.labels.items()))
+        shown = json.dumps(spec.template.metadata.labels, sort_keys=True, separators=(",", ":"))
         report.error(
             "spec.template.metadata.labels",
             f"Invalid value: {shown}: `selector` does not match template `labels`",

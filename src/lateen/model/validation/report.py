@@ -8,6 +8,7 @@ Reason = Literal[
     "FieldValueRequired",
     "FieldValueNotSupported",
     "FieldValueDuplicate",
+    "FieldValueNotFound",
     "FieldValueForbidden",
     "FieldValueTooLong",
 ]

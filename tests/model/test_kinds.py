@@ -1,0 +1,122 @@
+"""Kinds are found by every name a user may type; schemas follow the structs."""
+
+import msgspec
+import pytest
+
+from lateen.model import core, decode, kinds, networking, schema
+from lateen.model.kinds import KINDS
+
+
+@pytest.mark.parametrize(
+    ("name", "resource"),
+    [
+        ("po", "pods"),
+        ("Pod", "pods"),
+        ("deploy", "deployments.apps"),
+        ("deployments.apps", "deployments.apps"),
+        ("deployment.v1.apps", "deployments.apps"),
+        ("vs", "virtualservices.networking.istio.io"),
+        ("VirtualServices.v1beta1.networking.istio.io", "virtualservices.networking.istio.io"),
+        ("gw", "gateways.networking.istio.io"),
+        ("dr", "destinationrules.networking.istio.io"),
+        ("pa", "peerauthentications.security.istio.io"),
+        ("ap", "authorizationpolicies.security.istio.io"),
+        ("se", "serviceentries.networking.istio.io"),
+        ("svc", "services"),
+        ("ep", "endpoints"),
+        ("no", "nodes"),
+        ("ns", "namespaces"),
+        ("sourcemap", "sourcemaps.lateen.dev"),
+    ],
+)
+def test_find_resource(name: str, resource: str) -> None:
+    found = kinds.find_resource(name)
+    assert found is KINDS[resource]
+
+
+def test_find_takes_every_served_version_and_no_other() -> None:
+    for info in KINDS.values():
+        for api_version in info.api_versions:
+            assert kinds.find(api_version, info.kind) is info
+    assert kinds.find("networking.istio.io/v2", "Gateway") is None
+    assert kinds.find("v1", "pod") is None
+
+
+def test_no_two_kinds_share_a_name() -> None:
+    rows = list(KINDS.values())
+    names = [name for row in rows for name in {row.plural, row.singular, *row.short_names}]
+    assert len(set(names)) == len(names)
+
+
+def test_printer_columns_of_istio() -> None:
+    found = KINDS["virtualservices.networking.istio.io"].columns
+    assert [(c.name, c.path) for c in found] == [
+        ("Gateways", ".spec.gateways"),
+        ("Hosts", ".spec.hosts"),
+        ("Age", ".metadata.creationTimestamp"),
+    ]
+
+
+@pytest.mark.parametrize("info", KINDS.values(), ids=lambda info: str(info.kind))
+def test_defaults_of_every_kind_are_empty_and_sound(info: kinds.KindInfo) -> None:
+    struct = info.struct
+    if struct is None:
+        assert schema.of_kind(info).preserve_unknown
+        return
+    assert msgspec.to_builtins(struct()) == {}
+    decoded = decode.decode(info, {})
+    assert {problem.kind for problem in decoded.problems} <= {"required"}
+    assert decoded.object == struct()
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "merge", "strategies"),
+    [
+        ("spec.containers", ("name",), "name", ("merge",)),
+        ("spec.volumes", ("name",), "name", ("merge", "retainKeys")),
+        ("spec.containers.ports", ("containerPort", "protocol"), "containerPort", ("merge",)),
+        ("spec.containers[0].env", ("name",), "name", ("merge",)),
+        ("spec.containers.volumeMounts", ("mountPath",), "mountPath", ("merge",)),
+        ("status.conditions", ("type",), "type", ("merge",)),
+        ("metadata.ownerReferences", ("uid",), "uid", ("merge",)),
+    ],
+)
+def test_merge_metadata_of_pods(
+    path: str, keys: tuple[str, ...], merge: str, strategies: tuple[str, ...]
+) -> None:
+    node = schema.at(schema.of_struct(core.Pod), path)
+    assert node is not None
+    assert (node.list_type, node.list_keys) == ("map", keys)
+    assert (node.merge_key, node.strategies) == (merge, strategies)
+
+
+def test_sets_atoms_and_plain_lists() -> None:
+    tree = schema.of_struct(core.Pod)
+    finalizers = schema.at(tree, "metadata.finalizers")
+    command = schema.at(tree, "spec.containers.command")
+    selector = schema.at(tree, "spec.nodeSelector")
+    assert finalizers is not None
+    assert command is not None
+    assert selector is not None
+    assert (finalizers.list_type, finalizers.strategies) == ("set", ("merge",))
+    assert (command.list_type, command.strategies) == ("atomic", ())
+    assert selector.atomic
+
+
+def test_schema_nodes_describe_their_fields() -> None:
+    tree = schema.of_struct(networking.VirtualService)
+    node = schema.at(tree, "spec.http[0].match[0].uri")
+    assert node is not None
+    assert (node.name, node.description) == ("StringMatch", "Path, without the query.")
+    assert schema.at(tree, "spec.http.nothing") is None
+    mode = schema.at(schema.of_struct(networking.DestinationRule), "spec.trafficPolicy.tls.mode")
+    assert mode is not None
+    assert mode.enum == ("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
+
+
+def test_acronyms_keep_their_capitals_in_kubernetes_only() -> None:
+    assert {"podIP", "podIPs", "hostIP"} <= set(core.PodStatus.__struct_encode_fields__)
+    assert {"hostPID", "setHostnameAsFQDN"} <= set(core.PodSpec.__struct_encode_fields__)
+    assert "downwardAPI" in core.Volume.__struct_encode_fields__
+    assert "useSourceIp" in networking.ConsistentHashLB.__struct_encode_fields__
+    assert "from" in networking.LocalityFailover.__struct_encode_fields__
