@@ -1,7 +1,7 @@
 """The state of a pod that was there before this agent: from the shim's records. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from lateen.node import shimproto
@@ -18,7 +18,6 @@ def restore(
     plan: PodPlan,
     status: Mapping[str, Any],
     processes: Iterable[Process],
-    begun: float,
     now: float,
 ) -> PodState:
     """Return the state to go on from.
@@ -40,7 +39,7 @@ def restore(
         for s in status.get(field) or ()
     }
     survived = bool(latest)
-    state = replace(initial(plan, now), begun=begun)
+    state = initial(plan, _moment(status.get("startTime"), now))
     for planned in plan.containers:
         before = shown.get(planned.name, {})
         if planned.name in latest:
@@ -80,7 +79,12 @@ def _lost(
         return ContainerState(attempt=count)
     if planned.builtin:
         return ContainerState(attempt=count)
-    lost: Mapping[str, Any] = ended or {"exitCode": _LOST, "reason": "Unknown"}
+    started = (now_state.get("running") or {}).get("startedAt")
+    lost: Mapping[str, Any] = ended or {
+        "exitCode": _LOST,
+        "reason": "Unknown",
+        "startedAt": started,
+    }
     return ContainerState(attempt=count + 1, ending=_ending(count, lost, now))
 
 
@@ -97,6 +101,14 @@ def _ending(attempt: int, body: Mapping[str, Any], now: float) -> Ending:
         signal=int(body.get("signal") or 0),
         reason=str(body.get("reason", "")),
         message=str(body.get("message", "")),
-        started=now,
-        finished=now,
+        started=_moment(body.get("startedAt"), now),
+        finished=_moment(body.get("finishedAt"), now),
     )
+
+
+def _moment(text: Any, otherwise: float) -> float:
+    """Read a Kubernetes timestamp."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return otherwise

@@ -97,6 +97,8 @@ class PodState:
     ip: str = ""
     begun: float = 0.0
     """status.startTime."""
+    deadline: float | None = None
+    """When activeDeadlineSeconds are over."""
     deleting: float | None = None
     """When deletion was asked."""
     kill_at: float | None = None
@@ -116,6 +118,10 @@ class PodState:
         return self.deleting is not None or bool(self.doomed)
 
 
-def initial(plan: PodPlan, now: float) -> PodState:
-    """Return the state of a pod that nothing was done for yet."""
-    return PodState(containers={c.name: ContainerState() for c in plan.containers}, begun=now)
+def initial(plan: PodPlan, begun: float) -> PodState:
+    """Return the state of a pod that nothing was done for yet, taken up at `begun`."""
+    return PodState(
+        containers={c.name: ContainerState() for c in plan.containers},
+        begun=begun,
+        deadline=None if plan.deadline is None else begun + plan.deadline,
+    )

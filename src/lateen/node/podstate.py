@@ -65,6 +65,9 @@ def next_wake(state: PodState) -> float | None:
     times = [c.wake for c in state.containers.values() if c.wake is not None]
     to_kill = any(c.live and not c.killed for c in state.containers.values())
     times += [t for t in (state.network_wake, state.kill_at if to_kill else None) if t is not None]
+    unfinished = any(c.life is not Life.ENDED for c in state.containers.values())
+    if state.deadline is not None and unfinished and not state.closing:
+        times.append(state.deadline)
     return min(times, default=None)
 
 
@@ -287,7 +290,8 @@ class _Turn:
         """See whether the pod ends by itself: by its deadline, or by a failed init container."""
         if self.state.closing:
             return
-        if self.plan.deadline is not None and self.now >= self.state.begun + self.plan.deadline:
+        deadline = self.state.deadline
+        if deadline is not None and self.now >= deadline and not self._apps_done():
             self._end_all("DeadlineExceeded")
         for planned in self.plan.containers:
             container = self.get(planned.name)

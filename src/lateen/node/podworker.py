@@ -74,7 +74,7 @@ class PodWorker:
         self._known = processes
         status = body.get("status") or {}
         self._conditions: tuple[Json, ...] = tuple(status.get("conditions") or ())
-        self._state = podadopt.restore(self._plan, status, processes, self._now(), self._now())
+        self._state = podadopt.restore(self._plan, status, processes, self._now())
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._prober = prober.Prober(kit.shim, kit.clock)
         self._specs: dict[str, ContainerSpec] = {}

@@ -1,0 +1,368 @@
+"""The pod's state machine: scripts of events and the commands they lead to, and laws."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lateen.model.core_pod import PodSpec
+from lateen.node import podevents as ev
+from lateen.node import podplan, podrecord, podstate, podstatus
+from lateen.node.podevents import Command, Event, Hook
+from lateen.node.podplan import PodPlan, ProbeKind
+from lateen.node.podrecord import Life, PodState
+
+T0 = 1_000_000.0
+PROBE = {"httpGet": {"path": "/", "port": 80}}
+
+
+def container(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "image": f"{name}:1", **fields}
+
+
+def plan(
+    *containers: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **fields: Any
+) -> PodPlan:
+    body = {"containers": list(containers), "initContainers": list(init), **fields}
+    return podplan.plan(msgspec.convert(body, PodSpec))
+
+
+class Script:
+    """A pod whose events are given one after the other; notes are kept apart."""
+
+    def __init__(self, pod: PodPlan) -> None:
+        self.plan = pod
+        self.now = T0
+        self.state = podrecord.initial(pod, T0)
+        self.notes: list[ev.Note] = []
+
+    def __call__(self, event: Event, after: float = 0.0) -> list[Command]:
+        self.now += after
+        self.state, commands = podstate.step(self.plan, self.state, event, self.now)
+        self.notes += [c for c in commands if isinstance(c, ev.Note)]
+        return [c for c in commands if not isinstance(c, ev.Note)]
+
+    def network(self) -> list[Command]:
+        assert self(ev.Tick()) == [ev.SetUpNetwork()]
+        return self(ev.NetworkReady("10.0.0.1"))
+
+    def start(self, name: str, attempt: int = 0) -> list[Command]:
+        assert self(ev.Prepared(name)) == [ev.Start(name, attempt)]
+        return self(ev.Started(name, attempt, self.now))
+
+    def exit(self, name: str, code: int = 0, attempt: int = 0, after: float = 1.0) -> list[Command]:
+        self.now += after
+        return self(ev.Exited(name, attempt, code, 0, self.now))
+
+    def life(self, name: str) -> Life:
+        return self.state.containers[name].life
+
+    def phase(self) -> str:
+        return podstatus.phase(self.plan, self.state)
+
+
+def test_network_comes_first_then_every_container_at_once() -> None:
+    pod = Script(plan(container("a"), container("b")))
+    assert pod.network() == [ev.Prepare("a"), ev.Prepare("b")]
+    assert pod.phase() == "Pending"
+    pod.start("a")
+    assert pod.phase() == "Running"
+    pod.start("b")
+    assert podstatus.ready(pod.plan, pod.state)
+
+
+def test_a_network_that_fails_is_tried_again() -> None:
+    pod = Script(plan(container("a")))
+    pod(ev.Tick())
+    assert pod(ev.NetworkFailed("no")) == []
+    assert pod.notes[-1].reason == "FailedCreatePodSandBox"
+    assert pod(ev.Tick(), after=2.0) == [ev.SetUpNetwork()]
+
+
+def test_init_containers_run_in_order() -> None:
+    pod = Script(plan(container("app"), init=(container("one"), container("two"))))
+    assert pod.network() == [ev.Prepare("one")]
+    pod.start("one")
+    assert pod.exit("one") == [ev.Prepare("two")]
+    pod.start("two")
+    assert pod.phase() == "Pending"
+    assert pod.exit("two") == [ev.Prepare("app")]
+
+
+def test_the_proxy_starts_before_init_containers() -> None:
+    pod = Script(plan(container("istio-proxy"), container("app"), init=(container("one"),)))
+    assert pod.network() == [ev.Prepare("one"), ev.Prepare("istio-proxy")]
+
+
+def test_istio_init_is_done_without_a_process() -> None:
+    pod = Script(plan(container("app"), init=(container("istio-init"),)))
+    assert pod.network() == [ev.Prepare("istio-init")]
+    assert pod(ev.Prepared("istio-init")) == [ev.Capture("istio-init", 0)]
+    pod(ev.Started("istio-init", 0, pod.now))
+    assert pod.exit("istio-init", after=0) == [ev.Prepare("app")]
+
+
+def test_a_native_sidecar_holds_the_next_until_it_has_started() -> None:
+    sidecar = container("side", restartPolicy="Always", startupProbe=PROBE)
+    pod = Script(plan(container("app"), init=(sidecar,), restartPolicy="Never"))
+    assert pod.network() == [ev.Prepare("side")]
+    assert pod.start("side") == [ev.WatchHealth("side", 0)]
+    assert pod(ev.Probed("side", 0, ProbeKind.STARTUP, True)) == [ev.Prepare("app")]
+    pod.start("app")
+    assert pod.exit("app") == [ev.UnwatchHealth("side"), ev.Signal("side", 0, "SIGTERM")]
+    assert pod.exit("side", 143) == [ev.UnwatchHealth("side")]
+    assert pod.phase() == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "restarts", "phase"),
+    [
+        ("Always", 0, True, "Running"),
+        ("Always", 1, True, "Running"),
+        ("OnFailure", 0, False, "Succeeded"),
+        ("OnFailure", 1, True, "Running"),
+        ("Never", 0, False, "Succeeded"),
+        ("Never", 1, False, "Failed"),
+    ],
+)
+def test_restart_policy(policy: str, code: int, restarts: bool, phase: str) -> None:
+    pod = Script(plan(container("app"), restartPolicy=policy))
+    pod.network()
+    pod.start("app")
+    assert pod.exit("app", code) == ([ev.Prepare("app")] if restarts else [])
+    assert pod.phase() == phase
+
+
+def test_back_off_doubles_from_ten_seconds_to_five_minutes() -> None:
+    pod = Script(plan(container("app")))
+    pod.network()
+    pod.start("app")
+    assert pod.exit("app", 1) == [ev.Prepare("app")], "the first restart is at once"
+    for attempt, delay in enumerate((10, 20, 40, 80, 160, 300, 300), start=1):
+        pod.start("app", attempt)
+        assert pod.exit("app", 1, attempt) == []
+        assert pod.life("app") is Life.BACKOFF
+        assert podstate.next_wake(pod.state) == pod.now + delay
+        assert pod(ev.Tick(), after=delay - 0.1) == []
+        assert pod(ev.Tick(), after=0.1) == [ev.Prepare("app")]
+    assert pod.state.containers["app"].attempt == 8
+
+
+def test_a_run_of_ten_minutes_is_forgiven() -> None:
+    pod = Script(plan(container("app")))
+    pod.network()
+    pod.start("app")
+    pod.exit("app", 1)
+    pod.start("app", 1)
+    assert pod.exit("app", 1, 1) == []
+    pod(ev.Tick(), after=10)
+    pod.start("app", 2)
+    assert pod.exit("app", 1, 2, after=600) == [ev.Prepare("app")]
+
+
+def test_what_is_missing_is_told_once_and_looked_for_again() -> None:
+    pod = Script(plan(container("app")))
+    pod.network()
+    missing = ev.PrepareFailed("app", "CreateContainerConfigError", 'secret "s" not found')
+    assert pod(missing) == []
+    assert pod(ev.Tick(), after=1) == []
+    assert pod(ev.MaterialChanged()) == [ev.Prepare("app")]
+    assert pod(missing) == []
+    assert [n.message for n in pod.notes] == ['secret "s" not found']
+    assert pod(ev.Tick(), after=podstate.RETRY) == [ev.Prepare("app")]
+    assert pod(ev.Prepared("app")) == [ev.Start("app", 0)]
+
+
+def test_liveness_failure_stops_and_restarts() -> None:
+    probe = {**PROBE, "terminationGracePeriodSeconds": 5}
+    pod = Script(plan(container("app", livenessProbe=probe)))
+    pod.network()
+    assert pod.start("app") == [ev.WatchHealth("app", 0)]
+    commands = pod(ev.Probed("app", 0, ProbeKind.LIVENESS, False))
+    assert commands == [ev.UnwatchHealth("app"), ev.Signal("app", 0, "SIGTERM")]
+    assert pod(ev.Tick(), after=5) == [ev.Signal("app", 0, "SIGKILL")]
+    assert pod.exit("app", 137) == [ev.UnwatchHealth("app"), ev.Prepare("app")]
+
+
+def test_readiness_waits_for_startup() -> None:
+    pod = Script(plan(container("app", startupProbe=PROBE, readinessProbe=PROBE)))
+    pod.network()
+    pod.start("app")
+    pod(ev.Probed("app", 0, ProbeKind.READINESS, True))
+    assert not podstatus.ready(pod.plan, pod.state)
+    pod(ev.Probed("app", 0, ProbeKind.STARTUP, True))
+    pod(ev.Probed("app", 0, ProbeKind.READINESS, True))
+    assert podstatus.ready(pod.plan, pod.state)
+    pod(ev.Probed("app", 0, ProbeKind.READINESS, False))
+    assert not podstatus.ready(pod.plan, pod.state)
+
+
+def test_deletion_stops_the_app_then_the_drained_proxy() -> None:
+    pod = Script(plan(container("app"), container("istio-proxy"), terminationGracePeriodSeconds=30))
+    pod.network()
+    pod.start("app")
+    pod.start("istio-proxy")
+    assert pod(ev.DeletionAsked(30)) == [ev.Drain()]
+    assert podstate.next_wake(pod.state) == pod.now + podstate.ENDPOINT_SETTLE
+    settled = pod(ev.Tick(), after=podstate.ENDPOINT_SETTLE)
+    assert settled == [ev.Signal("app", 0, "SIGTERM")]
+    assert pod.exit("app", 0) == [], "the proxy is not drained yet"
+    assert pod(ev.Drained()) == [ev.Signal("istio-proxy", 0, "SIGTERM")]
+    assert pod.exit("istio-proxy", 0) == [ev.TearDown()]
+
+
+def test_the_grace_period_ends_in_sigkill_for_all() -> None:
+    pod = Script(plan(container("app"), container("istio-proxy")))
+    pod.network()
+    pod.start("app")
+    pod.start("istio-proxy")
+    pod(ev.DeletionAsked(30))
+    pod(ev.Tick(), after=1)
+    killed = pod(ev.Tick(), after=29)
+    assert killed == [ev.Signal("app", 0, "SIGKILL"), ev.Signal("istio-proxy", 0, "SIGKILL")]
+    assert podstate.next_wake(pod.state) is None
+    pod.exit("app", 137)
+    assert pod.exit("istio-proxy", 137) == [ev.TearDown()]
+
+
+def test_pre_stop_comes_before_the_signal() -> None:
+    hook = {"preStop": {"exec": {"command": ["true"]}}}
+    pod = Script(plan(container("app", lifecycle=hook, readinessProbe=PROBE)))
+    pod.network()
+    pod.start("app")
+    asked = pod(ev.DeletionAsked(30))
+    assert asked == [ev.UnwatchHealth("app"), ev.RunHook("app", 0, Hook.PRE_STOP)]
+    done = pod(ev.HookDone("app", 0, Hook.PRE_STOP, False, "it failed"))
+    assert done == [ev.Signal("app", 0, "SIGTERM")]
+    assert pod.notes[-1].reason == "FailedPreStopHook"
+
+
+def test_post_start_holds_probes_back_and_may_kill() -> None:
+    hook = {"postStart": {"exec": {"command": ["true"]}}}
+    pod = Script(plan(container("app", lifecycle=hook, readinessProbe=PROBE)))
+    pod.network()
+    assert pod.start("app") == [ev.RunHook("app", 0, Hook.POST_START)]
+    failed = pod(ev.HookDone("app", 0, Hook.POST_START, False, "it failed"))
+    assert failed == [ev.UnwatchHealth("app"), ev.Signal("app", 0, "SIGTERM")]
+
+
+def test_a_failed_init_container_without_restarts_fails_the_pod() -> None:
+    pod = Script(plan(container("app"), init=(container("one"),), restartPolicy="Never"))
+    pod.network()
+    pod.start("one")
+    pod.exit("one", 1)
+    assert pod.phase() == "Failed"
+    assert pod.life("app") is Life.ENDED
+    assert pod(ev.DeletionAsked(30)) == [ev.TearDown()]
+
+
+def test_the_deadline_fails_the_pod() -> None:
+    pod = Script(plan(container("app"), activeDeadlineSeconds=5, restartPolicy="Never"))
+    pod.network()
+    pod.start("app")
+    assert podstate.next_wake(pod.state) == T0 + 5
+    assert pod(ev.Tick(), after=5) == [ev.Signal("app", 0, "SIGTERM")]
+    pod.exit("app", 143)
+    assert pod.phase() == "Failed"
+
+
+def test_deletion_before_anything_ran() -> None:
+    pod = Script(plan(container("app")))
+    assert pod(ev.DeletionAsked(30)) == [ev.TearDown()]
+
+
+# --- laws ---
+
+NAMES = ("one", "side", "app", "istio-proxy", "stranger")
+PLANS = (
+    plan(container("app")),
+    plan(container("app", livenessProbe=PROBE, readinessProbe=PROBE), container("istio-proxy")),
+    plan(
+        container("app", lifecycle={"preStop": {"sleep": {"seconds": 1}}}),
+        container("istio-proxy"),
+        init=(container("one"), container("side", restartPolicy="Always", startupProbe=PROBE)),
+        restartPolicy="OnFailure",
+    ),
+    plan(
+        container("app"), init=(container("one"),), restartPolicy="Never", activeDeadlineSeconds=50
+    ),
+)
+names, attempts, flags = st.sampled_from(NAMES), st.integers(0, 3), st.booleans()
+events = st.one_of(
+    st.just(ev.NetworkReady("10.0.0.1")),
+    st.just(ev.NetworkFailed("no")),
+    st.builds(ev.Prepared, names),
+    st.builds(ev.PrepareFailed, names, st.just("ErrImagePull"), st.sampled_from("xy")),
+    st.builds(ev.Started, names, attempts, st.just(T0)),
+    st.builds(ev.StartFailed, names, attempts, st.just(128), st.just("no")),
+    st.builds(ev.Exited, names, attempts, st.sampled_from((0, 1, 137)), st.just(0), st.just(T0)),
+    st.builds(ev.Probed, names, attempts, st.sampled_from(list(ProbeKind)), flags),
+    st.builds(ev.HookDone, names, attempts, st.sampled_from(list(Hook)), flags),
+    st.just(ev.Drained()),
+    st.builds(ev.DeletionAsked, st.sampled_from((0.0, 30.0))),
+    st.just(ev.MaterialChanged()),
+    st.just(ev.Tick()),
+)
+timed = st.lists(st.tuples(st.sampled_from((0.0, 0.2, 5.0, 40.0)), events), max_size=60)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(PLANS), timed)
+def test_no_order_of_events_breaks_it(pod: PodPlan, script: list[tuple[float, Event]]) -> None:
+    """Whatever comes in whatever order: no error, no second start of a running container, no
+    start after deletion, one TearDown and nothing after it, and a status that can be shown."""
+    state, now = podrecord.initial(pod, T0), T0
+    started: set[tuple[str, int]] = set()
+    facts = podstatus.PodFacts("ns", "pod", "uid", "10.0.0.9")
+    torn = 0
+    for wait, event in script:
+        now += wait
+        before = state
+        state, commands = podstate.step(pod, state, event, now)
+        for command in commands:
+            if isinstance(command, ev.Start | ev.Capture):
+                assert (command.container, command.attempt) not in started
+                started.add((command.container, command.attempt))
+                assert not before.containers[command.container].live
+                assert not state.closing
+            torn += isinstance(command, ev.TearDown)
+        assert torn <= 1
+        assert not (before.torn and commands)
+        wake = podstate.next_wake(state)
+        assert wake is None or wake > now or _waits_for_start(state)
+        assert podstatus.render(pod, state, facts, now)["phase"] in (
+            "Pending",
+            "Running",
+            "Succeeded",
+            "Failed",
+        )
+
+
+def _waits_for_start(state: PodState) -> bool:
+    return any(c.life is Life.STARTING for c in state.containers.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(PLANS), timed)
+def test_a_deleted_pod_always_ends(pod: PodPlan, script: list[tuple[float, Event]]) -> None:
+    """After any history, deletion with an obedient world leads to TearDown."""
+    state, now = podrecord.initial(pod, T0), T0
+    for wait, event in script:
+        now += wait
+        state, _ = podstate.step(pod, state, event, now)
+    state, _ = podstate.step(pod, state, ev.DeletionAsked(1.0), now)
+    for _ in range(40):
+        if state.torn:
+            return
+        now += 1.0
+        for name, one in state.containers.items():
+            if one.life is Life.STARTING:
+                state, _ = podstate.step(pod, state, ev.Started(name, one.attempt, now), now)
+            elif one.killed or one.signalled:
+                ended = ev.Exited(name, one.attempt, 137, 9, now)
+                state, _ = podstate.step(pod, state, ended, now)
+        state, _ = podstate.step(pod, state, ev.Tick(), now)
+    assert state.torn, replace(state)
