@@ -122,9 +122,9 @@ def without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
 
 def copied(value: Any) -> Any:
     """Copy JSON deeply."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: copied(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [copied(one) for one in value]
     return value
 

@@ -90,6 +90,16 @@ def _obstacle(pod: JsonView, node: JsonView | None) -> str:
     wanted = fields.spec(pod).get("nodeSelector") or {}
     if not wanted.items() <= fields.labels(node).items():
         return "node(s) didn't match Pod's node affinity/selector"
-    if fields.spec(node).get("unschedulable"):
+    if fields.spec(node).get("unschedulable") and not _tolerates(pod):
         return "node(s) were unschedulable"
     return ""
+
+
+def _tolerates(pod: JsonView) -> bool:
+    """Tell whether a cordoned node does not keep the pod off, as it does not a DaemonSet's."""
+    cordoned = "node.kubernetes.io/unschedulable"
+    tolerations = fields.spec(pod).get("tolerations") or ()
+    return any(
+        one.get("operator") == "Exists" and one.get("key") in (cordoned, "", None)
+        for one in tolerations
+    )
