@@ -43,7 +43,8 @@ class Capture:
         self._received = self._dropped = 0
         kind = socket.SOCK_DGRAM if self._any else socket.SOCK_RAW
         try:
-            self._socket = socket.socket(socket.AF_PACKET, kind, 0)
+            protocol = socket.htons(_ETH_P_ALL) if self._any else 0
+            self._socket = socket.socket(socket.AF_PACKET, kind, protocol)
         except PermissionError as error:
             raise CaptureError(
                 f"{interface}: You don't have permission to capture on that device\n"
@@ -51,15 +52,16 @@ class Capture:
             ) from error
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        if not self._any:
+            self._bind(interface, promiscuous=promiscuous)
+
+    def _bind(self, interface: str, *, promiscuous: bool) -> None:
         try:
-            if self._any:
-                self._socket.bind(("", _ETH_P_ALL))
-            else:
-                self._socket.bind((interface, _ETH_P_ALL))
-                if promiscuous:
-                    index = socket.if_nametoindex(interface)
-                    wish = struct.pack("iHH8s", index, _PROMISC, 0, b"")
-                    self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, wish)
+            self._socket.bind((interface, _ETH_P_ALL))
+            if promiscuous:
+                index = socket.if_nametoindex(interface)
+                wish = struct.pack("iHH8s", index, _PROMISC, 0, b"")
+                self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, wish)
         except OSError as error:
             self._socket.close()
             raise CaptureError(
@@ -102,6 +104,7 @@ class Capture:
             name, protocol, kind, hardware, address = source
             # The loopback interface shows each packet going out and coming in: one is enough.
             if kind == _OUTGOING and hardware == 772:
+                self._received -= 1
                 continue
             at = _stamp(control)
             if self._any:

@@ -13,15 +13,19 @@ class _CutError(Exception):
     """The message ends too early."""
 
 
-def describe(data: bytes) -> str:
-    """Write a message: its id, question or answers, and length; `[|domain]` if it is cut."""
+def describe(data: bytes, verbose: int = 0) -> str:
+    """Write a message: its id, question or answers, and length; `[|domain]` if it is cut.
+
+    `verbose` 1 adds whose the answers are, 2 what was asked."""
+    if len(data) < 12:
+        return f"domain [length {len(data)} < 12] (invalid)"
     try:
-        return _message(data)
+        return _message(data, verbose)
     except (_CutError, struct.error, IndexError):
         return "[|domain]"
 
 
-def _message(data: bytes) -> str:
+def _message(data: bytes, verbose: int) -> str:
     ident, flags, questions, answers, authorities, extra = struct.unpack_from(">6H", data)
     opcode = flags >> 11 & 15
     operation = _OPCODES[opcode] if opcode < len(_OPCODES) else f" op{opcode}"
@@ -49,28 +53,32 @@ def _message(data: bytes) -> str:
     error = _ERRORS[code] if code < len(_ERRORS) else f" Resp{code}"
     told = []
     for _ in range(answers):
-        record, at = _record(data, at)
+        record, at = _record(data, at, bool(verbose))
         told.append(record)
     counts = f" {answers}/{authorities}/{extra}"
+    if verbose > 1:
+        counts = f" q:{','.join(asked)}{counts}"
     return f"{ident}{operation}{error}{marks}{counts} {', '.join(told)} ({len(data)})".replace(
         "  (", " ("
     )
 
 
-def _record(data: bytes, at: int) -> tuple[str, int]:
-    _, at = _name(data, at)
+def _record(data: bytes, at: int, verbose: bool) -> tuple[str, int]:
+    owner, at = _name(data, at)
     kind, _, _, size = struct.unpack_from(">HHIH", data, at)
     at += 10
     value = data[at : at + size]
     if len(value) < size:
         raise _CutError
-    text = _type(kind)
+    text = f"{owner} {_type(kind)}" if verbose else _type(kind)
     if kind == 1 and size == 4:
         text += f" {socket.inet_ntop(socket.AF_INET, value)}"
     elif kind == 28 and size == 16:
         text += f" {socket.inet_ntop(socket.AF_INET6, value)}"
     elif kind in (2, 5, 12):
         text += f" {_name(data, at)[0]}"
+    elif kind == 15:
+        text += f" {_name(data, at + 2)[0]} {int.from_bytes(value[:2], 'big')}"
     elif kind == 33:
         text += f" {_name(data, at + 6)[0]}:{struct.unpack_from('>H', data, at + 4)[0]}"
         text += " {} {}".format(*struct.unpack_from(">HH", data, at))

@@ -92,6 +92,8 @@ class _Parser:
                 return test
         said = self._qualifiers()
         if said == Qualifiers():
+            if self._last == Qualifiers():
+                raise FilterError("syntax error")
             said = self._last
         elif said.protocol and not said.direction and not said.type and self._ends():
             return _protocol(said.protocol)

@@ -74,13 +74,8 @@ class Printer:
         target, source = packet.data[:6], packet.data[6:12]
         kind = int.from_bytes(packet.data[12:14], "big")
         name = _ETHERTYPES.get(kind, "Unknown")
-        return (
-            f"{self._names.mac(source)} > {self._mac(target)}, ethertype {name} (0x{kind:04x}),"
-            f" length {packet.wire}: "
-        )
-
-    def _mac(self, address: bytes) -> str:
-        return "Broadcast" if address == b"\xff" * 6 else self._names.mac(address)
+        ends = f"{self._names.mac(source)} > {self._names.mac(target)}"
+        return f"{ends}, ethertype {name} (0x{kind:04x}), length {packet.wire}: "
 
     def _network(self, packet: Packet) -> str:
         named = packet.link == LINUX_SLL2 or not self._style.link
@@ -88,10 +83,11 @@ class Printer:
             label = "IP" if packet.network.version == 4 else "IP6"
             return (f"{label} " if named else "") + self._internet(packet, packet.network)
         if packet.ethertype == ARP:
-            text = icmp.arp(packet, self._names)
+            text = icmp.arp(packet, self._names, verbose=bool(self._style.verbose))
             return text if named else text.removeprefix("ARP, ")
         if packet.ethertype in (IPV4, IPV6):
-            return "[|ip]" if packet.ethertype == IPV4 else "[|ip6]"
+            label = "IP" if packet.ethertype == IPV4 else "IP6"
+            return (f"{label} " if named else "") + f" [|{label.lower()}]"
         label = f"Unknown Ethertype (0x{packet.ethertype:04x})" if named else "Unknown"
         return f"{label}, length {len(packet.data)}"
 
@@ -108,30 +104,40 @@ class Printer:
     def _transport(self, packet: Packet, network: Network) -> str:
         data = packet.data
         if network.fragment:
-            return icmp.protocol_name(network.protocol).lower()
+            return self._names.protocol(network.protocol)
         if network.protocol == TCP and packet.ports:
             return tcp.describe(data, network, packet.ports, self._connections, self._tcp)
         if network.protocol == UDP and packet.ports:
             return self._udp(data, network, packet.ports)
         if network.protocol == ICMP and network.version == 4:
-            return icmp.icmp(data, network, self._names)
+            text = icmp.icmp(data, network, self._names)
+            wrong = icmp.wrong_checksum(data, network) if self._style.verbose else ""
+            return text + wrong + self._quoted(data, network)
         if network.protocol == ICMP6 and network.version == 6:
-            return icmp.icmp6(data, network, self._names)
-        return f"ip-proto-{network.protocol} {network.length}"
+            return icmp.icmp6(data, network, self._names, verbose=bool(self._style.verbose))
+        return f" ip-proto-{network.protocol} {network.length}"
+
+    def _quoted(self, data: bytes, network: Network) -> str:
+        """Write the packet that an ICMP error is about."""
+        inner = icmp.quoted(data[network.payload : network.end])
+        if not self._style.verbose or inner is None or inner.network is None:
+            return ""
+        label = "" if self._style.link else "IP "
+        return f"\n\t{label}{self._internet(inner, inner.network)}"
 
     def _udp(self, data: bytes, network: Network, ports: tuple[int, int]) -> str:
         body = data[network.payload + 8 : network.end]
         length = int.from_bytes(data[network.payload + 4 : network.payload + 6], "big") - 8
         if self._style.quiet:
             return f"UDP, length {length}"
-        check = self._udp_check(data, network) if self._style.verbose else ""
+        check = self._udp_check(data, network) if self._style.verbose > 1 else ""
         if any(port in _DNS_PORTS for port in ports):
-            return check + dns.describe(body)
+            return check + dns.describe(body, self._style.verbose)
         return f"{check}UDP, length {length}"
 
     def _udp_check(self, data: bytes, network: Network) -> str:
         found = int.from_bytes(data[network.payload + 6 : network.payload + 8], "big")
-        if not found:
+        if not found and network.version == 4 and not network.more:
             return "[no cksum] "
         if network.more or network.end - network.payload < network.length:
             return ""
@@ -153,7 +159,7 @@ class Printer:
                 f" payload length: {length}) "
             )
         tos, ttl = data[at + 1], data[at + 8]
-        ecn = (", ECT(1)", ", ECT(0)", ", CE")[(tos & 3) - 1] if tos & 3 else ""
+        ecn = (",ECT(1)", ",ECT(0)", ",CE")[(tos & 3) - 1] if tos & 3 else ""
         word = int.from_bytes(data[at + 6 : at + 8], "big")
         flags = [name for bit, name in ((0x8000, "+"), (0x4000, "DF"), (0x2000, "+")) if word & bit]
         shown = ", ".join(flags) or "none"

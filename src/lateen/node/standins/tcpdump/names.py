@@ -35,11 +35,18 @@ class Names:
                 self._ports[key] = _PORTS.get(port, str(port)) if not _HAVE_SERVICES else str(port)
         return self._ports[key]
 
+    def protocol(self, number: int) -> str:
+        """Write the number of a protocol above IP."""
+        known = {1: "icmp", 6: "tcp", 17: "udp", 132: "sctp"}
+        return f"ip-proto-{number}" if self._numeric else known.get(number, f"ip-proto-{number}")
+
     def mac(self, address: bytes) -> str:
         """Write an Ethernet address, with its maker unless everything is in numbers."""
         text = address.hex(":")
         if self._numeric:
             return text
+        if address == b"\xff" * 6:
+            return "Broadcast"
         return f"{text} (oui {'Ethernet' if address[:3] == bytes(3) else 'Unknown'})"
 
     def _look_up(self, address: bytes) -> str:

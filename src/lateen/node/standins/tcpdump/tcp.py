@@ -59,7 +59,7 @@ def describe(
     """Write what follows `a.b > c.d: `."""
     at = network.payload
     if len(data) < at + 20:
-        return "[|tcp]"
+        return " [|tcp]"
     seq, ack, offset, flags, window, checksum, urgent = struct.unpack_from(">IIBBHHH", data, at + 4)
     header = (offset >> 4) * 4
     length = network.length - header

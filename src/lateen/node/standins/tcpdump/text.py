@@ -38,7 +38,8 @@ def _begins_http(data: bytes) -> bool:
 
 
 def _line(data: bytes, start: int) -> tuple[str, int] | None:
-    """Return the line that starts there and where the next one does; None if it is no text."""
+    """Return the line that starts there and where the next one does; None if it is no text. One
+    that does not end is marked as cut."""
     for at in range(start, len(data)):
         byte = data[at]
         if byte == 10:
@@ -49,4 +50,4 @@ def _line(data: bytes, start: int) -> tuple[str, int] | None:
             return data[start:at].decode("ascii"), at + 2
         if not 32 <= byte <= 126 and byte != 9:
             return None
-    return data[start:].decode("ascii"), len(data)
+    return data[start:].decode("ascii") + " [|http]", len(data)
