@@ -28,14 +28,6 @@ def interpreter_for_others() -> str:
     return "/usr/bin/python3" if real.startswith("/root/") else sys.executable
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {DEADLINE} s: {what}"
-        await asyncio.sleep(0.002)
-
-
 @dataclass
 class ShimLab:
     """A shim in its own namespaces."""
@@ -96,6 +88,17 @@ class ShimLab:
     def shim_pid(self) -> int:
         """Return the shim's process id on the host."""
         return join.shim_pid(self.socket)
+
+    def other_uid(self) -> int:
+        """Return an unprivileged user that is not the lab's."""
+        return NOBODY - 1 if self.uid == NOBODY else NOBODY
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for a condition."""
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < deadline, f"not in {DEADLINE} s: {what}"
+            await asyncio.sleep(0.002)
 
     async def close(self) -> None:
         for client in self.clients:

@@ -52,6 +52,8 @@ def step(
 
     Events that no longer fit (an old run, an unknown container) change nothing.
     """
+    if state.torn:
+        return state, ()
     turn = _Turn(plan, state, now)
     turn.take(event)
     turn.advance()
@@ -275,8 +277,6 @@ class _Turn:
 
     def advance(self) -> None:
         """Do all that the state calls for, until nothing more does."""
-        if self.state.torn:
-            return
         self._doom()
         before = None
         while before is not self.state and not self.state.torn:

@@ -155,9 +155,14 @@ def _layers_for(host: HostView, spec: ContainerSpec) -> tuple[str, ...]:
     """A read-only directory needs a writable layer when something is made in it."""
     made = [mount.target for mount in spec.mounts if not os.path.exists(mount.target)]
     made += [path for path, _ in spec.files]
-    made += spec.writable
+    made += (*spec.writable, *_missing_directory(spec))
     tops = {os.path.realpath(path).split("/")[1] for path in made}
     return (*host.layered, *sorted(tops.intersection(host.directories)))
+
+
+def _missing_directory(spec: ContainerSpec) -> tuple[str, ...]:
+    """As container runtimes do: a working directory that is missing is made."""
+    return (spec.cwd,) if spec.cwd and not os.path.exists(spec.cwd) else ()
 
 
 def _make_skeleton(host: HostView) -> None:
@@ -187,6 +192,8 @@ def _prepare_layers(host: HostView, spec: ContainerSpec, layered: tuple[str, ...
         _write(_place(host, path, layered, parent=True), text)
     for path in spec.writable:
         os.chmod(_place(host, path, layered), _SHARED)
+    for path in _missing_directory(spec):
+        _place(host, path, layered)
     for mount in spec.mounts:
         if not os.path.exists(mount.target):
             _place(host, mount.target, layered, parent=bool(mount.source) and _is_file(mount))

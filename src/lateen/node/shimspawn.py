@@ -151,7 +151,7 @@ def _become(
         step = "user"
         _drop_rights(spec)
         step = "chdir"
-        _change_directory(spec.cwd or "/")
+        os.chdir(spec.cwd or "/")
         step = "exec"
         environment = dict(item.split("=", 1) for item in spec.env)
         environment.setdefault("PATH", _PATH)
@@ -183,15 +183,6 @@ def _drop_rights(spec: ContainerSpec) -> None:
         os.setgid(spec.gid)
     if spec.uid:
         os.setuid(spec.uid)
-
-
-def _change_directory(path: str) -> None:
-    """As container runtimes do: a working directory that is missing is made."""
-    try:
-        os.chdir(path)
-    except FileNotFoundError:
-        os.makedirs(path)
-        os.chdir(path)
 
 
 def _connect(streams: Streams) -> None:
