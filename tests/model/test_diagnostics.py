@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from lateen.model import diagnostics
+from lateen.model import decode, diagnostics, kinds
 from lateen.model.meta import Location, parse_source
+from lateen.model.validation import diagnosing, dispatch
 
 SOURCE = parse_source("VirtualService/default/web#spec.gateways[0]")
 
@@ -44,3 +45,34 @@ def test_the_page_lists_every_code_once() -> None:
     page = diagnostics.page()
     assert sorted(re.findall(r"^### (\w+)", page, re.M)) == sorted(diagnostics.CATALOGUE)
     assert "{" not in page
+
+
+def test_problems_and_findings_get_their_codes() -> None:
+    info = kinds.KINDS["virtualservices.networking.istio.io"]
+    route = [{"destination": {"host": "a"}}]
+    body = {
+        "metadata": {"name": "web"},
+        "spec": {
+            "hosts": ["a.b.1"],
+            "httpp": [],
+            "http": [
+                {"match": [{"uri": {"exact": "/x"}}], "route": route},
+                {"match": [{"uri": {"exact": "/x"}}, {"uri": {"exact": "/y"}}], "route": route},
+                {"route": route},
+                {"route": route, "timeout": 5},
+            ],
+        },
+    }
+    decoded = decode.decode(info, body)
+    problems = [diagnosing.of_problem(SOURCE.ref, problem) for problem in decoded.problems]
+    assert [(p.code, p.source.path) for p in problems] == [
+        ("LTN0002", "spec.httpp"),
+        ("LTN0003", "spec.http[3].timeout"),
+    ]
+    found = diagnosing.of_validation(SOURCE.ref, dispatch.validate(info, decoded.object))
+    assert [(f.code, f.source.path) for f in found] == [
+        ("IST0106", "spec.hosts[0]"),
+        ("IST0131", "spec.http[1].match[0]"),
+        ("IST0130", "spec.http[3]"),
+    ]
+    assert found[1].message.startswith("match [0] of rule spec.http[1] has no effect: ")

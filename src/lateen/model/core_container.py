@@ -1,6 +1,6 @@
 """Containers: what runs in a pod, how it is probed and what it may do. Pure."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import field
 
@@ -21,12 +21,16 @@ class ContainerPort(KubeStruct, frozen=True, kw_only=True):
 class ObjectFieldSelector(KubeStruct, frozen=True, kw_only=True):
     """Takes a value from the pod itself."""
 
+    ATOMIC: ClassVar[bool] = True
+
     api_version: Annotated[str, doc("Version the path is written in; v1.")] = ""
     field_path: Annotated[str, doc("Such as `status.podIP`.", required=True)] = ""
 
 
 class KeySelector(KubeStruct, frozen=True, kw_only=True):
     """One key of a ConfigMap or Secret in the same namespace."""
+
+    ATOMIC: ClassVar[bool] = True
 
     name: Annotated[str, doc("Name of the object.")] = ""
     key: Annotated[str, doc("Key inside it.", required=True)] = ""
@@ -35,6 +39,8 @@ class KeySelector(KubeStruct, frozen=True, kw_only=True):
 
 class ResourceFieldSelector(KubeStruct, frozen=True, kw_only=True):
     """Takes a request or limit of a container."""
+
+    ATOMIC: ClassVar[bool] = True
 
     container_name: Annotated[str, doc("Which container; needed in volumes.")] = ""
     resource: Annotated[str, doc("Such as `limits.cpu`.", required=True)] = ""
@@ -83,7 +89,7 @@ class ResourceRequirements(KubeStruct, frozen=True, kw_only=True):
     requests: Annotated[dict[str, Quantity], doc("What must be available.")] = field(
         default_factory=dict
     )
-    claims: Annotated[tuple[Any, ...], doc("Resource claims used.", merge="name")] = ()
+    claims: Annotated[tuple[Any, ...], doc("Resource claims used.", keys=("name",))] = ()
 
 
 class VolumeMount(KubeStruct, frozen=True, kw_only=True):

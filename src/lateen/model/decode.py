@@ -216,6 +216,8 @@ def _boolean(node: Schema, value: Any, path: str, found: _Findings) -> Any:
 
 
 def _int_or_string(node: Schema, value: Any, path: str, found: _Findings) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str | int) and not isinstance(value, bool):
         return value
     return _mistyped(node, value, path, found)

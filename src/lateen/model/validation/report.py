@@ -21,6 +21,10 @@ class Finding:
     path: str
     message: str
     reason: Reason = "FieldValueInvalid"
+    code: str = ""
+    """Istio's number where it has one of its own: IST0130, IST0131."""
+    arguments: tuple[tuple[str, str], ...] = ()
+    """What that message is filled with."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
@@ -55,9 +59,10 @@ class Report:
         if problem:
             self.error(path, problem)
 
-    def warn(self, path: str, message: str) -> None:
-        """Add a warning."""
-        self.warnings.append(Finding(path, message))
+    def warn(self, path: str, message: str, code: str = "", **arguments: str) -> None:
+        """Add a warning; `arguments` fill the catalogue's message of `code`."""
+        filled = tuple(sorted(arguments.items()))
+        self.warnings.append(Finding(path, message, code=code, arguments=filled))
 
     def required(self, path: str) -> None:
         """Say that a field must be set, in Kubernetes' words."""

@@ -56,7 +56,15 @@ class _Order:
             self._unreachable(path, rule, "all matches used by prior rules")
         else:
             for at, reason in useless:
-                self._report.warn(at, f"virtualService rule {_called(rule, path)} {reason}")
+                called = _called(rule, path)
+                self._report.warn(
+                    at,
+                    f"virtualService rule {called} {reason}",
+                    "IST0131",
+                    rule=called,
+                    match=at.rpartition("match")[2],
+                    reason=reason,
+                )
 
     def _covered(self, match: Any) -> str:
         if earlier := self._seen.get(_form(match)):
@@ -74,7 +82,9 @@ class _Order:
             self._prefixes.append((match, path))
 
     def _unreachable(self, path: str, rule: HTTPRoute | TLSRoute | TCPRoute, reason: str) -> None:
-        self._report.warn(path, f"virtualService rule {_called(rule, path)} not used ({reason})")
+        called = _called(rule, path)
+        message = f"virtualService rule {called} not used ({reason})"
+        self._report.warn(path, message, "IST0130", rule=called, reason=reason)
 
 
 def _called(rule: HTTPRoute | TLSRoute | TCPRoute, path: str) -> str:
