@@ -1,0 +1,106 @@
+"""Whole labs, driven as a person drives them: the command line, kubectl, curl; as root and as an
+ordinary user."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WALKTHROUGH = ROOT / "examples" / "walkthrough"
+ORDINARY = 47110
+"""A uid that no account has: an ordinary user needs none."""
+
+
+def readable_by_all(path: Path) -> list[Path]:
+    """Return the ancestors of a path that an ordinary user could not pass."""
+    return [p for p in reversed(path.parents) if p.exists() and not p.stat().st_mode & 0o001]
+
+
+def as_ordinary_user(argv: list[str]) -> list[str]:
+    """Return the command line that runs `argv` without privilege.
+
+    Where the interpreter or the checkout lies below a private directory (root's home), a private
+    mount namespace puts an open directory in its place with only those trees in it.
+    """
+    steps = []
+    for tree in dict.fromkeys([Path(sys.base_prefix), Path(sys.prefix), ROOT]):
+        closed = readable_by_all(tree)
+        if closed:
+            steps.append(
+                f'keep=$(mktemp -d) && mount --bind "{tree}" "$keep" && '
+                f'mount -t tmpfs -o mode=755 open "{closed[0]}" && '
+                f'mkdir -p "{tree}" && mount --move "$keep" "{tree}"'
+            )
+    drop = f'exec setpriv --reuid={ORDINARY} --regid={ORDINARY} --clear-groups -- "$@"'
+    script = " && ".join([*steps, drop])
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *argv]
+
+
+@dataclass
+class Lab:
+    """One lab's command line."""
+
+    name: str
+    home: Path
+    ordinary: bool
+    env: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *argv: str) -> list[str]:
+        return as_ordinary_user(list(argv)) if self.ordinary else list(argv)
+
+    def run(
+        self, *argv: str, timeout: float = 60, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run any program in the lab's environment."""
+        return subprocess.run(
+            self.command(*argv),
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            check=False,
+        )
+
+    def lateen(self, *args: str, timeout: float = 60, stdin: str | None = None):  # type: ignore[no-untyped-def]
+        """Run `lateen ARGS`."""
+        return self.run(
+            sys.executable, "-m", "lateen.cli.main", *args, timeout=timeout, stdin=stdin
+        )
+
+    def kubectl(self, *args: str, version: str = "kubectl-1.37", timeout: float = 60):  # type: ignore[no-untyped-def]
+        """Run the real kubectl against the lab."""
+        return self.run(kubectl_path(version), *args, timeout=timeout)
+
+    def ok(self, *args: str, timeout: float = 60, stdin: str | None = None) -> str:
+        """Run `lateen ARGS`, which must succeed, and return what it printed."""
+        done = self.lateen(*args, timeout=timeout, stdin=stdin)
+        assert done.returncode == 0, f"lateen {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return str(done.stdout)
+
+    def logs(self) -> str:
+        """Return the logs of the lab's own processes, for a failing test's report."""
+        files = sorted((self.home / "state").glob("*/logs/*.log"))
+        return "\n".join(f"== {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in files)
+
+
+def kubectl_path(version: str) -> str:
+    """Return the path of a real kubectl."""
+    for name in (version, "kubectl"):
+        if found := shutil.which(
+            name, path=f"{ROOT}/.venv/kubectl:/opt/kube/bin:{os.environ['PATH']}"
+        ):
+            return found
+    pytest.fail("no kubectl: run `python tools/kubectl.py .venv/kubectl`")
+
+
+USERS = [
+    pytest.param(False, id="root", marks=pytest.mark.skipif(os.getuid() != 0, reason="not root")),
+    pytest.param(True, id="user"),
+]
