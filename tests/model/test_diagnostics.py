@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lateen.model import decode, diagnostics, kinds
+from lateen.model import decode, diagnostics, kinds, manifests
 from lateen.model.meta import Location, parse_source
 from lateen.model.validation import diagnosing, dispatch
 
@@ -76,3 +76,10 @@ def test_problems_and_findings_get_their_codes() -> None:
         ("IST0130", "spec.http[3]"),
     ]
     assert found[1].message.startswith("match [0] of rule spec.http[1] has no effect: ")
+
+
+def test_broken_text_has_a_place_and_no_object() -> None:
+    (problem,) = manifests.parse("a: b: c\n", "f.yaml").problems
+    found = diagnosing.of_text(problem)
+    assert str(found) == "Error [LTN0001] (f.yaml:1) a colon where no field can begin"
+    assert found.remedy == problem.remedy

@@ -13,7 +13,7 @@ from lateen.model.kinds import KindInfo
 from lateen.model.objectmeta import StoredObject
 from lateen.model.schema import Schema
 
-ProblemKind = Literal["unknown", "type", "enum", "required", "duplicate", "syntax"]
+ProblemKind = Literal["unknown", "type", "enum", "required", "duplicate"]
 
 
 @dataclass(frozen=True, slots=True)

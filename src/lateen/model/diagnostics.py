@@ -55,8 +55,8 @@ class Diagnostic:
         where = (
             f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"
         )
-        place = f" {self.location}" if self.location else ""
-        return f"{self.level.value} [{self.code}] ({where}{place}) {self.message}"
+        place = f"{where} {self.location or ''}".strip()
+        return f"{self.level.value} [{self.code}] ({place}) {self.message}"
 
 
 def make(code: str, source: Source, **arguments: Any) -> Diagnostic:

@@ -111,19 +111,19 @@ def at(schema: Schema, path: str) -> Schema | None:
 
 
 def _marks(hint: Any) -> dict[str, Any]:
-    """Join the marks of all layers of Annotated, the outermost winning."""
+    """Join the marks of all layers of Annotated; typing lists the outermost last, and it wins."""
+    if typing.get_origin(hint) is not Annotated:
+        return {}
     found: dict[str, Any] = {}
-    while typing.get_origin(hint) is Annotated:
-        hint, *metas = typing.get_args(hint)
-        for meta in metas:
-            found = {**(meta.extra or {}), "description": meta.description or ""} | found
+    for meta in typing.get_args(hint)[1:]:
+        found.update(meta.extra or {})
+        if meta.description:
+            found["description"] = meta.description
     return found
 
 
 def _bare(hint: Any) -> Any:
-    while typing.get_origin(hint) is Annotated:
-        hint = typing.get_args(hint)[0]
-    return hint
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def _node(hint: Any, proto: bool) -> Schema:

@@ -1,6 +1,8 @@
 """Problems and findings as diagnostics of the catalogue. Pure."""
 
-from lateen.model import diagnostics
+from dataclasses import replace
+
+from lateen.model import diagnostics, manifests
 from lateen.model.decode import Problem
 from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef, Source
@@ -12,8 +14,13 @@ _PROBLEMS = {
     "enum": "LTN0003",
     "required": "LTN0004",
     "duplicate": "LTN0005",
-    "syntax": "LTN0001",
 }
+
+
+def of_text(problem: manifests.Problem) -> Diagnostic:
+    """Return what broken text is called: there is no object yet, only a place."""
+    made = diagnostics.make("LTN0001", Source(ObjectRef("", "", "")), detail=problem.message)
+    return replace(made, remedy=problem.remedy, location=problem.location)
 
 
 def of_problem(ref: ObjectRef, problem: Problem) -> Diagnostic:

@@ -15,8 +15,8 @@ def validate(report: Report, obj: PeerAuthentication) -> None:
         return
     path = "spec.portLevelMtls"
     if spec.selector is None or not spec.selector.match_labels:
-        report.error(path, "port level mTLS needs a workload selector with labels")
+        report.error(path, "portLevelMtls requires selector")
     if not ports:
-        report.error(path, "port level mTLS must not be empty")
+        report.error(path, "portLevelMtls must not be empty")
     for number in ports:
         report.check(f"{path}.{number}", syntax.port(number))
