@@ -106,6 +106,7 @@ def play() -> Callable[..., None]:
         scenario: Scenario,
         *,
         agent: bool = False,
+        manage: bool = True,
         clock: clocks.Clock | None = None,
         settings: manager.Settings | None = None,
     ) -> None:
@@ -113,7 +114,8 @@ def play() -> Callable[..., None]:
             cluster = Cluster(clock or clocks.SystemClock())
             async with tasks.TaskGroup("lab") as group:
                 chosen = settings or manager.Settings(gateway=False)
-                await manager.Manager(cluster.client, cluster.clock, chosen).run(group)
+                if manage:
+                    await manager.Manager(cluster.client, cluster.clock, chosen).run(group)
                 if agent:
                     group.start(cluster.act_as_agent(), "agent")
                 await scenario(cluster)

@@ -149,6 +149,12 @@ def test_a_job_runs_to_its_completions(play: Any) -> None:
             lambda: not any(p["metadata"].get("finalizers") for p in cluster.all(PODS))
         )
         assert len(cluster.all(PODS)) == 3
+        assert job["metadata"]["labels"]["job-name"] == "sum"
+        (told,) = await cluster.until(
+            lambda: [e for e in cluster.all("events") if e["reason"] == "Completed"]
+        )
+        await cluster.quiet()
+        assert told["count"] == cluster.one("events", told["metadata"]["name"])["count"] == 1
 
     play(scenario)
 

@@ -80,7 +80,7 @@ def reconcile(key: controller.Name, known: world.World, now: datetime) -> action
     else:
         more, again = _run(view)
         todo.extend(more)
-    if verdict is not None and not view.active:
+    if verdict is not None and job_status.finished({"status": status}):
         todo.append(_told(job, verdict))
     return actions.Result(tuple(todo), _sooner(again, _until_deadline(view)))
 

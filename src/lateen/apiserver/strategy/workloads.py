@@ -125,6 +125,8 @@ def _creating_job(job: Json) -> None:
     for prefix in ("batch.kubernetes.io/", ""):
         labels[f"{prefix}controller-uid"] = uid
         labels[f"{prefix}job-name"] = str(meta.get("name", ""))
+    if not meta.get("labels"):
+        job["metadata"]["labels"] = dict(labels)
 
 
 def _check_selected(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
