@@ -5,7 +5,8 @@
 Unshares user (with this user as its root, when not privileged already), network, mount and pid
 namespaces; the command becomes PID 1 there, so when it ends the kernel takes every process of the
 lab with it. Nothing outlives its parent: each process asks to be killed with the one above it, and
-looks afterwards whether that one is already gone. Exit codes: the command's own, 128 + signal, 64
+looks afterwards whether that one is already gone (`--parent` tells which one it was, in case it
+was gone before this program could look). Exit codes: the command's own, 128 + signal, 64
 for a usage error, 77 when the kernel forbids namespaces. Standard library only, few imports.
 """
 
@@ -133,7 +134,8 @@ def die_with_parent(gone: Callable[[], bool]) -> None:
     """Ask for SIGKILL when the parent ends, and leave at once if `gone` says it has already.
 
     Asking first and looking second closes the gap between the two. To be asked again after any
-    change of credentials, which clears it.
+    change of credentials, which clears it. To the kernel the parent is a thread: whoever starts
+    this program does so from one that lives as long as the lab shall.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if gone():
@@ -174,11 +176,11 @@ def _probe_child(writer: int) -> None:
 def enter(command: list[str], lab: str, parent: int) -> int:
     """Run `command` as PID 1 of new namespaces; return its exit code. Raises StepFailed.
 
-    `parent`, when not 0, is the process this one must not outlive.
+    `parent` is the process this one must not outlive: it ends at once when that is not its parent
+    any more, and with it when that dies.
     """
     unshare_lab(permission.may_administer())
-    if parent:
-        die_with_parent(lambda: os.getppid() != parent)
+    die_with_parent(lambda: os.getppid() != parent)
     prepare_mounts()
     prepare_network()
     alive, witness = os.pipe()
@@ -226,7 +228,7 @@ def _follow(child: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Entry point; returns the exit code."""
-    lab, parent, rest = "default", 0, list(arguments)
+    lab, parent, rest = "default", os.getppid(), list(arguments)
     try:
         while rest and rest[0] != "--":
             name, value = rest.pop(0), rest.pop(0)

@@ -1,7 +1,7 @@
 """Netlink by hand: framing, attributes, batches, dumps, and sockets inside other namespaces.
 
 Knows nothing of links or rules. Messages are packed with `struct`: attaching a pod this way costs
-about 1 ms, where a general netlink library costs 15 ms and 136 ms of import
+about 1 ms, where a general netlink library costs 15 ms and 110 ms of import
 (docs/decisions/004-netlink.md). Standard library only.
 """
 

@@ -98,10 +98,11 @@ def test_a_parent_that_died_before_takes_it_along() -> None:
     assert done.returncode == 137
 
 
-def test_a_parent_that_dies_takes_it_along() -> None:
+@pytest.mark.parametrize("told", ["'--parent', str(os.getpid()), ", ""], ids=["told", "found"])
+def test_a_parent_that_dies_takes_it_along(told: str) -> None:
     script = (
         "import os, subprocess, sys\n"
-        f"lab = subprocess.Popen({ENTER!r} + ['--parent', str(os.getpid()), '--', 'sh', '-c',"
+        f"lab = subprocess.Popen({ENTER!r} + [{told}'--', 'sh', '-c',"
         " 'echo up; sleep 300'], stdout=subprocess.PIPE)\n"
         "lab.stdout.readline(); print(lab.pid, flush=True); sys.stdin.read()"
     )
