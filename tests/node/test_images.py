@@ -1,3 +1,8 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -178,8 +183,27 @@ def test_every_row_starts_something(image: str) -> None:
 
 
 def test_tools() -> None:
-    assert (
-        "exec /usr/bin/tcpdump -Z root"
-        in (tools.scripts("/py", {"tcpdump": "/usr/bin/tcpdump"})["tcpdump"])
+    both = tools.scripts("/py", {"tcpdump": "/usr/bin/tcpdump"})["tcpdump"]
+    assert "exec /usr/bin/tcpdump -Z root" in both
+    for script in (both, tools.scripts("/py", {})["tcpdump"]):
+        assert script.endswith('exec /py -E -m lateen.node.standins.tcpdump "$@"\n')
+    assert "/usr/bin/tcpdump" not in tools.scripts("/py", {})["tcpdump"]
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("namespaces", ["-Urn", "-n"])
+def test_tcpdump_script_works_whatever_the_uids(tmp_path: Path, namespaces: str) -> None:
+    if namespaces == "-n" and os.geteuid() != 0:
+        pytest.skip("only root can make a network namespace alone")
+    real = shutil.which("tcpdump")
+    script = tmp_path / "tcpdump"
+    script.write_text(tools.scripts(sys.executable, {"tcpdump": real} if real else {})["tcpdump"])
+    script.chmod(0o755)
+    case = Path(__file__).parent / "cases" / "tcpdump" / "loopback"
+    done = subprocess.run(
+        ["unshare", namespaces, str(script), "-n", "-r", str(case / "in.pcap")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TZ": "UTC"},
     )
-    assert "lateen.node.standins.tcpdump" in tools.scripts("/py", {})["tcpdump"]
+    assert done.stdout == (case / "lines.out").read_text(), done.stderr

@@ -28,13 +28,23 @@ fi
 exec "$@"
 """
 
+# tcpdump insists on setting its groups, even to stay root, which a user namespace that maps one
+# uid forbids. And unless told otherwise it holds packets back for a second, and lines until a
+# buffer is full.
+_REAL = """\
+read -r groups </proc/self/setgroups
+if [ "$groups" = allow ]; then
+    exec {tcpdump} -Z root --immediate-mode -l "$@"
+fi
+"""
+
 
 def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
     """Return each program's name and its script (to be written with mode 0755).
 
     `installed` maps the programs found on this machine to their paths.
     """
+    built_in = f'exec {python} -E -m lateen.node.standins.tcpdump "$@"\n'
     real = installed.get("tcpdump")
-    # tcpdump gives up root for a user that a one-uid user namespace cannot become.
-    tcpdump = f"{real} -Z root" if real else f"{python} -E -m lateen.node.standins.tcpdump"
-    return {"sudo": _SUDO, "tcpdump": f'#!/bin/sh\nexec {tcpdump} "$@"\n'}
+    choice = _REAL.format(tcpdump=real) if real else ""
+    return {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}"}

@@ -87,8 +87,9 @@ class _Parser:
         if self._accept("less"):
             size = _number(self._word())
             return lambda packet: packet.wire <= size
-        for word, test in _KINDS.items():
-            if self._accept(word):
+        for words, test in _KINDS.items():
+            if tuple(self.tokens[: len(words)]) == words:
+                del self.tokens[: len(words)]
                 return test
         said = self._qualifiers()
         if said == Qualifiers():
@@ -283,7 +284,24 @@ def _multicast(packet: Packet) -> bool:
     return packet.link != LINUX_SLL2 and bool(packet.data[:1]) and bool(packet.data[0] & 1)
 
 
-_KINDS: dict[str, Predicate] = {"broadcast": _broadcast, "multicast": _multicast}
+def _ip_multicast(packet: Packet) -> bool:
+    net = packet.network
+    return net is not None and net.version == 4 and 224 <= net.target[0] < 240
+
+
+def _ip6_multicast(packet: Packet) -> bool:
+    net = packet.network
+    return net is not None and net.version == 6 and net.target[0] == 0xFF
+
+
+_KINDS: dict[tuple[str, ...], Predicate] = {
+    ("broadcast",): _broadcast,
+    ("ether", "broadcast"): _broadcast,
+    ("multicast",): _multicast,
+    ("ether", "multicast"): _multicast,
+    ("ip", "multicast"): _ip_multicast,
+    ("ip6", "multicast"): _ip6_multicast,
+}
 
 
 def _addresses(word: str) -> frozenset[bytes]:
