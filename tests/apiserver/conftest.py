@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import pty
 import shutil
@@ -11,7 +12,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,10 +20,27 @@ import pytest
 
 from lateen.apiserver import auth, bootstrap, http, kubeconfig, serve, streams, verbs
 from lateen.base.clock import SystemClock
-from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"contract_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SUITE = _load(Path(__file__).parents[1] / "contracts" / "client.py")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "check" in metafunc.fixturenames:
+        metafunc.parametrize("check", SUITE.CHECKS, ids=lambda check: check.__name__)
+
 
 Json = dict[str, Any]
 TOKEN = "a-token-for-tests"
@@ -96,7 +113,7 @@ class LocalPods:
 
     def say(self, name: str, text: str, stream: str = "stdout", stamp: str = "") -> None:
         """Write one line to a container's log (`pod_container`)."""
-        stamp = stamp or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")  # noqa: TID251 # log lines carry the wall time that kubectl compares with its own
+        stamp = stamp or SystemClock().now().strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
         with (self.logs / name).open("a") as file:
             file.write(f"{stamp} {stream} F {text}\n")
 
@@ -180,9 +197,7 @@ def _serve(directory: Path, ready: "list[Running]", started: threading.Event) ->
         kubeconfig.write(config, text)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        running = Running(
-            api, pods, port, authority.root_pem, config, directory / "api.sock", loop
-        )
+        running = Running(api, pods, port, authority.root_pem, config, directory / "api.sock", loop)
         ready.append(running)
         ready.append(stop)  # type: ignore[arg-type]
         started.set()
@@ -208,7 +223,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def find_kubectl(version: str) -> str:
-    """Find a kubectl: by LATEEN_KUBECTL (paths joined by a colon), in /opt/kube/bin, on the PATH."""
+    """Find a kubectl: in LATEEN_KUBECTL (paths joined by a colon), /opt/kube/bin, on the PATH."""
     named = [p for p in os.environ.get("LATEEN_KUBECTL", "").split(":") if p.endswith(version)]
     found = [*named, f"/opt/kube/bin/kubectl-{version}", shutil.which(f"kubectl-{version}") or ""]
     for path in found:
@@ -230,7 +245,12 @@ class Kubectl:
     namespace: str
 
     def __call__(
-        self, *arguments: str, stdin: str = "", code: int | None = 0, timeout: float = 30, **env: str
+        self,
+        *arguments: str,
+        stdin: str = "",
+        code: int | None = 0,
+        timeout: float = 30,
+        **env: str,
     ) -> "Output":
         done = subprocess.run(
             [self.path, *arguments],
@@ -280,9 +300,7 @@ class Output:
 
 
 @pytest.fixture(params=VERSIONS)
-def kubectl(
-    request: pytest.FixtureRequest, server: Running, tmp_path: Path
-) -> Iterator[Kubectl]:
+def kubectl(request: pytest.FixtureRequest, server: Running, tmp_path: Path) -> Iterator[Kubectl]:
     """Each kubectl in turn, with a fresh namespace as its default."""
     version = request.param
     path = find_kubectl(version)

@@ -176,6 +176,8 @@ async def _remote_command(
         await remotecommand.serve(carried, running, structured=carried.structured)
         return
     chosen = _spdy_protocol(call, channel, channels.SPDY_PROTOCOLS)
+    if running.tty and chosen.startswith(("v3", "v4")):
+        wanted |= {channels.RESIZE}
     connection = channel.accept(_spdy_headers(chosen))
     async with TaskGroup("spdy") as tasks:
         session = raw_session(connection)

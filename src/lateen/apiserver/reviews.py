@@ -29,9 +29,12 @@ def find(info: RequestInfo) -> discovery.Virtual | None:
 
 
 def allowed(user: auth.User, verb: str, resource: str, namespace: str) -> bool:
-    """Tell whether a user may."""
+    """Tell whether a user may. `resource` is plural, or plural.group."""
     if user.is_admin:
         return True
+    row = kinds.find_resource(resource)
+    if row is not None and not row.namespaced:
+        namespace = ""
     parts = user.name.split(":")
     if parts[:2] != ["system", "serviceaccount"] or len(parts) != 4:
         return False
@@ -97,11 +100,12 @@ def _access(user: auth.User, spec: dict[str, Any]) -> Json:
     asked = spec.get("resourceAttributes") or spec.get("nonResourceAttributes") or {}
     if not isinstance(asked, dict):
         raise errors.bad_request("resourceAttributes must be an object")
+    group, plural = str(asked.get("group") or ""), str(asked.get("resource") or "")
     may = allowed(
         user,
-        str(asked.get("verb", "")),
-        str(asked.get("resource", "")),
-        str(asked.get("namespace", "")),
+        str(asked.get("verb") or ""),
+        f"{plural}.{group}" if group else plural,
+        str(asked.get("namespace") or ""),
     )
     if may:
         return {"allowed": True, "reason": "the lab grants this"}

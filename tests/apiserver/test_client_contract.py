@@ -1,0 +1,57 @@
+"""Both clients pass one suite: in process, over the Unix socket, over TLS."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lateen.apiserver import auth, bootstrap, http, serve, verbs
+from lateen.apiserver.client import Endpoint, HttpClient
+from lateen.apiserver.local import LocalClient
+from lateen.base.clock import SystemClock
+from lateen.model.client import ApiClient
+from lateen.pki.authority import Authority
+from lateen.store.memory import MemoryStore
+
+Check = Callable[[ApiClient, str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def opened(kind: str, directory: Path) -> AsyncIterator[ApiClient]:
+    clock = SystemClock()
+    api = verbs.Api(MemoryStore(), clock)
+    bootstrap.ensure(api)
+    if kind == "local":
+        yield LocalClient(api)
+        return
+    server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
+    if kind == "unix":
+        await server.listen(serve.unix(directory / "s"))
+        client = HttpClient(Endpoint(token="t", socket=str(directory / "s")))
+    else:
+        authority = Authority.open(directory / "ca", clock)
+        made = authority.server_certificate(["127.0.0.1"])
+        tls = serve.Tls(certificate=directory / "crt", key=directory / "key")
+        tls.certificate.write_text(made.chain_pem)
+        tls.key.write_text(made.key_pem)
+        listener = serve.loopback(0)
+        await server.listen(listener, tls)
+        port = listener.getsockname()[1]
+        client = HttpClient(Endpoint(token="t", port=port, ca_pem=authority.root_pem))
+    try:
+        yield client
+    finally:
+        await client.close()
+        await server.close()
+
+
+@pytest.mark.parametrize("kind", ["local", "unix", "tls"])
+def test_client(check: Check, kind: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(kind, tmp_path) as client:
+            await client.create("namespaces", "", {"metadata": {"name": "suite"}})
+            await check(client, "suite")
+
+    asyncio.run(run())
