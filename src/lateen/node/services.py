@@ -168,6 +168,7 @@ def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]
     to_services = (Rule((), Jump("services")),)
     loop = Member((Field.SOURCE, Field.DESTINATION), "loops")
     refuse = tuple(_refusals(node))
+    translated = Rule((Translated(),), Return())
     return (
         Chain("prerouting", to_services, Base("nat", Hook.PREROUTING, _NAT)),
         Chain("output", to_services, Base("nat", Hook.OUTPUT, _NAT)),
@@ -178,15 +179,14 @@ def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]
             Base("nat", Hook.POSTROUTING, _SOURCE_NAT),
         ),
         Chain("forward-filter", refuse, Base("filter", Hook.FORWARD, _FILTER)),
-        Chain("output-filter", refuse, Base("filter", Hook.OUTPUT, _FILTER)),
+        # At this hook the kernel still names the link of the route before the translation.
+        Chain("output-filter", (translated, *refuse), Base("filter", Hook.OUTPUT, _FILTER)),
     )
 
 
 def _refusals(node: Node) -> Iterable[Rule]:
     """Refuse what nobody answers, at once. Packets to addresses that no rule and no pod has are
-    routed to lo, as the addresses of the root namespace itself are; so, as far as this hook knows,
-    were the root namespace's own packets before a rule translated them."""
-    yield Rule((Translated(),), Return())
+    routed to lo, as the addresses of the root namespace itself are."""
     for address in (node.ip, *node.own):
         yield Rule((Match(Field.DESTINATION, f"{address}/32"),), Return())
     key = (Field.DESTINATION, Field.PROTOCOL, Field.PORT)

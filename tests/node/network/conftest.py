@@ -5,16 +5,11 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import pytest
 
 from lateen.node import addressing, enter, netlink, network, permission
-
-T = TypeVar("T")
-
-CASES = Path(__file__).parent / "cases"
 
 
 def _new_namespace(prepare: Callable[[], None]) -> int:
@@ -148,8 +143,8 @@ def namespaces() -> Iterator[Namespaces]:
 def make_lab(namespaces: Namespaces) -> Callable[..., Lab]:
     """Make a lab with a plan of addresses."""
 
-    def make(**plan: object) -> Lab:
-        return Lab(namespaces, addressing.Plan(**plan))  # type: ignore[arg-type]
+    def make(**plan: Any) -> Lab:
+        return Lab(namespaces, addressing.Plan(**plan))
 
     return make
 

@@ -239,6 +239,21 @@ def test_what_nobody_answers_is_refused_at_once(
                 assert time.monotonic() - begun < 0.5
 
 
+def test_an_endpoint_that_is_gone_refuses_at_once(
+    serving: tuple[Any, int, tuple[str, ...]], fetch: Fetch
+) -> None:
+    """Between a pod's end and the news of it, clients must fail fast, to try another."""
+    lab, client, _ = serving
+    stale = service("stale", cluster_ip="10.96.0.24", ports=(HTTP,))
+    lab.net.set_service(stale, [endpoints(8080, "10.244.99.99")])
+    lab.net.commit()
+    for _ in range(20):
+        begun = time.monotonic()
+        with pytest.raises(ConnectionRefusedError):
+            fetch(client, "10.96.0.24", 80)
+        assert time.monotonic() - begun < 0.5
+
+
 def test_endpoints_come_and_go(serving: tuple[Any, int, tuple[str, ...]], fetch: Fetch) -> None:
     lab, client, (client_ip, one, two, _) = serving
     web = service("web", cluster_ip="10.96.0.20", ports=(HTTP,))
@@ -300,7 +315,7 @@ def test_a_capture_socket_sees_the_wire(lab: Any, fetch: Fetch) -> None:
     with netlink.inside(pod, listen) as sock:
         assert fetch(other, ip, 80) == "payload-of-the-server"
         sock.settimeout(5)
-        frames = []
+        frames: list[bytes] = []
         while not any(b"payload-of-the-server" in frame for frame in frames):
             frames.append(sock.recv(65535))
     syn = frames[0]

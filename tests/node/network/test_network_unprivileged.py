@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _ordinary() -> tuple[str, dict[str, int]]:
+def _ordinary() -> tuple[str, dict[str, Any]]:
     """Return a Python that an ordinary user may run, and how to become one."""
     if os.geteuid() != 0:
         return sys.executable, {}
@@ -42,7 +43,7 @@ def _ordinary() -> tuple[str, dict[str, int]]:
             )
         except (OSError, subprocess.CalledProcessError):
             continue
-        return str(python), {"user": NOBODY, "group": NOBODY}
+        return str(python), {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     pytest.skip(f"another user may run neither {sys.executable} nor {version} with this code")
 
 
@@ -55,7 +56,6 @@ def test_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     command = [python, "-m", "lateen.node.enter", "--lab", "tests", "--parent", str(os.getpid())]
     command += ["--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "netns"]
     command += [f"--basetemp={temporary}", str(folder)]
-    options = {"extra_groups": []} if identity else {}
     try:
         done = subprocess.run(
             command,
@@ -63,8 +63,7 @@ def test_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:
             capture_output=True,
             text=True,
             cwd=folder.parents[2],
-            **identity,  # type: ignore[arg-type]
-            **options,  # type: ignore[arg-type]
+            **identity,
         )
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
