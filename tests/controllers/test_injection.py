@@ -200,6 +200,33 @@ def test_a_users_own_proxy_container_is_laid_over_the_template() -> None:
     assert proxy["resources"]["limits"] == {"cpu": "4"}
 
 
+@pytest.mark.parametrize(
+    ("setting", "version", "word", "native"),
+    [
+        (False, "1.28.0", "", False),
+        (None, "1.26.4", "", False),
+        (None, "1.27.0", "", True),
+        (True, "1.17.2", "", True),
+        (None, "1.28.0", "false", False),
+        (False, "1.28.0", "true", True),
+    ],
+)
+def test_native_sidecars(setting: bool | None, version: str, word: str, native: bool) -> None:
+    mesh = sidecar.Mesh(istio_version=version)
+    settings = injection.Settings(mesh=mesh, native_sidecars=setting)
+    given = pod(notes={"sidecar.istio.io/nativeSidecar": word} if word else {})
+    given["spec"]["initContainers"] = [{"name": "setup", "image": "x"}]
+    spec = injection.inject(given, namespace(), settings)["spec"]
+    inits = [(one["name"], one.get("restartPolicy")) for one in spec["initContainers"]]
+    names = [one["name"] for one in spec["containers"]]
+    if native:
+        assert inits == [("istio-proxy", "Always"), ("setup", None)]
+        assert names == ["app"]
+    else:
+        assert inits == [("setup", None)]
+        assert names == ["app", "istio-proxy"]
+
+
 def test_a_gateway_pod_gets_a_router() -> None:
     given = pod(
         {"name": "istio-proxy", "image": "auto"},

@@ -25,6 +25,7 @@ _NAMESPACE_LABEL = "istio-injection"
 _TEMPLATES = "inject.istio.io/templates"
 _PROXY_CONFIG = "proxy.istio.io/config"
 _KEEP_PROBES = "sidecar.istio.io/rewriteAppHTTPProbers"
+_NATIVE = "sidecar.istio.io/nativeSidecar"
 _YES = ("y", "yes", "true", "on")
 
 
@@ -37,6 +38,10 @@ class Settings:
     """Whether a namespace without an injection label gets sidecars."""
     hold_application: bool = False
     """holdApplicationUntilProxyStarts for the whole mesh."""
+    native_sidecars: bool | None = False
+    """Whether the proxy is an init container that stays, so that it starts before the app's own
+    init containers and ends after a Job; None decides as Istio does, by its version (since 1.27).
+    A pod's annotation sidecar.istio.io/nativeSidecar comes first."""
     system_namespace: str = "istio-system"
     """Istio's own; without a label it is not injected, whatever the setting says."""
 
@@ -90,11 +95,28 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
     proxy = sidecar.container(result, settings.mesh, role=role, probers=probers)
     if own:
         proxy = sidecar.merged(proxy, own[0])
-    first = _held(pod, settings)
-    spec["containers"] = [proxy, *apps] if first else [*apps, proxy]
+    native = role == "sidecar" and _native(pod, settings)
+    if native:
+        proxy["restartPolicy"] = "Always"
+        spec["containers"] = apps
+        spec["initContainers"] = [proxy, *(spec.get("initContainers") or ())]
+    elif _held(pod, settings):
+        spec["containers"] = [proxy, *apps]
+    else:
+        spec["containers"] = [*apps, proxy]
     _add_volumes(spec)
-    _mark(result, settings, role)
+    _mark(result, settings, role, native)
     return result
+
+
+def _native(pod: JsonView, settings: Settings) -> bool:
+    word = fields.annotations(pod).get(_NATIVE, "")
+    if word:
+        return word.lower() in _YES
+    if settings.native_sidecars is not None:
+        return settings.native_sidecars
+    numbers = [int(one) for one in settings.mesh.istio_version.split(".")[:2] if one.isdigit()]
+    return numbers >= [1, 27]
 
 
 def _held(pod: JsonView, settings: Settings) -> bool:
@@ -131,7 +153,7 @@ def canonical(labels: Mapping[str, str], workload: str) -> tuple[str, str]:
     return name, next((labels[key] for key in keys if labels.get(key)), "latest")
 
 
-def _mark(pod: Json, settings: Settings, role: str) -> None:
+def _mark(pod: Json, settings: Settings, role: str, native: bool) -> None:
     """Set the labels and annotations that tell of the injection."""
     meta = pod["metadata"]
     labels, notes = meta.setdefault("labels", {}), meta.setdefault("annotations", {})
@@ -147,8 +169,8 @@ def _mark(pod: Json, settings: Settings, role: str) -> None:
             notes.setdefault(f"kubectl.kubernetes.io/{key}", apps[0])
     notes[REVISION] = settings.mesh.revision
     status = {
-        "initContainers": None,
-        "containers": [sidecar.PROXY],
+        "initContainers": [sidecar.PROXY] if native else None,
+        "containers": None if native else [sidecar.PROXY],
         "volumes": [one["name"] for one in sidecar.volumes()],
         "imagePullSecrets": None,
         "revision": settings.mesh.revision,
