@@ -7,6 +7,7 @@ up to a period later; failures count only once a period, so thresholds mean what
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -147,6 +148,8 @@ async def ask_http(
         return Outcome(False, f'Get "{url}": read: connection reset by peer')
     except EOFError:
         return Outcome(False, f'Get "{url}": EOF')
+    except ValueError as error:
+        return Outcome(False, f'Get "{url}": {error}')
     except OSError as error:
         return Outcome(False, f'Get "{url}": {_dial_error(ip, port, error)}')
     if 200 <= status < 400:
@@ -213,7 +216,7 @@ async def _status(open_socket: OpenSocket, ip: str, port: int, request: bytes, s
             raise EOFError
         version, _, rest = line.decode("latin-1").partition(" ")
         if not version.startswith("HTTP/") or not rest[:3].isdigit():
-            raise OSError(None, "malformed HTTP response")
+            raise ValueError("malformed HTTP response")
         return int(rest[:3])
     finally:
         writer.transport.abort()
@@ -227,5 +230,5 @@ def _any_certificate() -> ssl.SSLContext:
 
 
 def _dial_error(ip: str, port: int, error: OSError) -> str:
-    words = (error.strerror or str(error)).lower()
+    words = os.strerror(error.errno).lower() if error.errno else str(error)
     return f"dial tcp {ip}:{port}: connect: {words}"

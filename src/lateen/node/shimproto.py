@@ -177,6 +177,9 @@ def spec_from(raw: Frame) -> ContainerSpec:
             capabilities=None if spec.capabilities is None else tuple(spec.capabilities),
             files=tuple((path, text) for path, text in spec.files),
             mounts=tuple(Mount(*m) for m in spec.mounts),
+            masks=tuple(spec.masks),
+            expose=tuple(spec.expose),
+            writable=tuple(spec.writable),
         )
     except (TypeError, ValueError) as error:
         raise BadFrame(f"bad container spec: {error}") from error
