@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lateen.model import decode, kinds, schema
+from lateen.model.meta import ObjectRef
 from lateen.model.schema import Schema
+from lateen.model.validation import diagnosing, dispatch
 
 TYPED = [info for info in kinds.KINDS.values() if info.struct is not None]
 WORDS = st.sampled_from(["a", "b.c", "example.com/d"])
@@ -58,6 +60,10 @@ def test_what_the_schema_allows_is_decoded(info: kinds.KindInfo, data: st.DataOb
     written = json.loads(json.dumps(msgspec.to_builtins(decoded.object, str_keys=True)))
     again = decode.decode(info, written)
     assert again.object == decoded.object
+    found = dispatch.validate(info, decoded.object)
+    places = [finding.path for finding in (*found.errors, *found.warnings)]
+    assert all(schema.at(schema.of_kind(info), path) is not None for path in places)
+    assert diagnosing.of_validation(ObjectRef(info.kind, "default", "a"), found) or not places
 
 
 def names(node: Schema, path: str, found: set[str]) -> None:

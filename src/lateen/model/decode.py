@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lateen.model import jsonpath
 from lateen.model import schema as schemas
 from lateen.model.kinds import KindInfo
 from lateen.model.objectmeta import StoredObject
@@ -134,7 +135,7 @@ def _map(node: Schema, value: Any, path: str, found: _Findings) -> Any:
     plain: dict[str, Any] = {}
     walk = _WALKS[items.type]
     for key, item in value.items():
-        at = f'{path}["{key}"]' if "." in str(key) or "/" in str(key) else f"{path}.{key}"
+        at = jsonpath.join(path, str(key))
         if node.integer_keys and not str(key).isdigit():
             found.problems.append(
                 Problem(at, "type", f'Invalid value: "{key}": must be a port number', "")
@@ -294,7 +295,9 @@ def _go_field(tree: Schema, path: str) -> str:
     """Name a field as Go does: the struct that holds it, then all names without indexes."""
     node, owner = tree, tree.name
     names: list[str] = []
-    for name in re.findall(r'(?<=\[")[^"]*(?="\])|[^.\[\]"]+(?![^.\[\]"])', path):
+    for name in jsonpath.steps(path):
+        if isinstance(name, int):
+            continue
         while node.type == "array" and node.items is not None:
             node = node.items
         if node.type == "map" and node.items is not None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union
 
 import msgspec
 
+from lateen.model import jsonpath
 from lateen.model.kinds import KindInfo
 from lateen.model.marks import KubeStruct, ProtoStruct
 from lateen.model.objectmeta import StoredObject
@@ -100,13 +101,12 @@ def at(schema: Schema, path: str) -> Schema | None:
     """Return the node at a path of field names such as `spec.containers.ports`; indexes are
     stepped over. None when a name is unknown."""
     node: Schema | None = schema
-    for name in path.replace("]", "").replace("[", ".").split("."):
-        if node is None or not name:
+    for step in jsonpath.steps(path):
+        if isinstance(step, int) or node is None:
             continue
         while node.type == "array" and node.items is not None:
             node = node.items
-        if not name.isdigit():
-            node = node.items if node.type == "map" else node.fields.get(name)
+        node = node.items if node.type == "map" else node.fields.get(step)
     return node
 
 

@@ -6,7 +6,7 @@ Pure.
 import re
 from collections.abc import Mapping
 
-from lateen.model import durations
+from lateen.model import durations, jsonpath
 from lateen.model.networking_route import (
     CorsPolicy,
     FaultAbort,
@@ -101,7 +101,7 @@ def headers(report: Report, value: Headers | None, path: str) -> None:
 
 def _written(report: Report, values: Mapping[str, str], path: str, *, host: bool) -> None:
     for name, text in values.items():
-        at = f"{path}.{name}"
+        at = jsonpath.join(path, name)
         if not (host and name.lower() in _HOST_HEADERS):
             report.check(at, _plain_header(name))
         report.check(at, syntax.header_value(text))

@@ -1,5 +1,6 @@
 """Rules for the HTTP routes of a VirtualService. Pure."""
 
+from lateen.model import jsonpath
 from lateen.model.networking_route import (
     HTTPDirectResponse,
     HTTPMatchRequest,
@@ -74,16 +75,16 @@ def _match(report: Report, match: HTTPMatchRequest, path: str, *, claims: bool) 
     ):
         shared.string_match(report, value, f"{path}.{name}")
     for name, condition in match.headers.items():
-        at = f"{path}.headers.{name}"
+        at = jsonpath.join(f"{path}.headers", name)
         _header_name(report, name, at, claims=claims)
         shared.string_match(report, condition, at)
     for name, condition in match.without_headers.items():
-        at = f"{path}.withoutHeaders.{name}"
+        at = jsonpath.join(f"{path}.withoutHeaders", name)
         _header_name(report, name, at, claims=claims)
         if condition.regex != "*":
             shared.string_match(report, condition, at)
     for name, condition in match.query_params.items():
-        shared.string_match(report, condition, f"{path}.queryParams.{name}")
+        shared.string_match(report, condition, jsonpath.join(f"{path}.queryParams", name))
     if match.port:
         report.check(f"{path}.port", syntax.port(match.port))
     shared.labels(report, match.source_labels, f"{path}.sourceLabels")

@@ -1,5 +1,6 @@
 """Rules for the load balancer block of a DestinationRule. Pure."""
 
+from lateen.model import jsonpath
 from lateen.model.networking_policy import (
     ConsistentHashLB,
     HTTPCookie,
@@ -109,7 +110,9 @@ def _locality(
 def _distribute(report: Report, share: LocalityDistribute, path: str) -> None:
     for locality, weight in share.to.items():
         if not 1 <= weight <= 100:
-            report.error(f'{path}.to["{locality}"]', "locality weight must be in range [1, 100]")
+            report.error(
+                jsonpath.join(f"{path}.to", locality), "locality weight must be in range [1, 100]"
+            )
     total = sum(share.to.values())
     if total != 100:
         report.error(f"{path}.to", f"total locality weight {total} != 100")

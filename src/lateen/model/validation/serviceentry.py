@@ -1,5 +1,6 @@
 """Rules for Istio's ServiceEntry. Pure."""
 
+from lateen.model import jsonpath
 from lateen.model.networking_entry import ServiceEntry, ServiceEntrySpec, WorkloadEntrySpec
 from lateen.model.validation import shared, syntax
 from lateen.model.validation.report import Report
@@ -158,10 +159,10 @@ def _declared(
     for name, number in endpoint.ports.items():
         if name not in names:
             report.error(
-                f"{path}.ports.{name}",
+                jsonpath.join(f"{path}.ports", name),
                 f"endpoint port {name} is not defined by the service entry",
             )
-        report.check(f"{path}.ports.{name}", syntax.port(number))
+        report.check(jsonpath.join(f"{path}.ports", name), syntax.port(number))
     shared.labels(report, endpoint.labels, f"{path}.labels")
 
 
