@@ -83,6 +83,8 @@ class Recorder:
                 await self._write(component, note)
             except api.ApiError as error:
                 log.debug("event %s was not written: %s", note.reason, error.message)
+            except Exception:
+                log.exception("event %s was not written", note.reason)
 
     async def sweep(self) -> None:
         """Remove what is older than an hour, every few minutes, until cancelled."""

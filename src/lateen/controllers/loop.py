@@ -87,6 +87,8 @@ class Loop:
                     self._followed[resource].set()
                 if error.code == 410:
                     continue
+            except Exception:
+                log.exception("watch of %s broke; it starts again", resource)
             await self._clock.sleep(delay)
             delay = min(delay * 2, _LONGEST_RELIST_DELAY)
 
