@@ -128,29 +128,42 @@ def test_commands(image: str, more: dict[str, Any], expected: list[str]) -> None
     assert argv(image, **more) == expected
 
 
-def test_nginx_runs_with_paths_of_its_own() -> None:
+NGINX = {"nginx": "/sbin/nginx"}
+
+
+def test_nginx_reads_where_the_image_does() -> None:
     spec = catalogue.resolve("nginx:1.27")
     assert spec is not None
-    ctx = context(installed={"nginx": "/sbin/nginx"})
-    assert spec.argv(ctx) == ["/sbin/nginx", "-p", "/w", "-c", "/w/nginx.conf"]
+    ctx = context(installed=NGINX)
+    config = "/etc/nginx/nginx.conf"
+    assert spec.argv(ctx) == ["/sbin/nginx", "-c", config, "-g", "daemon off;"]
     files = spec.files(ctx)
-    assert sorted(files) == ["/w/html/index.html", "/w/nginx.conf"]
-    assert "Welcome to nginx!" in files["/w/html/index.html"]
-    assert "/var/" not in files["/w/nginx.conf"]
+    assert "Welcome to nginx!" in files["/usr/share/nginx/html/index.html"]
+    assert "include /etc/nginx/conf.d/default.conf;" in files[config]
+    assert "listen 80;" in files["/etc/nginx/conf.d/default.conf"]
+    moved = spec.files(context(installed=NGINX, root="/r"))
+    assert all(path.startswith("/r/") for path in moved)
 
 
-def test_nginx_serves_what_the_pod_mounts() -> None:
+def test_nginx_reads_all_sites_that_the_pod_mounts() -> None:
     spec = catalogue.resolve("nginx")
     assert spec is not None
-    installed = {"nginx": "/sbin/nginx"}
-    pages = context(installed=installed, mounts={"/usr/share/nginx/html": "/v/pages"})
-    assert list(spec.files(pages)) == ["/w/nginx.conf"]
-    assert "root /v/pages;" in spec.files(pages)["/w/nginx.conf"]
-    sites = context(installed=installed, mounts={"/etc/nginx/conf.d": "/v/sites"})
-    assert "include /v/sites/*.conf;" in spec.files(sites)["/w/nginx.conf"]
-    whole = context(installed=installed, mounts={"/etc/nginx/nginx.conf": "/v/nginx.conf"})
-    assert spec.argv(whole)[:3] == ["/sbin/nginx", "-c", "/v/nginx.conf"]
-    assert spec.files(whole) == {}
+    ctx = context(installed=NGINX, mounts=frozenset({"/etc/nginx/conf.d"}))
+    assert "include /etc/nginx/conf.d/*.conf;" in spec.files(ctx)["/etc/nginx/nginx.conf"]
+
+
+def test_nginx_keeps_its_own_arguments() -> None:
+    assert argv("nginx", installed=NGINX, args=("nginx", "-c", "/my.conf")) == [
+        *("/sbin/nginx", "-c", "/my.conf"),
+    ]
+    assert argv("nginx", installed=NGINX, command=("nginx", "-g", "daemon off; error_log off;"))[
+        1:
+    ] == ["-c", "/etc/nginx/nginx.conf", "-g", "daemon off; error_log off;"]
+
+
+def test_service_variables_are_no_ports() -> None:
+    env = {"HTTP_PORT": "tcp://10.96.0.9:80"}
+    assert argv("mendhak/http-https-echo", env=env)[5:7] == ["--port", "8080"]
 
 
 def test_overrides_go_first_and_the_tagged_one_before_the_other() -> None:

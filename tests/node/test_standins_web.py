@@ -91,12 +91,14 @@ def real_nginx(tmp_path: Path) -> Iterator[Running]:
     work = tmp_path / "work"
     ctx = ImageContext(
         work=str(work),
+        root=str(tmp_path / "root"),
         cache=str(tmp_path / "cache"),
         python=sys.executable,
         installed={"nginx": program, "openssl": openssl},
     )
     port, tls = free_port(), free_port()
     launch = nginx.nginx("nginx-demo", nginx.HOWDY, (port,), (tls,))(ctx, ())
+    (tmp_path / "root" / "run").mkdir(parents=True)
     for path, content in launch.files.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(content)

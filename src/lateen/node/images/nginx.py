@@ -4,25 +4,13 @@ from lateen.node.images import web
 from lateen.node.images.spec import ImageContext, Launch, Program
 
 _MAIN = """\
-daemon off;
-user {user};
+user root;
 worker_processes 1;
 error_log stderr notice;
-pid {work}/nginx.pid;
+pid {root}/run/nginx.pid;
 events {{ worker_connections 1024; }}
 http {{
-    types {{
-        text/html html htm;
-        text/css css;
-        text/plain txt;
-        text/xml xml;
-        application/javascript js;
-        application/json json;
-        image/png png;
-        image/jpeg jpeg jpg;
-        image/svg+xml svg;
-        image/x-icon ico;
-    }}
+    include {root}/etc/nginx/mime.types;
     default_type application/octet-stream;
     log_format main '$remote_addr - $remote_user [$time_local] "$request" '
                     '$status $body_bytes_sent "$http_referer" '
@@ -30,22 +18,38 @@ http {{
     access_log /dev/stdout main;
     sendfile on;
     keepalive_timeout 65;
-    client_body_temp_path {work}/client_temp;
-    proxy_temp_path {work}/proxy_temp;
-    fastcgi_temp_path {work}/fastcgi_temp;
-    uwsgi_temp_path {work}/uwsgi_temp;
-    scgi_temp_path {work}/scgi_temp;
-{servers}}}
+    client_body_temp_path {root}/var/cache/nginx/client_temp;
+    proxy_temp_path {root}/var/cache/nginx/proxy_temp;
+    fastcgi_temp_path {root}/var/cache/nginx/fastcgi_temp;
+    uwsgi_temp_path {root}/var/cache/nginx/uwsgi_temp;
+    scgi_temp_path {root}/var/cache/nginx/scgi_temp;
+    include {root}/etc/nginx/conf.d/{sites};
+}}
+"""
+
+_MIME = """\
+types {
+    text/html html htm;
+    text/css css;
+    text/plain txt;
+    text/xml xml;
+    application/javascript js;
+    application/json json;
+    image/png png;
+    image/jpeg jpeg jpg;
+    image/svg+xml svg;
+    image/x-icon ico;
+}
 """
 
 _SERVER = """\
-    server {{
-{listen}        server_name localhost;
-        location / {{
-            root {root};
-            index index.html index.htm;
-        }}
+server {{
+{listen}    server_name localhost;
+    location / {{
+        root {root}/usr/share/nginx/html;
+        index index.html index.htm;
     }}
+}}
 """
 
 WELCOME = """\
@@ -68,16 +72,16 @@ font-family: Tahoma, Verdana, Arial, sans-serif; }
 
 HOWDY = "<h2>Howdy</h2>\n"
 
-_HTML = "/usr/share/nginx/html"
 _SITES = "/etc/nginx/conf.d"
 _CONFIG = "/etc/nginx/nginx.conf"
+_DIRECTORIES = ("/var/cache/nginx", "/var/lib/nginx", "/var/log/nginx")
 
 
 def nginx(kind: str, page: str, ports: tuple[int, ...], tls_ports: tuple[int, ...] = ()) -> Program:
     """Describe nginx serving one page; without nginx the built-in server does it.
 
-    A container that mounts pages over nginx's directory gets those served, one that mounts its
-    own configuration gets nginx with that.
+    Configuration and page lie where the image has them, so that what a pod mounts there, or what
+    `kubectl exec` writes there, is what nginx reads.
     """
     fallback = web.server(kind, ports, tls_ports=tls_ports)
 
@@ -85,37 +89,41 @@ def nginx(kind: str, page: str, ports: tuple[int, ...], tls_ports: tuple[int, ..
         program = ctx.installed.get("nginx")
         if not program:
             return fallback(ctx, words)
-        if (own := ctx.mounts.get(_CONFIG)) is not None:
-            return Launch((program, "-c", own, "-p", ctx.work, "-g", "daemon off;"))
-        config = f"{ctx.work}/nginx.conf"
-        files = {config: configuration(ctx, kind, ports, tls_ports)}
-        if _HTML not in ctx.mounts:
-            files[f"{ctx.work}/html/index.html"] = page
+        files = _files(ctx, kind, page, ports, tls_ports)
         prefix = (*certified(ctx, kind), "--") if tls_ports else ()
-        return Launch((*prefix, program, "-p", ctx.work, "-c", config), files)
+        if not any(word.startswith(("-c", "-g")) for word in words):
+            words = (*words, "-g", "daemon off;")
+        if "-c" not in words:
+            words = ("-c", f"{ctx.root}{_CONFIG}", *words)
+        return Launch((*prefix, program, *words), files)
 
     return start
 
 
-def configuration(
-    ctx: ImageContext, kind: str, ports: tuple[int, ...], tls_ports: tuple[int, ...]
-) -> str:
-    """Return nginx.conf with every path inside the container's own directory."""
-    if _SITES in ctx.mounts:
-        servers = f"    include {ctx.mounts[_SITES]}/*.conf;\n"
-    else:
-        listen = "".join(f"        listen {port};\n" for port in ports)
-        for port in tls_ports:
-            listen += f"        listen {port} ssl http2;\n"
-        if tls_ports:
-            certificate = web.certificate_path(ctx, kind)
-            listen += f"        ssl_certificate {certificate};\n"
-            listen += f"        ssl_certificate_key {certificate};\n"
-            listen += "        ssl_protocols TLSv1.2 TLSv1.3;\n"
-        root = ctx.mounts.get(_HTML, f"{ctx.work}/html")
-        servers = _SERVER.format(listen=listen, root=root)
-    # In a user namespace that maps one uid nginx cannot become another user.
-    return _MAIN.format(user="root", work=ctx.work, servers=servers)
+def _files(
+    ctx: ImageContext, kind: str, page: str, ports: tuple[int, ...], tls_ports: tuple[int, ...]
+) -> dict[str, str]:
+    # The host's own conf.d may show through; it is read only where the pod mounted another.
+    sites = "*.conf" if _SITES in ctx.mounts else "default.conf"
+    files = {
+        _CONFIG: _MAIN.format(root=ctx.root, sites=sites),
+        "/etc/nginx/mime.types": _MIME,
+        f"{_SITES}/default.conf": _site(ctx, kind, ports, tls_ports),
+        "/usr/share/nginx/html/index.html": page,
+        **{f"{directory}/.keep": "" for directory in _DIRECTORIES},
+    }
+    return {f"{ctx.root}{path}": content for path, content in files.items()}
+
+
+def _site(ctx: ImageContext, kind: str, ports: tuple[int, ...], tls_ports: tuple[int, ...]) -> str:
+    listen = "".join(f"    listen {port};\n" for port in ports)
+    listen += "".join(f"    listen {port} ssl http2;\n" for port in tls_ports)
+    if tls_ports:
+        certificate = web.certificate_path(ctx, kind)
+        listen += f"    ssl_certificate {certificate};\n"
+        listen += f"    ssl_certificate_key {certificate};\n"
+        listen += "    ssl_protocols TLSv1.2 TLSv1.3;\n"
+    return _SERVER.format(listen=listen, root=ctx.root)
 
 
 def certified(ctx: ImageContext, kind: str) -> tuple[str, ...]:

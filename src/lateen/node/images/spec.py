@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 class ImageContext:
     """Where and how one container is to run.
 
-    All paths are absolute and as the container's process sees them. `installed` maps the programs
-    that were found on this machine to their paths; only `nginx`, `openssl`, `curl` and `tcpdump`
-    are ever looked up. `mounts` maps the container's mount paths to the directories behind them,
-    for a node that does not mount them in place.
+    All paths are absolute and as the container's process sees them; /etc, /usr, /var and /run are
+    the container's own, under `root`. `installed` maps the programs that were found on this
+    machine to their paths; only `nginx`, `openssl`, `curl` and `tcpdump` are ever looked up.
     """
 
     work: str
@@ -24,7 +23,10 @@ class ImageContext:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     installed: Mapping[str, str] = field(default_factory=dict)
-    mounts: Mapping[str, str] = field(default_factory=dict)
+    mounts: frozenset[str] = frozenset()
+    """Paths at which the pod mounts something."""
+    root: str = ""
+    """Put before the container's own paths; empty where the process has a root of its own."""
 
 
 @dataclass(frozen=True, slots=True)

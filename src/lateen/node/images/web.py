@@ -70,6 +70,10 @@ def parse_flags(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def _port(text: str) -> int | None:
-    """Read the port of `8080`, `:8080` or `0.0.0.0:8080`; None if there is none."""
+    """Read the port of `8080`, `:8080` or `0.0.0.0:8080`; None if there is none.
+
+    `tcp://10.96.0.9:80` is none: a Service named `http` puts that into HTTP_PORT."""
+    if "://" in text:
+        return None
     match = re.search(r"(?:^|:)(\d{1,5})$", text.strip())
     return int(match[1]) if match and 0 < int(match[1]) < 65536 else None
