@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from lateen.apiserver import crds, errors, ingest, structural
@@ -67,6 +68,20 @@ def _judge(target: Target, mode: str, unknown: list[str]) -> tuple[str, ...]:
 def _cause(problem: decode.Problem) -> Cause:
     reasons = {"enum": "FieldValueNotSupported", "required": "FieldValueRequired"}
     return Cause(reasons.get(problem.kind, "FieldValueInvalid"), problem.message, problem.path)
+
+
+@contextmanager
+def shaped(target: Target) -> Iterator[None]:
+    """Refuse what a kind's own rules stumble over: a kind without a struct is kept as it is sent,
+    so its fields may be of any type. Raises ApiError 400."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if target.info.struct is not None:
+            raise
+        raise errors.bad_request(
+            f"{_opening(target)}: a field is of another type than the kind has there"
+        ) from error
 
 
 def faults(target: Target, obj: Json) -> tuple[Cause, ...]:

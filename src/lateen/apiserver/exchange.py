@@ -57,7 +57,7 @@ def parse_body(body: bytes, media: str) -> Any:
         value = _decode(body, media)
     except RecursionError:
         raise errors.bad_request("the body nests too deep") from None
-    except (msgspec.MsgspecError, yaml.YAMLError, ValueError) as error:
+    except (msgspec.MsgspecError, yaml.YAMLError, TypeError, ValueError) as error:
         raise errors.bad_request(f"couldn't decode the body: {str(error)[:300]}") from None
     if ingest.too_deep(value):
         raise errors.bad_request(f"the body nests deeper than {ingest.MAX_DEPTH} levels")

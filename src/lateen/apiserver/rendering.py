@@ -96,7 +96,7 @@ def table(
     revision: str,
 ) -> Json:
     """Return a Table. `include` is what each row carries: None, Metadata (the default), Object."""
-    columns, rows = tables.table(target.info, values, now, True)
+    columns, rows = _cells(target, values, now)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{form.as_version}",
@@ -107,6 +107,28 @@ def table(
             for value, cells in zip(values, rows, strict=True)
         ],
     }
+
+
+def _cells(
+    target: Target, values: list[Mapping[str, Any]], now: datetime
+) -> tuple[list[Json], list[list[Any]]]:
+    """Return columns and rows. An object whose fields are of other types than its kind has there
+    (a kind without a struct is kept as it is sent) still shows its name."""
+    try:
+        return tables.table(target.info, values, now, True)
+    except _MISSHAPEN:
+        columns, _ = tables.table(target.info, [], now, True)
+        return columns, [_cells_of(target, value, now, len(columns)) for value in values]
+
+
+_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
+def _cells_of(target: Target, value: Mapping[str, Any], now: datetime, width: int) -> list[Any]:
+    try:
+        return tables.table(target.info, [value], now, True)[1][0]
+    except _MISSHAPEN:
+        return [value["metadata"]["name"], *["<unknown>"] * (width - 1)]
 
 
 def _row(target: Target, value: Mapping[str, Any], cells: Any, include: str, version: str) -> Json:

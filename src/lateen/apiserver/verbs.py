@@ -122,7 +122,8 @@ class Api:
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
         for attempt in range(_NAME_ATTEMPTS):
             try:
-                written = self._create(target, ingest.stored(target, given), options)
+                with checking.shaped(target):
+                    written = self._create(target, ingest.stored(target, given), options)
             except ApiError as error:
                 last = attempt == _NAME_ATTEMPTS - 1
                 if not generated or error.reason != "AlreadyExists" or last:
@@ -195,7 +196,8 @@ class Api:
         given, warnings = checking.read(target, body, options.validation)
         given = ingest.placed(target, given)
         old = self.entry(target)
-        written = self._replace(target, old, ingest.stored(target, given), options)
+        with checking.shaped(target):
+            written = self._replace(target, old, ingest.stored(target, given), options)
         return replace(written, warnings=warnings + written.warnings)
 
     def change(
@@ -237,7 +239,8 @@ class Api:
             result = patching.patched(target, current, patch, media)
         given, warnings = checking.read(target, result, options.validation)
         given = ingest.placed(target, given)
-        written = self._replace(target, old, ingest.stored(target, given), options)
+        with checking.shaped(target):
+            written = self._replace(target, old, ingest.stored(target, given), options)
         return replace(written, warnings=warnings + written.warnings)
 
     def _replace(
