@@ -10,6 +10,7 @@ from functools import cache
 
 from envoy.service.discovery.v3 import discovery_pb2
 
+from lateen.compiler.backend.wire import field
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds.resources import BY_URL
 
@@ -37,29 +38,13 @@ class SotwRequest:
     error: str | None = None
 
 
-def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Return a length-delimited field."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
-
-
 @cache
 def _type_url(kind: ResourceType, number: int) -> bytes:
-    return _field(number, kind.value.encode())
+    return field(number, kind.value.encode())
 
 
 def _any(resource: Resource) -> bytes:
-    return _type_url(resource.type, 1) + _field(2, resource.body)
+    return _type_url(resource.type, 1) + field(2, resource.body)
 
 
 def delta_response(
@@ -70,17 +55,17 @@ def delta_response(
     version: str = "",
 ) -> bytes:
     """Return a DeltaDiscoveryResponse."""
-    parts = [_field(1, version.encode())] if version else []
+    parts = [field(1, version.encode())] if version else []
     for resource in resources:
         body = (
-            _field(1, resource.version.encode())
-            + _field(2, _any(resource))
-            + _field(3, resource.name.encode())
+            field(1, resource.version.encode())
+            + field(2, _any(resource))
+            + field(3, resource.name.encode())
         )
-        parts.append(_field(2, body))
+        parts.append(field(2, body))
     parts.append(_type_url(kind, 4))
-    parts.append(_field(5, nonce.encode()))
-    parts.extend(_field(6, name.encode()) for name in removed)
+    parts.append(field(5, nonce.encode()))
+    parts.extend(field(6, name.encode()) for name in removed)
     return b"".join(parts)
 
 
@@ -88,10 +73,10 @@ def sotw_response(
     kind: ResourceType, resources: Iterable[Resource], version: str, nonce: str
 ) -> bytes:
     """Return a DiscoveryResponse."""
-    parts = [_field(1, version.encode())]
-    parts.extend(_field(2, _any(resource)) for resource in resources)
+    parts = [field(1, version.encode())]
+    parts.extend(field(2, _any(resource)) for resource in resources)
     parts.append(_type_url(kind, 4))
-    parts.append(_field(5, nonce.encode()))
+    parts.append(field(5, nonce.encode()))
     return b"".join(parts)
 
 

@@ -8,6 +8,13 @@ K = TypeVar("K")
 R = TypeVar("R")
 
 
+class _Ref(weakref.ref[K]):
+    """A weak reference that knows under which key it is kept."""
+
+    __slots__ = ("key",)
+    key: int
+
+
 class Memo(Generic[K, R]):
     """Remembers one result per IR value: by identity first, then by content.
 
@@ -18,7 +25,7 @@ class Memo(Generic[K, R]):
 
     def __init__(self, make: Callable[[K], R]) -> None:
         self._make = make
-        self._by_identity: dict[int, tuple[weakref.ref[K], R]] = {}
+        self._by_identity: dict[int, tuple[_Ref[K], R]] = {}
         self._by_content: weakref.WeakKeyDictionary[K, R] = weakref.WeakKeyDictionary()
 
     def __call__(self, value: K) -> R:
@@ -30,15 +37,16 @@ class Memo(Generic[K, R]):
         result = self._by_content.get(value)
         if result is None:
             result = self._by_content[value] = self._make(value)
-        entries = self._by_identity
-
-        def forget(gone: weakref.ref[K]) -> None:
-            entry = entries.get(key)
-            if entry is not None and entry[0] is gone:
-                del entries[key]
-
-        entries[key] = (weakref.ref(value, forget), result)
+        reference = _Ref(value, self._forget)
+        reference.key = key
+        self._by_identity[key] = (reference, result)
         return result
+
+    def _forget(self, gone: weakref.ref[K]) -> None:
+        key = getattr(gone, "key", 0)
+        entry = self._by_identity.get(key)
+        if entry is not None and entry[0] is gone:
+            del self._by_identity[key]
 
     def __len__(self) -> int:
         return len(self._by_identity)

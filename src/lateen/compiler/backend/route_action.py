@@ -24,6 +24,7 @@ from lateen.compiler.ir.routing import (
     Rewrite,
 )
 
+_NONE = HeaderOps()
 _Append = base_pb2.HeaderValueOption.HeaderAppendAction
 _Redirect = route_components_pb2.RedirectAction
 _REDIRECT_CODES = {
@@ -64,6 +65,8 @@ def write_headers(
     response: HeaderOps,
 ) -> None:
     """Write header edits into a route or one weighted destination."""
+    if request == _NONE and response == _NONE:
+        return
     out.request_headers_to_add.extend(header_options(request))
     out.request_headers_to_remove.extend(request.remove)
     out.response_headers_to_add.extend(header_options(response))

@@ -23,9 +23,8 @@ def string(match: StringMatch) -> string_pb2.StringMatcher:
     return matcher
 
 
-def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
-    """Return Envoy's match: every condition of one VirtualService match, together."""
-    out = route_components_pb2.RouteMatch()
+def write(out: route_components_pb2.RouteMatch, match: RouteMatch) -> None:
+    """Write every condition of one VirtualService match; they hold together."""
     _path(out, match.path)
     for header in match.headers:
         _header(out.headers.add(name=header.name), header)
@@ -35,7 +34,6 @@ def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
             query.present_match = True
         else:
             query.string_match.CopyFrom(string(condition))
-    return out
 
 
 def _path(out: route_components_pb2.RouteMatch, path: StringMatch | None) -> None:

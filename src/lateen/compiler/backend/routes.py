@@ -1,15 +1,15 @@
 """Route tables (RDS), and the table embedded in an inbound listener. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from google.protobuf import any_pb2
 
-from lateen.compiler.backend import clusters, filters, pack, route_action, route_match
+from lateen.compiler.backend import clusters, filters, pack, route_action, route_match, wire
 from lateen.compiler.ir.proxy import Features, OutboundCluster, ProxyKind
-from lateen.compiler.ir.routing import Destination, RetryPolicy, Route, RouteTable, VirtualHost
+from lateen.compiler.ir.routing import Destination, RetryPolicy, Route, VirtualHost
 from lateen.compiler.ir.workload import Protocol
 from lateen.model.meta import Source
 
@@ -57,42 +57,51 @@ AlpnByCluster = Mapping[str, Alpn]
 """Clusters that are not plain HTTP/1.1; one that is missing is."""
 
 
-def table(source: RouteTable, alpn: AlpnByCluster) -> route_pb2.RouteConfiguration:
-    """Return one RDS resource."""
-    out = route_pb2.RouteConfiguration(name=source.name, ignore_port_in_host_matching=True)
+def table_bytes(name: str, hosts: Iterable[bytes]) -> bytes:
+    """Return a serialized route table around serialized virtual hosts.
+
+    A table of a thousand hosts is thus rebuilt by joining, when one of them changed.
+    """
+    head = route_pb2.RouteConfiguration(name=name).SerializeToString()
+    return b"".join((head, *(wire.field(2, host) for host in hosts), _table_tail()))
+
+
+@cache
+def _table_tail() -> bytes:
+    out = route_pb2.RouteConfiguration(ignore_port_in_host_matching=True)
     out.validate_clusters.value = False
     out.max_direct_response_body_size_bytes.value = _MAX_DIRECT_BODY
-    for host in source.hosts:
-        _virtual_host(out.virtual_hosts.add(), host, alpn)
-    return out
+    return bytes(out.SerializeToString(deterministic=True))
 
 
-def clusters_of(source: RouteTable) -> frozenset[str]:
-    """Return the names of all clusters that a table can send a request to."""
+def clusters_of(source: VirtualHost) -> frozenset[str]:
+    """Return the names of all clusters that a virtual host can send a request to."""
     return frozenset(
-        destination.cluster
-        for host in source.hosts
-        for route in host.routes
-        for destination in route.destinations
+        destination.cluster for route in source.routes for destination in route.destinations
     )
 
 
-def _virtual_host(
-    out: route_components_pb2.VirtualHost, source: VirtualHost, alpn: AlpnByCluster
-) -> None:
-    out.name = source.name
-    out.domains.extend(source.domains)
+def sources_of(source: VirtualHost) -> tuple[Source, ...]:
+    """Return the fields that made a virtual host and its routes."""
+    every = (source.source, *(route.source for route in source.routes))
+    return tuple(dict.fromkeys(known for known in every if known is not None))
+
+
+def virtual_host(source: VirtualHost, alpn: AlpnByCluster) -> route_components_pb2.VirtualHost:
+    """Return one virtual host with its routes."""
+    out = route_components_pb2.VirtualHost(name=source.name, domains=source.domains)
     out.include_request_attempt_count = source.include_attempt_count
     if source.require_tls:
         out.require_tls = route_components_pb2.VirtualHost.TlsRequirementType.ALL
     pack.write_sources(out.metadata, (("source", source.source),))
     for route in source.routes:
         _route(out.routes.add(), route, alpn)
+    return out
 
 
 def _route(out: route_components_pb2.Route, source: Route, alpn: AlpnByCluster) -> None:
     out.name = source.name
-    out.match.CopyFrom(route_match.route_match(source.match))
+    route_match.write(out.match, source.match)
     if source.redirect is not None:
         out.redirect.CopyFrom(route_action.redirect(source.redirect))
     elif source.direct_response is not None:
@@ -121,16 +130,24 @@ def _forward(out: route_components_pb2.RouteAction, source: Route) -> None:
             _weighted(out.weighted_clusters.clusters.add(), destination)
     else:
         _single(out, source.destinations[0])
-    out.timeout.CopyFrom(pack.duration(source.timeout))
-    limit = out.max_stream_duration
-    limit.max_stream_duration.CopyFrom(pack.duration(source.timeout))
-    limit.grpc_timeout_header_max.CopyFrom(pack.duration(source.timeout))
-    if source.retries is not None and source.retries.attempts > 0:
-        out.retry_policy.CopyFrom(route_action.retry_policy(source.retries))
+    out.MergeFrom(_limits(source.timeout, source.retries))
     if source.rewrite is not None:
         route_action.rewrite(out, source.rewrite)
     out.request_mirror_policies.extend(route_action.mirror(m) for m in source.mirrors if m.ppm)
     out.hash_policy.extend(route_action.hash_policy(k) for k in source.hash_keys)
+
+
+@lru_cache(maxsize=256)
+def _limits(timeout: float, retries: RetryPolicy | None) -> route_components_pb2.RouteAction:
+    """Return timeout and retries, which most routes have in common."""
+    out = route_components_pb2.RouteAction()
+    out.timeout.CopyFrom(pack.duration(timeout))
+    limit = out.max_stream_duration
+    limit.max_stream_duration.CopyFrom(pack.duration(timeout))
+    limit.grpc_timeout_header_max.CopyFrom(pack.duration(timeout))
+    if retries is not None and retries.attempts > 0:
+        out.retry_policy.CopyFrom(route_action.retry_policy(retries))
+    return out
 
 
 def _single(out: route_components_pb2.RouteAction, destination: Destination) -> None:

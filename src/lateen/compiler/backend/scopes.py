@@ -17,7 +17,7 @@ from lateen.compiler.ir.proxy import (
     ProxyKind,
     TcpListener,
 )
-from lateen.compiler.ir.routing import RouteTable
+from lateen.compiler.ir.routing import RouteTable, VirtualHost
 from lateen.compiler.output import Resource, ResourceType
 from lateen.model.meta import Source
 
@@ -42,6 +42,37 @@ class _Cluster:
     resource: Resource
     alpn: routes.Alpn
     eds: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Host:
+    """A rendered virtual host."""
+
+    body: bytes
+    sources: tuple[Source, ...]
+
+
+@dataclass(slots=True)
+class _HostEntry:
+    """What is known of a virtual host: the clusters it leads to, and its last rendering."""
+
+    reach: frozenset[str]
+    alpn: routes.AlpnByCluster
+    made: _Host | None = None
+
+    @classmethod
+    def of(cls, source: VirtualHost) -> "_HostEntry":
+        """Return the entry of a host that was not rendered yet."""
+        return cls(routes.clusters_of(source), {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The last rendering of a route table of one name, and the hosts it was joined from."""
+
+    key: tuple[int, ...]
+    hosts: list[_Host]
+    resource: Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +101,8 @@ class Side:
         self._roots = system_roots
         self._cluster: Memo[OutboundCluster, _Cluster] = Memo(self._make_cluster)
         self._endpoints: Memo[ClusterEndpoints, Resource] = Memo(self._make_endpoints)
-        self._reach: Memo[RouteTable, frozenset[str]] = Memo(routes.clusters_of)
-        self._table: Memo[RouteTable, dict[frozenset[tuple[str, routes.Alpn]], Resource]] = Memo(
-            lambda _table: {}
-        )
+        self._host: Memo[VirtualHost, _HostEntry] = Memo(_HostEntry.of)
+        self._tables: dict[str, _Table] = {}
         self._tcp: Memo[TcpListener, Resource] = Memo(self._make_tcp)
         self.outbound: Memo[Outbound, Shared] = Memo(self._make_outbound)
         self.gateway: Memo[GatewayConfig, Shared] = Memo(self._make_gateway)
@@ -128,25 +157,32 @@ class Side:
         )
 
     def _render_table(self, source: RouteTable, special: routes.AlpnByCluster) -> Resource:
-        """A table depends on its own content and on how its clusters treat ALPN."""
-        reach = self._reach(source)
-        relevant = {name: alpn for name, alpn in special.items() if name in reach}
-        key = frozenset(relevant.items())
-        versions = self._table(source)
-        known = versions.get(key)
-        if known is None:
-            made = routes.table(source, relevant)
-            known = resource(ResourceType.ROUTE, made, source.name, _table_sources(source))
-            versions.clear()
-            versions[key] = known
-        return known
+        """Join a table from its hosts; the same hosts in the same order give the same object."""
+        hosts = [self._render_host(host, special) for host in source.hosts]
+        key = tuple(map(id, hosts))
+        known = self._tables.get(source.name)
+        if known is not None and known.key == key:
+            return known.resource
+        body = routes.table_bytes(source.name, (host.body for host in hosts))
+        sources = tuple(dict.fromkeys(s for host in hosts for s in host.sources))
+        made = Resource(ResourceType.ROUTE, source.name, body, sources)
+        self._tables[source.name] = _Table(key, hosts, made)
+        return made
 
-
-def _table_sources(source: RouteTable) -> Iterable[Source | None]:
-    for host in source.hosts:
-        yield host.source
-        for route in host.routes:
-            yield route.source
+    def _render_host(self, source: VirtualHost, special: routes.AlpnByCluster) -> _Host:
+        """A host depends on its own content and on how its clusters treat ALPN."""
+        entry = self._host(source)
+        if special.keys().isdisjoint(entry.reach):
+            relevant: routes.AlpnByCluster = {}
+        else:
+            relevant = {name: alpn for name, alpn in special.items() if name in entry.reach}
+        if entry.made is None or entry.alpn != relevant:
+            made = routes.virtual_host(source, relevant)
+            entry.alpn = relevant
+            entry.made = _Host(
+                made.SerializeToString(deterministic=True), routes.sources_of(source)
+            )
+        return entry.made
 
 
 def listener_resource(

@@ -34,6 +34,8 @@ TLS_SOCKET = "envoy.transport_sockets.tls"
 RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
 
 _SanType = common_pb2.SubjectAltNameMatcher.SanType
+_URI = (_SanType.URI,)
+_ANY_NAME = (_SanType.DNS, _SanType.IP_ADDRESS, _SanType.URI)
 _Protocol = common_pb2.TlsParameters.TlsProtocol
 
 
@@ -52,6 +54,15 @@ def _workload_context() -> bytes:
     root = context.combined_validation_context.validation_context_sds_secret_config
     root.CopyFrom(secret(names.ROOT_SECRET))
     context.combined_validation_context.default_validation_context.SetInParent()
+    return bytes(context.SerializeToString())
+
+
+@cache
+def _client_context(http2: bool) -> bytes:
+    context = tls_pb2.CommonTlsContext.FromString(_workload_context())
+    context.alpn_protocols.extend(ISTIO_ALPN)
+    if http2:
+        context.alpn_protocols.append("h2")
     return bytes(context.SerializeToString())
 
 
@@ -81,21 +92,14 @@ def raw_socket() -> base_pb2.TransportSocket:
     return base_pb2.TransportSocket(name=RAW_SOCKET, typed_config=_raw_config())
 
 
-def _exact_uris(validation: common_pb2.CertificateValidationContext, uris: Iterable[str]) -> None:
-    for uri in uris:
-        matcher = validation.match_typed_subject_alt_names.add(san_type=_SanType.URI)
-        matcher.matcher.exact = uri
-
-
 def _exact_names(validation: common_pb2.CertificateValidationContext, sans: Iterable[str]) -> None:
     """Accept a certificate that carries any of these names as URI, DNS name or address.
 
     A DestinationRule's subjectAltNames do not say of which type they are.
     """
     for san in sans:
-        kinds = ("URI",) if "://" in san else ("DNS", "IP_ADDRESS", "URI")
-        for kind in kinds:
-            matcher = validation.match_typed_subject_alt_names.add(san_type=_SanType.Value(kind))
+        for kind in _URI if "://" in san else _ANY_NAME:
+            matcher = validation.match_typed_subject_alt_names.add(san_type=kind)
             matcher.matcher.exact = san
 
 
@@ -105,10 +109,7 @@ def istio_upstream(
     """Return the client's side of Istio mTLS, automatic or by ISTIO_MUTUAL."""
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni if tls and tls.sni else cluster.sni)
     common = context.common_tls_context
-    common.ParseFromString(_workload_context())
-    common.alpn_protocols.extend(ISTIO_ALPN)
-    if cluster.protocol.is_http2:
-        common.alpn_protocols.append("h2")
+    common.ParseFromString(_client_context(cluster.protocol.is_http2))
     validation = common.combined_validation_context.default_validation_context
     sans = tls.sans if tls and tls.sans else _with_aliases(cluster.sans, settings)
     _exact_names(validation, sans)
