@@ -176,6 +176,27 @@ def test_a_pod_deleted_after_its_end_is_counted_once(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_deleted_job_takes_its_running_pods_along(
+    play: Any, propagation: str, again: bool
+) -> None:
+    async def scenario(cluster: Any) -> None:
+        body = workload("Job", "slow")
+        await cluster.client.create("jobs.batch", "default", body)
+        (pod,) = await cluster.until(
+            lambda: [p for p in cluster.all(PODS) if p["status"]["phase"] == "Running"]
+        )
+        await cluster.client.delete("jobs.batch", "default", "slow", propagation=propagation)
+        if again:
+            await cluster.until(lambda: not cluster.all("jobs.batch"))
+            await cluster.client.create("jobs.batch", "default", body)
+        await cluster.until(lambda: not cluster.one(PODS, pod["metadata"]["name"]))
+        await cluster.until(lambda: len(cluster.all(PODS)) == int(again))
+
+    play(scenario, agent=True)
+
+
 def test_a_job_gives_up_after_its_failures(play: Any, manual_clock: Any) -> None:
     async def scenario(cluster: Any) -> None:
         await cluster.client.create("jobs.batch", "default", workload("Job", "sum", backoffLimit=1))

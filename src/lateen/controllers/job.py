@@ -58,16 +58,17 @@ class View:
 def reconcile(key: controller.Name, known: world.World, now: datetime) -> actions.Result:
     """Take one step, and report."""
     job = known.get(RESOURCE, *key)
+    left_over = _left_over(key, job, known)
     if job is None:
-        return actions.NOTHING
+        return actions.Result(tuple(_released(one) for one in left_over))
     claimed = selectors.claim(job, "pods", known)
     tally = job_status.tally(job, claimed.objects, TRACKING)
     view = View(job, tuple(claimed.objects), tally, now)
-    released: list[actions.Action] = [_released(one) for one in tally.counted]
+    released: list[actions.Action] = [_released(one) for one in (*tally.counted, *left_over)]
     if fields.dying(job) or job_status.finished(job):
-        free = [one for one in view.pods if TRACKING in (fields.meta(one).get("finalizers") or ())]
-        rest = [_released(one) for one in free if pods.finished(one) or fields.dying(one)]
-        return _ended(view, [*claimed.actions, *rest])
+        free = [one for one in view.pods if pods.finished(one) or fields.dying(one)]
+        rest = [_released(one) for one in free if _tracked(one) and one not in tally.counted]
+        return _ended(view, [*claimed.actions, *rest, *released])
     verdict = _verdict(view)
     todo: list[actions.Action] = [*claimed.actions]
     status = _status(view, verdict)
@@ -83,6 +84,23 @@ def reconcile(key: controller.Name, known: world.World, now: datetime) -> action
     if verdict is not None and job_status.finished({"status": status}):
         todo.append(_told(job, verdict))
     return actions.Result(tuple(todo), _sooner(again, _until_deadline(view)))
+
+
+def _left_over(key: controller.Name, job: JsonView | None, known: world.World) -> list[JsonView]:
+    """Return the tracked pods of a Job that is gone: nobody counts their end any more, and the
+    finalizer would keep them for ever."""
+    alive = fields.uid(job) if job is not None else ""
+    found: list[JsonView] = []
+    for pod in known.within("pods", key[0]):
+        owner = fields.controller_of(pod) or {}
+        named = (owner.get("kind"), owner.get("name")) == ("Job", key[1])
+        if named and owner.get("uid") != alive and _tracked(pod):
+            found.append(pod)
+    return found
+
+
+def _tracked(pod: JsonView) -> bool:
+    return TRACKING in (fields.meta(pod).get("finalizers") or ())
 
 
 def _sooner(*waits: float | None) -> float | None:
