@@ -173,6 +173,12 @@ def test_options_may_be_joined() -> None:
     assert read.expression == "dst port 80"
 
 
+def test_options_may_follow_the_expression() -> None:
+    read = options.read(["dst", "port", "80", "-A", "-c", "2", "or", "udp", "--", "-", "1"])
+    assert (read.style.contents, read.limit) == ("A", 2)
+    assert read.expression == "dst port 80 or udp - 1"
+
+
 def test_filtered_copy_and_pipe(tmp_path: Path) -> None:
     source = str(CASES / "loopback" / "in.pcap")
     copy = tmp_path / "copy.pcap"

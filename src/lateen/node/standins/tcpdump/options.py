@@ -44,19 +44,24 @@ class Options(NamedTuple):
 
 
 def read(arguments: list[str]) -> Options:
-    """Read a command line as getopt does: letters may be joined. Raises UsageError."""
+    """Read a command line as getopt does: letters may be joined, and options may also follow the
+    expression. Raises UsageError."""
     values: dict[str, str] = {}
     flags: list[str] = []
     rest = list(arguments)
-    while rest and rest[0].startswith("-") and rest[0] != "-":
+    words: list[str] = []
+    while rest:
         word = rest.pop(0)
         if word == "--":
+            words += rest
             break
         if word.startswith("--"):
             _long(word, rest, values, flags)
-        else:
+        elif word.startswith("-") and word != "-":
             _letters(word[1:], rest, values, flags)
-    return _options(values, flags, " ".join(rest))
+        else:
+            words.append(word)
+    return _options(values, flags, " ".join(words))
 
 
 def _long(word: str, rest: list[str], values: dict[str, str], flags: list[str]) -> None:
