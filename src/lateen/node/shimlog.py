@@ -83,6 +83,11 @@ class LogFile:
         self.dropped = 0
         """Lines lost so far."""
 
+    def create(self) -> None:
+        """Make the file, so that a container without output has an empty log."""
+        with contextlib.suppress(OSError):
+            self._open()
+
     def append(self, lines: list[bytes], stamp: str) -> None:
         """Write lines, or count them as dropped."""
         if self._missing:
@@ -144,6 +149,8 @@ class Output:
     def __init__(self, log: str, streams: dict[int, str], now: Callable[[], int]) -> None:
         """`streams` maps a descriptor to `stdout` or `stderr`."""
         self._log = LogFile(log) if log else None
+        if self._log:
+            self._log.create()
         self._cutters = {fd: LineCutter(stream) for fd, stream in streams.items()}
         self._streams = streams
         self._listeners: list[tuple[int, int]] = []
