@@ -200,6 +200,7 @@ def test_a_pod_from_creation_to_deletion(shim_lab: Any) -> None:
         shim = await node.lab.connect()
         assert (await shim.state()).pods == ()
         assert not list((node.lab.run / "volumes").iterdir())
+        assert [p.name for p in (node.lab.state / "logs").iterdir()] == ["agent.log"]
 
     on_node(shim_lab, scenario)
 

@@ -153,3 +153,7 @@ def test_where_logs_are(tmp_path: Path) -> None:
     logs.prune(directory / "app", 11)
     left = sorted(p.name for p in (directory / "app").iterdir())
     assert left == ["10.log", "10.log.1", "11.log", "11.log.1"]
+    (tmp_path / "agent.log").touch()
+    logs.directory(tmp_path, "ns", "other", "uid-2").mkdir()
+    logs.remove_others(tmp_path, {"uid"})
+    assert {p.name for p in tmp_path.iterdir()} == {"ns_pod_uid", "agent.log"}

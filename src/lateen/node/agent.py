@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiClient, ApiError, Json
-from lateen.node import reporting, shimproto
-from lateen.node.informer import Informer
+from lateen.node import logs, reporting, shimproto
+from lateen.node.informer import Informer, key_of
 from lateen.node.launch import LabFacts
 from lateen.node.podfiles import Caches, Places, TokenSource
 from lateen.node.podnetwork import PodNetwork
@@ -95,9 +95,9 @@ class Agent:
 
     def _informer(self, resource: str, kind: str) -> Informer:
         def changed(old: Json | None, new: Json | None) -> None:
-            name = (new or old or {})["metadata"]["name"]
+            namespace, name = key_of(new or old or {})
             for worker in self._workers.values():
-                worker.material_changed(kind, name)
+                worker.material_changed(kind, namespace, name)
 
         return Informer(self._client, self._clock, resource, changed)
 
@@ -119,6 +119,8 @@ class Agent:
             with contextlib.suppress(ShimError):
                 await self._shim.remove_pod(pod)
             self._kit.places.volumes(pod).remove()
+        known = {body["metadata"]["uid"] for body in self._pods.values()}
+        logs.remove_others(self._kit.places.logs, known)
 
     def _pod_changed(self, old: Json | None, new: Json | None) -> None:
         if new is None:

@@ -5,6 +5,8 @@ away end in `.1`, `.2`.
 """
 
 import re
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 _TAIL = 8192
@@ -40,6 +42,20 @@ def prune(container_directory: Path, newest: int, keep: int = 2) -> None:
         number = entry.name.partition(".")[0]
         if number.isdigit() and int(number) <= newest - keep:
             entry.unlink(missing_ok=True)
+
+
+def remove(pod_directory: Path) -> None:
+    """Remove a pod's logs, as kubelet does when the pod is gone."""
+    shutil.rmtree(pod_directory, ignore_errors=True)
+
+
+def remove_others(root: Path, known: Collection[str]) -> None:
+    """Remove the logs of pods whose uid is not among the known."""
+    for entry in root.iterdir():
+        namespace, _, rest = entry.name.partition("_")
+        uid = rest.rpartition("_")[2]
+        if entry.is_dir() and namespace and uid and uid not in known:
+            remove(entry)
 
 
 def last_words(file: Path, lines: int = 80, limit: int = 2048) -> str:

@@ -182,8 +182,11 @@ class PodFiles:
         return self._tokens is not None and bool(_audiences(self._volumes))
 
     def remove(self) -> None:
-        """Remove the pod's volumes."""
+        """Remove the pod's volumes and logs, and its run directory unless the plane uses it."""
         self._store.remove()
+        logs.remove(self._log_directory())
+        with contextlib.suppress(OSError):
+            self._places.xds(self.uid).rmdir()
 
     def xds_socket(self) -> Path:
         """Return the path of the proxy's discovery socket."""

@@ -118,9 +118,10 @@ class PodWorker:
             at = process.finished / _NANO
             self._post(podevents.Exited(name, attempt, process.code, process.signal, at, words))
 
-    def material_changed(self, kind: str, name: str) -> None:
+    def material_changed(self, kind: str, namespace: str, name: str) -> None:
         """A ConfigMap or Secret changed."""
-        if self._files.uses(kind, name):
+        own = self._files.body["metadata"]["namespace"] == namespace
+        if own and self._files.uses(kind, name):
             self._post(podevents.MaterialChanged())
             if self._state.ip:
                 self._tasks.start(self._refresh(), "refresh")
