@@ -155,6 +155,24 @@ def _helloworld(version: str) -> ImageSpec:
     return replace(row, env={"SERVICE_VERSION": version})
 
 
+def _bookinfo(service: str, version: str) -> ImageSpec:
+    variables = (("BOOKINFO_VERSION", "version"),)
+    kind = f"bookinfo-{service}"
+    row = _web(kind, (9080,), service, server(kind, (9080,), variables=variables))
+    return replace(row, env={"BOOKINFO_VERSION": version})
+
+
+_BOOKINFO = {
+    f"istio/examples-bookinfo-{service}-{version}": _bookinfo(service, version)
+    for service, versions in (
+        ("productpage", ("v1",)),
+        ("details", ("v1", "v2")),
+        ("ratings", ("v1",)),
+        ("reviews", ("v1", "v2", "v3")),
+    )
+    for version in versions
+}
+
 _ROWS: dict[str, ImageSpec] = {
     "oriolfilter/https-nginx-demo": _nginx("nginx-demo", nginx.HOWDY, (80,), (443,)),
     "nginx": _nginx("nginx", nginx.WELCOME, (80,)),
@@ -181,6 +199,7 @@ _ROWS: dict[str, ImageSpec] = {
     "istio/examples-helloworld-v1": _helloworld("v1"),
     "istio/examples-helloworld-v2": _helloworld("v2"),
     "istio/tcp-echo-server": _TCP_ECHO,
+    **_BOOKINFO,
     "curlimages/curl": _CURL,
     "quay.io/curl/curl": _CURL,
     "governmentpaas/curl-ssl": _COMMAND,

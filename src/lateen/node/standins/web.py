@@ -23,6 +23,12 @@ from lateen.node.standins.http1 import Request, Response, Site, Stream
 _MODULES = {
     "pages": ("nginx", "nginx-demo", "httpd", "text", "hello-app", "helloworld"),
     "httpbin": ("httpbin", "go-httpbin"),
+    "bookinfo": (
+        "bookinfo-details",
+        "bookinfo-ratings",
+        "bookinfo-reviews",
+        "bookinfo-productpage",
+    ),
     "echoes": ("whoami", "echo-json", "echo-mendhak", "echo-text", "echo-k8s"),
 }
 KINDS = tuple(kind for kinds in _MODULES.values() for kind in kinds)
