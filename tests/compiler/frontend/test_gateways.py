@@ -200,3 +200,19 @@ def test_credentials_come_from_the_workload_namespace(
     assert len(found.missing) == len(wanted - delivered.keys())
     assert all(d.code == "IST0161" and "istio-system" in d.message for d in found.missing)
     assert "KEY" not in repr(found)
+
+
+def test_a_server_name_is_in_one_chain_only(build: Any) -> None:
+    """Envoy refuses a listener two of whose chains match the same name."""
+    passing = server("TLS", "'*.example.com'", "mode: PASSTHROUGH")
+    rules = routed("g", "h", kind="tls").replace(
+        "sniHosts: ['*.example.com']", "sniHosts: [a.example.com, s.example.com]"
+    )
+    again = rules.replace("name: v,", "name: w,").replace("[a.example.com, ", "[t.example.com, ")
+    built = build(WEB + gateway("g", A) + gateway("h", passing) + rules + again, gateway=True)
+    (listener,) = built.view("gateway").gateway.listeners
+    assert [chain.sni for chain in listener.chains] == [
+        ("a.example.com",),
+        ("s.example.com",),
+        ("t.example.com",),
+    ]

@@ -162,22 +162,26 @@ def tcp_routes(
 
 
 def tls_rules(obj: networking.VirtualService, context: routes.Context) -> list[TcpRoute]:
-    """Return the `tls` rules that concern the port; of identical matches the first counts."""
+    """Return the `tls` rules that concern the port.
+
+    The first rule for a server name (and subnets) counts: Envoy refuses a name given twice.
+    """
     source = ages.source("VirtualService", obj)
-    found: dict[tuple[tuple[str, ...], tuple[str, ...]], TcpRoute] = {}
+    taken: set[tuple[str, tuple[str, ...]]] = set()
+    found: list[TcpRoute] = []
     for index, rule in enumerate(obj.spec.tls):
         at = source.at(f"spec.tls[{index}]")
+        targets = routes.weighted(rule.route, at, context)
         for match in rule.match:
-            key = (tuple(match.sni_hosts), tuple(match.destination_subnets))
-            if key in found or not routes.in_scope(match, context):
+            if not targets or not routes.in_scope(match, context):
                 continue
-            found[key] = TcpRoute(
-                destinations=routes.weighted(rule.route, at, context),
-                sni_hosts=key[0],
-                cidrs=key[1],
-                source=at,
-            )
-    return list(found.values())
+            cidrs = tuple(match.destination_subnets)
+            names = tuple(n for n in dict.fromkeys(match.sni_hosts) if (n, cidrs) not in taken)
+            taken.update((name, cidrs) for name in names)
+            if names:
+                made = TcpRoute(destinations=targets, sni_hosts=names, cidrs=cidrs, source=at)
+                found.append(made)
+    return found
 
 
 def tcp_rules(
@@ -185,17 +189,22 @@ def tcp_rules(
 ) -> tuple[list[TcpRoute], bool]:
     """Return the `tcp` rules that concern the port, and whether one of them takes everything."""
     source = ages.source("VirtualService", obj)
+    taken: set[str] = set()
     found: list[TcpRoute] = []
     for index, rule in enumerate(obj.spec.tcp):
         at = source.at(f"spec.tcp[{index}]")
         targets = routes.weighted(rule.route, at, context)
+        if not targets:
+            continue
         if not rule.match:
             return [*found, TcpRoute(destinations=targets, source=at)], True
         for match in rule.match:
             if not routes.in_scope(match, context):
                 continue
-            cidrs = tuple(match.destination_subnets)
-            found.append(TcpRoute(destinations=targets, cidrs=cidrs, source=at))
-            if not cidrs:
-                return found, True
+            if not match.destination_subnets:
+                return [*found, TcpRoute(destinations=targets, source=at)], True
+            cidrs = tuple(c for c in dict.fromkeys(match.destination_subnets) if c not in taken)
+            taken.update(cidrs)
+            if cidrs:
+                found.append(TcpRoute(destinations=targets, cidrs=cidrs, source=at))
     return found, False

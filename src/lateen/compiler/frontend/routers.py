@@ -32,6 +32,8 @@ from lateen.compiler.ir.workload import Labels
 from lateen.model import networking
 from lateen.model.diagnostics import Diagnostic, make
 
+EVERY_NAME = "*"
+
 
 class RouterScope(NamedTuple):
     """Gateway proxies that are configured alike."""
@@ -268,12 +270,14 @@ class Routers:
         first = merged[index].servers[0]
         if first.kind is Kind.HTTP:
             return (GatewayChain(sni=(), source=first.source, route_table=first.table),)
+        ending = [s for s in merged[index].servers if s.kind in (Kind.HTTPS, Kind.TLS)]
+        taken = {name for server in ending for name in server.sni or (EVERY_NAME,)}
         found: list[GatewayChain] = []
         for server in merged[index].servers:
-            found += self._chains_of(number, server)
+            found += self._chains_of(number, server, taken)
         return tuple(found)
 
-    def _chains_of(self, number: int, server: BoundServer) -> list[GatewayChain]:
+    def _chains_of(self, number: int, server: BoundServer, taken: set[str]) -> list[GatewayChain]:
         if server.kind is Kind.HTTPS:
             return [
                 GatewayChain(
@@ -281,33 +285,34 @@ class Routers:
                 )
             ]
         if server.kind is Kind.PASSTHROUGH:
-            return self._passthrough(number, server)
+            return self._passthrough(number, server, taken)
         for obj, context in self._attached(number, server):
-            taken, _ = mesh_routes.tcp_rules(obj, context)
-            if taken:
-                first = TcpRoute(destinations=taken[0].destinations, source=taken[0].source)
+            rules, _ = mesh_routes.tcp_rules(obj, context)
+            if rules:
+                first = TcpRoute(destinations=rules[0].destinations, source=rules[0].source)
                 sni = server.sni if server.kind is Kind.TLS else ()
                 return [GatewayChain(sni=sni, source=server.source, tls=server.tls, tcp=(first,))]
         return []
 
-    def _passthrough(self, number: int, server: BoundServer) -> list[GatewayChain]:
-        found: dict[tuple[str, ...], GatewayChain] = {}
+    def _passthrough(self, number: int, server: BoundServer, taken: set[str]) -> list[GatewayChain]:
+        """Return a chain per `tls` rule, for those of its names that the server admits and no
+        other chain of the port has `taken`: Envoy refuses a name given twice."""
+        found: list[GatewayChain] = []
         allowed = [host for _, host in server.hosts]
         for obj, context in self._attached(number, server):
             for route in mesh_routes.tls_rules(obj, context):
                 sni = tuple(
                     name
                     for name in route.sni_hosts
-                    if any(hosts.intersect(host, name) is not None for host in allowed)
+                    if name not in taken
+                    and any(hosts.intersect(host, name) is not None for host in allowed)
                 )
-                if sni and sni not in found:
-                    everything = "*" in sni
-                    found[sni] = GatewayChain(
-                        sni=() if everything else sni,
-                        source=server.source,
-                        tcp=(TcpRoute(destinations=route.destinations, source=route.source),),
-                    )
-        return list(found.values())
+                taken.update(sni)
+                if sni:
+                    tcp = TcpRoute(destinations=route.destinations, source=route.source)
+                    names = () if EVERY_NAME in sni else sni
+                    found.append(GatewayChain(sni=names, source=server.source, tcp=(tcp,)))
+        return found
 
     def _attached(
         self, number: int, server: BoundServer

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from lateen.compiler.frontend import matches
-from lateen.model import diagnostics, istio_types, networking, networking_route, security
+from lateen.model import diagnostics, istio_types, jsonpath, networking, networking_route, security
 from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import Source
 
@@ -230,13 +230,14 @@ def _nested(found: Any, at: Source) -> Iterator[Diagnostic]:
     elif isinstance(found, dict):
         for key, item in found.items():
             if isinstance(item, msgspec.Struct):
-                yield from _struct(item, at.at(str(key)))
+                yield from _struct(item, Source(at.ref, jsonpath.join(at.path, str(key))))
 
 
 def _claims(conditions: dict[str, Any], at: Source) -> Iterator[Diagnostic]:
     for name in conditions:
         if name.startswith(matches.CLAIMS_PREFIX):
-            yield diagnostics.make("LTN0010", at, field=name)
+            there = Source(at.ref, jsonpath.join(at.path, name))
+            yield diagnostics.make("LTN0010", there, field=name)
 
 
 @cache

@@ -121,7 +121,8 @@ class Endpoint:
     port: int
     labels: Labels = ()
     identity: str = ""
-    """SPIFFE id (`spiffe://td/ns/NS/sa/SA`), or empty without a sidecar's identity."""
+    """SPIFFE id (`spiffe://td/ns/NS/sa/SA`) of the pod, with a sidecar or not; empty if no pod
+    stands behind the address."""
     sidecar: bool = False
     """Whether the workload carries `security.istio.io/tlsMode: istio`."""
     mode: MtlsMode = MtlsMode.PERMISSIVE
