@@ -1,7 +1,6 @@
 """Container logs: CRI lines on disk to what `kubectl logs` asked for, once or as they come."""
 
 import os
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,7 +100,7 @@ class Filter:
 
     def _one(self, line: bytes) -> bytes:
         parts = line.rstrip(b"\n").split(b" ", 3)
-        if len(parts) < 3:
+        if len(parts) < 3 or parts[1] not in (b"stdout", b"stderr"):
             return b""
         stamp, stream, tag = parts[:3]
         text = parts[3] if len(parts) > 3 else b""
@@ -164,8 +163,7 @@ async def _follow(
             # Asked before reading: what a container wrote before it ended is then read for sure.
             more = wanted.follow and growing()
             while block := file.read(_BLOCK):
-                lines = deque((rest + block).splitlines(keepends=True))
-                rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+                *lines, rest = (rest + block).split(b"\n")
                 if made := picker.pick(lines):
                     yield made
                 if picker.full:

@@ -266,18 +266,16 @@ class Api:
             dry_run=options.dry_run,
         )
         obj = self._chain.mutate(review)
-        warnings: tuple[str, ...] = ()
-        if target.subresource == "status":
-            causes = checking.faults(target, obj)
-        else:
-            causes = checking.faults(target, obj) or strategy.validate_update(before, obj)
+        causes = checking.faults(target, obj)
+        if not causes and target.subresource != "status":
+            # What is left out of a Service's addresses is kept, so this comes before the check.
+            obj = self._allocate(info, obj, before)
+            causes = strategy.validate_update(before, obj)
         if causes:
             raise errors.invalid(info, name, causes)
         warnings = self._chain.validate(replace(review, object=obj), name)
-        if target.subresource != "status":
-            obj = self._allocate(info, obj, before)
-            if strategy.generation_changed(before, obj):
-                obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
+        if target.subresource != "status" and strategy.generation_changed(before, obj):
+            obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
         obj = patching.track_write(target, before, obj, options.manager, self.clock.now())
         return replace(self._store(target, old, obj, options.dry_run), warnings=warnings)
 

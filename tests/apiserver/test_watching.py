@@ -1,0 +1,148 @@
+"""Watches: what a watcher with a selector sees adds up to what a list shows."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lateen.apiserver import bootstrap, following, rendering, verbs, watching
+from lateen.base.clock import ManualClock
+from lateen.model.client import ApiError
+from lateen.store import api as store_api
+from lateen.store.memory import MemoryStore
+
+START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+steps = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["yes", "no", "delete"])), max_size=25
+)
+
+
+def selected(value: Any) -> bool:
+    return value["metadata"]["labels"]["in"] == "yes"
+
+
+def play(store: store_api.Store, done: list[tuple[str, str]]) -> None:
+    for name, what in done:
+        key = store_api.Key("configmaps", "default", name)
+        value = {"metadata": {"name": name, "namespace": "default", "labels": {"in": what}}}
+        try:
+            store.delete(key) if what == "delete" else store.update(key, value)
+        except store_api.NotFoundError:
+            if what != "delete":
+                store.create(key, value)
+
+
+@given(steps, steps)
+def test_a_list_and_its_watch_are_the_later_list(
+    before: list[tuple[str, str]], after: list[tuple[str, str]]
+) -> None:
+    store = MemoryStore()
+    play(store, before)
+    held = {e.key.name: e.revision for e in store.list("configmaps").entries if selected(e.value)}
+    seen: list[store_api.Event] = []
+    store.subscribe("configmaps", seen.append)
+    play(store, after)
+    last = 0
+    for event in seen:
+        told = watching.translate(event, "default", selected)
+        if told is None:
+            continue
+        kind, entry = told
+        assert (entry.key.name in held) is (kind != "ADDED")
+        assert entry.revision > last
+        last = entry.revision
+        if kind == "DELETED":
+            del held[entry.key.name]
+        else:
+            held[entry.key.name] = entry.revision
+    assert held == {
+        e.key.name: e.revision for e in store.list("configmaps").entries if selected(e.value)
+    }
+
+
+def test_another_namespace_is_not_seen() -> None:
+    entry = store_api.Entry(store_api.Key("pods", "other", "x"), 1, {"metadata": {}})
+    event = store_api.Event(store_api.EventType.ADDED, entry)
+    assert watching.translate(event, "default", None) is None
+    assert watching.translate(event, "", None) == ("ADDED", entry)
+
+
+def made(history: int = 10_000) -> tuple[verbs.Api, ManualClock]:
+    clock = ManualClock(START)
+    api = verbs.Api(MemoryStore(history), clock)
+    bootstrap.ensure(api)
+    return api, clock
+
+
+def create(api: verbs.Api, name: str) -> None:
+    target = api.target("configmaps", "default")
+    api.create(target, {"metadata": {"name": name}}, verbs.WriteOptions())
+
+
+async def lines(api: verbs.Api, count: int, **options: Any) -> list[Any]:
+    wanted = following.WatchOptions(**options)
+    target = api.target("configmaps", "default")
+    opening = following.open_watch(api, target, wanted)
+    follower = following.Follower(api, target, opening, wanted, rendering.Frames())
+    found: list[Any] = []
+    chunks = follower.chunks()
+    async with asyncio.timeout(10):
+        async for chunk in chunks:
+            found += [json.loads(line) for line in chunk.splitlines()]
+            if len(found) >= count:
+                break
+    await chunks.aclose()
+    return found
+
+
+def test_initial_events_end_with_a_bookmark() -> None:
+    api, _ = made()
+    create(api, "a")
+    create(api, "b")
+    found = asyncio.run(lines(api, 3, initial=True, bookmarks=True, match="NotOlderThan"))
+    assert [one["type"] for one in found] == ["ADDED", "ADDED", "BOOKMARK"]
+    metadata = found[2]["object"]["metadata"]
+    assert metadata["annotations"] == {"k8s.io/initial-events-end": "true"}
+    assert metadata["resourceVersion"] == str(api.store.revision)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"initial": True, "bookmarks": True}, "resourceVersionMatch=NotOlderThan"),
+        ({"initial": True, "match": "NotOlderThan"}, "allowWatchBookmarks"),
+        ({"resource_version": "x"}, "invalid resource version"),
+        ({"labels": "a=b=c"}, "unable to parse"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
+    api, _ = made()
+    with pytest.raises(ApiError, match=words) as caught:
+        following.open_watch(api, api.target("configmaps"), following.WatchOptions(**options))
+    assert caught.value.code == 400
+
+
+def test_a_compacted_version_is_gone() -> None:
+    api, _ = made(history=4)
+    for number in range(20):
+        create(api, f"c{number}")
+    with pytest.raises(ApiError) as caught:
+        following.open_watch(
+            api, api.target("configmaps"), following.WatchOptions(resource_version="1")
+        )
+    assert (caught.value.code, caught.value.reason) == (410, "Expired")
+
+
+def test_frames_are_encoded_once_for_all_watchers() -> None:
+    api, clock = made()
+    create(api, "a")
+    target = api.target("configmaps", "default")
+    (entry,) = api.store.list("configmaps").entries
+    frames = rendering.Frames()
+    plain = following.WatchOptions().form
+    first = frames.frame(target, "ADDED", entry, plain, clock.now(), "")
+    assert frames.frame(target, "ADDED", entry, plain, clock.now(), "") is first
