@@ -1,0 +1,33 @@
+"""Memo: made once, by identity or content, and gone with the value."""
+
+import gc
+
+from lateen.compiler.backend.memo import Memo
+from lateen.compiler.ir.value import value
+
+
+@value
+class Thing:
+    name: str
+
+
+def test_made_once_per_content_and_forgotten_with_the_value():
+    made = []
+
+    def make(thing):
+        made.append(thing.name)
+        return [thing.name]
+
+    memo = Memo(make)
+    one, same = Thing(name="a"), Thing(name="a")
+    assert memo(one) is memo(one)
+    assert memo(same) is memo(one)
+    assert memo(Thing(name="b")) == ["b"]
+    assert made == ["a", "b"]
+    gc.collect()
+    assert len(memo) == 2
+    del one, same
+    gc.collect()
+    assert len(memo) == 0
+    assert memo(Thing(name="a")) == ["a"]
+    assert made == ["a", "b", "a"]
