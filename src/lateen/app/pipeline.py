@@ -114,9 +114,11 @@ class Pipeline:
         view = mesh.view(ref)
         known = self._published.get(proxy)
         if known is not view:
-            self._identities.ensure(proxy, view.node.identity)
+            # The mesh goes first: a proxy that is told its secrets alone would take the rest for
+            # empty, and call itself ready.
             if known != view:
                 self._hub.publish(proxy, "mesh", self._renderer.render(view))
+            self._identities.ensure(proxy, view.node.identity)
             self._published[proxy] = view
         if view.gateway is not None:
             needed = credentials.credentials(view, snapshot)

@@ -53,6 +53,8 @@ class _Type:
     todo: set[str] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)
     """Names to send although the client has them."""
+    unanswered: bool = False
+    """Whether the client asked for everything and was told nothing yet."""
     gone: set[str] = field(default_factory=set)
     pending: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of each response that was not answered yet, by nonce."""
@@ -90,7 +92,7 @@ class Plan:
     def subscribe_all(self, kind: ResourceType) -> None:
         """Subscribe to every resource of the type, present and future."""
         state = self._types[kind]
-        state.wildcard = True
+        state.wildcard = state.unanswered = True
         state.todo.update(self._config.get(kind, {}))
 
     def unsubscribe(self, kind: ResourceType, names: Iterable[str]) -> None:
@@ -209,8 +211,12 @@ class Plan:
     def _take(self, kind: ResourceType) -> list[Batch]:
         """Take what is new or changed of one type, and note what is gone for later."""
         state = self._types[kind]
-        if not state.todo and not state.forced:
+        if not state.todo and not state.forced and not state.unanswered:
             return []
+        # A client that asked for everything waits for an answer even if there is nothing: Envoy
+        # would stay in its initialization for ever. Before the first publication it does wait.
+        empty = state.unanswered and bool(self._config)
+        state.unanswered = state.unanswered and not empty
         target = self._config.get(kind, {})
         fresh: list[Resource] = []
         absent: list[str] = []
@@ -231,7 +237,7 @@ class Plan:
                 state.gone.discard(name)
         state.todo.clear()
         self._took(kind, fresh)
-        if not fresh and not absent:
+        if not fresh and not absent and not empty:
             return []
         return [Batch(kind, tuple(fresh), tuple(absent))]
 
