@@ -215,6 +215,6 @@ def test_a_path_too_long_for_the_kernel_is_refused_with_a_remedy(tmp_path, model
     async def run():
         server = XdsServer(Hub(SystemClock()), lambda *_: None)
         with pytest.raises(ValueError, match="LATEEN_HOME"):
-            await it.server.open(PROXY, model.node, tmp_path / ("x" * 120))
+            await server.open(PROXY, model.node, tmp_path / ("x" * 120))
 
     asyncio.run(run())

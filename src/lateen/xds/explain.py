@@ -13,9 +13,13 @@ _KIND_NAMES: Mapping[ResourceType, str] = {
     ResourceType.SECRET: "secret",
 }
 
+_FEW = 3
+"""How many resources, and sources of each, are named; the rest is counted."""
+
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (
-        r"regex|re2",
+        r"regex|re2|perl operator|missing \)|unexpected \)|repetition|invalid escape"
+        r"|character class|named capture|pattern too large",
         "The proxy could not compile a regular expression: it must be valid RE2 (no look-around, "
         "no back-references).",
     ),
@@ -52,8 +56,11 @@ def rejected(
 
     `names` are the resources the response spoke of, `known` those that exist, by name.
     """
-    mentioned = [name for name in names if name in error]
-    lines = [_subject(kind, name, known.get(name)) for name in mentioned[:3]]
+    spoken_of = tuple(names)
+    mentioned = [name for name in spoken_of if name in error]
+    if not mentioned and len(spoken_of) <= _FEW:
+        mentioned = list(spoken_of)
+    lines = [_subject(kind, name, known.get(name)) for name in mentioned[:_FEW]]
     what = "; ".join(lines) if lines else f"a {_KIND_NAMES[kind]}"
     remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, error, re.I)), "")
     kept = "The proxy keeps its last good configuration."
@@ -65,6 +72,6 @@ def _subject(kind: ResourceType, name: str, resource: Resource | None) -> str:
     sources = resource.sources if resource is not None else ()
     if not sources:
         return subject
-    shown = ", ".join(str(source) for source in sources[:3])
-    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    shown = ", ".join(str(source) for source in sources[:_FEW])
+    more = f" and {len(sources) - _FEW} more" if len(sources) > _FEW else ""
     return f"{subject} (made from {shown}{more})"

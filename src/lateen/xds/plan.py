@@ -184,6 +184,8 @@ class Plan:
     def waiting(self, kind: ResourceType) -> bool:
         """Whether something of the type is unsent or unanswered."""
         state = self._types[kind]
+        if kind is ResourceType.ENDPOINT and self._warming:
+            return True
         return bool(state.pending or state.todo or state.gone)
 
     def error(self, kind: ResourceType) -> str:

@@ -53,11 +53,15 @@ class ProxyStatus:
             self.connected
             and self.types[ResourceType.CLUSTER].state is SyncState.SYNCED
             and self.types[ResourceType.LISTENER].state is SyncState.SYNCED
-            and all(
-                status.state in (SyncState.SYNCED, SyncState.NOT_SENT)
-                for status in self.types.values()
-            )
+            and all(self._done(kind, status) for kind, status in self.types.items())
         )
+
+    def _done(self, kind: ResourceType, status: TypeStatus) -> bool:
+        """Endpoints and routes are asked for once clusters and listeners arrived: a proxy that
+        was given some but has not asked yet is not done."""
+        if status.state is SyncState.NOT_SENT and status.resources:
+            return kind is ResourceType.SECRET
+        return status.state in (SyncState.SYNCED, SyncState.NOT_SENT)
 
     @property
     def errors(self) -> tuple[TypeStatus, ...]:
