@@ -143,7 +143,9 @@ def test_a_name_nobody_published_holds_nothing_up(lab, directory):
             writer.close()
             late = ResourceSet({**by_type, ResourceType.ROUTE: made.of(ResourceType.ROUTE)})
             it.hub.publish(lab.PROXY, "mesh", late)
-            await it.until(lambda: it.hub.status(lab.PROXY).types[ResourceType.ROUTE].version == 2)
+            await it.until(
+                lambda: it.hub.status(lab.PROXY).types[ResourceType.ROUTE].acknowledged == 1
+            )
             await it.until(lambda: answered(it.hub))
             assert (await request(ports[0]))[0] == 200
 
