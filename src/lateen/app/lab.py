@@ -38,14 +38,18 @@ class Running:
 def find(lab: str) -> Running | None:
     """Return the lab if its supervisor holds the lock, else None."""
     paths = _paths(lab)
+    return Running(paths, _supervisor_pid(paths)) if _held(paths) else None
+
+
+def _held(paths: LabPaths) -> bool:
     try:
         with paths.lock.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return None
+        return False
     except BlockingIOError:
-        return Running(paths, _supervisor_pid(paths))
-    return None
+        return True
+    return False
 
 
 def require(lab: str) -> Running:
@@ -142,18 +146,19 @@ def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
     if running and running.supervisor:
         with contextlib.suppress(ProcessLookupError):
             os.kill(running.supervisor, signal.SIGTERM)
-        _await_end(lab, running.supervisor, wait)
+        _await_end(running, wait)
     return sweep(paths, keep=keep) or running is not None
 
 
-def _await_end(lab: str, supervisor: int, wait: float) -> None:
+def _await_end(running: Running, wait: float) -> None:
     deadline = time.monotonic() + wait
-    while find(lab):
+    while _held(running.paths):
         if time.monotonic() > deadline:
             raise LabError(
-                f"lab {lab!r} did not end in {wait:.0f} s; its supervisor is {supervisor}"
+                f"lab {running.paths.lab!r} did not end in {wait:.0f} s; "
+                f"its supervisor is {running.supervisor}"
             )
-        time.sleep(0.01)
+        time.sleep(0.005)
 
 
 def sweep(paths: LabPaths, *, keep: bool) -> bool:

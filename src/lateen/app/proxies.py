@@ -13,9 +13,10 @@ PROXY = "istio-proxy"
 
 
 def has_proxy(pod: JsonObject) -> bool:
-    """Whether a Pod runs a proxy that is to be served."""
+    """Whether a Pod runs a proxy that is to be served, as a container or as a native sidecar."""
     spec = pod.get("spec") or {}
-    return any(c.get("name") == PROXY for c in spec.get("containers") or ())
+    every = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    return any(container.get("name") == PROXY for container in every)
 
 
 class ProxySockets:
