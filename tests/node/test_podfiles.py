@@ -341,6 +341,21 @@ def test_users_own_images_and_security() -> None:
     assert (got.uid, got.gid, got.groups, got.read_only_root) == (8, 0, (6, 7), True)
 
 
+@pytest.mark.parametrize(
+    ("fields", "signal"),
+    [
+        ({"image": "nginx:1"}, "SIGQUIT"),
+        ({"image": "nginx:1", "lifecycle": {"stopSignal": "SIGUSR1"}}, "SIGUSR1"),
+        ({"image": "busybox"}, "SIGTERM"),
+        ({"image": "mine"}, "SIGTERM"),
+        ({"image": "nobody/knows"}, "SIGTERM"),
+        ({"image": "UPPER/:bad"}, "SIGTERM"),
+    ],
+)
+def test_stop_signals(fields: dict[str, Any], signal: str) -> None:
+    assert launch.stop_signal(container(**fields), LAB.images) == signal
+
+
 def test_capabilities() -> None:
     def of(**fields: Any) -> tuple[int, ...] | None:
         return launch.capabilities(msgspec.convert(fields, SecurityContext))

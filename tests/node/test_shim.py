@@ -36,6 +36,15 @@ def in_lab(lab: ShimLab, scenario: Callable[[ShimClient], Awaitable[None]]) -> N
     asyncio.run(main())
 
 
+WAITING = """exec python3 -c '
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("up", flush=True)
+signal.sigwait([signal.SIGTERM])
+sys.exit(6)'"""
+"""Takes the signal without a handler."""
+
+
 def shell(lab: ShimLab, script: str, **fields: object) -> ContainerSpec:
     """Return a container that runs a shell script, with a log."""
     log = str(lab.state / "logs" / "pod" / "app" / "0.log")
@@ -184,6 +193,7 @@ def test_a_command_gets_a_terminal(shim_lab: ShimLab) -> None:
     [
         ("trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done", 5),
         ("echo up; sleep 1000; true", 137),
+        (WAITING, 6),
     ],
 )
 def test_sigterm_ends_a_container(shim_lab: ShimLab, script: str, code: int) -> None:

@@ -37,6 +37,10 @@ _PROXY_CAPABILITIES = (*_DEFAULT_CAPABILITIES, "NET_ADMIN")
 """Marking sockets and capturing packets: the walkthrough runs tcpdump in istio-proxy."""
 
 
+_STOP_SIGNALS = {"nginx": "SIGQUIT", "nginx-demo": "SIGQUIT"}
+"""What the real images declare as STOPSIGNAL, by kind: nginx then finishes what it serves."""
+
+
 class ImageUnknownError(Exception):
     """No stand-in for an image; `reason` is kubelet's word."""
 
@@ -164,6 +168,17 @@ def _app(
     if not launch.argv:
         raise ImageUnknownError("CreateContainerError", "no command specified")
     return tuple(launch.argv), dict(launch.files), env
+
+
+def stop_signal(container: Container, images: Mapping[str, Sequence[str]]) -> str:
+    """Return the signal that stops a container: its own, else its image's, else SIGTERM."""
+    if container.lifecycle and container.lifecycle.stop_signal:
+        return container.lifecycle.stop_signal
+    try:
+        image = catalogue.resolve(container.image, images)
+    except ValueError:
+        return "SIGTERM"
+    return _STOP_SIGNALS.get(image.kind, "SIGTERM") if image else "SIGTERM"
 
 
 def capabilities(context: SecurityContext | None, *, proxy: bool = False) -> tuple[int, ...] | None:

@@ -14,6 +14,7 @@ from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.node import (
+    launch,
     podadopt,
     podevents,
     podplan,
@@ -294,6 +295,8 @@ class PodWorker:
             await self._kit.shim.forget(shimproto.handle(self.uid, name, attempt - 1))
 
     async def _signal(self, name: str, attempt: int, word: str) -> None:
+        if word == "SIGTERM":
+            word = launch.stop_signal(self._files.container(name), self._kit.lab.images)
         number = getattr(signal, word, signal.SIGTERM)
         with contextlib.suppress(ShimError):
             await self._kit.shim.kill(shimproto.handle(self.uid, name, attempt), number)

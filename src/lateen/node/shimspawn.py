@@ -18,6 +18,8 @@ from lateen.node.shimproto import ContainerSpec
 
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _FAILED = 127
+_SIGWAIT = ("128", "137")
+"""rt_sigtimedwait: x86-64, and what all newer architectures share."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -115,15 +117,22 @@ def read_report(report: int) -> StartFailed | None:
 
 
 def catches(pid: int, number: int) -> bool:
-    """Whether the process has a handler of its own for a signal."""
+    """Whether the process takes a signal: by a handler, by blocking it, or by waiting for it."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
             for line in status:
-                if line.startswith("SigCgt:"):
-                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+                name, _, mask = line.partition(":")
+                if name in ("SigBlk", "SigCgt") and int(mask, 16) >> (number - 1) & 1:
+                    return True
+        return any(_waits_for_signals(pid, thread) for thread in os.listdir(f"/proc/{pid}/task"))
     except OSError:
-        pass
-    return False
+        return False
+
+
+def _waits_for_signals(pid: int, thread: str) -> bool:
+    """While a thread is in sigwait, what it waits for does not count as blocked."""
+    with open(f"/proc/{pid}/task/{thread}/syscall", encoding="ascii") as call:
+        return call.read().split(maxsplit=1)[0] in _SIGWAIT
 
 
 def _namespace(pid: int, name: str) -> int:
