@@ -7,6 +7,7 @@ the lab's addresses, Service rules and DNS. Containers outlive it.
 """
 
 import asyncio
+import base64
 import ctypes
 import logging
 import os
@@ -18,12 +19,12 @@ from pathlib import Path
 
 from lateen import __version__
 from lateen.apiserver.client import Endpoint, HttpClient
-from lateen.app import meshsettings, resolving, settings
+from lateen.app import meshsettings, settings
 from lateen.app.paths import LabPaths
 from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.model.client import Json
+from lateen.model.client import ApiError, Json
 from lateen.node import addressing, dns, dnszone, hostlink
 from lateen.node.agent import Agent, AgentOptions
 from lateen.node.images import tools
@@ -37,6 +38,7 @@ from lateen.node.servicefeed import ServiceFeed
 log = logging.getLogger(__name__)
 
 NODE = "lateen"
+RESOLVE = "/lateen/v1/resolve"
 KUBERNETES = "v1.34.0"
 """The Kubernetes version whose API is served."""
 _PROGRAMS = ("nginx", "openssl", "curl", "tcpdump")
@@ -141,10 +143,10 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     network = LabNetwork(addresses)
     zone = dnszone.Zone()
     tasks = TaskGroup("node")
-    resolver = dns.Server(zone, resolving.forwarder(chosen.dns_forward))
-    await resolver.start(addresses.dns_ip)
     shim = await ShimClient.connect(paths.shim_socket, subscribe=True)
     client = await _connected(paths, clock)
+    resolver = dns.Server(zone, forwarder(client) if chosen.dns_forward else None)
+    await resolver.start(addresses.dns_ip)
     feed = ServiceFeed(network, zone)
     tasks.start(feed.run(client, clock), "services")
     facts = node_facts(addresses.node_ip)
@@ -165,6 +167,19 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     finally:
         await tasks.stop()
         await resolver.stop()
+
+
+def forwarder(client: HttpClient) -> dns.Forwarder:
+    """Return a function that has the plane ask the resolver: the lab has no way out."""
+
+    async def ask(query: bytes) -> bytes:
+        try:
+            answer = await client.post(RESOLVE, {"query": base64.b64encode(query).decode()})
+        except ApiError as error:
+            raise OSError(error.message) from error
+        return base64.b64decode(answer["answer"])
+
+    return ask
 
 
 async def _connected(paths: LabPaths, clock: Clock) -> HttpClient:

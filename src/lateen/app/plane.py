@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 
 from lateen.apiserver import admission, auth, http, kubeconfig, serve, verbs
 from lateen.apiserver.local import LocalClient
-from lateen.app import meshsettings, report, routes, settings
+from lateen.app import meshsettings, report, resolving, routes, settings
 from lateen.app.accounts import AGENT, AccountAuthenticator
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
@@ -162,7 +162,8 @@ class Plane:
 
     def routes(self) -> list[BaseRoute]:
         """Return the lab's own routes."""
-        return routes.lab_routes(self.status, self.config)
+        resolve = resolving.route(self.settings.dns_forward)
+        return routes.lab_routes(self.status, self.config, [resolve])
 
     def status(self) -> Json:
         """Return the lab's state as one document."""

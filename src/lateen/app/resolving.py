@@ -1,29 +1,50 @@
-"""Forwarding names outside the cluster to a resolver, when the lab was told one."""
+"""Names outside the cluster, when the lab was told a resolver.
+
+The lab's network has no way out, so the agent hands such a query to the plane, which asks the
+resolver from the host.
+"""
 
 import asyncio
+import base64
 import socket
 
-from lateen.node.dns import Forwarder
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
+from lateen.app import routes
+from lateen.model.client import ApiError
+
+PATH = "/lateen/v1/resolve"
 _SECONDS = 2.0
 
 
-def forwarder(address: str) -> Forwarder | None:
-    """Return a function that asks the resolver over UDP, or None when none is set.
-
-    It raises OSError when the resolver does not answer within two seconds.
-    """
-    if not address:
-        return None
+async def ask(address: str, query: bytes) -> bytes:
+    """Ask a resolver (`HOST` or `HOST:PORT`) over UDP. Raises OSError, TimeoutError."""
     host, _, port = address.partition(":")
-
-    async def ask(query: bytes) -> bytes:
-        loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        async with asyncio.timeout(_SECONDS):
             await loop.sock_connect(sock, (host, int(port or 53)))
             await loop.sock_sendall(sock, query)
-            async with asyncio.timeout(_SECONDS):
-                return await loop.sock_recv(sock, 65535)
+            return await loop.sock_recv(sock, 65535)
 
-    return ask
+
+def route(address: str) -> BaseRoute:
+    """Serve the agent's queries; without a resolver every one is refused."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            routes.require_owner(request)
+            if not address:
+                raise ApiError(404, "NotFound", "the lab has no dnsForward resolver")
+            query = base64.b64decode((await request.json())["query"])
+            answer = await ask(address, query)
+        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            return routes.refused(ApiError(503, "ServiceUnavailable", f"{address}: {error}"))
+        except ApiError as error:
+            return routes.refused(error)
+        return routes.answer({"answer": base64.b64encode(answer).decode()})
+
+    return Route(PATH, serve, methods=["POST"])

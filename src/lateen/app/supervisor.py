@@ -127,12 +127,13 @@ def main(argv: list[str]) -> int:
     python, logs = sys.executable, state / "logs"
     where = [lab, str(state), str(run)]
     shim = [python, "-m", "lateen.node.shim", *where]
+    enter = [python, "-m", "lateen.node.enter"]
     code = Supervisor(
         [
             Child("plane", [python, "-m", "lateen.app.plane", *where], logs / "plane.log"),
             Child(
                 "node",
-                [python, "-m", "lateen.node.enter", "--lab", lab, "--", *shim],
+                [*enter, "--lab", lab, "--parent", str(os.getpid()), "--", *shim],
                 logs / "node.log",
             ),
         ]
