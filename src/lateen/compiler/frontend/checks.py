@@ -81,6 +81,9 @@ class Checks:
             at = source.at(f"spec.http[{index}]")
             if rule.delegate is not None:
                 yield from self._delegate(obj, rule, at)
+            elif not routes.acts(rule):
+                detail = "the rule has no route with a weight, no redirect and no directResponse"
+                yield make("IST0106", at, detail=detail)
             for number, entry in enumerate(rule.route):
                 if entry.destination is not None:
                     there = at.at(f"route[{number}].destination")

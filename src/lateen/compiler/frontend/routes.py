@@ -64,15 +64,26 @@ def http(rules: tuple[HttpRule, ...], context: Context) -> tuple[Route, ...]:
     """Return the routes of a VirtualService, in rule and match order.
 
     Generation stops after a rule without matches or a match of everything, since nothing behind
-    it can be reached.
+    it can be reached. A rule that does nothing (which validation refuses) is left out.
     """
     found: list[Route] = []
     for rule in rules:
+        if not acts(rule.spec):
+            continue
         for match, condition in _matches(rule, context):
             found.append(_route(rule, match, condition, context))
             if matches.is_catch_all(condition, context.settings.features):
                 return tuple(found)
     return tuple(found)
+
+
+def acts(spec: networking_route.HTTPRoute) -> bool:
+    """Whether a rule sends requests anywhere or answers them: of several destinations at least
+    one must have a weight."""
+    if spec.redirect is not None or spec.direct_response is not None:
+        return True
+    entries = [entry for entry in spec.route if entry.destination is not None]
+    return len(entries) == 1 or any(entry.weight > 0 for entry in entries)
 
 
 def catch_alls_last(routes: tuple[Route, ...], settings: MeshSettings) -> tuple[Route, ...]:
