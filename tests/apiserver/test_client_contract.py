@@ -11,7 +11,7 @@ from lateen.apiserver import auth, bootstrap, http, serve, verbs
 from lateen.apiserver.client import Endpoint, HttpClient
 from lateen.apiserver.local import LocalClient
 from lateen.base.clock import SystemClock
-from lateen.model.client import ApiClient
+from lateen.model.client import ApiClient, WatchEvent
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
 
@@ -55,3 +55,28 @@ def test_client(check: Check, kind: str, tmp_path: Path) -> None:
             await check(client, "suite")
 
     asyncio.run(run())
+
+
+def test_a_server_that_goes_away_is_told_to_the_watcher(tmp_path: Path) -> None:
+    async def run() -> None:
+        api = verbs.Api(MemoryStore(), SystemClock())
+        bootstrap.ensure(api)
+        server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
+        await server.listen(serve.unix(tmp_path / "s"))
+        client = HttpClient(Endpoint(token="t", socket=str(tmp_path / "s")))
+        events = aiter(client.watch("namespaces"))
+        await anext(events)
+        await server.close()
+        with pytest.raises(ConnectionError):
+            await _read_to_the_end(events)
+        with pytest.raises(OSError, match=r"."):
+            await client.get("namespaces", "", "default")
+        await client.close()
+
+    asyncio.run(run())
+
+
+async def _read_to_the_end(events: AsyncIterator[WatchEvent]) -> None:
+    async with asyncio.timeout(10):
+        async for _ in events:
+            pass

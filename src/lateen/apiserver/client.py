@@ -43,7 +43,14 @@ class _Answer:
     reader: asyncio.StreamReader
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body's pieces."""
+        """Yield the body's pieces. Raises ConnectionError when the server goes away in it."""
+        try:
+            async for piece in self._pieces():
+                yield piece
+        except (asyncio.IncompleteReadError, ValueError):
+            raise ConnectionResetError("the API server closed the connection") from None
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             length = int(self.headers.get("content-length", "0"))
             if length:
@@ -189,7 +196,7 @@ class HttpClient:
             connection = self._idle.pop() if kept else await self._endpoint.connect()
             try:
                 answer = await self._ask(connection, method, path, body, media)
-            except (OSError, EOFError, ValueError):
+            except (OSError, ValueError):
                 connection[1].close()
                 # Only a kept connection may have been stale, and only a repeatable call is tried
                 # again: the server may have acted on the first.
@@ -283,7 +290,7 @@ def _query(**values: str) -> str:
 async def _head(reader: asyncio.StreamReader) -> _Answer:
     line = await reader.readline()
     if not line:
-        raise EOFError("the server closed the connection")
+        raise ConnectionResetError("the API server closed the connection")
     status = int(line.split(b" ", 2)[1])
     headers: dict[str, str] = {}
     while (line := await reader.readline()).strip():

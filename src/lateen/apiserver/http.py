@@ -120,7 +120,7 @@ class App:
             return
         body = response.body
         if len(body) >= COMPRESS_FROM and "gzip" in _headers(scope).get("accept-encoding", ""):
-            body = gzip.compress(body, 1)
+            body = await asyncio.to_thread(gzip.compress, body, 1)
             headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         if response.status != 304:
             # A client's cache takes the headers of a 304 over into what it holds.

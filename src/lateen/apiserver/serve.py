@@ -12,6 +12,9 @@ import uvicorn
 from lateen.apiserver.upgrade import UpgradingProtocol
 from lateen.base.tasks import TaskGroup
 
+CLOSE_SECONDS = 1.0
+"""How long calls that run may take to end once their connections are closed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
@@ -108,4 +111,13 @@ class Server:
         for server in self._servers:
             server.should_exit = True
             server.force_exit = True
+            for listener in getattr(server, "servers", ()):
+                listener.close()
+            # Whoever serves a closed connection sees that its client is gone, and ends by itself.
+            for connection in tuple(server.server_state.connections):
+                if (transport := getattr(connection, "transport", None)) is not None:
+                    transport.abort()
+        left = {task for server in self._servers for task in server.server_state.tasks}
+        if left:
+            await asyncio.wait(left, timeout=CLOSE_SECONDS)
         await self._tasks.stop()

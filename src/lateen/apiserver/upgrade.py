@@ -45,6 +45,7 @@ class UpgradingProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
+        self._switched = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
         """Start the clock: a connection that says nothing is closed."""
@@ -84,6 +85,13 @@ class UpgradingProtocol(H11Protocol):
             self.scope["extensions"] = {EXTENSION: extension}  # type: ignore[dict-item]  # ASGI allows any value
         return False
 
+    def shutdown(self) -> None:
+        """The server ends: an upgraded connection has no answer to wait for."""
+        if self._switched:
+            self.transport.close()
+        else:
+            super().shutdown()
+
     def switch(self, headers: list[tuple[str, str]]) -> Connection:
         """Answer 101 and give the transport to a stream."""
         encoded = [(name.encode(), value.encode()) for name, value in headers]
@@ -93,10 +101,10 @@ class UpgradingProtocol(H11Protocol):
         self.transport.write(self.conn.send(answer))
         self.cycle.response_started = True
         self.cycle.response_complete = True
-        self.connections.discard(self)
+        self._switched = True
         self._unset_keepalive_if_required()
         reader = asyncio.StreamReader(limit=_BUFFER, loop=self.loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=self.loop)
+        protocol = _Raw(reader, self)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         if self.conn.trailing_data[0]:
@@ -104,3 +112,15 @@ class UpgradingProtocol(H11Protocol):
         self.transport.resume_reading()
         writer = asyncio.StreamWriter(self.transport, protocol, reader, self.loop)
         return Connection(reader, writer)
+
+
+class _Raw(asyncio.StreamReaderProtocol):
+    """The stream's side of a connection; the server counts it until it is closed."""
+
+    def __init__(self, reader: asyncio.StreamReader, http: UpgradingProtocol) -> None:
+        super().__init__(reader, loop=http.loop)
+        self._http = http
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._http.connections.discard(self._http)
+        super().connection_lost(exc)
