@@ -1,5 +1,7 @@
 """PeerAuthentication: tables of levels, and the laws of inheritance."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,8 @@ from lateen.compiler.ir.workload import MtlsMode
 from lateen.model.istio_types import WorkloadSelector
 from lateen.model.objectmeta import ObjectMeta
 from lateen.model.security import MutualTLS, PeerAuthentication, PeerAuthenticationSpec
+
+Policies = tuple[PeerAuthentication, ...]
 
 LABELS = {"app": "web", "tier": "front"}
 
@@ -134,24 +138,28 @@ POLICIES = st.lists(
 
 
 @given(POLICIES, POLICIES, st.randoms())
-def test_order_of_objects_does_not_matter(mesh, namespace, random) -> None:  # type: ignore[no-untyped-def]
+def test_order_of_objects_does_not_matter(
+    mesh: Policies, namespace: Policies, random: Random
+) -> None:
     shuffled = list(namespace)
     random.shuffle(shuffled)
     assert mode(mesh, namespace) == mode(mesh, tuple(shuffled))
 
 
 @given(POLICIES, POLICIES)
-def test_adding_an_unset_policy_that_is_youngest_changes_nothing(mesh, namespace) -> None:  # type: ignore[no-untyped-def]
+def test_adding_an_unset_policy_that_is_youngest_changes_nothing(
+    mesh: Policies, namespace: Policies
+) -> None:
     late = policy("UNSET", name="zz", created="2030-01-01T00:00:00Z", labels={"app": "web"})
     assert mode(mesh, namespace) == mode(mesh, (*namespace, late))
 
 
 @given(POLICIES)
-def test_unset_everywhere_inherits_the_mesh(mesh) -> None:  # type: ignore[no-untyped-def]
+def test_unset_everywhere_inherits_the_mesh(mesh: Policies) -> None:
     unset = (policy("UNSET"), policy("UNSET", name="w", labels={"app": "web"}, ports={80: "UNSET"}))
     assert mode(mesh, unset) == mode(mesh, ())
 
 
 @given(POLICIES, POLICIES)
-def test_result_is_one_of_the_three_modes(mesh, namespace) -> None:  # type: ignore[no-untyped-def]
+def test_result_is_one_of_the_three_modes(mesh: Policies, namespace: Policies) -> None:
     assert mode(mesh, namespace) in {m.value for m in MtlsMode}

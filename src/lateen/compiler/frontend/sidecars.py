@@ -260,9 +260,10 @@ class Sidecars:
         return _key(min(found, key=ages.age))
 
     def _oldest_visible(self, namespace: str, host: str) -> networking.VirtualService | None:
-        for obj in self._inputs.mesh_routes.table.get(host):
+        filed: tuple[networking.VirtualService, ...] = self._inputs.mesh_routes.table.get(host)
+        for obj in filed:
             if ages.exported(obj.spec.export_to, obj.metadata.namespace, namespace):
-                return obj  # type: ignore[no-any-return]
+                return obj
         return None
 
     def _make_http(self, key: tuple[Scope, Key, int]) -> tuple[Route, ...]:
