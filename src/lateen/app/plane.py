@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 
 from lateen.apiserver import admission, auth, http, kubeconfig, serve, verbs
 from lateen.apiserver.local import LocalClient
-from lateen.app import meshsettings, report, resolving, routes, settings
+from lateen.app import istiochecks, meshsettings, report, resolving, routes, settings
 from lateen.app.accounts import AGENT, AccountAuthenticator
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
@@ -33,7 +33,9 @@ from lateen.app.podstreams import ShimLink, ShimStreams
 from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
+from lateen.compiler.frontend import unselected
 from lateen.controllers import injection, manager, sidecar
+from lateen.model.diagnostics import Diagnostic, worst_first
 from lateen.node import hostlink
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
@@ -78,7 +80,9 @@ class Plane:
             inject_unlabelled=chosen.inject_unlabelled,
         )
         self.api = verbs.Api(
-            self.store, clock, chain=admission.Chain(mutators=[self._inject_sidecar])
+            self.store,
+            clock,
+            chain=admission.Chain(mutators=[self._inject_sidecar], validators=[istiochecks.check]),
         )
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
@@ -177,9 +181,14 @@ class Plane:
             "pending": self.pipeline.pending,
             "pods": report.pods(entry.value for entry in self.store.list("pods").entries),
             "proxies": report.proxies(self.hub.statuses(), kinds),
-            "diagnostics": report.diagnostic_lines(current.diagnostics, current.snapshot),
+            "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
             "gateways": report.gateways(current.snapshot, self.forwarder.ports),
         }
+
+    def _findings(self) -> list[Diagnostic]:
+        current = self.pipeline.current
+        idle = unselected.findings(current.snapshot, self.mesh.root_namespace)
+        return worst_first((*current.diagnostics, *idle))
 
     def config(self, proxy: str) -> Json | None:
         """Return the resources of a proxy, by type and name, with their sources."""

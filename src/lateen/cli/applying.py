@@ -61,7 +61,7 @@ def _apply(api: lab_api.Api, item: Loaded, *, dry_run: bool) -> tuple[str, dict[
             error.code, error.reason, f"{item.where}: {error.message}", error.details
         ) from error
     for warning in reply.warnings:
-        exits.complain(f"Warning: {item.where}: {warning}")
+        exits.complain(f"Warning: {_place(item, warning)}: {warning}")
     after = reply.body["metadata"].get("resourceVersion")
     verb = "created" if before is None else "unchanged" if before == after else "configured"
     return verb, reply.body
@@ -110,6 +110,14 @@ def _post_source(api: lab_api.Api, item: Loaded, live: dict[str, Any]) -> None:
         body=source,
         content_type="application/apply-patch+yaml",
     )
+
+
+def _place(item: Loaded, message: str) -> str:
+    """Return `file:line` of the field that a message begins with, else of the document."""
+    path, colon, _ = message.partition(": ")
+    if not colon or " " in path:
+        return item.where
+    return str(item.manifest.locate(path))
 
 
 def delete_all(

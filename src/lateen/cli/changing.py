@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lateen.app import lab as labs
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli import applying, exits, getting, screen, up, waiting
+from lateen.cli import applying, exits, findings, getting, screen, up, waiting
 from lateen.cli import files as manifest_files
 from lateen.cli.files import Refused
 from lateen.model.client import ApiError
@@ -33,15 +33,11 @@ def apply(
         return exits.OK
     status = waiting.await_settled(api, revision, time.monotonic() + timeout, progress.show)
     progress.clear()
-    for line in status["diagnostics"]:
-        exits.complain(line["text"])
-    if waiting.settled(status, revision):
-        return exits.OK
-    exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
-    for proxy in status["proxies"]:
-        for problem in proxy["problems"]:
-            exits.complain(f"  proxy {proxy['proxy']}: {problem}")
-    return exits.FAILED
+    complete = waiting.settled(status, revision)
+    if not complete:
+        exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
+    findings.complain(status, complete=complete)
+    return exits.OK if complete else exits.FAILED
 
 
 def delete(

@@ -11,6 +11,7 @@ from lateen.app.lab import LabError
 from lateen.cli import exits
 from lateen.model import decode, kinds, manifests
 from lateen.model.kinds import KindInfo
+from lateen.model.validation import dispatch
 
 SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -115,6 +116,9 @@ def _known(manifest: manifests.Manifest, messages: list[str]) -> Loaded | None:
         at = manifest.locate(problem.path)
         hint = f" {problem.suggestion}" if problem.suggestion else ""
         messages.append(f"{at}: {problem.path}: {problem.message}.{hint}")
+    if decoded.object is not None and not decoded.problems:
+        for fault in dispatch.validate(info, decoded.object).errors:
+            messages.append(f"{manifest.locate(fault.path)}: {fault}")
     return Loaded(info, dict(manifest.body), manifest)
 
 

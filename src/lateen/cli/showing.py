@@ -9,7 +9,7 @@ from lateen import __version__
 from lateen.app import lab as labs
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli import exits, screen, tables, waiting
+from lateen.cli import exits, findings, screen, tables, waiting
 from lateen.compiler.frontend import versions
 
 _TYPES = ("CDS", "EDS", "LDS", "RDS", "SDS")
@@ -36,15 +36,10 @@ def status(lab: str, output: str) -> int:
     ]
     if rows:
         sys.stdout.write("\n" + tables.layout(["proxy", "kind", *_TYPES], rows) + "\n")
-    for proxy in found["proxies"]:
-        for problem in proxy["problems"]:
-            sys.stdout.write(f"× {proxy['proxy']}: {problem}\n")
-    waiting_pods = [p for p in found["pods"] if not p["ready"]]
-    for pod in waiting_pods:
-        reason = ": ".join(part for part in (pod["reason"], pod["message"]) if part)
-        sys.stdout.write(f"× pod {pod['namespace']}/{pod['name']}: {reason or 'not ready yet'}\n")
-    for line in found["diagnostics"]:
-        sys.stdout.write(line["text"] + "\n")
+    for line in (*findings.proxy_lines(found), *findings.pod_lines(found)):
+        sys.stdout.write(f"× {line}\n")
+    for line in findings.lines(found):
+        sys.stdout.write(line + "\n")
     return exits.OK if settled else exits.FAILED
 
 

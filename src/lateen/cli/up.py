@@ -14,7 +14,7 @@ from lateen.app import settings as lab_settings
 from lateen.app.lab import LabError, Running
 from lateen.app.settings import LabSettings, SettingsError
 from lateen.cli import api as lab_api
-from lateen.cli import applying, exits, screen, waiting
+from lateen.cli import applying, exits, findings, screen, waiting
 from lateen.cli import files as manifest_files
 from lateen.cli.files import Loaded, Refused
 from lateen.compiler.frontend import versions
@@ -107,24 +107,13 @@ def report(status: dict[str, Any], running: Running, progress: screen.Progress) 
     else:
         progress.clear()
         exits.complain(f"the mesh is not complete: {waiting.summary(status)}")
-        for pod in status["pods"]:
-            if not pod["ready"]:
-                exits.complain(f"  pod {pod['namespace']}/{pod['name']}: {_why(pod)}")
-        for proxy in status["proxies"]:
-            for problem in proxy["problems"]:
-                exits.complain(f"  proxy {proxy['proxy']}: {problem}")
-    for line in status["diagnostics"]:
-        exits.complain(line["text"])
+    findings.complain(status, complete=settled)
     sys.stdout.write(f"\nexport KUBECONFIG={running.paths.kubeconfig}\n")
     for gateway in status["gateways"]:
         sys.stdout.write(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
     lab = "" if running.paths.lab == "default" else f" --lab {running.paths.lab}"
     sys.stdout.write(f"try: lateen status{lab}; lateen get pods -A{lab}; lateen down{lab}\n")
     return exits.OK if settled else exits.FAILED
-
-
-def _why(pod: dict[str, Any]) -> str:
-    return ": ".join(part for part in (pod["reason"], pod["message"]) if part) or "not ready yet"
 
 
 def up(
