@@ -58,7 +58,6 @@ class _Type:
     gone: set[str] = field(default_factory=set)
     pending: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of each response that was not answered yet, by nonce."""
-    error: str = ""
 
     def wants(self, name: str) -> bool:
         return self.wildcard or name in self.names
@@ -133,7 +132,6 @@ class Plan:
         names = state.pending.pop(nonce, None)
         if names is None:
             return None
-        state.error = error or ""
         if kind is ResourceType.ENDPOINT or (kind is ResourceType.CLUSTER and error):
             self._warming.difference_update(names)
         return names
@@ -187,10 +185,6 @@ class Plan:
         if kind is ResourceType.ENDPOINT and self._warming:
             return True
         return bool(state.pending or state.todo or state.gone)
-
-    def error(self, kind: ResourceType) -> str:
-        """Return the client's last rejection of the type, empty after an acknowledgement."""
-        return self._types[kind].error
 
     def subscribed(self, kind: ResourceType) -> bool:
         """Whether the client asked for anything of the type."""

@@ -17,7 +17,7 @@ from lateen.compiler.backend import names, pack
 from lateen.compiler.ir.proxy import AccessLog
 
 STDOUT = "/dev/stdout"
-FLUSH_SECONDS = 0.05
+FLUSH_SECONDS = 0.1
 """How long finished requests may wait in the proxy before they are sent to the control plane."""
 BUFFER_BYTES = 32768
 
