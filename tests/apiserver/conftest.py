@@ -103,7 +103,8 @@ class LocalPods:
         return LocalRunning(process, master if stdin else -1, master, -1, tty=True)
 
     async def attach(self, pod: Json, container: str, *, stdin: bool, tty: bool) -> LocalRunning:
-        command = ("sh", "-c", "echo attached; cat") if stdin else ("sh", "-c", "echo attached")
+        reading = "while read line; do case $line in exit*) $line;; *) echo $line;; esac; done"
+        command = ("sh", "-c", f"echo attached; {reading}" if stdin else "echo attached; exit 3")
         return await self.exec(pod, container, command, stdin=stdin, tty=tty)
 
     def log(self, pod: Json, container: str, *, previous: bool) -> streams.LogFile | None:

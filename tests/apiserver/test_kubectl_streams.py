@@ -142,7 +142,8 @@ def _wait_for(condition: Any, seconds: float = 10) -> None:
 
 
 def test_attach(pod: Any, transport: dict[str, str]) -> None:
-    done = pod("attach", "-i", "web", "-c", "main", stdin="hello\n", **transport)
+    """A container's own exit code is its status' to tell: attaching did not fail."""
+    done = pod("attach", "-i", "web", "-c", "main", stdin="hello\nexit 3\n", **transport)
     assert done.out == "attached\nhello\n"
 
 

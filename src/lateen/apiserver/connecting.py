@@ -162,6 +162,7 @@ async def _remote_command(
     running: streams.Running,
     wanted: frozenset[int],
 ) -> None:
+    attached = call.info.subresource == "attach"
     if channel.protocol == "websocket":
         offered = call.headers.get("sec-websocket-protocol", "")
         chosen = websocket.choose(offered, channels.WEBSOCKET_PROTOCOLS)
@@ -173,7 +174,9 @@ async def _remote_command(
         carried = channels.WebSocketChannels(socket, chosen)
         output = channels.STDOUT if channels.STDOUT in wanted else channels.STDERR
         await carried.greet(output if output in wanted else channels.ERROR)
-        await remotecommand.serve(carried, running, structured=carried.structured)
+        await remotecommand.serve(
+            carried, running, structured=carried.structured, attached=attached
+        )
         return
     chosen = _spdy_protocol(call, channel, channels.SPDY_PROTOCOLS)
     if running.tty and chosen.startswith(("v3", "v4")):
@@ -185,7 +188,10 @@ async def _remote_command(
         try:
             gathered = await channels.SpdyChannels.gather(session, wanted, chosen)
             serving = tasks.start(
-                remotecommand.serve(gathered, running, structured=gathered.structured), "serve"
+                remotecommand.serve(
+                    gathered, running, structured=gathered.structured, attached=attached
+                ),
+                "serve",
             )
             await asyncio.wait({serving, reading}, return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():

@@ -50,8 +50,14 @@ class _Size(msgspec.Struct):
     height: int = msgspec.field(default=0, name="Height")
 
 
-async def serve(channels: Channels, running: Running, *, structured: bool) -> None:
-    """Carry bytes until the command ends or the client is gone; close everything."""
+async def serve(
+    channels: Channels, running: Running, *, structured: bool, attached: bool = False
+) -> None:
+    """Carry bytes until the command ends or the client is gone; close everything.
+
+    The end of a container that one is `attached` to is no failure of the attachment: its exit code
+    is told by the Pod's status, and clients take any other answer for a broken connection.
+    """
     for fd in {running.stdin, running.stdout, running.stderr} - {-1}:
         fdio.prepare(fd)
     async with TaskGroup("remotecommand") as tasks:
@@ -64,6 +70,7 @@ async def serve(channels: Channels, running: Running, *, structured: bool) -> No
             if not ending_task.done():
                 await _client_gone(running, ending_task)
             code = await ending_task
+            code = 0 if attached else code
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await asyncio.shield(carrying)
