@@ -2,7 +2,7 @@
 
 import gc
 
-from lateen.compiler.backend.memo import Memo
+from lateen.compiler.backend.memo import Memo, Recent
 from lateen.compiler.ir.value import value
 
 
@@ -31,3 +31,19 @@ def test_made_once_per_content_and_forgotten_with_the_value():
     assert len(memo) == 0
     assert memo(Thing(name="a")) == ["a"]
     assert made == ["a", "b", "a"]
+
+
+def test_the_last_few_results_are_found_by_identity():
+    made = []
+
+    def make():
+        made.append(len(made))
+        return made[-1]
+
+    recent = Recent(size=2)
+    one, other = (1, 2), (3,)
+    assert recent(make, one, other) == 0
+    assert recent(make, one, other) == 0
+    assert recent(make, one, (4,)) == 1
+    assert recent(make, other, one) == 2
+    assert recent(make, one, other) == 3, "the oldest made room"

@@ -7,7 +7,7 @@ from envoy.config.listener.v3 import listener_pb2
 from google.protobuf import message
 
 from lateen.compiler.backend import clusters, endpoints, listeners_outbound, routes
-from lateen.compiler.backend.memo import Memo
+from lateen.compiler.backend.memo import Memo, Recent
 from lateen.compiler.ir.proxy import (
     ClusterEndpoints,
     GatewayConfig,
@@ -42,6 +42,15 @@ class _Cluster:
     resource: Resource
     alpn: routes.Alpn
     eds: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clusters:
+    """A scope's rendered clusters: which have endpoints by EDS, which are special to ALPN."""
+
+    resources: Mapping[str, Resource]
+    eds: tuple[str, ...]
+    special: routes.AlpnByCluster
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +112,10 @@ class Side:
         self._endpoints: Memo[ClusterEndpoints, Resource] = Memo(self._make_endpoints)
         self._host: Memo[VirtualHost, _HostEntry] = Memo(_HostEntry.of)
         self._tables: dict[str, _Table] = {}
+        self._special: routes.AlpnByCluster = {}
+        self._clusters: Recent[_Clusters] = Recent()
+        self._ends: Recent[Mapping[str, Resource]] = Recent()
+        self._table_sets: Recent[dict[str, Resource]] = Recent()
         self._tcp: Memo[TcpListener, Resource] = Memo(self._make_tcp)
         self.outbound: Memo[Outbound, Shared] = Memo(self._make_outbound)
         self.gateway: Memo[GatewayConfig, Shared] = Memo(self._make_gateway)
@@ -139,22 +152,46 @@ class Side:
         tables: tuple[RouteTable, ...],
         listeners: Mapping[str, Resource],
     ) -> Shared:
-        rendered = [self._cluster(source) for source in sources]
-        wanted = {c.resource.name: None for c in rendered if c.eds}
-        assigned: dict[str, Resource | None] = dict(wanted)
-        for source in known:
-            if source.cluster in assigned:
-                assigned[source.cluster] = self._endpoints(source)
-        for name in [name for name, resource in assigned.items() if resource is None]:
-            empty = ClusterEndpoints(cluster=name, endpoints=(), mtls=())
-            assigned[name] = self._make_endpoints(empty)
-        special = {c.resource.name: c.alpn for c in rendered if c.alpn is not routes.Alpn.HTTP1}
+        made = self._clusters(lambda: self._render_clusters(sources), sources)
         return Shared(
-            clusters={c.resource.name: c.resource for c in rendered},
-            endpoints={name: r for name, r in assigned.items() if r is not None},
-            tables=named(self._render_table(table, special) for table in tables),
+            clusters=made.resources,
+            endpoints=self._ends(lambda: self._render_endpoints(made, known), made, known),
+            tables=self._table_sets(
+                lambda: named(self._render_table(table, made.special) for table in tables),
+                tables,
+                made.special,
+            ),
             listeners=listeners,
         )
+
+    def _render_clusters(self, sources: tuple[OutboundCluster, ...]) -> _Clusters:
+        rendered = [self._cluster(source) for source in sources]
+        special: routes.AlpnByCluster = {
+            c.resource.name: c.alpn for c in rendered if c.alpn is not routes.Alpn.HTTP1
+        }
+        if special == self._special:
+            special = self._special
+        self._special = special
+        return _Clusters(
+            resources={c.resource.name: c.resource for c in rendered},
+            eds=tuple(c.resource.name for c in rendered if c.eds),
+            special=special,
+        )
+
+    def _render_endpoints(
+        self, made: _Clusters, known: tuple[ClusterEndpoints, ...]
+    ) -> Mapping[str, Resource]:
+        """Every EDS cluster has endpoints, if only none; no other cluster has any."""
+        by_cluster = {source.cluster: source for source in known}
+        return {
+            name: self._endpoints(by_cluster[name])
+            if name in by_cluster
+            else self._no_endpoints(name)
+            for name in made.eds
+        }
+
+    def _no_endpoints(self, cluster: str) -> Resource:
+        return self._make_endpoints(ClusterEndpoints(cluster=cluster, endpoints=(), mtls=()))
 
     def _render_table(self, source: RouteTable, special: routes.AlpnByCluster) -> Resource:
         """Join a table from its hosts; the same hosts in the same order give the same object."""
