@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,6 +84,7 @@ def start(settings: LabSettings) -> Running:
     Raises LabError when the lab is up already, or when its directories cannot be made.
     """
     paths = _paths(settings.lab)
+    _check_port(settings.api_port)
     try:
         for directory in (paths.state, paths.run, paths.logs, paths.run / "pods"):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,6 +111,22 @@ def start(settings: LabSettings) -> Running:
     finally:
         os.close(lock)
     return Running(paths, process.pid)
+
+
+def _check_port(port: int) -> None:
+    """Refuse a port that is taken now, rather than let the plane fail on it in its log."""
+    if not port:
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or "not a port number"
+            raise LabError(
+                f"the API server cannot use port {port} of 127.0.0.1: {why}. "
+                "Choose another with --api-port, or leave it out for a free one"
+            ) from error
 
 
 def _with_pool(settings: LabSettings) -> LabSettings:

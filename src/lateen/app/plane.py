@@ -178,12 +178,21 @@ class Plane:
             "istio": self.settings.istio,
             "written": self.store.revision,
             "revision": self.store.revision if not self.pipeline.pending else current.revision,
-            "pending": self.pipeline.pending,
+            "pending": self._pending(),
             "pods": report.pods(entry.value for entry in self.store.list("pods").entries),
             "proxies": report.proxies(self.hub.statuses(), kinds),
             "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
             "gateways": report.gateways(current.snapshot, self.forwarder.ports),
         }
+
+    def _pending(self) -> bool:
+        """Whether something written has not had its effect yet, as far as the plane's part goes."""
+        deployments = (entry.value for entry in self.store.list("deployments.apps").entries)
+        return (
+            self.pipeline.pending
+            or report.progressing(deployments)
+            or report.lagging(self.pipeline.current.snapshot)
+        )
 
     def _findings(self) -> list[Diagnostic]:
         current = self.pipeline.current

@@ -5,6 +5,7 @@ from typing import Any
 
 from lateen.app import envoyjson
 from lateen.compiler.output import Resource, ResourceType
+from lateen.model import core
 from lateen.model.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
 from lateen.xds.resources import Config
@@ -12,6 +13,7 @@ from lateen.xds.status import ProxyStatus
 
 Json = dict[str, Any]
 
+_SERVICE_NAME = "kubernetes.io/service-name"
 _TYPES = {
     ResourceType.CLUSTER: "CDS",
     ResourceType.ENDPOINT: "EDS",
@@ -116,6 +118,39 @@ def gateways(snapshot: Snapshot, forwards: Mapping[tuple[str, str, int], int]) -
                 urls += [f"{scheme}://{i.ip}{'' if plain else f':{port.port}'}" for i in ingress]
         found.append({"name": f"{namespace}/{name}", "urls": urls})
     return found
+
+
+def lagging(snapshot: Snapshot) -> bool:
+    """Whether a ready pod is not yet a ready endpoint of a Service that selects it."""
+    serving = {
+        (slice_.metadata.namespace, slice_.metadata.labels.get(_SERVICE_NAME, ""), ref.name)
+        for slice_ in snapshot.endpoint_slices.values()
+        for endpoint in slice_.endpoints
+        if (ref := endpoint.target_ref) is not None and endpoint.conditions.ready is not False
+    }
+    for (namespace, name), service in snapshot.services.items():
+        if service.spec.selector:
+            for pod in snapshot.matching("pods", namespace, service.spec.selector):
+                if _serves(pod) and (namespace, name, pod.metadata.name) not in serving:
+                    return True
+    return False
+
+
+def progressing(deployments: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a Deployment has not yet the pods that its newest spec asks for."""
+    for value in deployments:
+        spec, status = value["spec"], value.get("status") or {}
+        wanted = spec.get("replicas", 1)
+        seen = status.get("observedGeneration", 0) >= value["metadata"].get("generation", 1)
+        made = status.get("updatedReplicas", 0) == status.get("replicas", 0) == wanted
+        if not spec.get("paused") and not (seen and made):
+            return True
+    return False
+
+
+def _serves(pod: core.Pod) -> bool:
+    ready = any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+    return ready and not pod.metadata.deletion_timestamp
 
 
 def resources(config: Config) -> Json:

@@ -26,9 +26,7 @@ def await_server(running: Running, deadline: float, alive: Callable[[], bool]) -
         if not alive():
             raise LabError(f"the lab could not start:\n{last_words(running)}")
         if time.monotonic() > deadline:
-            raise LabError(
-                f"the API server did not answer in time; see {running.paths.logs / 'plane.log'}"
-            )
+            raise LabError(f"the API server did not answer in time:\n{last_words(running)}")
         time.sleep(0.004)
 
 
