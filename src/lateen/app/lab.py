@@ -39,7 +39,8 @@ class Running:
 def find(lab: str) -> Running | None:
     """Return the lab if its supervisor holds the lock, else None."""
     paths = _paths(lab)
-    return Running(paths, _supervisor_pid(paths)) if _held(paths) else None
+    pid = _supervisor_pid(paths)
+    return Running(paths, pid) if pid is not None else None
 
 
 def _held(paths: LabPaths) -> bool:
@@ -69,13 +70,17 @@ def _paths(lab: str) -> LabPaths:
         raise LabError(str(error), 64) from error
 
 
-def _supervisor_pid(paths: LabPaths) -> int:
+def _supervisor_pid(paths: LabPaths) -> int | None:
+    """Return who holds the lock, None if nobody does, 0 if it does not say within two seconds:
+    it has just begun, or is just ending."""
     deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
+    while _held(paths):
         with contextlib.suppress(FileNotFoundError, ValueError):
             return int(paths.supervisor.read_text(encoding="ascii"))
+        if time.monotonic() > deadline:
+            return 0
         time.sleep(0.005)
-    return 0
+    return None
 
 
 def start(settings: LabSettings) -> Running:
@@ -161,9 +166,10 @@ def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
     """
     running = find(lab)
     paths = running.paths if running else _paths(lab)
-    if running and running.supervisor:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(running.supervisor, signal.SIGTERM)
+    if running:
+        if running.supervisor:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(running.supervisor, signal.SIGTERM)
         _await_end(running, wait)
     return sweep(paths, keep=keep) or running is not None
 

@@ -32,10 +32,10 @@ def await_server(running: Running, deadline: float, alive: Callable[[], bool]) -
 
 def last_words(running: Running) -> str:
     """Return the last lines of the lab's process logs."""
-    lines = []
+    lines: list[str] = []
     for name in ("node.log", "plane.log", "supervisor.log"):
         path = running.paths.logs / name
-        if path.exists():
+        if path.exists() and not (lines and name == "supervisor.log"):
             text = path.read_text(encoding="utf-8", errors="replace").strip()
             lines += [f"  {line}" for line in text.splitlines()[-4:]]
     return "\n".join(lines) or "  it left no message"
