@@ -71,7 +71,7 @@ class Lab:
     def lateen(self, *args: str, timeout: float = 60, stdin: str | None = None):  # type: ignore[no-untyped-def]
         """Run `lateen ARGS`."""
         return self.run(
-            sys.executable, "-m", "lateen.cli.main", *args, timeout=timeout, stdin=stdin
+            sys.executable, "-m", "lateen.cli.entry", *args, timeout=timeout, stdin=stdin
         )
 
     def kubectl(self, *args: str, version: str = "kubectl-1.37", timeout: float = 60):  # type: ignore[no-untyped-def]

@@ -18,6 +18,9 @@ from lateen.app.paths import LabPaths
 from lateen.app.settings import LabSettings
 from lateen.node import hostlink, ledger, netlink
 
+_LEAST_FREE = 4 << 20
+"""Bytes: database, certificates and the first logs."""
+
 
 class LabError(Exception):
     """Something about the lab itself stops the command; `code` is the exit code."""
@@ -90,6 +93,7 @@ def start(settings: LabSettings) -> Running:
     """
     paths = _paths(settings.lab)
     _check_port(settings.api_port)
+    _check_space(paths)
     try:
         for directory in (paths.state, paths.run, paths.logs, paths.run / "pods"):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -116,6 +120,19 @@ def start(settings: LabSettings) -> Running:
     finally:
         os.close(lock)
     return Running(paths, process.pid)
+
+
+def _check_space(paths: LabPaths) -> None:
+    """Refuse to start on a disk that is as good as full: nothing could even be logged."""
+    for wanted in (paths.state, paths.run):
+        directory = next(path for path in (wanted, *wanted.parents) if path.exists())
+        found = os.statvfs(directory)
+        free = found.f_bavail * found.f_frsize
+        if found.f_blocks and free < _LEAST_FREE:
+            raise LabError(
+                f"no space left for a lab in {directory}: {free >> 10} KiB are free, it needs "
+                f"{_LEAST_FREE >> 20} MiB. Free some, or set LATEEN_HOME to another disk"
+            )
 
 
 def _check_port(port: int) -> None:

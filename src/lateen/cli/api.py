@@ -102,11 +102,14 @@ class Api:
         try:
             response = self._send(connection, method, target, payload, headers)
             content = response.read()
-        except (http.client.HTTPException, ConnectionError):
+        except (http.client.HTTPException, ConnectionError) as error:
             connection.close()
             self._connection = None
             if fresh:
-                raise
+                raise LabError(
+                    "the API server of the lab ended while it answered; it is started again "
+                    "within seconds"
+                ) from error
             return self.request(
                 method, path, query=query, body=body, accept=accept, content_type=content_type
             )
