@@ -194,6 +194,7 @@ def enter(command: list[str], lab: str, parent: int) -> int:
 
 
 _PASSED_ON = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+"""Blocked when `command` begins: PID 1 would lose them for ever until it has handlers."""
 
 
 def _become_init(command: list[str], lab: str, alive: int) -> None:
@@ -203,7 +204,6 @@ def _become_init(command: list[str], lab: str, alive: int) -> None:
         os.close(alive)
         if not mount_proc():
             sys.stderr.write("lateen: /proc is masked here: it shows the outer process ids\n")
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         os.environ["LATEEN_LAB"] = lab
         os.execvp(command[0], command)
     except OSError as error:

@@ -27,6 +27,8 @@ from lateen.node.shimtable import Record, Refused, Table
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
+_STOP_AGAIN = 0.3
+"""Seconds after which SIGTERM is sent again: a process that had no handler yet lost the first."""
 _POINTLESS_WITHOUT_HANDLER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _POD_SYSCTLS = {
     "net/ipv4/ip_unprivileged_port_start": "0",
@@ -51,6 +53,7 @@ class Shim:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._connections: list[Connection] = []
         self._stop_at = 0.0
+        self._stop_again = 0.0
         self._stopped = False
         self._listener = _listen(os.path.join(run, "shim.sock"))
         self._watch(self._listener.fileno(), self._accept)
@@ -76,6 +79,7 @@ class Shim:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._asked_to_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())  # `enter` held them back until here
         self._watch(wake, lambda: _empty(wake))
         while not self._stopped:
             if not self._stop_at:
@@ -99,7 +103,7 @@ class Shim:
 
     def _pause(self) -> float:
         if self._stop_at:
-            return max(0.0, self._stop_at - time.monotonic())
+            return max(0.0, min(self._stop_at, self._stop_again) - time.monotonic())
         return self._agent.pause(time.monotonic())
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
@@ -107,6 +111,10 @@ class Shim:
             return
         self._stop_at = time.monotonic() + _STOP_WAIT
         self._agent.stop()
+        self._stop_live()
+
+    def _stop_live(self) -> None:
+        self._stop_again = time.monotonic() + _STOP_AGAIN
         for record in self._table.live():
             with contextlib.suppress(OSError):
                 self._signal(record, signal.SIGTERM)
@@ -117,6 +125,8 @@ class Shim:
             self._stopped = True
         elif time.monotonic() >= self._stop_at:
             self._stopped = True  # the kernel kills the rest with this process
+        elif time.monotonic() >= self._stop_again:
+            self._stop_live()
 
     # --- connections ---
 
