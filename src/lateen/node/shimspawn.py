@@ -166,7 +166,7 @@ def _become(
         environment.setdefault("PATH", _PATH)
         _connect(streams)
         os.umask(0o022)
-        os.execvpe(spec.argv[0], spec.argv, environment)
+        _execute(spec.argv, environment)
     except OSError as error:
         what = f": {error.filename}" if error.filename and step != "exec" else ""
         message = f"{os.strerror(error.errno or errno.EIO)}{what}"
@@ -175,6 +175,24 @@ def _become(
         os.write(reporter, f"{errno.EINVAL}\n{step}\n{error!r}".encode())
     finally:
         os._exit(_FAILED)
+
+
+def _execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
+    """Look the program up and become it. Raises OSError.
+
+    `os.execvpe` would import a module here, where the interpreter's own files may be out of sight.
+    """
+    name = argv[0]
+    found: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    directories = [""] if "/" in name else environment["PATH"].split(":")
+    for directory in directories:
+        try:
+            os.execve(f"{directory}/{name}" if directory else name, argv, environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            found = error
+    raise found
 
 
 def _reset_signals() -> None:
