@@ -15,6 +15,7 @@ import platform
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lateen import __version__
@@ -42,6 +43,8 @@ RESOLVE = "/lateen/v1/resolve"
 KUBERNETES = "v1.34.0"
 """The Kubernetes version whose API is served."""
 _PROGRAMS = ("nginx", "openssl", "curl", "tcpdump")
+_SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where nginx and tcpdump usually are, and which an ordinary user's PATH does not name."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -106,9 +109,17 @@ def _os_image() -> str:
         return "Linux"
 
 
-def lab_facts(paths: LabPaths, chosen: LabSettings, dns_ip: str) -> LabFacts:
+def installed_programs() -> dict[str, str]:
+    """Return the paths of the programs that stand-ins use where the machine has them."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_DIRECTORIES))
+    return {name: found for name in _PROGRAMS if (found := shutil.which(name, path=path))}
+
+
+def lab_facts(
+    paths: LabPaths, chosen: LabSettings, dns_ip: str, capacity: Mapping[str, float]
+) -> LabFacts:
     """Return what is the same for every container, and make the directories it names."""
-    installed = {name: found for name in _PROGRAMS if (found := shutil.which(name))}
+    installed = installed_programs()
     bin_directory, cache = paths.run / "tools", paths.run / "cache"
     for directory in (bin_directory, cache):
         directory.mkdir(mode=0o755, exist_ok=True)
@@ -126,6 +137,7 @@ def lab_facts(paths: LabPaths, chosen: LabSettings, dns_ip: str) -> LabFacts:
         images=chosen.images,
         host_paths=tuple(chosen.host_paths),
         real_root=chosen.user == 0,
+        capacity=capacity,
     )
 
 
@@ -150,13 +162,14 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     feed = ServiceFeed(network, zone)
     tasks.start(feed.run(client, clock), "services")
     facts = node_facts(addresses.node_ip)
+    capacity = {"cpu": float(facts.cpus), "memory": float(facts.memory)}
     agent = Agent(
         client,
         shim,
         clock,
         network,
         AgentOptions(
-            lab=lab_facts(paths, chosen, addresses.dns_ip),
+            lab=lab_facts(paths, chosen, addresses.dns_ip, capacity),
             places=Places(paths.run, paths.state),
             node=facts,
         ),

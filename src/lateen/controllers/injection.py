@@ -101,6 +101,7 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
         spec["containers"] = apps
         spec["initContainers"] = [proxy, *(spec.get("initContainers") or ())]
     elif _held(pod, settings):
+        proxy["lifecycle"] = {"postStart": {"exec": {"command": ["pilot-agent", "wait"]}}}
         spec["containers"] = [proxy, *apps]
     else:
         spec["containers"] = [*apps, proxy]

@@ -163,6 +163,7 @@ def _app(
         args=podenv.expand_all(container.args, env),
         env=env,
         installed=lab.installed,
+        mounts=frozenset(mount.target for mount in given.mounts),
     )
     launch = image.launch(context)
     if not launch.argv:

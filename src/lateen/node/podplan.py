@@ -52,6 +52,9 @@ class ContainerPlan:
     role: Role
     proxy: bool = False
     """Envoy: starts as soon as there is a network, and is the last to end."""
+    holds: bool = False
+    """Whether later containers wait until this proxy is ready: a native sidecar, or one with
+    Istio's holdApplicationUntilProxyStarts."""
     builtin: bool = False
     """Done by the agent itself, without a process: istio-init."""
     probes: tuple[ProbePlan, ...] = ()
@@ -110,6 +113,7 @@ def _container(container: Container, role: Role) -> ContainerPlan:
         image=container.image,
         role=role,
         proxy=proxy,
+        holds=proxy and (role is Role.SIDECAR or _waits(container)),
         builtin=container.name == CAPTURE and role is Role.INIT,
         probes=_probes(container),
         # The pilot-agent's hooks wait for its own process; there is none here.
@@ -122,6 +126,12 @@ def _container(container: Container, role: Role) -> ContainerPlan:
     # Asking Envoy early harms nobody, and Istio's delay of a second would be the longest
     # part of a pod's start.
     return replace(planned, probes=tuple(replace(p, initial_delay=0.0) for p in planned.probes))
+
+
+def _waits(container: Container) -> bool:
+    """Tell whether a proxy has the hook by which Istio holds the application."""
+    hook = container.lifecycle.post_start if container.lifecycle else None
+    return bool(hook and hook.exec and tuple(hook.exec.command[:2]) == ("pilot-agent", "wait"))
 
 
 def _probes(container: Container) -> tuple[ProbePlan, ...]:

@@ -314,17 +314,19 @@ class _Turn:
         for planned in self.plan.containers:
             allowed = not waiting_for or planned.proxy
             self._open_one(planned, allowed)
-            if planned.role is not Role.APP and not waiting_for and not self._passed(planned):
+            if not waiting_for and not self._passed(planned):
                 waiting_for = planned.name
         if self._apps_done():
             self._stop_sidecars()
 
     def _passed(self, planned: ContainerPlan) -> bool:
+        """Tell whether what comes after a container may start."""
         container = self.get(planned.name)
+        if planned.holds:
+            return container.ready or container.attempt > 0
         if planned.role is Role.SIDECAR:
-            # The proxy holds nobody up: Istio's default lets the application start beside it.
-            return container.started or planned.proxy or container.attempt > 0
-        return container.life is Life.ENDED
+            return container.started or container.attempt > 0
+        return planned.role is Role.APP or container.life is Life.ENDED
 
     def _open_one(self, planned: ContainerPlan, allowed: bool) -> None:
         container = self.get(planned.name)
