@@ -1,12 +1,13 @@
 """The verbs: chunks that stay consistent, admission, dry runs, scale, eviction, addresses."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lateen.apiserver import (
     admission,

@@ -1,12 +1,12 @@
 """The pod's state machine: scripts of events and the commands they lead to, and laws."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lateen.model.core_pod import PodSpec
 from lateen.node import podevents as ev

@@ -1,10 +1,10 @@
 """What a pod's state looks like from outside, and how a state is found again from it."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lateen.model.core_pod import PodSpec
 from lateen.node import podadopt, podplan, podrecord, podstate, podstatus

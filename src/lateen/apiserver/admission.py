@@ -1,8 +1,10 @@
 """The admission seam: pure functions asked before a write is stored."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.apiserver import auth, errors
 from lateen.apiserver.strategy.base import Cause
@@ -11,8 +13,7 @@ from lateen.model import kinds
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(msgspec.Struct, frozen=True, kw_only=True):
     """One write. `verb` is create, update or delete; `namespace` the Namespace object or None;
     `object` is a private copy on create and update (None on delete)."""
 
@@ -26,8 +27,7 @@ class Review:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """A validator's answer. `denied` refuses with 403; `causes` with 422."""
 
     denied: str = ""
@@ -41,12 +41,11 @@ Mutator = Callable[[Review], Json]
 Validator = Callable[[Review], Verdict]
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """Mutating functions in order, then validating ones."""
 
-    mutators: Sequence[Mutator] = field(default_factory=tuple)
-    validators: Sequence[Validator] = field(default_factory=tuple)
+    mutators: Sequence[Mutator] = msgspec.field(default_factory=tuple)
+    validators: Sequence[Validator] = msgspec.field(default_factory=tuple)
 
     def mutate(self, review: Review) -> Json:
         """Run the mutators, each on what the one before returned."""

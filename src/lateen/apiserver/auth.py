@@ -2,20 +2,20 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 AUTHENTICATED = "system:authenticated"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True):
     """An authenticated identity, as Kubernetes' UserInfo names it."""
 
     name: str
     groups: tuple[str, ...] = (AUTHENTICATED,)
     uid: str = ""
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def is_admin(self) -> bool:

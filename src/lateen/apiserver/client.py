@@ -8,9 +8,10 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from lateen.model.client import ApiError, Json, WatchEvent
 
@@ -18,8 +19,7 @@ ATTEMPTS = 2
 """A kept connection may have been closed by the server: one more try on a fresh one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the server is: a Unix socket's path, or host and port with the CA to trust."""
 
     token: str
@@ -36,8 +36,7 @@ class Endpoint:
         return await asyncio.open_connection(self.host, self.port, ssl=context, limit=1 << 22)
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(msgspec.Struct):
     status: int
     headers: Mapping[str, str]
     reader: asyncio.StreamReader

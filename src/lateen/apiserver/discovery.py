@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.apiserver.resources import Kind
 from lateen.model.client import Json
@@ -11,8 +12,7 @@ _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "updat
 _CHANGE = ["get", "patch", "update"]
 
 
-@dataclass(frozen=True, slots=True)
-class Virtual:
+class Virtual(msgspec.Struct, frozen=True):
     """A resource that is asked but not stored: reviews."""
 
     group: str
@@ -34,8 +34,7 @@ VIRTUAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sub:
+class Sub(msgspec.Struct, frozen=True):
     """A subresource: its name, the kind it speaks, and its verbs."""
 
     name: str

@@ -1,7 +1,6 @@
 """One HTTP exchange as values: the call as it came in, the response as it goes out. Pure."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -14,14 +13,13 @@ MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request body, as Kubernetes has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request with its body read. Header names are lower case."""
 
     method: str
     info: request.RequestInfo
     user: auth.User
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
 
     @property
@@ -35,8 +33,7 @@ class Call:
         return parse_body(self.body, media)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, kw_only=True):
     """An answer: `body`, or `chunks` that are sent as they come."""
 
     status: int = 200

@@ -7,7 +7,8 @@ A watcher that reads slowly fills its own buffer and then its own queue in the s
 import asyncio
 import random
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.apiserver import errors, listing, matching, negotiate, rendering, verbs, watching
 from lateen.apiserver.resources import Target
@@ -21,8 +22,7 @@ LONGEST_SECONDS = 3600
 _PLAIN = negotiate.Form()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchOptions:
+class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to watch. `initial` is None for the legacy rule: initial events without a version."""
 
     labels: str = ""
@@ -36,8 +36,7 @@ class WatchOptions:
     include: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """An opened watch: the entries that come first, and the stream that goes on from there."""
 
     first: tuple[store_api.Entry, ...]

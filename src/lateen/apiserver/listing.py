@@ -3,7 +3,6 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -15,8 +14,7 @@ from lateen.store import api as store_api
 MAX_LIMIT = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOptions:
+class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to list. `limit` 0 is everything."""
 
     labels: str = ""
@@ -27,8 +25,7 @@ class ListOptions:
     match: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A list at one revision; `token` goes on where a limit cut it."""
 
     entries: Sequence[store_api.Entry]

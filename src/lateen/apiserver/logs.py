@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from lateen.apiserver import errors, streams
 from lateen.apiserver.request import Query
@@ -16,8 +17,7 @@ POLL_SECONDS = 0.05
 _BLOCK = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
+class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to show. `tail` is a number of lines, `since` a moment, `limit` a number of bytes."""
 
     follow: bool = False

@@ -1,6 +1,6 @@
 """Accept and Content-Type: which form an answer takes, and what a body may be. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from lateen.apiserver import errors
 
@@ -16,8 +16,7 @@ PATCH_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """How to answer. `as_kind` is empty for the object itself, or Table, PartialObjectMetadata,
     PartialObjectMetadataList, APIGroupDiscoveryList; `as_version` its version."""
 

@@ -1,9 +1,10 @@
 """What the server owns in an object's metadata, over create, update and delete. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from lateen.apiserver import errors
 from lateen.apiserver.strategy.base import Cause
@@ -87,8 +88,7 @@ def _no_new_finalizers(
         raise errors.invalid(info, before["name"], [cause])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteOptions:
+class DeleteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to delete. `grace` is in seconds, None for the object's own."""
 
     grace: int | None = None
@@ -145,8 +145,7 @@ def _grace(value: Any) -> int | None:
     return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(msgspec.Struct, frozen=True):
     """What a DELETE does: remove the object now, or store it marked as going."""
 
     remove: bool

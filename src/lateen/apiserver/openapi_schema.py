@@ -1,8 +1,9 @@
 """The model's schemas as OpenAPI schema objects, each struct a named definition. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from lateen.apiserver.resources import Kind
 from lateen.model import objectmeta
@@ -22,13 +23,12 @@ _SHARED = frozenset(
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 
 
-@dataclass(slots=True)
-class Definitions:
+class Definitions(msgspec.Struct):
     """Named schemas as they are collected. `reference` is where they will live, such as
     `#/components/schemas/`."""
 
     reference: str
-    found: dict[str, Json] = field(default_factory=dict)
+    found: dict[str, Json] = msgspec.field(default_factory=dict)
 
     def add_kind(self, kind: Kind, version: str) -> str:
         """Add a kind in one version, with all it is made of; return its name."""

@@ -1,8 +1,9 @@
 """Method and URL to a RequestInfo: which verb on which resource, with which options. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
 
 from lateen.apiserver import errors
 
@@ -19,12 +20,11 @@ _VERBS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """The query of a request: first values in `values`, repeated ones in `every`."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
-    every: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
+    every: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     def text(self, name: str, default: str = "") -> str:
         """Return the first value of a parameter."""
@@ -52,8 +52,7 @@ class Query:
         return int(value)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """What a URL asks for, as Kubernetes' own RequestInfo names it.
 
     For a path outside /api and /apis `resource` is empty and `path` tells all. `rest` is what
@@ -70,7 +69,7 @@ class RequestInfo:
     name: str = ""
     subresource: str = ""
     rest: str = ""
-    query: Query = field(default_factory=Query)
+    query: Query = msgspec.field(default_factory=Query)
     raw_query: str = ""
 
     @property

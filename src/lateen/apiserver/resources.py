@@ -1,7 +1,8 @@
 """Which kinds are served: the rows of `model.kinds`, and those that CRDs add."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from lateen.apiserver import errors
 from lateen.apiserver.strategy import registry
@@ -10,8 +11,7 @@ from lateen.model import kinds, schema
 from lateen.model.client import Json
 
 
-@dataclass(frozen=True, slots=True)
-class ScalePaths:
+class ScalePaths(msgspec.Struct, frozen=True):
     """Where an object says how many it wants and has, and what chooses them (dotted paths)."""
 
     spec: str = "spec.replicas"
@@ -19,16 +19,15 @@ class ScalePaths:
     selector: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A served kind: its row, its strategy, and for a custom one what its definition says of each
     version: the schema, how its objects are merged, where its replicas are."""
 
     info: kinds.KindInfo
     strategy: Strategy
-    schemas: Mapping[str, Json] = field(default_factory=dict)
-    merge: Mapping[str, schema.Schema] = field(default_factory=dict)
-    scale: Mapping[str, "ScalePaths"] = field(default_factory=dict)
+    schemas: Mapping[str, Json] = msgspec.field(default_factory=dict)
+    merge: Mapping[str, schema.Schema] = msgspec.field(default_factory=dict)
+    scale: Mapping[str, "ScalePaths"] = msgspec.field(default_factory=dict)
 
     @property
     def strategic(self) -> bool:
@@ -36,8 +35,7 @@ class Kind:
         return not self.schemas and not self.info.is_istio
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What a request is about: a kind in one of its versions, and where."""
 
     kind: Kind

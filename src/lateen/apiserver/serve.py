@@ -3,10 +3,10 @@
 import asyncio
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
 from lateen.apiserver.upgrade import UpgradingProtocol
@@ -16,8 +16,7 @@ CLOSE_SECONDS = 1.0
 """How long calls that run may take to end once their connections are closed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """The server's certificate chain and key, PEM files."""
 
     certificate: Path

@@ -8,7 +8,8 @@ library knows no flow control.
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 MAX_FRAME = 1 << 20
 """The longest frame taken from a client, in bytes."""
@@ -49,17 +50,15 @@ class SpdyError(ValueError):
     """The peer sent what SPDY/3.1 does not allow, or more than is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class SynStream:
+class SynStream(msgspec.Struct, frozen=True):
     """The peer opens a stream. Header names are lower case, values of a name joined by a comma."""
 
     stream: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     fin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True):
     """Bytes on a stream; `fin` says they are the last."""
 
     stream: int
@@ -67,32 +66,28 @@ class Data:
     fin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True):
     """The peer gives a stream up."""
 
     stream: int
     status: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True):
     """To be answered by the same."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class GoAway:
+class GoAway(msgspec.Struct, frozen=True):
     """The peer will open no more streams."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """The peer accepts a stream that we opened."""
 
     stream: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     fin: bool = False
 
 

@@ -6,9 +6,10 @@ another process. The application implements this on the lab's shim.
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from lateen.model.client import Json
 
@@ -41,8 +42,7 @@ class Running(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LogFile:
+class LogFile(msgspec.Struct, frozen=True):
     """A container's log in CRI lines (`TIME stdout F text`); `running` while it may grow."""
 
     path: Path

@@ -7,10 +7,10 @@ and gets the connection as a stream.
 """
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import h11
+import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 EXTENSION = "lateen.upgrade"
@@ -19,8 +19,7 @@ REQUEST_SECONDS = 15.0
 _BUFFER = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """The raw connection after an upgrade."""
 
     reader: asyncio.StreamReader

@@ -8,8 +8,10 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.apiserver import (
     admission,
@@ -32,8 +34,7 @@ from lateen.store import api as store_api
 _NAME_ATTEMPTS = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to write. `validation` is Strict, Warn or Ignore: what unknown fields lead to."""
 
     user: auth.User = auth.SYSTEM
@@ -43,8 +44,7 @@ class WriteOptions:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """A write's outcome; `object` is in the version asked for and shared: do not change it."""
 
     object: Json

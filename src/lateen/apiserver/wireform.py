@@ -8,7 +8,6 @@ table of field numbers (`wirefields.yaml`), which is loaded when the first such 
 import base64
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -26,8 +25,7 @@ class WireError(ValueError):
     """The bytes are not an object in this form."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A row of the table. `shape` is empty, `*` (list) or `%` (map)."""
 
     name: str

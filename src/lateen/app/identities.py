@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.base.clock import Clock
 from lateen.compiler.backend import secrets
@@ -14,8 +15,7 @@ from lateen.pki.svid import Svid
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A proxy's certificate and the moment to renew it (monotonic seconds)."""
 
     identity: str

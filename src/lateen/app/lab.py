@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from lateen.app import paths as lab_paths_module
 from lateen.app import settings as lab_settings
@@ -30,8 +31,7 @@ class LabError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """A lab that is up."""
 
     paths: LabPaths

@@ -2,16 +2,16 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 LAB_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
 _SOCKET_LIMIT = 107
 """Longest Unix socket path in bytes; a pod's xds.sock adds 56 to the run directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabPaths:
+class LabPaths(msgspec.Struct, frozen=True):
     """The files of one lab. `state` survives a restart, `run` holds sockets and locks."""
 
     lab: str

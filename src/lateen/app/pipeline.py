@@ -6,7 +6,8 @@ change keep their identity through snapshot, mesh, view and rendering.
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.app.identities import Identities
 from lateen.base.clock import Clock
@@ -27,8 +28,7 @@ from lateen.xds.hub import Hub
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(msgspec.Struct, frozen=True):
     """The newest compiled state."""
 
     revision: int

@@ -5,7 +5,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.base.clock import Clock
 
@@ -15,8 +16,7 @@ CAP_SECONDS = 0.1
 """The longest that a change may wait while others keep coming."""
 
 
-@dataclass(frozen=True, slots=True)
-class Debounce:
+class Debounce(msgspec.Struct, frozen=True):
     """Leading edge, then quiet time, capped. All times are monotonic seconds.
 
     A change that comes after `quiet` seconds of calm is acted on at once. One that comes sooner

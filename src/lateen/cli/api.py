@@ -8,10 +8,11 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from lateen.app.lab import LabError, Running
 from lateen.model.client import ApiError
@@ -32,8 +33,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A decoded answer and its warnings (the `Warning` headers, unquoted)."""
 
     body: Any

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lateen.app import settings as lab_settings
 from lateen.app.lab import LabError
@@ -16,8 +17,7 @@ from lateen.model.validation import dispatch
 SUFFIXES = {".yaml", ".yml", ".json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """One manifest of a known kind, and where it stands."""
 
     kind: KindInfo
@@ -42,8 +42,7 @@ class Loaded:
         return f"{self.manifest.file}:{self.manifest.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Why a set of manifests is not sent: messages that name file, line, field and remedy."""
 
     messages: tuple[str, ...]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import blake2b
 
+import msgspec
+
 from lateen.model.meta import Source
 
 
@@ -38,8 +40,7 @@ class Resource:
         return f"Resource({self.type.name}, {self.name!r}, {'…' if secret else len(self.body)})"
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceSet:
+class ResourceSet(msgspec.Struct, frozen=True):
     """All resources of one proxy, by type, then name, in the order they were rendered."""
 
     by_type: Mapping[ResourceType, Mapping[str, Resource]]

@@ -1,14 +1,14 @@
 """What a controller wants done, as values. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 JsonView = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """An Event to record about an object (`kubectl describe` shows it)."""
 
     about: JsonView
@@ -17,8 +17,7 @@ class Note:
     kind: str = "Normal"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """How to tell that an action worked or failed; `{name}` and `{error}` are filled in."""
 
     about: JsonView
@@ -28,8 +27,7 @@ class Report:
     failed_text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(msgspec.Struct, frozen=True):
     """POST an object."""
 
     resource: str
@@ -37,24 +35,21 @@ class Create:
     report: Report | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """PUT an object; its resourceVersion guards against a concurrent change."""
 
     resource: str
     body: JsonView
 
 
-@dataclass(frozen=True, slots=True)
-class SetStatus:
+class SetStatus(msgspec.Struct, frozen=True):
     """PUT an object's status."""
 
     resource: str
     body: JsonView
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """Merge-patch an object."""
 
     resource: str
@@ -63,8 +58,7 @@ class Patch:
     patch: JsonView
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """DELETE the object of that uid."""
 
     resource: str
@@ -76,8 +70,7 @@ class Delete:
     report: Report | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """Where an owner reference points."""
 
     resource: str
@@ -86,8 +79,7 @@ class Owner:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(msgspec.Struct, frozen=True):
     """DELETE the object if a live look finds none of its owners, as a collector must: its own
     view may be behind."""
 
@@ -95,8 +87,7 @@ class Collect:
     owners: tuple[Owner, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """PUT an emptied namespace without its finalizers, if a live look finds nothing in it."""
 
     body: JsonView
@@ -106,11 +97,10 @@ class Release:
 Action = Create | Update | SetStatus | Patch | Delete | Collect | Release | Note
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What to do now, and when to look again though nothing changed (in seconds)."""
 
-    actions: tuple[Action, ...] = field(default=())
+    actions: tuple[Action, ...] = ()
     again_after: float | None = None
 
 

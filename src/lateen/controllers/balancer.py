@@ -1,17 +1,17 @@
 """Load balancer addresses: each Service of that type gets one of the lab's pool. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, controller, fields, world
 
 JsonView = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Balancer:
+class Balancer(msgspec.Struct, frozen=True):
     """Hands out the addresses of a pool, in its order."""
 
     pool: tuple[str, ...]

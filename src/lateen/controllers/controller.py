@@ -1,9 +1,10 @@
 """What a controller is: which changes concern which keys, and a pure reconcile function."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, fields, world
 
@@ -14,8 +15,7 @@ Keys = Callable[[world.Change, world.World], Iterable[Name]]
 Reconcile = Callable[[Name, world.World, datetime], actions.Result]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controller:
+class Controller(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the manager's table."""
 
     name: str
@@ -23,7 +23,7 @@ class Controller:
     watches: Mapping[str, Keys]
     """By resource; `*` is every resource."""
     reconcile: Reconcile
-    first: tuple[Name, ...] = field(default=())
+    first: tuple[Name, ...] = ()
     """Keys to look at on start although nothing changed."""
 
 

@@ -1,7 +1,8 @@
 """Cron schedules: five fields, or a word such as `@hourly`; the next moment after another. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",
@@ -18,8 +19,7 @@ _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _FAR = timedelta(days=366 * 5)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True):
     """The values that each field allows."""
 
     minutes: frozenset[int]

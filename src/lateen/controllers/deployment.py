@@ -4,9 +4,11 @@ One look does one step, as in Kubernetes: what follows from it comes with the ne
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.controllers import (
     actions,
@@ -27,8 +29,7 @@ JsonView = Mapping[str, Any]
 RESOURCE = "deployments.apps"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """A Deployment with what belongs to it."""
 
     deployment: JsonView

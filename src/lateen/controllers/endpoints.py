@@ -1,9 +1,10 @@
 """EndpointSlices and Endpoints: which pods stand behind a Service, and in what state. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, controller, fields, pods, world
 
@@ -20,8 +21,7 @@ _MOST = 100
 """Endpoints in one slice, as in Kubernetes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A pod behind a Service, with the ports that it resolved to."""
 
     pod: JsonView

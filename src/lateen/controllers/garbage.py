@@ -5,9 +5,10 @@ which a live look confirms (`actions.Collect`), since one watch may run ahead of
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, controller, fields, world
 
@@ -19,8 +20,7 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
 
-@dataclass(frozen=True, slots=True)
-class Collector:
+class Collector(msgspec.Struct, frozen=True):
     """Follows owner references; kinds it cannot resolve are left alone."""
 
     resolve: Resolve

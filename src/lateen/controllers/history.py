@@ -2,8 +2,9 @@
 history` lists and `undo` applies again. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, fields, hashing, world
 
@@ -14,8 +15,7 @@ RESOURCE = "controllerrevisions.apps"
 LABEL = "controller-revision-hash"
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """The revisions of an owner: the one of its present template, the others, oldest first."""
 
     update: JsonView

@@ -5,9 +5,10 @@ finalizer goes, then the count grows. So a pod counts once, whoever deletes it a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import (
     actions,
@@ -28,8 +29,7 @@ TRACKING = "batch.kubernetes.io/job-tracking"
 _FIRST_DELAY, _LONGEST_DELAY = 10.0, 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """A Job with its pods and what was counted."""
 
     job: JsonView

@@ -1,9 +1,10 @@
 """A Job's status: the count of its pods' ends, and its conditions. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.base import clock
 from lateen.controllers import conditions, fields, pods
@@ -14,8 +15,7 @@ JsonView = Mapping[str, Any]
 _UNCOUNTED = "uncountedTerminatedPods"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """How a Job ends: the condition that is set while pods still run, and the one after."""
 
     before: str
@@ -44,8 +44,7 @@ DEADLINE = Verdict(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """Ends of pods: counted for good, noted in the status, and seen just now."""
 
     base: Mapping[str, int]

@@ -7,8 +7,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from lateen.base import clock as clocks
 from lateen.base import tasks as task_groups
@@ -42,8 +43,7 @@ Json = dict[str, Any]
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the controllers of a lab need to know."""
 
     node: str = "lateen"
@@ -54,7 +54,7 @@ class Settings:
     """PEM of the API server's CA, for kube-root-ca.crt."""
     mesh_root: str = ""
     """PEM of the mesh's root, for istio-ca-root-cert."""
-    inject: injection.Settings = field(default_factory=injection.Settings)
+    inject: injection.Settings = msgspec.field(default_factory=injection.Settings)
     gateway: bool = True
     """Whether istio-system holds an ingress gateway from the start."""
 

@@ -1,9 +1,10 @@
 """Namespaces: what each holds from its first moment, and how one is emptied. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, conditions, controller, fields, world
 
@@ -20,8 +21,7 @@ def namespace(name: str) -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-@dataclass(frozen=True, slots=True)
-class Furnishings:
+class Furnishings(msgspec.Struct, frozen=True):
     """What every namespace holds: its `default` ServiceAccount, the API server's root and the
     mesh's root (PEM)."""
 

@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """How far a rolling update may leave the wanted number: pods above, pods missing."""
 
     surge: int
     unavailable: int
 
 
-@dataclass(frozen=True, slots=True)
-class Old:
+class Old(msgspec.Struct, frozen=True):
     """A ReplicaSet of an earlier revision: replicas asked for, replicas available."""
 
     replicas: int

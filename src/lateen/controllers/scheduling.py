@@ -1,9 +1,10 @@
 """Scheduling on the one node there is: bind what fits, say why something does not. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.base import clock
 from lateen.controllers import actions, conditions, controller, fields, world
@@ -14,8 +15,7 @@ JsonView = Mapping[str, Any]
 _NAME = "default-scheduler"
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduler:
+class Scheduler(msgspec.Struct, frozen=True):
     """Binds pods to a node by name, before that node reports itself, so that nothing waits."""
 
     node: str

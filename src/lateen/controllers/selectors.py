@@ -1,7 +1,6 @@
 """Label selectors, and who controls whom. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,8 +22,7 @@ def matches(selector: JsonView, labels: Mapping[str, str]) -> bool:
     return bool(chosen.requirements) and chosen.matches(labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """The objects that a controller owns, and the patches by which it adopts or releases some."""
 
     objects: tuple[JsonView, ...]

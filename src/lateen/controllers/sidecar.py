@@ -6,8 +6,9 @@ no tokens and sockets towards istiod (each pod's discovery socket carries its id
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import app_probes, fields
 
@@ -28,8 +29,7 @@ _MOUNTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mesh:
+class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     """The mesh that proxies are told of."""
 
     istio_version: str = "1.28.0"

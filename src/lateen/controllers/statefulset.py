@@ -1,9 +1,10 @@
 """StatefulSets: pods with names that last, made and replaced in order. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.controllers import actions, controller, fields, history, pods, selectors, world
 
@@ -14,8 +15,7 @@ RESOURCE = "statefulsets.apps"
 _CLAIMS = "persistentvolumeclaims"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """A StatefulSet with its pods by ordinal and its revisions."""
 
     owner: JsonView

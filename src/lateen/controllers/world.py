@@ -6,8 +6,9 @@ shared: nobody changes them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from lateen.controllers import fields
 
@@ -23,8 +24,7 @@ class Key(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One object before and after; None where it was or is not there."""
 
     key: Key

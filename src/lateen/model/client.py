@@ -1,8 +1,9 @@
 """What every user of the API server needs of it: implemented in process and over HTTP. Pure."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 Json = dict[str, Any]
 
@@ -22,8 +23,7 @@ class ApiError(Exception):
         self.details = dict(details or {})
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
+class WatchEvent(msgspec.Struct, frozen=True):
     """`type` is ADDED, MODIFIED, DELETED, BOOKMARK."""
 
     type: str

@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -17,8 +16,7 @@ from lateen.model.schema import Schema
 ProblemKind = Literal["unknown", "type", "enum", "required", "duplicate"]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What is wrong at one place.
 
     `path` is a JSON path (`spec.http[0].match[0].uri.exact`), `message` is worded as the API
@@ -31,15 +29,14 @@ class Problem:
     suggestion: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """`object` is the typed value; where there are problems, the fields in question are unset.
     It is None only if nothing could be made of the body. `body` is the JSON in its plain form:
     no nulls, protobuf's alternative spellings replaced, unknown fields dropped."""
 
     object: Any
     problems: tuple[Problem, ...] = ()
-    body: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 def decode(info: KindInfo, body: object, *, strict: bool = True) -> Decoded:
@@ -71,10 +68,9 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return by_lower[close[0]] if close else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Findings:
+class _Findings(msgspec.Struct, frozen=True):
     tree: Schema
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
 
 _ABSENT = object()

@@ -5,9 +5,11 @@ Every message a user sees about configuration comes from the catalogue here.
 
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.model import messages, messages_istio
 from lateen.model.messages import Level, Row
@@ -30,8 +32,7 @@ CATALOGUE: Mapping[str, Row] = MappingProxyType(
 """Every message by its code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(msgspec.Struct, frozen=True):
     """One finding. `location` is filled in when it is shown: moving a manifest changes nothing."""
 
     code: str

@@ -1,7 +1,6 @@
 """Every kind that is served: one row each. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,8 +31,7 @@ class Column(NamedTuple):
 AGE = Column("Age", ".metadata.creationTimestamp", "date")
 
 
-@dataclass(frozen=True, slots=True)
-class KindInfo:
+class KindInfo(msgspec.Struct, frozen=True):
     """What is known of a kind.
 
     `versions` begins with the storage version. `struct` is None for a kind whose content is kept

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import yaml
 
 from lateen.model import jsonpath, yamlscalars
@@ -18,8 +19,7 @@ MAX_NODES = 1_000_000
 """Values a file may hold once its aliases are written out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What is wrong in the text itself, where, and what to do about it."""
 
     location: Location
@@ -78,8 +78,7 @@ class Manifest:
         return next(places[around] for around in jsonpath.enclosing(path) if around in places)
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """All objects of a text, and what was wrong with the rest."""
 
     manifests: tuple[Manifest, ...]

@@ -1,7 +1,8 @@
 """References to objects and to places inside them. Pure."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 
 class ObjectRef(NamedTuple):
@@ -50,8 +51,7 @@ def parse_source(text: str) -> Source:
     return Source(ObjectRef(*parts), path)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(msgspec.Struct, frozen=True):
     """A place in a file: `file` as the user named it, `line` and `column` from 1."""
 
     file: str

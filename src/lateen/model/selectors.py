@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from lateen.model import jsonpath
 from lateen.model.objectmeta import LabelSelector, LabelSelectorRequirement
@@ -18,8 +19,7 @@ _OPERATORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """One condition on a label; `operator` is one of in, notin, exists, !, gt, lt."""
 
     key: str
@@ -58,8 +58,7 @@ class Requirement:
         return f"{self.key} {self.operator} ({listed})"
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(msgspec.Struct, frozen=True):
     """Conditions that must all hold; without any, everything matches."""
 
     requirements: tuple[Requirement, ...] = ()
@@ -178,8 +177,7 @@ def subset(wanted: Labels, labels: Labels) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items())
 
 
-@dataclass(frozen=True, slots=True)
-class FieldTerm:
+class FieldTerm(msgspec.Struct, frozen=True):
     """A field that must, or must not, have a value."""
 
     field: str
@@ -187,8 +185,7 @@ class FieldTerm:
     equal: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSelector:
+class FieldSelector(msgspec.Struct, frozen=True):
     """Conditions on fields that must all hold."""
 
     terms: tuple[FieldTerm, ...] = ()

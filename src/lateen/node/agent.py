@@ -2,7 +2,8 @@
 
 import contextlib
 import logging
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
@@ -24,8 +25,7 @@ _HEARTBEAT = 60.0
 _RETRY = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
+class AgentOptions(msgspec.Struct, frozen=True):
     """What the agent is told about its lab."""
 
     lab: LabFacts

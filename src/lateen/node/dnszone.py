@@ -6,7 +6,8 @@ a search path with ndots 5, depend on the difference.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.model import core, discovery
 
@@ -17,8 +18,7 @@ TTL = 30
 SPECIFICATION = "1.1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One record. `value` of A is an address, of CNAME, NS and PTR a name, of TXT a text; of SRV
     it is the target's name, with `port`."""
 
@@ -28,8 +28,7 @@ class Record:
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What is known of a name."""
 
     exists: bool
@@ -44,15 +43,13 @@ _UNKNOWN = Result(False)
 _NO_DATA = Result(True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(msgspec.Struct, frozen=True):
     address: str
     host: str
     ports: tuple[discovery.EndpointPort, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     service: core.Service
     endpoints: tuple[_Endpoint, ...]
 

@@ -10,7 +10,8 @@ import hashlib
 import ipaddress
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.node import ledger, links, netlink, rtnetlink
 
@@ -20,8 +21,7 @@ LAB_LINK = "host0"
 _OWN_PLANS = (ipaddress.IPv4Network("10.244.0.0/16"), ipaddress.IPv4Network("10.96.0.0/12"))
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(msgspec.Struct, frozen=True):
     """A /24 of private addresses that belongs to one lab."""
 
     network: str

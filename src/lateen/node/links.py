@@ -11,7 +11,8 @@ import hashlib
 import select
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.node import netlink, rtnetlink
 
@@ -31,8 +32,7 @@ no IPv6 address (lo keeps ::1). Without IPv6 no router solicitations appear in c
 _CARRIER_WAIT_MS = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """Addresses that the lab's root namespace itself answers on, and the networks routed there."""
 
     node_ip: str

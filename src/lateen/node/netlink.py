@@ -12,9 +12,10 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
+
+import msgspec
 
 ROUTE = 0
 NETFILTER = 12
@@ -45,8 +46,7 @@ _attribute = struct.Struct("=HH")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One netlink request. `about` says what it was for, in the words of an error message."""
 
     type: int

@@ -6,8 +6,9 @@ for people, and for tests that compare it with what `nft list ruleset` prints.
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 
 class Field(Enum):
@@ -22,8 +23,7 @@ class Field(Enum):
     MARK = "meta mark"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """`field` is, or with `negate` is not, `value`.
 
     Values: protocol `tcp` or `udp`, port number, IPv4 network in text, link name, mark number.
@@ -40,8 +40,7 @@ class Match:
         return f"{self.field.value} {'!= ' if self.negate else ''}{value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """The fields together are a member of the set."""
 
     fields: tuple[Field, ...]
@@ -51,8 +50,7 @@ class Member:
         return " . ".join(each.value for each in self.fields) + f" @{self.set}"
 
 
-@dataclass(frozen=True, slots=True)
-class Translated:
+class Translated(msgspec.Struct, frozen=True):
     """A rule has changed the connection's destination."""
 
     def __str__(self) -> str:
@@ -62,16 +60,14 @@ class Translated:
 Condition = Match | Member | Translated
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(msgspec.Struct, frozen=True):
     """Leave this chain; at the end of a base chain the packet is accepted."""
 
     def __str__(self) -> str:
         return "return"
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+class Jump(msgspec.Struct, frozen=True):
     """Go on in another chain and, unless it decides, come back."""
 
     chain: str
@@ -80,8 +76,7 @@ class Jump:
         return f"jump {self.chain}"
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(msgspec.Struct, frozen=True):
     """Send to a port of the machine itself; SO_ORIGINAL_DST tells where it was going."""
 
     port: int
@@ -90,8 +85,7 @@ class Redirect:
         return f"redirect to :{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(msgspec.Struct, frozen=True):
     """Refuse at once: with `reset`, which needs a match on TCP before, by a TCP RST, else by ICMP
     port unreachable. A TCP client sees ECONNREFUSED in both cases."""
 
@@ -101,8 +95,7 @@ class Reject:
         return "reject with tcp reset" if self.reset else "reject"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceNat:
+class SourceNat(msgspec.Struct, frozen=True):
     """Change the source address."""
 
     address: str
@@ -111,8 +104,7 @@ class SourceNat:
         return f"snat to {self.address}"
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(msgspec.Struct, frozen=True):
     """Send to one of `count` endpoints of the map, whose keys are destination, protocol, port and
     number of the endpoint: a random one, or with `sticky` one that the client's address decides.
     Where the map has no entry the rule does not match.
@@ -132,8 +124,7 @@ class Spread:
 Action = Return | Jump | Redirect | Reject | SourceNat | Spread
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """All matches hold, then the action."""
 
     matches: tuple[Condition, ...]
@@ -153,8 +144,7 @@ class Hook(Enum):
     POSTROUTING = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(msgspec.Struct, frozen=True):
     """What makes a chain a base chain. `type` is `nat` or `filter`; the policy is accept."""
 
     type: str
@@ -162,8 +152,7 @@ class Base:
     priority: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """Rules in order."""
 
     name: str
@@ -184,18 +173,16 @@ Value = tuple[str | int, ...]
 """One key or value of a set, a part for each Kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(msgspec.Struct, frozen=True):
     """A set, or with `value` a map. A set's elements are keys with an empty value."""
 
     name: str
     key: tuple[Kind, ...]
-    elements: Mapping[Value, Value] = field(default_factory=dict)
+    elements: Mapping[Value, Value] = msgspec.field(default_factory=dict)
     value: tuple[Kind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """One IPv4 table; applied whole."""
 
     name: str

@@ -3,8 +3,9 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from lateen.model.core_container import Container, ResourceFieldSelector
 from lateen.model.core_pod import PodSpec
@@ -16,8 +17,7 @@ class Missing(Exception):
     """Something that a container needs is not there: kubelet's CreateContainerConfigError."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodFields:
+class PodFields(msgspec.Struct, frozen=True):
     """What fieldRef can name."""
 
     namespace: str
@@ -31,12 +31,11 @@ class PodFields:
     ip: str
 
 
-@dataclass(frozen=True, slots=True)
-class Objects:
+class Objects(msgspec.Struct, frozen=True):
     """The ConfigMaps and Secrets of the pod's namespace that it names, and the Services."""
 
-    config_maps: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
-    secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    config_maps: Mapping[str, Mapping[str, bytes]] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, bytes]] = msgspec.field(default_factory=dict)
     services: tuple[Json, ...] = ()
 
     def keys_of(self, kind: str, name: str, optional: bool | None) -> Mapping[str, bytes] | None:

@@ -4,11 +4,11 @@
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.model.core_container import Container
@@ -38,8 +38,7 @@ class TokenSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """Directories of the lab, as seen inside it."""
 
     run: Path
@@ -59,8 +58,7 @@ class Places:
         return volumes.VolumeStore(self.run / "volumes" / uid, self.state / "volumes" / uid)
 
 
-@dataclass(frozen=True, slots=True)
-class Caches:
+class Caches(msgspec.Struct, frozen=True):
     """Local copies of what pods refer to."""
 
     config_maps: Informer

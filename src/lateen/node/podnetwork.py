@@ -4,14 +4,14 @@ The agent owns the pods; the network owns addresses, links, routes and rules. Ev
 (about a millisecond), safe to repeat, and raises OSError naming what could not be made.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 ALL = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureOptions:
+class CaptureOptions(msgspec.Struct, frozen=True):
     """What istio-init is told, per pod: Istio's `traffic.sidecar.istio.io/…` annotations.
 
     A tuple with the single word `*` means all.

@@ -1,7 +1,9 @@
 """The state of a pod and of its containers, as values. Pure."""
 
-from dataclasses import dataclass, field, replace
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.node.podplan import PodPlan
 
@@ -24,8 +26,7 @@ LIVE = (Life.STARTING, Life.RUNNING, Life.STOPPING)
 """There is a process, or will be in a moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a run ended."""
 
     attempt: int
@@ -37,8 +38,7 @@ class Ending:
     finished: float
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerState:
+class ContainerState(msgspec.Struct, frozen=True):
     """One container now. `attempt` is its restart count."""
 
     life: Life = Life.WAITING
@@ -87,11 +87,10 @@ class Drainage(Enum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class PodState:
+class PodState(msgspec.Struct, frozen=True):
     """A pod now."""
 
-    containers: dict[str, ContainerState] = field(default_factory=dict)
+    containers: dict[str, ContainerState] = msgspec.field(default_factory=dict)
     network: Network = Network.NONE
     network_wake: float | None = None
     ip: str = ""

@@ -1,9 +1,10 @@
 """A pod's state as Kubernetes shows it: phase, conditions, container statuses. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from lateen.node.podplan import ContainerPlan, PodPlan, Role
 from lateen.node.podrecord import ContainerState, Ending, Life, Network, PodState
@@ -12,8 +13,7 @@ Json = dict[str, Any]
 _PHASE_OF_ENDED = ("Succeeded", "Failed")
 
 
-@dataclass(frozen=True, slots=True)
-class PodFacts:
+class PodFacts(msgspec.Struct, frozen=True):
     """What is not in the state: names, addresses, the conditions shown so far."""
 
     namespace: str

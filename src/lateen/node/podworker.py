@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import socket
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
@@ -48,8 +50,7 @@ _DRAIN_POLL = 0.02
 _START_ERROR = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Kit:
+class Kit(msgspec.Struct, frozen=True):
     """What every pod's worker works with."""
 
     client: ApiClient

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import socket
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,8 +29,7 @@ PROBERS = "ISTIO_KUBE_APP_PROBERS"
 _OUTPUT_LIMIT = 10 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The pod that is asked."""
 
     pod: str

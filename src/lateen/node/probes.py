@@ -11,7 +11,9 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.base.clock import Clock
 from lateen.model.core_container import GRPCAction, HTTPGetAction
@@ -27,8 +29,7 @@ _HEADER_LIMIT = 16 * 1024
 USER_AGENT = "kube-probe/1.34"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """One answer to a probe; `message` in kubelet's words."""
 
     ok: bool
@@ -38,8 +39,7 @@ class Outcome:
 Ask = Callable[[ProbePlan], Awaitable[Outcome]]
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(msgspec.Struct, frozen=True):
     """Counts answers. Pure: `after` returns the counter that follows."""
 
     plan: ProbePlan

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from lateen.base.clock import Clock, rfc3339
 from lateen.model.client import ApiClient, ApiError, Json
@@ -66,8 +67,7 @@ class StatusWriter:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True):
     """One Event about an object."""
 
     subject: Json
@@ -154,8 +154,7 @@ class EventPoster:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(msgspec.Struct, frozen=True):
     """What the Node object shows."""
 
     name: str

@@ -6,7 +6,8 @@ The functions that build messages are pure; `find`, `links` and `routes` ask a s
 import ipaddress
 import socket
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.node import netlink
 
@@ -33,8 +34,7 @@ _route = struct.Struct("=BBBBBBBBI")
 _neighbour = struct.Struct("=BxxxiHBB")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A network interface as the kernel reports it."""
 
     index: int
@@ -45,8 +45,7 @@ class Link:
     """Both ends are up and the queue is in place: packets sent now are not dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One IPv4 route of the main table: destination network, interface index (0: none)."""
 
     destination: ipaddress.IPv4Network

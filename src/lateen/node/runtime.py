@@ -10,9 +10,10 @@ import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lateen.node import shimproto
 from lateen.node.shimproto import ContainerSpec, Frame, Process
@@ -38,8 +39,7 @@ class ShimGoneError(ConnectionError):
     """The shim ended or closed the connection: its containers are gone with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(msgspec.Struct, frozen=True):
     """A command started in a container. `terminal` is the master of its terminal, or -1."""
 
     handle: str
@@ -47,8 +47,7 @@ class Executed:
     terminal: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(msgspec.Struct, frozen=True):
     """A running container's own streams: `stdin` is a descriptor to write to (the terminal's
     master when `tty`), or -1 when the container takes no input."""
 
@@ -56,8 +55,7 @@ class Attached:
     tty: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ShimState:
+class ShimState(msgspec.Struct, frozen=True):
     """All that the shim holds: pods with a network namespace, processes running or ended."""
 
     pods: tuple[str, ...]

@@ -12,7 +12,8 @@ the endpoints stay, without a timeout.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.model import core, discovery
 from lateen.node.nft import (
@@ -47,8 +48,7 @@ _PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 Address = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """Addresses of the lab's root namespace that the rules must know."""
 
     ip: str
@@ -62,8 +62,7 @@ class Node:
     own routes are longer. What arrives there is refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frontend:
+class Frontend(msgspec.Struct, frozen=True):
     """One address and port that a Service answers on, and who answers."""
 
     address: str

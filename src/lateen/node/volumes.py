@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -26,23 +25,21 @@ class Refused(Missing):
     """A volume that a lab does not give: the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """One file of a volume."""
 
     data: bytes
     mode: int = _DEFAULT_MODE
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """What volumes are filled from."""
 
     pod: PodFields
     found: Objects
-    containers: Mapping[str, Container] = field(default_factory=dict)
-    capacity: Mapping[str, float] = field(default_factory=dict)
-    tokens: Mapping[str, str] = field(default_factory=dict)
+    containers: Mapping[str, Container] = msgspec.field(default_factory=dict)
+    capacity: Mapping[str, float] = msgspec.field(default_factory=dict)
+    tokens: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Service account tokens by audience; "" is the API server's."""
 
 

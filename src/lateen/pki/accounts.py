@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -30,16 +29,14 @@ class TokenError(Exception):
     """The token is not one of ours, not for this audience, or not valid now."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodClaim:
+class PodClaim(msgspec.Struct, frozen=True):
     """The pod a token is bound to."""
 
     name: str
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class AccountToken:
+class AccountToken(msgspec.Struct, frozen=True):
     """What a verified token says."""
 
     namespace: str

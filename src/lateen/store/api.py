@@ -6,9 +6,10 @@ revision of the write. Revisions are one sequence for all resources, as in etcd.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 JsonObject = Mapping[str, Any]
 
@@ -30,8 +31,7 @@ class EventType(Enum):
     BOOKMARK = "BOOKMARK"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """An object and the revision of its last write."""
 
     key: Key
@@ -39,8 +39,7 @@ class Entry:
     value: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One change. For DELETED, `entry` is the last state at the revision of the deletion;
     `previous` is the state before the change (None for ADDED), so that a selector watch can tell
     entering and leaving."""
@@ -55,8 +54,7 @@ class Event:
         return self.entry.revision
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """A consistent list at one revision, ordered by namespace and name."""
 
     entries: Sequence[Entry]

@@ -1,10 +1,10 @@
 """Access-log entries as the proxies send them, turned into plain values. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
@@ -15,8 +15,7 @@ _METHODS: Mapping[int, str] = {n: name for name, n in base_pb2.RequestMethod.ite
 _ABSENT = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFacts:
+class TlsFacts(msgspec.Struct, frozen=True):
     """One side's TLS as the proxy saw it; empty strings where it saw none."""
 
     version: str = ""
@@ -27,8 +26,7 @@ class TlsFacts:
     peer_subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpFacts:
+class HttpFacts(msgspec.Struct, frozen=True):
     """An HTTP request and its response, without bodies."""
 
     method: str
@@ -48,8 +46,7 @@ class HttpFacts:
     response_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEntry:
+class AccessEntry(msgspec.Struct, frozen=True):
     """One finished request, connection or refused handshake, as one proxy saw it.
 
     `log` is `http`, `tcp` or `listener`. Times are wall time in UTC, `duration` is seconds.

@@ -5,9 +5,9 @@ concatenation, so nothing is parsed or copied twice.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 
+import msgspec
 from envoy.service.discovery.v3 import discovery_pb2
 
 from lateen.compiler.backend.wire import field
@@ -15,8 +15,7 @@ from lateen.compiler.output import Resource, ResourceType
 from lateen.xds.resources import BY_URL
 
 
-@dataclass(frozen=True, slots=True)
-class DeltaRequest:
+class DeltaRequest(msgspec.Struct, frozen=True):
     """An incremental request. `error` None is an acknowledgement of `nonce`, if it has one."""
 
     kind: ResourceType
@@ -27,8 +26,7 @@ class DeltaRequest:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SotwRequest:
+class SotwRequest(msgspec.Struct, frozen=True):
     """A state-of-the-world request: all names wanted, each time."""
 
     kind: ResourceType

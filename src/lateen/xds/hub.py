@@ -4,9 +4,11 @@ No I/O: streams attach themselves and are told of changes that concern them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.base.clock import Clock
 from lateen.compiler.output import Resource, ResourceSet, ResourceType
@@ -32,8 +34,7 @@ class Stream(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Kind:
+class _Kind(msgspec.Struct):
     """One type of one proxy."""
 
     version: int = 0
@@ -44,11 +45,10 @@ class _Kind:
     settled_at: datetime | None = None
 
 
-@dataclass(slots=True)
-class _Proxy:
-    layers: dict[str, ResourceSet] = field(default_factory=dict)
-    config: dict[ResourceType, Mapping[str, Resource]] = field(default_factory=dict)
-    kinds: dict[ResourceType, _Kind] = field(
+class _Proxy(msgspec.Struct):
+    layers: dict[str, ResourceSet] = msgspec.field(default_factory=dict)
+    config: dict[ResourceType, Mapping[str, Resource]] = msgspec.field(default_factory=dict)
+    kinds: dict[ResourceType, _Kind] = msgspec.field(
         default_factory=lambda: {kind: _Kind() for kind in ResourceType}
     )
     stream: Stream | None = None

@@ -12,8 +12,9 @@ The rules, for both protocol variants:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import resources
@@ -27,8 +28,7 @@ _ORDERED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """One response to send: resources new or changed, and names that are gone."""
 
     kind: ResourceType
@@ -41,22 +41,21 @@ class Batch:
         return (*(resource.name for resource in self.resources), *self.removed)
 
 
-@dataclass(slots=True)
-class _Type:
+class _Type(msgspec.Struct):
     """One type's subscription and what the client was told."""
 
     wildcard: bool = False
-    names: set[str] = field(default_factory=set)
-    sent: dict[str, Resource] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
+    names: set[str] = msgspec.field(default_factory=set)
+    sent: dict[str, Resource] = msgspec.field(default_factory=dict)
+    absent: set[str] = msgspec.field(default_factory=set)
     """Names answered with "does not exist"."""
-    todo: set[str] = field(default_factory=set)
-    forced: set[str] = field(default_factory=set)
+    todo: set[str] = msgspec.field(default_factory=set)
+    forced: set[str] = msgspec.field(default_factory=set)
     """Names to send although the client has them."""
     unanswered: bool = False
     """Whether the client asked for everything and was told nothing yet."""
-    gone: set[str] = field(default_factory=set)
-    pending: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: set[str] = msgspec.field(default_factory=set)
+    pending: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Names of each response that was not answered yet, by nonce."""
 
     def wants(self, name: str) -> bool:

@@ -1,16 +1,16 @@
 """What every session of a client does, whatever its protocol variant. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from lateen.compiler.output import ResourceType
 from lateen.xds import resources
 from lateen.xds.plan import Batch, Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Command: write this response to the client."""
 
     kind: ResourceType
@@ -18,8 +18,7 @@ class Send:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """Report: the client accepted (error None) or rejected a response of so many names."""
 
     kind: ResourceType

@@ -1,8 +1,8 @@
 """A small mesh in IR values, and the law that every rendering must keep."""
 
-import dataclasses
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
@@ -174,7 +174,7 @@ def sidecar(value="PERMISSIVE", protocol=workload.Protocol.HTTP, **changes):
         outbound=outbound,
         inbound=inbound((80, protocol, value), value=value),
     )
-    return dataclasses.replace(view, **changes)
+    return msgspec.structs.replace(view, **changes)
 
 
 def router(*listeners, tables=(), clusters=()):

@@ -3,11 +3,10 @@
 import gc
 
 from lateen.compiler.backend.memo import Memo, Recent
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 
 
-@value
-class Thing:
+class Thing(Value, frozen=True, kw_only=True):
     name: str
 
 

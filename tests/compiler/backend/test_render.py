@@ -1,8 +1,8 @@
 """Rendering as a whole: names that exist, sharing, and being a function of the view."""
 
-import dataclasses
 import gc
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,15 +76,15 @@ def test_nothing_dangles_whatever_the_mesh(mesh, data):
     drawn = data.draw(st.lists(clusters(mesh), max_size=5, unique_by=lambda c: c.name))
     known = data.draw(st.lists(st.sampled_from(drawn), unique_by=lambda c: c.name)) if drawn else []
     base = mesh.sidecar(data.draw(modes), data.draw(protocols))
-    outbound = dataclasses.replace(
+    outbound = msgspec.structs.replace(
         base.outbound,
         clusters=(*base.outbound.clusters, *drawn),
         endpoints=(*base.outbound.endpoints, *map(mesh.endpoints, known)),
     )
-    view = dataclasses.replace(base, outbound=outbound)
+    view = msgspec.structs.replace(base, outbound=outbound)
     made = render.Renderer().render(view)
     assert mesh.dangling(made) == set()
-    again = render.Renderer().render(dataclasses.replace(view))
+    again = render.Renderer().render(msgspec.structs.replace(view))
     assert bodies(again) == bodies(made), "a function of the view alone"
 
 
@@ -111,8 +111,10 @@ def test_only_what_changed_is_a_new_object(mesh):
     before = renderer.render(view)
     first = view.outbound.clusters[0]
     moved = mesh.endpoints(first, address="10.244.0.99")
-    outbound = dataclasses.replace(view.outbound, endpoints=(moved, *view.outbound.endpoints[1:]))
-    after = renderer.render(dataclasses.replace(view, outbound=outbound))
+    outbound = msgspec.structs.replace(
+        view.outbound, endpoints=(moved, *view.outbound.endpoints[1:])
+    )
+    after = renderer.render(msgspec.structs.replace(view, outbound=outbound))
     assert changed(before, after) == {("ENDPOINT", first.name)}
 
 
@@ -121,7 +123,7 @@ def test_a_mode_change_touches_the_inbound_listener_alone(mesh):
     view = mesh.sidecar("STRICT")
     before = renderer.render(view)
     inbound = mesh.inbound((80, Protocol.HTTP, "DISABLE"), value="DISABLE")
-    after = renderer.render(dataclasses.replace(view, inbound=inbound))
+    after = renderer.render(msgspec.structs.replace(view, inbound=inbound))
     assert {name for _, name in changed(before, after)} <= {"virtualInbound", "inbound|80||"}
     assert before.of(CLUSTER)["inbound|80||"].version == after.of(CLUSTER)["inbound|80||"].version
 
@@ -132,15 +134,15 @@ def test_a_cluster_that_turns_to_user_tls_changes_its_routes_too(mesh):
     before = renderer.render(view)
     simple = policy.ClientTls(mode=policy.TlsMode.SIMPLE, source=mesh.DR)
     clusters = (mesh.cluster(tls=simple), *view.outbound.clusters[1:])
-    outbound = dataclasses.replace(view.outbound, clusters=clusters)
-    after = renderer.render(dataclasses.replace(view, outbound=outbound))
+    outbound = msgspec.structs.replace(view.outbound, clusters=clusters)
+    after = renderer.render(msgspec.structs.replace(view, outbound=outbound))
     assert changed(before, after) == {("CLUSTER", clusters[0].name), ("ROUTE", "8080")}
 
 
 def test_proxies_of_one_scope_share_what_does_not_name_them(mesh):
     renderer = render.Renderer()
     one = mesh.sidecar()
-    two = dataclasses.replace(one, node=mesh.node(pod="b", ip="10.244.0.11"))
+    two = msgspec.structs.replace(one, node=mesh.node(pod="b", ip="10.244.0.11"))
     first, second = renderer.render(one), renderer.render(two)
     assert first.of(ENDPOINT) is second.of(ENDPOINT)
     own = {"virtualInbound", "0.0.0.0_8080", "0.0.0.0_8081", "10.96.0.20_8082"}
@@ -165,8 +167,8 @@ def test_a_resource_names_the_fields_that_made_it(mesh):
 
 @pytest.mark.parametrize("allow", [True, False])
 def test_unknown_traffic_goes_out_or_nowhere(mesh, allow):
-    settings_ = dataclasses.replace(mesh.SETTINGS, allow_any=allow)
-    made = render.Renderer().render(dataclasses.replace(mesh.sidecar(), settings=settings_))
+    settings_ = msgspec.structs.replace(mesh.SETTINGS, allow_any=allow)
+    made = render.Renderer().render(msgspec.structs.replace(mesh.sidecar(), settings=settings_))
     listener = mesh.parse(made.of(LISTENER)["virtualOutbound"])
     target = b"PassthroughCluster" if allow else b"BlackHoleCluster"
     assert target in listener.filter_chains[1].filters[0].typed_config.value
@@ -187,8 +189,8 @@ def test_sni_and_address_ranges_choose_tcp_chains(mesh):
     )
     listener = proxy.TcpListener(bind="10.96.0.20", port=8083, routes=routes, source=mesh.SVC)
     view = mesh.sidecar()
-    outbound = dataclasses.replace(view.outbound, tcp=(listener,))
-    made = render.Renderer().render(dataclasses.replace(view, outbound=outbound))
+    outbound = msgspec.structs.replace(view.outbound, tcp=(listener,))
+    made = render.Renderer().render(msgspec.structs.replace(view, outbound=outbound))
     parsed = mesh.parse(made.of(LISTENER)["10.96.0.20_8083"])
     first, second, last = (chain.filter_chain_match for chain in parsed.filter_chains)
     assert list(first.server_names) == ["a.example"]

@@ -1,7 +1,6 @@
 """Routes: every match and action of a VirtualService, in Envoy's words."""
 
-import dataclasses
-
+import msgspec
 import pytest
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
@@ -117,7 +116,7 @@ def test_weights_drop_what_gets_nothing(mesh):
         routing.Destination(cluster=d.cluster, weight=w)
         for d, w in zip(source.destinations, (80, 20, 0), strict=True)
     )
-    (made,) = render(mesh, dataclasses.replace(source, destinations=tuple(shares)))
+    (made,) = render(mesh, msgspec.structs.replace(source, destinations=tuple(shares)))
     weighted = made.route.weighted_clusters.clusters
     assert [(c.name, c.weight.value) for c in weighted] == [
         ("outbound|80|v1|a", 80),
@@ -129,7 +128,7 @@ def test_a_destinations_own_headers(mesh):
     destination = routing.Destination(
         cluster="outbound|80||a", request=routing.HeaderOps(set=(("x-a", "1"),), remove=("x-b",))
     )
-    source = dataclasses.replace(mesh.route("outbound|80||a"), destinations=(destination,))
+    source = msgspec.structs.replace(mesh.route("outbound|80||a"), destinations=(destination,))
     (made,) = render(mesh, source)
     (weight,) = made.route.weighted_clusters.clusters
     assert weight.request_headers_to_add[0].header.key == "x-a"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -103,10 +104,10 @@ def _compact(value: Any) -> Any:
         return value.hostname
     if isinstance(value, bytes):
         return value.decode()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, msgspec.Struct):
         return {
             f.name: _compact(getattr(value, f.name))
-            for f in dataclasses.fields(value)
+            for f in msgspec.structs.fields(value)
             if getattr(value, f.name) not in (_default(f), None)
         }
     if isinstance(value, (tuple, list)):
@@ -114,7 +115,7 @@ def _compact(value: Any) -> Any:
     return value
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
     return field.default

@@ -4,13 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from lateen.model import core, discovery
 from lateen.node import netlink, nft, nftwire, redirect, services

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import json
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import envoy
+import msgspec
 import pytest
 
 from lateen.base.clock import SystemClock
@@ -216,8 +216,8 @@ def sidecar(mode, protocol):
     """A sidecar with every kind of listener, its own port in one mode and protocol."""
     clusters = every_cluster()
     plain = routing.TcpRoute(destinations=(routing.Destination(cluster=clusters[0].name),))
-    named = dataclasses.replace(plain, sni_hosts=("*.a.example", "b.example"))
-    ranged = dataclasses.replace(plain, cidrs=("10.0.0.0/8",))
+    named = msgspec.structs.replace(plain, sni_hosts=("*.a.example", "b.example"))
+    ranged = msgspec.structs.replace(plain, cidrs=("10.0.0.0/8",))
     outbound = proxy.Outbound(
         clusters=clusters,
         endpoints=tuple(map(endpoints, clusters)),
@@ -292,7 +292,7 @@ def gateway(ports, *, route=None):
             chain(route_table="http.80", tls=simple, sni=("simple.example",)),
             chain(route_table="http.80", tls=mutual, sni=("*.mutual.example",)),
             chain(route_table="http.80", tls=istio, sni=("istio.example",)),
-            chain(tcp=(dataclasses.replace(plain, sni_hosts=("pass.example",)),)),
+            chain(tcp=(msgspec.structs.replace(plain, sni_hosts=("pass.example",)),)),
         ),
         (chain(tcp=(plain,)),),
     )
@@ -305,7 +305,7 @@ def gateway(ports, *, route=None):
         clusters=clusters,
         endpoints=tuple(map(endpoints, clusters)),
     )
-    node = dataclasses.replace(NODE, kind=proxy.ProxyKind.ROUTER)
+    node = msgspec.structs.replace(NODE, kind=proxy.ProxyKind.ROUTER)
     return proxy.ProxyView(node=node, settings=SETTINGS, gateway=config)
 
 

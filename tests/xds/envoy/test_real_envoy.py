@@ -1,10 +1,10 @@
 """Real Envoy as the judge: everything rendered is accepted, rejections are seen, TLS serves."""
 
 import asyncio
-import dataclasses
 import itertools
 import ssl
 
+import msgspec
 import pytest
 
 from lateen.compiler.backend import render
@@ -100,7 +100,7 @@ def test_a_rejection_keeps_the_last_good_configuration_and_is_told(lab, director
         ports = [lab.free_port() for _ in range(3)]
         good = lab.gateway(ports)
         match = routing.RouteMatch(path=routing.StringMatch(kind="regex", value="(?!look)"))
-        bad_route = dataclasses.replace(lab.every_route("c")[-1], match=match)
+        bad_route = msgspec.structs.replace(lab.every_route("c")[-1], match=match)
         renderer = render.Renderer()
         async with lab.running(directory, good.node) as it:
             it.hub.publish(lab.PROXY, "secrets", lab.own_secrets(it.authority))

@@ -1,9 +1,10 @@
 """What printers are made of: columns, ages, lists of pairs. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 JsonView = Mapping[str, Any]
 Cells = list[Any]
@@ -13,8 +14,7 @@ NONE = "<none>"
 UNKNOWN = "<unknown>"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column definition; `wide` ones show with `-o wide` only."""
 
     name: str
@@ -23,8 +23,7 @@ class Column:
     wide: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Printer:
+class Printer(msgspec.Struct, frozen=True):
     """How the objects of a kind are printed."""
 
     columns: tuple[Column, ...]

@@ -3,16 +3,16 @@
 import ipaddress
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from lateen.apiserver.strategy import base
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranges:
+class Ranges(msgspec.Struct, frozen=True, kw_only=True):
     """What a lab hands out."""
 
     service_cidr: str = "10.96.0.0/12"
@@ -22,8 +22,7 @@ class Ranges:
     last_node_port: int = 32767
 
 
-@dataclass(frozen=True, slots=True)
-class InUse:
+class InUse(msgspec.Struct, frozen=True):
     """What the stored Services hold."""
 
     addresses: frozenset[str] = frozenset()
@@ -31,8 +30,7 @@ class InUse:
     """(protocol, port): UDP and TCP may share a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allocated:
+class Allocated(msgspec.Struct, frozen=True):
     """The Service with its addresses, or why it cannot have them."""
 
     service: Json

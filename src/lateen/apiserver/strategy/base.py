@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from lateen.apiserver.strategy import names
 
@@ -15,8 +16,7 @@ Check = Callable[[Mapping[str, Any]], "tuple[Cause, ...]"]
 ChangeCheck = Callable[[Mapping[str, Any], Mapping[str, Any]], "tuple[Cause, ...]"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """One entry of `status.details.causes`; the Status message joins `field: message`."""
 
     reason: str
@@ -120,8 +120,7 @@ def keep(_: Mapping[str, Any], __: Mapping[str, Any], ___: Json) -> None:
     """Carry nothing over but what every kind carries."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standard:
+class Standard(msgspec.Struct, frozen=True, kw_only=True):
     """A Strategy put together from a kind's own functions.
 
     The functions work on a private copy, so they may write to what they are given.

@@ -4,8 +4,7 @@ Which chain takes a connection follows from port, transport (TLS or not) and off
 tables below hold, for a port's protocol and mode, its chains in order.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
@@ -28,8 +27,7 @@ MTLS_TCP = ("istio-peer-exchange", "istio")
 MTLS_ALL = ("istio", "istio-peer-exchange", *MTLS_HTTP)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """One chain of the matrix: what it matches, whether it ends as HTTP, whether it ends mTLS."""
 
     transport: str
@@ -82,8 +80,7 @@ def shapes(protocol: Protocol, mode: MtlsMode) -> tuple[Shape, ...]:
     return _AUTO_SHAPES[mode] if protocol is Protocol.AUTO else _TCP_SHAPES[mode]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where a set of chains leads: a service port, a bare port, or anything (port None)."""
 
     port: int | None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 from envoy.config.listener.v3 import listener_pb2
 from google.protobuf import message
 
@@ -35,8 +36,7 @@ def named(resources: Iterable[Resource]) -> dict[str, Resource]:
     return {resource.name: resource for resource in resources}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cluster:
+class _Cluster(msgspec.Struct, frozen=True):
     """A rendered cluster and what the rest of the proxy must know of it."""
 
     resource: Resource
@@ -61,8 +61,7 @@ class _Host:
     sources: tuple[Source, ...]
 
 
-@dataclass(slots=True)
-class _HostEntry:
+class _HostEntry(msgspec.Struct):
     """What is known of a virtual host: the clusters it leads to, and its last rendering."""
 
     reach: frozenset[str]
@@ -75,8 +74,7 @@ class _HostEntry:
         return cls(routes.clusters_of(source), {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(msgspec.Struct, frozen=True):
     """The last rendering of a route table of one name, and the hosts it was joined from."""
 
     key: tuple[int, ...]
@@ -84,8 +82,7 @@ class _Table:
     resource: Resource
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(msgspec.Struct, frozen=True):
     """What all proxies of one scope have in common, rendered."""
 
     clusters: Mapping[str, Resource]

@@ -3,12 +3,12 @@
 Whatever equals its predecessor is the predecessor, so that rendering finds it done.
 """
 
-import dataclasses
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
+
+import msgspec
 
 from lateen.compiler.frontend import mesh_routes
 from lateen.compiler.ir.proxy import (
@@ -23,8 +23,7 @@ from lateen.compiler.ir.routing import RouteTable, VirtualHost
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, kw_only=True):
     """What one service adds to a scope."""
 
     clusters: tuple[OutboundCluster, ...] = ()
@@ -125,7 +124,7 @@ def _without_domains_of(
     return [
         host
         if taken.isdisjoint(host.domains)
-        else dataclasses.replace(host, domains=tuple(d for d in host.domains if d not in taken))
+        else msgspec.structs.replace(host, domains=tuple(d for d in host.domains if d not in taken))
         for host in own
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lateen.compiler.frontend import ages
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Mode, MtlsMode
 from lateen.model import security
 
@@ -12,8 +12,7 @@ DEFAULT = Mode(mode=MtlsMode.PERMISSIVE)
 Policies = tuple[security.PeerAuthentication, ...]
 
 
-@value
-class WorkloadModes:
+class WorkloadModes(Value, frozen=True, kw_only=True):
     """The modes of one workload: for its ports in general, and for the listed ones."""
 
     mode: Mode

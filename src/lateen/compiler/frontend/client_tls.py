@@ -2,13 +2,12 @@
 
 from lateen.compiler.ir.policy import SYSTEM_ROOTS, ClientTls, TlsMode
 from lateen.compiler.ir.proxy import Features
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.model import networking_policy
 from lateen.model.meta import Source
 
 
-@value
-class Options:
+class Options(Value, frozen=True, kw_only=True):
     """What the meaning of a `tls` block depends on beside itself."""
 
     features: Features

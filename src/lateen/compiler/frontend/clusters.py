@@ -1,6 +1,6 @@
 """Outbound clusters of a service and who is in them (semantics 3.4, 3.5, 3.7). Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from lateen.compiler.frontend import client_tls, policies
 from lateen.compiler.frontend.rules import Rule, Subset
@@ -17,8 +17,7 @@ from lateen.compiler.ir.workload import (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Behind:
+class Behind(msgspec.Struct, frozen=True, kw_only=True):
     """What stands behind a service: its endpoints by port number, in port order."""
 
     by_port: tuple[tuple[int, tuple[Endpoint, ...]], ...] = ()
@@ -31,8 +30,7 @@ class Behind:
         return ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One (port, subset) pair of a service, with the policy that reaches it."""
 
     port: Port

@@ -9,6 +9,8 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
 from lateen.model import core
 from lateen.model.diagnostics import Diagnostic, make
@@ -32,8 +34,7 @@ class CredentialSecret:
     ca: bytes = b""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """What a proxy gets, and what it does not."""
 
     secrets: tuple[CredentialSecret, ...]

@@ -1,14 +1,15 @@
 """Gateway servers: which a proxy opens, on which ports, and how they merge (semantics 4). Pure."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from lateen.compiler.frontend import ages, hosts, protocols
 from lateen.compiler.frontend.inputs import Binding
 from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.model import networking
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
@@ -31,8 +32,7 @@ class Kind(Enum):
     TCP = "bytes"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BoundServer:
+class BoundServer(msgspec.Struct, frozen=True, kw_only=True):
     """One server of a Gateway on one port of the proxy."""
 
     gateway: str
@@ -73,8 +73,7 @@ class BoundServer:
         return () if "*" in names else names
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Merged:
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """The servers that share one bind and port: all plaintext HTTP, or one chain each."""
 
     bind: str
@@ -82,8 +81,7 @@ class Merged:
     servers: tuple[BoundServer, ...]
 
 
-@value
-class HostPlan:
+class HostPlan(Value, frozen=True, kw_only=True):
     """Which VirtualServices make a virtual host of a gateway table, in order."""
 
     host: str

@@ -4,8 +4,9 @@ difference: only what a changed object is filed under is touched. Pure."""
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from lateen.compiler.frontend import ages, endpoints, hosts, routes
 from lateen.compiler.frontend.incremental import Graph, Table
@@ -25,8 +26,7 @@ VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
 GATEWAYS = "gateways.networking.istio.io"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """Where a VirtualService attaches to gateways: all that decides which hosts it serves, and
     nothing of what it does there, so that a changed route leaves it equal."""
 

@@ -1,7 +1,8 @@
 """Sidecar route tables and listeners of one service (semantics 3.2, 3.3). Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.compiler.frontend import actions, ages, hosts, matches, routes
 from lateen.compiler.ir.proxy import MeshSettings, TcpListener
@@ -27,8 +28,7 @@ FOREIGN_PORT = 80
 """The only port where a VirtualService for a host outside the registry acts on sidecars."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """What one service adds to the outbound side of a scope, apart from clusters."""
 
     hosts: tuple[tuple[int, VirtualHost], ...] = ()

@@ -1,7 +1,7 @@
 """A DestinationRule's traffic policy for one port and subset: merge order (semantics 3.7) and
 translation into the IR. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from lateen.compiler.frontend import client_tls, quantities
 from lateen.compiler.frontend.rules import Rule, Subset
@@ -25,8 +25,7 @@ _FIELDS = (
 PolicyStruct = networking_policy.TrafficPolicy | networking_policy.PortTrafficPolicy
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Blocks:
+class Blocks(msgspec.Struct, frozen=True, kw_only=True):
     """The four blocks that count for one port, each with where it is written."""
 
     connection_pool: networking_policy.ConnectionPoolSettings | None = None

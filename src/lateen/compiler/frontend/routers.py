@@ -5,8 +5,9 @@ Only hosts that some route names get clusters, as on Istio with the gateway clus
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from lateen.compiler.frontend import (
     ages,
@@ -44,36 +45,32 @@ class RouterScope(NamedTuple):
     """(Service port, ports bound in the pod)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Servers:
+class Servers(msgspec.Struct, frozen=True, kw_only=True):
     """What a router opens, and what it refuses to."""
 
     merged: tuple[gateways.Merged, ...]
     refused: tuple[Diagnostic, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True, kw_only=True):
     """A virtual host and the registry hosts its routes go to."""
 
     virtual_host: VirtualHost
     reached: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, kw_only=True):
     """The clusters of one registry host as a router sees it."""
 
     clusters: tuple[OutboundCluster, ...]
     endpoints: tuple[ClusterEndpoints, ...]
 
 
-@dataclass(kw_only=True, slots=True)
-class State:
+class State(msgspec.Struct, kw_only=True):
     """The last configuration of a scope."""
 
-    shares: dict[str, Share] = field(default_factory=dict)
-    pending: set[str] = field(default_factory=set)
+    shares: dict[str, Share] = msgspec.field(default_factory=dict)
+    pending: set[str] = msgspec.field(default_factory=set)
     config: GatewayConfig | None = None
 
 

@@ -1,8 +1,8 @@
 """VirtualService rules to routes: order, scope, destinations and names (semantics 5). Pure."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.compiler.frontend import actions, hosts, matches, quantities
 from lateen.compiler.ir.policy import HashKey
@@ -24,16 +24,14 @@ MESH = "mesh"
 NO_MATCH = networking_route.HTTPMatchRequest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpRule:
+class HttpRule(msgspec.Struct, frozen=True, kw_only=True):
     """One `http` rule, delegates already followed, and where it is written."""
 
     spec: networking_route.HTTPRoute
     source: Source
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """For whom routes are made: a VirtualService on a port of a sidecar or gateway."""
 
     settings: MeshSettings
@@ -237,7 +235,7 @@ def _retries(
         return made
     if spec.retries is not None and spec.retries.retry_ignore_previous_hosts:
         return made
-    return dataclasses.replace(made, avoid_previous_hosts=False)
+    return msgspec.structs.replace(made, avoid_previous_hosts=False)
 
 
 def _operation(cluster: str, path: str) -> str:
@@ -245,8 +243,7 @@ def _operation(cluster: str, path: str) -> str:
     return f"{host}:{port}{path}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Targets:
+class _Targets(msgspec.Struct, frozen=True, kw_only=True):
     """A rule's destinations, what a single one adds to the route, and what is hashed."""
 
     destinations: tuple[Destination, ...]

@@ -1,9 +1,9 @@
 """Which DestinationRule applies, and what several for one host make together
 (semantics 3.8). Pure."""
 
-import dataclasses
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from lateen.compiler.frontend import ages, hosts
 from lateen.model import networking_policy
@@ -12,8 +12,7 @@ from lateen.model.meta import ObjectRef, Source
 Rules = tuple[networking_policy.DestinationRule, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subset:
+class Subset(msgspec.Struct, frozen=True, kw_only=True):
     """One subset and the DestinationRule field that declares it."""
 
     name: str
@@ -21,8 +20,7 @@ class Subset:
     source: Source
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What one or more DestinationRules of a namespace say together about a host."""
 
     namespace: str
@@ -78,7 +76,7 @@ def _marked(group: Rule, index: int) -> Rule:
     found = [block for block in balancers if block is not None]
     if not found and not index:
         return group
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         group,
         index=index,
         hashing=any(block.consistent_hash is not None for block in found),
@@ -124,7 +122,7 @@ def _mergeable(group: Rule, made: Rule, *, by_export: bool) -> bool:
 def _join(group: Rule, made: Rule) -> Rule:
     known = {s.name for s in group.subsets}
     unset = group.policy is None
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         group,
         members=group.members + made.members,
         policy=made.policy if unset else group.policy,
@@ -140,8 +138,7 @@ Written = Callable[[str, str], tuple[str, ...]]
 """(namespace, hostname) -> hosts written in its rules that cover it, most specific first."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Search:
+class Search(msgspec.Struct, frozen=True, kw_only=True):
     """Where rules are looked up: the merged rules and the hosts of each namespace."""
 
     rules: Lookup

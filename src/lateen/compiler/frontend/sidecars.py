@@ -1,10 +1,10 @@
 """The outbound side of sidecars: one shared value per scope, kept up to date service by service
 (semantics 3.2, 3.3). Pure."""
 
-import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from lateen.compiler.frontend import (
     ages,
@@ -34,19 +34,18 @@ class Change(Enum):
     OTHER = "clusters or endpoints only"
 
 
-@dataclass(kw_only=True, slots=True)
-class Assembly:
+class Assembly(msgspec.Struct, kw_only=True):
     """A scope's shares in service order, and the outbound value they last made."""
 
     order: tuple[Key, ...] = ()
-    places: dict[str, int] = field(default_factory=dict)
-    shares: list[Share] = field(default_factory=list)
+    places: dict[str, int] = msgspec.field(default_factory=dict)
+    shares: list[Share] = msgspec.field(default_factory=list)
     foreign: tuple[VirtualHost, ...] = ()
     outbound: Outbound | None = None
     binds: frozenset[str] = frozenset()
     """Addresses of pods that have listeners of their own (headless services)."""
-    pending: set[str] = field(default_factory=set)
-    variants: dict[str, tuple[Outbound, Outbound]] = field(default_factory=dict)
+    pending: set[str] = msgspec.field(default_factory=set)
+    variants: dict[str, tuple[Outbound, Outbound]] = msgspec.field(default_factory=dict)
     """By address of a headless service's pod: what it was made from, and its own value."""
 
 
@@ -120,7 +119,7 @@ class Sidecars:
         known = state.variants.get(address)
         if known is not None and known[0] is shared:
             return known[1]
-        own = dataclasses.replace(
+        own = msgspec.structs.replace(
             shared, tcp=tuple(listener for listener in shared.tcp if listener.bind != address)
         )
         state.variants[address] = (shared, own)

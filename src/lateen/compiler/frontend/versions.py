@@ -4,7 +4,7 @@ A version is `1.17` or `1.28.4`. Without a patch number the newest patch of that
 so back-ported changes count as present.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from lateen.compiler.ir.proxy import Features
 
@@ -15,8 +15,7 @@ DEFAULT = "1.32"
 _ANY_PATCH = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(msgspec.Struct, frozen=True):
     """One change of default behaviour.
 
     `feature` is the field of `Features`; it is `new` from version `first` on (and from each

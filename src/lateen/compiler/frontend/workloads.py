@@ -5,7 +5,7 @@ import re
 
 from lateen.compiler.frontend import structpb
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Labels
 from lateen.model import core_container, core_pod
 from lateen.model.meta import ObjectRef
@@ -20,8 +20,7 @@ TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 _CRON_JOB = re.compile(r"(?P<name>.+)-\d{8,10}")
 
 
-@value
-class Workload:
+class Workload(Value, frozen=True, kw_only=True):
     """What endpoints and policies need to know of a pod."""
 
     pod: str

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.model.meta import Source
 
 
@@ -22,8 +22,7 @@ SYSTEM_ROOTS = "system"
 """Value of `ClientTls.ca` for the machine's own bundle (Istio 1.21 and newer)."""
 
 
-@value
-class ClientTls:
+class ClientTls(Value, frozen=True, kw_only=True):
     """A DestinationRule's `tls` block, with the version's defaults already applied.
 
     `ca` is a secret resource name (`kubernetes://NAME-cacert`, `file-root:PATH`), `SYSTEM_ROOTS`,
@@ -43,8 +42,7 @@ class ClientTls:
     """Whether the Istio ALPN override applies although this is not Istio mTLS (before 1.19)."""
 
 
-@value
-class ConnectionPool:
+class ConnectionPool(Value, frozen=True, kw_only=True):
     """DestinationRule `connectionPool`; None is unset. Durations are seconds."""
 
     max_connections: int | None = None
@@ -65,8 +63,7 @@ class ConnectionPool:
     source: Source | None = None
 
 
-@value
-class OutlierDetection:
+class OutlierDetection(Value, frozen=True, kw_only=True):
     """DestinationRule `outlierDetection`; None is unset. Durations are seconds."""
 
     consecutive_5xx: int | None = None
@@ -80,8 +77,7 @@ class OutlierDetection:
     source: Source | None = None
 
 
-@value
-class HashKey:
+class HashKey(Value, frozen=True, kw_only=True):
     """What a consistent-hash policy hashes: one of header, cookie, source IP, query parameter."""
 
     kind: str
@@ -91,8 +87,7 @@ class HashKey:
     path: str = ""
 
 
-@value
-class LoadBalancer:
+class LoadBalancer(Value, frozen=True, kw_only=True):
     """DestinationRule `loadBalancer`. `policy` is LEAST_REQUEST, ROUND_ROBIN, RANDOM,
     PASSTHROUGH, RING_HASH or MAGLEV."""
 
@@ -107,8 +102,7 @@ class LoadBalancer:
     source: Source | None = None
 
 
-@value
-class TrafficPolicy:
+class TrafficPolicy(Value, frozen=True, kw_only=True):
     """The merged policy of one service port or subset. A None block is Istio's default."""
 
     tls: ClientTls | None = None

@@ -9,7 +9,7 @@ from enum import Enum
 
 from lateen.compiler.ir.policy import ConnectionPool, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Service
 from lateen.model.meta import Source
 
@@ -21,8 +21,7 @@ class ProxyKind(Enum):
     ROUTER = "router"
 
 
-@value
-class Features:
+class Features(Value, frozen=True, kw_only=True):
     """What the chosen Istio version does: one field per row of the version table."""
 
     version: str
@@ -64,8 +63,7 @@ class Features:
     """1.16: sidecars ignore the port in Host."""
 
 
-@value
-class AccessLog:
+class AccessLog(Value, frozen=True, kw_only=True):
     """The mesh's access log: `encoding` TEXT or JSON, empty `format` for Istio's default."""
 
     enabled: bool = True
@@ -73,8 +71,7 @@ class AccessLog:
     format: str = ""
 
 
-@value
-class MeshSettings:
+class MeshSettings(Value, frozen=True, kw_only=True):
     """Mesh-wide settings: Istio's MeshConfig, as far as it is modelled."""
 
     features: Features
@@ -93,8 +90,7 @@ class MeshSettings:
     cluster_id: str = "Kubernetes"
 
 
-@value
-class Node:
+class Node(Value, frozen=True, kw_only=True):
     """Who the proxy is."""
 
     kind: ProxyKind
@@ -117,8 +113,7 @@ class Node:
         )
 
 
-@value
-class OutboundCluster:
+class OutboundCluster(Value, frozen=True, kw_only=True):
     """One `outbound|port|subset|host` cluster, without its endpoints."""
 
     service: Service
@@ -145,8 +140,7 @@ class OutboundCluster:
         return f"outbound_.{self.port}_.{self.subset}_.{self.service.hostname}"
 
 
-@value
-class ClusterEndpoints:
+class ClusterEndpoints(Value, frozen=True, kw_only=True):
     """EDS for one cluster. `mtls[i]` says whether endpoint i carries `tlsMode: istio`."""
 
     cluster: str
@@ -154,8 +148,7 @@ class ClusterEndpoints:
     mtls: tuple[bool, ...]
 
 
-@value
-class HttpListener:
+class HttpListener(Value, frozen=True, kw_only=True):
     """A sidecar's shared `0.0.0.0_<port>` listener, routed by RDS `route_table`."""
 
     port: int
@@ -163,8 +156,7 @@ class HttpListener:
     bind: str = "0.0.0.0"
 
 
-@value
-class TcpListener:
+class TcpListener(Value, frozen=True, kw_only=True):
     """A sidecar's listener for a TCP service port (`bind` is a VIP or 0.0.0.0).
 
     `routes` are tried by SNI and CIDR, the last without either is the default. `sniffed` is
@@ -179,8 +171,7 @@ class TcpListener:
     route_table: str = ""
 
 
-@value
-class Outbound:
+class Outbound(Value, frozen=True, kw_only=True):
     """The outbound side that all sidecars of one scope share."""
 
     clusters: tuple[OutboundCluster, ...]
@@ -190,8 +181,7 @@ class Outbound:
     tables: tuple[RouteTable, ...]
 
 
-@value
-class InboundPort:
+class InboundPort(Value, frozen=True, kw_only=True):
     """A workload port that a Service targets."""
 
     port: int
@@ -204,16 +194,14 @@ class InboundPort:
     connection_pool: ConnectionPool | None = None
 
 
-@value
-class PortMode:
+class PortMode(Value, frozen=True, kw_only=True):
     """A `portLevelMtls` entry for a port that no Service targets."""
 
     port: int
     mode: Mode
 
 
-@value
-class Inbound:
+class Inbound(Value, frozen=True, kw_only=True):
     """A sidecar's inbound side: its service ports ascending, and the rest by `mode`."""
 
     mode: Mode
@@ -221,8 +209,7 @@ class Inbound:
     port_modes: tuple[PortMode, ...] = ()
 
 
-@value
-class ServerTls:
+class ServerTls(Value, frozen=True, kw_only=True):
     """How a Gateway server terminates TLS. `secrets` and `ca` are SDS resource names."""
 
     mode: TlsMode
@@ -236,8 +223,7 @@ class ServerTls:
     insecure_skip_verify: bool = False
 
 
-@value
-class GatewayChain:
+class GatewayChain(Value, frozen=True, kw_only=True):
     """One filter chain of a gateway listener.
 
     Exactly one of `route_table` (HTTP) and `tcp` is set. `sni` empty matches every name.
@@ -252,8 +238,7 @@ class GatewayChain:
     name: str = ""
 
 
-@value
-class GatewayListener:
+class GatewayListener(Value, frozen=True, kw_only=True):
     """One `0.0.0.0_<port>` listener. Plaintext HTTP has a single chain without TLS."""
 
     bind: str
@@ -267,8 +252,7 @@ class GatewayListener:
         return f"{self.bind}_{self.port}"
 
 
-@value
-class GatewayConfig:
+class GatewayConfig(Value, frozen=True, kw_only=True):
     """A router's whole traffic configuration."""
 
     listeners: tuple[GatewayListener, ...]
@@ -277,8 +261,7 @@ class GatewayConfig:
     endpoints: tuple[ClusterEndpoints, ...]
 
 
-@value
-class ProxyView:
+class ProxyView(Value, frozen=True, kw_only=True):
     """The whole input of one proxy's generation. A sidecar has inbound and outbound, a router
     has gateway."""
 

@@ -1,12 +1,11 @@
 """Virtual hosts, routes, matches and actions. Pure."""
 
 from lateen.compiler.ir.policy import HashKey
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.model.meta import Source
 
 
-@value
-class StringMatch:
+class StringMatch(Value, frozen=True, kw_only=True):
     """`kind` is exact, prefix, regex or present; regex means a full RE2 match."""
 
     kind: str
@@ -14,8 +13,7 @@ class StringMatch:
     ignore_case: bool = False
 
 
-@value
-class HeaderMatch:
+class HeaderMatch(Value, frozen=True, kw_only=True):
     """A condition on one header (or `:method`, `:authority`, `:scheme`)."""
 
     name: str
@@ -23,8 +21,7 @@ class HeaderMatch:
     invert: bool = False
 
 
-@value
-class RouteMatch:
+class RouteMatch(Value, frozen=True, kw_only=True):
     """All conditions must hold. `path` None matches every path (prefix `/`)."""
 
     path: StringMatch | None = None
@@ -33,8 +30,7 @@ class RouteMatch:
     source: Source | None = None
 
 
-@value
-class HeaderOps:
+class HeaderOps(Value, frozen=True, kw_only=True):
     """Header edits in Envoy's order of meaning: set overwrites, add appends, remove removes."""
 
     set: tuple[tuple[str, str], ...] = ()
@@ -42,8 +38,7 @@ class HeaderOps:
     remove: tuple[str, ...] = ()
 
 
-@value
-class Destination:
+class Destination(Value, frozen=True, kw_only=True):
     """One weighted cluster. A cluster that does not exist answers 503 NC, as on Istio."""
 
     cluster: str
@@ -55,8 +50,7 @@ class Destination:
     source: Source | None = None
 
 
-@value
-class Redirect:
+class Redirect(Value, frozen=True, kw_only=True):
     """VirtualService `redirect`; empty string and None are unset."""
 
     uri: str = ""
@@ -68,16 +62,14 @@ class Redirect:
     code: int = 301
 
 
-@value
-class DirectResponse:
+class DirectResponse(Value, frozen=True, kw_only=True):
     """VirtualService `directResponse`."""
 
     status: int
     body: bytes | None = None
 
 
-@value
-class Rewrite:
+class Rewrite(Value, frozen=True, kw_only=True):
     """Path and host rewrite. `uri` replaces the prefix (prefix match) or the whole path."""
 
     uri: str = ""
@@ -86,8 +78,7 @@ class Rewrite:
     substitution: str = ""
 
 
-@value
-class RetryPolicy:
+class RetryPolicy(Value, frozen=True, kw_only=True):
     """Retries; `attempts` 0 is off. Durations are seconds."""
 
     attempts: int = 2
@@ -99,8 +90,7 @@ class RetryPolicy:
     remote_localities: bool = False
 
 
-@value
-class Fault:
+class Fault(Value, frozen=True, kw_only=True):
     """Fault injection; percentages are parts per million."""
 
     delay: float | None = None
@@ -111,8 +101,7 @@ class Fault:
     source: Source | None = None
 
 
-@value
-class Mirror:
+class Mirror(Value, frozen=True, kw_only=True):
     """A copy of the request; `ppm` is parts per million."""
 
     cluster: str
@@ -121,8 +110,7 @@ class Mirror:
     """Whether `-shadow` is appended to the host (Istio before 1.28)."""
 
 
-@value
-class Cors:
+class Cors(Value, frozen=True, kw_only=True):
     """CORS policy; None is unset, durations are seconds."""
 
     origins: tuple[StringMatch, ...] = ()
@@ -134,8 +122,7 @@ class Cors:
     forward_unmatched_preflights: bool = True
 
 
-@value
-class Route:
+class Route(Value, frozen=True, kw_only=True):
     """One Envoy route. Exactly one of destinations, redirect, direct_response is set."""
 
     name: str
@@ -158,8 +145,7 @@ class Route:
     decorator: str = ""
 
 
-@value
-class VirtualHost:
+class VirtualHost(Value, frozen=True, kw_only=True):
     """Routes for a set of domains. `require_tls` answers 301 to https for everything."""
 
     name: str
@@ -170,16 +156,14 @@ class VirtualHost:
     source: Source | None = None
 
 
-@value
-class RouteTable:
+class RouteTable(Value, frozen=True, kw_only=True):
     """One RDS resource. Istio always sets ignore_port_in_host_matching."""
 
     name: str
     hosts: tuple[VirtualHost, ...]
 
 
-@value
-class TcpRoute:
+class TcpRoute(Value, frozen=True, kw_only=True):
     """Where a TCP connection goes; `source` None is the service's own default."""
 
     destinations: tuple[Destination, ...]

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from lateen.compiler.ir.value import value
+from lateen.compiler.ir.value import Value
 from lateen.model.meta import Source
 
 Labels = tuple[tuple[str, str], ...]
@@ -71,16 +71,14 @@ class MtlsMode(Enum):
     STRICT = "STRICT"
 
 
-@value
-class Mode:
+class Mode(Value, frozen=True, kw_only=True):
     """A resolved PeerAuthentication mode and the field that set it (none: Istio's default)."""
 
     mode: MtlsMode
     source: Source | None = None
 
 
-@value
-class Port:
+class Port(Value, frozen=True, kw_only=True):
     """One port of a service. `target` is the workload's port: a number, or a named port."""
 
     number: int
@@ -90,8 +88,7 @@ class Port:
     source: Source
 
 
-@value
-class Service:
+class Service(Value, frozen=True, kw_only=True):
     """A host in the mesh's registry."""
 
     hostname: str
@@ -113,8 +110,7 @@ class Service:
         return next((p for p in self.ports if p.number == number), None)
 
 
-@value
-class Endpoint:
+class Endpoint(Value, frozen=True, kw_only=True):
     """One address behind a service port."""
 
     address: str

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from lateen.model.patch import fieldset, managed, merging
 from lateen.model.patch.descent import UNKNOWN
@@ -20,8 +21,7 @@ _BEFORE_FIRST_APPLY = "before-first-apply"
 _KUBECTL = "kubectl"
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True):
     """A field that another manager owns with another value."""
 
     manager: str
@@ -32,8 +32,7 @@ class Conflict:
     """As in messages: `.spec.replicas`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """What an apply leads to: the new object, or the conflicts that stand against it (then
     `object` is the live one)."""
 

@@ -1,9 +1,11 @@
 """metadata.managedFields: who owns which fields of an object. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.model.patch import fieldset
 from lateen.model.patch.fieldset import FieldSet
@@ -22,8 +24,7 @@ class Manager(NamedTuple):
     subresource: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(msgspec.Struct, frozen=True):
     """One owner's fields, since when, and in terms of which API version."""
 
     fields: FieldSet

@@ -1,6 +1,6 @@
 """Problems and findings as diagnostics of the catalogue. Pure."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from lateen.model import diagnostics, manifests
 from lateen.model.decode import Problem

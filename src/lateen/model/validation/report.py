@@ -1,7 +1,8 @@
 """What validation finds. Pure."""
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 Reason = Literal[
     "FieldValueInvalid",
@@ -14,8 +15,7 @@ Reason = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One finding at a field; `reason` is Kubernetes' word for the cause in a Status."""
 
     path: str
@@ -30,8 +30,7 @@ class Finding:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(msgspec.Struct, frozen=True):
     """With errors, the object is refused; warnings are passed on to the user."""
 
     errors: tuple[Finding, ...] = ()
@@ -43,12 +42,11 @@ class Validation:
         return not self.errors
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """Collects findings while one object is looked at."""
 
-    errors: list[Finding] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
+    errors: list[Finding] = msgspec.field(default_factory=list)
+    warnings: list[Finding] = msgspec.field(default_factory=list)
 
     def error(self, path: str, message: str, reason: Reason = "FieldValueInvalid") -> None:
         """Add an error."""

@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from lateen.node.images import nginx, reference
 from lateen.node.images.spec import ImageContext, ImageSpec, Launch, Program

@@ -1,7 +1,8 @@
 """Image names as people write them. Pure."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
@@ -12,8 +13,7 @@ class InvalidImageNameError(ValueError):
     """The text is no image reference; the kubelet's reason for it is InvalidImageName."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A parsed image name: `docker.io/library/nginx:1.27@sha256:…` in its parts."""
 
     registry: str

@@ -1,11 +1,12 @@
 """What an image is to the node: how to start it, and the files it expects. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class ImageContext:
+class ImageContext(msgspec.Struct, frozen=True):
     """Where and how one container is to run.
 
     All paths are absolute and as the container's process sees them; /etc, /usr, /var and /run are
@@ -21,28 +22,26 @@ class ImageContext:
     hostname: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    installed: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    installed: Mapping[str, str] = msgspec.field(default_factory=dict)
     mounts: frozenset[str] = frozenset()
     """Paths at which the pod mounts something."""
     root: str = ""
     """Put before the container's own paths; empty where the process has a root of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(msgspec.Struct, frozen=True):
     """A process to start, and the files to write before it (absolute path to content)."""
 
     argv: tuple[str, ...]
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 Program = Callable[[ImageContext, tuple[str, ...]], Launch]
 """Starts what stands in for one program of an image, given the program's arguments."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSpec:
+class ImageSpec(msgspec.Struct, frozen=True):
     """One image of the catalogue.
 
     `programs` names the programs (by the last part of their path) that exist in the image only
@@ -53,9 +52,9 @@ class ImageSpec:
     kind: str
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     ports: tuple[int, ...] = ()
-    programs: Mapping[str, Program] = field(default_factory=dict)
+    programs: Mapping[str, Program] = msgspec.field(default_factory=dict)
     wrappers: frozenset[str] = frozenset()
     """Programs that only start what follows them (`docker-entrypoint.sh`, `tini --`)."""
 

@@ -5,8 +5,9 @@ encrypted. Istio's proxies say it themselves, by the ALPN they offer; the proxie
 rest (`observe.journey`).
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from lateen.observe.wire import http, tls
 from lateen.observe.wire.streams import Conversation
@@ -32,8 +33,7 @@ class Kind(Enum):
         return self is Kind.TLS
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """One connection, read."""
 
     kind: Kind

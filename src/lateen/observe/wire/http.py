@@ -1,7 +1,8 @@
 """HTTP/1 messages and HTTP/2 frames in clear bytes. Pure and total."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _METHOD = re.compile(rb"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [^ \r\n]{1,65536} HTTP/1\.[01]\r?\n")
@@ -21,8 +22,7 @@ _FRAME_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """The head of an HTTP/1 message. `start` is its first line; names are as sent."""
 
     start: str

@@ -4,7 +4,7 @@ In TLS 1.3 that is ClientHello, ServerHello and an early alert; in TLS 1.2 also 
 of both sides.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 _HANDSHAKE, _ALERT, _CHANGE, _DATA = 22, 21, 20, 23
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _CERTIFICATE_REQUEST = 1, 2, 11, 13
@@ -47,8 +47,7 @@ ALERTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+class ClientHello(msgspec.Struct, frozen=True):
     """What a client offers."""
 
     versions: tuple[str, ...]
@@ -56,8 +55,7 @@ class ClientHello:
     alpn: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerHello:
+class ServerHello(msgspec.Struct, frozen=True):
     """What the server chose. `alpn` is visible before TLS 1.3 only."""
 
     version: str
@@ -65,8 +63,7 @@ class ServerHello:
     alpn: str
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(msgspec.Struct, frozen=True):
     """The clear part of one direction."""
 
     client_hello: ClientHello | None = None
