@@ -6,9 +6,9 @@ its annotation. A namespace that carries neither label is injected if the lab's 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 
 from lateen.controllers import app_probes, fields, sidecar
@@ -29,11 +29,10 @@ _NATIVE = "sidecar.istio.io/nativeSidecar"
 _YES = ("y", "yes", "true", "on")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How a lab injects."""
 
-    mesh: sidecar.Mesh = field(default_factory=sidecar.Mesh)
+    mesh: sidecar.Mesh = msgspec.field(default_factory=sidecar.Mesh)
     inject_unlabelled: bool = True
     """Whether a namespace without an injection label gets sidecars."""
     hold_application: bool = False

@@ -2,7 +2,8 @@
 but for looking at which programs the host has, which is handed in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.core_container import Container, SecurityContext
@@ -49,8 +50,7 @@ class ImageUnknownError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabFacts:
+class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is the same for every container of a lab."""
 
     node_name: str
@@ -65,18 +65,17 @@ class LabFacts:
     """Host directory with sudo and tcpdump for containers."""
     cache: str = ""
     """Host directory that stand-ins share."""
-    installed: Mapping[str, str] = field(default_factory=dict)
+    installed: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Programs of the host by name: nginx, openssl, curl, tcpdump."""
-    images: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    images: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     """The user's own: image to command."""
     host_paths: tuple[str, ...] = ()
     real_root: bool = False
     """Whether user ids other than 0 exist in the lab."""
-    capacity: Mapping[str, float] = field(default_factory=dict)
+    capacity: Mapping[str, float] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from container to container."""
 
     container: Container

@@ -1,7 +1,9 @@
 """What a pod's life depends on, taken from its spec: order, restarts, probes, hooks. Pure."""
 
-from dataclasses import dataclass, replace
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from lateen.model.core_container import Container, LifecycleHandler, Probe
 from lateen.model.core_pod import PodSpec
@@ -29,8 +31,7 @@ class ProbeKind(Enum):
     READINESS = "readiness"
 
 
-@dataclass(frozen=True, slots=True)
-class ProbePlan:
+class ProbePlan(msgspec.Struct, frozen=True):
     """One probe with Kubernetes' defaults filled in. Times in seconds."""
 
     kind: ProbeKind
@@ -43,8 +44,7 @@ class ProbePlan:
     grace: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerPlan:
+class ContainerPlan(msgspec.Struct, frozen=True):
     """One container's part in the pod's life."""
 
     name: str
@@ -67,8 +67,7 @@ class ContainerPlan:
         return next((p for p in self.probes if p.kind is kind), None)
 
 
-@dataclass(frozen=True, slots=True)
-class PodPlan:
+class PodPlan(msgspec.Struct, frozen=True):
     """A pod's containers in the order they start, and its policies."""
 
     containers: tuple[ContainerPlan, ...]

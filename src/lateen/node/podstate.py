@@ -7,8 +7,9 @@ later than everybody else: kubelet has such a delay by nature, and clients need 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from lateen.node import podevents as ev
 from lateen.node.podevents import Command, Event, Hook
