@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -13,6 +14,7 @@ from lateen.apiserver import errors, upgrade
 
 MAX_MESSAGE = 4 * 1024 * 1024
 PING_SECONDS = 30.0
+GOODBYE_SECONDS = 1.0
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -101,10 +103,21 @@ class WebSocket:
         await self._flush()
 
     async def close(self) -> None:
-        """Say goodbye and drop the connection."""
+        """Say goodbye, wait a moment for the same from the peer, and drop the connection.
+
+        Dropped at once, the peer's own goodbye meets a closed socket, and some clients then
+        forget what they have received but not yet read.
+        """
         if self._protocol.state is OPEN:
             self._protocol.send_close(1000)
         await self._flush()
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                while self._protocol.close_rcvd is None and self._protocol.parser_exc is None:
+                    data = await self._reader.read(64 * 1024)
+                    if not data:
+                        break
+                    self._protocol.receive_data(data)
         self._writer.close()
 
     async def _flush(self) -> None:

@@ -19,7 +19,6 @@ from lateen.app.lab import LabError, Running
 from lateen.cli import api as lab_api
 from lateen.cli import exits, getting
 from lateen.model import kinds
-from lateen.model.client import ApiError
 
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 
@@ -106,37 +105,15 @@ def run_in(
     query += [("stderr", "true")] * (not terminal) + [("command", word) for word in command]
     path = lab_api.object_path(kinds.KINDS["pods"], namespace, pod["metadata"]["name"])
     target = f"{path}/exec?{urlencode(query)}"
-    with _connected(running, api, target) as channel, _raw_terminal(terminal):
+    from lateen.cli.channel import Channel
+
+    opened = Channel(running.paths.api_socket, target, api.token)
+    with opened as channel, _raw_terminal(terminal):
         if terminal:
             _follow_size(channel)
         if stdin:
             threading.Thread(target=_feed, args=(channel,), daemon=True).start()
         return _receive(channel)
-
-
-@contextlib.contextmanager
-def _connected(running: Running, api: lab_api.Api, target: str) -> Iterator[Any]:
-    from websockets.exceptions import InvalidStatus
-    from websockets.sync.client import unix_connect
-
-    try:
-        with unix_connect(
-            str(running.paths.api_socket),
-            f"ws://localhost{target}",
-            subprotocols=["v5.channel.k8s.io"],
-            additional_headers={"Authorization": f"Bearer {api.token}"},
-            max_size=None,
-            compression=None,
-        ) as channel:
-            yield channel
-    except InvalidStatus as error:
-        body = error.response.body or b"{}"
-        with contextlib.suppress(ValueError):
-            status = json.loads(body)
-            raise ApiError(
-                error.response.status_code, status.get("reason", ""), status.get("message", "")
-            ) from error
-        raise LabError(f"the server answered {error.response.status_code}") from error
 
 
 @contextlib.contextmanager
@@ -179,8 +156,7 @@ def _feed(channel: Any) -> None:
 def _receive(channel: Any) -> int:
     code = exits.FAILED
     for message in channel:
-        data = message.encode() if isinstance(message, str) else message
-        number, payload = data[0], data[1:]
+        number, payload = message[0], message[1:]
         if number == _STDOUT:
             sys.stdout.buffer.write(payload)
             sys.stdout.buffer.flush()
