@@ -77,6 +77,8 @@ class AccessEntry(msgspec.Struct, frozen=True):
     """Everything else that was asked for: `source` and `cluster_source` (manifest fields),
     `filter_chain`, `alpn_offered`, close reasons."""
     http: HttpFacts | None = None
+    open: bool = False
+    """Whether it is about a connection that was just made; its end is logged again."""
 
 
 def read(data: bytes, log: str = "") -> tuple[str, str, tuple[AccessEntry, ...]]:
@@ -168,6 +170,7 @@ def _entry(
         bytes_sent=sent,
         tags=tags,
         http=http,
+        open=common.access_log_type == accesslog_pb2.TcpUpstreamConnected,
     )
 
 

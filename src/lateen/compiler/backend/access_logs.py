@@ -97,8 +97,15 @@ def http(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
 
 
 def tcp(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
-    """Return the logs of a TCP proxy."""
-    return [*_text(log), _logger("envoy.access_loggers.tcp_grpc", _tcp_stream("tcp"))]
+    """Return the logs of a TCP proxy.
+
+    The stream is also told when a connection is made (`network.tcp_proxy` asks for that): it may
+    be kept for hours and carry many requests. The text has one line at the end, as Istio's.
+    """
+    text = _text(log)
+    for entry in text:
+        entry.filter.log_type_filter.types.append("TcpConnectionEnd")
+    return [*text, _logger("envoy.access_loggers.tcp_grpc", _tcp_stream("tcp"))]
 
 
 def listener(log: AccessLog) -> list[accesslog_pb2.AccessLog]:

@@ -143,6 +143,7 @@ def tcp_proxy(
     proxy = tcp_proxy_pb2.TcpProxy(
         stat_prefix=stat_prefix, access_log=access_logs.tcp(settings.access_log)
     )
+    proxy.access_log_options.flush_access_log_on_connected = True
     if idle_timeout is not None:
         proxy.idle_timeout.CopyFrom(pack.duration(idle_timeout))
     weighted = [d for d in destinations if d.weight > 0]
