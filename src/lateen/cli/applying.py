@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
 from lateen.cli import exits
 from lateen.cli.files import Loaded, Refused
@@ -27,6 +28,11 @@ def refuse(refused: Refused) -> int:
         exits.complain(f"error: {message}")
     exits.complain("nothing was applied")
     return exits.UNPARSABLE
+
+
+def refusal(refused: Refused) -> LabError:
+    """Return the same words as an error that ends the command."""
+    return LabError("\nerror: ".join(refused.messages) + "\nnothing was applied", exits.UNPARSABLE)
 
 
 def apply_all(

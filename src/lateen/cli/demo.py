@@ -7,9 +7,7 @@ from typing import Any
 
 from lateen.app import lab as labs
 from lateen.cli import api as lab_api
-from lateen.cli import applying, exits, screen, up, waiting
-from lateen.cli import files as manifest_files
-from lateen.cli.files import Refused
+from lateen.cli import exits, screen, up, waiting
 
 PATHS = ("/http-no-mTLS", "/https-no-mTLS", "/http-mTLS", "/https-mTLS")
 
@@ -21,16 +19,13 @@ def walkthrough() -> Path:
 
 def demo(lab: str, istio: str, *, keep: bool) -> int:
     """The command."""
-    loaded = manifest_files.load([str(walkthrough())])
-    if isinstance(loaded, Refused):
-        return applying.refuse(loaded)
     if labs.find(lab):
         exits.complain(f"taking down the {lab} lab of an earlier run")
         labs.stop(lab)
     progress = screen.Progress()
     settings = up.settings_for(lab, [], istio)
     running, api, status = up.bring_up(
-        settings, loaded, timeout=60.0, progress=progress, quiet=True
+        settings, [str(walkthrough())], timeout=60.0, progress=progress, quiet=True
     )
     if not waiting.settled(status, 0):
         return up.report(status, running, progress)

@@ -4,7 +4,6 @@ another's libraries."""
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from lateen.cli.options import (
@@ -252,10 +251,11 @@ def main() -> None:
     def run() -> int:
         try:
             result = app(standalone_mode=False)
-        except click.ClickException as error:
-            error.show()
+        except typer.TyperException as error:
+            # The public class does not declare `show`; whatever parsing raises has it.
+            error.show()  # type: ignore[attr-defined]
             return exits.USAGE
-        except click.Abort:
+        except typer.Abort:
             return exits.INTERRUPTED
         return result if isinstance(result, int) else exits.OK
 

@@ -1,4 +1,8 @@
-"""`lateen up`: start a lab, apply manifests, wait until every proxy has taken its configuration."""
+"""`lateen up`: start a lab, apply manifests, wait until every proxy has taken its configuration.
+
+The lab's processes take longer to load than this command does, so they are started before the
+modules that read and send manifests are imported; manifests that are refused take them down again.
+"""
 
 import contextlib
 import os
@@ -7,17 +11,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lateen.app import lab as labs
 from lateen.app import settings as lab_settings
 from lateen.app.lab import LabError, Running
 from lateen.app.settings import LabSettings, SettingsError
-from lateen.cli import api as lab_api
-from lateen.cli import applying, exits, findings, screen, waiting
-from lateen.cli import files as manifest_files
-from lateen.cli.files import Loaded, Refused
+from lateen.cli import exits, findings, screen
 from lateen.compiler.frontend import versions
+
+if TYPE_CHECKING:
+    from lateen.cli import api as lab_api
+    from lateen.cli.files import Loaded
 
 
 def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
@@ -46,21 +51,27 @@ def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 
 
 def bring_up(
     settings: LabSettings,
-    items: Sequence[Loaded],
+    names: Sequence[str],
     *,
     timeout: float,
     progress: screen.Progress,
     quiet: bool = False,
-) -> tuple[Running, lab_api.Api, dict[str, Any]]:
+) -> "tuple[Running, lab_api.Api, dict[str, Any]]":
     """Start a lab and apply manifests; returns it with its status once it is settled.
 
-    Whatever goes wrong before the lab is up (an error, Ctrl-C, the time limit of the API
-    server) takes the lab down again.
+    Whatever goes wrong before the lab is up (a manifest that is refused, an error, Ctrl-C, the
+    time limit of the API server) takes the lab down again.
     """
     deadline = time.monotonic() + timeout
     running = labs.start(settings)
     try:
         progress.show("starting the lab")
+        from lateen.cli import applying, waiting
+        from lateen.cli import files as manifest_files
+
+        items = manifest_files.load(names) if names else []
+        if isinstance(items, manifest_files.Refused):
+            raise applying.refusal(items)
         api = waiting.await_server(running, deadline, lambda: labs.find(settings.lab) is not None)
         revision = apply_and_say(api, items, progress, quiet=quiet)
         status = waiting.await_settled(api, revision, deadline, progress.show)
@@ -83,14 +94,16 @@ class _uninterrupted:
 
 
 def apply_and_say(
-    api: lab_api.Api,
-    items: Sequence[Loaded],
+    api: "lab_api.Api",
+    items: "Sequence[Loaded]",
     progress: screen.Progress,
     *,
     quiet: bool = False,
     dry_run: bool = False,
 ) -> int:
     """Apply manifests, print a line for each, and return the revision to wait for."""
+    from lateen.cli import applying, waiting
+
     for item, verb in applying.apply_all(api, items, dry_run=dry_run):
         if not quiet:
             progress.clear()
@@ -101,6 +114,8 @@ def apply_and_say(
 
 def report(status: dict[str, Any], running: Running, progress: screen.Progress) -> int:
     """Say how it went and what to try next; returns the exit code."""
+    from lateen.cli import waiting
+
     settled = waiting.settled(status, 0)
     if settled:
         progress.done(f"lab {running.paths.lab} is up: {waiting.summary(status)}")
@@ -126,12 +141,9 @@ def up(
     api_port: int = 0,
 ) -> int:
     """The command."""
-    loaded = manifest_files.load(names) if names else []
-    if isinstance(loaded, Refused):
-        return applying.refuse(loaded)
     settings = settings_for(lab, names, istio, api_port=api_port)
     progress = screen.Progress()
-    running, _, status = bring_up(settings, loaded, timeout=timeout, progress=progress)
+    running, _, status = bring_up(settings, names, timeout=timeout, progress=progress)
     code = report(status, running, progress)
     if foreground:
         exits.complain("in the foreground: Ctrl-C ends the lab")
