@@ -229,7 +229,7 @@ def test_ports_in_use_on_the_host_do_not_stop_the_gateway(
 
     lab = make_lab("used", ordinary=ordinary)
     holders = []
-    for address in (("0.0.0.0", 80), ("0.0.0.0", 8080), ("127.0.0.1", 8443)):
+    for address in [("0.0.0.0", 8080 if ordinary else 80)]:
         try:
             holders.append(socket.create_server(address))
         except OSError:
@@ -240,7 +240,8 @@ def test_ports_in_use_on_the_host_do_not_stop_the_gateway(
         url = next(u for u in status["gateways"][0]["urls"] if u.startswith("http:"))
         answer = lab.run("curl", "-s", "-m", "10", f"{url}/http-mTLS")
         assert "<h2>Howdy</h2>" in answer.stdout, (url, answer)
-        assert not url.endswith(":8080")
+        if ordinary and holders:
+            assert not url.endswith(f":{holders[0].getsockname()[1]}")
     finally:
         for holder in holders:
             holder.close()
