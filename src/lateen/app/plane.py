@@ -27,6 +27,7 @@ from lateen.app.accounts import AGENT, AccountAuthenticator
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
 from lateen.app.identities import Identities
+from lateen.app.inside import HOSTS, InsideServer
 from lateen.app.paths import LabPaths
 from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink, ShimStreams
@@ -34,9 +35,9 @@ from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.compiler.frontend import unselected
-from lateen.controllers import injection, manager, sidecar
+from lateen.controllers import apiservice, injection, manager, sidecar
 from lateen.model.diagnostics import Diagnostic, worst_first
-from lateen.node import hostlink
+from lateen.node import addressing, hostlink
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
@@ -127,6 +128,7 @@ class Plane:
             balancer_pool=balancer_addresses(self.settings.pool),
             api_root=self.authority.root_pem,
             mesh_root=self.authority.root_pem,
+            api_address=addressing.Plan().node_ip,
             inject=self.inject,
         )
 
@@ -141,11 +143,13 @@ class Plane:
             issuer=self.accounts,
             extra_routes=self.routes(),
         )
-        self.server = serve.Server(app)
+        self.server, tls = serve.Server(app), self._tls()
         listener = serve.loopback(self.settings.api_port)
         port = listener.getsockname()[1]
         await self.server.listen(serve.unix(self.paths.api_socket))
-        await self.server.listen(listener, self._tls())
+        await self.server.listen(listener, tls)
+        inside = InsideServer(app, tls, self.paths.shim_socket, addressing.Plan().node_ip)
+        self.tasks.start(inside.run(self.clock), "API server for pods")
         text = kubeconfig.content(
             name=f"lateen-{self.paths.lab}",
             server=f"https://127.0.0.1:{port}",
@@ -157,7 +161,7 @@ class Plane:
             settings.save(settings.with_api_port(self.settings, port), self.paths.settings)
 
     def _tls(self) -> serve.Tls:
-        hosts = ["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1"]
+        hosts = ["127.0.0.1", "localhost", *HOSTS, apiservice.ADDRESS, addressing.Plan().node_ip]
         made = self.authority.server_certificate(hosts)
         chain, key = self.paths.run / "api.crt", self.paths.run / "api.key"
         for path, text in ((chain, made.chain_pem), (key, made.key_pem)):

@@ -15,6 +15,7 @@ from lateen.base import clock as clocks
 from lateen.base import tasks as task_groups
 from lateen.controllers import (
     actions,
+    apiservice,
     balancer,
     controller,
     cronjob,
@@ -55,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mesh_root: str = ""
     """PEM of the mesh's root, for istio-ca-root-cert."""
     inject: injection.Settings = msgspec.field(default_factory=injection.Settings)
+    api_address: str = ""
+    """Where pods reach the API server; without one there is no Service `kubernetes`."""
     gateway: bool = True
     """Whether istio-system holds an ingress gateway from the start."""
 
@@ -107,6 +110,9 @@ class Manager:
         furnishings = namespaces.Furnishings(self._settings.api_root, self._settings.mesh_root)
         for name in namespaces.SYSTEM:
             for resource, body in furnishings.wanted(name):
+                await self._ensure(resource, body)
+        if self._settings.api_address:
+            for resource, body in apiservice.objects(self._settings.api_address):
                 await self._ensure(resource, body)
         if self._settings.gateway:
             for resource, body in ingress.istio_system(self._settings.inject):
