@@ -11,8 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
@@ -22,23 +20,25 @@ _TERM_WAIT = 8.0
 """Seconds a child gets between SIGTERM and SIGKILL."""
 
 
-@dataclass
 class Child:
-    """One supervised process and its restart delay."""
+    """One supervised process and its restart delay.
 
-    name: str
-    argv: list[str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    due: float = 0.0
-    delay: float = _FIRST_DELAY
-    restarts: int = 0
-    final: bool = field(default=False)
+    Written out rather than a dataclass: that module's import would double this process's start.
+    """
+
+    def __init__(self, name: str, argv: list[str], log: str) -> None:
+        self.name = name
+        self.argv = argv
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
+        self.due = 0.0
+        self.delay = _FIRST_DELAY
+        self.restarts = 0
 
     def start(self, now: float) -> None:
         """Spawn it, its output appended to its log."""
-        with self.log.open("ab") as out:
+        with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, close_fds=True
             )
@@ -121,25 +121,26 @@ class Supervisor:
 
 def main(argv: list[str]) -> int:
     """Supervise the lab whose state and run directories are given."""
-    lab, state, run = argv[1], Path(argv[2]), Path(argv[3])
-    pid_file = run / "supervisor.pid"
-    pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
-    python, logs = sys.executable, state / "logs"
-    where = [lab, str(state), str(run)]
+    lab, state, run = argv[1:4]
+    pid_file = f"{run}/supervisor.pid"
+    with open(pid_file, "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
+    python, logs = sys.executable, f"{state}/logs"
+    where = [lab, state, run]
     shim = [python, "-m", "lateen.node.shim", *where]
     enter = [python, "-m", "lateen.node.enter"]
     code = Supervisor(
         [
-            Child("plane", [python, "-m", "lateen.app.plane", *where], logs / "plane.log"),
+            Child("plane", [python, "-m", "lateen.app.plane", *where], f"{logs}/plane.log"),
             Child(
                 "node",
                 [*enter, "--lab", lab, "--parent", str(os.getpid()), "--", *shim],
-                logs / "node.log",
+                f"{logs}/node.log",
             ),
         ]
     ).run()
     with contextlib.suppress(FileNotFoundError):
-        pid_file.unlink()
+        os.unlink(pid_file)
     return code
 
 
