@@ -5,7 +5,7 @@ from functools import cache
 from typing import TypeAlias
 
 from envoy.config.listener.v3 import listener_components_pb2
-from envoy.config.trace.v3 import http_tracer_pb2, zipkin_pb2
+from envoy.config.trace.v3 import zipkin_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
@@ -29,7 +29,7 @@ PRIVATE_RANGES = (
     ("::1", 128),
     ("fd00::", 8),
 )
-"""Clients that count as internal (`x-envoy-internal`); newer Envoys take none for granted."""
+"""Clients that counted as internal (`x-envoy-internal`) before Istio 1.25."""
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
@@ -54,9 +54,11 @@ def _tracer() -> any_pb2.Any:
 
 
 def _tracing(settings: MeshSettings) -> Manager:
-    tracing = Manager.Tracing(
-        provider=http_tracer_pb2.Tracing.Http(name="envoy.tracers.zipkin", typed_config=_tracer())
-    )
+    """Tracing itself is always on: it adds `x-envoy-decorator-operation`."""
+    tracing = Manager.Tracing()
+    if settings.features.zipkin_by_default:
+        tracing.provider.name = "envoy.tracers.zipkin"
+        tracing.provider.typed_config.CopyFrom(_tracer())
     tracing.client_sampling.value = 100
     tracing.random_sampling.value = settings.trace_sampling
     tracing.overall_sampling.value = 100
@@ -77,7 +79,7 @@ def _manager(stat_prefix: str, settings: MeshSettings) -> Manager:
     manager.normalize_path.value = True
     manager.stream_idle_timeout.SetInParent()
     manager.use_remote_address.value = False
-    for prefix, length in PRIVATE_RANGES:
+    for prefix, length in PRIVATE_RANGES if settings.features.private_is_internal else ():
         private = manager.internal_address_config.cidr_ranges.add(address_prefix=prefix)
         private.prefix_len.value = length
     return manager

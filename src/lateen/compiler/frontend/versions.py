@@ -55,6 +55,8 @@ GATES = (
         "catch_all_any_regex",
         backports=((1, 20, 4), (1, 19, 8)),
     ),
+    Gate("default-zipkin-removed", (1, 22, 0), "zipkin_by_default", new=False),
+    Gate("internal-address", (1, 25, 0), "private_is_internal", new=False),
     Gate("without-headers-missing", (1, 22, 0), "without_header_missing"),
     Gate("consistent-hash-retry-host", (1, 23, 0), "hash_retries_same_host"),
     Gate("default-retry-503", (1, 24, 0), "retry_503", new=False),

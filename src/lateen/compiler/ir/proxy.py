@@ -61,6 +61,11 @@ class Features(Value, frozen=True, kw_only=True):
     """1.27: VirtualService hosts are compared in lower case."""
     sidecar_ignore_port: bool = True
     """1.16: sidecars ignore the port in Host."""
+    private_is_internal: bool = False
+    """Before 1.25 clients with private addresses count as internal: `x-envoy-internal`, and their
+    `x-envoy-*` headers are believed."""
+    zipkin_by_default: bool = False
+    """Before 1.22 a Zipkin tracer is there without being asked for: B3 headers."""
 
 
 class AccessLog(Value, frozen=True, kw_only=True):
