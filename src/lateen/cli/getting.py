@@ -26,6 +26,11 @@ def kind_named(word: str) -> KindInfo:
     raise LabError(f'the server doesn\'t have a resource type "{word}"{hint}')
 
 
+def _kinds_named(word: str) -> tuple[KindInfo, ...]:
+    """Return the kinds of a category (`all`, `istio-io`), or the one kind that a word names."""
+    return kinds.in_category(word) or (kind_named(word),)
+
+
 def targets(words: list[str]) -> list[tuple[KindInfo, str]]:
     """Read `KIND [NAME…]`, `KIND/NAME …` and `KIND,KIND` into (kind, name or empty) pairs."""
     if not words:
@@ -38,7 +43,7 @@ def targets(words: list[str]) -> list[tuple[KindInfo, str]]:
                 raise LabError(f"{word}: use KIND/NAME for each, or KIND NAME", exits.USAGE)
             pairs.append((kind_named(kind), name))
         return pairs
-    named = [kind_named(word) for word in words[0].split(",")]
+    named = [kind for word in words[0].split(",") for kind in _kinds_named(word)]
     return [(kind, name) for kind in named for name in (words[1:] or [""])]
 
 

@@ -28,6 +28,18 @@ app = typer.Typer(
 )
 
 
+def _complete_kind(ctx: typer.Context, incomplete: str) -> list[str]:
+    from lateen.cli import completing
+
+    return completing.kind_or_name(ctx, incomplete)
+
+
+def _complete_workload(ctx: typer.Context, incomplete: str) -> list[str]:
+    from lateen.cli import completing
+
+    return completing.workload(ctx, incomplete)
+
+
 def _end(code: int) -> None:
     raise typer.Exit(code)
 
@@ -123,7 +135,9 @@ def delete(
 
 @app.command(epilog="Examples: `lateen get pods -A`; `lateen get vs helloworld-vs -o yaml`")
 def get(
-    words: Annotated[list[str], typer.Argument(metavar="KIND [NAME…]")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="KIND [NAME…]", autocompletion=_complete_kind)
+    ],
     lab: Lab = DEFAULT_LAB,
     namespace: Namespace = "default",
     everywhere: AllNamespaces = False,
@@ -155,7 +169,9 @@ def get(
     context_settings={"allow_interspersed_args": True},
 )
 def exec(
-    target: Annotated[str, typer.Argument(metavar="POD|deploy/NAME")],
+    target: Annotated[
+        str, typer.Argument(metavar="POD|deploy/NAME", autocompletion=_complete_workload)
+    ],
     command: Annotated[list[str] | None, typer.Argument(metavar="-- CMD…")] = None,
     lab: Lab = DEFAULT_LAB,
     namespace: Namespace = "default",
@@ -185,7 +201,9 @@ def exec(
 
 @app.command(epilog="Examples: `lateen logs deploy/web -f`; `lateen logs POD -c istio-proxy`")
 def logs(
-    target: Annotated[str, typer.Argument(metavar="POD|deploy/NAME")],
+    target: Annotated[
+        str, typer.Argument(metavar="POD|deploy/NAME", autocompletion=_complete_workload)
+    ],
     lab: Lab = DEFAULT_LAB,
     namespace: Namespace = "default",
     container: Container = "",
