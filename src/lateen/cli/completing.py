@@ -3,7 +3,8 @@
 Completion must never fail aloud: without a lab, or with one that does not answer, it offers less.
 """
 
-import click
+from collections.abc import Mapping
+from typing import Any
 
 from lateen.app import lab as labs
 from lateen.app.lab import LabError
@@ -14,28 +15,28 @@ from lateen.model.client import ApiError
 from lateen.model.kinds import KindInfo
 
 
-def kind_or_name(context: click.Context, incomplete: str) -> list[str]:
+def kind_or_name(given: Mapping[str, Any], incomplete: str) -> list[str]:
     """Complete `get`: the first word is a kind, later ones are names of it."""
-    given = context.params.get("words") or []
-    if not given:
+    so_far = given.get("words") or []
+    if not so_far:
         words = [k.plural for k in kinds.KINDS.values()] + [
             short for k in kinds.KINDS.values() for short in k.short_names
         ]
         return sorted(w for w in words if w.startswith(incomplete))
-    info = kinds.find_resource(given[0])
-    return [n for n in _names(context, info) if n.startswith(incomplete)] if info else []
+    info = kinds.find_resource(so_far[0])
+    return [n for n in _names(given, info) if n.startswith(incomplete)] if info else []
 
 
-def workload(context: click.Context, incomplete: str) -> list[str]:
+def workload(given: Mapping[str, Any], incomplete: str) -> list[str]:
     """Complete the target of `exec` and `logs`: pods, and `deploy/NAME`."""
-    offered = _names(context, kinds.KINDS["pods"])
-    offered += [f"deploy/{n}" for n in _names(context, kinds.KINDS["deployments.apps"])]
+    offered = _names(given, kinds.KINDS["pods"])
+    offered += [f"deploy/{n}" for n in _names(given, kinds.KINDS["deployments.apps"])]
     return [word for word in offered if word.startswith(incomplete)]
 
 
-def _names(context: click.Context, info: KindInfo) -> list[str]:
-    lab = context.params.get("lab") or DEFAULT_LAB
-    namespace = context.params.get("namespace") or "default"
+def _names(given: Mapping[str, Any], info: KindInfo) -> list[str]:
+    lab = given.get("lab") or DEFAULT_LAB
+    namespace = given.get("namespace") or "default"
     try:
         running = labs.find(lab)
         if running is None:

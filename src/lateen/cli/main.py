@@ -31,13 +31,13 @@ app = typer.Typer(
 def _complete_kind(ctx: typer.Context, incomplete: str) -> list[str]:
     from lateen.cli import completing
 
-    return completing.kind_or_name(ctx, incomplete)
+    return completing.kind_or_name(ctx.params, incomplete)
 
 
 def _complete_workload(ctx: typer.Context, incomplete: str) -> list[str]:
     from lateen.cli import completing
 
-    return completing.workload(ctx, incomplete)
+    return completing.workload(ctx.params, incomplete)
 
 
 def _end(code: int) -> None:
