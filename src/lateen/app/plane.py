@@ -24,6 +24,7 @@ from lateen.apiserver import admission, auth, http, kubeconfig, serve, verbs
 from lateen.apiserver.local import LocalClient
 from lateen.app import istiochecks, meshsettings, report, resolving, routes, settings
 from lateen.app.accounts import AGENT, AccountAuthenticator
+from lateen.app.evidence import EvidenceEngine
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
 from lateen.app.identities import Identities
@@ -38,11 +39,13 @@ from lateen.compiler.frontend import unselected
 from lateen.controllers import apiservice, injection, manager, sidecar
 from lateen.model.diagnostics import Diagnostic, worst_first
 from lateen.node import addressing, hostlink
+from lateen.observe.ledger import Ledger
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
 from lateen.store.api import Event, EventType
 from lateen.store.sqlite import SqliteStore
+from lateen.xds.access_log import AccessEntry
 from lateen.xds.hub import Hub
 from lateen.xds.service import XdsServer
 
@@ -65,6 +68,7 @@ class Plane:
         self.accounts = AccountTokens.open(paths.authority, clock)
         self.hub = Hub(clock)
         self.shim = ShimLink(paths.shim_socket)
+        self.ledger = Ledger()
         self.xds = XdsServer(self.hub, self._access_logged, clock)
         self.identities = Identities(self.authority, clock, self._publish_secrets)
         self.pipeline = Pipeline(
@@ -88,9 +92,12 @@ class Plane:
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
         self.forwarder = Forwarder(self.shim, self.tasks)
+        self.evidence = EvidenceEngine(
+            self.shim, self.pipeline, self.ledger, lambda: self.forwarder.ports
+        )
 
-    def _access_logged(self, proxy: str, entries: Iterable[Any]) -> None:
-        pass
+    def _access_logged(self, proxy: str, entries: Iterable[AccessEntry]) -> None:
+        self.ledger.add(proxy, entries)
 
     def _publish_secrets(self, proxy: str, content: Any) -> None:
         self.hub.publish(proxy, "secrets", content)
@@ -171,7 +178,7 @@ class Plane:
     def routes(self) -> list[BaseRoute]:
         """Return the lab's own routes."""
         resolve = resolving.route(self.settings.dns_forward)
-        return routes.lab_routes(self.status, self.config, [resolve])
+        return routes.lab_routes(self.status, self.config, [resolve, *self.evidence.routes()])
 
     def status(self) -> Json:
         """Return the lab's state as one document."""

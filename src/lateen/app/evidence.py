@@ -1,0 +1,218 @@
+"""`/lateen/v1/request`: send a real request, and tell how it travelled and why it ended so."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response as HttpResponse
+from starlette.routing import BaseRoute, Route
+
+from lateen.app import evidence_sending as sending
+from lateen.app import evidence_targets as targets
+from lateen.app import routes
+from lateen.app.pipeline import Pipeline
+from lateen.app.podstreams import ShimLink
+from lateen.model.client import ApiError
+from lateen.observe import facts, journey, story, verdict
+from lateen.observe.facts import Directory, Party
+from lateen.observe.journey import Journey, Sent
+from lateen.observe.ledger import Ledger
+from lateen.observe.wire.classify import Reading
+
+Json = dict[str, Any]
+
+PATH = "/lateen/v1/request"
+_LOG_SECONDS = 1.0
+"""How long to wait for entries that must come; proxies send theirs every 0.1 s."""
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
+)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a request to `PATH`."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    origin: str = msgspec.field(name="from", default="")
+    namespace: str = "default"
+    gateway: bool = False
+    """Whether a name that is no Service goes to the ingress gateway (as any does from the host)."""
+    http2: bool = False
+    insecure: bool = False
+    resolve: dict[str, str] = {}
+    timeout: float = 15.0
+    show_secrets: bool = False
+
+
+class Readings(Protocol):
+    """What packets showed of a connection, client's address first."""
+
+    def reading(self, client: str, server: str) -> Reading | None:
+        """Return it, or None."""
+
+
+class NoReadings:
+    """Evidence from logs alone."""
+
+    def reading(self, client: str, server: str) -> Reading | None:
+        """Return None: nothing is captured."""
+        return None
+
+
+class EvidenceEngine:
+    """Sends requests and joins what was seen of them."""
+
+    def __init__(
+        self,
+        shim: ShimLink,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        forwards: Callable[[], targets.Forwards],
+        readings: Readings | None = None,
+    ) -> None:
+        self._shim, self._pipeline, self._ledger = shim, pipeline, ledger
+        self._forwards = forwards
+        self._readings = readings or NoReadings()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the engine's routes."""
+        return [Route(PATH, self._serve, methods=["POST"])]
+
+    async def _serve(self, request: HttpRequest) -> HttpResponse:
+        try:
+            routes.require_owner(request)
+            return routes.answer(await self.request(_asked(await request.body())))
+        except ApiError as error:
+            return routes.refused(error)
+
+    async def request(self, asked: Asked) -> Json:
+        """Send one request and return its story. Raises ApiError where it cannot be sent."""
+        current = self._pipeline.current
+        start = targets.origin(current.snapshot, asked.origin, asked.namespace)
+        resolver = targets.Resolver(self._shim, current.snapshot, self._forwards())
+        target = await resolver.target(
+            asked.url, start, gateway=asked.gateway, resolve=asked.resolve
+        )
+        mark = self._ledger.position
+        response = await sending.send(self._shim, _request(asked, start, target))
+        who = facts.directory(current.snapshot, self._pipeline.views)
+        sent = _sent(asked, start, target, response, who, mark)
+        found = await self._joined(sent, who)
+        answer = verdict.Answer(response.status, response.error)
+        judged = verdict.judge(found, answer, self._pipeline.views)
+        return {
+            "request": _request_shown(asked, start, target),
+            "response": _response_shown(asked, response),
+            "legs": story.legs(found),
+            "verdict": story.judgement(judged, current.snapshot),
+        }
+
+    async def _joined(self, sent: Sent, who: Directory) -> Journey:
+        """Join until everything that must be logged is there, or the time is up."""
+        news = asyncio.Event()
+        cancel = self._ledger.subscribe(lambda _: news.set())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LOG_SECONDS
+        try:
+            while True:
+                news.clear()
+                found = journey.build(sent, self._ledger, who, self._readings.reading)
+                left = deadline - loop.time()
+                if found.complete or left <= 0:
+                    return found
+                try:
+                    async with asyncio.timeout(left):
+                        await news.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            cancel()
+
+
+def _asked(body: bytes) -> Asked:
+    try:
+        return msgspec.json.decode(body, type=Asked)
+    except msgspec.DecodeError as error:
+        raise ApiError(400, "BadRequest", f"{PATH}: {error}") from error
+
+
+def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> sending.Request:
+    return sending.Request(
+        method=asked.method,
+        url=target.url,
+        address=target.address,
+        port=target.port,
+        pod=start.uid,
+        headers=asked.headers,
+        body=asked.body.encode(),
+        http2=asked.http2,
+        insecure=asked.insecure,
+        timeout=asked.timeout,
+    )
+
+
+def _sent(
+    asked: Asked,
+    start: targets.Origin,
+    target: targets.Target,
+    response: sending.Response,
+    who: Directory,
+    mark: int,
+) -> Sent:
+    party = Party("host", "host")
+    if start.pod:
+        party = Party("app", start.pod, who.identities.get(start.pod, ""))
+    return Sent(
+        party=party,
+        local=response.local,
+        remote=response.remote,
+        tls=response.tls,
+        secure=urlsplit(target.url).scheme == "https",
+        error=response.error,
+        mark=mark,
+    )
+
+
+def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) -> Json:
+    parts = urlsplit(target.url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return {
+        "method": asked.method,
+        "url": target.url,
+        "path": path,
+        "from": start.pod or "host",
+        "address": f"{target.address}:{target.port}",
+        "headers": _shown(asked.headers, secrets=asked.show_secrets),
+    }
+
+
+def _response_shown(asked: Asked, response: sending.Response) -> Json:
+    text: Mapping[str, str]
+    try:
+        text = {"body": response.body.decode()}
+    except UnicodeDecodeError:
+        text = {"body": "", "body_base64": base64.b64encode(response.body).decode()}
+    return {
+        "status": response.status,
+        "http": response.http,
+        "headers": _shown(response.headers, secrets=asked.show_secrets),
+        **text,
+        "size": response.size,
+        "error": response.error,
+        "tls": response.tls,
+        "seconds": round(response.seconds, 6),
+    }
+
+
+def _shown(headers: Sequence[tuple[str, str]], *, secrets: bool) -> list[list[str]]:
+    return [
+        [name, "(redacted)" if name.lower() in _SECRET_HEADERS and not secrets else value]
+        for name, value in headers
+    ]

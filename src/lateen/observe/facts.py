@@ -1,0 +1,186 @@
+"""Who is at an address, and what the compiled views say about a connection. Pure.
+
+The rules are not told again here: the answers are read from the values that the proxies'
+configuration was made from, each with the manifest field that decided it.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from lateen.compiler.ir.policy import TlsMode
+from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
+from lateen.compiler.ir.workload import Endpoint, Mode
+from lateen.model.meta import Source
+from lateen.model.snapshot import Snapshot
+
+
+class Party(msgspec.Struct, frozen=True):
+    """One end of a leg. `role` is `host`, `client`, `app`, `sidecar`, `gateway`, `service` or
+    `outside`; `name` is `namespace/pod` for the middle four."""
+
+    role: str
+    name: str
+    identity: str = ""
+
+    def as_app(self) -> "Party":
+        """The application of the same pod."""
+        return Party("app", self.name, self.identity)
+
+
+class Directory(msgspec.Struct, frozen=True):
+    """Who has which address. `proxies` maps `namespace/pod` to the proxy's role."""
+
+    pods: Mapping[str, str]
+    """Pod address to `namespace/pod`."""
+    proxies: Mapping[str, str]
+    identities: Mapping[str, str]
+    services: Mapping[str, str]
+    """Cluster and load balancer address to `namespace/service`."""
+    backed: Mapping[str, tuple[str, ...]]
+    """`namespace/service` to the pods behind it."""
+
+    def party(self, address: str) -> Party:
+        """Return who answers at `IP:port`: a pod's proxy where it has one."""
+        host = address.rpartition(":")[0]
+        pod = self.pods.get(host)
+        if pod is not None:
+            return self.pod(pod)
+        service = self.services.get(host)
+        return Party("service", service) if service else Party("outside", address)
+
+    def pod(self, pod: str) -> Party:
+        """Return what answers for a pod: its gateway or sidecar, or the application."""
+        return Party(self.proxies.get(pod, "app"), pod, self.identities.get(pod, ""))
+
+    def logs(self, address: str) -> bool:
+        """Whether a proxy stands at an address, or may stand behind it, that would log."""
+        party = self.party(address)
+        if party.role == "service":
+            return any(pod in self.proxies for pod in self.backed.get(party.name, ()))
+        return party.name in self.proxies
+
+
+def directory(snapshot: Snapshot, views: Mapping[str, ProxyView]) -> Directory:
+    """Build the directory of one compiled state."""
+    pods = {
+        pod.status.pod_ip: f"{namespace}/{name}"
+        for (namespace, name), pod in snapshot.pods.items()
+        if pod.status.pod_ip and not pod.metadata.deletion_timestamp
+    }
+    services: dict[str, str] = {}
+    backed: dict[str, tuple[str, ...]] = {}
+    for (namespace, name), service in snapshot.services.items():
+        key = f"{namespace}/{name}"
+        balancer = service.status.load_balancer
+        addresses = [*service.spec.cluster_ips, service.spec.cluster_ip]
+        addresses += [ingress.ip for ingress in balancer.ingress] if balancer else []
+        services.update({each: key for each in addresses if each and each != "None"})
+        if service.spec.selector:
+            found = snapshot.matching("pods", namespace, service.spec.selector)
+            backed[key] = tuple(f"{namespace}/{pod.metadata.name}" for pod in found)
+    return Directory(
+        pods=pods,
+        proxies={proxy: _role(view) for proxy, view in views.items()},
+        identities={proxy: view.node.identity for proxy, view in views.items()},
+        services=services,
+        backed=backed,
+    )
+
+
+def _role(view: ProxyView) -> str:
+    return "gateway" if view.node.kind is ProxyKind.ROUTER else "sidecar"
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What a client's proxy was told to do towards a server, and by which fields.
+
+    `tls` is `none`, `tls` or `mtls`; `why` completes the sentence `because …`.
+    """
+
+    tls: str
+    why: str
+    sources: tuple[Source, ...] = ()
+
+
+class Acceptance(msgspec.Struct, frozen=True):
+    """What a server's sidecar accepts on a port: `STRICT`, `PERMISSIVE` or `DISABLE`."""
+
+    mode: str
+    source: Source | None = None
+
+
+def cluster(view: ProxyView, name: str) -> OutboundCluster | None:
+    """Return a proxy's outbound cluster by Envoy's name."""
+    side = view.gateway or view.outbound
+    return next((c for c in side.clusters if c.name == name), None) if side else None
+
+
+def endpoint(view: ProxyView, name: str, address: str) -> tuple[Endpoint, bool] | None:
+    """Return a cluster's endpoint at `IP:port` and whether it is marked for mutual TLS."""
+    side = view.gateway or view.outbound
+    for load in side.endpoints if side else ():
+        if load.cluster == name:
+            for found, marked in zip(load.endpoints, load.mtls, strict=True):
+                if f"{found.address}:{found.port}" == address:
+                    return found, marked
+    return None
+
+
+def endpoint_count(view: ProxyView, name: str) -> int:
+    """Return how many endpoints a proxy knows for a cluster."""
+    side = view.gateway or view.outbound
+    return sum(len(e.endpoints) for e in side.endpoints if e.cluster == name) if side else 0
+
+
+def choice(view: ProxyView, name: str, address: str) -> Choice | None:
+    """Return what a client's proxy does on the way to an endpoint of a cluster, and why.
+
+    None for clusters that are no service's (pass-through, the inbound ones).
+    """
+    found = cluster(view, name)
+    if found is None:
+        return None
+    at = endpoint(view, name, address)
+    if found.policy.tls is not None:
+        return _by_rule(found)
+    if not found.auto_mtls:
+        return Choice("none", "automatic mutual TLS does not apply to this service")
+    if at is None:
+        return Choice("none", "no endpoint at that address is known for automatic mutual TLS")
+    return _automatic(*at)
+
+
+def _by_rule(found: OutboundCluster) -> Choice:
+    tls = found.policy.tls
+    assert tls is not None
+    mode = tls.mode.value
+    why = f"a DestinationRule sets TLS mode {mode} for it"
+    if tls.mode is TlsMode.DISABLE:
+        return Choice("none", why, (tls.source,))
+    with_certificate = tls.mode is TlsMode.ISTIO_MUTUAL or bool(tls.certificate)
+    if not with_certificate:
+        why += ", which is TLS without a client certificate"
+    return Choice("mtls" if with_certificate else "tls", why, (tls.source,))
+
+
+def _automatic(at: Endpoint, marked: bool) -> Choice:
+    sources = (at.mode_source,) if at.mode_source is not None else ()
+    if marked:
+        accepts = f"its server accepts it ({at.mode.value})"
+        return Choice("mtls", f"automatic mutual TLS applies: {accepts}", sources)
+    if not at.sidecar:
+        return Choice("none", "its server has no sidecar, so automatic mutual TLS leaves it alone")
+    return Choice("none", f"its server's PeerAuthentication mode is {at.mode.value}", sources)
+
+
+def accepts(view: ProxyView, port: int) -> Acceptance | None:
+    """Return what a server's sidecar accepts on a workload port; None for a gateway."""
+    if view.inbound is None:
+        return None
+    modes: Iterable[tuple[int, Mode]] = (
+        *((p.port, p.mode) for p in view.inbound.ports),
+        *((p.port, p.mode) for p in view.inbound.port_modes),
+    )
+    mode = next((mode for number, mode in modes if number == port), view.inbound.mode)
+    return Acceptance(mode.mode.value, mode.source)

@@ -1,0 +1,157 @@
+"""One sentence for one request: what came back, where it failed, why, and which field decided.
+
+Pure. Reasons come from the logs, choices from the compiled views (`facts`): no rule is told twice.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from lateen.compiler.ir.proxy import ProxyView
+from lateen.model.meta import Source, parse_source
+from lateen.observe import accesslog, causes, facts, hops, journey
+from lateen.observe.journey import Journey, Leg
+
+_TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer to `why`. `code` is stable; `sources` are the fields that decided, the most
+    telling first."""
+
+    code: str
+    sentence: str
+    sources: tuple[Source, ...] = ()
+    remedies: tuple[str, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the client got: a status, or an error of its own."""
+
+    status: int | None = None
+    error: str = ""
+
+
+Views = Mapping[str, ProxyView]
+
+
+def judge(found: Journey, answer: Answer, views: Views) -> Verdict:
+    """Say what happened to a request and why."""
+    cause, leg = causes.of(found, answer.status, answer.error)
+    came = str(answer.status) if answer.status is not None else answer.error
+    if leg is None:
+        sentence, sources = _success(found, came, views)
+        return Verdict(cause.code, sentence, sources)
+    if cause.code in ("application-status", "direct-response"):
+        words = f"{came}: {cause.words}"
+        where = f" ({leg.server.name})" if cause.code == "application-status" else ""
+        return Verdict(cause.code, f"{words}{where}.", _decided(leg, views), cause.remedies)
+    place = f"at {leg.client.name}" if not leg.sent else f"on {journey.name(leg)}"
+    sentence = f"{came}: it failed {place}: {cause.words}"
+    why, sources = _why(leg, cause, views)
+    return Verdict(cause.code, f"{sentence}{why}.", sources, cause.remedies)
+
+
+def reasons(leg: Leg) -> list[tuple[str, str]]:
+    """Return what each side says went wrong on a leg, as (side, words)."""
+    found = []
+    if leg.failed and leg.client_entry is not None:
+        made = leg.client_entry.entry
+        details = made.http.details if made.http is not None else made.termination
+        words = accesslog.plain_reason(made.upstream_failure) or details
+        flags = f"{made.flags} " if made.flags else ""
+        found.append(("client", f"{flags}{words}".strip()))
+    if leg.server_entry is not None and hops.refused(leg.server_entry):
+        made = leg.server_entry.entry
+        failure = accesslog.plain_reason(hops.handshake_failure(leg.server_entry))
+        details = made.http.details if made.http is not None else made.termination
+        found.append(("server", failure or f"{made.flags} {details}".strip()))
+    if leg.failed and leg.reading is not None and leg.reading.server_alert:
+        found.append(("wire", f"server alert {leg.reading.server_alert}"))
+    if leg.failed and leg.reading is not None and leg.reading.client_alert:
+        found.append(("wire", f"client alert {leg.reading.client_alert}"))
+    return [(side, words) for side, words in found if words]
+
+
+def _success(found: Journey, came: str, views: Views) -> tuple[str, tuple[Source, ...]]:
+    wires = [leg for leg in found.legs if leg.sent and not leg.inside]
+    told = ", ".join(f"{journey.name(leg)} {_TLS_WORDS[leg.tls]}" for leg in wires)
+    sentence = f"{came}: {told}" if told else came
+    sources: list[Source] = []
+    for leg in reversed(wires):
+        choice = _choice(leg, views)
+        if choice is not None:
+            agrees = choice.tls == leg.tls
+            joint = "because" if agrees else "although"
+            sentence += f"; {_TLS_WORDS[leg.tls]} to {leg.server.name or 'it'} {joint} {choice.why}"
+            sources += choice.sources
+            break
+    for leg in wires:
+        sources += _tagged(leg)
+    return f"{sentence}.", _unique(sources)
+
+
+def _why(leg: Leg, cause: causes.Cause, views: Views) -> tuple[str, tuple[Source, ...]]:
+    """Return the rest of a failure's sentence and its sources: the client's side, the server's."""
+    parts: list[str] = []
+    sources: list[Source] = []
+    choice = _choice(leg, views)
+    about_tls = cause.code in _TLS_CODES
+    if choice is not None and about_tls:
+        sent = _TLS_WORDS[choice.tls] + (
+            " without a client certificate" if choice.tls == "tls" else ""
+        )
+        parts.append(f"the client's proxy sends {sent} because {choice.why}")
+        sources += choice.sources
+    accepted = _accepted(leg, views)
+    if accepted is not None and about_tls and leg.server.role == "sidecar":
+        by = f" by {accepted.source.ref}" if accepted.source is not None else " by default"
+        parts.append(f"the server's mode is {accepted.mode}{by}")
+        sources += [accepted.source] if accepted.source is not None else []
+    sources += _tagged(leg)
+    return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
+
+
+_TLS_CODES = frozenset(
+    {
+        "plaintext-to-strict",
+        "no-mesh-certificate",
+        "client-certificate-untrusted",
+        "server-certificate-untrusted",
+        "san-mismatch",
+        "tls-to-plaintext",
+        "double-tls",
+        "connection-terminated",
+    }
+)
+
+
+def _choice(leg: Leg, views: Views) -> facts.Choice | None:
+    if leg.client_entry is None or leg.client_entry.proxy not in views:
+        return None
+    made = leg.client_entry.entry
+    view = views[leg.client_entry.proxy]
+    return facts.choice(view, made.upstream_cluster, made.upstream_remote)
+
+
+def _accepted(leg: Leg, views: Views) -> facts.Acceptance | None:
+    view = views.get(leg.server.name)
+    port = leg.server_address.rpartition(":")[2]
+    return facts.accepts(view, int(port)) if view is not None and port.isdigit() else None
+
+
+def _decided(leg: Leg, views: Views) -> tuple[Source, ...]:
+    choice = _choice(leg, views)
+    return _unique([*_tagged(leg), *(choice.sources if choice else ())])
+
+
+def _tagged(leg: Leg) -> list[Source]:
+    """Return the sources that a proxy's route and cluster carry, as its log names them."""
+    if leg.client_entry is None or leg.client_entry.inbound:
+        return []
+    tags = leg.client_entry.entry.tags
+    return [parse_source(tags[key]) for key in ("source", "cluster_source") if tags.get(key)]
+
+
+def _unique(found: list[Source]) -> tuple[Source, ...]:
+    return tuple(dict.fromkeys(found))
