@@ -1,0 +1,150 @@
+"""Changes while it runs: the mesh follows, and no request fails that Istio would not fail."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.labs import WALKTHROUGH, Lab
+from tests.e2e.streams import Stream, steady
+from tests.e2e.wires import Wire
+
+pytestmark = pytest.mark.e2e
+
+MTLS, PLAIN = "/http-mTLS", "/http-no-mTLS"
+POLICY = """
+apiVersion: security.istio.io/v1beta1
+kind: PeerAuthentication
+metadata: {{name: force-mtls, namespace: default}}
+spec:
+  selector: {{matchLabels: {{app: helloworld, mtls: "true"}}}}
+  mtls: {{mode: {mode}}}
+"""
+ROUTE = """
+apiVersion: networking.istio.io/v1alpha3
+kind: VirtualService
+metadata: {{name: moving}}
+spec:
+  hosts: [moving.example]
+  gateways: [helloworld-gateway]
+  http:
+  - route:
+    - destination:
+        host: helloworld.default.svc.cluster.local
+        port: {{number: 8080}}
+        subset: {subset}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: Callable[..., Lab]) -> Lab:
+    made = make_lab("chg")
+    up = made.lateen("up", str(WALKTHROUGH), "--istio", "1.17")
+    assert up.returncode == 0, up.stderr + made.logs()
+    return made
+
+
+@pytest.fixture(scope="module")
+def url(lab: Lab) -> str:
+    gateways = json.loads(lab.ok("status", "-o", "json"))["gateways"]
+    return str(next(u for g in gateways for u in g["urls"] if u.startswith("http://")))
+
+
+def pods(lab: Lab, selector: str) -> dict[str, tuple[str, str]]:
+    """Return (uid, address) of each pod with the labels, by name."""
+    listed = json.loads(lab.ok("get", "pods", "-A", "-l", selector, "-o", "json"))["items"]
+    return {p["metadata"]["name"]: (p["metadata"]["uid"], p["status"]["podIP"]) for p in listed}
+
+
+@pytest.fixture
+def wire(lab: Lab) -> Iterator[Callable[[float], str]]:
+    """Tell what travelled last from the gateway to the workload since a moment."""
+    workload = next(iter(pods(lab, "app=helloworld,mtls=true").items()))
+    _, gateway = next(iter(pods(lab, "istio=ingressgateway").values()))
+    opened = Wire(lab, {workload[0]: workload[1]})
+
+    def travelled(since: float) -> str:
+        reading = opened.reading(workload[0], gateway, 80, since)
+        if reading is None:
+            return "nothing"
+        return "mtls" if reading.istio_mtls else reading.kind.value
+
+    yield travelled
+    opened.close()
+
+
+def unbroken(streams: list[Stream], least: int = 30) -> None:
+    """Every answer is the right one, and there were enough to tell."""
+    for stream in streams:
+        wrong = [a for a in stream.answers if a.status != 200 or "Howdy" not in a.text]
+        assert not wrong, f"{len(wrong)} of {len(stream.answers)} on {stream.path}: {wrong[:3]}"
+        assert len(stream.answers) >= least, f"only {len(stream.answers)} on {stream.path}"
+
+
+def await_that(what: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_a_policy_turns_mutual_tls_off_and_on_under_load(
+    lab: Lab, url: str, wire: Callable[[float], str]
+) -> None:
+    with steady(url, MTLS, PLAIN) as streams:
+        for mode, expected in (
+            ("DISABLE", "HTTP/1"),
+            ("STRICT", "mtls"),
+            ("PERMISSIVE", "mtls"),
+            ("DISABLE", "HTTP/1"),
+            ("STRICT", "mtls"),
+        ):
+            lab.ok("apply", "-f", "-", stdin=POLICY.format(mode=mode))
+            await_that(lambda wanted=expected: wire(time.monotonic() - 0.05) == wanted)
+    unbroken(streams)
+
+
+def test_a_route_moves_under_load(lab: Lab, url: str) -> None:
+    """After `apply` returns, every answer comes from where the route leads now."""
+    lab.ok("apply", "-f", "-", stdin=ROUTE.format(subset="mtls"))
+    try:
+        with steady(url, MTLS) as streams:
+            for number, subset in enumerate(("nomtls", "mtls", "nomtls")):
+                lab.ok("apply", "-f", "-", stdin=ROUTE.format(subset=subset))
+                mark = f"/mark-{number}-to-{subset}"
+                for _ in range(3):
+                    lab.run("curl", "-s", "-m", "5", "-H", "host: moving.example", url + mark)
+                logs = ("logs", f"deploy/helloworld-{subset}", "-c", "istio-proxy")
+                await_that(lambda a=logs, m=mark: lab.ok(*a).count(f"{m} ") == 3)
+        unbroken(streams)
+    finally:
+        lab.ok("delete", "virtualservice", "moving")
+
+
+def test_scaling_and_restarting_fail_no_request(lab: Lab, url: str) -> None:
+    deployment = "deploy/helloworld-mtls"
+    with steady(url, MTLS) as streams:
+        before = set(pods(lab, "app=helloworld,mtls=true"))
+        for command in (
+            ("scale", deployment, "--replicas=3"),
+            ("rollout", "status", deployment),
+            ("scale", deployment, "--replicas=1"),
+            ("rollout", "restart", deployment),
+            ("rollout", "status", deployment),
+        ):
+            done = lab.kubectl(*command)
+            assert done.returncode == 0, done.stderr
+        await_that(lambda: len(pods(lab, "app=helloworld,mtls=true")) == 1)
+    assert not before & set(pods(lab, "app=helloworld,mtls=true")), "no pod was replaced"
+    unbroken(streams)
+
+
+def test_a_replaced_gateway_fails_no_new_request(lab: Lab, url: str) -> None:
+    deployment = "deploy/istio-ingressgateway"
+    with steady(url, MTLS) as streams:
+        for command in (("rollout", "restart"), ("rollout", "status")):
+            done = lab.kubectl(*command, deployment, "-n", "istio-system")
+            assert done.returncode == 0, done.stderr
+        await_that(lambda: len(pods(lab, "istio=ingressgateway")) == 1)
+    unbroken(streams)
