@@ -250,6 +250,59 @@ def version(lab: Lab = DEFAULT_LAB, output: Output = "") -> None:
     _end(showing.version(lab, output))
 
 
+@app.command(
+    epilog="Examples: `lateen curl http://istio-ingressgateway/http-mTLS`; "
+    "`lateen curl --from deploy/web http://api:8080/ -o json`"
+)
+def curl(
+    url: Annotated[str, typer.Argument(metavar="URL")],
+    lab: Lab = DEFAULT_LAB,
+    method: Annotated[str, typer.Option("-X", "--request", help="Method; GET.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option("-H", "--header", help="`Name: value`.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("-d", "--data", help="Body; POST if given.")] = None,
+    start: Annotated[
+        str, typer.Option("--from", help="POD or deploy/NAME; the host if not given.")
+    ] = "",
+    namespace: Annotated[str, typer.Option("--namespace", help="Namespace of --from.")] = "default",
+    http2: Annotated[
+        bool, typer.Option("--http2/--http1.1", help="HTTP version to speak.")
+    ] = False,
+    insecure: Annotated[
+        bool, typer.Option("-k", "--insecure", help="Accept any certificate.")
+    ] = False,
+    resolve: Annotated[list[str] | None, typer.Option(help="`HOST:PORT:ADDRESS`.")] = None,
+    count: Annotated[int, typer.Option("-n", "--count", help="How many requests.")] = 1,
+    timeout: Annotated[float, typer.Option("-m", "--timeout", help="Seconds for each.")] = 15.0,
+    fail: Annotated[
+        bool, typer.Option("-f", "--fail", help="End with 1 on status 400 and up.")
+    ] = False,
+    output: Annotated[str, typer.Option("-o", "--output", help="json.")] = "",
+    show_secrets: Annotated[bool, typer.Option(help="Do not hide Authorization, Cookie.")] = False,
+) -> None:
+    """Send a real request and show its journey: each leg, both proxies' logs, and why."""
+    from lateen.cli import curl as command
+
+    options = command.Options(
+        url=url,
+        method=method,
+        headers=header or [],
+        data=data,
+        start=start,
+        namespace=namespace,
+        http2=http2,
+        insecure=insecure,
+        resolve=resolve or [],
+        count=count,
+        timeout=timeout,
+        fail=fail,
+        output=output,
+        show_secrets=show_secrets,
+    )
+    _end(command.curl(lab, options))
+
+
 @app.command()
 def demo(
     istio: Annotated[str, typer.Option(help="Istio version to behave as.")] = "1.17",
