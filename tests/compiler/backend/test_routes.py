@@ -100,7 +100,9 @@ def test_retries_off_and_timeouts(mesh):
     made = one(mesh, retries=routing.RetryPolicy(attempts=0), timeout=1.5)
     assert not made.route.HasField("retry_policy")
     assert made.route.timeout.nanos == 500_000_000
-    assert made.route.max_stream_duration.grpc_timeout_header_max.seconds == 1
+    assert made.route.max_grpc_timeout.seconds == 1
+    assert not made.route.HasField("max_stream_duration")
+    assert one(mesh, timeout=0).route.max_stream_duration.HasField("grpc_timeout_header_max")
 
 
 def test_rewrite(mesh):

@@ -142,9 +142,13 @@ def _limits(timeout: float, retries: RetryPolicy | None) -> route_components_pb2
     """Return timeout and retries, which most routes have in common."""
     out = route_components_pb2.RouteAction()
     out.timeout.CopyFrom(pack.duration(timeout))
-    limit = out.max_stream_duration
-    limit.max_stream_duration.CopyFrom(pack.duration(timeout))
-    limit.grpc_timeout_header_max.CopyFrom(pack.duration(timeout))
+    if timeout:
+        # As Istio: a stream limit of the same length would end the request first, and call it
+        # `downstream duration timeout` where Istio's users know `upstream request timeout`.
+        out.max_grpc_timeout.CopyFrom(pack.duration(timeout))
+    else:
+        out.max_stream_duration.max_stream_duration.SetInParent()
+        out.max_stream_duration.grpc_timeout_header_max.SetInParent()
     if retries is not None and retries.attempts > 0:
         out.retry_policy.CopyFrom(route_action.retry_policy(retries))
     return out

@@ -40,7 +40,13 @@ def _canonical(name: str) -> str:
 
 
 def _lower(request: Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers}
+    """Names in lower case, repeated ones joined: what Node shows of a request."""
+    found: dict[str, str] = {}
+    for name, value in request.headers:
+        key = name.lower()
+        glue = "; " if key == "cookie" else ", "
+        found[key] = f"{found[key]}{glue}{value}" if key in found else value
+    return found
 
 
 def _body(request: Request) -> Any:
