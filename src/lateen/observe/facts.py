@@ -53,6 +53,10 @@ class Directory(msgspec.Struct, frozen=True):
         """Return what answers for a pod: its gateway or sidecar, or the application."""
         return Party(self.proxies.get(pod, "app"), pod, self.identities.get(pod, ""))
 
+    def address(self, pod: str) -> str:
+        """Return a pod's address, empty if it has none."""
+        return next((host for host, known in self.pods.items() if known == pod), "")
+
     def logs(self, address: str) -> bool:
         """Whether a proxy stands at an address, or may stand behind it, that would log."""
         party = self.party(address)
@@ -159,8 +163,6 @@ def _by_rule(found: OutboundCluster) -> Choice:
     if tls.mode is TlsMode.DISABLE:
         return Choice("none", why, (tls.source,))
     with_certificate = tls.mode is TlsMode.ISTIO_MUTUAL or bool(tls.certificate)
-    if not with_certificate:
-        why += ", which is TLS without a client certificate"
     return Choice("mtls" if with_certificate else "tls", why, (tls.source,))
 
 

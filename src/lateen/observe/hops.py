@@ -16,7 +16,7 @@ def rank(entry: LogEntry) -> tuple[int, int]:
     if made.http is not None:
         worth = 4
     elif made.upstream_remote:
-        worth = 3 if made.open else 2
+        worth = 2 if made.open else 3
     else:
         worth = 1 if made.log == "listener" else 0
     return worth, entry.number
@@ -38,12 +38,12 @@ def best(entries: list[LogEntry]) -> LogEntry | None:
     return msgspec.structs.replace(chosen, entry=told)
 
 
-def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int) -> LogEntry | None:
+def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str) -> LogEntry | None:
     """Return what the proxy that was connected to logged about it.
 
-    Requests are known by their id (the last attempt counts); connections by the address that they
-    come from; a refused handshake whose client's address nobody noted, by the client's IP among
-    what came in since `mark`.
+    Requests are known by their id (the last attempt counts); connections by the address they come
+    from. A client's proxy does not log that address when its handshake failed: then it is the
+    last connection from `host`, its IP, within the time of the request.
     """
     made = entry.entry
     local = made.upstream_local
@@ -57,8 +57,10 @@ def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int) -> LogEntr
         if exact or same:
             return (exact or same)[-1]
     if local:
-        return best(_of_connection(list(ledger.from_client(local, proxy)), made.upstream_remote))
-    return best(_refusals(entry, proxy, ledger, mark))
+        found = list(ledger.from_client(local, proxy))
+    else:
+        found = [e for e in ledger.since(mark) if e.proxy == proxy and _within(e, entry, host)]
+    return best(_of_connection(found, made.upstream_remote))
 
 
 def _of_connection(found: list[LogEntry], server: str) -> list[LogEntry]:
@@ -66,7 +68,7 @@ def _of_connection(found: list[LogEntry], server: str) -> list[LogEntry]:
     found = [e for e in found if e.entry.http is None and _reaches(e, server)]
     if not found:
         return []
-    newest = found[-1].entry.connection_id
+    newest = max(found, key=lambda e: e.entry.start).entry.connection_id
     return [e for e in found if e.entry.connection_id == newest]
 
 
@@ -74,15 +76,11 @@ def _reaches(entry: LogEntry, server: str) -> bool:
     return entry.entry.downstream_local in ("", server)
 
 
-def _refusals(entry: LogEntry, proxy: str, ledger: Ledger, mark: int) -> list[LogEntry]:
-    """Return refusals by `proxy` of what came to the server's address, the newest connection's."""
-    server = entry.entry.upstream_remote
-    found = [
-        e
-        for e in ledger.since(mark)
-        if e.proxy == proxy and _reaches(e, server) and refused(e) and not e.entry.upstream_remote
-    ]
-    return _of_connection(found, server)
+def _within(found: LogEntry, entry: LogEntry, host: str) -> bool:
+    """Whether a connection came from `host` while a request was worked on."""
+    begun = entry.entry.start
+    since = (found.entry.start - begun).total_seconds()
+    return found.client.startswith(f"{host}:") and 0 <= since <= entry.entry.duration
 
 
 def handshake_failure(entry: LogEntry | None) -> str:

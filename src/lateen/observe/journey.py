@@ -187,7 +187,8 @@ class _Walk:
             return hops.best([e for e in others if e.proxy != entry.proxy])
         if server.name not in self.directory.proxies:
             return None
-        found = hops.following(entry, server.name, self.ledger, self.sent.mark)
+        host = self.directory.address(entry.proxy)
+        found = hops.following(entry, server.name, self.ledger, self.sent.mark, host)
         unfinished = found is None or (hops.failed(entry) and found.entry.open)
         if unfinished and hops.reached(entry):
             self.complete = False

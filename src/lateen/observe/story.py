@@ -158,7 +158,7 @@ def _line(leg: Leg, wire: Json, said: list[tuple[str, str]]) -> str:
     text = _TLS[leg.tls]
     if leg.tls == "none":
         text = wire["line"] or text
-    elif wire["line"]:
+    elif wire["line"] not in ("", "TLS"):
         text += f" ({wire['line']})"
     client, server = client_identity(leg), server_identity(leg)
     if client:

@@ -13,6 +13,7 @@ from lateen.observe import accesslog, causes, facts, hops, journey
 from lateen.observe.journey import Journey, Leg
 
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
+_SENT_WORDS = {**_TLS_WORDS, "tls": "TLS without a client certificate"}
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -75,7 +76,7 @@ def reasons(leg: Leg) -> list[tuple[str, str]]:
 
 def _success(found: Journey, came: str, views: Views) -> tuple[str, tuple[Source, ...]]:
     wires = [leg for leg in found.legs if leg.sent and not leg.inside]
-    told = ", ".join(f"{journey.name(leg)} {_TLS_WORDS[leg.tls]}" for leg in wires)
+    told = ", ".join(f"{_TLS_WORDS[leg.tls]} on {journey.name(leg)}" for leg in wires)
     sentence = f"{came}: {told}" if told else came
     sources: list[Source] = []
     for leg in reversed(wires):
@@ -83,7 +84,7 @@ def _success(found: Journey, came: str, views: Views) -> tuple[str, tuple[Source
         if choice is not None:
             agrees = choice.tls == leg.tls
             joint = "because" if agrees else "although"
-            sentence += f"; {_TLS_WORDS[leg.tls]} to {leg.server.name or 'it'} {joint} {choice.why}"
+            sentence += f"; {_SENT_WORDS[leg.tls]} there {joint} {choice.why}"
             sources += choice.sources
             break
     for leg in wires:
@@ -98,10 +99,7 @@ def _why(leg: Leg, cause: causes.Cause, views: Views) -> tuple[str, tuple[Source
     choice = _choice(leg, views)
     about_tls = cause.code in _TLS_CODES
     if choice is not None and about_tls:
-        sent = _TLS_WORDS[choice.tls] + (
-            " without a client certificate" if choice.tls == "tls" else ""
-        )
-        parts.append(f"the client's proxy sends {sent} because {choice.why}")
+        parts.append(f"the client's proxy sends {_SENT_WORDS[choice.tls]} because {choice.why}")
         sources += choice.sources
     accepted = _accepted(leg, views)
     if accepted is not None and about_tls and leg.server.role == "sidecar":
