@@ -35,7 +35,7 @@ def issue(name: str, by: Pair | None = None, names: tuple[str, ...] = ()) -> Pai
     """Make a certificate; without an issuer it is a root."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.fromtimestamp(SystemClock().now(), datetime.UTC)
+    now = SystemClock().now()
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
