@@ -46,8 +46,8 @@ def test_every_module_and_public_function_has_a_docstring() -> None:
         tree = ast.parse(path.read_text())
         if not ast.get_docstring(tree):
             bare.append(str(path.relative_to(ROOT)))
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                if not node.name.startswith("_") and not ast.get_docstring(node):
-                    bare.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        for node in (n for n in tree.body if isinstance(n, kinds)):
+            if not node.name.startswith("_") and not ast.get_docstring(node):
+                bare.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert not bare

@@ -40,7 +40,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to: the second implementation, for tests and simulations."""
+    """A clock that moves only when told to: the second implementation, for tests."""
 
     def __init__(self, start: datetime) -> None:
         self._wall = start.timestamp()
