@@ -1,9 +1,10 @@
 """What each proxy said of its configuration. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+import msgspec
 
 from lateen.compiler.output import ResourceType
 
@@ -20,8 +21,7 @@ class SyncState(Enum):
     """The proxy is not connected, or did not ask for the type."""
 
 
-@dataclass(frozen=True, slots=True)
-class TypeStatus:
+class TypeStatus(msgspec.Struct, frozen=True):
     """One resource type of one proxy. Versions count this proxy's changes of the type."""
 
     state: SyncState
@@ -37,8 +37,7 @@ class TypeStatus:
     """When the proxy last acknowledged or rejected something of the type."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyStatus:
+class ProxyStatus(msgspec.Struct, frozen=True):
     """One proxy, `namespace/pod`."""
 
     proxy: str
