@@ -22,8 +22,17 @@ from starlette.routing import BaseRoute
 
 from lateen.apiserver import admission, auth, http, kubeconfig, serve, verbs
 from lateen.apiserver.local import LocalClient
-from lateen.app import istiochecks, meshsettings, report, resolving, routes, settings
+from lateen.app import (
+    istiochecks,
+    meshsettings,
+    refusals,
+    report,
+    resolving,
+    routes,
+    settings,
+)
 from lateen.app.accounts import AGENT, AccountAuthenticator
+from lateen.app.capturing import Taps
 from lateen.app.evidence import EvidenceEngine
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
@@ -87,13 +96,20 @@ class Plane:
         self.api = verbs.Api(
             self.store,
             clock,
-            chain=admission.Chain(mutators=[self._inject_sidecar], validators=[istiochecks.check]),
+            chain=admission.Chain(
+                mutators=[self._inject_sidecar], validators=[istiochecks.check, refusals.check]
+            ),
         )
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
         self.forwarder = Forwarder(self.shim, self.tasks)
+        self.taps = Taps(self.shim, self.tasks)
         self.evidence = EvidenceEngine(
-            self.shim, self.pipeline, self.ledger, lambda: self.forwarder.ports
+            self.shim,
+            self.pipeline,
+            self.ledger,
+            lambda: self.forwarder.ports,
+            self.taps.openings,
         )
 
     def _access_logged(self, proxy: str, entries: Iterable[AccessEntry]) -> None:
@@ -114,9 +130,10 @@ class Plane:
     async def start(self) -> None:
         """Bring every part up; returns when the lab can be used."""
         self.store.subscribe("*", self.pipeline.note)
-        self.store.subscribe("pods", self.sockets.note)
-        for entry in self.store.list("pods").entries:
-            self.sockets.note(Event(EventType.ADDED, entry))
+        for note in (self.sockets.note, self.taps.note):
+            self.store.subscribe("pods", note)
+            for entry in self.store.list("pods").entries:
+                note(Event(EventType.ADDED, entry))
         if self.settings.user:
             self.store.subscribe("services", self.forwarder.note)
             for entry in self.store.list("services").entries:
@@ -221,6 +238,7 @@ class Plane:
         if self.server is not None:
             await self.server.close()
         await self.tasks.stop()
+        self.taps.close()
         await self.xds.stop()
         self.store.close()
 

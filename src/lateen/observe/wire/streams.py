@@ -128,22 +128,42 @@ class Conversation:
             self.ended_by = f"{side} FIN"
 
 
-def conversations(segments: Iterable[Segment]) -> list[Conversation]:
-    """Group segments into connections, in the order they were opened.
+class Assembler:
+    """Groups segments into connections as they come.
 
     A SYN on a known pair of addresses whose earlier connection has ended starts a new one.
     """
-    found: list[Conversation] = []
-    current: dict[tuple[Address, Address], Conversation] = {}
-    for segment in segments:
+
+    def __init__(self) -> None:
+        self._current: dict[tuple[Address, Address], Conversation] = {}
+
+    def take(self, segment: Segment) -> tuple[Conversation, bool]:
+        """Add a segment; returns its connection and whether that is a new one."""
         pair = _pair(segment)
-        known = current.get(pair)
+        known = self._current.get(pair)
         syn = bool(segment.flags & frames.SYN) and not segment.flags & frames.ACK
-        if known is None or (syn and _reopened(known, segment)):
+        new = known is None or (syn and _reopened(known, segment))
+        if known is None or new:
             known = _opened(segment)
-            current[pair] = known
-            found.append(known)
+            self._current[pair] = known
         known.take(segment)
+        return known, new
+
+    def forget(self, conversation: Conversation) -> None:
+        """Drop a connection: what still comes of it starts a new one."""
+        ends = sorted((conversation.client, conversation.server))
+        pair = (ends[0], ends[1])
+        if self._current.get(pair) is conversation:
+            del self._current[pair]
+
+
+def conversations(segments: Iterable[Segment]) -> list[Conversation]:
+    """Group segments into connections, in the order they were opened."""
+    assembler, found = Assembler(), list[Conversation]()
+    for segment in segments:
+        conversation, new = assembler.take(segment)
+        if new:
+            found.append(conversation)
     return found
 
 
