@@ -129,9 +129,10 @@ def main(argv: list[str]) -> int:
     where = [lab, state, run]
     shim = [python, "-m", "lateen.node.shim", *where]
     enter = [python, "-m", "lateen.node.enter"]
+    load = [python, "-m", "lateen.app.process"]
     code = Supervisor(
         [
-            Child("plane", [python, "-m", "lateen.app.plane", *where], f"{logs}/plane.log"),
+            Child("plane", [*load, "lateen.app.plane", *where], f"{logs}/plane.log"),
             Child(
                 "node",
                 [*enter, "--lab", lab, "--parent", str(os.getpid()), "--", *shim],

@@ -8,6 +8,8 @@ from lateen.app.lab import LabError, Running
 from lateen.cli import api as lab_api
 
 STATUS = "/lateen/v1/status"
+_PAUSE = 0.025
+"""Seconds between two looks; looking more often takes CPU from the pods that are waited for."""
 
 
 def await_server(running: Running, deadline: float, alive: Callable[[], bool]) -> lab_api.Api:
@@ -72,7 +74,7 @@ def await_settled(
         show(summary(status))
         if settled(status, revision) or hopeless(status) or time.monotonic() > deadline:
             return status
-        time.sleep(0.01)
+        time.sleep(_PAUSE)
 
 
 def hopeless(status: dict[str, Any]) -> bool:

@@ -473,7 +473,8 @@ def _write_sysctl(name: str, value: str) -> None:
 def main(argv: list[str]) -> int:
     """Run a lab's init."""
     lab, state, run = argv[1:4]
-    command = [sys.executable, "-m", "lateen.app.agent", lab, state, run]
+    load = [sys.executable, "-m", "lateen.app.process"]
+    command = [*load, "lateen.app.agent", lab, state, run]
     if argv[4:5] == ["--"]:
         command = argv[5:]
     return Shim(run, AgentKeeper(command, os.path.join(state, "logs", "agent.log"))).serve()
