@@ -67,9 +67,13 @@ def not_found(info: kinds.KindInfo, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{info.resource} "{name}" not found', _details(info, name))
 
 
-def unknown_path() -> ApiError:
-    """404: no such resource type or path."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+def unknown_path(info: kinds.KindInfo | None = None) -> ApiError:
+    """404: no such resource type or path, or a subresource that the kind does not have.
+
+    `kubectl debug` reads the details to tell a missing subresource from a missing pod.
+    """
+    message = "the server could not find the requested resource"
+    return ApiError(404, "NotFound", message, _details(info, "") if info else None)
 
 
 def already_exists(info: kinds.KindInfo, name: str) -> ApiError:

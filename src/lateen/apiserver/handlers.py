@@ -78,7 +78,7 @@ class Handlers:
         if target.info.namespaced and info.name and not info.namespace:
             raise errors.unknown_path()
         if not subresources.exists(target):
-            raise errors.unknown_path()
+            raise errors.unknown_path(target.info)
         return target
 
     def _special(self, call: exchange.Call, target: Target) -> exchange.Response:

@@ -180,7 +180,7 @@ def _container(planned: ContainerPlan, state: PodState, facts: PodFacts, initial
         "ready": ended_well if planned.role is Role.INIT else container.ready,
         "restartCount": container.attempt,
         "image": planned.image,
-        "imageID": f"lateen://{planned.image}",
+        "imageID": "",
         "started": container.life is Life.RUNNING and container.started,
     }
     if container.ending or container.life in (Life.RUNNING, Life.STOPPING):
@@ -190,6 +190,7 @@ def _container(planned: ContainerPlan, state: PodState, facts: PodFacts, initial
             else (container.ending.attempt if container.ending else 0)
         )
         status["containerID"] = container_id(facts.uid, planned.name, run)
+        status["imageID"] = f"lateen://{planned.image}"
     return status
 
 
