@@ -25,6 +25,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     user: auth.User
     subresource: str = ""
     dry_run: bool = False
+    manager: str = ""
+    """The field manager that a creating client names itself."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -61,7 +63,9 @@ class Chain(msgspec.Struct, frozen=True):
         for validator in self.validators:
             verdict = validator(review)
             if verdict.denied:
-                raise errors.forbidden(review.info, name, verdict.denied, verdict.causes)
+                raise errors.denied(
+                    review.info, name, verdict.denied, verdict.causes, verdict.warnings
+                )
             causes.extend(verdict.causes)
             warnings.extend(verdict.warnings)
         if causes:

@@ -191,15 +191,15 @@ class HttpClient:
 
     async def _request(self, method: str, path: str, body: bytes, media: str) -> bytes:
         for attempt in range(ATTEMPTS):
-            kept = bool(self._idle)
-            connection = self._idle.pop() if kept else await self._endpoint.connect()
+            kept = self._kept()
+            connection = kept or await self._endpoint.connect()
             try:
                 answer = await self._ask(connection, method, path, body, media)
             except (OSError, ValueError):
                 connection[1].close()
                 # Only a kept connection may have been stale, and only a repeatable call is tried
                 # again: the server may have acted on the first.
-                if kept and attempt == 0 and method in ("GET", "PUT", "DELETE"):
+                if kept is not None and attempt == 0 and method in ("GET", "PUT", "DELETE"):
                     continue
                 raise
             except asyncio.CancelledError:
@@ -207,6 +207,15 @@ class HttpClient:
                 raise
             return await self._finish(connection, answer)
         raise AssertionError("unreachable: the last attempt raises or returns")
+
+    def _kept(self) -> Connection | None:
+        """Return a kept connection that the server has not closed meanwhile, if there is one."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not (reader.at_eof() or writer.is_closing()):
+                return reader, writer
+            writer.close()
+        return None
 
     async def _finish(self, connection: Connection, answer: _Answer) -> bytes:
         try:

@@ -104,6 +104,23 @@ def invalid(info: kinds.KindInfo, name: str, causes: Sequence[Cause]) -> ApiErro
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {joined}', details)
 
 
+class DeniedError(ApiError):
+    """What an admission rule refused, and what it has to say beside it: some clients try another
+    way after a refusal and hide its message, but none hides a warning."""
+
+    warnings: tuple[str, ...] = ()
+
+
+def denied(
+    info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause], warnings: tuple[str, ...]
+) -> DeniedError:
+    """403 by an admission rule, with its warnings."""
+    plain = forbidden(info, name, why, causes)
+    error = DeniedError(plain.code, plain.reason, plain.message, plain.details)
+    error.warnings = warnings
+    return error
+
+
 def forbidden(info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
     """403: an admission rule or a missing right."""
     subject = f'{info.resource} "{name}"' if name else info.resource

@@ -98,5 +98,7 @@ def refusal(error: ApiError) -> Response:
         headers = (("WWW-Authenticate", 'Bearer realm="lateen"'),)
     if seconds := error.details.get("retryAfterSeconds"):
         headers = (("Retry-After", str(seconds)),)
+    if isinstance(error, errors.DeniedError):
+        headers += warning_headers(error.warnings)
     status = errors.status(error)
     return Response(status=error.code, body=msgspec.json.encode(status) + b"\n", headers=headers)

@@ -148,6 +148,7 @@ class Api:
             old=None,
             user=options.user,
             dry_run=options.dry_run,
+            manager=options.manager,
         )
         obj = strategy.default(self._chain.mutate(review))
         causes = checking.faults(target, obj) or strategy.validate_create(obj)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -198,7 +199,11 @@ def refused(container: str, command: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except ShimError as error:
-        why = f"exec: {command[0]!r}: {error.strerror}" if command else str(error)
+        why = str(error)
+        if command:
+            missing = error.errno == errno.ENOENT and "/" not in command[0]
+            words = "executable file not found in $PATH" if missing else error.strerror.lower()
+            why = f'exec: "{command[0]}": {words}'
         raise ApiError(
             500, "InternalError", f'container "{container}": unable to start: {why}'
         ) from error

@@ -84,13 +84,15 @@ def _built_in(
     *short: str,
     struct: type[msgspec.Struct] | None = None,
     marks: str = "",
+    older: tuple[str, ...] = (),
 ) -> KindInfo:
-    """Make a row of Kubernetes' own; `marks` are words that name the row's flags."""
+    """Make a row of Kubernetes' own; `marks` are words that name the row's flags, `older` the
+    versions that are served beside the newest."""
     group, _, version = api.rpartition("/")
     words = frozenset(marks.split())
     return KindInfo(
         group=group,
-        versions=(version,),
+        versions=(version, *older),
         kind=kind,
         plural=plural,
         singular=kind.lower(),
@@ -237,6 +239,7 @@ _STORED = (
         "horizontalpodautoscalers",
         "hpa",
         marks="all status",
+        older=("v1",),
     ),
     _built_in("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", marks="status"),
     _built_in("coordination.k8s.io/v1", "Lease", "leases"),

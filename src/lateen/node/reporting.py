@@ -122,15 +122,17 @@ class EventPoster:
         place = happening.subject
         parts = (place["uid"], place.get("fieldPath", ""), happening.reason, happening.message)
         identity = sha256("\0".join(parts).encode()).hexdigest()
-        now = rfc3339(self._clock.now())
+        instant = self._clock.now()
+        now = rfc3339(instant)
         if identity in self._known:
             name, count = self._known[identity]
             self._known[identity] = (name, count + 1)
             change = {"count": count + 1, "lastTimestamp": now}
             await self._client.patch("events", place["namespace"], name, change)
             return
-        self._number += 1
-        name = f"{place['name']}.{identity[:10]}{self._number:x}"
+        # By time, as everywhere in Kubernetes: lists of a pod's Events then come in order.
+        self._number = max(self._number + 1, int(instant.timestamp() * 1e6) * 1000)
+        name = f"{place['name']}.{self._number:x}"
         if len(self._known) >= _EVENTS_KEPT:
             self._known.pop(next(iter(self._known)))
         self._known[identity] = (name, 1)
