@@ -15,35 +15,10 @@ from lateen.compiler.ir.routing import (
     Rewrite,
     StringMatch,
 )
-from lateen.model import networking_route
+from lateen.model import grpcstatus, networking_route
 from lateen.model.meta import Source
 
 _HOST_HEADERS = ("host", ":authority")
-
-GRPC_CODES = {
-    name: number
-    for number, name in enumerate(
-        (
-            "OK",
-            "CANCELLED",
-            "UNKNOWN",
-            "INVALID_ARGUMENT",
-            "DEADLINE_EXCEEDED",
-            "NOT_FOUND",
-            "ALREADY_EXISTS",
-            "PERMISSION_DENIED",
-            "RESOURCE_EXHAUSTED",
-            "FAILED_PRECONDITION",
-            "ABORTED",
-            "OUT_OF_RANGE",
-            "UNIMPLEMENTED",
-            "INTERNAL",
-            "UNAVAILABLE",
-            "DATA_LOSS",
-            "UNAUTHENTICATED",
-        )
-    )
-}
 
 NO_HEADERS = HeaderOps()
 
@@ -187,7 +162,7 @@ def _legacy_origin(origin: str) -> StringMatch:
 
 
 def _grpc_code(name: str) -> int | None:
-    return int(name) if name.isascii() and name.isdigit() else GRPC_CODES.get(name.upper())
+    return int(name) if name.isascii() and name.isdigit() else grpcstatus.CODES.get(name.upper())
 
 
 def _retry_on(text: str) -> tuple[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ Pure.
 import re
 from collections.abc import Mapping
 
-from lateen.model import durations, jsonpath
+from lateen.model import durations, grpcstatus, jsonpath
 from lateen.model.networking_route import (
     CorsPolicy,
     FaultAbort,
@@ -41,27 +41,6 @@ _RETRY_ON = frozenset(
         "internal",
         "resource-exhausted",
         "unavailable",
-    )
-)
-_GRPC = frozenset(
-    (
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
     )
 )
 _KNOWN_STATUS = frozenset(
@@ -182,7 +161,7 @@ def _abort(report: Report, abort: FaultAbort, path: str) -> None:
                 f"{path}.httpStatus", f"HTTP status {abort.http_status} is not in range 200-599"
             )
     elif abort.grpc_status is not None:
-        if abort.grpc_status not in _GRPC:
+        if abort.grpc_status not in grpcstatus.CODES:
             report.error(
                 f"{path}.grpcStatus", f"gRPC status {abort.grpc_status!r} is not supported"
             )
