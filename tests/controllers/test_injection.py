@@ -227,6 +227,15 @@ def test_native_sidecars(setting: bool | None, version: str, word: str, native: 
         assert names == ["app", "istio-proxy"]
 
 
+@pytest.mark.parametrize(("restart", "native"), [("Always", False), ("Never", True)])
+def test_by_version_only_pods_that_end_get_a_native_sidecar(restart: str, native: bool) -> None:
+    settings = injection.Settings(mesh=sidecar.Mesh(istio_version="1.30.0"), native_sidecars=None)
+    given = pod()
+    given["spec"]["restartPolicy"] = restart
+    spec = injection.inject(given, namespace(), settings)["spec"]
+    assert bool(spec.get("initContainers")) is native
+
+
 def test_a_gateway_pod_gets_a_router() -> None:
     given = pod(
         {"name": "istio-proxy", "image": "auto"},

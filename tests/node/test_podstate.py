@@ -74,6 +74,27 @@ def test_network_comes_first_then_every_container_at_once() -> None:
     assert podstatus.ready(pod.plan, pod.state)
 
 
+WAIT = {"postStart": {"exec": {"command": ["pilot-agent", "wait"]}}}
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_proxy_that_holds_the_application_lets_it_start_once_it_is_ready(native: bool) -> None:
+    if native:
+        proxy = container("istio-proxy", readinessProbe=PROBE, restartPolicy="Always")
+        pod = Script(plan(container("app"), init=(proxy,)))
+    else:
+        proxy = container("istio-proxy", readinessProbe=PROBE, lifecycle=WAIT)
+        pod = Script(plan(proxy, container("app")))
+    assert pod.network() == [ev.Prepare("istio-proxy")]
+    assert pod.start("istio-proxy") == [ev.WatchHealth("istio-proxy", 0)]
+    ready = ev.Probed("istio-proxy", 0, ProbeKind.READINESS, True)
+    assert pod(ready) == [ev.Prepare("app")]
+    pod.start("app")
+    lost = ev.Probed("istio-proxy", 0, ProbeKind.READINESS, False)
+    assert pod(lost) == []
+    assert pod.life("app") is Life.RUNNING
+
+
 def test_a_network_that_fails_is_tried_again() -> None:
     pod = Script(plan(container("a")))
     pod(ev.Tick())

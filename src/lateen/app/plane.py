@@ -92,6 +92,7 @@ class Plane:
         self.inject = injection.Settings(
             mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,
+            native_sidecars=None,
         )
         self.api = verbs.Api(
             self.store,

@@ -13,7 +13,10 @@ PROXY = "istio-proxy"
 
 
 def has_proxy(pod: JsonObject) -> bool:
-    """Whether a Pod runs a proxy that is to be served, as a container or as a native sidecar."""
+    """Whether a Pod runs a proxy that is to be served, as a container or as a native sidecar. A
+    pod at its end, such as a Job's, runs none any more."""
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return False
     spec = pod.get("spec") or {}
     every = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
     return any(container.get("name") == PROXY for container in every)
@@ -50,9 +53,9 @@ class ProxySockets:
         if key.resource != "pods":
             return
         proxy = f"{key.namespace}/{key.name}"
-        if event.type is EventType.DELETED:
+        if event.type is EventType.DELETED or not has_proxy(pod):
             gone = self._wanted.pop(proxy, None)
-        elif has_proxy(pod) and self._wanted.get(proxy) != pod["metadata"]["uid"]:
+        elif self._wanted.get(proxy) != pod["metadata"]["uid"]:
             self._wanted[proxy] = gone = pod["metadata"]["uid"]
             self._hub.add_proxy(proxy)  # the pipeline may have something for it before it is served
         else:

@@ -39,7 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """holdApplicationUntilProxyStarts for the whole mesh."""
     native_sidecars: bool | None = False
     """Whether the proxy is an init container that stays, so that it starts before the app's own
-    init containers and ends after a Job; None decides as Istio does, by its version (since 1.27).
+    init containers and ends after a Job. None decides by Istio's version, since 1.27 it is, but
+    only for pods that tell the difference: those that end, and those with init containers. The
+    rest start half a second sooner with the proxy beside the app.
     A pod's annotation sidecar.istio.io/nativeSidecar comes first."""
     system_namespace: str = "istio-system"
     """Istio's own; without a label it is not injected, whatever the setting says."""
@@ -116,7 +118,9 @@ def _native(pod: JsonView, settings: Settings) -> bool:
     if settings.native_sidecars is not None:
         return settings.native_sidecars
     numbers = [int(one) for one in settings.mesh.istio_version.split(".")[:2] if one.isdigit()]
-    return numbers >= [1, 27]
+    spec = fields.spec(pod)
+    tells = spec.get("restartPolicy", "Always") != "Always" or bool(spec.get("initContainers"))
+    return numbers >= [1, 27] and tells
 
 
 def _held(pod: JsonView, settings: Settings) -> bool:
