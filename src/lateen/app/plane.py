@@ -33,6 +33,7 @@ from lateen.app import (
 )
 from lateen.app.accounts import AGENT, AccountAuthenticator
 from lateen.app.capturing import Taps
+from lateen.app.capturing_routes import capture_route
 from lateen.app.evidence import EvidenceEngine
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
@@ -196,7 +197,16 @@ class Plane:
     def routes(self) -> list[BaseRoute]:
         """Return the lab's own routes."""
         resolve = resolving.route(self.settings.dns_forward)
-        return routes.lab_routes(self.status, self.config, [resolve, *self.evidence.routes()])
+        capture = capture_route(self.taps, self._pod_names)
+        more = [resolve, capture, *self.evidence.routes()]
+        return routes.lab_routes(self.status, self.config, more)
+
+    def _pod_names(self) -> dict[str, str]:
+        """Return `namespace/name` of every Pod by its uid."""
+        return {
+            entry.value["metadata"]["uid"]: f"{entry.key.namespace}/{entry.key.name}"
+            for entry in self.store.list("pods").entries
+        }
 
     def status(self) -> Json:
         """Return the lab's state as one document."""

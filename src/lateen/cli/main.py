@@ -266,9 +266,8 @@ def curl(
         str, typer.Option("--from", help="POD or deploy/NAME; the host if not given.")
     ] = "",
     namespace: Annotated[str, typer.Option("--namespace", help="Namespace of --from.")] = "default",
-    http2: Annotated[
-        bool, typer.Option("--http2/--http1.1", help="HTTP version to speak.")
-    ] = False,
+    http2: Annotated[bool, typer.Option("--http2/--http1.1", help="HTTP version.")] = False,
+    http10: Annotated[bool, typer.Option("--http1.0", help="Speak HTTP/1.0.")] = False,
     insecure: Annotated[
         bool, typer.Option("-k", "--insecure", help="Accept any certificate.")
     ] = False,
@@ -291,7 +290,7 @@ def curl(
         data=data,
         start=start,
         namespace=namespace,
-        http2=http2,
+        http="1.0" if http10 else "2" if http2 else "1.1",
         insecure=insecure,
         resolve=resolve or [],
         count=count,
@@ -301,6 +300,65 @@ def curl(
         show_secrets=show_secrets,
     )
     _end(command.curl(lab, options))
+
+
+@app.command(
+    epilog="Examples: `lateen capture deploy/web --leg wire`; `lateen capture -w mesh.pcapng`"
+)
+def capture(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[POD|deploy/NAME…]",
+            help="All pods with a proxy, if none.",
+            autocompletion=_complete_workload,
+        ),
+    ] = None,
+    lab: Lab = DEFAULT_LAB,
+    namespace: Namespace = "default",
+    port: Annotated[int, typer.Option(help="Only from or to this port.")] = 0,
+    leg: Annotated[str, typer.Option(help="wire, app (inside the pod) or all.")] = "all",
+    tls: Annotated[str, typer.Option(help="Only mtls, tls or none.")] = "",
+    source: Annotated[list[str] | None, typer.Option("--from-pod", help="Client's name.")] = None,
+    target: Annotated[list[str] | None, typer.Option("--to-pod", help="Server's name.")] = None,
+    status: Annotated[str, typer.Option("--http-status", help="`503` or `5+`.")] = "",
+    file: Annotated[str, typer.Option("-w", "--write", help="A pcapng file, or -.")] = "",
+    keys: Annotated[bool, typer.Option(help="Put TLS keys into the file (needs keyLog).")] = False,
+    since: Annotated[str, typer.Option(help="How connections opened in the last `5m`.")] = "",
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on after --since.")] = False,
+    count: Annotated[int, typer.Option("-c", "--count", help="End after so many.")] = 0,
+    seconds: Annotated[float, typer.Option("--seconds", help="End after this time.")] = 0.0,
+    output: Annotated[str, typer.Option("-o", "--output", help="json: an object a line.")] = "",
+    ring: Annotated[int, typer.Option(help="Buffer for each pod, MiB.")] = 64,
+    show_secrets: Annotated[bool, typer.Option(help="Do not hide Authorization, Cookie.")] = False,
+) -> None:
+    """Show what travels between pods and inside them, or write it to a file for Wireshark."""
+    from lateen.cli import capture as command
+    from lateen.observe.flowlines import Filter
+
+    chosen = Filter(
+        tls=tls,
+        sources=tuple(source or ()),
+        targets=tuple(target or ()),
+        status=status,
+        port=port,
+        leg=leg,
+    )
+    options = command.Options(
+        targets=targets or [],
+        namespace=namespace,
+        filter=chosen,
+        file=file,
+        follow=follow,
+        count=count,
+        since=since,
+        seconds=seconds,
+        keys=keys,
+        output=output,
+        show_secrets=show_secrets,
+        ring=ring,
+    )
+    _end(command.capture(lab, options))
 
 
 @app.command()

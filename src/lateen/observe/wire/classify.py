@@ -1,8 +1,8 @@
 """What a connection was, from its bytes alone. Pure and total.
 
 From bytes alone mutual TLS cannot always be told from TLS: in TLS 1.3 the client's certificate is
-encrypted. Istio's proxies say it themselves, by the ALPN they offer; the proxies' logs decide the
-rest (`observe.journey`).
+encrypted. Its size gives it away, unless the session is an earlier one taken up again; the
+proxies' logs decide the rest (`observe.journey`).
 """
 
 from enum import Enum
@@ -16,6 +16,11 @@ ISTIO_ALPN = frozenset(
     {"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"}
 )
 """Protocols that only Istio's proxies offer (semantics 2.2)."""
+
+
+_CERTIFICATE_SIZE = 200
+"""A client's first encrypted record in TLS 1.3 is at most 94 bytes long without a certificate (an
+empty Certificate and a Finished message) and beyond 300 with one."""
 
 
 class Kind(Enum):
@@ -44,6 +49,8 @@ class Reading(msgspec.Struct, frozen=True):
     """What the client offered."""
     istio_mtls: bool = False
     """Whether the ALPN says that an Istio proxy opened it with its workload certificate."""
+    mutual: bool | None = None
+    """Whether the client sent a certificate; None where the bytes do not tell."""
     client_certificates: tuple[bytes, ...] = ()
     server_certificates: tuple[bytes, ...] = ()
     client_alert: str = ""
@@ -98,6 +105,7 @@ def _tls(client: bytes, server: bytes, ended: str) -> Reading:
         sni=hello.sni if hello else "",
         alpn=alpn,
         istio_mtls=bool(ISTIO_ALPN.intersection(alpn)),
+        mutual=_mutual(outward, back),
         client_certificates=outward.certificates,
         server_certificates=back.certificates,
         client_alert=outward.alert,
@@ -105,3 +113,16 @@ def _tls(client: bytes, server: bytes, ended: str) -> Reading:
         handshake_done=outward.encrypted and back.encrypted,
         ended_by=ended,
     )
+
+
+def _mutual(client: tls.Records, server: tls.Records) -> bool | None:
+    answer = server.server_hello
+    if client.certificates:
+        return True
+    if answer is None or answer.resumed:
+        return None
+    if answer.version != "TLSv1.3":
+        return False if client.encrypted and server.certificates else None
+    if not client.first_encrypted:
+        return None
+    return client.first_encrypted > _CERTIFICATE_SIZE

@@ -64,6 +64,22 @@ def message(data: bytes) -> Message | None:
     return Message(_text(lines[0]), tuple(headers), bool(blank))
 
 
+def next_message(data: bytes) -> tuple[Message, int] | None:
+    """Return the first HTTP/1 message's head and the length of the whole message.
+
+    None while it is not complete, or if the bytes are something else. A body that ends with the
+    connection has no length: then the head's is given.
+    """
+    head = message(data)
+    if head is None or not head.complete:
+        return None
+    begin = data.index(b"\r\n\r\n") + 4
+    body = _body_length(head, data[begin:])
+    if body is None or begin + body > len(data):
+        return None
+    return head, begin + body
+
+
 def heads(data: bytes, limit: int = 32) -> list[Message]:
     """Read the heads of the HTTP/1 messages that follow one another on a connection.
 
@@ -72,13 +88,10 @@ def heads(data: bytes, limit: int = 32) -> list[Message]:
     found: list[Message] = []
     while len(found) < limit and (head := message(data)) is not None:
         found.append(head)
-        if not head.complete:
+        following = next_message(data)
+        if following is None:
             break
-        rest = data[data.index(b"\r\n\r\n") + 4 :]
-        body = _body_length(head, rest)
-        if body is None or body > len(rest):
-            break
-        data = rest[body:]
+        data = data[following[1] :]
     return found
 
 

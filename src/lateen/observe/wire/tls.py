@@ -8,7 +8,7 @@ import msgspec
 
 _HANDSHAKE, _ALERT, _CHANGE, _DATA = 22, 21, 20, 23
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _CERTIFICATE_REQUEST = 1, 2, 11, 13
-_SNI, _ALPN, _VERSIONS = 0, 16, 43
+_SNI, _ALPN, _SESSION, _VERSIONS = 0, 16, 41, 43
 _MAX_RECORD = 16384 + 2048
 
 VERSIONS = {
@@ -61,6 +61,8 @@ class ServerHello(msgspec.Struct, frozen=True):
     version: str
     cipher: int
     alpn: str
+    resumed: bool = False
+    """Whether it takes up an earlier session (seen in TLS 1.3): no certificates are sent then."""
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -76,6 +78,9 @@ class Records(msgspec.Struct, frozen=True):
     """The first alert in the clear, by name."""
     encrypted: bool = False
     """Whether encrypted records followed."""
+    first_encrypted: int = 0
+    """Length of the first encrypted record. The client's in TLS 1.3 begins with its certificate
+    if it sends one."""
 
 
 def looks_like_tls(data: bytes) -> bool:
@@ -96,7 +101,7 @@ def read(data: bytes, version: str = "") -> Records:
     1.3 on nothing at all, before that the start of encryption.
     """
     handshake = bytearray()
-    alert, encrypted, offset = "", False, 0
+    alert, encrypted, offset, first = "", False, 0, 0
     while offset + 5 <= len(data) and not encrypted:
         kind, length = data[offset], int.from_bytes(data[offset + 3 : offset + 5], "big")
         body = data[offset + 5 : offset + 5 + length]
@@ -107,9 +112,10 @@ def read(data: bytes, version: str = "") -> Records:
         elif kind == _ALERT and len(body) == 2 and not alert:
             alert = ALERTS.get(body[1], f"alert {body[1]}")
         elif kind == _DATA or (kind == _CHANGE and version not in ("", "TLSv1.3")):
-            encrypted = True
+            encrypted, first = True, length if kind == _DATA else 0
         offset += 5 + length
-    return _messages(bytes(handshake), alert, encrypted)
+    made = _messages(bytes(handshake), alert)
+    return msgspec.structs.replace(made, encrypted=encrypted, first_encrypted=first)
 
 
 def read_both(client: bytes, server: bytes) -> tuple[Records, Records]:
@@ -121,7 +127,7 @@ def read_both(client: bytes, server: bytes) -> tuple[Records, Records]:
     return read(client, version), read(server, version)
 
 
-def _messages(data: bytes, alert: str, encrypted: bool) -> Records:
+def _messages(data: bytes, alert: str) -> Records:
     client: ClientHello | None = None
     server: ServerHello | None = None
     certificates: tuple[bytes, ...] = ()
@@ -140,7 +146,7 @@ def _messages(data: bytes, alert: str, encrypted: bool) -> Records:
         elif kind == _CERTIFICATE_REQUEST:
             requested = True
         offset += 4 + length
-    return Records(client, server, certificates, requested, alert, encrypted)
+    return Records(client, server, certificates, requested, alert)
 
 
 class _Reader:
@@ -226,7 +232,10 @@ def _server_hello(body: bytes) -> ServerHello:
         version = int.from_bytes(extensions[_VERSIONS][:2], "big")
     protocols = _protocols(extensions.get(_ALPN, b""))
     return ServerHello(
-        VERSIONS.get(version, f"0x{version:04x}"), cipher, protocols[0] if protocols else ""
+        VERSIONS.get(version, f"0x{version:04x}"),
+        cipher,
+        protocols[0] if protocols else "",
+        _SESSION in extensions,
     )
 
 

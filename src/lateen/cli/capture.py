@@ -1,0 +1,201 @@
+"""`lateen capture`: what travels on a pod's wire and inside it, as lines or as a pcapng file."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from lateen.app import lab as labs
+from lateen.base.clock import SystemClock
+from lateen.cli import api as lab_api
+from lateen.cli import capturing, exits, screen
+from lateen.cli.capturefile import CaptureFile
+from lateen.cli.capturing import Pod, Source
+from lateen.observe import flowlines
+from lateen.observe.flowlines import Filter, Flow, Narrator
+from lateen.observe.wire import frames
+
+_KEPT = "/lateen/v1/capture"
+_COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to capture and how to show it."""
+
+    targets: Sequence[str] = ()
+    namespace: str = "default"
+    filter: Filter = Filter()
+    file: str = ""
+    follow: bool = False
+    count: int = 0
+    since: str = ""
+    seconds: float = 0.0
+    keys: bool = False
+    output: str = ""
+    show_secrets: bool = False
+    ring: int = 64
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the lab's standing taps know of connections' openings."""
+
+    flows: tuple[Flow, ...]
+    dropped: int
+
+
+def capture(lab: str, options: Options) -> int:
+    """The command."""
+    wrong = _wrong(options)
+    if wrong:
+        exits.complain(wrong)
+        return exits.USAGE
+    running = labs.require(lab)
+    api = lab_api.Api.of(running)
+    items = api.request("GET", "/api/v1/pods").body["items"]
+    pods = capturing.chosen(items, options.targets, options.namespace)
+    if not pods:
+        exits.complain("no pod runs a proxy: name one, POD or deploy/NAME")
+        return exits.FAILED
+    names = {pod.ip: pod.name for pod in capturing.running(items)}
+    kept = msgspec.convert(api.request("GET", _KEPT).body, Kept)
+    printer = Printer(options, names)
+    if options.since:
+        since = SystemClock().now().timestamp() - _span(options.since)
+        printer.earlier([f for f in kept.flows if f.time >= since], {pod.name for pod in pods})
+        if not options.follow:
+            return exits.OK
+    source = Source(running.paths.shim_socket, pods, options.filter.port, options.ring << 20)
+    try:
+        if options.file:
+            return _to_file(options, source, pods, running.paths.run)
+        return _to_lines(options, source, pods, kept, printer)
+    finally:
+        source.close()
+
+
+def _wrong(options: Options) -> str:
+    if options.output not in ("", "json"):
+        return f"-o {options.output}: use json, or leave it out"
+    if options.filter.tls not in ("", "mtls", "tls", "none"):
+        return f"--tls {options.filter.tls}: use mtls, tls or none"
+    if options.filter.leg not in ("wire", "app", "all"):
+        return f"--leg {options.filter.leg}: use wire, app or all"
+    if options.keys and not options.file:
+        return "--keys goes into a file: name one with -w FILE.pcapng"
+    if options.since:
+        try:
+            _span(options.since)
+        except ValueError:
+            return f"--since {options.since}: use 30s, 5m or 1h"
+    return ""
+
+
+def _span(text: str) -> float:
+    unit = _UNITS.get(text[-1:])
+    return float(text[:-1]) * unit if unit else float(text)
+
+
+class Printer:
+    """Writes flows to standard output, as lines or JSON, and counts them."""
+
+    def __init__(self, options: Options, names: dict[str, str]) -> None:
+        self._options, self._names = options, names
+        self.shown = 0
+
+    def show(self, flow: Flow) -> None:
+        """Print a flow that passes the filters."""
+        if not self._options.filter.keeps(flow, self._names):
+            return
+        self.shown += 1
+        if self._options.output == "json":
+            told = msgspec.structs.asdict(flow)
+            told |= {"text": flow.text, "from": flowlines.place(flow, flow.client, self._names)}
+            told["to"] = flowlines.place(flow, flow.server, self._names)
+            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+            return
+        clock = datetime.fromtimestamp(flow.time, UTC).astimezone().strftime("%H:%M:%S.%f")
+        text = flowlines.line(flow, self._names, clock)
+        word = f" {flow.tls:<4} "
+        sys.stdout.write(text.replace(word, screen.paint(word, _COLOURS[flow.tls]), 1) + "\n")
+
+    def earlier(self, flows: Sequence[Flow], pods: set[str]) -> None:
+        """Print what is known of earlier connections, once each, newest `count` of them."""
+        told: dict[tuple[str, str], Flow] = {}
+        for flow in flows:
+            if flow.pod in pods:
+                told.setdefault((flow.client, flow.server), flow)
+        for flow in list(told.values())[-self._options.count :]:
+            self.show(flow)
+        sys.stdout.flush()
+
+    @property
+    def done(self) -> bool:
+        """Whether as many lines were printed as were asked for."""
+        return bool(self._options.count) and self.shown >= self._options.count
+
+
+def _to_lines(
+    options: Options, source: Source, pods: Sequence[Pod], kept: Kept, printer: Printer
+) -> int:
+    older = {(flow.client, flow.server): flow for flow in kept.flows}
+    addresses = frozenset(pod.ip for pod in pods)
+    narrators = {
+        pod.name: Narrator(
+            pod.name,
+            pod.ip,
+            others=addresses,
+            known=lambda client, server: older.get((client, server)),
+            secrets=options.show_secrets,
+        )
+        for pod in pods
+    }
+    packets = 0
+    with contextlib.suppress(KeyboardInterrupt):
+        for batch in source.frames(_until(options)):
+            packets += len(batch)
+            for pod, frame in batch:
+                segment = frames.segment(frame.data, frame.time / 1e9)
+                if segment is None:
+                    continue
+                for flow in narrators[pod].take(segment, frame.leg):
+                    printer.show(flow)
+                    if printer.done:
+                        return _ended(source, packets)
+            if batch:
+                sys.stdout.flush()
+    return _ended(source, packets)
+
+
+def _to_file(options: Options, source: Source, pods: Sequence[Pod], run: Path) -> int:
+    legs = {"wire": ("eth0",), "app": ("lo",)}.get(options.filter.leg, ("eth0", "lo"))
+    with CaptureFile(options.file, [pod.name for pod in pods], legs) as file:
+        if options.keys:
+            file.use_keys([run / "pods" / pod.uid / "keys.log" for pod in pods])
+        exits.complain(f"capturing {len(pods)} pods to {options.file}; Ctrl-C ends it")
+        with contextlib.suppress(KeyboardInterrupt):
+            for batch in source.frames(_until(options)):
+                if file.write(batch, options.count):
+                    break
+        file.write(source.ready(), options.count)
+        lost = source.lost()
+        file.finish(lost)
+        exits.complain(
+            f"{file.packets} packets written to {options.file}, {sum(lost.values())} lost"
+        )
+    return exits.OK
+
+
+def _until(options: Options) -> float | None:
+    return time.monotonic() + options.seconds if options.seconds else None
+
+
+def _ended(source: Source, packets: int) -> int:
+    sys.stdout.flush()
+    lost = sum(source.lost().values())
+    exits.complain(f"{packets} packets seen, {lost} lost")
+    return exits.OK
