@@ -82,9 +82,12 @@ def in_use(rt: netlink.Netlink) -> tuple[ipaddress.IPv4Network, ...]:
 def make(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> None:
     """Make the link and the route, in the caller's namespace: the host's.
 
-    Earlier leavings that the ledger knows are removed first. Raises NetlinkError: EEXIST when
-    another lab has taken the pool in the meantime (choose again), EPERM when not root.
+    A link that stands already is left alone, so that traffic outlives whoever made it; other
+    leavings that the ledger knows are removed first. Raises NetlinkError: EEXIST when another lab
+    has taken the pool in the meantime (choose again), EPERM when not root.
     """
+    if _stands(book, lab_netns_fd, pool):
+        return
     remove(book)
     host_mac = b"\x02" + secrets.token_bytes(5)
     name = "lateen" + secrets.token_hex(4)
@@ -94,6 +97,21 @@ def make(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> None:
     except netlink.NetlinkError:
         remove(book)
         raise
+
+
+def _stands(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> bool:
+    """Whether the link is there, whole: the route is the last thing made, and the two ends of a
+    pair are only ever deleted together."""
+    entries = book.entries()
+    if len(entries) != 1 or entries[0].network != pool.network:
+        return False
+    with netlink.open_netlink() as host, netlink.open_netlink(lab_netns_fd) as lab:
+        outer = rtnetlink.find(host, entries[0].name)
+        if outer is None or outer.mac.hex(":") != entries[0].mac:
+            return False
+        wanted = ipaddress.IPv4Network(pool.network)
+        routed = any(each.destination == wanted for each in rtnetlink.routes(host))
+        return routed and rtnetlink.find(lab, LAB_LINK) is not None
 
 
 def _make(name: str, host_mac: bytes, lab_netns_fd: int, pool: Pool) -> None:
