@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,10 @@ from lateen.node import hostlink, ledger, netlink
 
 _LEAST_FREE = 4 << 20
 """Bytes: database, certificates and the first logs."""
+
+
+_PLANE_WAIT = 10.0
+"""Seconds that a plane without its supervisor gets to end."""
 
 
 class LabError(Exception):
@@ -113,13 +118,37 @@ def start(settings: LabSettings) -> Running:
             ) from error
         try:
             lab_settings.save(_with_pool(settings), paths.settings)
-            with (paths.logs / "supervisor.log").open("ab") as log:
-                process = _spawn_supervisor(paths, lock, log.fileno())
+            with (paths.logs / "supervisor.log").open("ab") as log, _plane_gone(paths) as plane:
+                process = _spawn_supervisor(paths, lock, plane, log.fileno())
         except OSError as error:
             raise LabError(f"cannot write to {paths.state}: {error.strerror}") from error
     finally:
         os.close(lock)
     return Running(paths, process.pid)
+
+
+@contextlib.contextmanager
+def _plane_gone(paths: LabPaths) -> Iterator[int]:
+    """Hold the plane's lock. A plane whose supervisor was killed ends a moment after it.
+
+    Raises LabError when it does not.
+    """
+    file = os.open(paths.plane_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _PLANE_WAIT
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"the control plane of an earlier lab {paths.lab!r} does not end: see "
+                    f"`fuser {paths.plane_lock}`"
+                )
+            time.sleep(0.005)
+        yield file
+    finally:
+        os.close(file)
 
 
 def _check_space(paths: LabPaths) -> None:
@@ -163,14 +192,16 @@ def _with_pool(settings: LabSettings) -> LabSettings:
         raise LabError(str(error)) from error
 
 
-def _spawn_supervisor(paths: LabPaths, lock: int, log: int) -> "subprocess.Popen[bytes]":
+def _spawn_supervisor(
+    paths: LabPaths, lock: int, plane: int, log: int
+) -> "subprocess.Popen[bytes]":
     argv = [sys.executable, "-m", "lateen.app.supervisor"]
     return subprocess.Popen(
-        [*argv, paths.lab, str(paths.state), str(paths.run)],
+        [*argv, paths.lab, str(paths.state), str(paths.run), str(plane)],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        pass_fds=(lock,),
+        pass_fds=(lock, plane),
         start_new_session=True,
         cwd="/",
     )
@@ -188,6 +219,9 @@ def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(running.supervisor, signal.SIGTERM)
         _await_end(running, wait)
+    if paths.run.is_dir():
+        with _plane_gone(paths):
+            pass
     return sweep(paths, keep=keep) or running is not None
 
 

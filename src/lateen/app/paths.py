@@ -54,6 +54,11 @@ class LabPaths(msgspec.Struct, frozen=True):
         return self.run / "lock"
 
     @property
+    def plane_lock(self) -> Path:
+        """Held by the plane: the last to write into these directories when a lab ends."""
+        return self.run / "plane.lock"
+
+    @property
     def supervisor(self) -> Path:
         """Process id of the supervisor."""
         return self.run / "supervisor.pid"

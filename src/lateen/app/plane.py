@@ -1,6 +1,6 @@
 """The control plane's process: API server, store, controllers, compiler, discovery, CA.
 
-    python -m lateen.app.plane LAB STATE RUN
+    python -m lateen.app.plane LAB STATE RUN SUPERVISOR
 
 Started by the supervisor. Order matters for speed and for truth: the Unix socket answers before
 the controllers work, and a pod's discovery socket exists before its proxy is started.
@@ -265,9 +265,8 @@ def full_version(version: str) -> str:
     return version if version.count(".") == 2 else f"{version}.0"
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when the supervisor ends, and check that it has not."""
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(1)
@@ -289,7 +288,7 @@ async def run(paths: LabPaths) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the plane of one lab; a fault ends it with a message in its log."""
-    die_with_parent()
+    die_with_parent(int(argv[4]))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

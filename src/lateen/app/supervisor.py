@@ -26,10 +26,11 @@ class Child:
     Written out rather than a dataclass: that module's import would double this process's start.
     """
 
-    def __init__(self, name: str, argv: list[str], log: str) -> None:
+    def __init__(self, name: str, argv: list[str], log: str, keeps: tuple[int, ...] = ()) -> None:
         self.name = name
         self.argv = argv
         self.log = log
+        self.keeps = keeps
         self.process: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.due = 0.0
@@ -40,7 +41,11 @@ class Child:
         """Spawn it, its output appended to its log."""
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, close_fds=True
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=self.keeps,
             )
         self.started = now
 
@@ -120,11 +125,12 @@ class Supervisor:
 
 
 def main(argv: list[str]) -> int:
-    """Supervise the lab whose state and run directories are given."""
-    lab, state, run = argv[1:4]
+    """Supervise the lab whose state and run directories are given, and the plane's lock."""
+    lab, state, run, plane_lock = argv[1:5]
+    own = str(os.getpid())
     pid_file = f"{run}/supervisor.pid"
     with open(pid_file, "w", encoding="ascii") as file:
-        file.write(f"{os.getpid()}\n")
+        file.write(f"{own}\n")
     python, logs = sys.executable, f"{state}/logs"
     where = [lab, state, run]
     shim = [python, "-m", "lateen.node.shim", *where]
@@ -132,10 +138,15 @@ def main(argv: list[str]) -> int:
     load = [python, "-m", "lateen.app.process"]
     code = Supervisor(
         [
-            Child("plane", [*load, "lateen.app.plane", *where], f"{logs}/plane.log"),
+            Child(
+                "plane",
+                [*load, "lateen.app.plane", *where, own],
+                f"{logs}/plane.log",
+                keeps=(int(plane_lock),),
+            ),
             Child(
                 "node",
-                [*enter, "--lab", lab, "--parent", str(os.getpid()), "--", *shim],
+                [*enter, "--lab", lab, "--parent", own, "--", *shim],
                 f"{logs}/node.log",
             ),
         ]
