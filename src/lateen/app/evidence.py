@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,23 +11,28 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute, Route
 
-from lateen.app import evidence_sending as sending
 from lateen.app import evidence_targets as targets
 from lateen.app import routes
+from lateen.app.capturing import Recording, Taps
 from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink
+from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.client import ApiError
+from lateen.model.snapshot import Snapshot
 from lateen.observe import facts, journey, story, verdict
 from lateen.observe.facts import Directory, Party
 from lateen.observe.journey import Journey, Sent
 from lateen.observe.ledger import Ledger
-from lateen.observe.wire.classify import Reading
+
+if TYPE_CHECKING:
+    from lateen.app import evidence_sending as sending
 
 Json = dict[str, Any]
 
 PATH = "/lateen/v1/request"
 _LOG_SECONDS = 1.0
 """How long to wait for entries that must come; proxies send theirs every 0.1 s."""
+_MOST_RECORDED = 16
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 )
@@ -44,26 +49,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     namespace: str = "default"
     gateway: bool = False
     """Whether a name that is no Service goes to the ingress gateway (as any does from the host)."""
-    http2: bool = False
+    http: Literal["1.0", "1.1", "2"] = "1.1"
     insecure: bool = False
     resolve: dict[str, str] = {}
     timeout: float = 15.0
     show_secrets: bool = False
-
-
-class Readings(Protocol):
-    """What packets showed of a connection, client's address first."""
-
-    def reading(self, client: str, server: str) -> Reading | None:
-        """Return it, or None."""
-
-
-class NoReadings:
-    """Evidence from logs alone."""
-
-    def reading(self, client: str, server: str) -> Reading | None:
-        """Return None: nothing is captured."""
-        return None
 
 
 class EvidenceEngine:
@@ -75,11 +65,11 @@ class EvidenceEngine:
         pipeline: Pipeline,
         ledger: Ledger,
         forwards: Callable[[], targets.Forwards],
-        readings: Readings | None = None,
+        taps: Taps,
     ) -> None:
         self._shim, self._pipeline, self._ledger = shim, pipeline, ledger
         self._forwards = forwards
-        self._readings = readings or NoReadings()
+        self._taps = taps
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the engine's routes."""
@@ -101,10 +91,14 @@ class EvidenceEngine:
             asked.url, start, gateway=asked.gateway, resolve=asked.resolve
         )
         mark = self._ledger.position
-        response = await sending.send(self._shim, _request(asked, start, target))
-        who = facts.directory(current.snapshot, self._pipeline.views)
-        sent = _sent(asked, start, target, response, who, mark)
-        found = await self._joined(sent, who)
+        from lateen.app import evidence_sending as sending  # its HTTP client loads for 15 ms
+
+        pods = watched(current.snapshot, self._pipeline.views, start)
+        async with self._taps.recording(pods) as recording:
+            response = await sending.send(self._shim, _request(asked, start, target))
+            who = facts.directory(current.snapshot, self._pipeline.views)
+            sent = _sent(asked, start, target, response, who, mark)
+            found = await self._joined(sent, who, recording)
         answer = verdict.Answer(response.status, response.error)
         judged = verdict.judge(found, answer, self._pipeline.views)
         return {
@@ -114,7 +108,7 @@ class EvidenceEngine:
             "verdict": story.judgement(judged, current.snapshot),
         }
 
-    async def _joined(self, sent: Sent, who: Directory) -> Journey:
+    async def _joined(self, sent: Sent, who: Directory, recording: Recording) -> Journey:
         """Join until everything that must be logged is there, or the time is up."""
         news = asyncio.Event()
         cancel = self._ledger.subscribe(lambda _: news.set())
@@ -123,7 +117,7 @@ class EvidenceEngine:
         try:
             while True:
                 news.clear()
-                found = journey.build(sent, self._ledger, who, self._readings.reading)
+                found = journey.build(sent, self._ledger, who, recording.reading)
                 left = deadline - loop.time()
                 if found.complete or left <= 0:
                     return found
@@ -136,6 +130,22 @@ class EvidenceEngine:
             cancel()
 
 
+def watched(snapshot: Snapshot, views: Mapping[str, ProxyView], start: targets.Origin) -> list[str]:
+    """Return the uids of the pods to record: all, or in a large lab the origin and the gateways.
+
+    The others are known by their standing taps, which see every connection's opening.
+    """
+    running = {
+        f"{namespace}/{name}": pod.metadata.uid
+        for (namespace, name), pod in snapshot.pods.items()
+        if pod.status.pod_ip and not pod.metadata.deletion_timestamp
+    }
+    if len(running) <= _MOST_RECORDED:
+        return list(running.values())
+    gateways = [proxy for proxy, view in views.items() if view.gateway is not None]
+    return [running[pod] for pod in (start.pod, *gateways) if pod in running][:_MOST_RECORDED]
+
+
 def _asked(body: bytes) -> Asked:
     try:
         return msgspec.json.decode(body, type=Asked)
@@ -143,7 +153,9 @@ def _asked(body: bytes) -> Asked:
         raise ApiError(400, "BadRequest", f"{PATH}: {error}") from error
 
 
-def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> sending.Request:
+def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "sending.Request":
+    from lateen.app import evidence_sending as sending
+
     return sending.Request(
         method=asked.method,
         url=target.url,
@@ -152,7 +164,7 @@ def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> sen
         pod=start.uid,
         headers=asked.headers,
         body=asked.body.encode(),
-        http2=asked.http2,
+        http=asked.http,
         insecure=asked.insecure,
         timeout=asked.timeout,
     )
@@ -162,7 +174,7 @@ def _sent(
     asked: Asked,
     start: targets.Origin,
     target: targets.Target,
-    response: sending.Response,
+    response: "sending.Response",
     who: Directory,
     mark: int,
 ) -> Sent:
@@ -193,7 +205,7 @@ def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) 
     }
 
 
-def _response_shown(asked: Asked, response: sending.Response) -> Json:
+def _response_shown(asked: Asked, response: "sending.Response") -> Json:
     text: Mapping[str, str]
     try:
         text = {"body": response.body.decode()}

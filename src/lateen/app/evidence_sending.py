@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from lateen.app.podstreams import ShimLink
 from lateen.model.client import ApiError
 from lateen.node.runtime import ShimError, ShimGoneError
+from lateen.observe.wire import http
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body that are kept; the rest is read and counted."""
@@ -29,7 +31,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     pod: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    http2: bool = False
+    http: str = "1.1"
+    """HTTP version to speak: `1.0`, `1.1` or `2`."""
     insecure: bool = False
     ca: str = ""
     """PEM of the roots to trust; the machine's own if empty."""
@@ -162,12 +165,15 @@ async def send(shim: ShimLink, request: Request) -> Response:
             asyncio.timeout(request.timeout),
             httpcore.AsyncConnectionPool(
                 ssl_context=_tls(request),
-                http1=not request.http2,
-                http2=request.http2,
+                http1=request.http != "2",
+                http2=request.http == "2",
                 network_backend=network,
             ) as pool,
         ):
-            answered = await _exchange(pool, request, network)
+            if request.http == "1.0":
+                answered = await _old_exchange(request, network)
+            else:
+                answered = await _exchange(pool, request, network)
     except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, ValueError) as error:
         raise ApiError(400, "BadRequest", f"{request.url}: {error}") from error
     except TimeoutError:
@@ -210,6 +216,41 @@ async def _exchange(
             tls=version,
             alpn=alpn,
         )
+
+
+async def _old_exchange(request: Request, network: _Network) -> Response:
+    """Speak HTTP/1.0, which the library does not: one request, the answer ends with the bytes."""
+    parts = urlsplit(request.url)
+    stream = await network.connect_tcp(request.address, request.port, request.timeout)
+    if parts.scheme == "https":
+        context = _tls(request)
+        assert context is not None
+        stream = await stream.start_tls(context, parts.hostname, request.timeout)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = [f"{request.method} {path} HTTP/1.0".encode(), b"Host: " + parts.netloc.encode()]
+    head += [name + b": " + value for name, value in _headers(request)]
+    await stream.write(b"\r\n".join(head) + b"\r\n\r\n" + request.body, request.timeout)
+    received = bytearray()
+    while data := await stream.read(65536, request.timeout):
+        received += data
+        found = http.heads(bytes(received))
+        length = found[0].header("content-length") if found and found[0].complete else ""
+        if length.isdigit() and len(received.partition(b"\r\n\r\n")[2]) >= int(length):
+            break
+    await stream.aclose()
+    answer = http.message(bytes(received))
+    if answer is None:
+        raise httpcore.RemoteProtocolError("the answer is not HTTP")
+    version, status = answer.start.split(" ")[:2]
+    body = bytes(received).partition(b"\r\n\r\n")[2]
+    return Response(
+        status=int(status),
+        http=version,
+        headers=answer.headers,
+        body=body[:BODY_LIMIT],
+        size=len(body),
+        tls=_session(network.ssl_object())[0],
+    )
 
 
 def _session(session: ssl.SSLObject | None) -> tuple[str, str]:

@@ -24,7 +24,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None = None
     start: str = ""
     namespace: str = "default"
-    http2: bool = False
+    http: str = "1.1"
     insecure: bool = False
     resolve: Sequence[str] = ()
     count: int = 1
@@ -78,7 +78,7 @@ def _body(options: Options) -> Json:
         "body": options.data or "",
         "from": options.start,
         "namespace": options.namespace,
-        "http2": options.http2,
+        "http": options.http,
         "insecure": options.insecure,
         "resolve": resolve,
         "timeout": options.timeout,

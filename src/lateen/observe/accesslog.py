@@ -1,5 +1,6 @@
 """A log entry in one line, for people. Pure."""
 
+from lateen.observe import hops
 from lateen.observe.ledger import LogEntry
 
 
@@ -12,8 +13,8 @@ def line(entry: LogEntry) -> str:
     parts += [made.termination] * bool(made.termination)
     if made.upstream_failure:
         parts.append(f'upstream="{made.upstream_failure}"')
-    if made.downstream_failure:
-        parts.append(f'downstream="{made.downstream_failure}"')
+    if failure := hops.handshake_failure(entry):
+        parts.append(f'downstream="{failure}"')
     if made.upstream_cluster:
         parts.append(f"cluster={made.upstream_cluster}")
     if made.upstream_remote:

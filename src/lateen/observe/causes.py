@@ -38,6 +38,11 @@ _PLAIN_TLS_TO_STRICT = Cause(
         "or let the server accept other clients: PeerAuthentication mode PERMISSIVE or DISABLE",
     ),
 )
+_NO_CLIENT_CERTIFICATE = Cause(
+    "no-client-certificate",
+    "the gateway's server asks for a client certificate, and the client sent none",
+    ("send one (DestinationRule mode MUTUAL), or set the server's TLS mode to SIMPLE",),
+)
 _CLIENT_UNTRUSTED = Cause(
     "client-certificate-untrusted",
     "the server does not trust the client's certificate: it is signed by another root",
@@ -164,6 +169,42 @@ _CLIENT_TLS = Cause(
 )
 _UNREACHED = Cause("unreachable", "the client could not connect", ())
 
+EVERY = (
+    OK,
+    _PLAIN_TO_STRICT,
+    _PLAIN_TLS_TO_STRICT,
+    _NO_CLIENT_CERTIFICATE,
+    _CLIENT_UNTRUSTED,
+    _CLIENT_EXPIRED,
+    _SERVER_UNTRUSTED,
+    _SAN_MISMATCH,
+    _SERVER_EXPIRED,
+    _TLS_TO_PLAIN,
+    _REFUSED,
+    _TIMEOUT,
+    _NO_CLUSTER,
+    _NO_ENDPOINTS,
+    _NO_ROUTE,
+    _NO_CHAIN,
+    _RBAC,
+    _DOUBLE_TLS,
+    _TLS_TO_HTTP,
+    _NOT_HTTP,
+    _OLD_HTTP,
+    _RESET,
+    _SLOW,
+    _OVERFLOW,
+    _FAULT,
+    _LIMITED,
+    _CLIENT_LEFT,
+    _APPLICATION,
+    _PROXY,
+    _DIRECT,
+    _CLIENT_TLS,
+    _UNREACHED,
+)
+"""All classes; codes are stable."""
+
 _SERVER_REASONS = (
     ("PEER_DID_NOT_RETURN_A_CERTIFICATE", _PLAIN_TLS_TO_STRICT),
     ("ALERT_UNKNOWN_CA", _SERVER_UNTRUSTED),
@@ -208,7 +249,7 @@ def of(journey: Journey, status: int | None, error: str) -> tuple[Cause, Leg | N
     """Return the failure class and the leg it was found on; OK and None for success."""
     marked = next((leg for leg in journey.legs if leg.failed), None)
     if marked is not None:
-        cause = _of_leg(marked, journey, error)
+        cause = _of_leg(marked)
         if cause is not None:
             return cause, marked
     if error:
@@ -218,10 +259,10 @@ def of(journey: Journey, status: int | None, error: str) -> tuple[Cause, Leg | N
     return OK, None
 
 
-def _of_leg(leg: Leg, journey: Journey, error: str) -> Cause | None:
+def _of_leg(leg: Leg) -> Cause | None:
     server, client = leg.server_entry, leg.client_entry
     if server is not None and hops.refused(server):
-        found = _of_server(leg, journey)
+        found = _of_server(leg)
         if found is not None:
             return found
     if client is None:
@@ -241,19 +282,20 @@ def _of_leg(leg: Leg, journey: Journey, error: str) -> Cause | None:
     return _PROXY if not leg.sent else None
 
 
-def _of_server(leg: Leg, journey: Journey) -> Cause | None:
+def _of_server(leg: Leg) -> Cause | None:
     """What the server's side says of a leg that it refused."""
     assert leg.server_entry is not None
     made = leg.server_entry.entry
     reason = hops.handshake_failure(leg.server_entry)
     for word, cause in _SERVER_REASONS:
         if word in reason:
-            return cause
+            at_gateway = cause is _PLAIN_TLS_TO_STRICT and leg.server.role == "gateway"
+            return _NO_CLIENT_CERTIFICATE if at_gateway else cause
     details = made.http.details if made.http is not None else ""
     if "low_version" in details:
         return _OLD_HTTP
     if "DPE" in made.flags:
-        return _of_garbage(leg, journey)
+        return _of_garbage(leg)
     if "NR" in made.flags or made.termination == "filter_chain_not_found":
         sni = made.downstream.sni
         secure = leg.tls in ("tls", "mtls") or bool(sni)
@@ -261,11 +303,12 @@ def _of_server(leg: Leg, journey: Journey) -> Cause | None:
     return None
 
 
-def _of_garbage(leg: Leg, journey: Journey) -> Cause:
-    """Bytes that are no HTTP: TLS inside mutual TLS, TLS alone, or something else."""
-    if journey.legs and journey.legs[0].tls in ("tls", "mtls"):
-        return _DOUBLE_TLS if leg.tls == "mtls" else _TLS_TO_HTTP
-    return _NOT_HTTP
+def _of_garbage(leg: Leg) -> Cause:
+    """Bytes that are no HTTP: TLS inside TLS of a proxy, TLS alone, or something else."""
+    assert leg.server_entry is not None
+    if leg.carried != "tls":
+        return _NOT_HTTP
+    return _DOUBLE_TLS if leg.server_entry.entry.downstream.version else _TLS_TO_HTTP
 
 
 def _of_client(journey: Journey, error: str) -> Cause:
@@ -282,8 +325,3 @@ def _of_status(journey: Journey) -> Cause:
     if any(hops.chosen(entry) for entry in entries):
         return _DIRECT
     return _APPLICATION
-
-
-def every() -> tuple[Cause, ...]:
-    """Return all failure classes, in the order of this module."""
-    return tuple(value for value in globals().values() if isinstance(value, Cause))

@@ -4,7 +4,8 @@ import msgspec
 
 from lateen.observe.ledger import Ledger, LogEntry
 
-_NO_FLAGS = frozenset({"", "-"})
+_NO_FAILURES = frozenset({"", "-", "DI"})
+"""Flags that do not say that it failed; DI is an injected delay."""
 _CONNECTION_FLAGS = frozenset({"UF", "UH", "URX", "NC", "UO", "UC", "UT"})
 _NO_FAILURE = "HTTP_REQUEST"
 """The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""
@@ -58,6 +59,7 @@ def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str)
             return (exact or same)[-1]
     if local:
         found = list(ledger.from_client(local, proxy))
+        found = [e for e in found if e.entry.http is None or e.number > mark]
     else:
         found = [e for e in ledger.since(mark) if e.proxy == proxy and _within(e, entry, host)]
     return best(_of_connection(found, made.upstream_remote))
@@ -65,7 +67,7 @@ def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str)
 
 def _of_connection(found: list[LogEntry], server: str) -> list[LogEntry]:
     """Keep the newest connection's entries: an address is used again after a while."""
-    found = [e for e in found if e.entry.http is None and _reaches(e, server)]
+    found = [e for e in found if _reaches(e, server)]
     if not found:
         return []
     newest = max(found, key=lambda e: e.entry.start).entry.connection_id
@@ -113,10 +115,22 @@ def failed(entry: LogEntry | None) -> bool:
     if entry is None or entry.entry.open:
         return False
     made = entry.entry
-    flags = set(made.flags.split(",")) - _NO_FLAGS
+    flags = set(made.flags.split(",")) - _NO_FAILURES
     if made.http is None:
         return bool(flags & _CONNECTION_FLAGS) or bool(made.upstream_failure)
     return bool(flags) and (flags != {"URX"} or made.http.status >= 400)
+
+
+def complaint(entry: LogEntry) -> str:
+    """Return flags and details of an entry, what it is called in the text log."""
+    made = entry.entry
+    if made.http is not None:
+        details = made.http.details
+    elif made.flags == "NR" and not made.termination:
+        details = "filter_chain_not_found"
+    else:
+        details = made.termination
+    return f"{made.flags} {details}".strip()
 
 
 def chosen(entry: LogEntry) -> bool:

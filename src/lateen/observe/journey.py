@@ -18,6 +18,8 @@ Readings = Callable[[str, str], "Reading | None"]
 """What the packets between two `IP:port` showed, client first; None where nothing was seen."""
 
 _MOST_LEGS = 12
+CAPTURED = "127.0.0.1:15001"
+"""Where the capture rules lead an application's connections; answers come from where it wanted."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -55,6 +57,8 @@ class Leg(msgspec.Struct, frozen=True):
     sent: bool = True
     """False for the step that a proxy did not take."""
     failed: bool = False
+    carried: str = "none"
+    """`tls` where what is carried is TLS already, the application's own, before any of a proxy."""
     inside: bool = False
     """Whether it stays within a pod, between the application and its own sidecar."""
 
@@ -198,10 +202,19 @@ class _Walk:
         """Add a leg, with what the packets showed and the kind of TLS on it."""
         reading = None
         if leg.client_address and leg.server_address:
-            reading = self.readings(leg.client_address, leg.server_address)
-        leg = msgspec.structs.replace(leg, reading=reading)
+            reading = self._reading(leg)
+        leg = msgspec.structs.replace(leg, reading=reading, carried=self.payload)
         own = self.sent if not self.legs else None
         self.legs.append(msgspec.structs.replace(leg, tls=kind_of(leg, self.payload, own)))
+
+    def _reading(self, leg: Leg) -> Reading | None:
+        """What packets showed; of the application's own captured connection, only its side."""
+        if self.legs or not leg.inside:
+            return self.readings(leg.client_address, leg.server_address)
+        reading = self.readings(leg.client_address, CAPTURED)
+        if reading is not None and reading.kind is Kind.TLS and not reading.version:
+            return msgspec.structs.replace(reading, version=self.sent.tls)
+        return reading
 
 
 def build(sent: Sent, ledger: Ledger, directory: Directory, readings: Readings) -> Journey:
@@ -210,30 +223,41 @@ def build(sent: Sent, ledger: Ledger, directory: Directory, readings: Readings) 
 
 
 def kind_of(leg: Leg, payload: str, own: Sent | None) -> str:
-    """Return `none`, `tls` or `mtls` for a leg.
+    """Return `none`, `tls` or `mtls` for a leg; empty where nothing was sent.
 
-    Mutual only if a client certificate was really used: the server's log names the client, or the
-    client's log names both, and nothing failed. Packets decide between TLS and none.
+    Whether there was TLS is what the packets show, or what either log says. It is mutual only if a
+    client certificate was used: the server's log names the client, or (where the server has no
+    proxy) the packets or the client's log say that one was sent and the handshake did not fail.
     """
     if not leg.sent:
         return ""
     server = leg.server_entry.entry if leg.server_entry else None
-    client = leg.client_entry.entry if leg.client_entry else None
     if server is not None and (server.downstream.peer_sans or server.downstream.peer_subject):
         return "mtls"
-    if client is not None and client.upstream.version and server is None:
-        accepted = client.flags in ("", "-") and bool(client.upstream.local_sans)
-        return "mtls" if accepted else "tls"
-    encrypted = bool(
-        (client is not None and (client.upstream.version or "TLS_error" in client.upstream_failure))
-        or (server is not None and server.downstream.version)
-    )
-    if own is not None and own.secure:
+    if not _encrypted(leg, payload, own):
+        return "none"
+    terminated = server is not None and (server.http is not None or server.downstream.version)
+    if own is not None:
         return "mtls" if own.with_certificate and not own.error else "tls"
+    if terminated or hops.handshake_failure(leg.server_entry):
+        return "tls"
+    client = leg.client_entry.entry if leg.client_entry else None
+    offered = client is not None and client.upstream.local_sans and not client.upstream_failure
+    if leg.reading is not None and leg.reading.mutual is False:
+        return "tls"
+    return "mtls" if offered and not hops.failed(leg.client_entry) else "tls"
+
+
+def _encrypted(leg: Leg, payload: str, own: Sent | None) -> bool:
     if leg.reading is not None and leg.reading.kind is not Kind.NOTHING:
-        mutual = leg.reading.istio_mtls and leg.reading.handshake_done and server is None
-        return ("mtls" if mutual else "tls") if leg.reading.kind.encrypted else "none"
-    return "tls" if encrypted else payload
+        return leg.reading.kind.encrypted
+    client = leg.client_entry.entry if leg.client_entry else None
+    server = leg.server_entry.entry if leg.server_entry else None
+    if client is not None and (client.upstream.version or "TLS_error" in client.upstream_failure):
+        return True
+    if server is not None and server.downstream.version:
+        return True
+    return payload == "tls" or (own is not None and own.secure)
 
 
 def _failing(legs: list[Leg], sent: Sent) -> tuple[Leg, ...]:

@@ -58,15 +58,12 @@ def reasons(leg: Leg) -> list[tuple[str, str]]:
     found = []
     if leg.failed and leg.client_entry is not None:
         made = leg.client_entry.entry
-        details = made.http.details if made.http is not None else made.termination
-        words = accesslog.plain_reason(made.upstream_failure) or details
-        flags = f"{made.flags} " if made.flags else ""
-        found.append(("client", f"{flags}{words}".strip()))
+        failure = accesslog.plain_reason(made.upstream_failure)
+        words = f"{made.flags} {failure}" if failure else hops.complaint(leg.client_entry)
+        found.append(("client", words.strip()))
     if leg.server_entry is not None and hops.refused(leg.server_entry):
-        made = leg.server_entry.entry
         failure = accesslog.plain_reason(hops.handshake_failure(leg.server_entry))
-        details = made.http.details if made.http is not None else made.termination
-        found.append(("server", failure or f"{made.flags} {details}".strip()))
+        found.append(("server", failure or hops.complaint(leg.server_entry)))
     if leg.failed and leg.reading is not None and leg.reading.server_alert:
         found.append(("wire", f"server alert {leg.reading.server_alert}"))
     if leg.failed and leg.reading is not None and leg.reading.client_alert:
@@ -80,16 +77,36 @@ def _success(found: Journey, came: str, views: Views) -> tuple[str, tuple[Source
     sentence = f"{came}: {told}" if told else came
     sources: list[Source] = []
     for leg in reversed(wires):
-        choice = _choice(leg, views)
-        if choice is not None:
-            agrees = choice.tls == leg.tls
-            joint = "because" if agrees else "although"
-            sentence += f"; {_SENT_WORDS[leg.tls]} there {joint} {choice.why}"
-            sources += choice.sources
+        why = _chosen(leg, views) or _without_proxy(leg, views)
+        if why is not None:
+            sentence += f"; {why[0]}"
+            sources += why[1]
             break
     for leg in wires:
         sources += _tagged(leg)
     return f"{sentence}.", _unique(sources)
+
+
+def _chosen(leg: Leg, views: Views) -> tuple[str, tuple[Source, ...]] | None:
+    """Why a leg that a proxy opened has the TLS it has."""
+    choice = _choice(leg, views)
+    if choice is None:
+        return None
+    if choice.tls == leg.tls:
+        return f"{_SENT_WORDS[leg.tls]} there because {choice.why}", choice.sources
+    if choice.tls == "none" and leg.carried == "tls":
+        words = f"that TLS is the application's own, the mesh adds none because {choice.why}"
+        return words, choice.sources
+    return f"{_SENT_WORDS[leg.tls]} there although {choice.why}", choice.sources
+
+
+def _without_proxy(leg: Leg, views: Views) -> tuple[str, tuple[Source, ...]] | None:
+    """Why a client without a proxy got through to a sidecar."""
+    accepted = _accepted(leg, views)
+    if leg.client_entry is not None or accepted is None:
+        return None
+    words = f"the client has no proxy, and the server takes that: its mode is {accepted.mode}"
+    return words, (accepted.source,) if accepted.source is not None else ()
 
 
 def _why(leg: Leg, cause: causes.Cause, views: Views) -> tuple[str, tuple[Source, ...]]:

@@ -1,0 +1,267 @@
+"""The failure classes: what brings each about, and what must be said of it.
+
+Each case is a policy applied to the workloads in `failures/`, and one request.
+"""
+
+from dataclasses import dataclass
+
+GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`failed` is the name of the leg that must be marked; `proof` words that must be in the
+    reasons given there."""
+
+    title: str
+    code: str
+    url: str
+    policies: str = ""
+    arguments: tuple[str, ...] = ()
+    failed: str = ""
+    proof: str = ""
+
+
+def strict(app: str = "server") -> str:
+    return (
+        "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"
+        f"metadata: {{name: {app}}}\n"
+        f"spec: {{selector: {{matchLabels: {{app: {app}}}}}, mtls: {{mode: STRICT}}}}\n---\n"
+    )
+
+
+def rule(app: str, tls: str = "", *, host: str = "", subsets: str = "") -> str:
+    policy = f"\n  trafficPolicy: {{tls: {tls}}}" if tls else ""
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+        f"metadata: {{name: {app}, namespace: {'istio-system' if host else 'default'}}}\n"
+        f"spec:\n  host: {host or f'{app}.default.svc.cluster.local'}{policy}{subsets}\n---\n"
+    )
+
+
+def back_in(name: str, more: str) -> str:
+    """The gateway as a client of its own TLS server `name`."""
+    return rule("back", f"{{sni: {name}, subjectAltNames: [{name}], {more}}}", host=GATEWAY)
+
+
+FROM_CLIENT = ("--from", "deploy/client")
+FROM_NAKED = ("--from", "deploy/naked")
+SHOP = ("-H", "Host: shop.example")
+GATE = "http://istio-ingressgateway"
+SIDECARS, EDGE = "sidecar -> sidecar", "gateway -> gateway"
+
+CASES = (
+    Case("mutual TLS on both sides", "ok", "http://server/", strict(), FROM_CLIENT),
+    Case(
+        "a proxy sends plaintext to a STRICT server",
+        "plaintext-to-strict",
+        "http://server/",
+        strict() + rule("server", "{mode: DISABLE}"),
+        FROM_CLIENT,
+        SIDECARS,
+        "filter_chain_not_found",
+    ),
+    Case(
+        "an application without a proxy sends plaintext to a STRICT server",
+        "plaintext-to-strict",
+        "http://server/",
+        strict(),
+        FROM_NAKED,
+        "app -> sidecar",
+        "filter_chain_not_found",
+    ),
+    Case(
+        "TLS without a client certificate to a STRICT server",
+        "no-mesh-certificate",
+        "http://server/",
+        strict() + rule("server", "{mode: SIMPLE, insecureSkipVerify: true}"),
+        FROM_CLIENT,
+        SIDECARS,
+        "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+    ),
+    Case(
+        "mutual TLS to an application that speaks plaintext",
+        "tls-to-plaintext",
+        "http://plain/",
+        rule("plain", "{mode: ISTIO_MUTUAL}"),
+        FROM_CLIENT,
+        "sidecar -> app",
+        "WRONG_VERSION_NUMBER",
+    ),
+    Case(
+        "the client does not know the root of the server's certificate",
+        "server-certificate-untrusted",
+        "http://plain:8443/",
+        rule("plain", "{mode: SIMPLE}"),
+        FROM_CLIENT,
+        "sidecar -> app",
+        "CERTIFICATE_VERIFY_FAILED",
+    ),
+    Case(
+        "the client does not know the root of a sidecar's certificate",
+        "server-certificate-untrusted",
+        "http://server/",
+        strict() + rule("server", "{mode: SIMPLE}"),
+        FROM_CLIENT,
+        SIDECARS,
+        "UNKNOWN_CA",
+    ),
+    Case(
+        "the server's identity is not the one wanted",
+        "san-mismatch",
+        "http://server/",
+        strict()
+        + rule("server", "{mode: ISTIO_MUTUAL, subjectAltNames: [spiffe://else/ns/x/sa/y]}"),
+        FROM_CLIENT,
+        SIDECARS,
+        "SAN matcher",
+    ),
+    Case(
+        "the server's certificate has expired",
+        "server-certificate-expired",
+        f"{GATE}/tls/",
+        back_in("expired.example", "mode: SIMPLE, credentialName: root"),
+        SHOP,
+        EDGE,
+        "expired",
+    ),
+    Case(
+        "the server does not trust the client's certificate",
+        "client-certificate-untrusted",
+        f"{GATE}/tls/",
+        back_in("mutual.example", "mode: MUTUAL, credentialName: client-other"),
+        SHOP,
+        EDGE,
+        "CERTIFICATE_VERIFY_FAILED",
+    ),
+    Case(
+        "the client's certificate has expired",
+        "client-certificate-expired",
+        f"{GATE}/tls/",
+        back_in("mutual.example", "mode: MUTUAL, credentialName: client-expired"),
+        SHOP,
+        EDGE,
+        "expired",
+    ),
+    Case(
+        "a gateway asks for a client certificate and gets none",
+        "no-client-certificate",
+        f"{GATE}/tls/",
+        back_in("mutual.example", "mode: SIMPLE, credentialName: root"),
+        SHOP,
+        EDGE,
+        "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+    ),
+    Case(
+        "the application's TLS inside mutual TLS, on a port that expects HTTP",
+        "double-tls",
+        "https://z-opaque:8080/",
+        strict(),
+        (*FROM_CLIENT, "-k"),
+        SIDECARS,
+        "codec_error",
+    ),
+    Case(
+        "https on a gateway's plain HTTP port",
+        "tls-to-http-port",
+        "https://istio-ingressgateway:80/",
+        "",
+        ("-k",),
+        "client -> gateway",
+        "codec_error",
+    ),
+    Case(
+        "a route to a subset that is not defined",
+        "no-such-destination",
+        f"{GATE}/no-subset",
+        "",
+        SHOP,
+        "gateway -> nowhere",
+        "NC",
+    ),
+    Case(
+        "a subset that no pod belongs to",
+        "no-healthy-endpoints",
+        f"{GATE}/empty",
+        rule("server", subsets="\n  subsets: [{name: empty, labels: {version: none}}]"),
+        SHOP,
+        "gateway -> nowhere",
+        "UH",
+    ),
+    Case(
+        "nothing listens on the port, behind a sidecar",
+        "connection-refused",
+        "http://server:81/",
+        "",
+        FROM_CLIENT,
+        "sidecar -> app",
+        "Connection",
+    ),
+    Case(
+        "nothing listens on the port, without a sidecar",
+        "connection-refused",
+        "http://plain:81/",
+        "",
+        FROM_CLIENT,
+        "sidecar -> app",
+        "Connection",
+    ),
+    Case(
+        "a host that no virtual host is for",
+        "no-route",
+        f"{GATE}/",
+        "",
+        ("-H", "Host: nobody.example"),
+        "gateway -> nowhere",
+        "route_not_found",
+    ),
+    Case(
+        "a TLS name that no server of the gateway has",
+        "no-matching-server",
+        "https://wrong.example/",
+        "",
+        ("-k",),
+        "client -> gateway",
+        "filter_chain_not_found",
+    ),
+    Case(
+        "TLS without a name",
+        "no-matching-server",
+        "https://GATEWAY/",
+        "",
+        ("-k",),
+        "client -> gateway",
+        "filter_chain_not_found",
+    ),
+    Case(
+        "HTTP/1.0",
+        "http-1.0",
+        f"{GATE}/server",
+        "",
+        (*SHOP, "--http1.0"),
+        "client -> gateway",
+        "low_version",
+    ),
+    Case(
+        "a route's timeout passes",
+        "upstream-timeout",
+        f"{GATE}/slow",
+        "",
+        SHOP,
+        "gateway -> sidecar",
+        "UT",
+    ),
+    Case(
+        "a fault is injected",
+        "fault-injected",
+        f"{GATE}/fault",
+        "",
+        SHOP,
+        "gateway -> nowhere",
+        "FI",
+    ),
+    Case("a route answers by itself", "direct-response", f"{GATE}/fixed", "", SHOP),
+    Case(
+        "the application answers with an error", "application-status", f"{GATE}/server/no", "", SHOP
+    ),
+)
