@@ -111,7 +111,7 @@ class Plane:
             self.pipeline,
             self.ledger,
             lambda: self.forwarder.ports,
-            self.taps.openings,
+            self.taps,
         )
 
     def _access_logged(self, proxy: str, entries: Iterable[AccessEntry]) -> None:
