@@ -23,7 +23,7 @@ from lateen.node import hostlink, sidecar
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
 
-ROUNDS = 3
+ROUNDS = 5
 MORE_PODS = 12
 PATH = "/http-mTLS"
 OPTIONS = ("--istio", "1.17")
