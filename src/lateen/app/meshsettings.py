@@ -15,6 +15,9 @@ _BUNDLES = (
 )
 """Where Debian, Fedora, SUSE, older Red Hat and Alpine keep the machine's own roots."""
 
+KEY_LOG = "/var/lib/lateen/xds/keys.log"
+"""Where proxies write TLS keys: the pod's run directory, mounted into the proxy's container."""
+
 
 def mesh_settings(settings: LabSettings) -> MeshSettings:
     """Return Istio's mesh configuration for the lab. Raises ValueError for an unknown version."""
@@ -24,6 +27,7 @@ def mesh_settings(settings: LabSettings) -> MeshSettings:
         allow_any=settings.allow_any,
         access_log=AccessLog(enabled=bool(log), encoding=log or "TEXT"),
         trace_sampling=settings.trace_sampling,
+        key_log=KEY_LOG if settings.key_log else "",
     )
 
 

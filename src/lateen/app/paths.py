@@ -91,6 +91,10 @@ class LabPaths(msgspec.Struct, frozen=True):
         """The socket on which one pod's proxy is served, and nobody else's."""
         return self.pod(uid) / "xds.sock"
 
+    def key_log(self, uid: str) -> Path:
+        """The TLS keys of one pod's proxy, if the lab has them logged."""
+        return self.pod(uid) / "keys.log"
+
 
 def state_root() -> Path:
     """Return the directory that holds every lab's state."""

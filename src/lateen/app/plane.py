@@ -89,7 +89,14 @@ class Plane:
             clock,
             system_roots=meshsettings.system_roots(),
         )
-        self.sockets = ProxySockets(self.xds, self.hub, paths, self.tasks, self.pipeline.renew)
+        self.sockets = ProxySockets(
+            self.xds,
+            self.hub,
+            paths,
+            self.tasks,
+            self.pipeline.renew,
+            key_logs=chosen.key_log,
+        )
         self.inject = injection.Settings(
             mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,

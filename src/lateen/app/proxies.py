@@ -37,8 +37,11 @@ class ProxySockets:
         paths: LabPaths,
         tasks: TaskGroup,
         on_renewed: Callable[[str], None],
+        *,
+        key_logs: bool = False,
     ) -> None:
         self._xds = xds
+        self._key_logs = key_logs
         self._on_renewed = on_renewed
         self._hub = hub
         self._paths = paths
@@ -69,6 +72,7 @@ class ProxySockets:
             if found is not None and found != wanted:
                 del self._open[proxy]
                 await self._xds.close(proxy)
+                self._paths.key_log(found).unlink(missing_ok=True)
             if wanted is not None and proxy not in self._open:
                 await self._serve(proxy, wanted)
                 if found is not None:
@@ -77,6 +81,9 @@ class ProxySockets:
     async def _serve(self, proxy: str, uid: str) -> None:
         path = self._paths.xds_socket(uid)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._key_logs:
+            # Made before Envoy opens it, so that nobody else may ever read it.
+            self._paths.key_log(uid).touch(mode=0o600)
         namespace, _, pod = proxy.partition("/")
         await self._xds.open(proxy, f"{pod}.{namespace}", path)
         self._open[proxy] = uid

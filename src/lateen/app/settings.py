@@ -40,6 +40,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Host directories that hostPath volumes may mount."""
     dns_forward: str = ""
     """Address of a resolver for names outside the cluster; empty answers NXDOMAIN."""
+    key_log: bool = False
+    """Whether the proxies write the keys of their TLS connections, for `lateen capture --keys`."""
 
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +55,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     images: dict[str, list[str] | str] | None = None
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
+    key_log: bool | None = msgspec.field(default=None, name="keyLog")
 
 
 def read_file(path: Path) -> FileSettings:
@@ -95,7 +98,7 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
             name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
             for name, command in file.images.items()
         }
-    for name in ("inject_unlabelled", "trace_sampling", "host_paths", "dns_forward"):
+    for name in ("inject_unlabelled", "trace_sampling", "host_paths", "dns_forward", "key_log"):
         if (given := getattr(file, name)) is not None:
             changes[name] = given
     return msgspec.structs.replace(base, **changes)

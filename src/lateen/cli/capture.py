@@ -5,15 +5,15 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
 from lateen.app import lab as labs
+from lateen.app.paths import LabPaths
 from lateen.base.clock import SystemClock
 from lateen.cli import api as lab_api
 from lateen.cli import capturing, exits, screen
-from lateen.cli.capturefile import CaptureFile
+from lateen.cli.capturefile import CaptureFile, keylog_readers
 from lateen.cli.capturing import Pod, Source
 from lateen.observe import flowlines
 from lateen.observe.flowlines import Filter, Flow, Narrator
@@ -72,7 +72,7 @@ def capture(lab: str, options: Options) -> int:
     source = Source(running.paths.shim_socket, pods, options.filter.port, options.ring << 20)
     try:
         if options.file:
-            return _to_file(options, source, pods, running.paths.run)
+            return _to_file(options, source, pods, running.paths)
         return _to_lines(options, source, pods, kept, printer)
     finally:
         source.close()
@@ -171,11 +171,10 @@ def _to_lines(
     return _ended(source, packets)
 
 
-def _to_file(options: Options, source: Source, pods: Sequence[Pod], run: Path) -> int:
+def _to_file(options: Options, source: Source, pods: Sequence[Pod], paths: LabPaths) -> int:
     legs = {"wire": ("eth0",), "app": ("lo",)}.get(options.filter.leg, ("eth0", "lo"))
-    with CaptureFile(options.file, [pod.name for pod in pods], legs) as file:
-        if options.keys:
-            file.use_keys([run / "pods" / pod.uid / "keys.log" for pod in pods])
+    keys = keylog_readers([paths.key_log(pod.uid) for pod in pods]) if options.keys else []
+    with CaptureFile(options.file, [pod.name for pod in pods], legs, keys) as file:
         exits.complain(f"capturing {len(pods)} pods to {options.file}; Ctrl-C ends it")
         with contextlib.suppress(KeyboardInterrupt):
             for batch in source.frames(_until(options)):

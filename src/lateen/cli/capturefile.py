@@ -24,12 +24,18 @@ _FLUSH_SECONDS = 2.0
 class CaptureFile:
     """A file being written. Its mode is 0600: what travelled may be secret."""
 
-    def __init__(self, path: str, pods: Sequence[str], legs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        pods: Sequence[str],
+        legs: Sequence[str],
+        keys: Sequence[keylog.Reader] = (),
+    ) -> None:
         """Open it; `-` is standard output. Raises OSError."""
         self.packets = 0
         self._path = path
         self._out = _opened(path)
-        self._keys: list[keylog.Reader] = []
+        self._keys = keys
         self._numbers: dict[tuple[str, str], int] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._head = pcapng.section("lateen capture", "captured by lateen in " + ", ".join(pods))
@@ -55,19 +61,6 @@ class CaptureFile:
         self._out.flush()
         if self._path != "-":
             self._out.close()
-
-    def use_keys(self, logs: Sequence[Path]) -> None:
-        """Put the keys of the captured connections into the file. Raises LabError when the
-        proxies write none."""
-        found = [path for path in logs if path.exists()]
-        if not found:
-            raise LabError(
-                "the proxies log no keys: set `keyLog: true` in lateen.yaml and `lateen up` anew"
-            )
-        sys.stderr.write(
-            "warning: with --keys whoever has the file can read what was encrypted in it\n"
-        )
-        self._keys = [keylog.Reader(path) for path in found]
 
     def write(self, batch: Sequence[tuple[str, Frame]], limit: int = 0) -> bool:
         """Append frames; returns whether there are as many as `limit` (0 is no limit)."""
@@ -116,6 +109,20 @@ class CaptureFile:
             old.seek(len(self._head))
             shutil.copyfileobj(old, made, 1 << 20)
         os.replace(scratch, self._path)
+
+
+def keylog_readers(logs: Sequence[Path]) -> list[keylog.Reader]:
+    """Return readers of the proxies' key logs, and warn. Raises LabError when there are none."""
+    found = [path for path in logs if path.exists()]
+    if not found:
+        raise LabError(
+            "the proxies log no keys: set `keyLog: true` in lateen.yaml, then `lateen down` and "
+            "`lateen up`"
+        )
+    sys.stderr.write(
+        "warning: with --keys whoever has the file can read what was encrypted in it\n"
+    )
+    return [keylog.Reader(path) for path in found]
 
 
 def _opened(path: str) -> BinaryIO:

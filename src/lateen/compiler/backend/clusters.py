@@ -136,7 +136,7 @@ def _transport(
         context = tls.istio_upstream(source, settings, client)
     elif client.mode in (TlsMode.SIMPLE, TlsMode.MUTUAL):
         http2 = source.protocol.is_http2
-        context = tls.user_upstream(client, http2=http2, system_roots=system_roots)
+        context = tls.user_upstream(client, settings, http2=http2, system_roots=system_roots)
     else:
         return
     cluster.transport_socket.CopyFrom(tls.socket(context))

@@ -39,10 +39,12 @@ def _by_name(source: GatewayListener) -> bool:
     )
 
 
-def _start(out: listener_components_pb2.FilterChain, chain: GatewayChain) -> None:
+def _start(
+    out: listener_components_pb2.FilterChain, chain: GatewayChain, settings: MeshSettings
+) -> None:
     out.name = chain.name
     if chain.tls is not None:
-        out.transport_socket.CopyFrom(tls.socket(tls.gateway(chain.tls)))
+        out.transport_socket.CopyFrom(tls.socket(tls.gateway(chain.tls, settings)))
         out.transport_socket_connect_timeout.seconds = _HANDSHAKE_SECONDS
 
 
@@ -53,7 +55,7 @@ def _http(
     node: Node,
     settings: MeshSettings,
 ) -> None:
-    _start(out, chain)
+    _start(out, chain, settings)
     write_match(out.filter_chain_match, chain.sni, ())
     prefix = names.listener_stat_prefix("outbound", source.bind, source.port)
     manager = network.gateway_manager(node, settings, prefix, chain.route_table)
@@ -67,7 +69,7 @@ def _tcp(
     route: TcpRoute,
     settings: MeshSettings,
 ) -> None:
-    _start(out, chain)
+    _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
     prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
     out.filters.append(network.tcp_proxy(prefix, route.destinations, settings))

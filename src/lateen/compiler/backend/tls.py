@@ -66,6 +66,12 @@ def _client_context(http2: bool) -> bytes:
     return bytes(context.SerializeToString())
 
 
+def _log_keys(context: tls_pb2.CommonTlsContext, settings: MeshSettings) -> None:
+    """Let the proxy write the keys of its connections, where the lab wants captures decrypted."""
+    if settings.key_log:
+        context.key_log.path = settings.key_log
+
+
 def _versions(context: tls_pb2.CommonTlsContext, minimum: str, maximum: str) -> None:
     params = context.tls_params
     params.SetInParent()
@@ -110,6 +116,7 @@ def istio_upstream(
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni if tls and tls.sni else cluster.sni)
     common = context.common_tls_context
     common.ParseFromString(_client_context(cluster.protocol.is_http2))
+    _log_keys(common, settings)
     validation = common.combined_validation_context.default_validation_context
     sans = tls.sans if tls and tls.sans else _with_aliases(cluster.sans, settings)
     _exact_names(validation, sans)
@@ -130,7 +137,9 @@ def _with_aliases(sans: tuple[str, ...], settings: MeshSettings) -> tuple[str, .
     return tuple(sorted({*sans, *aliased}))
 
 
-def user_upstream(tls: ClientTls, *, http2: bool, system_roots: str) -> tls_pb2.UpstreamTlsContext:
+def user_upstream(
+    tls: ClientTls, settings: MeshSettings, *, http2: bool, system_roots: str
+) -> tls_pb2.UpstreamTlsContext:
     """Return the context of a DestinationRule's SIMPLE or MUTUAL.
 
     `system_roots` is the path of the machine's bundle, used when the rule names no CA and the
@@ -138,6 +147,7 @@ def user_upstream(tls: ClientTls, *, http2: bool, system_roots: str) -> tls_pb2.
     """
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni)
     common = context.common_tls_context
+    _log_keys(common, settings)
     _versions(common, "TLSv1_2", "TLSv1_3")
     if tls.mode is TlsMode.MUTUAL and tls.certificate:
         common.tls_certificate_sds_secret_configs.append(secret(tls.certificate))
@@ -163,6 +173,7 @@ def inbound(settings: MeshSettings, *, http: bool) -> tls_pb2.DownstreamTlsConte
     context.require_client_certificate.value = True
     common = context.common_tls_context
     common.ParseFromString(_workload_context())
+    _log_keys(common, settings)
     common.tls_params.cipher_suites.extend(CIPHERS)
     common.alpn_protocols.extend(HTTP_ALPN if http else TCP_SERVER_ALPN)
     validation = common.combined_validation_context.default_validation_context
@@ -172,12 +183,13 @@ def inbound(settings: MeshSettings, *, http: bool) -> tls_pb2.DownstreamTlsConte
     return context
 
 
-def gateway(tls: ServerTls) -> tls_pb2.DownstreamTlsContext:
+def gateway(tls: ServerTls, settings: MeshSettings) -> tls_pb2.DownstreamTlsContext:
     """Return how a Gateway server terminates TLS."""
     if tls.mode is TlsMode.ISTIO_MUTUAL:
-        return _gateway_istio(tls)
+        return _gateway_istio(tls, settings)
     context = tls_pb2.DownstreamTlsContext()
     common = context.common_tls_context
+    _log_keys(common, settings)
     for name in tls.secrets:
         common.tls_certificate_sds_secret_configs.append(secret(name))
     common.alpn_protocols.extend(HTTP_ALPN)
@@ -197,11 +209,12 @@ def gateway(tls: ServerTls) -> tls_pb2.DownstreamTlsContext:
     return context
 
 
-def _gateway_istio(tls: ServerTls) -> tls_pb2.DownstreamTlsContext:
+def _gateway_istio(tls: ServerTls, settings: MeshSettings) -> tls_pb2.DownstreamTlsContext:
     context = tls_pb2.DownstreamTlsContext()
     context.require_client_certificate.value = True
     common = context.common_tls_context
     common.ParseFromString(_workload_context())
+    _log_keys(common, settings)
     common.alpn_protocols.extend(HTTP_ALPN)
     _exact_names(common.combined_validation_context.default_validation_context, tls.sans)
     return context

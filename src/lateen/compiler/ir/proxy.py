@@ -93,6 +93,8 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     """Percent."""
     mesh_id: str = "cluster.local"
     cluster_id: str = "Kubernetes"
+    key_log: str = ""
+    """File in the proxy's container for the keys of every TLS connection; empty for none."""
 
 
 class Node(Value, frozen=True, kw_only=True):
