@@ -73,6 +73,10 @@ class Lab:
         found: dict[str, Any] = self.api.request("GET", waiting.STATUS).body
         return found
 
+    def settled(self, seconds: float = 60.0) -> None:
+        """Wait until every pod is ready and every proxy in step. Raises TimeoutError."""
+        until(lambda: waiting.settled(self.status(), 0), seconds, 0.05)
+
     def gateway(self) -> str:
         """Return host:port at which its gateway answers on this machine."""
         url: str = self.status()["gateways"][0]["urls"][0]
