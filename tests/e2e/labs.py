@@ -49,9 +49,12 @@ class Lab:
     home: Path
     ordinary: bool
     env: dict[str, str] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()
+    """What enters the network namespace that is the host to this lab; empty for the real one."""
 
     def command(self, *argv: str) -> list[str]:
-        return as_ordinary_user(list(argv)) if self.ordinary else list(argv)
+        """Return the command line that runs a program as the lab's user, where the lab is."""
+        return [*self.inside, *(as_ordinary_user(list(argv)) if self.ordinary else argv)]
 
     def run(
         self, *argv: str, timeout: float = 60, stdin: str | None = None
