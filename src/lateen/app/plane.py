@@ -33,6 +33,7 @@ from lateen.app import (
 )
 from lateen.app.accounts import AGENT, AccountAuthenticator
 from lateen.app.capturing import Taps
+from lateen.app.capturing_hops import Hops
 from lateen.app.capturing_routes import capture_route
 from lateen.app.evidence import EvidenceEngine
 from lateen.app.forwarding import Forwarder
@@ -80,7 +81,9 @@ class Plane:
         self.shim = ShimLink(paths.shim_socket)
         self.ledger = Ledger()
         self.xds = XdsServer(self.hub, self._access_logged, clock)
-        self.identities = Identities(self.authority, clock, self._publish_secrets)
+        self.identities = Identities(
+            self.authority, clock, self._publish_secrets, ttl=chosen.certificate_ttl
+        )
         self.pipeline = Pipeline(
             self.store,
             self.hub,
@@ -205,7 +208,8 @@ class Plane:
         """Return the lab's own routes."""
         resolve = resolving.route(self.settings.dns_forward)
         capture = capture_route(self.taps, self._pod_names)
-        more = [resolve, capture, *self.evidence.routes()]
+        hops = Hops(self.ledger, self.pipeline, self.clock)
+        more = [resolve, capture, *hops.routes(), *self.evidence.routes()]
         return routes.lab_routes(self.status, self.config, more)
 
     def _pod_names(self) -> dict[str, str]:

@@ -361,6 +361,58 @@ def capture(
     _end(command.capture(lab, options))
 
 
+@app.command(epilog="Examples: `lateen tap --tls none`; `lateen tap --http-status 5+ -c 1`")
+def tap(
+    lab: Lab = DEFAULT_LAB,
+    source: Annotated[str, typer.Option("--from-pod", help="Client's name.")] = "",
+    target: Annotated[str, typer.Option("--to-pod", help="Server's name.")] = "",
+    tls: Annotated[str, typer.Option(help="Only mtls, tls or none.")] = "",
+    status: Annotated[str, typer.Option("--http-status", help="`503` or `5+`.")] = "",
+    count: Annotated[int, typer.Option("-c", "--count", help="End after so many.")] = 0,
+    output: Annotated[str, typer.Option("-o", "--output", help="json: an object a line.")] = "",
+    show_secrets: Annotated[bool, typer.Option(help="Do not hide query parameters.")] = False,
+) -> None:
+    """Follow finished requests across the mesh, from the logs of both proxies."""
+    from lateen.cli import tap as command
+
+    options = command.Options(
+        source=source,
+        target=target,
+        tls=tls,
+        status=status,
+        count=count,
+        output=output,
+        show_secrets=show_secrets,
+    )
+    _end(command.tap(lab, options))
+
+
+@app.command(epilog="Examples: `lateen edges`; `lateen edges -o wide --since 60`")
+def edges(
+    lab: Lab = DEFAULT_LAB,
+    output: Annotated[str, typer.Option("-o", "--output", help="wide or json.")] = "",
+    since: Annotated[float, typer.Option(help="Seconds to look back; 0 is all.")] = 0.0,
+) -> None:
+    """Show who talked to whom, with identities, and why a connection had no TLS."""
+    from lateen.cli import edges as command
+
+    _end(command.edges(lab, output, since))
+
+
+decoding = typer.Typer(help="Make values readable that travel encoded.", no_args_is_help=True)
+app.add_typer(decoding, name="decode")
+
+
+@decoding.command("peer-metadata", epilog="Example: `lateen decode peer-metadata ChQKDkFQ…`")
+def decode_peer_metadata(
+    text: Annotated[str, typer.Argument(metavar="VALUE|-", help="The header, or its value.")],
+) -> None:
+    """Decode an x-envoy-peer-metadata header."""
+    from lateen.cli import decode as command
+
+    _end(command.peer_metadata(text))
+
+
 @app.command()
 def demo(
     istio: Annotated[str, typer.Option(help="Istio version to behave as.")] = "1.17",

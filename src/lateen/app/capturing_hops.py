@@ -1,0 +1,119 @@
+"""`/lateen/v1/tap` and `/lateen/v1/edges`: the proxies' logs of both sides, joined."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from lateen.app import routes
+from lateen.app.pipeline import Pipeline
+from lateen.base.clock import Clock
+from lateen.model.client import ApiError
+from lateen.observe import edges, facts, tapline
+from lateen.observe.facts import Directory
+from lateen.observe.ledger import Ledger, LogEntry
+from lateen.observe.tapline import Hop, Joiner
+
+TAP, EDGES = "/lateen/v1/tap", "/lateen/v1/edges"
+_TICK = 0.25
+_QUEUE = 10_000
+"""Entries held for a reader that is too slow; what comes beyond is counted and said."""
+
+
+class Hops:
+    """Serves hops as they happen, and the table of those that the ledger still holds."""
+
+    def __init__(self, ledger: Ledger, pipeline: Pipeline, clock: Clock) -> None:
+        self._ledger, self._pipeline, self._clock = ledger, pipeline, clock
+        self._built: tuple[object, Directory] | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """Return both routes."""
+        return [Route(TAP, self._tap), Route(EDGES, self._edges)]
+
+    def _directory(self) -> Directory:
+        """The directory of the current round; made once for each."""
+        current = self._pipeline.current
+        if self._built is None or self._built[0] is not current:
+            self._built = (current, facts.directory(current.snapshot, self._pipeline.views))
+        return self._built[1]
+
+    async def _tap(self, request: Request) -> Response:
+        try:
+            routes.require_owner(request)
+        except ApiError as error:
+            return routes.refused(error)
+        secrets = request.query_params.get("secrets") == "true"
+        return StreamingResponse(self._stream(secrets=secrets), media_type="application/x-ndjson")
+
+    async def _stream(self, *, secrets: bool) -> AsyncIterator[bytes]:
+        joiner = Joiner(self._directory)
+        waiting: asyncio.Queue[LogEntry] = asyncio.Queue(_QUEUE)
+        lost = 0
+
+        def note(entry: LogEntry) -> None:
+            nonlocal lost
+            try:
+                waiting.put_nowait(entry)
+            except asyncio.QueueFull:
+                lost += 1
+
+        cancel = self._ledger.subscribe(note)
+        try:
+            yield b"\n"  # the reader then knows that nothing is missed from here on
+            while True:
+                for hop in await self._next(joiner, waiting):
+                    yield self._told(hop, secrets=secrets)
+                if lost:
+                    yield msgspec.json.encode({"event": "lost", "entries": lost}) + b"\n"
+                    lost = 0
+        finally:
+            cancel()
+
+    async def _next(self, joiner: Joiner, waiting: asyncio.Queue[LogEntry]) -> list[Hop]:
+        try:
+            async with asyncio.timeout(_TICK):
+                entry = await waiting.get()
+        except TimeoutError:
+            return joiner.due(self._clock.monotonic())
+        return joiner.take(entry, self._clock.monotonic())
+
+    def _told(self, hop: Hop, *, secrets: bool) -> bytes:
+        told: dict[str, Any] = {"event": tapline.word(hop)}
+        told |= tapline.fields(hop, self._directory(), secrets=secrets)
+        return msgspec.json.encode(told) + b"\n"
+
+    async def _edges(self, request: Request) -> Response:
+        try:
+            routes.require_owner(request)
+            since = self._since(request.query_params.get("since", ""))
+        except ApiError as error:
+            return routes.refused(error)
+        entries = self._ledger.since(0)
+        chosen = [e for e in entries if since is None or e.entry.start >= since]
+        hops = joined(chosen, self._directory())
+        found = edges.edges(hops, self._directory(), self._pipeline.views)
+        oldest = entries[0].entry.start.isoformat() if entries else ""
+        return routes.answer({"edges": msgspec.to_builtins(found), "since": oldest})
+
+    def _since(self, text: str) -> datetime | None:
+        if not text:
+            return None
+        try:
+            return self._clock.now() - timedelta(seconds=float(text))
+        except (ValueError, OverflowError) as error:
+            raise ApiError(400, "BadRequest", f"since={text}: use a number of seconds") from error
+
+
+def joined(entries: Iterable[LogEntry], who: Directory) -> list[Hop]:
+    """Join entries that are all there already."""
+    joiner = Joiner(lambda: who)
+    found: list[Hop] = []
+    for entry in entries:
+        found += joiner.take(entry, entry.entry.start.timestamp() + entry.entry.duration)
+    return found + joiner.due(float("inf"))

@@ -1,0 +1,85 @@
+"""Who talked to whom: hops by their ends, with identities and why there was no TLS. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from lateen.compiler.ir.proxy import ProxyView
+from lateen.observe import facts, tapline
+from lateen.observe.facts import Directory, Party
+from lateen.observe.tapline import Hop
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the table. `requests` counts connections where the proxies saw no HTTP."""
+
+    source: str
+    target: str
+    port: str
+    protocol: str
+    tls: str
+    client_id: str = ""
+    server_id: str = ""
+    requests: int = 0
+    errors: int = 0
+    no_tls_reason: str = ""
+
+
+def edges(hops: Iterable[Hop], who: Directory, views: Mapping[str, ProxyView]) -> list[Edge]:
+    """Count hops by everything but their outcome, sorted by source and target."""
+    found: dict[Edge, tuple[int, int]] = {}
+    for hop in hops:
+        if tapline.word(hop) == "end":
+            continue  # its connection was counted when it was made
+        key = _key(hop, who, views)
+        requests, errors = found.get(key, (0, 0))
+        found[key] = (requests + 1, errors + _failed(hop))
+    made = [
+        msgspec.structs.replace(key, requests=requests, errors=errors)
+        for key, (requests, errors) in found.items()
+    ]
+    return sorted(made, key=lambda e: (e.source, e.target, e.port, e.protocol, e.tls))
+
+
+def _key(hop: Hop, who: Directory, views: Mapping[str, ProxyView]) -> Edge:
+    source, target = tapline.ends(hop, who)
+    told = tapline.fields(hop, who)
+    http = hop.entry.entry.http
+    return Edge(
+        source=_place(source),
+        target=_place(target),
+        port=str(told.get("dst_addr", "")).rpartition(":")[2],
+        protocol=http.protocol if http is not None else "TCP",
+        tls=hop.tls,
+        client_id=told.get("client_id", ""),
+        server_id=told.get("server_id", ""),
+        no_tls_reason=_reason(hop, source, target, views) if hop.tls == "none" else "",
+    )
+
+
+def _place(party: Party) -> str:
+    """Addresses outside without their port: each connection has another."""
+    return party.name.rpartition(":")[0] if party.role == "outside" else party.name
+
+
+def _reason(hop: Hop, source: Party, target: Party, views: Mapping[str, ProxyView]) -> str:
+    if hop.client is None:
+        if target.role == "gateway":
+            return "the client spoke plaintext to this port of the gateway"
+        return "the client has no sidecar"
+    entry = hop.client.entry
+    view = views.get(hop.client.proxy)
+    if not entry.upstream_remote:
+        return "no connection was made"
+    if view is not None:
+        chosen = facts.choice(view, entry.upstream_cluster, entry.upstream_remote)
+        if chosen is not None:
+            return chosen.why if chosen.tls == "none" else "the handshake was not finished"
+    return "the destination is no service of the mesh"
+
+
+def _failed(hop: Hop) -> bool:
+    entry = hop.entry.entry
+    if entry.http is not None:
+        return entry.http.status >= 500 or entry.http.status == 0
+    return tapline.word(hop) == "refused" or entry.flags not in ("", "-")
