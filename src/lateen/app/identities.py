@@ -61,7 +61,8 @@ class Identities:
 
     def _issue(self, proxy: str, identity: str) -> None:
         svid = self._authority.issue(identity, self._ttl)
-        delay = rotation.renew_after(svid.not_before, svid.not_after, self._clock.now(), key=proxy)
+        now = self._clock.now()  # the certificate's own beginning is set back, for slow clocks
+        delay = rotation.renew_after(now, svid.not_after, now, key=proxy)
         self._held[proxy] = Held(identity, svid, self._clock.monotonic() + delay)
         self._publish(proxy, _resources(svid, self._authority.root_pem))
 
@@ -74,7 +75,8 @@ class Identities:
                     log.info("renewing the certificate of %s", proxy)
                     self._issue(proxy, held.identity)
             due = min((held.renew_at for held in self._held.values()), default=now + 60.0)
-            await self._clock.sleep(min(60.0, max(0.05, due - self._clock.monotonic())))
+            longest = min(60.0, self._ttl / 10)  # what is issued meanwhile may be due before
+            await self._clock.sleep(min(longest, max(0.05, due - self._clock.monotonic())))
 
 
 def _resources(svid: Svid, root_pem: str) -> ResourceSet:

@@ -6,7 +6,11 @@ from typing import Any
 
 import msgspec
 
+from lateen.model import durations
+
 CONFIG_NAME = "lateen.yaml"
+_SHORTEST, _LONGEST = 4.0, 2160 * 3600.0
+"""Of a workload's certificate, in seconds: time to renew it twice; the ninety days Istio allows."""
 
 
 class SettingsError(ValueError):
@@ -40,6 +44,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Host directories that hostPath volumes may mount."""
     dns_forward: str = ""
     """Address of a resolver for names outside the cluster; empty answers NXDOMAIN."""
+    certificate_ttl: float = 24 * 3600.0
+    """Seconds a workload's certificate is valid; it is renewed at half of that, more or less."""
     key_log: bool = False
     """Whether the proxies write the keys of their TLS connections, for `lateen capture --keys`."""
 
@@ -55,6 +61,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     images: dict[str, list[str] | str] | None = None
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
+    certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
     key_log: bool | None = msgspec.field(default=None, name="keyLog")
 
 
@@ -98,10 +105,22 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
             name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
             for name, command in file.images.items()
         }
+    if file.certificate_ttl is not None:
+        changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
     for name in ("inject_unlabelled", "trace_sampling", "host_paths", "dns_forward", "key_log"):
         if (given := getattr(file, name)) is not None:
             changes[name] = given
     return msgspec.structs.replace(base, **changes)
+
+
+def _lifetime(text: str) -> float:
+    try:
+        seconds = durations.seconds(text)
+    except ValueError as error:
+        raise SettingsError(f"{CONFIG_NAME}: certificateTTL: {error}") from error
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise SettingsError(f"{CONFIG_NAME}: certificateTTL {text!r}: use 4s to 2160h")
+    return seconds
 
 
 def save(settings: LabSettings, path: Path) -> None:
