@@ -75,7 +75,8 @@ def test_container_states(container: ContainerState, shown: Any, last: Any) -> N
     assert list(body["state"]) == [kind]
     assert shown[kind].items() <= body["state"][kind].items()
     assert last.items() <= body["lastState"].get("terminated", {}).items()
-    assert body["restartCount"] == container.attempt
+    waiting = container.life is Life.BACKOFF
+    assert body["restartCount"] == container.attempt - waiting
     assert body["ready"] is container.ready
 
 
@@ -95,14 +96,20 @@ def test_a_pod_that_is_ready() -> None:
 
 
 def test_what_holds_a_pod_back_is_named() -> None:
-    pod = plan("app", "side", init=("one",))
-    got = conditions(pod, state(pod, side=RUNNING))
+    pod = plan("app", "istio-proxy", init=("one",))
+    got = conditions(pod, state(pod, **{"istio-proxy": RUNNING}))
     assert got["Initialized"]["message"] == "containers with incomplete status: [one]"
     assert got["Ready"]["message"] == "containers with unready status: [app]"
     body = podstatus.render(pod, state(pod), FACTS, T0)
     assert body["phase"] == "Pending"
     waiting = body["containerStatuses"][0]["state"]["waiting"]
     assert waiting == {"reason": "PodInitializing"}
+
+
+def test_a_pod_that_completed_stays_initialized() -> None:
+    pod = plan("app", init=("one",))
+    ended = ContainerState(life=Life.ENDED, ending=replace(ENDED, code=0))
+    assert conditions(pod, state(pod, app=ended))["Initialized"]["status"] == "True"
 
 
 def test_transition_times_stay_while_nothing_turns() -> None:

@@ -102,7 +102,16 @@ def _initialized(plan: PodPlan, state: PodState) -> bool:
 
 
 def _incomplete(plan: PodPlan, state: PodState) -> list[str]:
+    """Name what holds the containers back. Once one of them ran, nothing does any more: a pod that
+    completed stays initialized, though its sidecars have ended."""
+    if any(_has_run(c, state) for c in plan.containers if c.role is Role.APP and not c.proxy):
+        return []
     return [c.name for c in plan.containers if _holds_back(c, state)]
+
+
+def _has_run(planned: ContainerPlan, state: PodState) -> bool:
+    container = state.containers[planned.name]
+    return container.life in (Life.RUNNING, Life.STOPPING) or container.ending is not None
 
 
 def _holds_back(planned: ContainerPlan, state: PodState) -> bool:
@@ -178,7 +187,7 @@ def _container(planned: ContainerPlan, state: PodState, facts: PodFacts, initial
         "state": now,
         "lastState": last,
         "ready": ended_well if planned.role is Role.INIT else container.ready,
-        "restartCount": container.attempt,
+        "restartCount": container.attempt - (container.life is Life.BACKOFF),
         "image": planned.image,
         "imageID": "",
         "started": container.life is Life.RUNNING and container.started,

@@ -117,12 +117,13 @@ def read_report(report: int) -> StartFailed | None:
 
 
 def catches(pid: int, number: int) -> bool:
-    """Whether the process takes a signal: by a handler, by blocking it, or by waiting for it."""
+    """Whether the process decided about a signal: by a handler, by blocking it, by waiting for it,
+    or by ignoring it, which asks for the whole grace period."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
             for line in status:
                 name, _, mask = line.partition(":")
-                if name in ("SigBlk", "SigCgt") and int(mask, 16) >> (number - 1) & 1:
+                if name in ("SigBlk", "SigIgn", "SigCgt") and int(mask, 16) >> (number - 1) & 1:
                     return True
         return any(_waits_for_signals(pid, thread) for thread in os.listdir(f"/proc/{pid}/task"))
     except OSError:
