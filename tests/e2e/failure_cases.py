@@ -245,7 +245,7 @@ CASES = (
     Case(
         "a route's timeout passes",
         "upstream-timeout",
-        f"{GATE}/slow",
+        f"{GATE}/delay/3",
         "",
         SHOP,
         "gateway -> sidecar",

@@ -154,7 +154,7 @@ _OVERFLOW = Cause(
 )
 _FAULT = Cause("fault-injected", "a fault was injected, as the VirtualService asks", ())
 _LIMITED = Cause("rate-limited", "a rate limit was reached", ())
-_CLIENT_LEFT = Cause("client-left", "the client went away before the answer came", ())
+_CLIENT_LEFT = Cause("client-left", "the client gave up before the answer came", ())
 _APPLICATION = Cause(
     "application-status",
     "the application itself answered so",
@@ -314,6 +314,8 @@ def _of_garbage(leg: Leg) -> Cause:
 def _of_client(journey: Journey, error: str) -> Cause:
     if "TLS" in error or "SSL" in error or "certificate" in error:
         return _CLIENT_TLS
+    if error.startswith("no answer"):
+        return _CLIENT_LEFT
     if journey.legs and journey.legs[0].sent:
         return _RESET
     return _UNREACHED

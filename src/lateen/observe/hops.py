@@ -4,8 +4,9 @@ import msgspec
 
 from lateen.observe.ledger import Ledger, LogEntry
 
-_NO_FAILURES = frozenset({"", "-", "DI"})
-"""Flags that do not say that it failed; DI is an injected delay."""
+_NO_FAILURES = frozenset({"", "-", "DI", "DC"})
+"""Flags that do not say that a proxy could not carry on: DI is an injected delay, DC that who
+asked went away."""
 _CONNECTION_FLAGS = frozenset({"UF", "UH", "URX", "NC", "UO", "UC", "UT"})
 _NO_FAILURE = "HTTP_REQUEST"
 """The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""

@@ -140,7 +140,7 @@ class _Walk:
             Leg(
                 client=client,
                 server=server,
-                client_address=made.upstream_local,
+                client_address=made.upstream_local or (following.client if following else ""),
                 server_address=made.upstream_remote,
                 tls="",
                 client_entry=entry,

@@ -33,6 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+_PASSTHROUGH = "PassthroughCluster"
 Views = Mapping[str, ProxyView]
 
 
@@ -89,6 +90,9 @@ def _success(found: Journey, came: str, views: Views) -> tuple[str, tuple[Source
 
 def _chosen(leg: Leg, views: Views) -> tuple[str, tuple[Source, ...]] | None:
     """Why a leg that a proxy opened has the TLS it has."""
+    made = leg.client_entry.entry if leg.client_entry is not None else None
+    if made is not None and made.upstream_cluster == _PASSTHROUGH:
+        return "no service of the mesh matches what was sent, so it is passed on as it came", ()
     choice = _choice(leg, views)
     if choice is None:
         return None

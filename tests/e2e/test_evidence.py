@@ -1,0 +1,249 @@
+"""`lateen curl`: every leg as it really travelled, and failures told apart by both sides' logs."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lateen.base.clock import SystemClock
+from tests.e2e import credentials, failure_cases, failure_table
+from tests.e2e.failure_cases import CASES, Case
+from tests.e2e.labs import ROOT, USERS, WALKTHROUGH, Lab
+
+pytestmark = pytest.mark.e2e
+
+Json = dict[str, Any]
+GATE = "http://istio-ingressgateway"
+VERSIONS = ("1.17", "1.32")
+OUTSIDE = {
+    "/http-no-mTLS": {"1.17": ("none", 200, "ok"), "1.32": ("none", 200, "ok")},
+    "/https-no-mTLS": {
+        "1.17": ("tls", 200, "ok"),
+        "1.32": ("tls", 503, "server-certificate-untrusted"),
+    },
+    "/http-mTLS": {"1.17": ("mtls", 200, "ok"), "1.32": ("mtls", 200, "ok")},
+    "/https-mTLS": {
+        "1.17": ("tls", 503, "no-mesh-certificate"),
+        "1.32": ("tls", 503, "server-certificate-untrusted"),
+    },
+}
+"""Path to what travels from the gateway to the sidecar, the status, and the verdict's code."""
+
+
+def curl(lab: Lab, *arguments: str) -> Json:
+    done = lab.lateen("curl", *arguments, "-o", "json")
+    assert done.stdout, done.stderr + lab.logs()
+    answer: Json = json.loads(done.stdout)
+    return answer
+
+
+class Sniffer:
+    """The machine's tcpdump at all interfaces of a pod, and tshark's reading of its file."""
+
+    def __init__(self, lab: Lab, pod: str, file: Path, *, namespace: str = "default") -> None:
+        self._file = file
+        argv = ["exec", pod, "-n", namespace, "-c", "istio-proxy", "--"]
+        argv += ["/usr/bin/tcpdump", "-i", "any", "-U", "-Z", "root", "-w", "-", "tcp"]
+        self._running = subprocess.Popen(
+            lab.command(str(ROOT / ".venv/bin/lateen"), *argv),
+            env=lab.env,
+            stdout=file.open("wb"),
+            stderr=subprocess.DEVNULL,
+        )
+        until(lambda: file.exists() and file.stat().st_size >= 24, "tcpdump to start")
+
+    def rows(self, fields: tuple[str, ...], ends: list[str]) -> list[dict[str, str]]:
+        """Return tshark's fields of every packet, once the last of `ends` has been answered."""
+        found: list[dict[str, str]] = []
+
+        def arrived() -> bool:
+            found[:] = self._read(fields)
+            return set(ends) <= {f"{row['ip.dst']}:{row['tcp.dstport']}" for row in found}
+
+        try:
+            until(arrived, f"packets to {ends} in {self._file}")
+        finally:
+            self._running.terminate()
+            self._running.wait(5)
+        return found
+
+    def _read(self, fields: tuple[str, ...]) -> list[dict[str, str]]:
+        # On port 80 TLS is found only if tshark is told to look for it.
+        argv = ["tshark", "-r", str(self._file), "--enable-heuristic", "tls_tcp"]
+        argv += ["-o", "tcp.try_heuristic_first:TRUE", "-T", "fields", "-E", "separator=|"]
+        for field in fields:
+            argv += ["-e", field]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        rows = [
+            dict(zip(fields, line.split("|"), strict=False)) for line in done.stdout.split("\n")
+        ]
+        return [row for row in rows if row.get("tcp.dstport")]
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    deadline = SystemClock().monotonic() + seconds
+    while not condition():
+        assert SystemClock().monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+
+
+ENDS = ("ip.src", "tcp.srcport", "ip.dst", "tcp.dstport")
+SHOWN = ("tls.handshake.type", "tls.handshake.extensions_server_name")
+SHOWN += ("tls.handshake.extensions_alpn_str", "http.request.method")
+
+
+def seen(rows: list[dict[str, str]], leg: Json) -> dict[str, set[str]]:
+    """Return what tshark saw go from a leg's client to its server."""
+    client, server = leg["from"]["address"], leg["to"]["address"]
+    found: dict[str, set[str]] = {field: set() for field in SHOWN}
+    for row in rows:
+        ends = [row.get(end, "") for end in ENDS]
+        if (":".join(ends[:2]), ":".join(ends[2:])) == (client, server):
+            for field in SHOWN:
+                found[field] |= {part for part in row.get(field, "").split(",") if part}
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_legs_agree_with_tcpdump_and_tshark(
+    make_lab: Callable[..., Lab], version: str, tmp_path: Path
+) -> None:
+    lab = make_lab(f"s{version.replace('.', '')}")
+    up = lab.lateen("up", str(WALKTHROUGH), "--istio", version)
+    assert up.returncode == 0, up.stderr + lab.logs()
+    sniffers = {
+        name: Sniffer(lab, f"deploy/{name}", tmp_path / f"{name}.pcap")
+        for name in ("helloworld-mtls", "helloworld-nomtls")
+    }
+    answers = {path: curl(lab, GATE + path) for path in OUTSIDE}
+    sent: dict[str, list[str]] = {name: [] for name in sniffers}
+    for path, answer in answers.items():
+        sent[server(path)] += [leg["from"]["address"] for leg in answer["legs"][1:]]
+    rows = {name: each.rows(ENDS + SHOWN, sent[name]) for name, each in sniffers.items()}
+    for path, answer in answers.items():
+        kind, status, code = OUTSIDE[path][version]
+        assert answer["response"]["status"] == status
+        assert answer["verdict"]["code"] == code, answer["verdict"]
+        first, wire, *inside = answer["legs"]
+        assert (first["tls"], first["name"]) == ("none", "client -> gateway")
+        assert (wire["tls"], wire["name"]) == (kind, "gateway -> sidecar")
+        assert wire["failed"] == (status == 503)
+        for leg in (wire, *inside):
+            agrees(leg, seen(rows[server(path)], leg))
+
+
+def server(path: str) -> str:
+    return "helloworld-nomtls" if "-no-" in path else "helloworld-mtls"
+
+
+def agrees(leg: Json, found: dict[str, set[str]]) -> None:
+    """Compare one leg with tshark's reading of the same packets."""
+    wire = leg["wire"]
+    assert wire["seen"] == "packets"
+    hello = "1" in found["tls.handshake.type"]
+    assert hello == (leg["tls"] != "none"), (leg["name"], leg["tls"], found)
+    assert found["tls.handshake.extensions_server_name"] == {wire["sni"]} - {""}
+    assert found["tls.handshake.extensions_alpn_str"] == set(wire["alpn"])
+    assert bool(found["http.request.method"]) == (wire["kind"] == "HTTP/1")
+    if leg["tls"] == "mtls":
+        assert "istio" in found["tls.handshake.extensions_alpn_str"]
+
+
+@pytest.mark.parametrize("ordinary", USERS)
+def test_a_kept_connection_is_known_by_its_opening(
+    make_lab: Callable[..., Lab], ordinary: bool
+) -> None:
+    lab = make_lab("kept", ordinary=ordinary)
+    up = lab.lateen("up", str(WALKTHROUGH), "--istio", "1.17")
+    assert up.returncode == 0, up.stderr + lab.logs()
+    # The gateway has two workers, and each its own connections.
+    legs = [curl(lab, f"{GATE}/http-mTLS")["legs"][1] for _ in range(4)]
+    assert not legs[0]["wire"]["reused"]
+    kept = [leg for leg in legs if leg["wire"]["reused"]]
+    assert kept
+    opened = [leg["from"] for leg in legs if not leg["wire"]["reused"]]
+    for leg in kept:
+        assert leg["from"] in opened
+        assert (leg["tls"], leg["wire"]["seen"]) == ("mtls", "packets")
+        assert leg["wire"]["istio_mtls"]
+        assert leg["client_identity"].startswith("spiffe://cluster.local/ns/istio-system/sa/")
+        assert leg["server_identity"] == "spiffe://cluster.local/ns/default/sa/default"
+
+
+def test_a_forged_client_certificate_header_is_dropped(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("forged")
+    folder = Path(__file__).parent / "failures"
+    assert lab.lateen("up", str(folder)).returncode == 0
+    forged = "x-forwarded-client-cert: By=spiffe://else/ns/a/sa/b;URI=spiffe://else/ns/x/sa/king"
+    answer = curl(
+        lab, f"{GATE}/headers", "-H", "Host: shop.example", "-H", forged, "--show-secrets"
+    )
+    assert answer["response"]["status"] == 200, answer["verdict"]
+    assert "king" not in answer["response"]["body"]
+    assert "istio-ingressgateway-service-account" in answer["response"]["body"]
+
+
+def test_secrets_are_hidden_unless_asked_for(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("secrets")
+    assert lab.lateen("up", str(WALKTHROUGH), "--istio", "1.17").returncode == 0
+    secret = ("-H", "Authorization: Bearer hunter2", "-H", "Cookie: a=hunter2")
+    hidden = curl(lab, f"{GATE}/http-mTLS", *secret)
+    assert "hunter2" not in json.dumps(hidden)
+    assert "hunter2" in json.dumps(curl(lab, f"{GATE}/http-mTLS", *secret, "--show-secrets"))
+
+
+@pytest.fixture(scope="module")
+def failing(make_lab: Callable[..., Lab]) -> Lab:
+    lab = make_lab("fail")
+    up = lab.lateen("up", str(Path(__file__).parent / "failures"))
+    assert up.returncode == 0, up.stderr + lab.logs()
+    lab.ok("apply", "-f", "-", stdin=credentials.every())
+    return lab
+
+
+def ask(lab: Lab, case: Case) -> Json:
+    """Bring a case about, send its request, and take it back."""
+    if case.policies:
+        lab.ok("apply", "-f", "-", stdin=case.policies)
+    try:
+        urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
+        address = re.sub(r"^https?://", "", next(u for u in urls if u.startswith("https:")))
+        return curl(lab, case.url.replace("GATEWAY", address), *case.arguments)
+    finally:
+        if case.policies:
+            lab.ok("delete", "-f", "-", stdin=case.policies)
+
+
+ANSWERS: dict[str, Json] = {}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_every_failure_is_told_apart(failing: Lab, case: Case) -> None:
+    answer = ANSWERS[case.title] = ask(failing, case)
+    verdict = answer["verdict"]
+    assert verdict["code"] == case.code, (verdict, [leg["line"] for leg in answer["legs"]])
+    marked = [leg for leg in answer["legs"] if leg["failed"]]
+    assert [leg["name"] for leg in marked] == [case.failed] * bool(case.failed)
+    if case.proof:
+        assert case.proof in json.dumps(marked[0]["reasons"])
+    if case.code != "ok" and case.policies:
+        changed = {line.split()[1] for line in case.policies.splitlines() if "kind:" in line}
+        told = " ".join(source["text"] for source in verdict["sources"])
+        assert any(kind in told for kind in changed), (changed, told)
+
+
+def test_the_document_is_what_was_seen() -> None:
+    """`UPDATE_DOCS=1` writes docs/failures.md from this run; without, it must agree with it."""
+    if len(ANSWERS) < len(CASES):
+        pytest.skip("the document is made from all cases: run the whole module")
+    text = failure_table.document(failure_cases.CASES, ANSWERS)
+    file = ROOT / "docs" / "failures.md"
+    if os.environ.get("UPDATE_DOCS"):
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == text, "UPDATE_DOCS=1 writes it anew"
