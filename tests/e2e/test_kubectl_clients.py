@@ -18,6 +18,12 @@ pytestmark = pytest.mark.e2e
 
 CHART = Path(__file__).parent / "charts" / "greeter"
 HOST = "greeter.example.com"
+AUTOSCALER = """\
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: kept}
+spec: {maxReplicas: 3, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}
+"""
 POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -114,6 +120,27 @@ def test_helm_refuses_a_chart_that_istio_refuses(lab: Lab, tmp_path: Path) -> No
     assert done.returncode == 1
     assert "-bad-" in done.stderr
     helm(lab, "uninstall", "bad", "--ignore-not-found")
+
+
+# --- what kubectl may not do ---
+
+
+@pytest.mark.parametrize("version", ["kubectl-1.37", "kubectl-1.32"])
+def test_autoscale_is_refused_and_a_manifest_of_it_is_kept(lab: Lab, version: str) -> None:
+    why = "a lab measures no load, so nothing would be scaled: choose the number of pods with"
+    asked = ("autoscale", "deployment", "istio-ingressgateway", "-n", "istio-system", "--max=3")
+    done = lab.kubectl(*asked, version=version)
+    assert done.returncode == 1
+    assert f"Warning: refused: {why}" in done.stderr
+    kubectl = kubectl_path(version)
+    applied = lab.run(kubectl, "apply", "-f", "-", stdin=AUTOSCALER)
+    assert applied.stdout == "horizontalpodautoscaler.autoscaling/kept created\n"
+    assert "Warning: horizontalpodautoscalers.autoscaling are stored and listed" in applied.stderr
+    again = lab.run(kubectl, "apply", "-f", "-", stdin=AUTOSCALER)
+    assert again.stdout == "horizontalpodautoscaler.autoscaling/kept unchanged\n"
+    listed = lab.kubectl("get", "hpa", "-A", "-o", "name", version=version)
+    assert listed.stdout == "horizontalpodautoscaler.autoscaling/kept\n"
+    lab.kubectl("delete", "hpa", "kept", version=version)
 
 
 # --- the official Python client ---
