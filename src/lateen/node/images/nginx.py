@@ -1,5 +1,7 @@
 """Runs nginx where an image is nginx: its configuration, for one unprivileged pod. Pure."""
 
+import shlex
+
 from lateen.node.images import web
 from lateen.node.images.spec import ImageContext, Launch, Program
 
@@ -90,7 +92,7 @@ def nginx(kind: str, page: str, ports: tuple[int, ...], tls_ports: tuple[int, ..
         if not program:
             return fallback(ctx, words)
         files = _files(ctx, kind, page, ports, tls_ports)
-        prefix = (*certified(ctx, kind), "--") if tls_ports else ()
+        prefix = certified(ctx, kind) if tls_ports else ()
         if not any(word.startswith(("-c", "-g")) for word in words):
             words = (*words, "-g", "daemon off;")
         if "-c" not in words:
@@ -127,10 +129,13 @@ def _site(ctx: ImageContext, kind: str, ports: tuple[int, ...], tls_ports: tuple
 
 
 def certified(ctx: ImageContext, kind: str) -> tuple[str, ...]:
-    """Return the command that makes the image's certificate if it is missing, then runs on."""
-    openssl = ctx.installed.get("openssl", "")
-    return (
-        *(ctx.python, "-m", "lateen.node.standins.selfsigned"),
-        *("--out", web.certificate_path(ctx, kind), "--name", "localhost"),
-        *(("--openssl", openssl) if openssl else ()),
-    )
+    """Return the command that makes the image's certificate if it is missing, then runs on.
+
+    The shell looks, since starting Python to find the file there would cost every pod 25 ms.
+    """
+    path, openssl = web.certificate_path(ctx, kind), ctx.installed.get("openssl", "")
+    make = [ctx.python, "-m", "lateen.node.standins.selfsigned"]
+    make += ["--out", path, "--name", "localhost"]
+    make += ["--openssl", openssl] if openssl else []
+    script = f'[ -s {shlex.quote(path)} ] || {shlex.join(make)} && exec "$@"'
+    return ("/bin/sh", "-c", script, kind)

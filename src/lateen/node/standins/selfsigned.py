@@ -7,14 +7,13 @@ the image's certificate.
 """
 
 import os
-import subprocess
 import sys
 
 DAYS = 3650
 
 
 def ensure(path: str, name: str, openssl: str = "") -> None:
-    """Make the certificate unless it is there. Raises OSError, subprocess.CalledProcessError."""
+    """Make the certificate unless it is there. Raises OSError, also when openssl fails."""
     if os.path.exists(path):
         return
     os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
@@ -28,10 +27,14 @@ def ensure(path: str, name: str, openssl: str = "") -> None:
 
 def _by_openssl(openssl: str, name: str) -> bytes:
     """Twelve times quicker than importing the library."""
+    import subprocess  # takes as long as the interpreter's start, and is seldom needed
+
     command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-keyout", "/dev/stdout", "-out", "/dev/stdout", "-days", str(DAYS)]
     command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
-    run = subprocess.run(command, capture_output=True, check=True)
+    run = subprocess.run(command, capture_output=True, check=False)
+    if run.returncode:
+        raise OSError(0, run.stderr.decode(errors="replace").strip(), openssl)
     return run.stdout
 
 
@@ -75,7 +78,7 @@ def main(arguments: list[str]) -> int:
         ensure(options["--out"], options.get("--name", "localhost"), options.get("--openssl", ""))
         if rest:
             os.execvp(rest[0], rest)
-    except (KeyError, OSError, subprocess.CalledProcessError) as error:
+    except (KeyError, OSError) as error:
         sys.stderr.write(f"selfsigned: cannot start {' '.join(rest)}: {error}\n")
         return 1
     return 0
