@@ -86,11 +86,10 @@ def _application(image: str, root: Path) -> list[str]:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(content, encoding="utf-8")
     argv = list(launch.argv)
-    if "--" not in argv:
-        return argv
-    cut = argv.index("--")
-    subprocess.run([*argv[:cut], "--", "true"], check=True, capture_output=True)
-    return argv[cut + 1 :]
+    at = argv.index(programs["nginx"])
+    if at:  # what is before it makes the certificate, which the floor finds ready
+        subprocess.run([*argv[:at], "true"], check=True, capture_output=True)
+    return argv[at:]
 
 
 @contextlib.contextmanager

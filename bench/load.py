@@ -1,6 +1,8 @@
-"""A closed-loop load generator: so many keep-alive connections, each asks again when answered.
+"""A load generator: so many keep-alive connections, each with one request at a time.
 
-    python -m bench.load HOST PORT PATH CONNECTIONS SECONDS
+    python -m bench.load HOST PORT PATH CONNECTIONS SECONDS RATE
+
+RATE is requests a second over all connections; 0 lets the next one follow the answer.
 
 Prints one JSON object: requests, failed, p50 and p99 in seconds.
 """
@@ -15,9 +17,12 @@ from typing import cast
 class Client(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, ask: bytes, until: float, took: list[float]) -> None:
+    def __init__(self, ask: bytes, until: float, pause: float, took: list[float]) -> None:
         self._ask = ask
         self._until = until
+        self._pause = pause
+        self._loop = asyncio.get_running_loop()
+        self._due = 0.0
         self._took = took
         self._buffer = b""
         self.failed = 0
@@ -26,6 +31,7 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
         self._transport = cast(asyncio.Transport, transport)
+        self._due = self._loop.time()
         self._send()
 
     def _send(self) -> None:
@@ -46,10 +52,13 @@ class Client(asyncio.Protocol):
         self._took.append(now - self._began)
         self.failed += not head.startswith(b"HTTP/1.1 200")
         self._buffer = b""
-        if now < self._until:
-            self._send()
-        else:
+        self._due = max(self._due + self._pause, self._loop.time()) if self._pause else 0.0
+        if now >= self._until:
             self._transport.close()
+        elif self._pause:
+            self._loop.call_at(self._due, self._send)
+        else:
+            self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The end."""
@@ -57,16 +66,20 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def load(host: str, port: int, path: str, connections: int, seconds: float) -> None:
+async def load(
+    host: str, port: int, path: str, connections: int, seconds: float, rate: float
+) -> None:
     """Run it."""
     ask = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
     took: list[float] = []
     until = time.perf_counter() + seconds
+    pause = connections / rate if rate else 0.0
     loop = asyncio.get_running_loop()
-    clients = [
-        (await loop.create_connection(lambda: Client(ask, until, took), host, port))[1]
-        for _ in range(connections)
-    ]
+    clients = []
+    for _ in range(connections):
+        await asyncio.sleep(pause / connections)  # their requests do not fire in step
+        made = await loop.create_connection(lambda: Client(ask, until, pause, took), host, port)
+        clients.append(made[1])
     await asyncio.gather(*(client.done for client in clients))
     took.sort()
     print(
@@ -82,5 +95,5 @@ async def load(host: str, port: int, path: str, connections: int, seconds: float
 
 
 if __name__ == "__main__":
-    where, port, path, connections, seconds = sys.argv[1:6]
-    asyncio.run(load(where, int(port), path, int(connections), float(seconds)))
+    where, port, path, connections, seconds, rate = sys.argv[1:7]
+    asyncio.run(load(where, int(port), path, int(connections), float(seconds), float(rate)))
