@@ -277,15 +277,19 @@ def _encrypted_data(made: Conversation) -> bool:
 
 def _resynchronise(made: Conversation, segment: Segment, state: _State) -> None:
     """In a connection older than the capture, begin at the first message head that comes."""
-    if made.handshake or state.kind not in (None, Kind.OTHER):
+    if made.handshake or state.kind not in (None, Kind.OTHER, Kind.HTTP1):
         return
-    starts = http.is_request(segment.payload) or http.is_response(segment.payload)
-    if not starts or tls.looks_like_tls(segment.payload):
+    if not _begins_message(segment.payload) or tls.looks_like_tls(segment.payload):
         return
     direction = made.from_client if segment.source == made.client else made.from_server
-    if not (http.is_request(bytes(direction.data)) or http.is_response(bytes(direction.data))):
-        direction.data[:] = segment.payload
+    if state.skip.get(id(direction)) or _begins_message(bytes(direction.data)):
+        return
+    direction.data[:] = segment.payload
     state.kind = Kind.HTTP1
+
+
+def _begins_message(data: bytes) -> bool:
+    return http.is_request(data) or http.is_response(data)
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):

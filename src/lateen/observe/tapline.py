@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.observe import redact
+from lateen.observe import accesslog, redact
 from lateen.observe.facts import Directory, Party
 from lateen.observe.ledger import LogEntry
 
@@ -184,8 +184,10 @@ def _endings(hop: Hop) -> Mapping[str, Any]:
     return {
         "flags": flags,
         "server_flags": server.flags if server and server.flags not in _NO_FLAGS else "",
-        "reason": entry.upstream_failure if hop.client else entry.downstream_failure,
-        "server_reason": server.downstream_failure if server else "",
+        "reason": accesslog.plain_reason(
+            entry.upstream_failure if hop.client else entry.downstream_failure
+        ),
+        "server_reason": accesslog.plain_reason(server.downstream_failure) if server else "",
         "bytes_in": entry.bytes_received,
         "bytes_out": entry.bytes_sent,
         "latency": f"{entry.duration * 1000:.1f}ms" if not entry.open else "",

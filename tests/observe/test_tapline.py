@@ -1,0 +1,199 @@
+"""Entries of both sides joined into hops, and hops counted as edges."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lateen.cli import tap
+from lateen.observe import edges, tapline
+from lateen.observe.facts import Directory
+from lateen.observe.ledger import Ledger, LogEntry
+from lateen.observe.tapline import Hop, Joiner
+from lateen.xds.access_log import AccessEntry, HttpFacts, TlsFacts
+
+GATEWAY, WEB, DB = "10.244.0.2", "10.244.0.3", "10.244.0.4"
+WHO = Directory(
+    pods={GATEWAY: "istio-system/gw", WEB: "default/web", DB: "shop/db"},
+    proxies={"istio-system/gw": "gateway", "default/web": "sidecar"},
+    identities={},
+    services={},
+    backed={},
+)
+CLIENT_ID, SERVER_ID = "spiffe://td/ns/istio-system/sa/gw", "spiffe://td/ns/default/sa/web"
+
+
+def http(request_id: str = "r1", status: int = 200, path: str = "/a") -> HttpFacts:
+    return HttpFacts(
+        method="GET",
+        scheme="http",
+        authority="web",
+        path=path,
+        original_path="",
+        protocol="HTTP/1.1",
+        status=status,
+        details="",
+        request_id=request_id,
+        user_agent="",
+        forwarded_for="",
+        request_headers={},
+        response_headers={},
+        request_bytes=0,
+        response_bytes=0,
+    )
+
+
+def entry(**more: object) -> AccessEntry:
+    given: dict[str, object] = {
+        "log": "http",
+        "start": datetime(2026, 11, 24, 8, 0, tzinfo=UTC),
+        "duration": 0.002,
+        "downstream_remote": "",
+        "downstream_local": "",
+        "downstream_direct_remote": "",
+        "upstream_remote": "",
+        "upstream_local": "",
+        "upstream_cluster": "",
+        "route_name": "",
+        "flags": "-",
+        "downstream": TlsFacts(),
+        "upstream": TlsFacts(),
+        "downstream_failure": "",
+        "upstream_failure": "",
+        "termination": "",
+        "connection_id": "1",
+        "upstream_connection_id": "",
+        "attempts": 1,
+        "bytes_received": 0,
+        "bytes_sent": 0,
+        "tags": {},
+        "http": http(),
+    }
+    return AccessEntry(**{**given, **more})  # type: ignore[arg-type]
+
+
+def from_gateway(**more: object) -> AccessEntry:
+    given: dict[str, object] = {
+        "downstream_direct_remote": "192.0.2.1:5000",
+        "downstream_local": f"{GATEWAY}:8080",
+        "upstream_local": f"{GATEWAY}:40000",
+        "upstream_remote": f"{WEB}:80",
+        "upstream_cluster": "outbound|80||web",
+        "upstream": TlsFacts(version="TLSv1.3", local_sans=(CLIENT_ID,), peer_sans=(SERVER_ID,)),
+    }
+    return entry(**{**given, **more})
+
+
+def at_web(**more: object) -> AccessEntry:
+    given: dict[str, object] = {
+        "downstream_direct_remote": f"{GATEWAY}:40000",
+        "downstream_local": f"{WEB}:80",
+        "upstream_cluster": "inbound|80||",
+        "downstream": TlsFacts(version="TLSv1.3", local_sans=(SERVER_ID,), peer_sans=(CLIENT_ID,)),
+    }
+    return entry(**{**given, **more})
+
+
+def logged(*made: tuple[str, AccessEntry]) -> list[LogEntry]:
+    ledger = Ledger()
+    for proxy, one in made:
+        ledger.add(proxy, [one])
+    return list(ledger.since(0))
+
+
+def joined(*made: tuple[str, AccessEntry]) -> list[Hop]:
+    joiner = Joiner(lambda: WHO)
+    found: list[Hop] = []
+    for number, one in enumerate(logged(*made)):
+        found += joiner.take(one, number / 100)
+    return found + joiner.due(float("inf"))
+
+
+@pytest.mark.parametrize("server_first", [False, True])
+def test_both_sides_of_a_request_are_one_hop(server_first: bool) -> None:
+    sides = [("istio-system/gw", from_gateway()), ("default/web", at_web())]
+    hops = joined(*(reversed(sides) if server_first else sides))
+    assert [(bool(h.client), bool(h.server)) for h in hops].count((True, True)) == 1
+    assert len(hops) == 2  # the other is what the gateway's own client sent
+    both = next(h for h in hops if h.client and h.server)
+    told = tapline.fields(both, WHO)
+    assert (told["src"], told["dst"], told["tls"]) == ("istio-system/gw", "default/web", "mtls")
+    assert (told["client_id"], told["server_id"]) == (CLIENT_ID, SERVER_ID)
+
+
+def test_two_requests_on_one_connection_are_not_confused() -> None:
+    sides = [
+        ("istio-system/gw", from_gateway(http=http("r1", path="/1"))),
+        ("istio-system/gw", from_gateway(http=http("r2", path="/2"))),
+        ("default/web", at_web(http=http("r2", path="/2"))),
+        ("default/web", at_web(http=http("r1", path="/1"))),
+    ]
+    both = [h for h in joined(*sides) if h.client and h.server]
+    for hop in both:
+        assert hop.client is not None
+        assert hop.server is not None
+        assert hop.client.entry.http == hop.server.entry.http
+    assert len(both) == 2
+
+
+def test_a_server_without_a_proxy_is_not_waited_for() -> None:
+    joiner = Joiner(lambda: WHO)
+    (one,) = logged(("default/web", entry(upstream_local=f"{WEB}:1", upstream_remote=f"{DB}:80")))
+    (hop,) = joiner.take(one, 0.0)
+    told = tapline.fields(hop, WHO)
+    assert (told["dst"], told["tls"], told["proxy"]) == ("shop/db", "none", "out")
+
+
+def test_what_the_other_side_never_logs_is_told_alone_after_a_while() -> None:
+    joiner = Joiner(lambda: WHO)
+    (one,) = logged(("istio-system/gw", from_gateway()))
+    assert len(joiner.take(one, 0.0)) == 1
+    assert joiner.due(tapline.WAIT - 0.1) == []
+    assert len(joiner.due(tapline.WAIT + 0.1)) == 1
+
+
+def test_a_connection_passed_through_joins_the_request_that_made_it() -> None:
+    tls = TlsFacts(version="TLSv1.3", peer_sans=())
+    passed = at_web(http=None, log="tcp", open=True, downstream=TlsFacts())
+    hops = joined(("default/web", passed), ("istio-system/gw", from_gateway(upstream=tls)))
+    (both,) = [h for h in hops if h.client and h.server]
+    assert both.tls == "tls"
+
+
+def test_lines_are_key_value_and_read_back() -> None:
+    told = {"src": "a/b", "reason": "no such host", ":path": '/?q="x"', "n": 3}
+    assert tap.line("req", told) == ('req src=a/b reason="no such host" :path="/?q=\\"x\\"" n=3')
+
+
+def test_a_secret_in_a_path_is_hidden() -> None:
+    (hop, *_) = joined(("istio-system/gw", from_gateway(http=http(path="/?token=abc"))))
+    assert tapline.fields(hop, WHO)[":path"] == "/?token=(redacted)"
+    assert tapline.fields(hop, WHO, secrets=True)[":path"] == "/?token=abc"
+
+
+def test_edges_count_requests_and_errors_and_say_why_there_is_no_tls() -> None:
+    plain = TlsFacts()
+    failing = http("r2", status=503)
+    hops = joined(
+        ("istio-system/gw", from_gateway()),
+        ("default/web", at_web()),
+        ("istio-system/gw", from_gateway(http=failing)),
+        ("default/web", at_web(http=failing)),
+        ("default/web", at_web(downstream_direct_remote=f"{DB}:9", downstream=plain)),
+    )
+    found = {(e.source, e.target): e for e in edges.edges(hops, WHO, {})}
+    secured = found["istio-system/gw", "default/web"]
+    assert (secured.tls, secured.requests, secured.errors) == ("mtls", 2, 1)
+    assert (secured.client_id, secured.no_tls_reason) == (CLIENT_ID, "")
+    naked = found["shop/db", "default/web"]
+    assert (naked.tls, naked.no_tls_reason) == ("none", "the client has no sidecar")
+    assert found["192.0.2.1", "istio-system/gw"].requests == 2
+
+
+def test_a_refused_handshake_is_an_error_of_its_edge() -> None:
+    refused = at_web(
+        http=None, log="listener", downstream=TlsFacts(version="TLSv1.3"), downstream_failure="no"
+    )
+    hops = joined(("default/web", refused))
+    assert [tapline.word(h) for h in hops] == ["refused"]
+    (edge,) = edges.edges(hops, WHO, {})
+    assert (edge.source, edge.errors, edge.protocol) == ("istio-system/gw", 1, "TCP")
