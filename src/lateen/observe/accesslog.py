@@ -1,7 +1,11 @@
 """A log entry in one line, for people. Pure."""
 
+import re
+
 from lateen.observe import hops
 from lateen.observe.ledger import LogEntry
+
+_LIBRARY = re.compile(r"^(?:error:)?[0-9a-f]+:SSL routines:OPENSSL_internal:")
 
 
 def line(entry: LogEntry) -> str:
@@ -45,10 +49,5 @@ def plain_reason(text: str) -> str:
     `TLS_error:|268435648:SSL routines:OPENSSL_internal:NAME:TLS_error_end` is `NAME`.
     """
     inner = text.removeprefix("TLS_error:|").removesuffix(":TLS_error_end")
-    words = []
-    for part in inner.split("|"):
-        pieces = [p for p in part.split(":") if p not in ("SSL routines", "OPENSSL_internal")]
-        if pieces and pieces[0].isdigit():
-            pieces = pieces[1:]
-        words.append(": ".join(p.strip() for p in pieces if p.strip()))
-    return "; ".join(w for w in words if w).replace("TLS_error_end", "").strip()
+    words = [_LIBRARY.sub("", part) for part in inner.split("|")]
+    return "; ".join(word.strip() for word in words if word.strip())

@@ -131,10 +131,20 @@ def endpoint(view: ProxyView, name: str, address: str) -> tuple[Endpoint, bool] 
     return None
 
 
-def endpoint_count(view: ProxyView, name: str) -> int:
-    """Return how many endpoints a proxy knows for a cluster."""
+def routed(view: ProxyView, source: str) -> tuple[Source, ...]:
+    """Return the fields that name the destinations of a route (known by its own source), and
+    those that define them where they exist."""
     side = view.gateway or view.outbound
-    return sum(len(e.endpoints) for e in side.endpoints if e.cluster == name) if side else 0
+    found: list[Source] = []
+    for table in side.tables if side and source else ():
+        for host in table.hosts:
+            for route in host.routes:
+                if str(route.source) == source:
+                    for destination in route.destinations:
+                        defined = cluster(view, destination.cluster)
+                        named = (destination.source, defined.source if defined else None)
+                        found += [each for each in named if each is not None]
+    return tuple(dict.fromkeys(found))
 
 
 def choice(view: ProxyView, name: str, address: str) -> Choice | None:

@@ -229,8 +229,10 @@ def kind_of(leg: Leg, payload: str, own: Sent | None) -> str:
     client certificate was used: the server's log names the client, or (where the server has no
     proxy) the packets or the client's log say that one was sent and the handshake did not fail.
     """
-    if not leg.sent:
+    if not leg.sent or _unconnected(leg):
         return ""
+    if hops.handshake_failure(leg.server_entry):
+        return "tls"
     server = leg.server_entry.entry if leg.server_entry else None
     if server is not None and (server.downstream.peer_sans or server.downstream.peer_subject):
         return "mtls"
@@ -239,13 +241,20 @@ def kind_of(leg: Leg, payload: str, own: Sent | None) -> str:
     terminated = server is not None and (server.http is not None or server.downstream.version)
     if own is not None:
         return "mtls" if own.with_certificate and not own.error else "tls"
-    if terminated or hops.handshake_failure(leg.server_entry):
+    if terminated:
         return "tls"
     client = leg.client_entry.entry if leg.client_entry else None
     offered = client is not None and client.upstream.local_sans and not client.upstream_failure
     if leg.reading is not None and leg.reading.mutual is False:
         return "tls"
     return "mtls" if offered and not hops.failed(leg.client_entry) else "tls"
+
+
+def _unconnected(leg: Leg) -> bool:
+    """Whether the client's proxy could not even connect."""
+    silent = leg.reading is None or leg.reading.kind is Kind.NOTHING
+    failed = leg.client_entry is not None and hops.failed(leg.client_entry)
+    return silent and failed and leg.client_entry is not None and not hops.reached(leg.client_entry)
 
 
 def _encrypted(leg: Leg, payload: str, own: Sent | None) -> bool:

@@ -152,9 +152,8 @@ def _kind(leg: Leg) -> str:
 
 def _line(leg: Leg, wire: Json, said: list[tuple[str, str]]) -> str:
     """Return the leg in one line."""
-    if not leg.sent:
-        words = said[0][1] if said else "nothing was sent"
-        return f"not sent: {words}"
+    if not leg.tls:
+        return "nothing was sent" + "".join(f"; {side}: {words}" for side, words in said)
     text = _TLS[leg.tls]
     if leg.tls == "none":
         text = wire["line"] or text

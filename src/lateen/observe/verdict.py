@@ -127,8 +127,21 @@ def _why(leg: Leg, cause: causes.Cause, views: Views) -> tuple[str, tuple[Source
         by = f" by {accepted.source.ref}" if accepted.source is not None else " by default"
         parts.append(f"the server's mode is {accepted.mode}{by}")
         sources += [accepted.source] if accepted.source is not None else []
+    sources += _destination(leg, views)
     sources += _tagged(leg)
     return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
+
+
+def _destination(leg: Leg, views: Views) -> list[Source]:
+    """Return what defines the destination of a step that was not taken, or a refused port."""
+    entry = leg.client_entry
+    if entry is None or (leg.sent and not entry.inbound):
+        return []
+    if entry.inbound:
+        tagged = entry.entry.tags.get("cluster_source", "")
+        return [parse_source(tagged)] if tagged else []
+    view = views.get(entry.proxy)
+    return list(facts.routed(view, entry.entry.tags.get("source", ""))) if view else []
 
 
 _TLS_CODES = frozenset(
@@ -137,6 +150,9 @@ _TLS_CODES = frozenset(
         "no-mesh-certificate",
         "client-certificate-untrusted",
         "server-certificate-untrusted",
+        "client-certificate-expired",
+        "server-certificate-expired",
+        "no-client-certificate",
         "san-mismatch",
         "tls-to-plaintext",
         "double-tls",
