@@ -1,0 +1,183 @@
+"""Journeys: legs joined from both proxies' logs, and the kind of TLS on each."""
+
+import msgspec
+import pytest
+
+from lateen.observe import journey, story
+from lateen.observe.facts import Party
+from lateen.observe.journey import Journey
+from lateen.observe.ledger import Ledger
+from lateen.observe.wire.classify import Kind, Reading
+from lateen.xds.access_log import AccessEntry, TlsFacts
+from tests.observe import entries as e
+
+SERVER_AT = f"{e.BACK}:80"
+ONWARD = f"{e.GATE}:2000"
+
+
+def unseen(_client: str, _server: str) -> Reading | None:
+    return None
+
+
+def build(
+    rows: list[tuple[str, AccessEntry]], asked: journey.Sent | None = None, seen=unseen
+) -> Journey:
+    ledger = Ledger()
+    for proxy, made in rows:
+        ledger.add(proxy, [made])
+    return journey.build(asked or e.sent(), ledger, e.DIRECTORY, seen)
+
+
+def shape(found: Journey) -> list[tuple[str, str, bool]]:
+    return [(journey.name(leg), leg.tls, leg.failed) for leg in found.legs]
+
+
+def at_gate(**changes: object) -> tuple[str, AccessEntry]:
+    given = {"http": e.http(), **changes}
+    return e.GATEWAY, e.entry(f"{e.HOST}:1000", SERVER_AT, ONWARD, **given)
+
+
+def test_three_legs_are_joined_by_address_and_request() -> None:
+    other = (e.SERVER, e.inbound(f"{e.GATE}:3000", SERVER_AT, http=e.http(request_id="r2")))
+    mutual = (e.SERVER, e.inbound(ONWARD, SERVER_AT, downstream=e.MUTUAL_SERVER))
+    found = build([other, mutual, at_gate(upstream=e.MUTUAL_CLIENT)])
+    assert found.complete
+    assert shape(found) == [
+        ("client -> gateway", "none", False),
+        ("gateway -> sidecar", "mtls", False),
+        ("sidecar -> app", "none", False),
+    ]
+    wire = found.legs[1]
+    assert (wire.client_address, wire.server_address) == (ONWARD, SERVER_AT)
+    assert story.client_identity(wire) == "spiffe://t/ns/a/sa/c"
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_it_is_incomplete_until_every_proxy_has_logged(missing: int) -> None:
+    rows = [at_gate(), (e.SERVER, e.inbound(ONWARD, SERVER_AT))]
+    del rows[missing]
+    assert not build(rows).complete
+    assert build([at_gate(), (e.SERVER, e.inbound(ONWARD, SERVER_AT))]).complete
+
+
+def test_entries_from_before_the_request_are_not_its_own() -> None:
+    asked = e.sent(mark=2)
+    rows = [at_gate(), (e.SERVER, e.inbound(ONWARD, SERVER_AT))]
+    found = build(rows, asked)
+    assert not found.complete
+    assert shape(found) == [("client -> gateway", "none", False)]
+
+
+def test_tls_that_a_sidecar_only_passes_on_is_the_same_on_both_sides() -> None:
+    through = e.inbound(ONWARD, SERVER_AT, log="tcp", http=None, open=True)
+    found = build([at_gate(upstream=TlsFacts("TLSv1.3")), (e.SERVER, through)])
+    assert [leg.tls for leg in found.legs] == ["none", "tls", "tls"]
+
+
+def test_what_is_inside_mutual_tls_is_what_was_put_in() -> None:
+    asked = e.sent(
+        "10.96.0.1:80", party=Party("app", e.CLIENT), local=f"{e.FRONT}:1000", secure=True
+    )
+    rows = [
+        (
+            e.CLIENT,
+            e.entry(asked.local, SERVER_AT, f"{e.FRONT}:2000", log="tcp", upstream=e.MUTUAL_CLIENT),
+        ),
+        (
+            e.SERVER,
+            e.inbound(
+                f"{e.FRONT}:2000", SERVER_AT, log="tcp", http=None, downstream=e.MUTUAL_SERVER
+            ),
+        ),
+    ]
+    found = build(rows, asked)
+    assert shape(found) == [
+        ("app -> sidecar", "tls", False),
+        ("sidecar -> sidecar", "mtls", False),
+        ("sidecar -> app", "tls", False),
+    ]
+
+
+REFUSED = (
+    "TLS_error:|1:SSL routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end"
+)
+
+
+def refusal(client: str, **changes: object) -> AccessEntry:
+    given = {
+        "log": "listener",
+        "downstream_local": SERVER_AT,
+        "downstream": TlsFacts("TLSv1.3"),
+        "downstream_failure": REFUSED,
+        "after": 0.002,
+        **changes,
+    }
+    return e.entry(client, **given)
+
+
+def test_a_refused_handshake_ends_the_journey_on_its_leg() -> None:
+    """Even where the sidecar had connected to the application before it was finished."""
+    early = e.inbound(ONWARD, SERVER_AT, log="tcp", http=None, open=True)
+    failing = at_gate(flags="UC", http=e.http(status=503), upstream=TlsFacts("TLSv1.3"))
+    assert not build([failing, (e.SERVER, early)]).complete
+    found = build([failing, (e.SERVER, early), (e.SERVER, refusal(ONWARD))])
+    assert found.complete
+    assert shape(found)[1:] == [("gateway -> sidecar", "tls", True)]
+
+
+def test_a_refusal_of_unknown_origin_is_found_by_time_and_ip() -> None:
+    gate = e.entry(
+        f"{e.HOST}:1000",
+        SERVER_AT,
+        "",
+        flags="UF",
+        http=e.http(status=503),
+        upstream_failure="TLS_error:|1:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
+    )
+    rows = [
+        (e.SERVER, refusal(f"{e.GATE}:7", connection_id="7", after=-1)),
+        (e.SERVER, refusal(f"{e.GATE}:8", connection_id="8")),
+        (e.SERVER, refusal(f"{e.FRONT}:9", connection_id="9", after=0.003)),
+        (e.GATEWAY, gate),
+    ]
+    leg = build(rows).legs[1]
+    assert (leg.client_address, leg.tls, leg.failed) == (f"{e.GATE}:8", "tls", True)
+
+
+def test_a_step_that_a_proxy_did_not_take_is_a_leg_that_failed() -> None:
+    gate = e.entry(
+        f"{e.HOST}:1000",
+        flags="NR",
+        upstream_cluster="",
+        http=e.http(status=404, details="route_not_found"),
+    )
+    found = build([(e.GATEWAY, gate)])
+    assert shape(found)[1:] == [("gateway -> nowhere", "", True)]
+    assert not found.legs[1].sent
+
+
+def test_a_fixed_answer_is_no_failure() -> None:
+    gate = e.entry(f"{e.HOST}:1000", http=e.http(status=418, details="direct_response"))
+    assert shape(build([(e.GATEWAY, gate)])) == [("client -> gateway", "none", False)]
+
+
+def test_nobody_logs_between_two_workloads_without_proxies() -> None:
+    asked = e.sent("10.96.0.2:80", party=Party("app", e.NAKED), local=f"{e.BARE}:1")
+    found = build([], asked)
+    assert found.complete
+    assert shape(found) == [("app -> service", "none", False)]
+
+
+def test_packets_decide_between_tls_and_none() -> None:
+    def seen(client: str, _server: str) -> Reading | None:
+        return Reading(Kind.HTTP1) if client == ONWARD else None
+
+    found = build([at_gate(), (e.SERVER, e.inbound(ONWARD, SERVER_AT))], seen=seen)
+    assert found.legs[1].tls == "none"
+
+    def encrypted(client: str, _server: str) -> Reading | None:
+        return Reading(Kind.TLS, mutual=False) if client == ONWARD else None
+
+    bare = at_gate(upstream=msgspec.structs.replace(e.MUTUAL_CLIENT, peer_sans=()))
+    bare = (bare[0], msgspec.structs.replace(bare[1], upstream_remote=f"{e.BARE}:80"))
+    assert build([bare], seen=encrypted).legs[1].tls == "tls"

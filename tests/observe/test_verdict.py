@@ -1,0 +1,161 @@
+"""Verdicts: the class, the words, and both sides' reasons, from logs alone."""
+
+import pytest
+
+from lateen.observe import accesslog, causes, journey, verdict
+from lateen.observe.ledger import Ledger, LogEntry
+from lateen.observe.verdict import Answer, Verdict
+from lateen.xds.access_log import AccessEntry, TlsFacts
+from tests.observe import entries as e
+
+SERVER_AT, ONWARD = f"{e.BACK}:80", f"{e.GATE}:2000"
+SSL = "TLS_error:|268435581:SSL routines:OPENSSL_internal:"
+
+
+def judged(rows: list[tuple[str, AccessEntry]], status: int | None, error: str = "") -> Verdict:
+    ledger = Ledger()
+    for proxy, made in rows:
+        ledger.add(proxy, [made])
+    asked = e.sent(error=error)
+    found = journey.build(asked, ledger, e.DIRECTORY, lambda _c, _s: None)
+    return verdict.judge(found, Answer(status, error), {})
+
+
+def gate(flags: str = "", status: int = 503, details: str = "", **changes: object):
+    given = {"flags": flags, "http": e.http(status=status, details=details), **changes}
+    return e.GATEWAY, e.entry(f"{e.HOST}:1000", SERVER_AT, ONWARD, **given)
+
+
+def refused(failure: str = "", **changes: object):
+    given = {"log": "listener", "downstream_local": SERVER_AT, "downstream_failure": failure}
+    return e.SERVER, e.entry(ONWARD, **{**given, **changes})
+
+
+ALIKE = gate("UC", details="upstream_reset_before_response_started{connection_termination}")
+"""What a client's proxy logs in three different cases, word for word the same."""
+
+
+@pytest.mark.parametrize(
+    ("server", "code"),
+    [
+        (refused(flags="NR"), "plaintext-to-strict"),
+        (refused(f"{SSL}PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end"), "no-mesh-certificate"),
+        (
+            refused(f"{SSL}CERTIFICATE_VERIFY_FAILED:unable to get local issuer:TLS_error_end"),
+            "client-certificate-untrusted",
+        ),
+        (
+            refused(f"{SSL}CERTIFICATE_VERIFY_FAILED:certificate has expired:TLS_error_end"),
+            "client-certificate-expired",
+        ),
+    ],
+)
+def test_the_same_line_at_the_client_is_told_apart_by_the_server(
+    server: tuple[str, AccessEntry], code: str
+) -> None:
+    found = judged([ALIKE, server], 503)
+    assert found.code == code
+    assert found.sentence.startswith("503: it failed on gateway -> sidecar: ")
+    assert found.remedies
+
+
+@pytest.mark.parametrize(
+    ("flags", "failure", "code"),
+    [
+        ("UF", f"{SSL}WRONG_VERSION_NUMBER:TLS_error_end", "tls-to-plaintext"),
+        ("URX,UF", f"{SSL}CERTIFICATE_VERIFY_FAILED:self signed", "server-certificate-untrusted"),
+        ("UF", f"{SSL}CERTIFICATE_VERIFY_FAILED:SAN matcher, x", "san-mismatch"),
+        (
+            "UF",
+            f"{SSL}CERTIFICATE_VERIFY_FAILED:certificate has expired",
+            "server-certificate-expired",
+        ),
+        ("UF", f"{SSL}SSLV3_ALERT_HANDSHAKE_FAILURE", "no-mesh-certificate"),
+        ("UF", f"{SSL}TLSV1_ALERT_UNKNOWN_CA", "client-certificate-untrusted"),
+        ("URX,UF", "delayed connect error: Connection refused", "connection-refused"),
+        ("UT", "", "upstream-timeout"),
+        ("UO", "", "overflow"),
+        ("UC", "", "connection-terminated"),
+    ],
+)
+def test_what_the_clients_proxy_says(flags: str, failure: str, code: str) -> None:
+    assert judged([gate(flags, upstream_failure=failure)], 503).code == code
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "details", "code"),
+    [
+        ("NC", 503, "cluster_not_found", "no-such-destination"),
+        ("UH", 503, "no_healthy_upstream", "no-healthy-endpoints"),
+        ("NR", 404, "route_not_found", "no-route"),
+        ("FI", 500, "fault_filter_abort", "fault-injected"),
+        ("", 403, "rbac_access_denied_matched_policy[none]", "access-denied"),
+        ("", 418, "direct_response", "direct-response"),
+        ("DPE", 426, "low_version", "http-1.0"),
+        ("DPE", 400, "http1.codec_error", "not-http"),
+    ],
+)
+def test_what_a_proxy_answered_by_itself(flags: str, status: int, details: str, code: str) -> None:
+    made = e.entry(f"{e.HOST}:1000", flags=flags, http=e.http(status=status, details=details))
+    assert judged([(e.GATEWAY, made)], status).code == code
+
+
+def test_an_application_that_answers_with_an_error_is_named() -> None:
+    rows = [gate(status=500, details="via_upstream"), (e.SERVER, e.inbound(ONWARD, SERVER_AT))]
+    found = judged(rows, 500)
+    assert found.code == "application-status"
+    assert e.SERVER in found.sentence
+
+
+def test_a_plaintext_request_on_a_permissive_port_is_not_blamed() -> None:
+    inspected = "TLS_error|error:1000009c:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end"
+    rows = [
+        gate(status=200, details="via_upstream"),
+        (e.SERVER, e.inbound(ONWARD, SERVER_AT, downstream_failure=inspected)),
+    ]
+    assert judged(rows, 200).code == "ok"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("TLS: certificate not accepted: self-signed certificate", "client-tls"),
+        ("connection reset by the other side", "connection-terminated"),
+        ("no answer within 1 s", "client-left"),
+    ],
+)
+def test_an_error_of_the_clients_own(error: str, code: str) -> None:
+    assert judged([], None, error).code == code
+
+
+def test_both_sides_reasons_stand_beside_each_other() -> None:
+    ledger = Ledger()
+    for proxy, made in (ALIKE, refused(f"{SSL}PEER_DID_NOT_RETURN_A_CERTIFICATE:x:TLS_error_end")):
+        ledger.add(proxy, [made])
+    found = journey.build(e.sent(), ledger, e.DIRECTORY, lambda _c, _s: None)
+    assert dict(verdict.reasons(found.legs[1])) == {
+        "client": "UC upstream_reset_before_response_started{connection_termination}",
+        "server": "PEER_DID_NOT_RETURN_A_CERTIFICATE:x",
+    }
+
+
+def test_codes_are_unique_and_every_class_says_what_it_is() -> None:
+    codes = [cause.code for cause in causes.EVERY]
+    assert len(codes) == len(set(codes))
+    assert all(cause.words for cause in causes.EVERY if cause is not causes.OK)
+
+
+def test_a_log_line_has_what_says_something() -> None:
+    made = e.entry(
+        "10.0.0.1:1",
+        SERVER_AT,
+        ONWARD,
+        http=e.http(original_path="/a", path="/"),
+        downstream=TlsFacts("TLSv1.3", sni="name"),
+        attempts=3,
+    )
+    assert accesslog.line(LogEntry(1, e.GATEWAY, made)) == (
+        '"GET /a HTTP/1.1" 200 - via_upstream '
+        "cluster=outbound|80||back.default.svc.cluster.local to=10.0.0.4:80 sni=name attempts=3 "
+        "10.0ms"
+    )
