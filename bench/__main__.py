@@ -8,7 +8,7 @@ import time
 
 from bench import tables
 
-NAMES = ("cold", "effective", "requests", "memory", "compiling", "api")
+NAMES = ("cold", "effective", "requests", "memory", "compiling", "api", "capture")
 
 
 def machine() -> str:

@@ -155,6 +155,7 @@ def _to_lines(
         for pod in pods
     }
     packets = 0
+    exits.complain(f"capturing {len(pods)} pods; Ctrl-C ends it")
     with contextlib.suppress(KeyboardInterrupt):
         for batch in source.frames(_until(options)):
             packets += len(batch)

@@ -1,0 +1,254 @@
+"""Captures of a real mesh: files that tshark opens, keys that open mutual TLS, the headers that
+Istio's proxies send, lines, taps and edges."""
+
+import json
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.labs import WALKTHROUGH, Lab
+
+pytestmark = [pytest.mark.netns, pytest.mark.e2e]
+
+PATHS = ("http-no-mTLS", "https-no-mTLS", "http-mTLS")
+ON_ANY_PORT = ("-o", "tcp.try_heuristic_first:TRUE")
+"""TLS on port 80 is TLS: tshark else takes the port's word for it."""
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    folder = tmp_path_factory.mktemp("keys") / "walkthrough"
+    shutil.copytree(WALKTHROUGH, folder)
+    (folder / "lateen.yaml").write_text("keyLog: true\ntraceSampling: 100\naccessLog: JSON\n")
+    made = make_lab("capture")
+    made.ok("up", str(folder), "--istio", "1.17", timeout=120)
+    return made
+
+
+class Command:
+    """A `lateen` command that runs while requests are sent."""
+
+    def __init__(self, lab: Lab, *args: str) -> None:
+        self._process = subprocess.Popen(
+            lab.command(sys.executable, "-m", "lateen.cli.entry", *args),
+            env=lab.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for(self, text: str) -> None:
+        """Read what it says of itself until that."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if text in line:
+                return
+        pytest.fail(f"it ended without {text!r}")
+
+    def stopped(self) -> str:
+        """End it as Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+        return self.ended()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process.poll() is None
+
+    def ended(self) -> str:
+        """Wait for its end, and return what it printed."""
+        out, err = self._process.communicate(timeout=60)
+        assert self._process.returncode == 0, err
+        return out
+
+
+def ask(lab: Lab, *paths: str, header: str = "x-test: 1") -> None:
+    for path in paths:
+        lab.ok("curl", "-H", header, f"http://istio-ingressgateway/{path}")
+
+
+def tshark(file: Path, chosen: str, *fields: str) -> list[list[str]]:
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+    argv = ["tshark", *ON_ANY_PORT, "-r", str(file), "-Y", chosen, "-T", "fields"]
+    argv += ["-E", "separator=\t", "-E", "aggregator=~"]
+    for name in fields:
+        argv += ["-e", name]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def file(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("captures") / "mesh.pcapng"
+    command = Command(lab, "capture", "-w", str(path), "--keys")
+    command.wait_for("capturing 3 pods")
+    ask(lab, *PATHS, header="x-forwarded-client-cert: By=forged;URI=spiffe://forged")
+    command.stopped()
+    return path
+
+
+def test_the_file_is_its_owners_and_names_pods_and_legs(lab: Lab, file: Path) -> None:
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    rows = tshark(file, "tcp", "frame.interface_name")
+    pods = {row[0].partition("-")[0] for row in rows}
+    legs = {row[0].rpartition(" ")[2] for row in rows}
+    assert (pods, legs) == ({"default/helloworld", "istio"}, {"wire", "app"})
+    for log in (lab.home / "run").glob("*/pods/*/keys.log"):
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_http_inside_mutual_tls_is_read_with_the_keys(file: Path) -> None:
+    rows = tshark(
+        file,
+        "http.request and tls and tcp.dstport == 80",
+        "frame.interface_name",
+        "http.request.method",
+        "http.x_forwarded_for",
+    )
+    assert rows
+    for interface, method, forwarded in rows:
+        assert "wire" in interface
+        assert method == "GET"
+        assert forwarded
+
+
+def headers(file: Path, chosen: str) -> dict[str, str]:
+    rows = tshark(file, chosen, "http.request.line")
+    assert rows, f"no request on {chosen}"
+    found = {}
+    for line in rows[0][0].replace("\\r\\n", "").split("~"):
+        name, _, value = line.partition(":")
+        found[name.strip().lower()] = value.strip()
+    return found
+
+
+def test_the_headers_of_the_plaintext_leg_are_istios(file: Path) -> None:
+    found = headers(
+        file,
+        'http.request and !tls and frame.interface_name contains "wire" '
+        'and http.request.line contains "http-no-mTLS" and tcp.dstport == 80',
+    )
+    assert found["x-envoy-decorator-operation"] == (
+        "helloworld.default.svc.cluster.local:8080/http-no-mTLS"
+    )
+    assert found["x-envoy-original-path"] == "/http-no-mTLS"
+    assert found["x-envoy-attempt-count"] == "1"
+    assert found["x-envoy-internal"] == "true"
+    assert found["x-forwarded-proto"] == "http"
+    assert found["x-forwarded-for"]
+    assert len(found["x-request-id"]) == 36
+    assert found["x-envoy-peer-metadata-id"].startswith("router~10.")
+    assert found["x-b3-sampled"] == "1"
+    assert len(found["x-b3-traceid"]) == 32
+    assert len(found["x-b3-spanid"]) == 16
+
+
+def test_the_gateways_metadata_says_what_it_is(lab: Lab, file: Path) -> None:
+    found = headers(
+        file,
+        'http.request and !tls and frame.interface_name contains "wire" '
+        'and http.request.line contains "http-no-mTLS" and tcp.dstport == 80',
+    )
+    told = json.loads(lab.ok("decode", "peer-metadata", found["x-envoy-peer-metadata"]))
+    assert set(told) == {
+        "APP_CONTAINERS",
+        "CLUSTER_ID",
+        "INSTANCE_IPS",
+        "ISTIO_VERSION",
+        "LABELS",
+        "MESH_ID",
+        "NAME",
+        "NAMESPACE",
+        "OWNER",
+        "PLATFORM_METADATA",
+        "WORKLOAD_NAME",
+    }
+    assert told["NAMESPACE"] == "istio-system"
+    assert told["WORKLOAD_NAME"] == "istio-ingressgateway"
+    assert told["NAME"].startswith("istio-ingressgateway-")
+
+
+def test_the_application_sees_the_clients_certificate_and_no_forged_one(file: Path) -> None:
+    inside = 'http.request and !tls and frame.interface_name contains "app" and tcp.dstport == 80'
+    found = headers(file, f'{inside} and http.request.line contains "x-forwarded-client-cert"')
+    told = found["x-forwarded-client-cert"]
+    assert "URI=spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account" in (
+        told.replace(" ", "")
+    )
+    assert "forged" not in told
+    assert "x-envoy-peer-metadata" not in found
+
+
+def test_lines_name_legs_kinds_and_hide_secrets(lab: Lab) -> None:
+    command = Command(lab, "capture", "-o", "json")
+    command.wait_for("capturing 3 pods")
+    ask(lab, "warm-up", *PATHS, *PATHS, header="Authorization: Bearer sesame")
+    out = command.stopped()
+    flows = [json.loads(line) for line in out.splitlines()]
+    seen = {(f["leg"], f["tls"], f["kind"]) for f in flows}
+    assert {("wire", "none", "HTTP/1"), ("app", "none", "HTTP/1")} <= seen
+    assert any(f["tls"] == "mtls" and f["leg"] == "wire" for f in flows)
+    assert "sesame" not in out
+    assert "(redacted)" in out
+
+
+def test_openings_of_earlier_connections_are_kept(lab: Lab) -> None:
+    ask(lab, *PATHS)
+    out = lab.ok("capture", "--since", "10m", "--tls", "mtls", "--leg", "wire")
+    assert "outbound_.8080_.mtls_.helloworld.default.svc.cluster.local" in out
+    assert "TLSv1.3" in out
+    assert " none " not in out
+
+
+def test_tap_joins_both_proxies(lab: Lab) -> None:
+    command = Command(lab, "tap", "--tls", "mtls", "-c", "1")
+    deadline = 20
+    while command.running and deadline:
+        ask(lab, "http-mTLS")
+        deadline -= 1
+    out = command.ended()
+    assert out.startswith("req id=")
+    assert " proxy=both " in out
+    assert " :path=/http-mTLS " in out
+    assert " client_id=spiffe://cluster.local/ns/istio-system/sa/" in out
+
+
+def test_edges_say_why_a_leg_was_plaintext(lab: Lab) -> None:
+    ask(lab, *PATHS)
+    found = json.loads(lab.ok("edges", "-o", "json"))["edges"]
+    by_tls = {(e["tls"], e["port"]): e for e in found if e["source"].startswith("istio-system/")}
+    assert (
+        by_tls["none", "80"]["no_tls_reason"] == "its server's PeerAuthentication mode is DISABLE"
+    )
+    assert by_tls["mtls", "80"]["no_tls_reason"] == ""
+    assert by_tls["mtls", "80"]["server_id"] == "spiffe://cluster.local/ns/default/sa/default"
+    assert by_tls["tls", "443"]["requests"] >= 1
+
+
+def test_access_logs_are_json_where_the_lab_says_so(lab: Lab) -> None:
+    ask(lab, "http-mTLS")
+    told: list[dict[str, object]] = []
+    for _ in range(20):
+        lines = lab.ok("logs", "deploy/helloworld-mtls", "-c", "istio-proxy").splitlines()
+        told = [json.loads(line) for line in lines if line.startswith("{")]
+        if told:
+            break
+    assert {(each["path"], each["response_code"]) for each in told} == {("/http-mTLS", 200)}
+
+
+def test_keys_need_the_setting(make_lab: Callable[..., Lab], tmp_path: Path) -> None:
+    plain = make_lab("nokeys")
+    plain.ok("up", str(WALKTHROUGH), "--istio", "1.17", timeout=120)
+    path = tmp_path / "x.pcapng"
+    done = plain.lateen("capture", "-w", str(path), "--keys", "--seconds", "1")
+    assert done.returncode != 0
+    assert "keyLog: true" in done.stderr
+    assert not path.exists()
