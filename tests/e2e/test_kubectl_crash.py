@@ -15,8 +15,8 @@ from tests.e2e.labs import USERS, Lab
 pytestmark = pytest.mark.e2e
 
 KUBECTLS = ("kubectl-1.37", "kubectl-1.32")
-KILLS = 4
-WRITES_BETWEEN = 4
+KILLS = 3
+WRITES_BETWEEN = 3
 WORKLOAD = """\
 apiVersion: apps/v1
 kind: Deployment
