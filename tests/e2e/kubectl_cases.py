@@ -151,7 +151,21 @@ LOOKING = {
     "istio's validation": Case(
         "printf 'apiVersion: networking.istio.io/v1\\nkind: VirtualService\\nmetadata: {name: bad}"
         "\\nspec: {hosts: [a.b], http: [{timeout: 1s}]}\\n' | kubectl create -f -",
-        ("admission webhook|is invalid", "must have at least one route|route"),
+        (
+            '^The VirtualService "bad" is invalid: spec.http.0.: '
+            "HTTP route, redirect or direct_response is required$",
+        ),
+        1,
+    ),
+    "versions agree": Case(
+        "kubectl get node -o jsonpath={.items[0].status.nodeInfo.kubeletVersion}; echo; "
+        "kubectl version -o json",
+        (r"^v1\.36\.\d+\+lateen", r'"gitVersion": "v1\.36\.\d+\+lateen"'),
+    ),
+    "may I": Case("kubectl auth can-i create pods", ("^yes$",)),
+    "may an account": Case(
+        "kubectl auth can-i get secrets -n kube-system --as=system:serviceaccount:default:reader",
+        ("^no",),
         1,
     ),
 }

@@ -140,6 +140,11 @@ def unauthorized() -> ApiError:
     return ApiError(401, "Unauthorized", "Unauthorized")
 
 
+def no_impersonation(user: str) -> ApiError:
+    """403: who is not the lab's owner asks as somebody else, or names nobody."""
+    return ApiError(403, "Forbidden", f'users is forbidden: User "{user}" cannot impersonate')
+
+
 def method_not_allowed(info: kinds.KindInfo | None = None) -> ApiError:
     """405: the resource does not do that."""
     message = "the server does not allow this method on the requested resource"

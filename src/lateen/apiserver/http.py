@@ -92,7 +92,10 @@ class App:
         header = _headers(scope).get("authorization", "")
         user = self._authenticator.authenticate(auth.bearer(header)) if header else None
         if user is not None:
-            return user
+            acting = auth.acting_as(user, _headers(scope))
+            if acting is None:
+                raise errors.no_impersonation(user.name)
+            return acting
         if scope["path"] in _OPEN_PATHS and scope["method"] in ("GET", "HEAD"):
             return auth.User("system:anonymous", ("system:unauthenticated",))
         raise errors.unauthorized()
