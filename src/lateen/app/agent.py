@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 NODE = "lateen"
 RESOLVE = "/lateen/v1/resolve"
-KUBERNETES = "v1.34.0"
+KUBERNETES = "v1.36.0"
 """The Kubernetes version whose API is served."""
 _PROGRAMS = ("nginx", "openssl", "curl", "tcpdump")
 _SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
