@@ -15,7 +15,9 @@ from typing import Any
 
 from lateen.cli.capturefile import CaptureFile
 from lateen.observe import bpf, capture
-from lateen.observe.capture_ring import Ring
+from lateen.observe.capture_ring import Frame, Ring
+from lateen.observe.flowlines import Narrator
+from lateen.observe.wire import frames
 
 ASK = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -49,18 +51,36 @@ def packets() -> socket.socket:
     return made
 
 
+class Lines:
+    """Tells flows as `lateen capture` prints them, to nobody."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.told = 0
+        self._narrator = Narrator(POD, "127.0.0.1")
+
+    def write(self, batch: list[tuple[str, Frame]]) -> None:
+        """Take frames."""
+        self.packets += len(batch)
+        for _, frame in batch:
+            segment = frames.segment(frame.data, frame.time / 1e9)
+            for flow in self._narrator.take(segment, frame.leg) if segment else ():
+                self.told += len(flow.text) > 0
+
+
 def measured(mode: str, rate: str, seconds: str) -> dict[str, Any]:
     """Run the traffic in another process while this one captures."""
-    ring = Ring(packets(), ring_bytes=64 << 20) if mode == "file" else None
+    ring = Ring(packets(), ring_bytes=64 << 20) if mode in ("lines", "file") else None
     standing = packets()
     capture.attach(standing, bpf.OPENING if mode == "opening" else bpf.NOTHING)
     path = Path(os.environ.get("BENCH_SCRATCH", "/tmp")) / "loop.pcapng"
     argv = [sys.executable, "-m", "bench.captureloop", "traffic", rate, seconds]
     before = time.process_time()
     with (
-        CaptureFile(str(path), [POD], ("lo",)) as file,
+        CaptureFile(str(path), [POD], ("lo",)) as written,
         subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as traffic,
     ):
+        file = Lines() if mode == "lines" else written
         while ring is not None and traffic.poll() is None:
             file.write([(POD, frame) for frame in ring.read()])
             time.sleep(0.005)
@@ -89,7 +109,7 @@ def main(arguments: list[str]) -> None:
         print(exchanges(int(arguments[1]), float(arguments[2])))
         return
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    print(json.dumps([measured(mode, *arguments) for mode in ("off", "opening", "file")]))
+    print(json.dumps([measured(mode, *arguments) for mode in ("off", "opening", "lines", "file")]))
 
 
 if __name__ == "__main__":
