@@ -34,9 +34,10 @@ def look(home: Path, inside: Sequence[str] = ()) -> Host:
 
     `inside` is the command that enters the network namespace that is the host to the lab.
     """
+    ours = _ours(home)
     return Host(
-        processes=frozenset(_processes(home)),
-        namespaces=frozenset(_namespaces(home)),
+        processes=frozenset(_processes(ours)),
+        namespaces=frozenset(_namespaces(ours)),
         links=_said(*inside, "ip", "-o", "link"),
         routes=_said(*inside, "ip", "-4", "route", "show", "table", "all"),
         rules=_said(*inside, "nft", "list", "ruleset") if os.getuid() == 0 else "",
@@ -66,9 +67,9 @@ def _ours(home: Path) -> list[Path]:
     return found
 
 
-def _processes(home: Path) -> list[str]:
+def _processes(ours: list[Path]) -> list[str]:
     found = []
-    for entry in _ours(home):
+    for entry in ours:
         try:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
@@ -77,10 +78,10 @@ def _processes(home: Path) -> list[str]:
     return found
 
 
-def _namespaces(home: Path) -> set[str]:
+def _namespaces(ours: list[Path]) -> set[str]:
     own = {os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt", "user", "pid")}
     found = set()
-    for entry in _ours(home):
+    for entry in ours:
         for kind in ("net", "mnt", "user", "pid"):
             try:
                 found.add(os.readlink(entry / "ns" / kind))

@@ -24,6 +24,8 @@ class HostLink:
         self._shim = shim
         self._ledger = Ledger(paths.ledger)
         self._pool = hostlink.Pool(network)
+        self.settled = False
+        """Whether the link stands, or cannot be made: nothing more to wait for."""
 
     async def run(self, clock: Clock) -> None:
         """Make the link each time the node comes up, for ever."""
@@ -31,9 +33,12 @@ class HostLink:
             try:
                 client = await self._shim.get()
                 await self._make(await client.netns(""))
+                self.settled = True
                 async for _ in client.exits():
                     pass
+                self.settled = False
             except (ApiError, ShimError, ShimGoneError):
+                self.settled = False
                 await clock.sleep(_RETRY)
             except NetlinkError as error:
                 log.error(
@@ -41,6 +46,7 @@ class HostLink:
                     "only, see `lateen shell`",
                     error,
                 )
+                self.settled = True
                 await clock.sleep(60.0)
 
     async def _make(self, lab_netns: int) -> None:

@@ -114,6 +114,7 @@ class Plane:
         )
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
+        self.link: HostLink | None = None
         self.forwarder = Forwarder(self.shim, self.tasks)
         self.taps = Taps(self.shim, self.tasks)
         self.evidence = EvidenceEngine(
@@ -151,8 +152,8 @@ class Plane:
             for entry in self.store.list("services").entries:
                 self.forwarder.note(Event(EventType.ADDED, entry))
         else:
-            link = HostLink(self.shim, self.paths, self.settings.pool)
-            self.tasks.start(link.run(self.clock), "host link")
+            self.link = HostLink(self.shim, self.paths, self.settings.pool)
+            self.tasks.start(self.link.run(self.clock), "host link")
         self.pipeline.load()
         self.tasks.start(self.pipeline.run(), "pipeline")
         self.tasks.start(self.identities.run(), "identities")
@@ -240,6 +241,7 @@ class Plane:
         deployments = (entry.value for entry in self.store.list("deployments.apps").entries)
         return (
             self.pipeline.pending
+            or (self.link is not None and not self.link.settled)
             or report.progressing(deployments)
             or report.lagging(self.pipeline.current.snapshot)
         )
