@@ -19,7 +19,7 @@ from lateen.app.podstreams import ShimLink
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.client import ApiError
 from lateen.model.snapshot import Snapshot
-from lateen.observe import facts, journey, story, verdict
+from lateen.observe import facts, journey, redact, story, verdict
 from lateen.observe.facts import Directory, Party
 from lateen.observe.journey import Journey, Sent
 from lateen.observe.ledger import Ledger
@@ -33,9 +33,6 @@ PATH = "/lateen/v1/request"
 _LOG_SECONDS = 1.0
 """How long to wait for entries that must come; proxies send theirs every 0.1 s."""
 _MOST_RECORDED = 16
-_SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
-)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,7 +221,5 @@ def _response_shown(asked: Asked, response: "sending.Response") -> Json:
 
 
 def _shown(headers: Sequence[tuple[str, str]], *, secrets: bool) -> list[list[str]]:
-    return [
-        [name, "(redacted)" if name.lower() in _SECRET_HEADERS and not secrets else value]
-        for name, value in headers
-    ]
+    shown = headers if secrets else redact.headers(headers)
+    return [[name, value] for name, value in shown]

@@ -86,11 +86,7 @@ class Resolver:
 
         Raises ApiError 400 for a URL that is none, 404 for a name nobody knows.
         """
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ApiError(400, "BadRequest", f"{url}: use http://HOST/PATH or https://HOST/PATH")
-        host = parts.hostname
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        parts, host, port = _parts(url)
         full = parts.geturl()
         chosen = resolve.get(f"{host}:{port}") or resolve.get(host)
         if chosen:
@@ -158,6 +154,18 @@ class Resolver:
         except (ShimError, ShimGoneError, OSError, TimeoutError) as error:
             raise ApiError(503, "ServiceUnavailable", f"the lab's DNS: {error}") from error
         raise ApiError(404, "NotFound", f"{host}: the lab's DNS knows no such name")
+
+
+def _parts(url: str) -> tuple[SplitResult, str, int]:
+    """Return a URL's parts, its host and its port."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ApiError(400, "BadRequest", f"{url}: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ApiError(400, "BadRequest", f"{url}: use http://HOST/PATH or https://HOST/PATH")
+    return parts, host, port or (443 if parts.scheme == "https" else 80)
 
 
 async def _ask(asking: socket.socket, name: str) -> str:
