@@ -5,13 +5,17 @@ import json
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from lateen.observe.wire import classify, frames, streams
+from lateen.observe.wire.classify import Kind
+from lateen.observe.wire.frames import Segment
 from tests.e2e.labs import WALKTHROUGH, Lab
 
 pytestmark = [pytest.mark.netns, pytest.mark.e2e]
@@ -252,3 +256,70 @@ def test_keys_need_the_setting(make_lab: Callable[..., Lab], tmp_path: Path) -> 
     assert done.returncode != 0
     assert "keyLog: true" in done.stderr
     assert not path.exists()
+
+
+def test_an_ordinary_user_captures_with_keys_too(
+    make_lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    folder = tmp_path / "walkthrough"
+    shutil.copytree(WALKTHROUGH, folder)
+    (folder / "lateen.yaml").write_text("keyLog: true\n")
+    made = make_lab("ordinary", ordinary=True)
+    for place in (folder, *folder.rglob("*"), *list(folder.parents)[:3]):
+        place.chmod(0o755)
+    made.ok("up", str(folder), "--istio", "1.17", timeout=120)
+    path = made.home / "mesh.pcapng"
+    command = Command(made, "capture", "-w", str(path), "--keys", "--seconds", "8")
+    command.wait_for("capturing 3 pods")
+    ask(made, "http-mTLS")
+    command.ended()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert tshark(path, "http.request and tls and tcp.dstport == 80", "http.request.method")
+
+
+def segments(file: Path) -> Iterator[Segment]:
+    """Read the packet blocks of a pcapng file, those of the wire only."""
+    data, at = file.read_bytes(), 0
+    wires: list[bool] = []
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if kind == 1:
+            wires.append(b" wire" in data[at : at + size])
+        elif kind == 6:
+            number, high, low, kept = struct.unpack_from("<IIII", data, at + 8)
+            segment = frames.segment(data[at + 28 : at + 28 + kept], ((high << 32) + low) / 1e9)
+            if segment is not None and wires[number]:
+                yield segment
+        at += size
+
+
+def test_our_reading_of_the_handshakes_is_tsharks(file: Path) -> None:
+    ours = set()
+    for conversation in streams.conversations(segments(file)):
+        reading = classify.read(conversation)
+        if reading.kind is Kind.TLS and reading.version:
+            ours.add((conversation.client.port, reading.sni, ",".join(reading.alpn)))
+    fields = ("tcp.srcport", "tls.handshake.extensions_server_name")
+    alpn = "tls.handshake.extensions_alpn_str"
+    chosen = 'tls.handshake.type == 1 and frame.interface_name contains "wire"'
+    theirs = {
+        (int(port), name, protocols.replace("~", ","))
+        for port, name, protocols in tshark(file, chosen, *fields, alpn)
+    }
+    assert ours
+    assert ours == theirs
+
+
+def test_our_reading_of_plaintext_requests_is_tsharks(file: Path) -> None:
+    ours = set()
+    for conversation in streams.conversations(segments(file)):
+        for message in classify.read(conversation).requests:
+            ours.add((conversation.client.port, message.start, message.header("host")))
+    chosen = 'http.request and !tls and frame.interface_name contains "wire"'
+    fields = ("tcp.srcport", "http.request.method", "http.request.uri", "http.host")
+    theirs = {
+        (int(port), f"{method} {uri} HTTP/1.1", host)
+        for port, method, uri, host in tshark(file, chosen, *fields)
+    }
+    assert ours
+    assert ours == theirs
