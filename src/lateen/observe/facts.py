@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from lateen.compiler.ir.policy import TlsMode
+from lateen.compiler.ir.policy import SYSTEM_ROOTS, TlsMode
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
 from lateen.compiler.ir.workload import Endpoint, Mode
 from lateen.model.meta import Source
@@ -172,6 +172,10 @@ def _by_rule(found: OutboundCluster) -> Choice:
     why = f"a DestinationRule sets TLS mode {mode} for it"
     if tls.mode is TlsMode.DISABLE:
         return Choice("none", why, (tls.source,))
+    if tls.ca == SYSTEM_ROOTS and not tls.insecure_skip_verify:
+        why += ", which since Istio 1.21 verifies the server against the machine's own roots"
+    elif not tls.ca and tls.mode is not TlsMode.ISTIO_MUTUAL:
+        why += ", which verifies nothing: the server may be anybody"
     with_certificate = tls.mode is TlsMode.ISTIO_MUTUAL or bool(tls.certificate)
     return Choice("mtls" if with_certificate else "tls", why, (tls.source,))
 
