@@ -81,7 +81,7 @@ def tshark(file: Path, chosen: str, *fields: str) -> list[list[str]]:
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")
     argv = ["tshark", *ON_ANY_PORT, "-r", str(file), "-Y", chosen, "-T", "fields"]
-    argv += ["-E", "separator=\t", "-E", "aggregator=~"]
+    argv += ["-E", "separator=\t", "-E", "aggregator=|"]
     for name in fields:
         argv += ["-e", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -128,7 +128,7 @@ def headers(file: Path, chosen: str) -> dict[str, str]:
     rows = tshark(file, chosen, "http.request.line")
     assert rows, f"no request on {chosen}"
     found = {}
-    for line in rows[0][0].replace("\\r\\n", "").split("~"):
+    for line in rows[0][0].replace("\\r\\n", "").split("|"):
         name, _, value = line.partition(":")
         found[name.strip().lower()] = value.strip()
     return found
@@ -303,7 +303,7 @@ def test_our_reading_of_the_handshakes_is_tsharks(file: Path) -> None:
     alpn = "tls.handshake.extensions_alpn_str"
     chosen = 'tls.handshake.type == 1 and frame.interface_name contains "wire"'
     theirs = {
-        (int(port), name, protocols.replace("~", ","))
+        (int(port), name, protocols.replace("|", ","))
         for port, name, protocols in tshark(file, chosen, *fields, alpn)
     }
     assert ours
