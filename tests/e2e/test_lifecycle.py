@@ -195,9 +195,14 @@ def private(make_lab: Callable[..., Lab]) -> Iterator[Callable[..., Lab]]:
     def make(name: str, *, ordinary: bool) -> Lab:
         lab = make_lab(name, ordinary=ordinary)
         lab.inside = ("nsenter", f"--net=/proc/{holder.pid}/ns/net")
+        made.append(lab)
         return lab
 
+    made: list[Lab] = []
     yield make
+    for lab in made:
+        lab.lateen("down")
+        lab.inside = ()
     holder.kill()
     holder.wait()
     holder.stdout.close()
