@@ -202,7 +202,7 @@ def refused(container: str, command: Sequence[str]) -> Iterator[None]:
         why = str(error)
         if command:
             missing = error.errno == errno.ENOENT and "/" not in command[0]
-            words = "executable file not found in $PATH" if missing else error.strerror.lower()
+            words = "executable file not found in $PATH" if missing else str(error.strerror).lower()
             why = f'exec: "{command[0]}": {words}'
         raise ApiError(
             500, "InternalError", f'container "{container}": unable to start: {why}'
