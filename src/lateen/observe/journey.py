@@ -247,7 +247,9 @@ def kind_of(leg: Leg, payload: str, own: Sent | None) -> str:
     offered = client is not None and client.upstream.local_sans and not client.upstream_failure
     if leg.reading is not None and leg.reading.mutual is False:
         return "tls"
-    return "mtls" if offered and not hops.failed(leg.client_entry) else "tls"
+    # A response that did not come in time was asked for, so the handshake had been accepted.
+    late = client is not None and "UT" in client.flags.split(",")
+    return "mtls" if offered and (late or not hops.failed(leg.client_entry)) else "tls"
 
 
 def _unconnected(leg: Leg) -> bool:
