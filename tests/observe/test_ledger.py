@@ -1,9 +1,12 @@
 """The ledger: bounded, indexed by connection and request, in step with a plain list."""
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.observe.ledger import Ledger, LogEntry
+from lateen.observe.ledger import WAITING_LIMIT, Ledger, LogEntry
+from lateen.xds import access_log
 from tests.observe import entries
 
 PROXIES = ("a/x", "a/y")
@@ -57,3 +60,28 @@ def test_a_connection_is_reused_when_it_carried_a_request_before() -> None:
     # A proxy that was started again counts from the beginning: the address tells.
     ledger.add("a/x", [entries.entry("c:4", "s:80", "l:9", **request)])
     assert [each.reused for each in ledger.since(0)] == [False, True, False, False]
+
+
+def test_batches_are_read_when_somebody_asks() -> None:
+    read: list[str] = []
+
+    def batch(client: str) -> Iterator[access_log.AccessEntry]:
+        read.append(client)
+        yield entries.entry(client)
+
+    ledger = Ledger()
+    ledger.take("a/x", batch("10.0.0.1:1"), 10)
+    assert not read
+    assert ledger.position == 1
+    assert read == ["10.0.0.1:1"]
+    heard: list[str] = []
+    ledger.subscribe(lambda made: heard.append(made.client))
+    ledger.take("a/x", batch("10.0.0.1:2"), 10)
+    assert heard == ["10.0.0.1:2"]
+
+
+def test_what_waits_is_bounded() -> None:
+    ledger = Ledger()
+    for number in range(1, 5):
+        ledger.take("a/x", [entries.entry(f"10.0.0.1:{number}")], WAITING_LIMIT // 2)
+    assert [each.client for each in ledger.since(0)] == ["10.0.0.1:3", "10.0.0.1:4"]

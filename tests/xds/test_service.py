@@ -46,7 +46,7 @@ def serve(tmp_path, model, scenario):
         entries = []
 
         def sink(proxy, new):
-            entries.append((proxy, new))
+            entries.append((proxy, tuple(new)))
             happened.set()
 
         async def until(condition):

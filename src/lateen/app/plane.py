@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
 from lateen.store.api import Event, EventType
 from lateen.store.sqlite import SqliteStore
-from lateen.xds.access_log import AccessEntry
+from lateen.xds import access_log
 from lateen.xds.hub import Hub
 from lateen.xds.service import XdsServer
 
@@ -125,8 +124,8 @@ class Plane:
             self.taps,
         )
 
-    def _access_logged(self, proxy: str, entries: Iterable[AccessEntry]) -> None:
-        self.ledger.add(proxy, entries)
+    def _access_logged(self, proxy: str, batch: access_log.Batch) -> None:
+        self.ledger.take(proxy, batch, len(batch.data))
 
     def _publish_secrets(self, proxy: str, content: Any) -> None:
         self.hub.publish(proxy, "secrets", content)

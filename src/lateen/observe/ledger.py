@@ -4,7 +4,7 @@ Entries come in over each pod's own socket (`xds.access_log`), so whose they are
 oldest go when there are too many.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -13,6 +13,8 @@ from lateen.xds.access_log import AccessEntry
 
 LIMIT = 20_000
 """Entries kept; about 2 kB each."""
+WAITING_LIMIT = 8 << 20
+"""Bytes of batches kept unread: some 8,000 requests."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -54,17 +56,45 @@ class Ledger:
         self._by_request: dict[str, list[LogEntry]] = {}
         self._upstreams: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._listeners: list[Listener] = []
-        self.position = 0
-        """The number of the newest entry."""
+        self._waiting: deque[tuple[str, Iterable[AccessEntry], int]] = deque()
+        self._waiting_size = 0
+        self._position = 0
 
     def __len__(self) -> int:
+        self._read_waiting()
         return len(self._entries)
+
+    @property
+    def position(self) -> int:
+        """The number of the newest entry."""
+        self._read_waiting()
+        return self._position
+
+    def take(self, proxy: str, batch: Iterable[AccessEntry], size: int) -> None:
+        """Take a batch of `size` bytes, to be read when somebody asks; at once if somebody listens.
+
+        What waits is bounded: the oldest batches are forgotten unread.
+        """
+        if self._listeners:
+            self._read_waiting()
+            self.add(proxy, batch)
+            return
+        self._waiting.append((proxy, batch, size))
+        self._waiting_size += size
+        while self._waiting_size > WAITING_LIMIT:
+            self._waiting_size -= self._waiting.popleft()[2]
+
+    def _read_waiting(self) -> None:
+        while self._waiting:
+            proxy, batch, size = self._waiting.popleft()
+            self._waiting_size -= size
+            self.add(proxy, batch)
 
     def add(self, proxy: str, entries: Iterable[AccessEntry]) -> None:
         """Take entries that a proxy sent, and tell the listeners."""
         for entry in entries:
-            self.position += 1
-            made = LogEntry(self.position, proxy, entry, self._onward(proxy, entry))
+            self._position += 1
+            made = LogEntry(self._position, proxy, entry, self._onward(proxy, entry))
             self._entries[made.number] = made
             self._by_client.setdefault(made.client, []).append(made)
             if entry.http is not None and entry.http.request_id:
@@ -77,15 +107,18 @@ class Ledger:
     def from_client(self, client: str, proxy: str = "") -> tuple[LogEntry, ...]:
         """Return the entries about connections from `IP:port`, oldest first; of one proxy, or
         of all."""
+        self._read_waiting()
         found = self._by_client.get(client, ())
         return tuple(each for each in found if not proxy or each.proxy == proxy)
 
     def of_request(self, request_id: str) -> tuple[LogEntry, ...]:
         """Return all proxies' entries with one x-request-id, oldest first."""
+        self._read_waiting()
         return tuple(self._by_request.get(request_id, ())) if request_id else ()
 
     def since(self, number: int) -> tuple[LogEntry, ...]:
         """Return the entries that came in after a position, oldest first."""
+        self._read_waiting()
         found = []
         for key in reversed(self._entries):
             if key <= number:
@@ -95,6 +128,7 @@ class Ledger:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every entry from now on; returns how to stop it."""
+        self._read_waiting()
         self._listeners.append(listener)
 
         def cancel() -> None:

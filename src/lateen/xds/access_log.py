@@ -1,6 +1,7 @@
 """Access-log entries as the proxies send them, turned into plain values. Pure."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
+from google.protobuf.message import DecodeError
 
 _TLS_VERSIONS: Mapping[int, str] = {1: "TLSv1", 2: "TLSv1.1", 3: "TLSv1.2", 4: "TLSv1.3"}
 _PROTOCOLS: Mapping[int, str] = {1: "HTTP/1.0", 2: "HTTP/1.1", 3: "HTTP/2", 4: "HTTP/3"}
@@ -79,6 +81,22 @@ class AccessEntry(msgspec.Struct, frozen=True):
     http: HttpFacts | None = None
     open: bool = False
     """Whether it is about a connection that was just made; its end is logged again."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """One message of a stream, read when somebody looks at its entries.
+
+    A busy proxy logs thousands of requests a second, and most of them nobody ever asks about.
+    """
+
+    data: bytes
+    name: str
+    """The stream's log name, known from its first message."""
+
+    def __iter__(self) -> Iterator[AccessEntry]:
+        """Yield the entries; none for bytes that are no such message."""
+        with contextlib.suppress(DecodeError):
+            yield from read(self.data, self.name)[2]
 
 
 def read(data: bytes, log: str = "") -> tuple[str, str, tuple[AccessEntry, ...]]:

@@ -24,7 +24,7 @@ from lateen.xds.session import Session, check_node
 from lateen.xds.sotw import SotwSession
 from lateen.xds.stream import LiveStream
 
-AccessLogSink = Callable[[str, tuple[access_log.AccessEntry, ...]], None]
+AccessLogSink = Callable[[str, access_log.Batch], None]
 
 GRACE_SECONDS = 0.2
 _SOCKET_PATH_LIMIT = 107
@@ -174,10 +174,10 @@ class _PodSocket:
         name = ""
         try:
             async for data in messages:
-                claimed, name, entries = access_log.read(data, name)
-                check_node(self._node_id, claimed)
-                if entries:
-                    self._sink(self._proxy, entries)
+                if not name:  # only the first message says whose log it is
+                    claimed, name, _ = access_log.read(data)
+                    check_node(self._node_id, claimed)
+                self._sink(self._proxy, access_log.Batch(data, name))
         except PermissionError as error:
             return _Refusal(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except DecodeError:
