@@ -24,6 +24,9 @@ from lateen.model.client import ApiError
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
 
+FETCHED = Path(__file__).parents[2] / ".venv" / "kubectl"
+"""Where `./run test` puts what tools/kubectl.py fetched."""
+
 
 def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"contract_{path.stem}", path)
@@ -224,9 +227,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def find_kubectl(version: str) -> str:
-    """Find a kubectl: in LATEEN_KUBECTL (paths joined by a colon), /opt/kube/bin, on the PATH."""
+    """Find a kubectl: in LATEEN_KUBECTL (paths joined by a colon), .venv/kubectl, on the PATH."""
     named = [p for p in os.environ.get("LATEEN_KUBECTL", "").split(":") if p.endswith(version)]
-    found = [*named, f"/opt/kube/bin/kubectl-{version}", shutil.which(f"kubectl-{version}") or ""]
+    found = [*named, str(FETCHED / f"kubectl-{version}"), shutil.which(f"kubectl-{version}") or ""]
     for path in found:
         if path and Path(path).exists():
             return path

@@ -141,7 +141,11 @@ spec:
 
 @pytest.fixture
 def helm(kubectl: Any, tmp_path: Path) -> Any:
-    path = os.environ.get("LATEEN_HELM") or shutil.which("helm") or "/opt/kube/bin/helm"
+    path = (
+        os.environ.get("LATEEN_HELM")
+        or shutil.which("helm")
+        or str(Path(__file__).parents[2] / ".venv" / "kubectl" / "helm")
+    )
     if not Path(path).exists():
         raise pytest.UsageError("no helm: put it on the PATH or name it in LATEEN_HELM")
 

@@ -96,9 +96,7 @@ class Lab:
 def kubectl_path(version: str) -> str:
     """Return the path of a real kubectl."""
     for name in (version, "kubectl"):
-        if found := shutil.which(
-            name, path=f"{ROOT}/.venv/kubectl:/opt/kube/bin:{os.environ['PATH']}"
-        ):
+        if found := shutil.which(name, path=f"{ROOT}/.venv/kubectl:{os.environ['PATH']}"):
             return found
     pytest.fail("no kubectl: run `python tools/kubectl.py .venv/kubectl`")
 

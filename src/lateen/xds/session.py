@@ -1,5 +1,6 @@
 """What every session of a client does, whatever its protocol variant. Pure."""
 
+import abc
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -61,7 +62,7 @@ def check_node(expected: str, claimed: str) -> None:
         )
 
 
-class Base:
+class Base(abc.ABC):
     """The part of a session that both variants share."""
 
     def __init__(self, node_id: str, config: resources.Config) -> None:
@@ -102,9 +103,9 @@ class Base:
                     out.append(Send(batch.kind, data, batch.names))
         return out
 
+    @abc.abstractmethod
     def _encode(self, batch: Batch, nonce: str) -> bytes | None:
         """Return the response for a batch; None if the variant has no words for it."""
-        raise NotImplementedError
 
     def _settle(self, kind: ResourceType, nonce: str, error: str | None) -> list[Output]:
         names = self.plan.settle(kind, nonce, error) if nonce else None
