@@ -304,7 +304,6 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     lab, state, directory = argv[1:4]
     try:
         asyncio.run(run(LabPaths(lab, Path(state), Path(directory))))
