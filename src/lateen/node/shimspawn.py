@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import termios
+import time
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
@@ -18,6 +19,7 @@ from lateen.node.shimproto import ContainerSpec
 
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _FAILED = 127
+_LOOKS, _BETWEEN_LOOKS = 4, 0.002
 _SIGWAIT = ("128", "137")
 """rt_sigtimedwait: x86-64, and what all newer architectures share."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -120,14 +122,28 @@ def catches(pid: int, number: int) -> bool:
     """Whether the process decided about a signal: by a handler, by blocking it, by waiting for it,
     or by ignoring it, which asks for the whole grace period."""
     try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                name, _, mask = line.partition(":")
-                if name in ("SigBlk", "SigIgn", "SigCgt") and int(mask, 16) >> (number - 1) & 1:
-                    return True
+        if _has(pid, ("SigIgn", "SigCgt"), number):
+            return True
+        # A shell blocks everything for a moment around a fork; that is no decision.
+        looks = 0
+        while _has(pid, ("SigBlk",), number):
+            looks += 1
+            if looks > _LOOKS:
+                return True
+            time.sleep(_BETWEEN_LOOKS)
         return any(_waits_for_signals(pid, thread) for thread in os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return False
+
+
+def _has(pid: int, masks: tuple[str, ...], number: int) -> bool:
+    """Whether a signal is in one of a process's masks."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            name, _, mask = line.partition(":")
+            if name in masks and int(mask, 16) >> (number - 1) & 1:
+                return True
+    return False
 
 
 def _waits_for_signals(pid: int, thread: str) -> bool:
