@@ -103,7 +103,7 @@ def test_a_container_has_its_own_world(shim_lab: ShimLab) -> None:
         shim_lab,
         script,
         env=("NAME=value", "PATH=/usr/bin:/bin"),
-        cwd="/work/made",
+        cwd="/place/made",
         hostname="pod-1",
         files=(("/etc/hosts", "10.0.0.1 pod-1\n"),),
         mounts=(Mount(str(volume), "/usr/share/new/place", True),),
@@ -119,7 +119,7 @@ def test_a_container_has_its_own_world(shim_lab: ShimLab) -> None:
         assert ended.finished >= ended.started
         lines = logged(shim_lab)
         out = [text for stream, text in lines if stream == "stdout"]
-        assert out[:6] == ["pod-1", "10.0.0.1 pod-1", "content", "/work/made", "value", "1"]
+        assert out[:6] == ["pod-1", "10.0.0.1 pod-1", "content", "/place/made", "value", "1"]
         # Of the host's /tmp only what leads to the interpreter may be seen.
         leads = {part for path in (sys.prefix, sys.base_prefix) for part in Path(path).parts}
         assert set(out[6:]) <= leads

@@ -434,7 +434,7 @@ def main() -> None:
             result = app(standalone_mode=False)
         except typer.TyperException as error:
             # The public class does not declare `show`; whatever parsing raises has it.
-            error.show()  # type: ignore[attr-defined]
+            error.show()  # type: ignore[attr-defined]  # typer vendors its base
             return exits.USAGE
         except typer.Abort:
             return exits.INTERRUPTED
