@@ -203,7 +203,7 @@ def _serve(directory: Path, ready: "list[Running]", started: threading.Event) ->
         loop = asyncio.get_running_loop()
         running = Running(api, pods, port, authority.root_pem, config, directory / "api.sock", loop)
         ready.append(running)
-        ready.append(stop)  # type: ignore[arg-type]
+        ready.append(stop)
         started.set()
         await stop.wait()
         await server.close()

@@ -71,13 +71,13 @@ class Lab:
             check=False,
         )
 
-    def lateen(self, *args: str, timeout: float = 60, stdin: str | None = None):  # type: ignore[no-untyped-def]
+    def lateen(self, *args: str, timeout: float = 60, stdin: str | None = None):
         """Run `lateen ARGS`."""
         return self.run(
             sys.executable, "-m", "lateen.cli.entry", *args, timeout=timeout, stdin=stdin
         )
 
-    def kubectl(self, *args: str, version: str = "kubectl-1.37", timeout: float = 60):  # type: ignore[no-untyped-def]
+    def kubectl(self, *args: str, version: str = "kubectl-1.37", timeout: float = 60):
         """Run the real kubectl against the lab."""
         return self.run(kubectl_path(version), *args, timeout=timeout)
 

@@ -53,7 +53,7 @@ class Shell:
             env=self.env,
             text=True,
             start_new_session=True,
-            **{  # type: ignore[call-overload]
+            **{
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,
                 "stderr": subprocess.STDOUT,

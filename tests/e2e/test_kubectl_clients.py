@@ -210,7 +210,7 @@ def test_the_python_client_applies_and_meets_conflicts(lab: Lab, official: Any) 
     custom.patch_namespaced_custom_object(*where, "applied", body, field_manager="one", **apply)
     made = custom.get_namespaced_custom_object(*where, "applied")
     assert made["metadata"]["managedFields"][0]["manager"] == "one"
-    other = {**body, "spec": {**body["spec"], "hosts": ["b"]}}  # type: ignore[dict-item]
+    other = {**body, "spec": {**body["spec"], "hosts": ["b"]}}
     with pytest.raises(kubernetes.client.ApiException) as refused:
         custom.patch_namespaced_custom_object(
             *where, "applied", other, field_manager="two", **apply

@@ -154,7 +154,7 @@ def test_attach_hands_lines_in_and_out(streams: Shell) -> None:
     try:
         process.stdin.write("hello\n")
         process.stdin.flush()
-        until(lambda: process.stdout.readline() == "got hello\n", "the answer")  # type: ignore[union-attr]
+        until(lambda: process.stdout.readline() == "got hello\n", "the answer")
     finally:
         process.kill()
         process.wait(10)

@@ -144,7 +144,7 @@ async def node(lab: Any) -> AsyncIterator[Node]:
     api = verbs.Api(MemoryStore(), SystemClock())
     bootstrap.ensure(api)
     (lab.run / "token").write_text("t")
-    app = http.build_app(api, NoStreams(), auth.FixedTokens({"t": auth.ADMIN}))  # type: ignore[arg-type]
+    app = http.build_app(api, NoStreams(), auth.FixedTokens({"t": auth.ADMIN}))
     server = serve.Server(app)
     await server.listen(serve.unix(lab.run / "api.sock"))
     lab.agent = [lab.python, str(AGENT), "t", str(lab.state), str(lab.run)]

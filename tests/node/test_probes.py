@@ -26,7 +26,7 @@ READINESS, LIVENESS, STARTUP = ProbeKind.READINESS, ProbeKind.LIVENESS, ProbeKin
 
 
 def probe(kind: ProbeKind = READINESS, **fields: float) -> ProbePlan:
-    return ProbePlan(kind, Probe(), **fields)  # type: ignore[arg-type]
+    return ProbePlan(kind, Probe(), **fields)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def shell(lab: ShimLab, script: str, **fields: object) -> ContainerSpec:
     """Return a container that runs a shell script, with a log."""
     log = str(lab.state / "logs" / "pod" / "app" / "0.log")
     spec = ContainerSpec(argv=("/bin/sh", "-c", script), log=log)
-    return spec._replace(**fields)  # type: ignore[arg-type]
+    return spec._replace(**fields)
 
 
 def logged(lab: ShimLab) -> list[tuple[str, str]]:

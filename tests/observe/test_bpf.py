@@ -124,7 +124,7 @@ def test_loopback_gives_each_packet_once() -> None:
 
 
 @pytest.mark.parametrize("wrap", [four, six])
-def test_a_port_is_either_ends(wrap) -> None:  # type: ignore[no-untyped-def]
+def test_a_port_is_either_ends(wrap) -> None:
     program = bpf.all_tcp(80)
     assert run(program, wrap(tcp(ACK, ports=(80, 4711)))) == KEPT
     assert run(program, wrap(tcp(ACK, ports=(4711, 80)))) == KEPT

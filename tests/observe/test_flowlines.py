@@ -40,7 +40,7 @@ def response(status: int = 200, body: bytes = b"ok") -> bytes:
 
 
 def told(wire: Wire, leg: str = "eth0", **more: object) -> list[Flow]:
-    narrator = Narrator("default/web", WEB, **more)  # type: ignore[arg-type]
+    narrator = Narrator("default/web", WEB, **more)
     return [flow for segment in wire.made for flow in narrator.take(segment, leg)]
 
 

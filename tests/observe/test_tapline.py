@@ -68,7 +68,7 @@ def entry(**more: object) -> AccessEntry:
         "tags": {},
         "http": http(),
     }
-    return AccessEntry(**{**given, **more})  # type: ignore[arg-type]
+    return AccessEntry(**{**given, **more})
 
 
 def from_gateway(**more: object) -> AccessEntry:

@@ -17,6 +17,7 @@ from typing import Any, Self
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from lateen.app.lab import LabError
@@ -34,7 +35,7 @@ class Channel:
         does not answer."""
         self._protocol = ClientProtocol(
             parse_uri(f"ws://localhost{target}"),
-            subprotocols=["v5.channel.k8s.io"],  # type: ignore[list-item]  # a NewType of str
+            subprotocols=[Subprotocol("v5.channel.k8s.io")],
             max_size=None,
         )
         self._lock = threading.Lock()
