@@ -115,6 +115,9 @@ class LocalPods:
         path = self.logs / name
         return streams.LogFile(path, name in self.running) if path.exists() else None
 
+    def log_shown(self, log: Path, size: int) -> None:
+        """Nothing here is attached to a second time."""
+
     def say(self, name: str, text: str, stream: str = "stdout", stamp: str = "") -> None:
         """Write one line to a container's log (`pod_container`)."""
         stamp = stamp or SystemClock().now().strftime("%Y-%m-%dT%H:%M:%S.%f000Z")

@@ -141,6 +141,21 @@ def test_a_job_ends_with_its_proxy_since_sidecars_are_native(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("version", KUBECTLS)
+def test_run_shows_a_command_that_ends_at_once(lab: Lab, version: str) -> None:
+    """By default kubectl's pod restarts, so the proxy goes on in every version: what the first
+    run printed is shown all the same, once, and the pod goes."""
+    name = f"brief-{version[-2:]}"
+    argv = (kubectl_path(version), "run", name, "--rm", "-i", "--image=curlimages/curl", "--")
+    script = "echo first; until curl -sf -o /dev/null http://web; do sleep 0.1; done; echo answered"
+    done = lab.run(*argv, "sh", "-c", script, timeout=30)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["first", "answered"]
+    assert lines[2].startswith(f'pod "{name}" deleted')
+    kubectl(lab, "wait", "--for=delete", f"pod/{name}", "--timeout=20s")
+
+
+@pytest.mark.parametrize("version", KUBECTLS)
 def test_run_with_removal_returns(lab: Lab, version: str) -> None:
     if lab.env["ISTIO"] != "1.32":
         pytest.skip("kubectl waits for the proxy's end, which does not come")

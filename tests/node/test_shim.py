@@ -277,6 +277,69 @@ def test_attached_clients_see_output_and_give_input(shim_lab: ShimLab) -> None:
     in_lab(shim_lab, scenario)
 
 
+async def read_all(fd: int) -> str:
+    """Read a pipe to its end, leaving the loop free for everything else."""
+
+    def read() -> str:
+        with os.fdopen(fd) as file:
+            return file.read()
+
+    return await asyncio.to_thread(read)
+
+
+def test_the_client_of_a_container_is_waited_for_and_misses_nothing(shim_lab: ShimLab) -> None:
+    """What was logged before it came, beyond what it has read, and the end."""
+
+    async def scenario(client: ShimClient) -> None:
+        target = f"{POD}/app/0"
+        spec = shell(shim_lab, "echo one; printf two; exit 3", stdin=True, stdin_once=True)
+        await client.run(target, spec)
+        log = shim_lab.state / "logs" / "pod" / "app" / "0.log"
+        await shim_lab.until(lambda: log.read_text().endswith("two\n"), "the container to end")
+        shown = log.read_bytes().index(b"\n") + 1
+        assert [p.state for p in (await client.state()).processes] == ["running"]
+        with pytest.raises(ShimError, match="has ended"):
+            await command(client, target, 1, "true")
+        reader, writer = os.pipe()
+        await client.attach(target, writer, writer, shown)
+        os.close(writer)
+        assert (await client.wait(target)).code == 3
+        assert await read_all(reader) == "two\n"
+
+    in_lab(shim_lab, scenario)
+
+
+def test_a_kept_end_is_told_when_the_container_is_to_end(shim_lab: ShimLab) -> None:
+    async def scenario(client: ShimClient) -> None:
+        target = f"{POD}/app/0"
+        await client.run(target, shell(shim_lab, "echo up", stdin=True, stdin_once=True))
+        log = shim_lab.state / "logs" / "pod" / "app" / "0.log"
+        await shim_lab.until(lambda: "up" in log.read_text(), "the container to end")
+        await client.kill(target, signal.SIGTERM)
+        assert (await client.wait(target)).code == 0
+
+    in_lab(shim_lab, scenario)
+
+
+def test_a_slow_client_holds_its_container_up(shim_lab: ShimLab) -> None:
+    async def scenario(client: ShimClient) -> None:
+        target = f"{POD}/app/0"
+        script = "read word; seq 1 600000; echo $word"
+        await client.run(target, shell(shim_lab, script, stdin=True, stdin_once=True))
+        reader, writer = os.pipe()
+        attached = await client.attach(target, writer, writer)
+        os.close(writer)
+        os.write(attached.stdin, b"done\n")
+        os.close(attached.stdin)
+        log = shim_lab.state / "logs" / "pod" / "app" / "0.log"
+        await shim_lab.until(lambda: log.stat().st_size > 1_000_000, "a full pipe")
+        lines = (await read_all(reader)).splitlines()
+        assert (len(lines), lines[-2:]) == (600_001, ["600000", "done"])
+        assert (await client.wait(target)).code == 0
+
+    in_lab(shim_lab, scenario)
+
+
 def test_kill_9_of_the_shim_leaves_no_process(shim_lab: ShimLab) -> None:
     marker = f"9{os.getpid()}.{id(shim_lab)}"
 

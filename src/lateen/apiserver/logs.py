@@ -149,15 +149,23 @@ def follow(
         latest = pods.log(pod, container, previous=wanted.previous)
         return latest is not None and latest.path == source.path and latest.running
 
-    return _follow(source, growing, wanted, time)
+    def shown(size: int) -> None:
+        if wanted == LogOptions():
+            pods.log_shown(source.path, size)
+
+    return _follow(source.path, growing, shown, wanted, time)
 
 
 async def _follow(
-    source: streams.LogFile, growing: Callable[[], bool], wanted: LogOptions, time: clock.Clock
+    path: Path,
+    growing: Callable[[], bool],
+    shown: Callable[[int], None],
+    wanted: LogOptions,
+    time: clock.Clock,
 ) -> AsyncIterator[bytes]:
     picker = Filter(wanted)
     rest = b""
-    with _open(source.path) as file:
+    with _open(path) as file:
         file.seek(0 if wanted.tail is None else tail_position(file, wanted.tail))
         while True:
             # Asked before reading: what a container wrote before it ended is then read for sure.
@@ -171,8 +179,8 @@ async def _follow(
             if not more:
                 break
             await time.sleep(POLL_SECONDS)
-    if rest and (made := picker.pick([rest])):
-        yield made
+        # A line without its end is being written: it is shown next time, whole.
+        shown(file.tell() - len(rest))
 
 
 def _open(path: Path) -> BinaryIO:

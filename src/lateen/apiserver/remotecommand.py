@@ -14,6 +14,10 @@ from lateen.base.tasks import TaskGroup
 from lateen.model.client import Json
 
 
+_SILENCE = 2.0
+"""Seconds without output after which nothing more is expected of a command that ended."""
+
+
 def outcome(code: int) -> Json:
     """Return the Status that the error channel carries at the end."""
     if code == 0:
@@ -63,7 +67,8 @@ async def serve(
     async with TaskGroup("remotecommand") as tasks:
         stdin = _Stdin(running)
         feeding = tasks.start(_feed(channels.received(), running, stdin), "input")
-        carrying = tasks.start(_carry(channels, running), "output")
+        output = _Output(channels)
+        carrying = tasks.start(output.carry(running), "output")
         ending_task = tasks.start(running.wait(), "wait")
         try:
             await asyncio.wait({feeding, ending_task}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,9 +76,7 @@ async def serve(
                 await _client_gone(running, ending_task)
             code = await ending_task
             code = 0 if attached else code
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    await asyncio.shield(carrying)
+            await output.rest(carrying, feeding)
             await channels.send(channel_numbers.ERROR, ending(code, structured=structured))
         finally:
             await tasks.stop()
@@ -111,7 +114,9 @@ async def _feed(
             if not data or not await fdio.write(stdin.fd, data):
                 stdin.close()
         elif channel == channel_numbers.RESIZE and data and running.tty:
-            _resize(running.stdout, data)
+            # Of an attached container only the input is the terminal itself.
+            for fd in {running.stdout, running.stdin} - {-1}:
+                _resize(fd, data)
 
 
 def _resize(fd: int, data: bytes) -> None:
@@ -121,13 +126,38 @@ def _resize(fd: int, data: bytes) -> None:
             fdio.resize(fd, size.width, size.height)
 
 
-async def _carry(channels: Channels, running: Running) -> None:
-    async def copy(fd: int, channel: int) -> None:
-        while data := await fdio.read(fd):
-            await channels.send(channel, data)
+class _Output:
+    """Output on its way to the client."""
 
-    async with asyncio.TaskGroup() as tasks:
-        if running.stdout >= 0:
-            tasks.create_task(copy(running.stdout, channel_numbers.STDOUT))
-        if running.stderr >= 0 and running.stderr != running.stdout:
-            tasks.create_task(copy(running.stderr, channel_numbers.STDERR))
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._sent = 0
+        self._sending = 0
+
+    async def carry(self, running: Running) -> None:
+        """Carry output until its end."""
+        async with asyncio.TaskGroup() as tasks:
+            if running.stdout >= 0:
+                tasks.create_task(self._copy(running.stdout, channel_numbers.STDOUT))
+            if running.stderr >= 0 and running.stderr != running.stdout:
+                tasks.create_task(self._copy(running.stderr, channel_numbers.STDERR))
+
+    async def _copy(self, fd: int, channel: int) -> None:
+        while data := await fdio.read(fd):
+            self._sending += 1
+            await self._channels.send(channel, data)
+            self._sending -= 1
+            self._sent += 1
+
+    async def rest(self, carrying: "asyncio.Task[None]", client: "asyncio.Task[None]") -> None:
+        """Wait for what a command that ended left, however slowly its client takes it.
+
+        Something that the command left behind may hold its output open for ever: silence ends it.
+        """
+        while not carrying.done() and not client.done():
+            before = self._sent
+            await asyncio.wait(
+                {carrying, client}, timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._sent == before and not self._sending:
+                return

@@ -69,6 +69,13 @@ class PodStreams(Protocol):
         """Return where the container's log is; None when there is none (yet, or any more)."""
         ...
 
+    def log_shown(self, log: Path, size: int) -> None:
+        """Take note that a client has read a log's first so many bytes.
+
+        Newer clients read the log before they attach: attaching goes on from there.
+        """
+        ...
+
     async def port_forward(self, pod: Json, port: int) -> socket.socket:
         """Return a non-blocking socket connected to a port at the pod's loopback.
 

@@ -18,6 +18,8 @@ from lateen.node.runtime import ShimClient, ShimError, ShimGoneError
 from lateen.node.shimproto import ContainerSpec
 
 _CONNECT_SECONDS = 5.0
+_SHOWN_KEPT = 1024
+"""Logs whose reading is remembered."""
 
 
 class ShimLink:
@@ -91,6 +93,7 @@ class ShimStreams:
         self._link = link
         self._logs = logs_directory
         self._numbers = itertools.count(1)
+        self._shown: dict[Path, int] = {}
 
     async def exec(
         self, pod: Json, container: str, command: Sequence[str], *, stdin: bool, tty: bool
@@ -129,10 +132,12 @@ class ShimStreams:
         """Attach to a running container's output and, if it takes any, its input."""
         shim = await self._link.get()
         target = await self._running(shim, pod, container)
+        _, _, attempt = shimproto.parse_handle(target)
+        log = logs.path(self._log_directory(pod), container, attempt)
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         try:
-            got = await shim.attach(target, out_write, err_write)
+            got = await shim.attach(target, out_write, err_write, self._shown.pop(log, 0))
         finally:
             os.close(out_write)
             os.close(err_write)
@@ -144,10 +149,7 @@ class ShimStreams:
 
     def log(self, pod: Json, container: str, *, previous: bool) -> LogFile | None:
         """Return the log file of the container's current or previous run."""
-        metadata = pod["metadata"]
-        directory = logs.directory(
-            self._logs, metadata["namespace"], metadata["name"], metadata["uid"]
-        )
+        directory = self._log_directory(pod)
         attempt = logs.newest_attempt(directory / container)
         if attempt is None:
             return None
@@ -156,6 +158,17 @@ class ShimStreams:
         if attempt < 0 or not path.exists():
             return None
         return LogFile(path, running=not previous and _is_running(pod, container))
+
+    def log_shown(self, log: Path, size: int) -> None:
+        """Take note of what a client has read of a log, should it attach next."""
+        self._shown.pop(log, None)
+        self._shown[log] = size
+        if len(self._shown) > _SHOWN_KEPT:
+            del self._shown[next(iter(self._shown))]
+
+    def _log_directory(self, pod: Json) -> Path:
+        metadata = pod["metadata"]
+        return logs.directory(self._logs, metadata["namespace"], metadata["name"], metadata["uid"])
 
     async def port_forward(self, pod: Json, port: int) -> socket.socket:
         """Return a socket connected to a port at the pod's loopback, past the capture rules."""

@@ -141,9 +141,13 @@ class ShimClient:
         answer, got = await self._call(frame, fds)
         return Executed(handle, answer["pid"], got[0] if got else -1)
 
-    async def attach(self, handle: str, out: int, err: int) -> Attached:
-        """Copy a container's output to two descriptors from now on (one for a terminal)."""
-        answer, got = await self._call({"op": "attach", "handle": handle}, (out, err))
+    async def attach(self, handle: str, out: int, err: int, since: int = 0) -> Attached:
+        """Copy a container's output to two descriptors from now on (one for a terminal).
+
+        The first client of a container with `stdin_once` gets its log from the byte `since` too.
+        """
+        frame = {"op": "attach", "handle": handle, "since": since}
+        answer, got = await self._call(frame, (out, err))
         return Attached(got[0] if got else -1, bool(answer["tty"]))
 
     async def kill(self, handle: str, signal: int) -> None:

@@ -17,16 +17,20 @@ import sys
 import time
 from collections.abc import Callable
 
-from lateen.node import shimconn, shimproto, shimroot, shimspawn, syscalls
+from lateen.node import shimconn, shimproto, shimroot, shimspawn, shimstreams, syscalls
 from lateen.node.shimconn import Connection
 from lateen.node.shimkeep import AgentKeeper
 from lateen.node.shimlog import Output
 from lateen.node.shimproto import ContainerSpec, Frame, Process
+from lateen.node.shimpump import Pumps
 from lateen.node.shimspawn import Streams
 from lateen.node.shimtable import Record, Refused, Table
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
+_HOLD = 10.0
+"""Seconds that the end of a container with stdinOnce is kept back for its client: `kubectl run -i`
+attaches when it sees the pod run, and a command that ends at once would be over by then."""
 _STOP_AGAIN = 0.3
 """Seconds after which SIGTERM is sent again: a process that had no handler yet lost the first."""
 _POINTLESS_WITHOUT_HANDLER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -52,11 +56,13 @@ class Shim:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._connections: list[Connection] = []
+        self._held: list[Record] = []
+        self._pumps = Pumps(self)
         self._stop_at = 0.0
         self._stop_again = 0.0
         self._stopped = False
-        self._listener = _listen(os.path.join(run, "shim.sock"))
-        self._watch(self._listener.fileno(), self._accept)
+        self._listener = shimconn.listen(os.path.join(run, "shim.sock"))
+        self.watch(self._listener.fileno(), self._accept)
         self._operations: dict[str, Callable[[Connection, Frame, list[int]], Answer | None]] = {
             "ping": self._ping,
             "make_pod": self._make_pod,
@@ -80,7 +86,7 @@ class Shim:
             signal.signal(number, self._asked_to_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_SETMASK, set())  # `enter` held them back until here
-        self._watch(wake, lambda: _empty(wake))
+        self.watch(wake, lambda: _empty(wake))
         while not self._stopped:
             if not self._stop_at:
                 self._agent.start_if_due(time.monotonic())
@@ -88,23 +94,33 @@ class Shim:
                 if callback := self._callbacks.get(fd):
                     callback()
             self._reap()
+            self._let_overdue_go(time.monotonic())
             if self._stop_at:
                 self._continue_stop()
         return 0
 
-    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+    def watch(self, fd: int, callback: Callable[[], None], events: int = select.EPOLLIN) -> None:
+        """Call back whenever a descriptor is ready."""
         self._callbacks[fd] = callback
-        self._epoll.register(fd, select.EPOLLIN)
+        self._epoll.register(fd, events)
 
-    def _unwatch(self, fd: int) -> None:
+    def unwatch(self, fd: int) -> None:
+        """Wait for a descriptor no more."""
         if self._callbacks.pop(fd, None):
             with contextlib.suppress(OSError):
                 self._epoll.unregister(fd)
 
+    def watches(self, fd: int) -> bool:
+        """Whether a descriptor is waited for."""
+        return fd in self._callbacks
+
     def _pause(self) -> float:
         if self._stop_at:
             return max(0.0, min(self._stop_at, self._stop_again) - time.monotonic())
-        return self._agent.pause(time.monotonic())
+        now = time.monotonic()
+        dues = [max(0.0, record.hold_until - now) for record in self._held]
+        agent = self._agent.pause(now)
+        return min(dues if agent < 0 else [*dues, agent], default=-1)
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
         if self._stop_at:
@@ -138,7 +154,7 @@ class Shim:
                 return
             connection = Connection(sock)
             self._connections.append(connection)
-            self._watch(sock.fileno(), lambda: self._serve(connection))
+            self.watch(sock.fileno(), lambda: self._serve(connection))
 
     def _serve(self, connection: Connection) -> None:
         fd = connection.sock.fileno()
@@ -159,7 +175,7 @@ class Shim:
             self._epoll.modify(fd, select.EPOLLIN | wanted)
         elif connection in self._connections:
             self._connections.remove(connection)
-            self._unwatch(fd)
+            self.unwatch(fd)
 
     def _send(self, connection: Connection, frame: Frame, fds: list[int] | None = None) -> None:
         fd = connection.sock.fileno()
@@ -211,7 +227,10 @@ class Shim:
     def _remove_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
         pod = str(frame["pod"])
         for record in self._table.of_pod(pod):
+            if record.ending is not None:
+                self._let_go(record)
             if record.process.state == "running":
+                record.attended = True
                 with contextlib.suppress(OSError):
                     os.kill(record.process.pid, signal.SIGKILL)
             else:
@@ -240,7 +259,7 @@ class Shim:
     def _run(self, connection: Connection, frame: Frame, _fds: list[int]) -> None:
         handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
         netns = self._table.netns(self._table.check_unused(handle))
-        streams, kept, inside = _open_streams(spec, self._host)
+        streams, kept, inside = shimstreams.open_streams(spec, self._host)
         try:
             child = shimspawn.container(spec, streams, netns, self._own_pid, self._host)
         except BaseException:
@@ -253,14 +272,12 @@ class Shim:
         record.stdin, record.stdin_once = kept["stdin"], spec.stdin_once
         record.terminal = kept["terminal"]
         sources = {kept[name]: name for name in ("stdout", "stderr") if kept[name] >= 0}
-        record.output = Output(spec.log, sources, time.time_ns)
-        for fd in record.output.descriptors:
-            self._watch(fd, self._pump(record, fd))
+        self._pumps.start(record, Output(spec.log, sources, time.time_ns))
 
     def _exec(self, connection: Connection, frame: Frame, fds: list[int]) -> None:
         handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
         self._table.check_unused(handle)
-        target = self._table.running(str(frame["target"]))
+        target = self._table.alive(str(frame["target"]))
         spec = shimproto.command_spec(spec, target.spec)
         master = -1
         if spec.tty:
@@ -294,18 +311,18 @@ class Shim:
         record = Record(process, spec, connection, container=container)
         record.report, record.request = child.report, int(frame.get("id", 0))
         self._table.add(record)
-        self._watch(child.report, lambda: self._reported(record))
+        self.watch(child.report, lambda: self._reported(record))
         return record
 
     def _reported(self, record: Record) -> None:
         """The child has reached its program, or said why not: answer the request."""
         failed = shimspawn.read_report(record.report)
-        self._unwatch(record.report)
+        self.unwatch(record.report)
         os.close(record.report)
         record.report = -1
         answer: Frame = {"id": record.request}
         if failed is not None:
-            self._release(record)
+            self._pumps.end(record)
             self._table.records.pop(record.process.handle, None)
             answer |= {"error": str(failed), "errno": failed.code, "step": failed.step}
             self._send(record.owner, answer)
@@ -321,23 +338,24 @@ class Shim:
         record = self._table.running(str(frame["handle"]))
         if record.output is None or len(fds) != 2:
             raise Refused(errno.EINVAL, "only containers can be attached to, with two descriptors")
-        record.output.listen(*(os.dup(fd) for fd in fds))
+        first = record.spec.stdin_once and not record.attended
+        since = int(frame.get("since", 0)) if first else None
+        record.output.listen(os.dup(fds[0]), os.dup(fds[1]), since)
+        record.attended = True
+        self._pumps.stall(record)
+        if record.ending is not None:
+            self._let_go(record)
         given = record.terminal if record.terminal >= 0 else record.stdin
         if given >= 0 and record.stdin_once and record.terminal < 0:
             fds.append(given)  # handed over: the container sees the end when the client closes
             record.stdin = -1
-        return {"tty": record.terminal >= 0}, [given] if given >= 0 else []
-
-    def _pump(self, record: Record, fd: int) -> Callable[[], None]:
-        def pump() -> None:
-            if record.output is not None and not record.output.readable(fd):
-                self._unwatch(fd)
-                if fd != record.terminal:
-                    os.close(fd)
-
-        return pump
+        return {"tty": record.spec.tty}, [given] if given >= 0 else []
 
     def _signal(self, record: Record, number: int) -> None:
+        record.attended = True  # whoever ends it does not want it kept
+        if record.ending is not None:
+            self._let_go(record)
+            return
         pid = record.process.pid
         pointless = record.container and number in _POINTLESS_WITHOUT_HANDLER
         if pointless and not shimspawn.catches(pid, number):
@@ -385,13 +403,33 @@ class Shim:
     def _ended(self, record: Record, status: int) -> None:
         if record.report >= 0:
             self._reported(record)
-        self._release(record)
+        self._pumps.end(record)
         if record.process.handle not in self._table.records:
             return  # it never got to run
+        record.ending, record.hold_until = (status, time.time_ns()), time.monotonic() + _HOLD
+        if record.container and record.spec.stdin_once and not record.attended:
+            self._held.append(record)
+        else:
+            self._let_go(record)
+
+    def _let_overdue_go(self, now: float) -> None:
+        for record in tuple(self._held):
+            if self._stop_at or now >= record.hold_until:
+                self._let_go(record)
+
+    def _let_go(self, record: Record) -> None:
+        """Tell of the end of a process."""
+        if record in self._held:
+            self._held.remove(record)
+        if record.ending is None:
+            return
+        status, finished = record.ending
+        record.ending = None
+        record.close()
         code = os.waitstatus_to_exitcode(status)
         record.process = record.process._replace(
             state="exited",
-            finished=time.time_ns(),
+            finished=finished,
             code=code if code >= 0 else 128 - code,
             signal=max(0, -code),
             dropped=record.output.dropped if record.output else 0,
@@ -402,52 +440,6 @@ class Shim:
                 self._send(connection, event)
         if not record.container or record.pod not in self._table.pods:
             self._table.drop(record)
-
-    def _release(self, record: Record) -> None:
-        """Move the last output to the log, then close everything of a process."""
-        if record.output:
-            left = record.output.descriptors
-            record.output.drain()
-            for fd in left:
-                self._unwatch(fd)
-                if fd != record.terminal:
-                    os.close(fd)
-        record.close()
-
-
-def _open_streams(
-    spec: ContainerSpec, host: shimroot.HostView
-) -> tuple[Streams, dict[str, int], list[int]]:
-    """Open a container's streams: its ends, those the shim keeps, and those to close here."""
-    if spec.tty:
-        master, slave = shimroot.open_terminal(host)
-        kept = {"stdin": -1, "stdout": master, "stderr": -1, "terminal": master}
-        return Streams(slave, slave, slave, terminal=True), kept, [slave]
-    out, out_inside = os.pipe()
-    err, err_inside = os.pipe()
-    stdin = -1
-    if spec.stdin:
-        stdin_inside, stdin = os.pipe()
-    else:
-        stdin_inside = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    kept = {"stdin": stdin, "stdout": out, "stderr": err, "terminal": -1}
-    inside = [stdin_inside, out_inside, err_inside]
-    return Streams(stdin_inside, out_inside, err_inside), kept, inside
-
-
-def _listen(path: str) -> socket.socket:
-    """Listen on a Unix socket that only this user may open."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener
 
 
 def _problem(error: Exception) -> Frame:

@@ -23,6 +23,21 @@ def peer_uid(sock: socket.socket) -> int:
     return uid
 
 
+def listen(path: str) -> socket.socket:
+    """Listen on a Unix socket that only this user may open."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
 class Connection:
     """A connected client; `subscribed` ones hear of every process that ends."""
 

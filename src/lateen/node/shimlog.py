@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Callable
 
+from lateen.node.shimlisten import Listener
+
 ROTATE_AT = 10 * 1024 * 1024
 KEEP = 3
 """Files per container, the current one included."""
@@ -41,21 +43,22 @@ class LineCutter:
     """Cuts one stream into CRI lines. Pure."""
 
     def __init__(self, stream: str) -> None:
-        self._stream = stream
-        self._rest = b""
+        self.stream = stream
+        self.rest = b""
+        """What has no newline yet."""
 
     def feed(self, data: bytes, stamp: str) -> list[bytes]:
         """Take output, return the lines it completed; long ones in parts."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        *whole, self.rest = (self.rest + data).split(b"\n")
         lines = [line for text in whole for line in self._parts(text, stamp)]
-        while len(self._rest) >= PARTIAL_AT:
-            lines.append(self._line(self._rest[:PARTIAL_AT], stamp, b"P"))
-            self._rest = self._rest[PARTIAL_AT:]
+        while len(self.rest) >= PARTIAL_AT:
+            lines.append(self._line(self.rest[:PARTIAL_AT], stamp, b"P"))
+            self.rest = self.rest[PARTIAL_AT:]
         return lines
 
     def end(self, stamp: str) -> list[bytes]:
         """Return what was left without a newline."""
-        rest, self._rest = self._rest, b""
+        rest, self.rest = self.rest, b""
         return self._parts(rest, stamp) if rest else []
 
     def _parts(self, text: bytes, stamp: str) -> list[bytes]:
@@ -68,7 +71,7 @@ class LineCutter:
         ]
 
     def _line(self, text: bytes, stamp: str, tag: bytes) -> bytes:
-        return b"%s %s %s %s\n" % (stamp.encode(), self._stream.encode(), tag, text)
+        return b"%s %s %s %s\n" % (stamp.encode(), self.stream.encode(), tag, text)
 
 
 class LogFile:
@@ -138,6 +141,24 @@ class LogFile:
             os.close(self._fd)
             self._fd = -1
 
+    def read(self, since: int) -> list[tuple[str, bytes]]:
+        """Return stream and bytes of what was written after so many bytes of the file, or of all
+        that was written and is still there."""
+        older = [f"{self._path}.{number}" for number in range(KEEP - 1, 0, -1)]
+        found = []
+        for path in (self._path,) if since else (*older, self._path):
+            found += self._read(path, since)
+        return found
+
+    def _read(self, path: str, since: int) -> list[tuple[str, bytes]]:
+        found = []
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            file.seek(since)
+            for line in file:
+                _, stream, tag, text = line.rstrip(b"\n").split(b" ", 3)
+                found.append((stream.decode(), text + (b"\n" if tag == b"F" else b"")))
+        return found
+
     def close(self) -> None:
         """Close the file."""
         self._close()
@@ -152,8 +173,8 @@ class Output:
         if self._log:
             self._log.create()
         self._cutters = {fd: LineCutter(stream) for fd, stream in streams.items()}
-        self._streams = streams
-        self._listeners: list[tuple[int, int]] = []
+        self._listeners: list[Listener] = []
+        self._closed = False
         self._now = now
         self._stamp = Stamp()
         for fd in streams:
@@ -169,11 +190,16 @@ class Output:
         """Those still open."""
         return tuple(self._cutters)
 
-    def listen(self, out: int, err: int) -> None:
-        """Copy output to two descriptors, which become this object's."""
-        for fd in (out, err):
-            os.set_blocking(fd, False)
-        self._listeners.append((out, err))
+    def listen(self, out: int, err: int, since: int | None = None) -> None:
+        """Copy output to two descriptors, which become this object's; with `since`, what the log
+        has after so many bytes and the line that has no end yet as well, and nothing is lost."""
+        self._listeners.append(Listener(out, err, patient=since is not None))
+        if since is None:
+            return
+        for stream, data in self._log.read(since) if self._log else ():
+            self._tell(stream, data)
+        for cutter in self._cutters.values():
+            self._tell(cutter.stream, cutter.rest)
 
     def readable(self, fd: int) -> bool:
         """Move what is there to the log; returns False when the stream has ended."""
@@ -208,31 +234,42 @@ class Output:
         if lines and self._log:
             self._log.append(lines, stamp)
         if data:
-            self._tell(fd, data)
+            self._tell(cutter.stream, data)
         else:
             del self._cutters[fd]
 
-    def _tell(self, fd: int, data: bytes) -> None:
+    def _tell(self, stream: str, data: bytes) -> None:
         for listener in tuple(self._listeners):
-            target = listener[1] if self._streams[fd] == "stderr" else listener[0]
             try:
-                os.write(target, data)
-            except BlockingIOError:
-                continue  # a reader that does not keep up loses output, not the container
+                listener.tell(stream, data)
             except OSError:
-                self._listeners.remove(listener)
-                _close(*listener)
+                self._drop(listener)
+
+    @property
+    def waits_for(self) -> int:
+        """The descriptor that has to take something before more is read; -1 for none."""
+        return next((x.waits_for for x in self._listeners if x.waits_for >= 0), -1)
+
+    def flush(self) -> None:
+        """Hand on what was kept for patient listeners."""
+        for listener in tuple(self._listeners):
+            try:
+                listener.flush()
+            except OSError:
+                self._drop(listener)
+        if self._closed:
+            self.close()
+
+    def _drop(self, listener: Listener) -> None:
+        self._listeners.remove(listener)
+        listener.close()
 
     def close(self) -> None:
-        """Close log and listeners: their readers see the end."""
+        """Close log and listeners: their readers see the end, patient ones when they have read
+        everything."""
+        self._closed = True
         if self._log:
             self._log.close()
-        for listener in self._listeners:
-            _close(*listener)
-        self._listeners.clear()
-
-
-def _close(*fds: int) -> None:
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
+        for listener in tuple(self._listeners):
+            if listener.waits_for < 0:
+                self._drop(listener)

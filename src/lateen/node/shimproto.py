@@ -11,7 +11,9 @@ event has no `id`.
     remove_pod   {pod}: kills what runs in it, forgets it
     run          {handle, spec} -> {pid, started}; EEXIST when the handle was ever used
     exec         {handle, target, spec} + 3 descriptors, or none with `tty` -> {pid} + terminal
-    attach       {handle} + 2 descriptors -> {stdin, tty} + standard input or terminal
+    attach       {handle, since} + 2 descriptors -> {stdin, tty} + standard input or terminal;
+                 the first client of a container with `stdin_once` gets what was logged after the
+                 byte `since`
     kill         {handle, signal}
     forget       {handle}: drop the record of an ended process
     list         -> {pods, processes}

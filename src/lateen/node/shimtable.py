@@ -35,6 +35,11 @@ class Record:
         self.output: Output | None = None
         self.stdin = -1
         self.stdin_once = False
+        self.attended = False
+        """Whether somebody has attached to it, or asked for its end."""
+        self.ending: tuple[int, int] | None = None
+        """Wait status and time of an end that nobody was told of yet."""
+        self.hold_until = 0.0
         self.terminal = -1
         self.report = -1
         self.request = 0
@@ -77,6 +82,13 @@ class Table:
         """Return the record of a process that has not ended. Raises Refused."""
         record = self.record(handle)
         if record.process.state != "running":
+            raise Refused(errno.ESRCH, f"{handle} has ended")
+        return record
+
+    def alive(self, handle: str) -> Record:
+        """Return the record of a process that commands can join. Raises Refused."""
+        record = self.running(handle)
+        if record.ending is not None:
             raise Refused(errno.ESRCH, f"{handle} has ended")
         return record
 
