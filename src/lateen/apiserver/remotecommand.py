@@ -13,7 +13,6 @@ from lateen.apiserver.streams import Running
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import Json
 
-
 _SILENCE = 2.0
 """Seconds without output after which nothing more is expected of a command that ended."""
 
