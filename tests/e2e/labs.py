@@ -1,6 +1,7 @@
 """Whole labs, driven as a person drives them: the command line, kubectl, curl; as root and as an
 ordinary user."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -51,6 +52,23 @@ class Lab:
     env: dict[str, str] = field(default_factory=dict)
     inside: tuple[str, ...] = ()
     """What enters the network namespace that is the host to this lab; empty for the real one."""
+
+    def processes(self) -> dict[int, list[str]]:
+        """Return the command lines of the lab's processes, its pods' with them, by pid.
+
+        Supervisor and first plane began before they knew their lab: they are known by its locks.
+        """
+        found = {}
+        run = f"{self.home}/run/{self.name}/"
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if any(word.startswith(str(self.home)) for word in words) or (
+                    "-m" in words
+                    and any(os.readlink(f).startswith(run) for f in (entry / "fd").iterdir())
+                ):
+                    found[int(entry.name)] = words
+        return found
 
     def command(self, *argv: str) -> list[str]:
         """Return the command line that runs a program as the lab's user, where the lab is."""

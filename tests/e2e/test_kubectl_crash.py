@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -42,14 +41,7 @@ def lab(request: pytest.FixtureRequest, make_lab: Callable[..., Lab]) -> Iterato
 
 def process_of(lab: Lab, module: str) -> int:
     """Return the process id of one of the lab's processes; 0 when it does not run."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if module in words and any(word.startswith(str(lab.home)) for word in words):
-            return int(entry.parent.name)
-    return 0
+    return next((pid for pid, words in lab.processes().items() if module in words), 0)
 
 
 def until(seen: Callable[[], object], what: str, seconds: float = 20.0) -> None:

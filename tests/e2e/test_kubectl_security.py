@@ -96,19 +96,6 @@ def in_pod(lab: Lab, pod: str, script: str, container: str = "app") -> str:
     return str(done.stdout)
 
 
-def processes(lab: Lab) -> dict[int, list[str]]:
-    """Return the command lines of the lab's own processes."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if any(word.startswith(str(lab.home)) for word in words):
-            found[int(entry.parent.name)] = words
-    return found
-
-
 @pytest.mark.parametrize("path", ["/api/v1/secrets", "/openapi/v2", "/lateen/v1/status", "/api"])
 @pytest.mark.parametrize("header", ["", "Authorization: Bearer guess", "Authorization: Basic YTph"])
 def test_another_user_gets_401(lab: Lab, path: str, header: str) -> None:
@@ -145,14 +132,14 @@ def test_only_the_owner_has_rights_to_what_is_secret(lab: Lab) -> None:
 
 def test_no_command_line_shows_a_token(lab: Lab) -> None:
     tokens = {path.read_text().strip() for path in lab.home.rglob("*.token")}
-    lines = processes(lab)
+    lines = lab.processes()
     assert len(tokens) == 2
     assert len(lines) >= 4
     assert not [words for words in lines.values() if any(t in " ".join(words) for t in tokens)]
 
 
 def test_the_control_plane_listens_at_the_loopback_only(lab: Lab) -> None:
-    (plane,) = [pid for pid, words in processes(lab).items() if "lateen.app.plane" in words]
+    (plane,) = [pid for pid, words in lab.processes().items() if "lateen.app.plane" in words]
     inodes = set()
     for descriptor in Path(f"/proc/{plane}/fd").iterdir():
         try:

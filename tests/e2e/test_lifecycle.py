@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -41,18 +40,13 @@ def processes(lab: Lab) -> dict[str, int]:
         "agent": "lateen.app.agent",
     }
     found = {}
-    run = str(lab.home / "run" / lab.name)
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if run in words and "-m" in words:
-                at = words.index("-m") + 1
-                module = words[at + (words[at] == "lateen.app.process")]
-                for name, wanted_module in wanted.items():
-                    if module == wanted_module:
-                        found[name] = int(entry.name)
+    for pid, words in lab.processes().items():
+        if "-m" in words:
+            at = words.index("-m") + 1
+            module = words[at + (words[at] == "lateen.app.process")]
+            found |= {
+                name: pid for name, wanted_module in wanted.items() if module == wanted_module
+            }
     return found
 
 

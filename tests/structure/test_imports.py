@@ -5,7 +5,16 @@ import sys
 
 import pytest
 
-HEAVY = ("grpc", "google.protobuf", "envoy", "cryptography", "uvicorn", "starlette", "httpx")
+HEAVY = (
+    "grpc",
+    "google.protobuf",
+    "envoy",
+    "cryptography",
+    "uvicorn",
+    "starlette",
+    "httpx",
+    "pydantic",
+)
 
 
 def loaded(module: str) -> set[str]:
@@ -27,6 +36,7 @@ def loaded(module: str) -> set[str]:
         ("lateen.cli.workloads", HEAVY),
         ("lateen.cli.showing", HEAVY),
         ("lateen.app.agent", (*HEAVY, "yaml", "lateen.store", "lateen.xds", "lateen.pki")),
+        ("lateen.app.starting", (*HEAVY, "json", "click", "msgspec", "lateen.cli", "lateen.model")),
         ("lateen.app.supervisor", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
         ("lateen.node.shim", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
         ("lateen.node.enter", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),

@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ import msgspec
 
 from lateen.app import paths as lab_paths_module
 from lateen.app import settings as lab_settings
+from lateen.app import starting
 from lateen.app.paths import LabPaths
 from lateen.app.settings import LabSettings
 from lateen.node import hostlink, ledger, netlink
@@ -119,12 +118,15 @@ def start(settings: LabSettings) -> Running:
         try:
             lab_settings.save(_with_pool(settings), paths.settings)
             with (paths.logs / "supervisor.log").open("ab") as log, _plane_gone(paths) as plane:
-                process = _spawn_supervisor(paths, lock, plane, log.fileno())
+                supervisor = starting.take()
+                supervisor.tell(
+                    [paths.lab, str(paths.state), str(paths.run)], [lock, plane, log.fileno()]
+                )
         except OSError as error:
             raise LabError(f"cannot write to {paths.state}: {error.strerror}") from error
     finally:
         os.close(lock)
-    return Running(paths, process.pid)
+    return Running(paths, supervisor.process.pid)
 
 
 @contextlib.contextmanager
@@ -190,21 +192,6 @@ def _with_pool(settings: LabSettings) -> LabSettings:
         return lab_settings.with_pool(settings, hostlink.choose(settings.lab, used).network)
     except hostlink.NoPool as error:
         raise LabError(str(error)) from error
-
-
-def _spawn_supervisor(
-    paths: LabPaths, lock: int, plane: int, log: int
-) -> "subprocess.Popen[bytes]":
-    argv = [sys.executable, "-m", "lateen.app.supervisor"]
-    return subprocess.Popen(
-        [*argv, paths.lab, str(paths.state), str(paths.run), str(plane)],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        pass_fds=(lock, plane),
-        start_new_session=True,
-        cwd="/",
-    )
 
 
 def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:

@@ -1,6 +1,9 @@
 """Starts one of the lab's Python processes, with the garbage collector out of its way.
 
     python -m lateen.app.process MODULE LAB STATE RUN
+    python -m lateen.app.process MODULE --told FILE
+
+In the second form the arguments come over a socket once the module is loaded (`app.starting`).
 
 What a process loads lives as long as it does. Collecting while it loads finds nothing and takes a
 tenth of the time; frozen, it is not walked again by any collection later.
@@ -27,7 +30,14 @@ def main(argv: list[str]) -> int:
     gc.disable()
     module = importlib.import_module(argv[1])
     settle()
-    code: int = module.main(argv[1:])
+    words = argv[2:]
+    if words[0] == "--told":
+        from lateen.app import told
+
+        words, _ = told.wait(int(words[1]))
+        if not words:
+            return 0
+    code: int = module.main([argv[1], *words])
     return code
 
 

@@ -1,7 +1,10 @@
 """The process that keeps a lab up: starts the plane and the node, and starts them again.
 
-Stdlib only, so that it is up in a few milliseconds and has little to go wrong. It holds the lab's
-lock (an inherited file descriptor) for as long as it lives; its children end with it.
+    python -m lateen.app.supervisor FILE
+
+Stdlib only, so that it is up in a few milliseconds and has little to go wrong. It begins to load
+the first plane at once, and is told over a socket (`app.starting`) which lab it is for. It holds
+the lab's lock (an open file that came with that) for as long as it lives; its children end with it.
 """
 
 import contextlib
@@ -11,6 +14,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from lateen.app import starting, told
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
@@ -48,6 +53,11 @@ class Child:
                 pass_fds=self.keeps,
             )
         self.started = now
+
+    def adopt(self, process: "subprocess.Popen[bytes]") -> None:
+        """Supervise a process that runs already."""
+        self.process = process
+        self.started = time.monotonic()
 
     def ended(self, now: float) -> None:
         """Note that it ended: start again at once after a long life, later after a short one."""
@@ -125,32 +135,39 @@ class Supervisor:
 
 
 def main(argv: list[str]) -> int:
-    """Supervise the lab whose state and run directories are given, and the plane's lock."""
-    lab, state, run, plane_lock = argv[1:5]
+    """Supervise the lab that this process is told of: its name, its state and run directories;
+    with open files for its lock, the plane's lock and the log."""
+    load = [sys.executable, "-m", "lateen.app.process"]
+    loading = starting.Waiting([*load, "lateen.app.plane", "--told"])
+    words, files = told.wait(int(argv[1]))
+    if not words:
+        loading.process.kill()
+        loading.dismiss()
+        return 0
+    return supervise(loading, words, plane_lock=files[1])
+
+
+def supervise(loading: starting.Waiting, where: list[str], plane_lock: int) -> int:
+    """Run one lab to its end, with the plane that is loading."""
+    lab, state, run = where
     own = str(os.getpid())
     pid_file = f"{run}/supervisor.pid"
     with open(pid_file, "w", encoding="ascii") as file:
         file.write(f"{own}\n")
     python, logs = sys.executable, f"{state}/logs"
-    where = [lab, state, run]
     shim = [python, "-m", "lateen.node.shim", *where]
     enter = [python, "-m", "lateen.node.enter"]
-    load = [python, "-m", "lateen.app.process"]
-    code = Supervisor(
-        [
-            Child(
-                "plane",
-                [*load, "lateen.app.plane", *where, own],
-                f"{logs}/plane.log",
-                keeps=(int(plane_lock),),
-            ),
-            Child(
-                "node",
-                [*enter, "--lab", lab, "--parent", own, "--", *shim],
-                f"{logs}/node.log",
-            ),
-        ]
-    ).run()
+    plane = Child(
+        "plane",
+        [python, "-m", "lateen.app.process", "lateen.app.plane", *where, own],
+        f"{logs}/plane.log",
+        keeps=(plane_lock,),
+    )
+    with open(plane.log, "ab") as out:
+        loading.tell([*where, own], [plane_lock, out.fileno()])
+    plane.adopt(loading.process)
+    node = Child("node", [*enter, "--lab", lab, "--parent", own, "--", *shim], f"{logs}/node.log")
+    code = Supervisor([plane, node]).run()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)
     return code

@@ -1,15 +1,38 @@
 """The console script. Loading the command tree takes longer than anything else before the first
-message, so Ctrl-C during it must be as quiet as later."""
+message, so Ctrl-C during it must be as quiet as later; and a command that starts a lab begins with
+what takes longest, before it has read its own arguments."""
 
 import sys
+
+_STARTING = ("up", "demo")
+_ASKING = ("-h", "--help")
 
 
 def main() -> None:
     """Run the command line."""
+    words = sys.argv[1:]
     try:
-        from lateen.cli import main as tree
+        if words and words[0] in _STARTING and not set(words).intersection(_ASKING):
+            _start()
+        else:
+            _run()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _start() -> None:
+    from lateen.app import starting
+
+    starting.begin()
+    try:
+        _run()
+    finally:
+        starting.dismiss()
+
+
+def _run() -> None:
+    from lateen.cli import main as tree
+
     tree.main()
 
 

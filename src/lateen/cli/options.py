@@ -1,20 +1,57 @@
 """Options that many commands share."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import typer
-
-Lab = Annotated[
-    str, typer.Option("--lab", envvar="LATEEN_LAB", help="Which lab.", show_default=True)
-]
-Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace.")]
-AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces.")]
-Selector = Annotated[str, typer.Option("-l", "--selector", help="Label selector, `app=web`.")]
-Output = Annotated[str, typer.Option("-o", "--output", help="json, yaml, wide or name.")]
-Container = Annotated[str, typer.Option("-c", "--container", help="Container of the pod.")]
-Files = Annotated[
-    list[str], typer.Option("-f", "--filename", help="File, folder, or - for standard input.")
-]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait.")]
+import click
 
 DEFAULT_LAB = "default"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+lab = click.option(
+    "--lab",
+    envvar="LATEEN_LAB",
+    default=DEFAULT_LAB,
+    show_default=True,
+    show_envvar=True,
+    metavar="NAME",
+    help="Which lab.",
+)
+namespace = click.option("-n", "--namespace", default="default", metavar="NS", help="Namespace.")
+everywhere = click.option(
+    "-A", "--all-namespaces", "everywhere", is_flag=True, help="All namespaces."
+)
+selector = click.option(
+    "-l", "--selector", default="", metavar="LABELS", help="Label selector, `app=web`."
+)
+output = click.option(
+    "-o", "--output", default="", metavar="FORM", help="json, yaml, wide or name."
+)
+container = click.option(
+    "-c", "--container", default="", metavar="NAME", help="Container of the pod."
+)
+files = click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="File, folder, or - for standard input.",
+)
+timeout = click.option(
+    "--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait."
+)
+show_secrets = click.option(
+    "--show-secrets", is_flag=True, help="Do not hide what may be a secret."
+)
+
+
+def flag(*names: str, text: str = "") -> Callable[[Command], Command]:
+    """Return an option without a value."""
+    return click.option(*names, is_flag=True, help=text or None)
+
+
+def text(*names: str, about: str, many: bool = False) -> Callable[[Command], Command]:
+    """Return an option whose value is a word, or with `many` any number of them."""
+    return click.option(*names, default=None if many else "", multiple=many, help=about)
