@@ -43,12 +43,24 @@ def decode(info: KindInfo, body: object, *, strict: bool = True) -> Decoded:
     """Decode one object of a kind. Without `strict`, unknown fields are dropped in silence."""
     if not isinstance(body, Mapping):
         return Decoded(None, (Problem("", "type", "the manifest is not a mapping"),))
-    tree = schemas.of_kind(info)
+    return _decode(schemas.of_kind(info), info.struct or StoredObject, body, strict)
+
+
+def decode_struct(struct: type[msgspec.Struct], body: object) -> Decoded:
+    """Decode what is no object of its own but a text inside one, as strictly."""
+    if not isinstance(body, Mapping):
+        return Decoded(None, (Problem("", "type", "it is not a mapping"),))
+    return _decode(schemas.of_struct(struct), struct, body, True)
+
+
+def _decode(
+    tree: Schema, struct: type[msgspec.Struct], body: Mapping[Any, Any], strict: bool
+) -> Decoded:
     found = _Findings(tree)
     plain = _walk(tree, body, "", found)
     problems = [problem for problem in found.problems if _counts(problem, strict)]
     try:
-        value = msgspec.convert(plain, info.struct or StoredObject, str_keys=True)
+        value = msgspec.convert(plain, struct, str_keys=True)
     except msgspec.ValidationError as error:
         return Decoded(None, (*problems, Problem("", "type", str(error))), plain)
     return Decoded(value, tuple(problems), plain)

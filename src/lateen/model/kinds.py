@@ -391,6 +391,7 @@ _ISTIO = (
         struct=telemetry.Telemetry,
         versions=("v1", "v1alpha1"),
         columns=(AGE,),
+        acted_on=True,
     ),
     _istio(
         "extensions",

@@ -96,6 +96,20 @@ COMPILER = (
         "Start the lab with `--istio {since}` or newer, or remove the field.",
     ),
     Row(
+        "LTN0013",
+        _W,
+        "MeshConfigFieldIgnored",
+        "{field} of the mesh configuration has no effect here",
+        "Check its spelling; if it is one of Istio's, expect the behaviour without it.",
+    ),
+    Row(
+        "LTN0014",
+        _E,
+        "MeshConfigUnreadable",
+        "the mesh configuration cannot be read: {detail}; the lab's own settings count instead",
+        "Correct the YAML under `mesh` in the ConfigMap.",
+    ),
+    Row(
         "LTN0020",
         _E,
         "GatewayPortConflict",
@@ -207,6 +221,21 @@ COMPILER = (
         "RouteWithoutDestination",
         "requests that match get 503 (NC): {host} has no port {port}",
         "Use one of its ports: {ports}.",
+    ),
+    Row(
+        "LTN0035",
+        _W,
+        "ProviderUnusable",
+        "provider {provider} is left out: {reason}",
+        "Define it under extensionProviders of the mesh configuration, or name one that is there: "
+        "{known}.",
+    ),
+    Row(
+        "LTN0036",
+        _W,
+        "LogFilterIgnored",
+        "the filter has no effect: as in Istio it counts only in an entry that names providers",
+        "Repeat the providers beside the filter.",
     ),
     Row(
         "LTN0040",

@@ -201,6 +201,28 @@ ISTIO = (
         "Name it `<protocol>[-suffix]`: otherwise its traffic is not handled as meant.",
     ),
     Row(
+        "IST0157",
+        _W,
+        "InvalidTelemetryProvider",
+        "{telemetry} in {namespace} has no effect on {signal}: it names no provider, inherits "
+        "none, and the mesh has no default",
+        "Name one under providers (for access logs, `envoy` is always there), or set defaultProviders.",
+    ),
+    Row(
+        "IST0159",
+        _E,
+        "ConflictingTelemetryWorkloadSelectors",
+        "Telemetries {telemetries} in {namespace} all select pod {pod}: the oldest counts",
+        "Make their selectors disjoint.",
+    ),
+    Row(
+        "IST0160",
+        _E,
+        "MultipleTelemetriesWithoutWorkloadSelectors",
+        "Telemetries {telemetries} in {namespace} all cover the whole namespace: the oldest counts",
+        "Keep one without a selector.",
+    ),
+    Row(
         "IST0161",
         _E,
         "InvalidGatewayCredential",

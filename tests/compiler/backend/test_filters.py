@@ -10,7 +10,7 @@ from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
 from google.protobuf import json_format
 
 from lateen.compiler.backend import access_logs, filters
-from lateen.compiler.ir import proxy
+from lateen.compiler.ir import telemetry
 
 
 def test_order_of_a_clients_side(mesh):
@@ -51,7 +51,7 @@ def test_a_server_keeps_it_from_the_application(mesh):
 
 
 def test_the_text_log_is_istios_line_and_ends_it(mesh):
-    text, stream = access_logs.http(proxy.AccessLog())
+    text, stream = access_logs.http((telemetry.LogFile(),))
     config = mesh.unpack(text.typed_config, file_pb2.FileAccessLog)
     assert config.path == "/dev/stdout"
     line = config.log_format.text_format_source.inline_string
@@ -64,15 +64,15 @@ def test_the_text_log_is_istios_line_and_ends_it(mesh):
 
 
 @pytest.mark.parametrize(
-    ("log", "expected"),
+    ("files", "expected"),
     [
-        (proxy.AccessLog(enabled=False), None),
-        (proxy.AccessLog(format="%PROTOCOL%"), "%PROTOCOL%\n"),
-        (proxy.AccessLog(encoding="JSON"), "json"),
+        ((), None),
+        ((telemetry.LogFile(text="%PROTOCOL%"),), "%PROTOCOL%\n"),
+        ((telemetry.LogFile(fields="{}"),), "json"),
     ],
 )
-def test_the_mesh_chooses_the_text_log(mesh, log, expected):
-    logs = access_logs.tcp(log)
+def test_a_proxy_chooses_its_log_files(mesh, files, expected):
+    logs = access_logs.tcp(files)
     assert logs[-1].name == "envoy.access_loggers.tcp_grpc"
     if expected is None:
         assert len(logs) == 1

@@ -13,6 +13,7 @@ from lateen.compiler.frontend.incremental import Derived, Graph, Table
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import snapshot
 from lateen.model.meta import ObjectRef
+from tests.compiler.frontend.objects import ANY_OBJECT
 
 SETTINGS = MeshSettings(features=versions.features())
 
@@ -52,192 +53,6 @@ def test_values_nobody_asks_for_again_are_forgotten() -> None:
     assert derived.cells == {}
 
 
-NAMESPACES = st.sampled_from(["default", "other", "istio-system"])
-NAMES = st.sampled_from(["a", "b", "c"])
-HOSTS = st.sampled_from(
-    ["a", "b", "*", "*.default.svc.cluster.local", "a.other.svc.cluster.local", "x.example.com"]
-)
-TIMES = st.sampled_from([f"2024-01-0{day}T00:00:00Z" for day in range(1, 4)])
-EXPORT = st.sampled_from([[], ["*"], ["."], ["other"], ["default", "."]])
-MODES = st.sampled_from(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"])
-TLS = st.sampled_from(
-    [
-        {},
-        {"tls": {"mode": "DISABLE"}},
-        {"tls": {"mode": "ISTIO_MUTUAL"}},
-        {"tls": {"mode": "SIMPLE", "credentialName": "c"}},
-        {"tls": {"mode": "MUTUAL"}},
-        {"loadBalancer": {"simple": "PASSTHROUGH"}},
-        {"loadBalancer": {"consistentHash": {"httpHeaderName": "x"}}},
-        {"portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}]},
-    ]
-)
-PORT = st.fixed_dictionaries(
-    {
-        "name": st.sampled_from(["http", "tcp-x", "https", "grpc", "", "odd"]),
-        "port": st.sampled_from([80, 443, 8080, 15001]),
-        "targetPort": st.sampled_from([80, 8080, "web"]),
-    }
-)
-
-
-def _object(api: str, kind: str, spec: Any, **more: Any) -> st.SearchStrategy[dict[str, Any]]:
-    meta = st.fixed_dictionaries(
-        {"name": NAMES, "namespace": NAMESPACES, "creationTimestamp": TIMES, **more}
-    )
-    return st.fixed_dictionaries(
-        {"apiVersion": st.just(api), "kind": st.just(kind), "metadata": meta, "spec": spec}
-    )
-
-
-SERVICE = _object(
-    "v1",
-    "Service",
-    st.fixed_dictionaries(
-        {"ports": st.lists(PORT, max_size=2, unique_by=lambda p: p["port"])},
-        optional={
-            "selector": st.fixed_dictionaries({"app": NAMES}),
-            "clusterIP": st.sampled_from(["", "None", "10.0.0.1"]),
-            "type": st.sampled_from(["ClusterIP", "ExternalName"]),
-            "externalName": st.sampled_from(["a.default.svc.cluster.local", "example.com"]),
-        },
-    ),
-)
-CONTAINERS = st.sampled_from(
-    [
-        [{"name": "app"}],
-        [{"name": "app", "ports": [{"name": "web", "containerPort": 9}]}, {"name": "istio-proxy"}],
-        [{"name": "istio-proxy", "args": ["proxy", "router"]}],
-    ]
-)
-LABELS = st.fixed_dictionaries(
-    {"app": NAMES, "istio": st.just("ingressgateway")},
-    optional={"security.istio.io/tlsMode": st.just("istio"), "v": st.sampled_from("12")},
-)
-POD = _object("v1", "Pod", st.fixed_dictionaries({"containers": CONTAINERS}), labels=LABELS)
-RULE = _object(
-    "networking.istio.io/v1",
-    "DestinationRule",
-    st.fixed_dictionaries(
-        {"host": HOSTS, "exportTo": EXPORT, "trafficPolicy": TLS},
-        optional={
-            "subsets": st.just([{"name": "v1", "labels": {"v": "1"}}]),
-            "workloadSelector": st.fixed_dictionaries(
-                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
-            ),
-        },
-    ),
-)
-DESTINATION = st.fixed_dictionaries(
-    {
-        "destination": st.fixed_dictionaries(
-            {"host": st.sampled_from(["a", "b", "gone", "a.other.svc.cluster.local"])},
-            optional={"subset": st.just("v1"), "port": st.just({"number": 80})},
-        )
-    },
-    optional={"weight": st.sampled_from([0, 10, 90])},
-)
-MATCH = st.fixed_dictionaries(
-    {},
-    optional={
-        "uri": st.sampled_from([{"prefix": "/"}, {"exact": "/x"}, {"regex": ".*"}, {}]),
-        "port": st.sampled_from([80, 443]),
-        "sourceLabels": st.fixed_dictionaries({"app": NAMES}),
-        "gateways": st.sampled_from([["mesh"], ["a"], ["default/b"]]),
-    },
-)
-HTTP = st.fixed_dictionaries(
-    {},
-    optional={
-        "match": st.lists(MATCH, max_size=2),
-        "route": st.lists(DESTINATION, max_size=2),
-        "delegate": st.fixed_dictionaries({"name": NAMES, "namespace": NAMESPACES}),
-        "redirect": st.just({"uri": "/y"}),
-    },
-)
-LAYER4 = st.lists(
-    st.fixed_dictionaries(
-        {"route": st.lists(DESTINATION, min_size=1, max_size=1)},
-        optional={"match": st.just([{"port": 443}])},
-    ),
-    max_size=1,
-)
-ROUTES = _object(
-    "networking.istio.io/v1",
-    "VirtualService",
-    st.fixed_dictionaries(
-        {
-            "hosts": st.lists(HOSTS, max_size=2),
-            "gateways": st.sampled_from(
-                [[], ["mesh"], ["default/b"], ["mesh", "default/b"], ["a"]]
-            ),
-            "exportTo": EXPORT,
-            "http": st.lists(HTTP, max_size=2),
-            "tcp": LAYER4,
-        },
-        optional={
-            "tls": st.just(
-                [
-                    {
-                        "match": [{"sniHosts": ["s.example.com"]}],
-                        "route": [{"destination": {"host": "a"}}],
-                    }
-                ]
-            )
-        },
-    ),
-)
-SERVER = st.fixed_dictionaries(
-    {
-        "port": st.fixed_dictionaries(
-            {
-                "number": st.sampled_from([80, 443, 0]),
-                "name": st.just("p"),
-                "protocol": st.sampled_from(["HTTP", "HTTPS", "TLS", "TCP", "odd"]),
-            }
-        ),
-        "hosts": st.lists(st.sampled_from(["*", "./a.example.com", "x.example.com"]), max_size=2),
-    },
-    optional={
-        "tls": st.sampled_from(
-            [
-                {"mode": "SIMPLE", "credentialName": "c"},
-                {"mode": "MUTUAL"},
-                {"mode": "PASSTHROUGH"},
-                {"mode": "AUTO_PASSTHROUGH"},
-                {"mode": "ISTIO_MUTUAL"},
-                {"httpsRedirect": True},
-            ]
-        )
-    },
-)
-GATEWAY = _object(
-    "networking.istio.io/v1",
-    "Gateway",
-    st.fixed_dictionaries(
-        {
-            "servers": st.lists(SERVER, max_size=3),
-            "selector": st.sampled_from([{}, {"istio": "ingressgateway"}, {"app": "a"}]),
-        }
-    ),
-)
-POLICY = _object(
-    "security.istio.io/v1",
-    "PeerAuthentication",
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "mtls": st.fixed_dictionaries({"mode": MODES}),
-            "selector": st.fixed_dictionaries(
-                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
-            ),
-            "portLevelMtls": st.dictionaries(
-                st.sampled_from(["80", "9"]), st.just({"mode": "STRICT"})
-            ),
-        },
-    ),
-)
-ANY_OBJECT = st.one_of(SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY)
 STEP = st.lists(
     st.tuples(ANY_OBJECT, st.sampled_from([True, True, True, False])), min_size=1, max_size=6
 )
@@ -339,6 +154,8 @@ ALL = (
     "virtualservices.networking.istio.io",
     "gateways.networking.istio.io",
     "peerauthentications.security.istio.io",
+    "telemetries.telemetry.istio.io",
+    "configmaps",
 )
 
 
@@ -438,6 +255,30 @@ def test_a_changed_rule_changes_its_clusters_only(twenty: Any) -> None:
         "outbound|80||s7.default.svc.cluster.local"
     ]
     assert new.outbound.tables is old.outbound.tables
+
+
+def test_a_changed_telemetry_concerns_its_workloads_only() -> None:
+    found = many(5)
+    front = assemble.Frontend(SETTINGS)
+    mesh = front.build(found)
+    old = [mesh.view(ref) for ref in mesh.proxies()]
+    (body,) = yaml.safe_load_all(
+        """
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: quiet, namespace: default}
+spec:
+  selector: {matchLabels: {app: s3}}
+  accessLogging: [{providers: [{name: envoy}], disabled: true}]
+"""
+    )
+    key = ("telemetries.telemetry.istio.io", "default", "quiet")
+    (made,) = snapshot.of_bodies([body]).of(key[0]).values()
+    mesh = front.build(found.with_changes([snapshot.Change(*key, made)]))
+    new = [mesh.view(ref) for ref in mesh.proxies()]
+    assert [n is o for n, o in zip(new, old, strict=True)] == [True, True, True, False, True]
+    assert (new[3].outbound, new[3].inbound) == (old[3].outbound, old[3].inbound)
+    assert new[3].node.telemetry.client.logs == ()
 
 
 def test_what_nobody_reads_changes_no_view(twenty: Any) -> None:

@@ -4,7 +4,8 @@ The structured stream goes to the control plane over the pod's own socket; evide
 it. Listeners log too, because a refused handshake leaves no other trace on the server's side.
 """
 
-from functools import cache
+import json
+from functools import cache, lru_cache
 
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import grpc_service_pb2, substitution_format_string_pb2
@@ -14,9 +15,11 @@ from envoy.extensions.access_loggers.grpc.v3 import als_pb2
 from google.protobuf import message
 
 from lateen.compiler.backend import names, pack
-from lateen.compiler.ir.proxy import AccessLog
+from lateen.compiler.ir.telemetry import LogFile, Signals
+from lateen.model.meta import Source
 
-STDOUT = "/dev/stdout"
+Logs = tuple[LogFile, ...]
+
 FLUSH_SECONDS = 0.1
 """How long finished requests may wait in the proxy before they are sent to the control plane."""
 BUFFER_BYTES = 32768
@@ -90,43 +93,40 @@ _HANDSHAKE_FAILED = f"{_FAILURE} != '' && !{_FAILURE}.startsWith('TLS_error|')"
 _METADATA_TAGS = {"source": "route", "cluster_source": "cluster"}
 
 
-def http(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
+def http(logs: Logs) -> list[accesslog_pb2.AccessLog]:
     """Return the logs of an HTTP connection manager."""
     stream = _logger("envoy.access_loggers.http_grpc", _http_stream())
-    return [*_text(log), stream]
+    return [*(_file(log) for log in logs), stream]
 
 
-def tcp(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
+def tcp(logs: Logs) -> list[accesslog_pb2.AccessLog]:
     """Return the logs of a TCP proxy.
 
     The stream is also told when a connection is made (`network.tcp_proxy` asks for that): it may
     be kept for hours and carry many requests. The text has one line at the end, as Istio's.
     """
-    text = _text(log)
-    for entry in text:
-        entry.filter.log_type_filter.types.append("TcpConnectionEnd")
-    return [*text, _logger("envoy.access_loggers.tcp_grpc", _tcp_stream("tcp"))]
+    ended = accesslog_pb2.AccessLogFilter()
+    ended.log_type_filter.types.append("TcpConnectionEnd")
+    stream = _logger("envoy.access_loggers.tcp_grpc", _tcp_stream("tcp"))
+    return [*(_file(log, ended) for log in logs), stream]
 
 
-def listener(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
+def listener(logs: Logs) -> list[accesslog_pb2.AccessLog]:
     """Return the logs of a listener itself.
 
     The text log has what Istio writes there, connections that matched no chain. The stream also
     has those whose handshake failed: the only trace of a client certificate that was refused.
     """
-    text = _text(log)
-    for entry in text:
-        entry.filter.CopyFrom(_no_route())
     stream = _logger("envoy.access_loggers.tcp_grpc", _tcp_stream("listener"))
     either = stream.filter.or_filter.filters
     either.append(_no_route())
-    failed = accesslog_pb2.AccessLogFilter()
-    failed.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
-    failed.extension_filter.typed_config.CopyFrom(
-        pack.any_of(cel_pb2.ExpressionFilter(expression=_HANDSHAKE_FAILED))
-    )
-    either.append(failed)
-    return [*text, stream]
+    either.append(_satisfies(_HANDSHAKE_FAILED))
+    return [*(_file(log, _no_route()) for log in logs), stream]
+
+
+def sources(signals: Signals) -> tuple[tuple[str, Source], ...]:
+    """Return what to note at a listener: the last of the fields that decided what it reports."""
+    return tuple(("telemetry", source) for source in signals.sources[-1:])
 
 
 def _no_route() -> accesslog_pb2.AccessLogFilter:
@@ -135,22 +135,45 @@ def _no_route() -> accesslog_pb2.AccessLogFilter:
     )
 
 
+def _satisfies(expression: str) -> accesslog_pb2.AccessLogFilter:
+    out = accesslog_pb2.AccessLogFilter()
+    out.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
+    out.extension_filter.typed_config.CopyFrom(
+        pack.any_of(cel_pb2.ExpressionFilter(expression=expression))
+    )
+    return out
+
+
 def _logger(name: str, config: message.Message) -> accesslog_pb2.AccessLog:
     return accesslog_pb2.AccessLog(name=name, typed_config=pack.any_of(config))
 
 
-def _text(log: AccessLog) -> list[accesslog_pb2.AccessLog]:
-    if not log.enabled:
-        return []
-    layout = substitution_format_string_pb2.SubstitutionFormatString()
-    if log.encoding == "JSON" and not log.format:
-        for key, operator in JSON_FIELDS.items():
-            layout.json_format.fields[key].string_value = operator
+def _file(
+    log: LogFile, only: accesslog_pb2.AccessLogFilter | None = None
+) -> accesslog_pb2.AccessLog:
+    """Return a log file; both `only` and the log's own filter must hold for an entry."""
+    out = _logger("envoy.access_loggers.file", _layout(log))
+    wanted = [] if only is None else [only]
+    if log.filter:
+        wanted.append(_satisfies(log.filter))
+    if len(wanted) == 1:
+        out.filter.CopyFrom(wanted[0])
+    elif wanted:
+        out.filter.and_filter.filters.extend(wanted)
+    return out
+
+
+@lru_cache(maxsize=64)
+def _layout(log: LogFile) -> file_pb2.FileAccessLog:
+    layout = substitution_format_string_pb2.SubstitutionFormatString(
+        omit_empty_values=log.omit_empty
+    )
+    if log.fields is not None:
+        layout.json_format.update(json.loads(log.fields) or JSON_FIELDS)
     else:
-        text = log.format or TEXT_FORMAT
+        text = log.text or TEXT_FORMAT
         layout.text_format_source.inline_string = text if text.endswith("\n") else text + "\n"
-    config = file_pb2.FileAccessLog(path=STDOUT, log_format=layout)
-    return [_logger("envoy.access_loggers.file", config)]
+    return file_pb2.FileAccessLog(path=log.path, log_format=layout)
 
 
 @cache

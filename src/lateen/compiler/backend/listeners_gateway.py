@@ -16,8 +16,9 @@ def listener(source: GatewayListener, node: Node, settings: MeshSettings) -> lis
         name=source.name,
         address=pack.tcp_address(source.bind, source.port),
         traffic_direction="OUTBOUND",
-        access_log=access_logs.listener(settings.access_log),
+        access_log=access_logs.listener(node.telemetry.client.logs),
     )
+    pack.write_sources(out.metadata, access_logs.sources(node.telemetry.client))
     out.max_connections_to_accept_per_socket_event.value = 1
     listener_filters.never_time_out(out)
     if _by_name(source):
@@ -27,7 +28,7 @@ def listener(source: GatewayListener, node: Node, settings: MeshSettings) -> lis
             _http(out.filter_chains.add(), chain, source, node, settings)
         else:
             for route in chain.tcp:
-                _tcp(out.filter_chains.add(), chain, route, settings)
+                _tcp(out.filter_chains.add(), chain, route, node, settings)
     return out
 
 
@@ -67,10 +68,12 @@ def _tcp(
     out: listener_components_pb2.FilterChain,
     chain: GatewayChain,
     route: TcpRoute,
+    node: Node,
     settings: MeshSettings,
 ) -> None:
     _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
     prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
-    out.filters.append(network.tcp_proxy(prefix, route.destinations, settings))
+    logs = node.telemetry.client.logs
+    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs))
     pack.write_sources(out.metadata, (("source", route.source), ("server", chain.source)))

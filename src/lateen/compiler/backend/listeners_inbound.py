@@ -135,14 +135,15 @@ def virtual_inbound(inbound: Inbound, node: Node, settings: MeshSettings) -> lis
         name=names.VIRTUAL_INBOUND,
         address=pack.tcp_address("0.0.0.0", names.INBOUND_PORT),
         traffic_direction="INBOUND",
-        access_log=access_logs.listener(settings.access_log),
+        access_log=access_logs.listener(node.telemetry.server.logs),
     )
+    pack.write_sources(out.metadata, access_logs.sources(node.telemetry.server))
     out.max_connections_to_accept_per_socket_event.value = 1
     listener_filters.never_time_out(out)
     targets = _targets(inbound)
     out.listener_filters.append(listener_filters.original_destination())
     _inspect(out, targets)
-    _black_hole(out.filter_chains.add(), settings)
+    _black_hole(out.filter_chains.add(), node)
     for target in targets:
         for shape in shapes(target.protocol, target.mode.mode):
             out.filter_chains.append(_chain(target, shape, node, settings))
@@ -180,11 +181,11 @@ def _needs_http(target: Target) -> bool:
     return any(s is _RAW_HTTP for s in shapes(target.protocol, target.mode.mode))
 
 
-def _black_hole(out: listener_components_pb2.FilterChain, settings: MeshSettings) -> None:
+def _black_hole(out: listener_components_pb2.FilterChain, node: Node) -> None:
     """Stop whoever dials the capture port itself: it would lead back here for ever."""
     out.name = names.INBOUND_BLACK_HOLE_CHAIN
     out.filter_chain_match.destination_port.value = names.INBOUND_PORT
-    out.filters.append(network.tcp_to(names.BLACK_HOLE_CLUSTER, settings))
+    out.filters.append(network.tcp_to(names.BLACK_HOLE_CLUSTER, node.telemetry.server.logs))
 
 
 def _chain(
@@ -203,7 +204,7 @@ def _chain(
     if shape.http:
         out.filters.append(_http(target, node, settings))
     else:
-        out.filters.append(network.tcp_to(target.cluster, settings))
+        out.filters.append(network.tcp_to(target.cluster, node.telemetry.server.logs))
     pack.write_sources(out.metadata, (("source", target.source), ("mode", target.mode.source)))
     out.metadata.filter_metadata[names.SOURCE_METADATA].fields[
         "mtls"

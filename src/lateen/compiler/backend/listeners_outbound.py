@@ -9,6 +9,7 @@ from lateen.compiler.backend import access_logs, listener_filters, names, networ
 from lateen.compiler.backend.listeners_inbound import PLAIN_HTTP
 from lateen.compiler.ir.proxy import HttpListener, MeshSettings, Node, TcpListener
 from lateen.compiler.ir.routing import TcpRoute
+from lateen.compiler.ir.telemetry import Signals
 
 
 def _elsewhere(settings: MeshSettings) -> str:
@@ -16,31 +17,33 @@ def _elsewhere(settings: MeshSettings) -> str:
     return names.PASSTHROUGH_CLUSTER if settings.allow_any else names.BLACK_HOLE_CLUSTER
 
 
-def virtual_outbound(settings: MeshSettings) -> listener_pb2.Listener:
+def virtual_outbound(settings: MeshSettings, signals: Signals) -> listener_pb2.Listener:
     """Return the listener all captured connections reach first; it hands them on by address."""
     out = listener_pb2.Listener(
         name=names.VIRTUAL_OUTBOUND,
         address=pack.tcp_address("0.0.0.0", names.OUTBOUND_PORT),
         traffic_direction="OUTBOUND",
-        access_log=access_logs.listener(settings.access_log),
+        access_log=access_logs.listener(signals.logs),
     )
+    pack.write_sources(out.metadata, access_logs.sources(signals))
     out.use_original_dst.value = True
     out.max_connections_to_accept_per_socket_event.value = 1
     hole = out.filter_chains.add(name=names.OUTBOUND_BLACK_HOLE_CHAIN)
     hole.filter_chain_match.destination_port.value = names.OUTBOUND_PORT
-    hole.filters.append(network.tcp_to(names.BLACK_HOLE_CLUSTER, settings))
+    hole.filters.append(network.tcp_to(names.BLACK_HOLE_CLUSTER, signals.logs))
     rest = out.filter_chains.add(name=names.OUTBOUND_CATCH_ALL_CHAIN)
-    rest.filters.append(network.tcp_to(_elsewhere(settings), settings))
+    rest.filters.append(network.tcp_to(_elsewhere(settings), signals.logs))
     return out
 
 
-def _service_listener(bind: str, port: int, settings: MeshSettings) -> listener_pb2.Listener:
+def _service_listener(bind: str, port: int, signals: Signals) -> listener_pb2.Listener:
     out = listener_pb2.Listener(
         name=names.listener(bind, port),
         address=pack.tcp_address(bind, port),
         traffic_direction="OUTBOUND",
-        access_log=access_logs.listener(settings.access_log),
+        access_log=access_logs.listener(signals.logs),
     )
+    pack.write_sources(out.metadata, access_logs.sources(signals))
     out.bind_to_port.value = False
     listener_filters.never_time_out(out)
     return out
@@ -48,14 +51,15 @@ def _service_listener(bind: str, port: int, settings: MeshSettings) -> listener_
 
 def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
     """Return a port's shared HTTP listener. What is not plaintext HTTP passes through."""
-    out = _service_listener(source.bind, source.port, settings)
+    out = _service_listener(source.bind, source.port, node.telemetry.client)
     out.listener_filters.append(listener_filters.tls_inspector())
     out.listener_filters.append(listener_filters.http_inspector())
     _http_chain(
         out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
     )
     out.default_filter_chain.name = names.PASSTHROUGH_CHAIN
-    out.default_filter_chain.filters.append(network.tcp_to(_elsewhere(settings), settings))
+    logs = node.telemetry.client.logs
+    out.default_filter_chain.filters.append(network.tcp_to(_elsewhere(settings), logs))
     return out
 
 
@@ -74,19 +78,19 @@ def _http_chain(
     out.filters.append(network.http_filter(manager))
 
 
-def tcp(source: TcpListener, settings: MeshSettings) -> listener_pb2.Listener:
+def tcp(source: TcpListener, signals: Signals) -> listener_pb2.Listener:
     """Return the listener of a port that carries bytes, routed by SNI and address range."""
-    out = _service_listener(source.bind, source.port, settings)
+    out = _service_listener(source.bind, source.port, signals)
     if any(route.sni_hosts for route in source.routes):
         out.listener_filters.append(listener_filters.tls_inspector())
     for route in source.routes:
-        write_tcp_chain(out.filter_chains.add(), route, source, settings)
+        write_tcp_chain(out.filter_chains.add(), route, source, signals.logs)
     return out
 
 
 def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
     """Return the listener of a port of unknown protocol: HTTP by inspection, else bytes."""
-    out = _service_listener(source.bind, source.port, settings)
+    out = _service_listener(source.bind, source.port, node.telemetry.client)
     out.listener_filters.append(listener_filters.tls_inspector())
     out.listener_filters.append(listener_filters.http_inspector())
     _http_chain(
@@ -95,7 +99,7 @@ def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener
     for route in source.routes:
         plain = not route.sni_hosts and not route.cidrs
         chain = out.default_filter_chain if plain else out.filter_chains.add()
-        write_tcp_chain(chain, route, source, settings)
+        write_tcp_chain(chain, route, source, node.telemetry.client.logs)
     return out
 
 
@@ -103,12 +107,12 @@ def write_tcp_chain(
     out: listener_components_pb2.FilterChain,
     route: TcpRoute,
     listener: TcpListener,
-    settings: MeshSettings,
+    logs: access_logs.Logs,
 ) -> None:
     """Write one TCP route as a chain; SNI needs TLS, an address range needs none."""
     write_match(out.filter_chain_match, route.sni_hosts, route.cidrs)
     prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
-    out.filters.append(network.tcp_proxy(prefix, route.destinations, settings))
+    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs))
     pack.write_sources(out.metadata, (("source", route.source or listener.source),))
 
 

@@ -15,6 +15,7 @@ from google.protobuf import any_pb2
 from lateen.compiler.backend import access_logs, filters, names, pack
 from lateen.compiler.ir.proxy import MeshSettings, Node
 from lateen.compiler.ir.routing import Destination
+from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.ir.workload import Protocol
 
 Manager: TypeAlias = http_connection_manager_pb2.HttpConnectionManager
@@ -53,28 +54,28 @@ def _tracer() -> any_pb2.Any:
     )
 
 
-def _tracing(settings: MeshSettings) -> Manager:
-    """Tracing itself is always on: it adds `x-envoy-decorator-operation`."""
+def _tracing(signals: Signals) -> Manager:
+    """Even without a tracer it is worth having: it adds `x-envoy-decorator-operation`."""
     tracing = Manager.Tracing()
-    if settings.features.zipkin_by_default:
+    if signals.zipkin:
         tracing.provider.name = "envoy.tracers.zipkin"
         tracing.provider.typed_config.CopyFrom(_tracer())
     tracing.client_sampling.value = 100
-    tracing.random_sampling.value = settings.trace_sampling
+    tracing.random_sampling.value = signals.sampling
     tracing.overall_sampling.value = 100
     return tracing
 
 
-def _manager(stat_prefix: str, settings: MeshSettings) -> Manager:
+def _manager(stat_prefix: str, settings: MeshSettings, signals: Signals) -> Manager:
     """Return what every manager has: sidecar inbound, outbound and gateway."""
     manager = Manager(
         codec_type="AUTO",
         stat_prefix=stat_prefix,
-        tracing=_tracing(settings),
+        tracing=_tracing(signals) if signals.traced else None,
         proxy_100_continue=True,
         path_with_escaped_slashes_action="KEEP_UNCHANGED",
         upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
-        access_log=access_logs.http(settings.access_log),
+        access_log=access_logs.http(signals.logs),
     )
     manager.normalize_path.value = True
     manager.stream_idle_timeout.SetInParent()
@@ -89,7 +90,7 @@ def outbound_manager(
     node: Node, settings: MeshSettings, stat_prefix: str, route_table: str
 ) -> Manager:
     """Return a sidecar's client side, routed by RDS. `server` stays Envoy's own `envoy`."""
-    manager = _manager(stat_prefix, settings)
+    manager = _manager(stat_prefix, settings, node.telemetry.client)
     _routed(manager, route_table)
     manager.http_filters.extend(filters.outbound(node))
     return manager
@@ -108,7 +109,7 @@ def inbound_manager(
     The client's certificate is forwarded to the application as x-forwarded-client-cert, and a
     forged one is dropped.
     """
-    manager = _manager(stat_prefix, settings)
+    manager = _manager(stat_prefix, settings, node.telemetry.server)
     manager.server_name = "istio-envoy"
     manager.forward_client_cert_details = Manager.ForwardClientCertDetails.APPEND_FORWARD
     details = manager.set_current_client_cert_details
@@ -123,7 +124,7 @@ def gateway_manager(
     node: Node, settings: MeshSettings, stat_prefix: str, route_table: str
 ) -> Manager:
     """Return an ingress gateway's manager: it faces clients it does not know."""
-    manager = _manager(stat_prefix, settings)
+    manager = _manager(stat_prefix, settings, node.telemetry.client)
     manager.server_name = "istio-envoy"
     manager.use_remote_address.value = True
     manager.forward_client_cert_details = Manager.ForwardClientCertDetails.SANITIZE_SET
@@ -138,13 +139,11 @@ def gateway_manager(
 def tcp_proxy(
     stat_prefix: str,
     destinations: Sequence[Destination],
-    settings: MeshSettings,
+    logs: access_logs.Logs,
     idle_timeout: float | None = None,
 ) -> NetworkFilter:
     """Return a TCP proxy to one cluster, or to several by weight (weight 0 gets nothing)."""
-    proxy = tcp_proxy_pb2.TcpProxy(
-        stat_prefix=stat_prefix, access_log=access_logs.tcp(settings.access_log)
-    )
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, access_log=access_logs.tcp(logs))
     proxy.access_log_options.flush_access_log_on_connected = True
     if idle_timeout is not None:
         proxy.idle_timeout.CopyFrom(pack.duration(idle_timeout))
@@ -159,6 +158,6 @@ def tcp_proxy(
     return NetworkFilter(name=TCP_PROXY, typed_config=pack.any_of(proxy))
 
 
-def tcp_to(cluster: str, settings: MeshSettings) -> NetworkFilter:
+def tcp_to(cluster: str, logs: access_logs.Logs) -> NetworkFilter:
     """Return a TCP proxy to one named cluster."""
-    return tcp_proxy(cluster, (Destination(cluster=cluster),), settings)
+    return tcp_proxy(cluster, (Destination(cluster=cluster),), logs)

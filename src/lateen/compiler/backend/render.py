@@ -24,6 +24,7 @@ from lateen.compiler.ir.proxy import (
     ProxyView,
     TcpListener,
 )
+from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.output import Resource, ResourceSet, ResourceType
 from lateen.model.meta import Source
 
@@ -65,8 +66,7 @@ class _Mesh:
         self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
         self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)
         self._fixed = {kind: self._make_fixed(kind) for kind in ProxyKind}
-        out = listeners_outbound.virtual_outbound(settings)
-        self._virtual_outbound = scopes.resource(ResourceType.LISTENER, out, out.name)
+        self._virtual_outbound: Memo[Signals, Resource] = Memo(self._make_virtual_outbound)
 
     def _make_fixed(self, kind: ProxyKind) -> dict[str, Resource]:
         made = [clusters.black_hole()]
@@ -74,6 +74,10 @@ class _Mesh:
             made.append(clusters.passthrough(self.settings))
             made.append(clusters.inbound_passthrough(self.settings))
         return scopes.named(scopes.resource(ResourceType.CLUSTER, c, c.name) for c in made)
+
+    def _make_virtual_outbound(self, signals: Signals) -> Resource:
+        made = listeners_outbound.virtual_outbound(self.settings, signals)
+        return scopes.resource(ResourceType.LISTENER, made, made.name, signals.sources)
 
     def _make_inbound(self, port: InboundPort) -> Resource:
         made = clusters.inbound(port, self.settings)
@@ -92,12 +96,18 @@ class _Mesh:
         inbound = scopes.named(self._inbound(port) for port in ports)
         listeners = self._listeners(view)
         if view.outbound is not None:
-            listeners[self._virtual_outbound.name] = self._virtual_outbound
+            signals = view.node.telemetry.client
+            common = self._virtual_outbound(signals)
+            listeners = {
+                **side.listeners(view.outbound, signals),
+                **listeners,
+                common.name: common,
+            }
         return ResourceSet(
             {
                 ResourceType.CLUSTER: {**shared.clusters, **inbound, **self._fixed[kind]},
                 ResourceType.ENDPOINT: shared.endpoints,
-                ResourceType.LISTENER: {**shared.listeners, **listeners},
+                ResourceType.LISTENER: listeners,
                 ResourceType.ROUTE: shared.tables,
             }
         )
@@ -115,7 +125,9 @@ class _Mesh:
 
     def _own(self, part: _Mine, view: ProxyView) -> Resource:
         node, settings = view.node, self.settings
+        signals = node.telemetry.client
         if isinstance(part, Inbound):
+            signals = node.telemetry.server
             made = listeners_inbound.virtual_inbound(part, node, settings)
             sources = _inbound_sources(part)
         elif isinstance(part, GatewayListener):
@@ -125,8 +137,9 @@ class _Mesh:
             made = listeners_outbound.http(part, node, settings)
             sources = iter(())
         else:
-            return scopes.listener_resource(listeners_outbound.sniffed(part, node, settings), part)
-        return scopes.resource(ResourceType.LISTENER, made, made.name, sources)
+            made = listeners_outbound.sniffed(part, node, settings)
+            return scopes.listener_resource(made, part, signals.sources)
+        return scopes.resource(ResourceType.LISTENER, made, made.name, (*sources, *signals.sources))
 
 
 def _own_parts(view: ProxyView) -> Iterator[_Mine]:

@@ -19,6 +19,7 @@ from lateen.compiler.ir.proxy import (
     TcpListener,
 )
 from lateen.compiler.ir.routing import RouteTable, VirtualHost
+from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.output import Resource, ResourceType
 from lateen.model.meta import Source
 
@@ -88,10 +89,9 @@ class Shared(msgspec.Struct, frozen=True):
     clusters: Mapping[str, Resource]
     endpoints: Mapping[str, Resource]
     tables: Mapping[str, Resource]
-    listeners: Mapping[str, Resource]
 
 
-EMPTY = Shared(clusters={}, endpoints={}, tables={}, listeners={})
+EMPTY = Shared(clusters={}, endpoints={}, tables={})
 """The scope of a proxy that has no outbound side."""
 
 
@@ -113,7 +113,9 @@ class Side:
         self._clusters: Recent[_Clusters] = Recent()
         self._ends: Recent[Mapping[str, Resource]] = Recent()
         self._table_sets: Recent[dict[str, Resource]] = Recent()
-        self._tcp: Memo[TcpListener, Resource] = Memo(self._make_tcp)
+        self._listeners: Memo[Signals, Memo[Outbound, Mapping[str, Resource]]] = Memo(
+            self._listeners_of
+        )
         self.outbound: Memo[Outbound, Shared] = Memo(self._make_outbound)
         self.gateway: Memo[GatewayConfig, Shared] = Memo(self._make_gateway)
 
@@ -131,23 +133,33 @@ class Side:
         made = endpoints.assignment(source, self._settings.cluster_id)
         return resource(ResourceType.ENDPOINT, made, source.cluster, endpoints.sources(source))
 
-    def _make_tcp(self, source: TcpListener) -> Resource:
-        made = listeners_outbound.tcp(source, self._settings)
-        return listener_resource(made, source)
+    def listeners(self, source: Outbound, signals: Signals) -> Mapping[str, Resource]:
+        """Return the listeners of TCP ports, which proxies that report alike have in common."""
+        return self._listeners(signals)(source)
+
+    def _listeners_of(self, signals: Signals) -> Memo[Outbound, Mapping[str, Resource]]:
+        """What is made holds a copy: holding the key itself would keep it for ever."""
+        own = msgspec.structs.replace(signals)
+        one: Memo[TcpListener, Resource] = Memo(
+            lambda source: listener_resource(
+                listeners_outbound.tcp(source, own), source, own.sources
+            )
+        )
+        return Memo(
+            lambda source: named(one(listener) for listener in source.tcp if not listener.sniffed)
+        )
 
     def _make_outbound(self, source: Outbound) -> Shared:
-        plain = (self._tcp(listener) for listener in source.tcp if not listener.sniffed)
-        return self._shared(source.clusters, source.endpoints, source.tables, named(plain))
+        return self._shared(source.clusters, source.endpoints, source.tables)
 
     def _make_gateway(self, source: GatewayConfig) -> Shared:
-        return self._shared(source.clusters, source.endpoints, source.tables, {})
+        return self._shared(source.clusters, source.endpoints, source.tables)
 
     def _shared(
         self,
         sources: tuple[OutboundCluster, ...],
         known: tuple[ClusterEndpoints, ...],
         tables: tuple[RouteTable, ...],
-        listeners: Mapping[str, Resource],
     ) -> Shared:
         made = self._clusters(lambda: self._render_clusters(sources), sources)
         return Shared(
@@ -158,7 +170,6 @@ class Side:
                 tables,
                 made.special,
             ),
-            listeners=listeners,
         )
 
     def _render_clusters(self, sources: tuple[OutboundCluster, ...]) -> _Clusters:

@@ -76,7 +76,7 @@ class Frontend:
         self._pods = pods.Pods(self._graph, self._world)
         self._sidecars = sidecars.Sidecars(self._graph, self._world)
         self._routers = routers.Routers(self._graph, self._world)
-        self._findings = findings.Findings(self._graph, self._world)
+        self._findings = findings.Findings(self._graph, self._world, self._pods.telemetries)
         self._proxies: dict[Key, ProxyKind] = {}
         self._views: dict[Key, ProxyView] = {}
         self._mesh: Mesh | None = None

@@ -12,6 +12,8 @@ from lateen.compiler.frontend import (
     inputs,
     routes,
     rules,
+    telemetries,
+    telemetry_checks,
     uncompiled,
 )
 from lateen.compiler.frontend.incremental import Derived, Graph
@@ -29,8 +31,9 @@ Found = Iterator[Diagnostic]
 class Checks:
     """Findings per object, kept until something they were drawn from changes."""
 
-    def __init__(self, graph: Graph, world: World) -> None:
+    def __init__(self, graph: Graph, world: World, reports: telemetries.Telemetries) -> None:
         self._world = world
+        telemetry = telemetry_checks.TelemetryChecks(world, reports)
         self._inputs = world.inputs
         self._settings = world.settings
         self.by_resource: dict[str, Derived[Key, Findings]] = {
@@ -38,6 +41,8 @@ class Checks:
             inputs.RULES: Derived(graph, self._rule, watched=True),
             inputs.POLICIES: Derived(graph, self._policy, watched=True),
             inputs.GATEWAYS: Derived(graph, self._gateway, watched=True),
+            inputs.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
+            inputs.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
         }
 
     def _virtual_service(self, key: Key) -> Findings:

@@ -3,6 +3,7 @@
 from lateen.compiler.frontend import checks, uncompiled
 from lateen.compiler.frontend.incremental import Graph
 from lateen.compiler.frontend.inputs import Key, Objects
+from lateen.compiler.frontend.telemetries import Telemetries
 from lateen.compiler.frontend.world import World
 from lateen.model import kinds
 from lateen.model.diagnostics import Diagnostic
@@ -14,8 +15,8 @@ _NOT_ACTED_ON = tuple(info for info in kinds.KINDS.values() if info.is_istio and
 class Findings:
     """All findings of a snapshot, by object."""
 
-    def __init__(self, graph: Graph, world: World) -> None:
-        self._checks = checks.Checks(graph, world)
+    def __init__(self, graph: Graph, world: World, reports: Telemetries) -> None:
+        self._checks = checks.Checks(graph, world, reports)
         self._pending: dict[str, set[Key]] = {r: set() for r in self._checks.by_resource}
         self._found: dict[tuple[str, Key], tuple[Diagnostic, ...]] = {}
         self._idle: tuple[Diagnostic, ...] = ()

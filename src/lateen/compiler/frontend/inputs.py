@@ -11,7 +11,16 @@ import msgspec
 from lateen.compiler.frontend import ages, endpoints, hosts, routes
 from lateen.compiler.frontend.incremental import Graph, Table
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.model import core_pod, core_service, discovery, networking, security
+from lateen.model import (
+    core,
+    core_pod,
+    core_service,
+    discovery,
+    meshconfig,
+    networking,
+    security,
+    telemetry,
+)
 from lateen.model.objectmeta import ObjectMeta
 
 Key = tuple[str, str]
@@ -24,6 +33,8 @@ POLICIES = "peerauthentications.security.istio.io"
 RULES = "destinationrules.networking.istio.io"
 VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
 GATEWAYS = "gateways.networking.istio.io"
+TELEMETRIES = "telemetries.telemetry.istio.io"
+CONFIG_MAPS = "configmaps"
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +126,10 @@ class Inputs:
         self._asked: dict[str, Counter[str]] = {}
         self.slices = Shelf(graph)
         self.policies = Shelf(graph)
+        self.telemetries = Shelf(graph)
+        """By namespace."""
+        self.mesh_config: Table[str, core.ConfigMap | None] = Table(graph, None)
+        """Under the empty key: the ConfigMap that holds Istio's mesh configuration."""
         self.rules = Shelf(graph, watched=True)
         """DestinationRules by (namespace, host)."""
         self.mesh_routes = Shelf(graph, watched=True)
@@ -138,6 +153,7 @@ class Inputs:
             (POLICIES, self._file_policy),
             (RULES, self._file_rule),
             (VIRTUAL_SERVICES, self._file_virtual_service),
+            (TELEMETRIES, self._file_telemetry),
         ):
             old, new = self._last.get(resource, {}), snapshot.of(resource)
             if old is new:
@@ -152,6 +168,11 @@ class Inputs:
             changed[GATEWAYS] = _differing(self._last.get(GATEWAYS, {}), gateways)
             self.gateways.put("", tuple(sorted(gateways.values(), key=ages.age)))
             self._last[GATEWAYS] = gateways
+        named = (self._settings.root_namespace, meshconfig.NAME)
+        mesh_config = snapshot.of(CONFIG_MAPS).get(named)
+        if mesh_config is not self.mesh_config.entries.get(""):
+            self.mesh_config.put("", mesh_config)
+            changed[CONFIG_MAPS] = {named}
         self._derive_lists(changed.get(SERVICES, set()))
         return changed
 
@@ -179,6 +200,14 @@ class Inputs:
     ) -> None:
         namespace = (key[0],)
         self.policies.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
+
+    def _file_telemetry(
+        self, key: Key, old: telemetry.Telemetry | None, new: telemetry.Telemetry | None
+    ) -> None:
+        namespace = (key[0],)
+        self.telemetries.replace(
             old, namespace if old is not None else (), new, namespace if new is not None else ()
         )
 

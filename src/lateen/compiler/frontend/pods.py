@@ -1,6 +1,6 @@
 """Proxies of pods: who they are, what reaches them, and which scope they see. Pure."""
 
-from lateen.compiler.frontend import ages, inbound, policies, routers, workloads
+from lateen.compiler.frontend import ages, inbound, policies, routers, telemetries, workloads
 from lateen.compiler.frontend.incremental import Derived, Graph
 from lateen.compiler.frontend.inputs import Key
 from lateen.compiler.frontend.world import Scope, World
@@ -15,6 +15,7 @@ class Pods:
 
     def __init__(self, graph: Graph, world: World) -> None:
         self._world = world
+        self.telemetries = telemetries.Telemetries(graph, world.inputs, world.settings)
         self._inputs = world.inputs
         self._settings = world.settings
         self.node: Derived[Key, Node | None] = Derived(graph, self._node)
@@ -29,7 +30,10 @@ class Pods:
         if pod is None or workloads.finished(pod):
             return None
         kind = workloads.proxy_kind(pod)
-        return workloads.node(pod, kind, self._settings) if kind is not None else None
+        if kind is None:
+            return None
+        reports = self.telemetries.of(key[0], pod.metadata.labels)
+        return workloads.node(pod, kind, self._settings, reports)
 
     def _scope(self, key: Key) -> Scope:
         pod = self._inputs.pods.get(key)

@@ -11,7 +11,16 @@ from typing import Any
 import msgspec
 
 from lateen.compiler.frontend import matches
-from lateen.model import diagnostics, istio_types, jsonpath, networking, networking_route, security
+from lateen.model import (
+    diagnostics,
+    istio_types,
+    jsonpath,
+    meshconfig,
+    networking,
+    networking_route,
+    security,
+    telemetry,
+)
 from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import Source
 
@@ -192,6 +201,24 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     networking_route.TCPRoute: _only("match", "route"),
     security.PeerAuthenticationSpec: _only("selector", "mtls", "port_level_mtls"),
     security.MutualTLS: _only("mode"),
+    telemetry.TelemetrySpec: _only("selector", "tracing", "access_logging"),
+    telemetry.AccessLogging: _ALL,
+    telemetry.SideSelector: _ALL,
+    telemetry.LogFilter: _ALL,
+    telemetry.ProviderRef: _ALL,
+    telemetry.Tracing: _only(
+        "match", "providers", "random_sampling_percentage", "disable_span_reporting"
+    ),
+    meshconfig.MeshConfig: _ALL,
+    meshconfig.DefaultConfig: _only("tracing"),
+    meshconfig.ProxyTracing: _only("sampling"),
+    meshconfig.DefaultProviders: _only("access_logging", "tracing"),
+    meshconfig.ExtensionProvider: _only(
+        "name", "envoy_file_access_log", "zipkin", "prometheus", "stackdriver"
+    ),
+    meshconfig.FileAccessLog: _ALL,
+    meshconfig.LogFormat: _ALL,
+    meshconfig.Zipkin: _only(),
 }
 
 

@@ -6,7 +6,9 @@ nothing is compiled differently for it.
 
 from collections.abc import Iterator, Mapping
 
-from lateen.compiler.frontend import ages
+from lateen.compiler.frontend import ages, telemetries
+from lateen.compiler.frontend.inputs import TELEMETRIES
+from lateen.model import telemetry as model
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.snapshot import Snapshot
 
@@ -14,9 +16,14 @@ _PODS = "pods"
 
 
 def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
-    """Return a finding for every selector of a Gateway, PeerAuthentication or Service that no
-    pod answers to."""
-    return (*_gateways(snapshot), *_policies(snapshot, root_namespace), *_services(snapshot))
+    """Return a finding for every selector of a Gateway, PeerAuthentication, Telemetry or Service
+    that no pod answers to, and for Telemetries that select the same pod."""
+    return (
+        *_gateways(snapshot),
+        *_policies(snapshot, root_namespace),
+        *_telemetries(snapshot),
+        *_services(snapshot),
+    )
 
 
 def _gateways(snapshot: Snapshot) -> Iterator[Diagnostic]:
@@ -35,6 +42,25 @@ def _policies(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
         if wanted and namespace != root_namespace and not _any(snapshot, namespace, wanted):
             at = ages.source("PeerAuthentication", policy, "spec.selector.matchLabels")
             yield make("IST0127", at, labels=_written(wanted))
+
+
+def _telemetries(snapshot: Snapshot) -> Iterator[Diagnostic]:
+    earlier: dict[tuple[str, str], model.Telemetry] = {}
+    objects: list[model.Telemetry] = sorted(snapshot.of(TELEMETRIES).values(), key=ages.age)
+    for obj in objects:
+        namespace, wanted = obj.metadata.namespace, telemetries.selector(obj)
+        pods = list(snapshot.matching(_PODS, namespace, wanted)) if wanted else []
+        if wanted and not pods:
+            at = ages.source("Telemetry", obj, "spec.selector.matchLabels")
+            yield make("IST0127", at, labels=_written(wanted))
+        keys = [(namespace, pod.metadata.name) for pod in pods]
+        shared = next((key for key in keys if key in earlier), None)
+        if shared is not None:
+            names = f"{earlier[shared].metadata.name}, {obj.metadata.name}"
+            source = ages.source("Telemetry", obj, "spec.selector")
+            yield make("IST0159", source, telemetries=names, namespace=namespace, pod=shared[1])
+        for key in keys:
+            earlier.setdefault(key, obj)
 
 
 def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:

@@ -4,6 +4,7 @@ import base64
 import re
 
 from lateen.compiler.frontend import structpb
+from lateen.compiler.ir import telemetry
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Labels
@@ -88,8 +89,13 @@ def finished(pod: core_pod.Pod) -> bool:
     return pod.status.phase in ("Succeeded", "Failed")
 
 
-def node(pod: core_pod.Pod, kind: ProxyKind, settings: MeshSettings) -> Node:
-    """Return who the pod's proxy is."""
+def node(
+    pod: core_pod.Pod,
+    kind: ProxyKind,
+    settings: MeshSettings,
+    reports: telemetry.Telemetry = telemetry.DEFAULT,
+) -> Node:
+    """Return who the pod's proxy is, and what it reports."""
     return Node(
         kind=kind,
         pod=pod.metadata.name,
@@ -99,6 +105,7 @@ def node(pod: core_pod.Pod, kind: ProxyKind, settings: MeshSettings) -> Node:
         labels=tuple(sorted(pod.metadata.labels.items())),
         workload=owner(pod)[1],
         peer_metadata=peer_metadata(pod, kind, settings),
+        telemetry=reports,
     )
 
 

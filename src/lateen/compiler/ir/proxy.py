@@ -9,6 +9,7 @@ from enum import Enum
 
 from lateen.compiler.ir.policy import ConnectionPool, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
+from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Service
 from lateen.model.meta import Source
@@ -98,7 +99,7 @@ class MeshSettings(Value, frozen=True, kw_only=True):
 
 
 class Node(Value, frozen=True, kw_only=True):
-    """Who the proxy is."""
+    """Who the proxy is, and what it reports: all that its listeners do not share with others."""
 
     kind: ProxyKind
     pod: str
@@ -110,6 +111,7 @@ class Node(Value, frozen=True, kw_only=True):
     workload: str = ""
     peer_metadata: str = ""
     """Base64 of the protobuf Struct that Istio sends as x-envoy-peer-metadata."""
+    telemetry: Telemetry = DEFAULT
 
     @property
     def id(self) -> str:

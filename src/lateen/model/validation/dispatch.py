@@ -12,6 +12,7 @@ from lateen.model.validation import (
     peerauthentication,
     podspec,
     serviceentry,
+    telemetry,
     virtualservice,
 )
 from lateen.model.validation.report import Report, Validation
@@ -31,6 +32,7 @@ _RULES: Mapping[str, Callable[[Report, Any], None]] = {
     "serviceentries.networking.istio.io": serviceentry.validate,
     "peerauthentications.security.istio.io": peerauthentication.validate,
     "authorizationpolicies.security.istio.io": authorizationpolicy.validate,
+    "telemetries.telemetry.istio.io": telemetry.validate,
 }
 
 

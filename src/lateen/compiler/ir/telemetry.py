@@ -1,0 +1,49 @@
+"""What one proxy reports of its traffic: access logs and traces, for each side. Pure.
+
+The structured stream that evidence is made from is no part of it: nobody can switch that off.
+"""
+
+from lateen.compiler.ir.value import Value
+from lateen.model.meta import Source
+
+STDOUT = "/dev/stdout"
+"""Where `kubectl logs -c istio-proxy` reads."""
+
+
+class LogFile(Value, frozen=True, kw_only=True):
+    """One access log. Without `text` and `fields` it has Istio's default line."""
+
+    path: str = STDOUT
+    text: str = ""
+    """The line, in Envoy's command operators."""
+    fields: str | None = None
+    """A JSON object of operators, as text; `{}` for Istio's default keys. None: lines of text."""
+    omit_empty: bool = False
+    filter: str = ""
+    """CEL expression that a request must satisfy to be logged."""
+    source: Source | None = None
+    """The field that asked for it; None for the lab's own setting."""
+
+
+class Signals(Value, frozen=True, kw_only=True):
+    """What one side of a proxy reports."""
+
+    logs: tuple[LogFile, ...] = (LogFile(),)
+    sources: tuple[Source, ...] = ()
+    """The fields that decided; they are all that is left of logs that were switched off."""
+    traced: bool = True
+    """Whether requests are traced at all; that also adds `x-envoy-decorator-operation`."""
+    zipkin: bool = False
+    """Whether requests carry Zipkin's headers (B3)."""
+    sampling: float = 1.0
+    """Percent of requests that are sampled unless they come with a decision."""
+
+
+class Telemetry(Value, frozen=True, kw_only=True):
+    """Both sides: `client` is a sidecar's outbound and all of a gateway, `server` is inbound."""
+
+    client: Signals = Signals()
+    server: Signals = Signals()
+
+
+DEFAULT = Telemetry()

@@ -1,0 +1,242 @@
+"""Random objects of every kind that the compiler reads."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+NAMESPACES = st.sampled_from(["default", "other", "istio-system"])
+NAMES = st.sampled_from(["a", "b", "c"])
+HOSTS = st.sampled_from(
+    ["a", "b", "*", "*.default.svc.cluster.local", "a.other.svc.cluster.local", "x.example.com"]
+)
+TIMES = st.sampled_from([f"2024-01-0{day}T00:00:00Z" for day in range(1, 4)])
+EXPORT = st.sampled_from([[], ["*"], ["."], ["other"], ["default", "."]])
+MODES = st.sampled_from(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"])
+TLS = st.sampled_from(
+    [
+        {},
+        {"tls": {"mode": "DISABLE"}},
+        {"tls": {"mode": "ISTIO_MUTUAL"}},
+        {"tls": {"mode": "SIMPLE", "credentialName": "c"}},
+        {"tls": {"mode": "MUTUAL"}},
+        {"loadBalancer": {"simple": "PASSTHROUGH"}},
+        {"loadBalancer": {"consistentHash": {"httpHeaderName": "x"}}},
+        {"portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}]},
+    ]
+)
+PORT = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["http", "tcp-x", "https", "grpc", "", "odd"]),
+        "port": st.sampled_from([80, 443, 8080, 15001]),
+        "targetPort": st.sampled_from([80, 8080, "web"]),
+    }
+)
+
+
+def _object(api: str, kind: str, spec: Any, **more: Any) -> st.SearchStrategy[dict[str, Any]]:
+    meta = st.fixed_dictionaries(
+        {"name": NAMES, "namespace": NAMESPACES, "creationTimestamp": TIMES, **more}
+    )
+    return st.fixed_dictionaries(
+        {"apiVersion": st.just(api), "kind": st.just(kind), "metadata": meta, "spec": spec}
+    )
+
+
+SERVICE = _object(
+    "v1",
+    "Service",
+    st.fixed_dictionaries(
+        {"ports": st.lists(PORT, max_size=2, unique_by=lambda p: p["port"])},
+        optional={
+            "selector": st.fixed_dictionaries({"app": NAMES}),
+            "clusterIP": st.sampled_from(["", "None", "10.0.0.1"]),
+            "type": st.sampled_from(["ClusterIP", "ExternalName"]),
+            "externalName": st.sampled_from(["a.default.svc.cluster.local", "example.com"]),
+        },
+    ),
+)
+CONTAINERS = st.sampled_from(
+    [
+        [{"name": "app"}],
+        [{"name": "app", "ports": [{"name": "web", "containerPort": 9}]}, {"name": "istio-proxy"}],
+        [{"name": "istio-proxy", "args": ["proxy", "router"]}],
+    ]
+)
+LABELS = st.fixed_dictionaries(
+    {"app": NAMES, "istio": st.just("ingressgateway")},
+    optional={"security.istio.io/tlsMode": st.just("istio"), "v": st.sampled_from("12")},
+)
+POD = _object("v1", "Pod", st.fixed_dictionaries({"containers": CONTAINERS}), labels=LABELS)
+RULE = _object(
+    "networking.istio.io/v1",
+    "DestinationRule",
+    st.fixed_dictionaries(
+        {"host": HOSTS, "exportTo": EXPORT, "trafficPolicy": TLS},
+        optional={
+            "subsets": st.just([{"name": "v1", "labels": {"v": "1"}}]),
+            "workloadSelector": st.fixed_dictionaries(
+                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+        },
+    ),
+)
+DESTINATION = st.fixed_dictionaries(
+    {
+        "destination": st.fixed_dictionaries(
+            {"host": st.sampled_from(["a", "b", "gone", "a.other.svc.cluster.local"])},
+            optional={"subset": st.just("v1"), "port": st.just({"number": 80})},
+        )
+    },
+    optional={"weight": st.sampled_from([0, 10, 90])},
+)
+MATCH = st.fixed_dictionaries(
+    {},
+    optional={
+        "uri": st.sampled_from([{"prefix": "/"}, {"exact": "/x"}, {"regex": ".*"}, {}]),
+        "port": st.sampled_from([80, 443]),
+        "sourceLabels": st.fixed_dictionaries({"app": NAMES}),
+        "gateways": st.sampled_from([["mesh"], ["a"], ["default/b"]]),
+    },
+)
+HTTP = st.fixed_dictionaries(
+    {},
+    optional={
+        "match": st.lists(MATCH, max_size=2),
+        "route": st.lists(DESTINATION, max_size=2),
+        "delegate": st.fixed_dictionaries({"name": NAMES, "namespace": NAMESPACES}),
+        "redirect": st.just({"uri": "/y"}),
+    },
+)
+LAYER4 = st.lists(
+    st.fixed_dictionaries(
+        {"route": st.lists(DESTINATION, min_size=1, max_size=1)},
+        optional={"match": st.just([{"port": 443}])},
+    ),
+    max_size=1,
+)
+ROUTES = _object(
+    "networking.istio.io/v1",
+    "VirtualService",
+    st.fixed_dictionaries(
+        {
+            "hosts": st.lists(HOSTS, max_size=2),
+            "gateways": st.sampled_from(
+                [[], ["mesh"], ["default/b"], ["mesh", "default/b"], ["a"]]
+            ),
+            "exportTo": EXPORT,
+            "http": st.lists(HTTP, max_size=2),
+            "tcp": LAYER4,
+        },
+        optional={
+            "tls": st.just(
+                [
+                    {
+                        "match": [{"sniHosts": ["s.example.com"]}],
+                        "route": [{"destination": {"host": "a"}}],
+                    }
+                ]
+            )
+        },
+    ),
+)
+SERVER = st.fixed_dictionaries(
+    {
+        "port": st.fixed_dictionaries(
+            {
+                "number": st.sampled_from([80, 443, 0]),
+                "name": st.just("p"),
+                "protocol": st.sampled_from(["HTTP", "HTTPS", "TLS", "TCP", "odd"]),
+            }
+        ),
+        "hosts": st.lists(st.sampled_from(["*", "./a.example.com", "x.example.com"]), max_size=2),
+    },
+    optional={
+        "tls": st.sampled_from(
+            [
+                {"mode": "SIMPLE", "credentialName": "c"},
+                {"mode": "MUTUAL"},
+                {"mode": "PASSTHROUGH"},
+                {"mode": "AUTO_PASSTHROUGH"},
+                {"mode": "ISTIO_MUTUAL"},
+                {"httpsRedirect": True},
+            ]
+        )
+    },
+)
+GATEWAY = _object(
+    "networking.istio.io/v1",
+    "Gateway",
+    st.fixed_dictionaries(
+        {
+            "servers": st.lists(SERVER, max_size=3),
+            "selector": st.sampled_from([{}, {"istio": "ingressgateway"}, {"app": "a"}]),
+        }
+    ),
+)
+POLICY = _object(
+    "security.istio.io/v1",
+    "PeerAuthentication",
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "mtls": st.fixed_dictionaries({"mode": MODES}),
+            "selector": st.fixed_dictionaries(
+                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+            "portLevelMtls": st.dictionaries(
+                st.sampled_from(["80", "9"]), st.just({"mode": "STRICT"})
+            ),
+        },
+    ),
+)
+SIDE = st.sampled_from([{}, {"match": {"mode": "CLIENT"}}, {"match": {"mode": "SERVER"}}])
+PROVIDERS = st.sampled_from(
+    [{}, {"providers": [{"name": "envoy"}]}, {"providers": [{"name": "file"}, {"name": "gone"}]}]
+)
+TELEMETRY = _object(
+    "telemetry.istio.io/v1",
+    "Telemetry",
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "selector": st.fixed_dictionaries(
+                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+            "accessLogging": st.lists(
+                st.tuples(
+                    SIDE,
+                    PROVIDERS,
+                    st.sampled_from(
+                        [{}, {"disabled": True}, {"filter": {"expression": "response.code > 1"}}]
+                    ),
+                ).map(lambda parts: {k: v for part in parts for k, v in part.items()}),
+                max_size=2,
+            ),
+            "tracing": st.just([{"randomSamplingPercentage": 10}]),
+        },
+    ),
+)
+MESH_CONFIG = st.fixed_dictionaries(
+    {
+        "apiVersion": st.just("v1"),
+        "kind": st.just("ConfigMap"),
+        "metadata": st.just({"name": "istio", "namespace": "istio-system"}),
+        "data": st.fixed_dictionaries(
+            {
+                "mesh": st.sampled_from(
+                    [
+                        "",
+                        "accessLogFile: ''",
+                        "accessLogEncoding: JSON",
+                        "{not yaml",
+                        "- 1",
+                        "extensionProviders: [{name: file, envoyFileAccessLog: {path: /x}}]",
+                        "defaultProviders: {accessLogging: [envoy], tracing: [file]}",
+                        "accessLogFile: {}",
+                    ]
+                )
+            }
+        ),
+    }
+)
+ANY_OBJECT = st.one_of(SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY, TELEMETRY, MESH_CONFIG)

@@ -1,0 +1,145 @@
+"""Access logs follow Telemetry and the mesh configuration on a running lab, without a restart."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.labs import Lab
+
+pytestmark = pytest.mark.e2e
+
+SERVER, CLIENT = "deploy/httpbin", "deploy/client"
+MESH_CONFIG = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    accessLogFile: ""
+    extensionProviders:
+    - name: marked
+      envoyFileAccessLog: {logFormat: {text: "marked %REQ(:PATH)% %RESPONSE_CODE%"}}
+    - name: keyed
+      envoyFileAccessLog:
+        logFormat: {labels: {keyed: "%REQ(:PATH)%", code: "%RESPONSE_CODE%"}}
+"""
+TELEMETRY = """
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: logs, namespace: default}
+spec: {accessLogging: [%s]}
+"""
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: Callable[..., Lab]) -> Lab:
+    made = make_lab("tel")
+    up = made.lateen("up", str(Path(__file__).parent / "features"))
+    assert up.returncode == 0, up.stderr + made.logs()
+    return made
+
+
+def logged(lab: Lab, workload: str) -> str:
+    return lab.ok("logs", workload, "-c", "istio-proxy", "--tail", "200")
+
+
+def ask(lab: Lab, status: int = 200) -> str:
+    """Send one request and return the path by which its log lines are known."""
+    path = f"/status/{status}?n={next(_numbers)}."
+    lab.ok("exec", CLIENT, "-c", "curl", "--", "curl", "-s", "-m", "10", f"http://httpbin{path}")
+    return path
+
+
+def ask_until(lab: Lab, workload: str, line: str, status: int = 200) -> str:
+    """Send requests until one is logged by a workload's proxy as `line` says of its path."""
+    deadline = time.monotonic() + 20
+    while True:
+        path = ask(lab, status)
+        for _ in range(10):
+            if line.format(path) in (log := logged(lab, workload)):
+                return path
+            time.sleep(0.05)
+        assert time.monotonic() < deadline, log
+
+
+def test_telemetry_switches_logs_on_real_proxies(lab: Lab) -> None:
+    default = '"GET {} HTTP/1.1" 200'
+    first = ask_until(lab, SERVER, default)
+    assert first in logged(lab, CLIENT)
+
+    _apply_with_kubectl(lab, MESH_CONFIG)
+    _apply_with_kubectl(
+        lab,
+        TELEMETRY % "{providers: [{name: marked}], match: {mode: SERVER}, "
+        "filter: {expression: response.code >= 400}}",
+    )
+    ask_until(lab, SERVER, "marked {} 418", 418)
+    good, bad = ask(lab), ask_until(lab, SERVER, "marked {} 500", 500)
+    assert good not in logged(lab, SERVER)
+    assert good not in logged(lab, CLIENT)
+    assert bad not in logged(lab, CLIENT)
+
+    lab.ok(
+        "apply", "-f", "-", stdin=TELEMETRY % "{providers: [{name: keyed}], match: {mode: CLIENT}}"
+    )
+    path = ask_until(lab, CLIENT, '"keyed":"{}"')
+    (line,) = [text for text in logged(lab, CLIENT).splitlines() if path in text]
+    assert json.loads(line) == {"keyed": path, "code": 200}
+    assert path not in logged(lab, SERVER)
+
+    lab.ok("delete", "telemetry", "logs")
+    lab.ok("delete", "configmap", "istio", "-n", "istio-system")
+    ask_until(lab, SERVER, default)
+    ask_until(lab, CLIENT, default)
+    assert restarts(lab) == {0}
+
+
+def test_evidence_needs_no_access_log(lab: Lab) -> None:
+    """A request that no log of users' has is told as any other.
+
+    An open connection keeps the logs it began with, so it is a new format that says when the
+    change has arrived.
+    """
+    lab.ok("apply", "-f", "-", stdin=MESH_CONFIG)
+    few = "{providers: [{name: marked}], filter: {expression: response.code == 418}}"
+    for spec in (few, few + ", {disabled: true}"):
+        lab.ok("apply", "-f", "-", stdin=TELEMETRY % spec)
+        if spec == few:
+            for workload in (CLIENT, SERVER):
+                ask_until(lab, workload, "marked {} 418", 418)
+        url = "http://httpbin/status/204?silent"
+        told = json.loads(lab.ok("curl", url, "--from", CLIENT, "-o", "json"))
+        assert told["response"]["status"] == 204
+        assert [leg["tls"] for leg in told["legs"]].count("mtls") == 1, told
+    lab.ok("delete", "telemetry", "logs")
+    lab.ok("delete", "configmap", "istio", "-n", "istio-system")
+    for workload in (CLIENT, SERVER):
+        ask_until(lab, workload, '"GET {} HTTP/1.1" 200')
+        assert "?silent" not in logged(lab, workload)
+
+
+def test_what_has_no_effect_is_said(lab: Lab) -> None:
+    applied = lab.lateen(
+        "apply", "-f", "-", stdin=TELEMETRY % "{providers: [{name: nowhere}]}, {disabled: true}"
+    )
+    status = lab.ok("status", "-o", "json")
+    lab.ok("delete", "telemetry", "logs")
+    assert applied.returncode == 0, applied.stderr
+    assert "LTN0035" in status
+
+
+def restarts(lab: Lab) -> set[int]:
+    listed = json.loads(lab.ok("get", "pods", "-o", "json"))["items"]
+    return {c["restartCount"] for pod in listed for c in pod["status"]["containerStatuses"]}
+
+
+def _apply_with_kubectl(lab: Lab, manifest: str) -> None:
+    file = lab.home / "manifest.yaml"
+    file.write_text(manifest)
+    done = lab.kubectl("apply", "-f", str(file))
+    assert done.returncode == 0, done.stderr
