@@ -206,7 +206,8 @@ ISTIO = (
         "InvalidTelemetryProvider",
         "{telemetry} in {namespace} has no effect on {signal}: it names no provider, inherits "
         "none, and the mesh has no default",
-        "Name one under providers (for access logs, `envoy` is always there), or set defaultProviders.",
+        "Name one under providers (for access logs, `envoy` is always there), or set "
+        "defaultProviders.",
     ),
     Row(
         "IST0159",
