@@ -60,11 +60,19 @@ LOOKING = {
     ),
     "logs by selector": Case("kubectl logs -l app=full -c main", ("^arguments foo-bar$",)),
     "logs of a deployment": Case("kubectl logs deploy/web", ("GET / HTTP/1.1",)),
-    "logs before": Case("kubectl logs crash -p", ("^crashing$",)),
+    "logs before, while a restart is waited for": Case(
+        "kubectl logs crash > a; kubectl logs crash -p > b; cmp a b && cat b",
+        (r"^crashing \d+$",),
+    ),
+    "logs before what never ended": Case(
+        "kubectl logs full -c main -p",
+        ('previous terminated container "main" in pod "full" not found',),
+        1,
+    ),
     "logs of a job": Case("kubectl logs job/once", ("^done$",)),
     "logs of what never ran": Case(
         "kubectl logs unknown",
-        (r'BadRequest\): container "app" in pod "unknown" is waiting to start: ErrImagePull',),
+        (r'container "app" in pod "unknown" is waiting to start: trying and failing to pull im',),
         1,
     ),
     "logs of no container": Case(
@@ -80,10 +88,18 @@ LOOKING = {
             r"Warning +BackOff .* Back-off restarting failed container app",
         ),
     ),
-    "unknown image": Case("kubectl get pod unknown", (r"^unknown +0/1 +ErrImagePull +0",)),
+    "unknown image": Case("kubectl get pod unknown", (r"^unknown +0/1 +ImagePullBackOff +0",)),
     "unknown image, told": Case(
         "kubectl describe pod unknown",
-        (r"no stand-in is known for example\.com/nothing; name the command .* lateen\.yaml",),
+        (
+            r"Reason: +ImagePullBackOff",
+            r'Normal +Pulling .* Pulling image "example\.com/nothing:1"',
+            r"Failed to pull image .*: no stand-in is known for example\.com/nothing; name the "
+            r"command .* lateen\.yaml",
+            r"Warning +Failed .* Error: ErrImagePull",
+            r'Normal +BackOff .* Back-off pulling image "example\.com/nothing:1"',
+            r"Warning +Failed .* Error: ImagePullBackOff",
+        ),
     ),
     "host path": Case("kubectl get pod hostpath", ("^hostpath +0/1 +ContainerCreating",)),
     "host path, told": Case(

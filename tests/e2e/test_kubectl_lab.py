@@ -42,7 +42,7 @@ SETTLED = {
     "jsonpath={.status.phase}=Succeeded pod/native": "",
     "jsonpath={.status.numberReady}=1 daemonset/each": "",
     "jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff pod/crash": "",
-    "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImagePull pod/unknown": "",
+    "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff pod/unknown": "",
     "jsonpath={.status.containerStatuses[0].restartCount}=1 pod/unwell": "",
 }
 """What `kubectl wait` waits for before the first case."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lateen.model.core_pod import PodSpec
+from lateen.node import podbackoff, podplan, podrecord, podstate, podstatus
 from lateen.node import podevents as ev
-from lateen.node import podplan, podrecord, podstate, podstatus
 from lateen.node.podevents import Command, Event, Hook
 from lateen.node.podplan import PodPlan, ProbeKind
 from lateen.node.podrecord import Life, PodState
@@ -192,8 +192,39 @@ def test_what_is_missing_is_told_once_and_looked_for_again() -> None:
     assert pod(ev.Tick(), after=1) == []
     assert pod(ev.MaterialChanged()) == [ev.Prepare("app")]
     assert pod(missing) == []
-    assert [n.message for n in pod.notes] == ['secret "s" not found']
+    assert [n.message for n in pod.notes] == ['Error: secret "s" not found']
     assert pod(ev.Tick(), after=podstate.RETRY) == [ev.Prepare("app")]
+    assert pod(ev.Prepared("app")) == [ev.Start("app", 0)]
+
+
+def test_an_image_that_cannot_be_pulled_is_tried_again_ever_later() -> None:
+    """By kubelet's words: the failure is shown, then that the next try is waited for."""
+    pod = Script(plan(container("app")))
+    pod.network()
+    failed = ev.PrepareFailed("app", "ErrImagePull", "no")
+    told = [
+        ("Pulling", 'Pulling image "app:1"'),
+        ("Failed", 'Failed to pull image "app:1": no'),
+        ("Failed", "Error: ErrImagePull"),
+        ("BackOff", 'Back-off pulling image "app:1"'),
+        ("Failed", "Error: ImagePullBackOff"),
+    ]
+    shown = podbackoff.PULL_SHOWN
+    for delay in (10, 20, 40, 80, 160, 300, 300):
+        pod.notes.clear()
+        assert pod(failed) == []
+        assert pod.state.containers["app"].reason == "ErrImagePull"
+        assert pod(ev.Tick(), after=shown) == []
+        waiting = pod.state.containers["app"]
+        assert (waiting.reason, waiting.message) == (
+            "ImagePullBackOff",
+            'Back-off pulling image "app:1": ErrImagePull: no',
+        )
+        assert [(n.reason, n.message) for n in pod.notes] == told
+        assert pod(ev.Tick(), after=delay - shown - 0.1) == []
+        assert pod(ev.Tick(), after=0.1) == [ev.Prepare("app")]
+    assert pod(failed) == []
+    assert pod(ev.MaterialChanged()) == [ev.Prepare("app")]
     assert pod(ev.Prepared("app")) == [ev.Start("app", 0)]
 
 

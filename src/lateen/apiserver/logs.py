@@ -203,7 +203,12 @@ def missing(pod: Json, container: str, *, previous: bool) -> ApiError:
         ),
         "",
     )
-    return errors.bad_request(
-        f'container "{container}" in pod "{name}" is waiting to start: '
-        f"{reason or 'ContainerCreating'}"
-    )
+    why = _PULLS.get(reason, reason or "ContainerCreating")
+    return errors.bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
+
+
+_PULLS = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
+"""kubelet's words for what it cannot show the log of."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lateen.apiserver.streams import LogFile, Running
 from lateen.model.client import ApiError, Json
-from lateen.node import logs, shimproto
+from lateen.node import logs, podstatus, shimproto
 from lateen.node.runtime import ShimClient, ShimError, ShimGoneError
 from lateen.node.shimproto import ContainerSpec
 
@@ -150,12 +150,14 @@ class ShimStreams:
     def log(self, pod: Json, container: str, *, previous: bool) -> LogFile | None:
         """Return the log file of the container's current or previous run."""
         directory = self._log_directory(pod)
-        attempt = logs.newest_attempt(directory / container)
+        if previous:
+            attempt = _last_run(pod, container)
+        else:
+            attempt = logs.newest_attempt(directory / container)
         if attempt is None:
             return None
-        attempt -= previous
-        path = directory / container / f"{attempt}.log"
-        if attempt < 0 or not path.exists():
+        path = logs.path(directory, container, attempt)
+        if not path.exists():
             return None
         return LogFile(path, running=not previous and _is_running(pod, container))
 
@@ -200,10 +202,21 @@ class ShimStreams:
         )
 
 
-def _is_running(pod: Json, container: str) -> bool:
-    statuses = pod.get("status", {})
+def _status_of(pod: Json, container: str) -> Json:
+    statuses = pod.get("status") or {}
     every = [*statuses.get("containerStatuses", []), *statuses.get("initContainerStatuses", [])]
-    return any(s["name"] == container and "running" in s.get("state", {}) for s in every)
+    return next((status for status in every if status["name"] == container), {})
+
+
+def _is_running(pod: Json, container: str) -> bool:
+    return "running" in _status_of(pod, container).get("state", {})
+
+
+def _last_run(pod: Json, container: str) -> int | None:
+    """Return the number of the run that ended last before the present state, by kubelet's rule:
+    while the container waits for a restart, the one that everybody sees as its latest."""
+    ended = _status_of(pod, container).get("lastState", {}).get("terminated", {})
+    return podstatus.run_of(ended.get("containerID", ""))
 
 
 @contextlib.contextmanager

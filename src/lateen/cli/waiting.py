@@ -79,7 +79,18 @@ def await_settled(
 
 def hopeless(status: dict[str, Any]) -> bool:
     """Whether a pod waits for something that only a change by a person can give it."""
-    final = {"ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError"}
-    return any(pod["reason"] in final for pod in status["pods"]) and all(
-        pod["ready"] or pod["reason"] in final for pod in status["pods"]
+    return any(pod["reason"] in _FINAL for pod in status["pods"]) and all(
+        pod["ready"] or pod["reason"] in _FINAL for pod in status["pods"]
     )
+
+
+_FINAL = frozenset(
+    (
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+    )
+)
+"""What waiting does not help against."""

@@ -8,7 +8,7 @@ import msgspec
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.core_container import Container, SecurityContext
 from lateen.model.core_pod import PodSpec
-from lateen.node import podenv, sidecar
+from lateen.node import podbackoff, podenv, sidecar
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
 from lateen.node.objects import PodFields
@@ -149,9 +149,14 @@ def _app(
     try:
         image = catalogue.resolve(container.image, lab.images)
     except ValueError as error:
-        raise ImageUnknownError("InvalidImageName", str(error)) from error
+        words = f'Failed to apply default image tag "{container.image}": {error}'
+        raise ImageUnknownError("InvalidImageName", words) from error
     if image is None:
-        raise ImageUnknownError("ErrImagePull", catalogue.unknown(container.image))
+        why = catalogue.unknown(container.image)
+        if container.image_pull_policy == "Never":
+            words = f'Container image "{container.image}" is not present with pull policy of Never'
+            raise ImageUnknownError("ErrImageNeverPull", f"{words}: {why}")
+        raise ImageUnknownError(podbackoff.PULL_FAILED, why)
     env = {**image.env, **given.env}
     context = ImageContext(
         work=WORK,

@@ -52,6 +52,10 @@ class ContainerState(msgspec.Struct, frozen=True):
     """When something is due: the retry, the end of the back-off, the kill."""
     delay: float = 0.0
     """The last back-off."""
+    pull_delay: float = 0.0
+    """The last back-off of its image's pull."""
+    pull_at: float = 0.0
+    """When its image is pulled again."""
     started: bool = False
     """The startup probe has passed."""
     ready: bool = False

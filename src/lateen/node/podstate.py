@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from lateen.node import podbackoff
 from lateen.node import podevents as ev
 from lateen.node.podevents import Command, Event, Hook
 from lateen.node.podplan import ContainerPlan, PodPlan, ProbeKind, Role
@@ -23,10 +24,6 @@ from lateen.node.podrecord import (
     PodState,
 )
 
-FIRST_BACKOFF = 10.0
-LONGEST_BACKOFF = 300.0
-BACKOFF_RESET = 600.0
-"""A run this long is forgiven (kubelet: twice the longest back-off)."""
 ENDPOINT_SETTLE = 0.1
 """Between a ready pod's deletion and its stop signals: see above."""
 RETRY = 5.0
@@ -74,16 +71,6 @@ def next_wake(state: PodState) -> float | None:
     return min(times, default=None)
 
 
-def backoff(previous: float, ran: float) -> float:
-    """Return the delay before the next start, given the last delay and how long the run took.
-
-    -1 stands for "never delayed": the first restart is at once, then 10 s, doubling to 300 s.
-    """
-    if ran >= BACKOFF_RESET or previous < 0:
-        return 0.0
-    return FIRST_BACKOFF if previous == 0 else min(previous * 2, LONGEST_BACKOFF)
-
-
 class _Turn:
     """One step in the making."""
 
@@ -122,7 +109,7 @@ class _Turn:
             case ev.MaterialChanged():
                 for name, container in self.state.containers.items():
                     if container.life is Life.BLOCKED:
-                        self.put(name, wake=self.now)
+                        self.put(name, wake=self.now, pull_at=0.0)
             case ev.Tick():
                 pass
             case _:
@@ -171,15 +158,38 @@ class _Turn:
         match event:
             case ev.Prepared(name):
                 self._start(name)
+            case ev.PrepareFailed(name, podbackoff.PULL_FAILED, message):
+                self._pull_failed(name, message)
             case ev.PrepareFailed(name, reason, message, told):
                 known, again = self.get(name).message, self.now + RETRY
                 self.put(name, life=Life.BLOCKED, reason=reason, message=message, wake=again)
                 if message != known:
-                    self.do(ev.Note(told, message, warning=True, container=name))
+                    words = f"Error: {message}" if told == "Failed" else message
+                    self.do(ev.Note(told, words, warning=True, container=name))
+
+    def _pull_failed(self, name: str, message: str) -> None:
+        delay = podbackoff.pull(self.get(name).pull_delay)
+        shown, at = self.now + podbackoff.PULL_SHOWN, self.now + delay
+        reason = podbackoff.PULL_FAILED
+        self.put(name, life=Life.BLOCKED, reason=reason, message=message, wake=shown)
+        self.put(name, pull_delay=delay, pull_at=at)
+        image = self.plan.container(name).image
+        self.do(ev.Note("Pulling", f'Pulling image "{image}"', container=name))
+        words = f'Failed to pull image "{image}": {message}'
+        self.do(ev.Note("Failed", words, warning=True, container=name))
+        self.do(ev.Note("Failed", f"Error: {reason}", warning=True, container=name))
+
+    def _wait_to_pull(self, name: str) -> None:
+        container, reason = self.get(name), podbackoff.PULL_WAITS
+        words = f'Back-off pulling image "{self.plan.container(name).image}"'
+        message = f"{words}: {container.reason}: {container.message}"
+        self.put(name, reason=reason, message=message, wake=container.pull_at)
+        self.do(ev.Note("BackOff", words, container=name))
+        self.do(ev.Note("Failed", f"Error: {reason}", warning=True, container=name))
 
     def _start(self, name: str) -> None:
         attempt = self.get(name).attempt
-        self.put(name, life=Life.STARTING, reason="", message="", wake=None)
+        self.put(name, life=Life.STARTING, reason="", message="", wake=None, pull_delay=0.0)
         planned = self.plan.container(name)
         if planned.builtin:
             self.do(ev.Capture(name, attempt))
@@ -255,7 +265,7 @@ class _Turn:
         if not self._restarts(name, code):
             return
         first = container.attempt == 0
-        delay = backoff(-1.0 if first else container.delay, at - since)
+        delay = podbackoff.restart(-1.0 if first else container.delay, at - since)
         self.put(name, life=Life.BACKOFF, attempt=container.attempt + 1, delay=delay)
         self.put(name, wake=at + delay)
         if delay:
@@ -335,13 +345,15 @@ class _Turn:
         match container.life:
             case Life.WAITING if allowed:
                 self._prepare(planned.name)
+            case Life.BLOCKED if due and container.pull_at > self.now:
+                self._wait_to_pull(planned.name)
             case Life.BLOCKED | Life.BACKOFF if due:
                 self._prepare(planned.name)
             case Life.STOPPING if due:
                 self._kill(planned.name)
 
     def _prepare(self, name: str) -> None:
-        self.put(name, life=Life.PREPARING, wake=None)
+        self.put(name, life=Life.PREPARING, wake=None, pull_at=0.0)
         self.do(ev.Prepare(name))
 
     def _apps_done(self) -> bool:

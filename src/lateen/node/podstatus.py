@@ -208,6 +208,12 @@ def container_id(uid: str, name: str, attempt: int) -> str:
     return f"lateen://{uid}/{name}/{attempt}"
 
 
+def run_of(identity: str) -> int | None:
+    """Return the number of the run that a container's id names; None for another's id."""
+    number = identity.rpartition("/")[2]
+    return int(number) if identity.startswith("lateen://") and number.isdigit() else None
+
+
 def _states(
     planned: ContainerPlan, container: ContainerState, facts: PodFacts, held: bool
 ) -> tuple[Json, Json]:

@@ -48,6 +48,8 @@ _SOCKET_PATIENCE = 30.0
 _SOCKET_POLL = 0.002
 _DRAIN_POLL = 0.02
 _START_ERROR = 128
+_IMAGE_EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
+"""kubelet's reason of the Event that tells of an image it cannot use."""
 
 
 class Kit(msgspec.Struct, frozen=True):
@@ -261,7 +263,8 @@ class PodWorker:
             words = str(error)
             self._post(podevents.PrepareFailed(name, "CreateContainerConfigError", words))
         except ImageUnknownError as error:
-            self._post(podevents.PrepareFailed(name, error.reason, str(error)))
+            told = _IMAGE_EVENTS.get(error.reason, "Failed")
+            self._post(podevents.PrepareFailed(name, error.reason, str(error), told))
         except OSError as error:
             self._post(podevents.PrepareFailed(name, "CreateContainerError", str(error)))
         else:

@@ -245,8 +245,8 @@ def unknown(image: str) -> str:
     near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.75)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return (
-        f'Back-off pulling image "{image}": no stand-in is known for {name}{hint}; name the command'
-        " that runs instead under `images` in lateen.yaml"
+        f"no stand-in is known for {name}{hint}; name the command that runs instead under `images`"
+        " in lateen.yaml"
     )
 
 
