@@ -375,6 +375,7 @@ _ISTIO = (
         "ap",
         struct=security.AuthorizationPolicy,
         columns=(Column("Action", ".spec.action"), AGE),
+        acted_on=True,
     ),
     _istio(
         "security",

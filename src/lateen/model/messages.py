@@ -238,6 +238,29 @@ COMPILER = (
         "Repeat the providers beside the filter.",
     ),
     Row(
+        "LTN0037",
+        _W,
+        "AuthorizationTargetIgnored",
+        "ignored: {field} attaches it to a Gateway of the Gateway API or to a waypoint, and there "
+        "are none here; sidecars and Istio's own gateways ignore such policies",
+        "Choose workloads by their labels: selector.matchLabels.",
+    ),
+    Row(
+        "LTN0038",
+        _W,
+        "CustomAuthorizationRefused",
+        "provider {provider} is not asked: external authorization is not run here; as in Istio "
+        "with a provider that does not exist, {refused}",
+        "Use action ALLOW or DENY, or remove the policy.",
+    ),
+    Row(
+        "LTN0039",
+        _W,
+        "TokenNeverVerified",
+        "{field} asks for a verified token, and none is ever verified here: {effect}",
+        "Expect what Istio does with requests that carry no token.",
+    ),
+    Row(
         "LTN0040",
         _E,
         "TlsConflict",

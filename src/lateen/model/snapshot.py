@@ -26,6 +26,7 @@ _GATEWAYS = "gateways.networking.istio.io"
 _ROUTES = "virtualservices.networking.istio.io"
 _RULES = "destinationrules.networking.istio.io"
 _POLICIES = "peerauthentications.security.istio.io"
+_AUTHORIZATION = "authorizationpolicies.security.istio.io"
 _MAPS = "sourcemaps.lateen.dev"
 
 
@@ -96,6 +97,11 @@ class Snapshot:
     def peer_authentications(self) -> Mapping[Key, security.PeerAuthentication]:
         """Return all PeerAuthentications."""
         return self.of(_POLICIES)
+
+    @property
+    def authorization_policies(self) -> Mapping[Key, security.AuthorizationPolicy]:
+        """Return all AuthorizationPolicies."""
+        return self.of(_AUTHORIZATION)
 
     def matching(self, resource: str, namespace: str, labels: Mapping[str, str]) -> Iterator[Any]:
         """Return the objects of a namespace that have all these labels.

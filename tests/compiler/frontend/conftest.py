@@ -41,12 +41,6 @@ status: {phase: Running, podIP: 10.244.9.9}
 """
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--golden-update", action="store_true", help="rewrite the expected outputs of golden cases"
-    )
-
-
 @dataclasses.dataclass
 class Built:
     """A mesh and what it was made from."""

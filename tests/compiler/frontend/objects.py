@@ -239,4 +239,27 @@ MESH_CONFIG = st.fixed_dictionaries(
         ),
     }
 )
-ANY_OBJECT = st.one_of(SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY, TELEMETRY, MESH_CONFIG)
+ACCESS = _object(
+    "security.istio.io/v1",
+    "AuthorizationPolicy",
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "action": st.sampled_from(["ALLOW", "DENY", "AUDIT", "CUSTOM"]),
+            "selector": st.fixed_dictionaries(
+                {"matchLabels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+            "targetRefs": st.just([{"kind": "Service", "name": "a"}]),
+            "rules": st.sampled_from(
+                [
+                    [],
+                    [{}],
+                    [{"from": [{"source": {"namespaces": ["default"], "ipBlocks": ["x"]}}]}],
+                    [{"to": [{"operation": {"paths": ["/a*"]}}]}, {"when": [{"key": "odd"}]}],
+                ]
+            ),
+        },
+    ),
+    annotations=st.sampled_from([{}, {"istio.io/dry-run": "true"}]),
+)
+ANY_OBJECT = st.one_of(SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY, TELEMETRY, MESH_CONFIG, ACCESS)

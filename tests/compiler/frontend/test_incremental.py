@@ -156,6 +156,7 @@ ALL = (
     "peerauthentications.security.istio.io",
     "telemetries.telemetry.istio.io",
     "configmaps",
+    "authorizationpolicies.security.istio.io",
 )
 
 
@@ -304,3 +305,30 @@ def test_a_pod_without_a_proxy_has_no_view(twenty: Any) -> None:
     found, front, _, _ = twenty
     with pytest.raises(KeyError, match="runs no proxy"):
         front.build(found).view(ObjectRef("Pod", "default", "nobody"))
+
+
+def test_a_policy_touches_the_proxies_it_selects(twenty: Any) -> None:
+    found, front, proxies, _ = twenty
+    old = {ref: front.build(found).view(ref) for ref in proxies}
+    (body,) = yaml.safe_load_all(
+        """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: default}
+spec: {selector: {matchLabels: {app: s7}}, rules: [{}]}
+"""
+    )
+    policy = snapshot.of_bodies([body]).authorization_policies["default", "p"]
+    change = snapshot.Change("authorizationpolicies.security.istio.io", "default", "p", policy)
+    with_policy = found.with_changes([change])
+    mesh = front.build(with_policy)
+    touched = [ref.name for ref in proxies if mesh.view(ref) is not old[ref]]
+    assert [name.rpartition("-")[0].partition("-")[0] for name in touched] == ["s7"]
+    (ref,) = [ref for ref in proxies if ref.name in touched]
+    new = mesh.view(ref)
+    assert new.outbound is old[ref].outbound
+    assert new.inbound is old[ref].inbound
+    again = front.build(with_policy)
+    assert again.view(ref) is new
+    gone = front.build(with_policy.with_changes([change._replace(object=None)]))
+    assert gone.view(ref) == old[ref]

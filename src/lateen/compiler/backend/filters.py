@@ -21,6 +21,7 @@ from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf import message
 
 from lateen.compiler.backend import pack
+from lateen.compiler.backend.checks import NONE, Checks
 from lateen.compiler.ir.proxy import Node
 
 ALPN_FILTER = "istio.alpn"
@@ -47,15 +48,16 @@ def _filter(name: str, config: message.Message) -> HttpFilter:
     return HttpFilter(name=name, typed_config=pack.any_of(config))
 
 
-def outbound(node: Node) -> list[HttpFilter]:
+def outbound(node: Node, checks: Checks = NONE) -> list[HttpFilter]:
     """Return the filters of a client's side: sidecar outbound and gateway."""
-    return [_peer_metadata_out(node), grpc_stats(), alpn(), fault(), cors(), router()]
+    own = _peer_metadata_out(node)
+    return [own, *checks.http, grpc_stats(), alpn(), fault(), cors(), router()]
 
 
-def inbound(node: Node, *, grpc_web: bool) -> list[HttpFilter]:
+def inbound(node: Node, checks: Checks = NONE, *, grpc_web: bool) -> list[HttpFilter]:
     """Return the filters of a server's side."""
     web = [_filter("envoy.filters.http.grpc_web", grpc_web_pb2.GrpcWeb())] if grpc_web else []
-    return [_peer_metadata_in(node), *web, grpc_stats(), fault(), cors(), router()]
+    return [_peer_metadata_in(node), *checks.http, *web, grpc_stats(), fault(), cors(), router()]
 
 
 @cache

@@ -3,6 +3,7 @@
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
 from lateen.compiler.backend import access_logs, listener_filters, names, network, pack, tls
+from lateen.compiler.backend.checks import NONE, Checks
 from lateen.compiler.backend.listeners_outbound import write_match
 from lateen.compiler.ir.proxy import GatewayChain, GatewayListener, MeshSettings, Node
 from lateen.compiler.ir.routing import TcpRoute
@@ -10,7 +11,9 @@ from lateen.compiler.ir.routing import TcpRoute
 _HANDSHAKE_SECONDS = 15
 
 
-def listener(source: GatewayListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
+def listener(
+    source: GatewayListener, node: Node, settings: MeshSettings, checks: Checks = NONE
+) -> listener_pb2.Listener:
     """Return one gateway listener."""
     out = listener_pb2.Listener(
         name=source.name,
@@ -25,10 +28,10 @@ def listener(source: GatewayListener, node: Node, settings: MeshSettings) -> lis
         out.listener_filters.append(listener_filters.tls_inspector())
     for chain in source.chains:
         if chain.route_table:
-            _http(out.filter_chains.add(), chain, source, node, settings)
+            _http(out.filter_chains.add(), chain, source, node, settings, checks)
         else:
             for route in chain.tcp:
-                _tcp(out.filter_chains.add(), chain, route, node, settings)
+                _tcp(out.filter_chains.add(), chain, route, node, settings, checks)
     return out
 
 
@@ -55,13 +58,14 @@ def _http(
     source: GatewayListener,
     node: Node,
     settings: MeshSettings,
+    checks: Checks,
 ) -> None:
     _start(out, chain, settings)
     write_match(out.filter_chain_match, chain.sni, ())
     prefix = names.listener_stat_prefix("outbound", source.bind, source.port)
-    manager = network.gateway_manager(node, settings, prefix, chain.route_table)
+    manager = network.gateway_manager(node, settings, prefix, chain.route_table, checks)
     out.filters.append(network.http_filter(manager))
-    pack.write_sources(out.metadata, (("source", chain.source),))
+    pack.write_sources(out.metadata, (("source", chain.source), *checks.sources))
 
 
 def _tcp(
@@ -70,10 +74,13 @@ def _tcp(
     route: TcpRoute,
     node: Node,
     settings: MeshSettings,
+    checks: Checks,
 ) -> None:
     _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
     prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
+    out.filters.extend(checks.tcp)
     logs = node.telemetry.client.logs
     out.filters.append(network.tcp_proxy(prefix, route.destinations, logs))
-    pack.write_sources(out.metadata, (("source", route.source), ("server", chain.source)))
+    sources = (("source", route.source), ("server", chain.source))
+    pack.write_sources(out.metadata, (*sources, *checks.sources))

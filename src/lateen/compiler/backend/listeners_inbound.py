@@ -17,6 +17,7 @@ from lateen.compiler.backend import (
     routes,
     tls,
 )
+from lateen.compiler.backend.checks import NONE, Checks
 from lateen.compiler.ir.proxy import Inbound, InboundPort, MeshSettings, Node
 from lateen.compiler.ir.workload import Mode, MtlsMode, Protocol
 from lateen.model.meta import Source
@@ -129,7 +130,9 @@ def _served(port: InboundPort) -> Target:
     )
 
 
-def virtual_inbound(inbound: Inbound, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
+def virtual_inbound(
+    inbound: Inbound, node: Node, settings: MeshSettings, checks: Checks = NONE
+) -> listener_pb2.Listener:
     """Return a sidecar's inbound listener."""
     out = listener_pb2.Listener(
         name=names.VIRTUAL_INBOUND,
@@ -146,7 +149,7 @@ def virtual_inbound(inbound: Inbound, node: Node, settings: MeshSettings) -> lis
     _black_hole(out.filter_chains.add(), node)
     for target in targets:
         for shape in shapes(target.protocol, target.mode.mode):
-            out.filter_chains.append(_chain(target, shape, node, settings))
+            out.filter_chains.append(_chain(target, shape, node, settings, checks))
     return out
 
 
@@ -189,7 +192,7 @@ def _black_hole(out: listener_components_pb2.FilterChain, node: Node) -> None:
 
 
 def _chain(
-    target: Target, shape: Shape, node: Node, settings: MeshSettings
+    target: Target, shape: Shape, node: Node, settings: MeshSettings, checks: Checks
 ) -> listener_components_pb2.FilterChain:
     out = listener_components_pb2.FilterChain(
         name=target.http_name if shape.http else target.tcp_name
@@ -202,10 +205,12 @@ def _chain(
     if shape.terminates:
         out.transport_socket.CopyFrom(_mtls(settings, http=shape.http))
     if shape.http:
-        out.filters.append(_http(target, node, settings))
+        out.filters.append(_http(target, node, settings, checks))
     else:
+        out.filters.extend(checks.tcp)
         out.filters.append(network.tcp_to(target.cluster, node.telemetry.server.logs))
-    pack.write_sources(out.metadata, (("source", target.source), ("mode", target.mode.source)))
+    sources = (("source", target.source), ("mode", target.mode.source))
+    pack.write_sources(out.metadata, (*sources, *checks.sources))
     out.metadata.filter_metadata[names.SOURCE_METADATA].fields[
         "mtls"
     ].string_value = target.mode.mode.value
@@ -216,9 +221,11 @@ def _mtls(settings: MeshSettings, *, http: bool) -> base_pb2.TransportSocket:
     return tls.socket(tls.inbound(settings, http=http))
 
 
-def _http(target: Target, node: Node, settings: MeshSettings) -> network.NetworkFilter:
+def _http(
+    target: Target, node: Node, settings: MeshSettings, checks: Checks
+) -> network.NetworkFilter:
     prefix = names.listener_stat_prefix("inbound", "0.0.0.0", target.port or 0)
-    manager = network.inbound_manager(node, settings, prefix, target.protocol)
+    manager = network.inbound_manager(node, settings, prefix, target.protocol, checks)
     manager.route_config.CopyFrom(
         routes.inbound_table(
             target.cluster,

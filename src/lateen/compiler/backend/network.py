@@ -13,6 +13,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf import any_pb2
 
 from lateen.compiler.backend import access_logs, filters, names, pack
+from lateen.compiler.backend.checks import NONE, Checks
 from lateen.compiler.ir.proxy import MeshSettings, Node
 from lateen.compiler.ir.routing import Destination
 from lateen.compiler.ir.telemetry import Signals
@@ -102,7 +103,11 @@ def _routed(manager: http_connection_manager_pb2.HttpConnectionManager, route_ta
 
 
 def inbound_manager(
-    node: Node, settings: MeshSettings, stat_prefix: str, protocol: Protocol
+    node: Node,
+    settings: MeshSettings,
+    stat_prefix: str,
+    protocol: Protocol,
+    checks: Checks = NONE,
 ) -> Manager:
     """Return a sidecar's server side, still without its embedded routes.
 
@@ -116,12 +121,16 @@ def inbound_manager(
     details.subject.value = True
     details.uri = details.dns = True
     web = protocol is Protocol.GRPC_WEB
-    manager.http_filters.extend(filters.inbound(node, grpc_web=web))
+    manager.http_filters.extend(filters.inbound(node, checks, grpc_web=web))
     return manager
 
 
 def gateway_manager(
-    node: Node, settings: MeshSettings, stat_prefix: str, route_table: str
+    node: Node,
+    settings: MeshSettings,
+    stat_prefix: str,
+    route_table: str,
+    checks: Checks = NONE,
 ) -> Manager:
     """Return an ingress gateway's manager: it faces clients it does not know."""
     manager = _manager(stat_prefix, settings, node.telemetry.client)
@@ -132,7 +141,7 @@ def gateway_manager(
     details.subject.value = True
     details.cert = details.uri = details.dns = True
     _routed(manager, route_table)
-    manager.http_filters.extend(filters.outbound(node))
+    manager.http_filters.extend(filters.outbound(node, checks))
     return manager
 
 

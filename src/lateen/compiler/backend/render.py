@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lateen.compiler.backend import (
+    checks,
     clusters,
     listeners_gateway,
     listeners_inbound,
@@ -11,6 +12,7 @@ from lateen.compiler.backend import (
     scopes,
 )
 from lateen.compiler.backend.memo import Memo
+from lateen.compiler.ir.authz import Authorization
 from lateen.compiler.ir.proxy import (
     GatewayConfig,
     GatewayListener,
@@ -31,7 +33,9 @@ from lateen.model.meta import Source
 SYSTEM_ROOTS_PATH: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and its family keep the machine's CA bundle."""
 
-_Mine = HttpListener | TcpListener | GatewayListener | Inbound
+_Part = HttpListener | TcpListener | GatewayListener | Inbound
+_Mine = tuple[_Part, Authorization | None]
+"""A listener of its own, and what is checked there."""
 
 
 class Renderer:
@@ -118,20 +122,22 @@ class _Mesh:
         What the node's last view had too is kept; what it no longer has is forgotten.
         """
         known = self._mine(view.node)
-        used = {part: known.get(part) or self._own(part, view) for part in _own_parts(view)}
+        used = {mine: known.get(mine) or self._own(*mine, view) for mine in _own_parts(view)}
         known.clear()
         known.update(used)
         return scopes.named(used.values())
 
-    def _own(self, part: _Mine, view: ProxyView) -> Resource:
+    def _own(self, part: _Part, authorization: Authorization | None, view: ProxyView) -> Resource:
         node, settings = view.node, self.settings
         signals = node.telemetry.client
+        checked = checks.of(authorization)
+        sources: Iterator[Source | None]
         if isinstance(part, Inbound):
             signals = node.telemetry.server
-            made = listeners_inbound.virtual_inbound(part, node, settings)
+            made = listeners_inbound.virtual_inbound(part, node, settings, checked)
             sources = _inbound_sources(part)
         elif isinstance(part, GatewayListener):
-            made = listeners_gateway.listener(part, node, settings)
+            made = listeners_gateway.listener(part, node, settings, checked)
             sources = (chain.source for chain in part.chains)
         elif isinstance(part, HttpListener):
             made = listeners_outbound.http(part, node, settings)
@@ -139,19 +145,20 @@ class _Mesh:
         else:
             made = listeners_outbound.sniffed(part, node, settings)
             return scopes.listener_resource(made, part, signals.sources)
-        return scopes.resource(ResourceType.LISTENER, made, made.name, (*sources, *signals.sources))
+        decided = (*sources, *signals.sources, *(source for _, source in checked.sources))
+        return scopes.resource(ResourceType.LISTENER, made, made.name, decided)
 
 
 def _own_parts(view: ProxyView) -> Iterator[_Mine]:
     outbound: Outbound | None = view.outbound
     gateway: GatewayConfig | None = view.gateway
     if view.inbound is not None:
-        yield view.inbound
+        yield view.inbound, view.authorization
     if outbound is not None:
-        yield from outbound.http
-        yield from (listener for listener in outbound.tcp if listener.sniffed)
+        yield from ((listener, None) for listener in outbound.http)
+        yield from ((listener, None) for listener in outbound.tcp if listener.sniffed)
     if gateway is not None:
-        yield from gateway.listeners
+        yield from ((listener, view.authorization) for listener in gateway.listeners)
 
 
 def _inbound_sources(inbound: Inbound) -> Iterator[Source | None]:

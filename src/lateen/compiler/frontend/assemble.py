@@ -7,7 +7,15 @@ and leaves every value that did not change the same object. What it returns is a
 
 from collections.abc import Callable, Mapping
 
-from lateen.compiler.frontend import findings, inputs, pods, routers, sidecars, world
+from lateen.compiler.frontend import (
+    authorizations,
+    findings,
+    inputs,
+    pods,
+    routers,
+    sidecars,
+    world,
+)
 from lateen.compiler.frontend.incremental import Graph
 from lateen.compiler.frontend.inputs import Inputs, Key, Objects
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
@@ -76,6 +84,7 @@ class Frontend:
         self._pods = pods.Pods(self._graph, self._world)
         self._sidecars = sidecars.Sidecars(self._graph, self._world)
         self._routers = routers.Routers(self._graph, self._world)
+        self._authorizations = authorizations.Authorizations(self._graph, self._inputs, settings)
         self._findings = findings.Findings(self._graph, self._world, self._pods.telemetries)
         self._proxies: dict[Key, ProxyKind] = {}
         self._views: dict[Key, ProxyView] = {}
@@ -122,11 +131,16 @@ class Frontend:
         if node is None:
             raise KeyError(f"pod {key[0]}/{key[1]} runs no proxy")
         last = self._views.get(key)
+        authorization = self._authorizations.of(key)
+        if last is not None and last.authorization is not authorization:
+            last = None
         if node.kind is ProxyKind.ROUTER:
             config = self._routers.config(self._pods.router_scope.get(key))
             if last is not None and last.node is node and last.gateway is config:
                 return last
-            made = ProxyView(node=node, settings=self.settings, gateway=config)
+            made = ProxyView(
+                node=node, settings=self.settings, gateway=config, authorization=authorization
+            )
         else:
             outbound = self._sidecars.outbound_for(self._pods.scope.get(key), node.ip)
             inbound = self._pods.inbound.get(key)
@@ -137,6 +151,12 @@ class Frontend:
                 and last.outbound is outbound
             ):
                 return last
-            made = ProxyView(node=node, settings=self.settings, outbound=outbound, inbound=inbound)
+            made = ProxyView(
+                node=node,
+                settings=self.settings,
+                outbound=outbound,
+                inbound=inbound,
+                authorization=authorization,
+            )
         self._views[key] = made
         return made

@@ -40,6 +40,7 @@ class Checks:
             inputs.VIRTUAL_SERVICES: Derived(graph, self._virtual_service, watched=True),
             inputs.RULES: Derived(graph, self._rule, watched=True),
             inputs.POLICIES: Derived(graph, self._policy, watched=True),
+            inputs.AUTHORIZATION: Derived(graph, self._authorization, watched=True),
             inputs.GATEWAYS: Derived(graph, self._gateway, watched=True),
             inputs.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
             inputs.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
@@ -231,6 +232,16 @@ class Checks:
         counting = authn.oldest_wide(found)
         if counting is not None and counting is not obj:
             yield make("LTN0022", source, other=ages.source("PeerAuthentication", counting).ref)
+
+    def _authorization(self, key: Key) -> Findings:
+        obj = self._inputs.authorization_policies.get(key)
+        if obj is None:
+            return ()
+        from lateen.compiler.frontend import authz_checks  # needed where there are policies only
+
+        source = ages.source("AuthorizationPolicy", obj, "spec")
+        unread = uncompiled.unread(obj.spec, source)
+        return (*unread, *authz_checks.findings(obj, self._settings))
 
     def _gateway(self, key: Key) -> Findings:
         for obj in self._inputs.gateways.get(""):

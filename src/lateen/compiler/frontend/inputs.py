@@ -30,6 +30,7 @@ SERVICES = "services"
 PODS = "pods"
 SLICES = "endpointslices.discovery.k8s.io"
 POLICIES = "peerauthentications.security.istio.io"
+AUTHORIZATION = "authorizationpolicies.security.istio.io"
 RULES = "destinationrules.networking.istio.io"
 VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
 GATEWAYS = "gateways.networking.istio.io"
@@ -130,6 +131,11 @@ class Inputs:
         """By namespace."""
         self.mesh_config: Table[str, core.ConfigMap | None] = Table(graph, None)
         """Under the empty key: the ConfigMap that holds Istio's mesh configuration."""
+        self.authorization = Shelf(graph)
+        """AuthorizationPolicies by namespace."""
+        self.authorization_policies: Table[Key, security.AuthorizationPolicy | None] = Table(
+            graph, None
+        )
         self.rules = Shelf(graph, watched=True)
         """DestinationRules by (namespace, host)."""
         self.mesh_routes = Shelf(graph, watched=True)
@@ -151,6 +157,7 @@ class Inputs:
             (PODS, self._file_pod),
             (SLICES, self._file_slice),
             (POLICIES, self._file_policy),
+            (AUTHORIZATION, self._file_authorization),
             (RULES, self._file_rule),
             (VIRTUAL_SERVICES, self._file_virtual_service),
             (TELEMETRIES, self._file_telemetry),
@@ -208,6 +215,18 @@ class Inputs:
     ) -> None:
         namespace = (key[0],)
         self.telemetries.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
+
+    def _file_authorization(
+        self,
+        key: Key,
+        old: security.AuthorizationPolicy | None,
+        new: security.AuthorizationPolicy | None,
+    ) -> None:
+        namespace = (key[0],)
+        self.authorization_policies.put(key, new)
+        self.authorization.replace(
             old, namespace if old is not None else (), new, namespace if new is not None else ()
         )
 

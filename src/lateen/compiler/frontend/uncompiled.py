@@ -219,6 +219,15 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     meshconfig.FileAccessLog: _ALL,
     meshconfig.LogFormat: _ALL,
     meshconfig.Zipkin: _only(),
+    security.AuthorizationPolicySpec: _ALL,
+    security.AuthorizationRule: _ALL,
+    security.RuleFrom: _ALL,
+    security.RuleTo: _ALL,
+    security.AuthorizationSource: _ALL,
+    security.Operation: _ALL,
+    security.AuthorizationCondition: _ALL,
+    security.ExtensionProvider: _ALL,
+    istio_types.PolicyTargetReference: _ALL,
 }
 
 

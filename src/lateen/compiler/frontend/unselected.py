@@ -16,11 +16,12 @@ _PODS = "pods"
 
 
 def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
-    """Return a finding for every selector of a Gateway, PeerAuthentication, Telemetry or Service
-    that no pod answers to, and for Telemetries that select the same pod."""
+    """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
+    answers to, and for Telemetries that select the same pod."""
     return (
         *_gateways(snapshot),
         *_policies(snapshot, root_namespace),
+        *_authorization(snapshot, root_namespace),
         *_telemetries(snapshot),
         *_services(snapshot),
     )
@@ -61,6 +62,18 @@ def _telemetries(snapshot: Snapshot) -> Iterator[Diagnostic]:
             yield make("IST0159", source, telemetries=names, namespace=namespace, pod=shared[1])
         for key in keys:
             earlier.setdefault(key, obj)
+
+
+def _authorization(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
+    """One of the root namespace selects pods everywhere."""
+    for (namespace, _), policy in snapshot.authorization_policies.items():
+        selector = policy.spec.selector
+        wanted = selector.match_labels if selector is not None else {}
+        everywhere = namespace == root_namespace
+        homes = {home for home, _ in snapshot.pods} if everywhere else {namespace}
+        if wanted and not any(_any(snapshot, home, wanted) for home in homes):
+            at = ages.source("AuthorizationPolicy", policy, "spec.selector.matchLabels")
+            yield make("IST0127", at, labels=_written(wanted))
 
 
 def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:

@@ -7,6 +7,7 @@ nothing to find out.
 
 from enum import Enum
 
+from lateen.compiler.ir.authz import Authorization
 from lateen.compiler.ir.policy import ConnectionPool, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
@@ -65,6 +66,22 @@ class Features(Value, frozen=True, kw_only=True):
     private_is_internal: bool = False
     """Before 1.25 clients with private addresses count as internal: `x-envoy-internal`, and their
     `x-envoy-*` headers are believed."""
+    authz_path_templates: bool = True
+    """1.22: `{*}` and `{**}` in an AuthorizationPolicy's paths stand for segments."""
+    authz_service_accounts: bool = True
+    """1.25: a source has `serviceAccounts`; before, the schema drops the field."""
+    authz_trust_domains: bool = True
+    """1.31: a source has `trustDomains`."""
+    authz_target_ref: bool = True
+    """1.20: policies have `targetRef`."""
+    authz_target_refs: bool = True
+    """1.22: policies have `targetRefs`."""
+    authz_escapes_accounts: bool = True
+    """1.30: a dot in `serviceAccounts` is a dot (CVE-2026-39350)."""
+    authz_escapes_identities: bool = True
+    """1.30: likewise in `namespaces` and in `principals` that begin with a star."""
+    authz_custom_by_rule: bool = True
+    """1.20: CUSTOM with an unknown provider refuses what its rules match; before, everything."""
     zipkin_by_default: bool = False
     """Before 1.22 a Zipkin tracer is there without being asked for: B3 headers."""
 
@@ -279,3 +296,4 @@ class ProxyView(Value, frozen=True, kw_only=True):
     outbound: Outbound | None = None
     inbound: Inbound | None = None
     gateway: GatewayConfig | None = None
+    authorization: Authorization | None = None

@@ -1,0 +1,35 @@
+"""The filters that enforce AuthorizationPolicies, as the listeners put them into chains. Pure."""
+
+import msgspec
+from envoy.config.listener.v3 import listener_components_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2,
+)
+
+from lateen.compiler.ir.authz import Authorization
+from lateen.model.meta import Source
+
+
+class Checks(msgspec.Struct, frozen=True):
+    """What stands in front of the router of an HTTP chain, and of the proxy of a TCP chain."""
+
+    http: tuple[http_connection_manager_pb2.HttpFilter, ...] = ()
+    tcp: tuple[listener_components_pb2.Filter, ...] = ()
+    sources: tuple[tuple[str, Source], ...] = ()
+    """Each rule's name, as Envoy tells it, and the field it comes from."""
+
+
+NONE = Checks()
+
+
+def of(authorization: Authorization | None) -> Checks:
+    """Return the filters of a workload. Envoy's messages for them are loaded when first needed."""
+    if authorization is None:
+        return NONE
+    from lateen.compiler.backend import rbac  # 10 ms of protobufs that most meshes never need
+
+    return Checks(
+        http=rbac.http_filters(authorization.http),
+        tcp=rbac.network_filters(authorization.tcp),
+        sources=tuple((rule.name, rule.source) for rule in authorization.rules),
+    )

@@ -1,0 +1,157 @@
+"""Who may ask a workload for what: AuthorizationPolicy as tests on a request. Pure.
+
+A rule matches if all tests of any of its operations hold, and all tests of any of its sources.
+"""
+
+from enum import Enum
+
+from lateen.compiler.ir.value import Value
+from lateen.model.meta import Source
+
+
+class Action(Enum):
+    """What a match means, in the order of evaluation."""
+
+    CUSTOM = "CUSTOM"
+    """Somebody else decides; there is nobody here to ask, so a match is refused."""
+    AUDIT = "AUDIT"
+    DENY = "DENY"
+    ALLOW = "ALLOW"
+
+
+class Attribute(Enum):
+    """What a test looks at."""
+
+    HOST = "host"
+    METHOD = "method"
+    PATH = "path"
+    """Without the query."""
+    PORT = "destination.port"
+    """The workload's, not the Service's."""
+    DESTINATION_IP = "destination.ip"
+    SNI = "connection.sni"
+    METADATA = "experimental.envoy.filters"
+    IDENTITY = "source.principal"
+    """The SPIFFE id in the client's certificate; a plaintext client has none."""
+    SOURCE_IP = "source.ip"
+    """The address that opened the connection."""
+    REMOTE_IP = "remote.ip"
+    """The address of the original client, from x-forwarded-for."""
+    HEADER = "request.headers"
+    TOKEN = "request.auth"
+    """A verified JWT: no request has one."""
+
+    @property
+    def of_operation(self) -> bool:
+        """Whether Envoy counts it as what is asked (a permission), not who asks."""
+        return self in _OF_OPERATION
+
+    @property
+    def http_only(self) -> bool:
+        """Whether a TCP connection has no such thing."""
+        return self in _HTTP_ONLY
+
+
+_OF_OPERATION = frozenset(
+    {
+        Attribute.HOST,
+        Attribute.METHOD,
+        Attribute.PATH,
+        Attribute.PORT,
+        Attribute.DESTINATION_IP,
+        Attribute.SNI,
+        Attribute.METADATA,
+    }
+)
+_HTTP_ONLY = frozenset(
+    {
+        Attribute.HOST,
+        Attribute.METHOD,
+        Attribute.PATH,
+        Attribute.HEADER,
+        Attribute.TOKEN,
+    }
+)
+
+
+class Pattern(Value, frozen=True, kw_only=True):
+    """`kind` is exact, prefix, suffix, present (not empty), regex (a full RE2 match), template
+    (Envoy's URI template), cidr or number."""
+
+    kind: str
+    value: str = ""
+    in_list: bool = False
+    """Whether the attribute is a list, one member of which must fit."""
+
+
+class Test(Value, frozen=True, kw_only=True):
+    """Holds if the attribute fits one of the patterns (none: never); `negated`, if it does not."""
+
+    attribute: Attribute
+    patterns: tuple[Pattern, ...]
+    negated: bool = False
+    name: str = ""
+    """The header, or the filter whose metadata is meant."""
+    key: str = ""
+    """Which value of that metadata."""
+
+
+class Rule(Value, frozen=True, kw_only=True):
+    """One rule of a policy. Without operations or sources it matches nothing."""
+
+    name: str
+    """Istio's name, which Envoy tells when it matches: `ns[default]-policy[web]-rule[0]`."""
+    source: Source
+    operations: tuple[tuple[Test, ...], ...] = ()
+    sources: tuple[tuple[Test, ...], ...] = ()
+
+    @property
+    def asks_identity(self) -> bool:
+        """Whether nobody without a certificate of the mesh can match it."""
+        return bool(self.sources) and all(map(_asks_identity, self.sources))
+
+
+def _asks_identity(tests: tuple[Test, ...]) -> bool:
+    return any(t.attribute is Attribute.IDENTITY and not t.negated for t in tests)
+
+
+class Check(Value, frozen=True, kw_only=True):
+    """The rules of one action, as they are evaluated together.
+
+    ALLOW refuses what no rule matches, if there is a policy; that it has no rule (left) does not
+    help.
+    """
+
+    action: Action
+    rules: tuple[Rule, ...] = ()
+    policies: tuple[Source, ...] = ()
+    """The policies that are enforced."""
+    dry_rules: tuple[Rule, ...] = ()
+    """Counted, never enforced: `istio.io/dry-run`."""
+    dry_policies: tuple[Source, ...] = ()
+
+
+class Authorization(Value, frozen=True, kw_only=True):
+    """All that is checked at one workload, for requests and for TCP connections, in order."""
+
+    http: tuple[Check, ...]
+    tcp: tuple[Check, ...]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Return every rule once, those of dry runs too."""
+        found: dict[str, Rule] = {}
+        for check in (*self.http, *self.tcp):
+            for rule in (*check.rules, *check.dry_rules):
+                found.setdefault(rule.name, rule)
+        return tuple(found.values())
+
+    @property
+    def policies(self) -> tuple[Source, ...]:
+        """Return the AuthorizationPolicies that apply, those of dry runs too."""
+        return tuple(p for check in self.http for p in (*check.policies, *check.dry_policies))
+
+    def allowing(self, *, http: bool) -> Check | None:
+        """Return the rules of which one must match; None if nothing has to."""
+        checks = self.http if http else self.tcp
+        return next((c for c in checks if c.action is Action.ALLOW and c.policies), None)

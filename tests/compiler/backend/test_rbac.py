@@ -1,0 +1,144 @@
+"""Golden cases: one AuthorizationPolicy in, Envoy's filters out, for HTTP and for TCP.
+
+A case is a folder `cases/rbac/<case>` with `in.yaml` and `out.yaml`. Rewrite with --golden-update.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac_pb2
+from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb2
+from google.protobuf import json_format
+
+from lateen.compiler.backend import listeners_gateway, listeners_inbound, rbac
+from lateen.compiler.backend.checks import of
+from lateen.compiler.backend.render import Renderer
+from lateen.compiler.frontend import authz, versions
+from lateen.compiler.ir import proxy
+from lateen.compiler.ir.workload import Protocol
+from lateen.compiler.output import ResourceType
+from lateen.model import snapshot
+
+CASES = Path(__file__).parent / "cases" / "rbac"
+FOLDERS = sorted(path.parent for path in CASES.glob("*/in.yaml"))
+SETTINGS = proxy.MeshSettings(features=versions.features())
+
+
+def authorization(*documents):
+    """What the policies of YAML documents check together."""
+    bodies = [
+        {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", **yaml.safe_load(d)}
+        for d in documents
+    ]
+    found = snapshot.of_bodies(bodies).authorization_policies.values()
+    return authz.join(authz.compile_policy(policy, SETTINGS) for policy in found)
+
+
+def shown(filters, kind):
+    """Filters as plain data, their configuration unpacked."""
+    found = []
+    for entry in filters:
+        config = kind()
+        assert entry.typed_config.Unpack(config)
+        text = json_format.MessageToJson(config, preserving_proto_field_name=True)
+        found.append({"name": entry.name, **json.loads(text)})
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_case(folder, request):
+    joined = authorization((folder / "in.yaml").read_text())
+    found = {
+        "http": shown(rbac.http_filters(joined.http), http_rbac_pb2.RBAC),
+        "tcp": shown(rbac.network_filters(joined.tcp), network_rbac_pb2.RBAC),
+    }
+    expected = folder / "out.yaml"
+    if request.config.getoption("--golden-update"):
+        text = yaml.dump(found, sort_keys=True, width=100, default_flow_style=None)
+        expected.write_text(text)
+    assert yaml.safe_load(expected.read_text()) == found, (
+        "the filters differ from out.yaml; if that is meant, run with --golden-update"
+    )
+
+
+DENY = "{metadata: {name: d, namespace: shop}, spec: {action: DENY, rules: [{}]}}"
+ALLOW = "{metadata: {name: a, namespace: shop}, spec: {rules: [{}]}}"
+AUDIT = "{metadata: {name: u, namespace: shop}, spec: {action: AUDIT, rules: [{}]}}"
+CUSTOM = (
+    "{metadata: {name: c, namespace: shop}, "
+    "spec: {action: CUSTOM, provider: {name: opa}, rules: [{}]}}"
+)
+
+
+def test_actions_are_evaluated_in_istios_order():
+    joined = authorization(ALLOW, AUDIT, DENY, CUSTOM)
+    (custom, audit, deny, allow) = shown(rbac.http_filters(joined.http), http_rbac_pb2.RBAC)
+    assert [next(iter(f["rules"]["policies"])) for f in (custom, audit, deny, allow)] == [
+        "istio-ext-authz-opa-ns[shop]-policy[c]-rule[0]-deny-due-to-bad-CUSTOM-action",
+        "ns[shop]-policy[u]-rule[0]",
+        "ns[shop]-policy[d]-rule[0]",
+        "ns[shop]-policy[a]-rule[0]",
+    ]
+    assert [f["rules"].get("action", "ALLOW") for f in (custom, audit, deny, allow)] == [
+        "DENY",
+        "LOG",
+        "DENY",
+        "ALLOW",
+    ]
+
+
+def test_every_inbound_chain_checks_before_it_serves(mesh):
+    inbound = mesh.inbound((80, Protocol.HTTP, "STRICT"), (81, Protocol.TCP, "PERMISSIVE"))
+    listener = listeners_inbound.virtual_inbound(
+        inbound, mesh.node(), mesh.SETTINGS, of(authorization(DENY, ALLOW))
+    )
+    black_hole, *chains = listener.filter_chains
+    assert len(black_hole.filters) == 1
+    for chain in chains:
+        http = mesh.manager(chain)
+        if http is not None:
+            assert [f.name for f in http.http_filters][:4] == [
+                "istio.metadata_exchange",
+                *2 * [rbac.HTTP_FILTER],
+                "envoy.filters.http.grpc_stats",
+            ]
+        else:
+            assert [f.name for f in chain.filters[:-1]] == 2 * [rbac.NETWORK_FILTER]
+        fields = chain.metadata.filter_metadata["lateen"].fields
+        rule = "AuthorizationPolicy/shop/d#spec.rules[0]"
+        assert fields["ns[shop]-policy[d]-rule[0]"].string_value == rule
+
+
+def gateway_listener(mesh):
+    table = proxy.GatewayChain(sni=(), source=mesh.GATEWAY, route_table="http.80")
+    return proxy.GatewayListener(bind="0.0.0.0", port=8080, chains=(table,))
+
+
+def test_a_gateway_checks_too(mesh):
+    made = listeners_gateway.listener(
+        gateway_listener(mesh), mesh.node(), mesh.SETTINGS, of(authorization(ALLOW))
+    )
+    (chain,) = made.filter_chains
+    assert mesh.manager(chain).http_filters[1].name == rbac.HTTP_FILTER
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "router"])
+def test_only_listeners_that_check_follow_a_policy(mesh, kind):
+    view = mesh.sidecar() if kind == "sidecar" else mesh.router(gateway_listener(mesh))
+    checked = msgspec.structs.replace(view, authorization=authorization(DENY))
+    renderer = Renderer()
+    before, after = renderer.render(view), renderer.render(checked)
+    changed = [
+        name
+        for name, resource in after.of(ResourceType.LISTENER).items()
+        if resource is not before.of(ResourceType.LISTENER)[name]
+    ]
+    assert changed == ["virtualInbound" if kind == "sidecar" else "0.0.0.0_8080"]
+    (source,) = after.of(ResourceType.LISTENER)[changed[0]].sources[-1:]
+    assert str(source) == "AuthorizationPolicy/shop/d#spec.rules[0]"
+    for other in (ResourceType.CLUSTER, ResourceType.ENDPOINT, ResourceType.ROUTE):
+        for name, resource in after.of(other).items():
+            assert resource is before.of(other)[name]
