@@ -194,7 +194,7 @@ def test_the_application_sees_the_clients_certificate_and_no_forged_one(file: Pa
 def test_lines_name_legs_kinds_and_hide_secrets(lab: Lab) -> None:
     command = Command(lab, "capture", "-o", "json")
     command.wait_for("capturing 3 pods")
-    ask(lab, "warm-up", *PATHS, *PATHS, header="Authorization: Bearer sesame")
+    ask(lab, "warm-up?token=sesame", *PATHS, *PATHS, header="Authorization: Bearer sesame")
     out = command.stopped()
     flows = [json.loads(line) for line in out.splitlines()]
     seen = {(f["leg"], f["tls"], f["kind"]) for f in flows}
@@ -216,12 +216,12 @@ def test_tap_joins_both_proxies(lab: Lab) -> None:
     command = Command(lab, "tap", "--tls", "mtls", "-c", "1")
     deadline = 20
     while command.running and deadline:
-        ask(lab, "http-mTLS")
+        ask(lab, "http-mTLS?token=sesame")
         deadline -= 1
     out = command.ended()
     assert out.startswith("req id=")
     assert " proxy=both " in out
-    assert " :path=/http-mTLS " in out
+    assert ' :path="/http-mTLS?token=(redacted)" ' in out
     assert " client_id=spiffe://cluster.local/ns/istio-system/sa/" in out
 
 

@@ -192,10 +192,14 @@ def test_a_forged_client_certificate_header_is_dropped(make_lab: Callable[..., L
 def test_secrets_are_hidden_unless_asked_for(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab("secrets")
     assert lab.lateen("up", str(WALKTHROUGH), "--istio", "1.17").returncode == 0
-    secret = ("-H", "Authorization: Bearer hunter2", "-H", "Cookie: a=hunter2")
-    hidden = curl(lab, f"{GATE}/http-mTLS", *secret)
-    assert "hunter2" not in json.dumps(hidden)
-    assert "hunter2" in json.dumps(curl(lab, f"{GATE}/http-mTLS", *secret, "--show-secrets"))
+    secret = [f"{GATE}/http-mTLS?access_token=hunter2"]
+    secret += ["-H", "Authorization: Bearer hunter2", "-H", "Cookie: a=hunter2"]
+    hidden = json.dumps(curl(lab, *secret)) + lab.ok("curl", *secret)
+    assert "hunter2" not in hidden
+    assert "/http-mTLS?access_token=(redacted) HTTP/1.1" in hidden
+    shown = curl(lab, *secret, "--show-secrets")
+    assert shown["request"]["path"] == "/http-mTLS?access_token=hunter2"
+    assert "hunter2" in shown["legs"][0]["server_log"]["line"]
 
 
 @pytest.fixture(scope="module")

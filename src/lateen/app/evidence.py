@@ -101,7 +101,7 @@ class EvidenceEngine:
         return {
             "request": _request_shown(asked, start, target),
             "response": _response_shown(asked, response),
-            "legs": story.legs(found),
+            "legs": story.legs(found, secrets=asked.show_secrets),
             "verdict": story.judgement(judged, current.snapshot),
         }
 
@@ -192,10 +192,11 @@ def _sent(
 def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) -> Json:
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    hidden = str if asked.show_secrets else redact.path
     return {
         "method": asked.method,
-        "url": target.url,
-        "path": path,
+        "url": hidden(target.url),
+        "path": hidden(path),
         "from": start.pod or "host",
         "address": f"{target.address}:{target.port}",
         "headers": _shown(asked.headers, secrets=asked.show_secrets),
@@ -205,7 +206,7 @@ def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) 
 def _response_shown(asked: Asked, response: "sending.Response") -> Json:
     text: Mapping[str, str]
     try:
-        text = {"body": response.body.decode()}
+        text = {"body": _body_shown(asked, response.body.decode())}
     except UnicodeDecodeError:
         text = {"body": "", "body_base64": base64.b64encode(response.body).decode()}
     return {
@@ -218,6 +219,12 @@ def _response_shown(asked: Asked, response: "sending.Response") -> Json:
         "tls": response.tls,
         "seconds": round(response.seconds, 6),
     }
+
+
+def _body_shown(asked: Asked, text: str) -> str:
+    if asked.show_secrets:
+        return text
+    return redact.body(text, redact.values(asked.headers, asked.url))
 
 
 def _shown(headers: Sequence[tuple[str, str]], *, secrets: bool) -> list[list[str]]:

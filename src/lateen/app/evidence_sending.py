@@ -14,6 +14,7 @@ import msgspec
 from lateen.app.podstreams import ShimLink
 from lateen.model.client import ApiError
 from lateen.node.runtime import ShimError, ShimGoneError
+from lateen.observe import redact
 from lateen.observe.wire import http
 
 BODY_LIMIT = 1024 * 1024
@@ -175,7 +176,7 @@ async def send(shim: ShimLink, request: Request) -> Response:
             else:
                 answered = await _exchange(pool, request, network)
     except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, ValueError) as error:
-        raise ApiError(400, "BadRequest", f"{request.url}: {error}") from error
+        raise ApiError(400, "BadRequest", f"{redact.path(request.url)}: {error}") from error
     except TimeoutError:
         answered = Response(error=f"no answer within {request.timeout:g} s")
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:

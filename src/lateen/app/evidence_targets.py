@@ -14,6 +14,7 @@ from lateen.model import core
 from lateen.model.client import ApiError
 from lateen.model.snapshot import Snapshot
 from lateen.node.runtime import ShimError, ShimGoneError
+from lateen.observe import redact
 
 _DNS = ("10.96.0.10", 53)
 _DNS_SECONDS = 2.0
@@ -162,9 +163,11 @@ def _parts(url: str) -> tuple[SplitResult, str, int]:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise ApiError(400, "BadRequest", f"{url}: {error}") from error
+        raise ApiError(400, "BadRequest", f"{redact.path(url)}: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise ApiError(400, "BadRequest", f"{url}: use http://HOST/PATH or https://HOST/PATH")
+        raise ApiError(
+            400, "BadRequest", f"{redact.path(url)}: use http://HOST/PATH or https://HOST/PATH"
+        )
     return parts, host, port or (443 if parts.scheme == "https" else 80)
 
 

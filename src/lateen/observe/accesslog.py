@@ -2,16 +2,17 @@
 
 import re
 
-from lateen.observe import hops
+from lateen.observe import hops, redact
 from lateen.observe.ledger import LogEntry
 
 _LIBRARY = re.compile(r"^(?:error:)?[0-9a-f]+:SSL routines:OPENSSL_internal:")
 
 
-def line(entry: LogEntry) -> str:
-    """Return what a proxy logged, the fields of Istio's default line that say something."""
+def line(entry: LogEntry, *, secrets: bool = False) -> str:
+    """Return what a proxy logged, the fields of Istio's default line that say something; secret
+    query parameters are hidden unless `secrets`."""
     made = entry.entry
-    parts = [*_head(entry), made.flags or "-"]
+    parts = [*_head(entry, secrets=secrets), made.flags or "-"]
     if made.http is not None and made.http.details:
         parts.append(made.http.details)
     parts += [made.termination] * bool(made.termination)
@@ -32,11 +33,12 @@ def line(entry: LogEntry) -> str:
     return " ".join(parts)
 
 
-def _head(entry: LogEntry) -> list[str]:
+def _head(entry: LogEntry, *, secrets: bool) -> list[str]:
     made = entry.entry
     if made.http is not None:
         http = made.http
         path = http.original_path or http.path
+        path = path if secrets else redact.path(path)
         return [f'"{http.method or "-"} {path or "-"} {http.protocol or "-"}"', str(http.status)]
     if made.log == "listener" or not made.upstream_remote:
         return ["connection refused by the listener"]

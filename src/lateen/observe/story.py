@@ -15,9 +15,9 @@ Json = dict[str, Any]
 _TLS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "not sent"}
 
 
-def legs(found: Journey) -> list[Json]:
-    """Return the legs in order."""
-    return [_leg(leg) for leg in found.legs]
+def legs(found: Journey, *, secrets: bool = False) -> list[Json]:
+    """Return the legs in order; what may be secret in them is hidden unless `secrets`."""
+    return [_leg(leg, secrets=secrets) for leg in found.legs]
 
 
 def judgement(found: Verdict, snapshot: Snapshot) -> Json:
@@ -33,7 +33,7 @@ def judgement(found: Verdict, snapshot: Snapshot) -> Json:
     }
 
 
-def _leg(leg: Leg) -> Json:
+def _leg(leg: Leg, *, secrets: bool) -> Json:
     said = verdict.reasons(leg)
     wire = _wire(leg)
     return {
@@ -42,8 +42,8 @@ def _leg(leg: Leg) -> Json:
         "to": _party(leg.server, leg.server_address),
         "tls": leg.tls,
         "wire": wire,
-        "client_log": _log(leg.client_entry),
-        "server_log": _log(leg.server_entry),
+        "client_log": _log(leg.client_entry, secrets=secrets),
+        "server_log": _log(leg.server_entry, secrets=secrets),
         "client_identity": client_identity(leg),
         "server_identity": server_identity(leg),
         "failed": leg.failed,
@@ -56,14 +56,14 @@ def _party(party: Party, address: str) -> Json:
     return {"role": party.role, "name": party.name, "address": address}
 
 
-def _log(entry: LogEntry | None) -> Json | None:
+def _log(entry: LogEntry | None, *, secrets: bool) -> Json | None:
     if entry is None:
         return None
     made = entry.entry
     return {
         "proxy": entry.proxy,
         "kind": made.log,
-        "line": accesslog.line(entry),
+        "line": accesslog.line(entry, secrets=secrets),
         "status": made.http.status if made.http is not None else None,
         "flags": made.flags or "-",
         "details": made.http.details if made.http is not None else made.termination,
