@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lateen.observe import flowlines
-from lateen.observe.flowlines import Filter, Flow, Narrator
+from lateen.observe.flowfilter import Filter
+from lateen.observe.flowlines import Flow
+from lateen.observe.narrator import Narrator
 from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
 
 WEB, DB = "10.244.0.2", "10.244.0.3"
@@ -76,6 +78,26 @@ def test_a_body_that_comes_later_is_not_taken_for_a_message() -> None:
         ("response", ""),
         ("request", "/next"),
     ]
+
+
+def test_the_answer_to_head_is_not_followed_by_a_body() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n"
+    wire = Wire().open()
+    for _ in range(2):
+        wire.send(0, request().replace(b"GET", b"HEAD")).send(1, head)
+    assert [f.event for f in told(wire)] == ["request", "response"] * 2
+
+
+def test_a_request_is_found_again_after_lost_packets() -> None:
+    wire = Wire().open().send(0, request("/a")).send(1, response())
+    wire.send(0, request("/lost"))
+    lost = wire.made.pop()
+    for number in range(60):
+        wire.send(0, request(f"/{number}")).send(1, response())
+    paths = [f.path for f in told(wire) if f.event == "request"]
+    assert lost not in wire.made
+    assert (paths[0], paths[-1]) == ("/a", "/59")
+    assert "/lost" not in paths
 
 
 def test_a_connection_older_than_the_capture_begins_at_its_next_message() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.observe.wire import classify, frames, http, streams, tls
+from lateen.observe.wire import classify, frames, http, http2, streams, tls
 from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
 
 CLIENT, SERVER = Address("10.244.0.2", 40000), Address("10.244.0.3", 80)
@@ -128,7 +128,7 @@ def test_chunked_bodies_are_skipped() -> None:
 
 
 def test_http2_preface_is_known() -> None:
-    (found,) = streams.conversations(talk(http.PREFACE + b"\0\0\0\4\0\0\0\0\0", b""))
+    (found,) = streams.conversations(talk(http2.PREFACE + b"\0\0\0\4\0\0\0\0\0", b""))
     assert classify.read(found).kind is classify.Kind.HTTP2
 
 
@@ -181,8 +181,6 @@ def test_any_bytes_are_classified(client: bytes, server: bytes) -> None:
     for found in streams.conversations(talk(client, server, size=64)):
         assert classify.read(found).line
     tls.read_both(client, server)
-    http.frames(client)
-    http.header_block(client)
 
 
 @given(st.data())
@@ -216,3 +214,50 @@ def test_a_client_hello_alone_is_enough() -> None:
     (found,) = streams.conversations(talk(CLIENT_HELLO, b""))
     reading = classify.read(found)
     assert (reading.kind, reading.sni, reading.version) == (classify.Kind.TLS, "b.example", "")
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+MESSAGES = (
+    REQUEST,
+    b"POST /y HTTP/1.1\r\nContent-Length: 30\r\n\r\n" + b"GET / HTTP/1.1\r\n".ljust(30, b"x"),
+    RESPONSE,
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    CHUNKED + b"12;a=b\r\nHTTP/1.1 200 OK\r\n\r\n\r\n0\r\nTrailer: x\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 900\r\n\r\n",
+)
+
+
+@given(st.lists(st.sampled_from(MESSAGES), max_size=12), st.lists(st.integers(0, 900), max_size=9))
+def test_messages_are_read_one_by_one_however_cut(parts: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(parts)
+    reader, found, last = http.Reader(), [], 0
+    for cut in [*sorted(min(cut, len(data)) for cut in cuts), len(data)]:
+        found += reader.read(data[last:cut])
+        last = cut
+    assert [m.start for m in found] == [part.split(b"\r\n")[0].decode() for part in parts]
+
+
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(MESSAGES)), max_size=9))
+def test_a_reader_takes_any_bytes(parts: list[bytes]) -> None:
+    reader = http.Reader()
+    for part in parts:
+        reader.read(part)
+
+
+def test_a_head_is_told_before_its_body_has_come() -> None:
+    reader = http.Reader()
+    (head,) = reader.read(CHUNKED + b"5\r\nhel")
+    assert head.start == "HTTP/1.1 200 OK"
+    assert [m.start for m in reader.read(b"lo\r\n0\r\n\r\n" + RESPONSE)] == ["HTTP/1.1 200 OK"]
+
+
+def test_the_answer_to_head_has_no_body() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    assert len(http.heads(answer * 3, ["HEAD", "HEAD", "HEAD"])) == 3
+    assert len(http.heads(answer * 3, ["HEAD", "GET", "GET"])) == 2
+
+
+@pytest.mark.parametrize("text", ["²", "-1", "+1", "1_0", "", "9" * 20])
+def test_a_length_that_is_no_number_is_none(text: str) -> None:
+    (head,) = http.heads(f"GET / HTTP/1.1\r\nContent-Length: {text}\r\n\r\n".encode())
+    assert http.content_length(head) is None

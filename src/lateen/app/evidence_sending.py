@@ -235,8 +235,8 @@ async def _old_exchange(request: Request, network: _Network) -> Response:
     while data := await stream.read(65536, request.timeout):
         received += data
         found = http.heads(bytes(received))
-        length = found[0].header("content-length") if found and found[0].complete else ""
-        if length.isdigit() and len(received.partition(b"\r\n\r\n")[2]) >= int(length):
+        length = http.content_length(found[0]) if found and found[0].complete else None
+        if length is not None and len(received.partition(b"\r\n\r\n")[2]) >= length:
             break
     await stream.aclose()
     answer = http.message(bytes(received))

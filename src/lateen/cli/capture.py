@@ -16,7 +16,9 @@ from lateen.cli import capturing, exits, screen
 from lateen.cli.capturefile import CaptureFile, keylog_readers
 from lateen.cli.capturing import Pod, Source
 from lateen.observe import flowlines
-from lateen.observe.flowlines import Filter, Flow, Narrator
+from lateen.observe.flowfilter import Filter
+from lateen.observe.flowlines import Flow
+from lateen.observe.narrator import Narrator
 from lateen.observe.wire import frames
 
 _KEPT = "/lateen/v1/capture"

@@ -99,7 +99,7 @@ def capture(
     Without a target, all pods that have a proxy are captured.
     """
     from lateen.cli import capture as command
-    from lateen.observe.flowlines import Filter
+    from lateen.observe.flowfilter import Filter
 
     chosen = Filter(tls=tls, sources=sources, targets=servers, status=status, port=port, leg=leg)
     return command.capture(lab, command.Options(targets=list(targets), filter=chosen, **given))

@@ -6,6 +6,7 @@ hidden rather than too little; `--show-secrets` shows everything.
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from urllib.parse import unquote_plus
 
 HIDDEN = "(redacted)"
@@ -67,9 +68,7 @@ def secret_name(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name)]
     if not _WORDS.isdisjoint(words):
         return True
-    return any(
-        word in _KEYS and after == "key" for word, after in zip(words, words[1:], strict=False)
-    )
+    return any(word in _KEYS and after == "key" for word, after in pairwise(words))
 
 
 def headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

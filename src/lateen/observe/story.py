@@ -3,7 +3,7 @@
 from typing import Any
 
 from lateen.model.snapshot import Snapshot
-from lateen.observe import accesslog, journey, verdict
+from lateen.observe import accesslog, journey, redact, verdict
 from lateen.observe.facts import Party
 from lateen.observe.journey import Journey, Leg
 from lateen.observe.ledger import LogEntry
@@ -35,7 +35,7 @@ def judgement(found: Verdict, snapshot: Snapshot) -> Json:
 
 def _leg(leg: Leg, *, secrets: bool) -> Json:
     said = verdict.reasons(leg)
-    wire = _wire(leg)
+    wire = _wire(leg, secrets=secrets)
     return {
         "name": journey.name(leg),
         "from": _party(leg.client, leg.client_address),
@@ -97,11 +97,11 @@ def server_identity(leg: Leg) -> str:
     return server.local_sans[0] if server is not None and server.local_sans else ""
 
 
-def _wire(leg: Leg) -> Json:
+def _wire(leg: Leg, *, secrets: bool) -> Json:
     """What travelled: from packets where they were seen, else from what both logs say."""
     reading = leg.reading
     if reading is not None and reading.kind is not Kind.NOTHING:
-        return _from_packets(reading, reused=leg.reused)
+        return _from_packets(leg, reading, secrets=secrets)
     client = leg.client_entry.entry if leg.client_entry else None
     server = leg.server_entry.entry if leg.server_entry else None
     tls = client.upstream if client is not None and client.upstream.version else None
@@ -121,11 +121,16 @@ def _wire(leg: Leg) -> Json:
         "alpn": alpn,
         "istio_mtls": leg.tls == "mtls" and "istio" in alpn,
         "reused": leg.reused,
+        "request": "",
+        "response": "",
         "line": shown if leg.sent else "nothing was sent",
     }
 
 
-def _from_packets(reading: Reading, *, reused: bool) -> Json:
+def _from_packets(leg: Leg, reading: Reading, *, secrets: bool) -> Json:
+    request, response = _messages(leg, reading)
+    request = request if secrets else redact.path(request)
+    said = ": ".join(part for part in (reading.line, request) if part)
     return {
         "seen": "packets",
         "kind": reading.kind.value,
@@ -133,9 +138,32 @@ def _from_packets(reading: Reading, *, reused: bool) -> Json:
         "sni": reading.sni,
         "alpn": list(reading.alpn),
         "istio_mtls": reading.istio_mtls,
-        "reused": reused,
-        "line": reading.line,
+        "reused": leg.reused,
+        "request": request,
+        "response": response,
+        "line": said,
     }
+
+
+def _messages(leg: Leg, reading: Reading) -> tuple[str, str]:
+    """Return the first lines of the leg's own request and its response, as they travelled.
+
+    On a shared connection the request id tells which they are; a lone request needs none.
+    """
+    entries = [e.entry.http for e in (leg.client_entry, leg.server_entry) if e is not None]
+    ids = {http.request_id for http in entries if http is not None and http.request_id}
+    mine = [n for n, m in enumerate(reading.requests) if m.header("x-request-id") in ids]
+    if not mine and len(reading.requests) == 1 and not reading.requests[0].header("x-request-id"):
+        mine = [0]
+    if not mine:
+        return "", ""
+    asked = reading.requests[mine[-1]]
+    if asked.stream:
+        answers = [m for m in reading.responses if m.stream == asked.stream]
+    else:
+        final = [m for m in reading.responses if not m.start.startswith("HTTP/1.1 1")]
+        answers = final[mine[-1] : mine[-1] + 1]
+    return asked.start, answers[-1].start if answers else ""
 
 
 def _kind(leg: Leg) -> str:

@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from lateen.observe.wire import http, tls
+from lateen.observe.wire import http, http2, tls
 from lateen.observe.wire.streams import Conversation
 
 ISTIO_ALPN = frozenset(
@@ -83,16 +83,30 @@ def read(conversation: Conversation) -> Reading:
         return Reading(Kind.NOTHING, ended_by=ended)
     if tls.looks_like_tls(client):
         return _tls(client, server, ended)
-    if http.is_http2(client):
-        return Reading(Kind.HTTP2, ended_by=ended)
+    if http2.begins(client, server):
+        requests, responses = _messages(client, client=True), _messages(server, client=False)
+        return Reading(Kind.HTTP2, requests=requests, responses=responses, ended_by=ended)
     if http.is_request(client) or (not client and http.is_response(server)):
+        requests = tuple(http.heads(client))
+        methods = (each.start.partition(" ")[0] for each in requests)
         return Reading(
             Kind.HTTP1,
-            requests=tuple(http.heads(client)),
-            responses=tuple(http.heads(server)),
+            requests=requests,
+            responses=tuple(http.heads(server, methods)),
             ended_by=ended,
         )
     return Reading(Kind.OTHER, ended_by=ended)
+
+
+def _messages(data: bytes, *, client: bool) -> tuple[http.Message, ...]:
+    """Return the heads of an HTTP/2 direction, as far as they can be read."""
+    if len(data) <= len(http2.PREFACE):
+        return ()
+    found = []
+    for event in http2.Reader(client=client).read(data):
+        if isinstance(event, http2.Head) and (start := http2.first_line(event)):
+            found.append(http.Message(start, event.fields, True, event.stream))
+    return tuple(found)
 
 
 def _tls(client: bytes, server: bytes, ended: str) -> Reading:

@@ -1,34 +1,27 @@
-"""HTTP/1 messages and HTTP/2 frames in clear bytes. Pure and total."""
+"""HTTP/1 messages in clear bytes. Pure and total."""
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a message's head that are looked at: proxies take 60 KiB."""
 _METHOD = re.compile(rb"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [^ \r\n]{1,65536} HTTP/1\.[01]\r?\n")
 _PARTIAL = re.compile(rb"^[A-Z]{3,8} [!-~]*( H?T?T?P?/?1?\.?)?$")
 _STATUS = re.compile(rb"^HTTP/1\.[01] [0-9]{3}")
-_FRAME_NAMES = {
-    0: "DATA",
-    1: "HEADERS",
-    2: "PRIORITY",
-    3: "RST_STREAM",
-    4: "SETTINGS",
-    5: "PUSH_PROMISE",
-    6: "PING",
-    7: "GOAWAY",
-    8: "WINDOW_UPDATE",
-    9: "CONTINUATION",
-}
 
 
 class Message(msgspec.Struct, frozen=True):
-    """The head of an HTTP/1 message. `start` is its first line; names are as sent."""
+    """The head of a message. `start` is its first line; names are as sent. HTTP/2 has no such line:
+    then it is what HTTP/1 would have had."""
 
     start: str
     headers: tuple[tuple[str, str], ...]
     complete: bool
     """Whether the blank line after the headers was seen."""
+    stream: int = 0
+    """HTTP/2's number of the exchange."""
 
     def header(self, name: str) -> str:
         """Return the first header of that name in any case, or the empty string."""
@@ -45,11 +38,6 @@ def is_response(data: bytes) -> bool:
     return bool(_STATUS.match(data))
 
 
-def is_http2(data: bytes) -> bool:
-    """Whether the bytes begin with HTTP/2's client preface, as far as they go."""
-    return len(data) >= 4 and PREFACE.startswith(data[: len(PREFACE)])
-
-
 def message(data: bytes) -> Message | None:
     """Read the head of an HTTP/1 message; None if the bytes are something else."""
     if not (is_request(data) or is_response(data)):
@@ -64,103 +52,104 @@ def message(data: bytes) -> Message | None:
     return Message(_text(lines[0]), tuple(headers), bool(blank))
 
 
-def next_message(data: bytes) -> tuple[Message, int] | None:
-    """Return the first HTTP/1 message's head and the length of the whole message.
+def heads(data: bytes, methods: Iterable[str] = (), limit: int = 32) -> list[Message]:
+    """Read the heads of the HTTP/1 messages that follow one another from the first byte on.
 
-    None while it is not complete, or if the bytes are something else. A body that ends with the
-    connection has no length: then the head's is given.
+    `methods` are those of the requests that responses answer. The last head may be incomplete; the
+    list ends where a body has no end.
     """
-    head = message(data)
-    if head is None or not head.complete:
-        return None
-    begin = data.index(b"\r\n\r\n") + 4
-    body = _body_length(head, data[begin:])
-    if body is None or begin + body > len(data):
-        return None
-    return head, begin + body
+    reader = Reader(methods)
+    found = reader.read(data)
+    rest = message(reader.rest)
+    return [*found, *([rest] if rest is not None else [])][:limit]
 
 
-def heads(data: bytes, limit: int = 32) -> list[Message]:
-    """Read the heads of the HTTP/1 messages that follow one another on a connection.
+class Reader:
+    """One direction of an HTTP/1 connection in pieces of any size: heads as they are complete,
+    bodies passed over by Content-Length or chunk sizes.
 
-    Bodies are skipped by Content-Length or chunk sizes; the list ends where that is not possible.
+    It keeps at most `HEAD_LIMIT` bytes. `methods` says what responses answer: the answer to HEAD
+    has no body, whatever its Content-Length says.
     """
-    found: list[Message] = []
-    while len(found) < limit and (head := message(data)) is not None:
-        found.append(head)
-        following = next_message(data)
-        if following is None:
-            break
-        data = data[following[1] :]
-    return found
+
+    def __init__(self, methods: Iterable[str] = ()) -> None:
+        self._methods = iter(methods)
+        self._rest = bytearray()
+        self._skip = 0
+        self._chunks = False
+
+    @property
+    def rest(self) -> bytes:
+        """What was not read yet: an incomplete head, or bytes that are no message."""
+        return bytes(self._rest) if not self._skip and not self._chunks else b""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the next bytes are no message's, so that nothing more will be found."""
+        return bool(self.rest) and message(self.rest) is None
+
+    def read(self, data: bytes) -> list[Message]:
+        """Take the next bytes; returns the heads that they complete."""
+        found: list[Message] = []
+        self._rest += data
+        while self._passed():
+            end = self._rest.find(b"\r\n\r\n") + 4
+            head = message(bytes(self._rest[:end])) if end > 3 else None
+            if head is None:
+                break
+            found.append(head)
+            del self._rest[:end]
+            self._expect(head)
+        del self._rest[HEAD_LIMIT:]
+        return found
+
+    def _expect(self, head: Message) -> None:
+        """Note what of a message comes after its head."""
+        if head.start.startswith("HTTP/"):
+            status = head.start.partition(" ")[2][:3]
+            if status[:1] == "1":
+                return
+            if next(self._methods, "") == "HEAD" or status in ("204", "304"):
+                return
+        self._chunks = "chunked" in head.header("transfer-encoding").lower()
+        self._skip = 0 if self._chunks else content_length(head) or 0
+
+    def _passed(self) -> bool:
+        """Pass over the body's bytes; whether it is over."""
+        while True:
+            passed = min(self._skip, len(self._rest))
+            del self._rest[:passed]
+            self._skip -= passed
+            if self._skip:
+                return False
+            if not self._chunks:
+                return bool(self._rest)
+            if not self._next_chunk():
+                return False
+
+    def _next_chunk(self) -> bool:
+        """Read a chunk's size, or a trailer after the last; whether there was one."""
+        line, end, _ = self._rest.partition(b"\r\n")
+        if not end:
+            return False
+        size = line.split(b";")[0].strip()
+        if not line:
+            self._chunks = False  # the blank line at the end
+            del self._rest[:2]
+        elif re.fullmatch(rb"0+", size) or b":" in line:
+            del self._rest[: len(line) + 2]  # the last chunk, and trailers
+        elif re.fullmatch(rb"[0-9A-Fa-f]{1,8}", size):
+            del self._rest[: len(line) + 2]
+            self._skip = int(size, 16) + 2
+        else:
+            return False
+        return True
 
 
-def _body_length(head: Message, rest: bytes) -> int | None:
-    if "chunked" in head.header("transfer-encoding").lower():
-        return _chunked_length(rest)
-    length = head.header("content-length")
-    return int(length) if length.isdigit() and len(length) < 12 else 0
-
-
-def _chunked_length(data: bytes) -> int | None:
-    offset = 0
-    while (end := data.find(b"\r\n", offset)) >= 0:
-        size_text = data[offset:end].split(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", size_text):
-            return None
-        size = int(size_text, 16)
-        offset = end + 2 + size + 2
-        if size == 0:
-            return offset if offset <= len(data) else None
-        if offset > len(data):
-            return None
-    return None
-
-
-def frames(data: bytes, limit: int = 64) -> list[tuple[str, int, int]]:
-    """Return HTTP/2 frames as (type, stream, length), the preface skipped."""
-    offset = len(PREFACE) if data.startswith(PREFACE) else 0
-    found: list[tuple[str, int, int]] = []
-    while offset + 9 <= len(data) and len(found) < limit:
-        length = int.from_bytes(data[offset : offset + 3], "big")
-        kind = data[offset + 3]
-        stream = int.from_bytes(data[offset + 5 : offset + 9], "big") & 0x7FFFFFFF
-        found.append((_FRAME_NAMES.get(kind, f"type {kind}"), stream, length))
-        offset += 9 + length
-    return found
-
-
-def header_block(data: bytes) -> bytes:
-    """Return the first complete HEADERS block (with its CONTINUATIONs) of an HTTP/2 direction,
-    padding and priority removed; empty if there is none. HPACK-decode it to read it."""
-    offset = len(PREFACE) if data.startswith(PREFACE) else 0
-    block = bytearray()
-    stream = 0
-    while offset + 9 <= len(data):
-        length = int.from_bytes(data[offset : offset + 3], "big")
-        kind, flags = data[offset + 3], data[offset + 4]
-        number = int.from_bytes(data[offset + 5 : offset + 9], "big") & 0x7FFFFFFF
-        payload = data[offset + 9 : offset + 9 + length]
-        if len(payload) < length:
-            return b""
-        if kind == 1 and not stream:
-            stream = number
-            block += _unpadded(payload, flags)
-        elif kind == 9 and number == stream and stream:
-            block += payload
-        if stream and kind in (1, 9) and number == stream and flags & 0x04:
-            return bytes(block)
-        offset += 9 + length
-    return b""
-
-
-def _unpadded(payload: bytes, flags: int) -> bytes:
-    pad = 0
-    if flags & 0x08 and payload:
-        pad, payload = payload[0], payload[1:]
-    if flags & 0x20:
-        payload = payload[5:]
-    return payload[: len(payload) - pad] if pad <= len(payload) else b""
+def content_length(head: Message) -> int | None:
+    """Return a head's Content-Length; None if it has none that is a number."""
+    text = head.header("content-length")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _text(data: bytes) -> str:

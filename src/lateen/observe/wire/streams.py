@@ -13,6 +13,8 @@ from lateen.observe.wire.frames import Address, Segment
 KEEP = 64 * 1024
 _HELD = 256
 """Out-of-order segments kept per direction, at most."""
+_STALLED = 32
+"""Segments held back by a gap that will not be filled: on one machine packets hardly overtake."""
 _WRAP = 1 << 32
 _HALF = 1 << 31
 
@@ -39,6 +41,17 @@ class Direction:
     def missing(self) -> bool:
         """Whether later bytes are held back by a gap."""
         return bool(self._held)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the gap is one that a capture has lost: nothing will fill it any more."""
+        return len(self._held) >= _STALLED
+
+    def restart(self, seq: int, payload: bytes) -> None:
+        """Begin anew behind a gap, at a segment."""
+        self._held.clear()
+        self.data[:] = payload
+        self._next = (seq + len(payload)) % _WRAP
 
     def take(self, seq: int, payload: bytes, time: float) -> None:
         """Take a segment's payload, in whatever order it comes."""
