@@ -11,7 +11,8 @@ GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
 @dataclass(frozen=True)
 class Case:
     """`failed` is the name of the leg that must be marked; `proof` words that must be in the
-    reasons given there."""
+    reasons given there. `logs` are status, flags and details that the two proxies between the pods
+    must log, `peer` whom the server's proxy must know the client to be."""
 
     title: str
     code: str
@@ -20,6 +21,13 @@ class Case:
     arguments: tuple[str, ...] = ()
     failed: str = ""
     proof: str = ""
+    logs: tuple[str, ...] = ()
+    peer: str = ""
+
+    @property
+    def authorizes(self) -> bool:
+        """Whether the case is about an AuthorizationPolicy."""
+        return "AuthorizationPolicy" in self.policies
 
 
 def strict(app: str = "server") -> str:
@@ -28,6 +36,19 @@ def strict(app: str = "server") -> str:
         f"metadata: {{name: {app}}}\n"
         f"spec: {{selector: {{matchLabels: {{app: {app}}}}}, mtls: {{mode: STRICT}}}}\n---\n"
     )
+
+
+def access(rules: str, action: str = "ALLOW") -> str:
+    return (
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        "metadata: {name: callers}\n"
+        f"spec:\n  selector: {{matchLabels: {{app: server}}}}\n  action: {action}\n"
+        f"  rules:\n  - {rules}\n---\n"
+    )
+
+
+def known(account: str) -> str:
+    return access(f"from: [{{source: {{principals: [cluster.local/ns/default/sa/{account}]}}}}]")
 
 
 def rule(app: str, tls: str = "", *, host: str = "", subsets: str = "") -> str:
@@ -48,6 +69,7 @@ FROM_CLIENT = ("--from", "deploy/client")
 FROM_NAKED = ("--from", "deploy/naked")
 SHOP = ("-H", "Host: shop.example")
 GATE = "http://istio-ingressgateway"
+NO_RULE = "rbac_access_denied_matched_policy[none]"
 SIDECARS, EDGE = "sidecar -> sidecar", "gateway -> gateway"
 
 CASES = (
@@ -263,5 +285,64 @@ CASES = (
     Case("a route answers by itself", "direct-response", f"{GATE}/fixed", "", SHOP),
     Case(
         "the application answers with an error", "application-status", f"{GATE}/server/no", "", SHOP
+    ),
+    Case(
+        "a rule allows the client's identity",
+        "ok",
+        "http://server/",
+        known("default"),
+        FROM_CLIENT,
+        logs=("200 - via_upstream", "200 - via_upstream"),
+        peer="spiffe://cluster.local/ns/default/sa/default",
+    ),
+    Case(
+        "a rule allows an identity, and the client's proxy sends plaintext",
+        "rbac-no-identity",
+        "http://server/",
+        known("default") + rule("server", "{mode: DISABLE}"),
+        FROM_CLIENT,
+        SIDECARS,
+        NO_RULE,
+        logs=("403 - via_upstream", f"403 - {NO_RULE}"),
+    ),
+    Case(
+        "a rule allows an identity, and the client has no proxy",
+        "rbac-no-identity",
+        "http://server/",
+        known("default"),
+        FROM_NAKED,
+        "app -> sidecar",
+        NO_RULE,
+    ),
+    Case(
+        "rules allow other identities than the client's",
+        "rbac-not-allowed",
+        "http://server/",
+        known("other"),
+        FROM_CLIENT,
+        SIDECARS,
+        NO_RULE,
+        logs=("403 - via_upstream", f"403 - {NO_RULE}"),
+        peer="spiffe://cluster.local/ns/default/sa/default",
+    ),
+    Case(
+        "a DENY rule matches",
+        "rbac-denied",
+        "http://server/private/x",
+        access("to: [{operation: {paths: [/private/*]}}]", "DENY"),
+        FROM_CLIENT,
+        SIDECARS,
+        "rbac_access_denied_matched_policy[ns[default]-policy[callers]-rule[0]]",
+    ),
+    Case(
+        "rules do not allow a TCP connection",
+        "rbac-not-allowed",
+        "https://raw:9443/",
+        known("other"),
+        (*FROM_CLIENT, "-k"),
+        SIDECARS,
+        NO_RULE,
+        logs=("None - ", f"None - {NO_RULE}"),
+        peer="spiffe://cluster.local/ns/default/sa/default",
     ),
 )

@@ -7,6 +7,7 @@ from lateen.observe import causes
 from tests.e2e.failure_cases import Case
 
 Json = dict[str, Any]
+_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
 
 HEAD = """\
 # Failures, told apart
@@ -73,8 +74,7 @@ def _code(text: str) -> str:
 def _wire(leg: Json, answer: Json) -> str:
     if not leg["tls"]:
         return f"{leg['name']}: nothing sent"
-    words = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
-    return f"{leg['name']}: {words[leg['tls']]}"
+    return f"{leg['name']}: {_WORDS[leg['tls']]}"
 
 
 def _alike(cases: Sequence[Case], answers: Mapping[str, Json]) -> str:
@@ -84,13 +84,14 @@ def _alike(cases: Sequence[Case], answers: Mapping[str, Json]) -> str:
         said = {r["side"]: r["text"] for r in leg["reasons"]} if leg else {}
         if "server" in said and "client" in said:
             key = (_came(answers[case.title]), said["client"])
-            groups.setdefault(key, []).append(f"{case.title}: `{said['server']}`")
-    text = ""
+            travelled = _WORDS[leg["tls"]] if leg else ""
+            groups.setdefault(key, []).append(f"{case.title}: `{said['server']}` ({travelled})")
+    texts = []
     for (came, logged), found in groups.items():
         if len(found) > 1:
-            text += f"`{came}` and `{logged}`; the server's listener logs, if\n\n"
-            text += "".join(f"- {each}\n" for each in found)
-    return text
+            head = f"`{came}` and `{logged}`; the server's side logs (and on the wire is), if\n\n"
+            texts.append(head + "".join(f"- {each}\n" for each in found))
+    return "\n".join(texts)
 
 
 def _codes() -> str:

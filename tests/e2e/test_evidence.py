@@ -218,10 +218,25 @@ def ask(lab: Lab, case: Case) -> Json:
     try:
         urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
         address = re.sub(r"^https?://", "", next(u for u in urls if u.startswith("https:")))
-        return curl(lab, case.url.replace("GATEWAY", address), *case.arguments)
+        answers: list[Json] = []
+
+        def asked() -> bool:
+            url = case.url.replace("GATEWAY", address)
+            answers.append(curl(lab, url, *case.arguments))
+            return not case.authorizes or not kept(answers[-1])
+
+        until(asked, "a connection made under the policy")
+        return answers[-1]
     finally:
         if case.policies:
             lab.ok("delete", "-f", "-", stdin=case.policies)
+
+
+def kept(answer: Json) -> bool:
+    """Whether the request went on a connection made earlier: that one keeps the rules it began
+    under, and Envoy ends it after the next request."""
+    between = [leg for leg in answer["legs"] if leg["name"] == failure_cases.SIDECARS]
+    return any(leg["wire"]["reused"] for leg in between)
 
 
 ANSWERS: dict[str, Json] = {}
@@ -240,6 +255,15 @@ def test_every_failure_is_told_apart(failing: Lab, case: Case) -> None:
         changed = {line.split()[1] for line in case.policies.splitlines() if "kind:" in line}
         told = " ".join(source["text"] for source in verdict["sources"])
         assert any(kind in told for kind in changed), (changed, told)
+    if case.logs:
+        (leg,) = [leg for leg in answer["legs"] if leg["name"] == failure_cases.SIDECARS]
+        both = (leg["client_log"], leg["server_log"])
+        said = tuple(f"{log['status']} {log['flags']} {log['details']}" for log in both)
+        assert (said, leg["client_identity"]) == (case.logs, case.peer)
+    if case.authorizes and case.code != "ok":
+        rule, *_ = verdict["sources"]
+        assert rule["text"] == "AuthorizationPolicy/default/callers#spec.rules[0]"
+        assert rule["location"].endswith(":8"), "the rule's own line"
 
 
 def test_the_document_is_what_was_seen() -> None:

@@ -89,7 +89,7 @@ def test_what_the_clients_proxy_says(flags: str, failure: str, code: str) -> Non
         ("UH", 503, "no_healthy_upstream", "no-healthy-endpoints"),
         ("NR", 404, "route_not_found", "no-route"),
         ("FI", 500, "fault_filter_abort", "fault-injected"),
-        ("", 403, "rbac_access_denied_matched_policy[none]", "access-denied"),
+        ("", 403, "rbac_access_denied_matched_policy[none]", "rbac-not-allowed"),
         ("", 418, "direct_response", "direct-response"),
         ("DPE", 426, "low_version", "http-1.0"),
         ("DPE", 400, "http1.codec_error", "not-http"),

@@ -112,10 +112,24 @@ _NO_CHAIN = Cause(
     "the listener has no server for this TLS name (or for a client that sent none)",
     ("ask for a host of the Gateway's TLS servers by name: SNI is what is looked at",),
 )
-_RBAC = Cause(
-    "access-denied",
-    "an authorization rule denied it",
-    ("see the AuthorizationPolicy; rules on principals need mutual TLS on the way here",),
+DENIED = Cause(
+    "rbac-denied",
+    "an authorization rule refuses it",
+    ("narrow that rule, or remove it; rules that refuse come before those that allow",),
+)
+NOT_ALLOWED = Cause(
+    "rbac-not-allowed",
+    "authorization policies apply here, and none of their rules allows it",
+    ("compare client, port, method and path with the rules; add one that allows it",),
+)
+NO_IDENTITY = Cause(
+    "rbac-no-identity",
+    "rules that allow ask who the client is, and without mutual TLS nobody is known",
+    (
+        "let the client's proxy use mutual TLS: give it a sidecar, or remove the DestinationRule "
+        "that sets its TLS mode",
+        "or allow it by something else than its identity, such as ipBlocks",
+    ),
 )
 _DOUBLE_TLS = Cause(
     "double-tls",
@@ -186,7 +200,9 @@ EVERY = (
     _NO_ENDPOINTS,
     _NO_ROUTE,
     _NO_CHAIN,
-    _RBAC,
+    DENIED,
+    NOT_ALLOWED,
+    NO_IDENTITY,
     _DOUBLE_TLS,
     _TLS_TO_HTTP,
     _NOT_HTTP,
@@ -273,8 +289,6 @@ def _of_leg(leg: Leg) -> Cause | None:
     for word, cause in _CLIENT_REASONS:
         if word in text:
             return cause
-    if details.startswith("rbac_access_denied"):
-        return _RBAC
     flags = set(made.flags.split(","))
     for flag, cause in _FLAGS:
         if flag in flags:
@@ -286,6 +300,9 @@ def _of_server(leg: Leg) -> Cause | None:
     """What the server's side says of a leg that it refused."""
     assert leg.server_entry is not None
     made = leg.server_entry.entry
+    rule = hops.refusing_rule(leg.server_entry)
+    if rule:
+        return NOT_ALLOWED if rule == hops.NO_RULE else DENIED
     reason = hops.handshake_failure(leg.server_entry)
     for word, cause in _SERVER_REASONS:
         if word in reason:

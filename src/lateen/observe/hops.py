@@ -8,6 +8,9 @@ _NO_FAILURES = frozenset({"", "-", "DI", "DC"})
 """Flags that do not say that a proxy could not carry on: DI is an injected delay, DC that who
 asked went away."""
 _CONNECTION_FLAGS = frozenset({"UF", "UH", "URX", "NC", "UO", "UC", "UT"})
+_NOT_AUTHORIZED = "rbac_access_denied_matched_policy["
+NO_RULE = "none"
+"""What Envoy calls the rule that refused when it was not one: nothing allowed it."""
 _NO_FAILURE = "HTTP_REQUEST"
 """The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""
 
@@ -102,11 +105,22 @@ def refused_handshake(entry: LogEntry) -> bool:
     return bool(handshake_failure(entry)) or made.termination != "" or made.flags == "NR"
 
 
+def refusing_rule(entry: LogEntry | None) -> str:
+    """Return the authorization rule by which a proxy refused a request or connection, as Envoy
+    tells it; NO_RULE if none allowed it, empty if it was not refused by rules."""
+    if entry is None:
+        return ""
+    made = entry.entry
+    details = made.http.details if made.http is not None else made.termination
+    found = details.startswith(_NOT_AUTHORIZED) and details.endswith("]")
+    return details[len(_NOT_AUTHORIZED) : -1] if found else ""
+
+
 def refused(entry: LogEntry | None) -> bool:
     """Whether the entry says that the connection or what came on it was not acceptable."""
     if entry is None:
         return False
-    if refused_handshake(entry):
+    if refused_handshake(entry) or refusing_rule(entry):
         return True
     return "DPE" in entry.entry.flags.split(",")
 

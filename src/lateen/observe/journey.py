@@ -99,7 +99,7 @@ class _Walk:
             found = [e for e in self.ledger.from_client(sent.local) if e.number > sent.mark]
             entry = hops.best([e for e in found if e.proxy == own] or found)
             expected = own or self.directory.logs(sent.remote)
-            self.complete = entry is not None or not expected
+            self.complete = not (expected if entry is None else self._goes_on(entry))
         server = self.directory.party(sent.remote) if sent.remote else Party("outside", "?")
         address = sent.remote
         if entry is not None:
@@ -125,6 +125,8 @@ class _Walk:
         made = entry.entry
         self.payload = self._carried(made)
         client = self.directory.pod(entry.proxy)
+        if hops.refusing_rule(entry):
+            return None
         if not made.upstream_remote:
             if not hops.refused(entry) and not hops.chosen(entry):
                 self._stopped(client, entry)
@@ -193,10 +195,16 @@ class _Walk:
             return None
         host = self.directory.address(entry.proxy)
         found = hops.following(entry, server.name, self.ledger, self.sent.mark, host)
-        unfinished = found is None or (hops.failed(entry) and found.entry.open)
+        unfinished = found is None or (
+            found.entry.open and (hops.failed(entry) or self._goes_on(found))
+        )
         if unfinished and hops.reached(entry):
             self.complete = False
         return found
+
+    def _goes_on(self, entry: LogEntry) -> bool:
+        """Whether a connection is still to be logged as ended: the client says that it did."""
+        return entry.entry.open and bool(self.sent.error)
 
     def _add(self, leg: Leg) -> None:
         """Add a leg, with what the packets showed and the kind of TLS on it."""

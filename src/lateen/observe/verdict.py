@@ -9,7 +9,7 @@ import msgspec
 
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source, parse_source
-from lateen.observe import accesslog, causes, facts, hops, journey
+from lateen.observe import access, accesslog, causes, facts, hops, journey
 from lateen.observe.journey import Journey, Leg
 
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
@@ -48,6 +48,7 @@ def judge(found: Journey, answer: Answer, views: Views) -> Verdict:
         words = f"{came}: {cause.words}"
         where = f" ({leg.server.name})" if cause.code == "application-status" else ""
         return Verdict(cause.code, f"{words}{where}.", _decided(leg, views), cause.remedies)
+    cause = access.refine(cause, leg, views)
     place = f"at {leg.client.name}" if not leg.sent else f"on {journey.name(leg)}"
     sentence = f"{came}: it failed {place}: {cause.words}"
     why, sources = _why(leg, cause, views)
@@ -119,6 +120,8 @@ def _why(leg: Leg, cause: causes.Cause, views: Views) -> tuple[str, tuple[Source
     sources: list[Source] = []
     choice = _choice(leg, views)
     about_tls = cause.code in _TLS_CODES
+    if cause.code in access.CODES:
+        parts, sources = access.told(leg, views)
     if choice is not None and about_tls:
         parts.append(f"the client's proxy sends {_SENT_WORDS[choice.tls]} because {choice.why}")
         sources += choice.sources
@@ -157,6 +160,7 @@ _TLS_CODES = frozenset(
         "tls-to-plaintext",
         "double-tls",
         "connection-terminated",
+        "rbac-no-identity",
     }
 )
 
