@@ -274,6 +274,14 @@ COMPILER = (
         "port {port} of {server} takes plaintext as well as mutual TLS",
         "Set mtls.mode to STRICT once every client is in the mesh.",
     ),
+    Row(
+        "LTN0042",
+        _W,
+        "IdleTimeoutIgnored",
+        "has no effect: as in Istio only the rule's own trafficPolicy says how long a TCP "
+        "connection may idle",
+        "Move it to spec.trafficPolicy.connectionPool.tcp; for requests, use connectionPool.http.",
+    ),
 )
 
 RUNTIME = (

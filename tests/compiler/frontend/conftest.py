@@ -106,6 +106,8 @@ def _compact(value: Any) -> Any:
         }
     if isinstance(value, (tuple, list)):
         return [_compact(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _compact(item) for key, item in value.items()}
     return value
 
 

@@ -19,6 +19,17 @@ TLS = st.sampled_from(
         {"tls": {"mode": "ISTIO_MUTUAL"}},
         {"tls": {"mode": "SIMPLE", "credentialName": "c"}},
         {"tls": {"mode": "MUTUAL"}},
+        {"outlierDetection": {}},
+        {
+            "outlierDetection": {},
+            "loadBalancer": {"localityLbSetting": {"failoverPriority": ["v", "app=a"]}},
+        },
+        {
+            "loadBalancer": {
+                "localityLbSetting": {"distribute": [{"from": "r/*", "to": {"r/*": 1}}]}
+            }
+        },
+        {"tunnel": {"targetHost": "x", "targetPort": 1}, "retryBudget": {}},
         {"loadBalancer": {"simple": "PASSTHROUGH"}},
         {"loadBalancer": {"consistentHash": {"httpHeaderName": "x"}}},
         {"portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}]},
@@ -64,7 +75,11 @@ CONTAINERS = st.sampled_from(
 )
 LABELS = st.fixed_dictionaries(
     {"app": NAMES, "istio": st.just("ingressgateway")},
-    optional={"security.istio.io/tlsMode": st.just("istio"), "v": st.sampled_from("12")},
+    optional={
+        "security.istio.io/tlsMode": st.just("istio"),
+        "v": st.sampled_from("12"),
+        "istio-locality": st.sampled_from(["r.z", "r.y", "q.z"]),
+    },
 )
 POD = _object("v1", "Pod", st.fixed_dictionaries({"containers": CONTAINERS}), labels=LABELS)
 RULE = _object(

@@ -5,12 +5,19 @@ validating Envoy fetches none; an original-destination cluster loses its TLS soc
 secrets a static cluster cannot ask for.
 """
 
+import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import config_source_pb2
@@ -58,13 +65,37 @@ def bootstrap(resources: ResourceSet) -> bootstrap_pb2.Bootstrap:
     return made
 
 
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A certificate, its key and an empty list of revoked ones, by the file's ending."""
+    folder = tmp_path_factory.mktemp("files")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "case")])
+    since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
+    issued = x509.CertificateBuilder(name, name, key.public_key(), 1, since, until)
+    certificate = issued.add_extension(x509.BasicConstraints(True, None), True)
+    revoked = x509.CertificateRevocationListBuilder(name, since, until).sign(key, SHA256())
+    files = {n: folder / n for n in ("pem", "key", "crl")}
+    files["pem"].write_bytes(certificate.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    files["crl"].write_bytes(revoked.public_bytes(Encoding.PEM))
+    return files
+
+
+def with_files(manifests: str, material: dict[str, Path]) -> str:
+    """Put files that exist in the place of those that a case names: Envoy opens them at once."""
+    for ending, file in material.items():
+        manifests = re.sub(rf"(?<=: )/[\w/.-]+\.{ending}\b", str(file), manifests)
+    return manifests
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_envoy_accepts(folder: Path, build: Any, tmp_path: Path) -> None:
+def test_envoy_accepts(folder: Path, build: Any, tmp_path: Path, material: dict[str, Path]) -> None:
     header, _, manifests = (folder / "in.yaml").read_text().partition("\n---\n")
     head = yaml.safe_load(header)
     built = build(
-        manifests,
+        with_files(manifests, material),
         istio=str(head.get("istio", "1.32")),
         gateway=bool(head.get("gateway")),
         **head.get("settings", {}),

@@ -2,8 +2,9 @@
 
 A case is a folder `cases/<feature>/<case>` with `in.yaml` and `out.yaml`. The first document of
 `in.yaml` says what is looked at: `select`, a list of `<pod> <attribute path> [<name or port>]`,
-where the pod is told by the beginning of its name, or `diagnostics`; and, if needed, `istio` (a
-version), `gateway: true` (add an ingress gateway) and `settings`. Rewrite with --golden-update.
+where the pod is told by the beginning of its name, or `diagnostics`; and, if needed, `view` (of
+listed things these attributes only), `istio` (a version), `gateway: true` (add an ingress gateway)
+and `settings`. Rewrite with --golden-update.
 """
 
 from pathlib import Path
@@ -36,6 +37,19 @@ def _selected(built: Any, selector: str) -> Any:
     return value
 
 
+def _narrowed(value: Any, view: list[str] | None) -> Any:
+    """Return of each item the wanted attributes by the item's cluster; `a.b` is b of each a."""
+    if view is None or not isinstance(value, tuple):
+        return value
+    return {item.cluster: {path: _attribute(item, path) for path in view} for item in value}
+
+
+def _attribute(item: Any, path: str) -> Any:
+    first, _, rest = path.partition(".")
+    found = getattr(item, first)
+    return [getattr(part, rest) for part in found] if rest else found
+
+
 def _names(item: Any) -> tuple[str, ...]:
     names = [getattr(item, name, None) for name in ("name", "cluster", "port", "host")]
     hosts = getattr(getattr(item, "service", None), "name", None)
@@ -53,7 +67,11 @@ def test_case(folder: Path, build: Any, compact: Any, request: pytest.FixtureReq
         gateway=bool(head.get("gateway")),
         **head.get("settings", {}),
     )
-    found = {selector: compact(_selected(built, selector)) for selector in head["select"]}
+    view = head.get("view")
+    found = {
+        selector: compact(_narrowed(_selected(built, selector), view))
+        for selector in head["select"]
+    }
     rendered = yaml.dump(found, Dumper=Plain, sort_keys=False, width=100, default_flow_style=None)
     expected = folder / "out.yaml"
     if request.config.getoption("--golden-update"):

@@ -9,6 +9,7 @@ from lateen.compiler.ir.policy import (
     ConnectionPool,
     LoadBalancer,
     OutlierDetection,
+    RetryBudget,
     TrafficPolicy,
 )
 from lateen.compiler.ir.workload import Protocol
@@ -33,8 +34,11 @@ def _or_unlimited(limit: int | None) -> int:
     return UNLIMITED if limit is None or limit <= 0 else limit
 
 
-def circuit_breakers(cluster: cluster_pb2.Cluster, pool: ConnectionPool | None) -> None:
-    """Write the thresholds; without a pool all of them are unlimited."""
+def circuit_breakers(
+    cluster: cluster_pb2.Cluster, pool: ConnectionPool | None, budget: RetryBudget | None = None
+) -> None:
+    """Write the thresholds; without a pool all of them are unlimited. A budget for retries takes
+    the place of their limit."""
     pool = pool or ConnectionPool()
     cluster.circuit_breakers.thresholds.append(
         circuit_breaker_pb2.CircuitBreakers.Thresholds(
@@ -45,6 +49,10 @@ def circuit_breakers(cluster: cluster_pb2.Cluster, pool: ConnectionPool | None) 
             track_remaining=True,
         )
     )
+    if budget is not None:
+        out = cluster.circuit_breakers.thresholds[0].retry_budget
+        out.budget_percent.value = budget.percent
+        out.min_retry_concurrency.value = budget.least
 
 
 def tcp_options(cluster: cluster_pb2.Cluster, pool: ConnectionPool | None) -> None:
@@ -106,13 +114,22 @@ def load_balancer(cluster: cluster_pb2.Cluster, policy: LoadBalancer | None) -> 
     elif policy.policy == "MAGLEV":
         cluster.maglev_lb_config.table_size.value = policy.maglev_table_size
     if policy.warmup is not None:
-        window = pack.duration(policy.warmup)
-        if policy.policy == "ROUND_ROBIN":
-            cluster.round_robin_lb_config.slow_start_config.slow_start_window.CopyFrom(window)
-        elif policy.policy == "LEAST_REQUEST":
-            cluster.least_request_lb_config.slow_start_config.slow_start_window.CopyFrom(window)
-    if policy.distribute:
-        cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
+        _slow_start(cluster, policy, policy.warmup)
+
+
+def _slow_start(cluster: cluster_pb2.Cluster, policy: LoadBalancer, window: float) -> None:
+    if policy.policy == "ROUND_ROBIN":
+        out = cluster.round_robin_lb_config.slow_start_config
+    elif policy.policy == "LEAST_REQUEST":
+        out = cluster.least_request_lb_config.slow_start_config
+    else:
+        return
+    out.slow_start_window.CopyFrom(pack.duration(window))
+    if policy.warmup_aggression is not None:
+        out.aggression.default_value = policy.warmup_aggression
+        out.aggression.runtime_key = "lateen.warmup.aggression"
+    if policy.warmup_least is not None:
+        out.min_weight_percent.value = policy.warmup_least
 
 
 def http_options(
@@ -154,6 +171,12 @@ def _upstream_version(
         return False
     if pool and pool.max_concurrent_streams:
         http2.max_concurrent_streams.value = pool.max_concurrent_streams
+    if pool and pool.http2_keepalive is not None:
+        interval, timeout = pool.http2_keepalive
+        if interval is not None:
+            http2.connection_keepalive.interval.CopyFrom(pack.duration(interval))
+        if timeout is not None:
+            http2.connection_keepalive.timeout.CopyFrom(pack.duration(timeout))
     return True
 
 

@@ -53,13 +53,17 @@ def outbound(
     if policy.load_balancer is not None:
         cluster_policy.load_balancer(cluster, policy.load_balancer)
     _discovery(cluster, source, kind)
-    if policy.connection_pool is not None:
+    if policy.connection_pool is not None or policy.retry_budget is not None:
         cluster.ClearField("circuit_breakers")
-        cluster_policy.circuit_breakers(cluster, policy.connection_pool)
+        cluster_policy.circuit_breakers(cluster, policy.connection_pool, policy.retry_budget)
         cluster_policy.tcp_options(cluster, policy.connection_pool)
     cluster_policy.outlier_detection(cluster, policy.outlier_detection)
+    if policy.by_locality:
+        cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
     cluster_policy.http_options(cluster, source.protocol, policy, sidecar=kind is ProxyKind.SIDECAR)
     _transport(cluster, source, settings, kind, system_roots)
+    if policy.proxy_protocol:
+        _with_proxy_protocol(cluster, policy.proxy_protocol)
     _metadata(cluster, source)
     return cluster
 
@@ -159,6 +163,17 @@ def _automatic_mtls(
     packed.value = context.SerializeToString(deterministic=True)
 
 
+def _with_proxy_protocol(cluster: cluster_pb2.Cluster, version: int) -> None:
+    """Let connections begin with the PROXY protocol, before TLS where there is any."""
+    for match in cluster.transport_socket_matches:
+        match.transport_socket.CopyFrom(tls.with_proxy_protocol(match.transport_socket, version))
+    if not cluster.transport_socket_matches:
+        inner = cluster.transport_socket if cluster.HasField("transport_socket") else None
+        cluster.transport_socket.CopyFrom(
+            tls.with_proxy_protocol(inner or tls.raw_socket(), version)
+        )
+
+
 def _metadata(cluster: cluster_pb2.Cluster, source: OutboundCluster) -> None:
     policy = source.policy
     fields = cluster.metadata.filter_metadata[names.ISTIO_METADATA].fields
@@ -205,6 +220,7 @@ def _sources(source: OutboundCluster) -> tuple[tuple[str, Source | None], ...]:
         ("connectionPool", pool.source if pool else None),
         ("outlierDetection", ejection.source if ejection else None),
         ("loadBalancer", balancer.source if balancer else None),
+        ("retryBudget", policy.retry_budget.source if policy.retry_budget else None),
     )
 
 

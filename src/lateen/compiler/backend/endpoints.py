@@ -13,18 +13,25 @@ TRANSPORT_METADATA = "envoy.transport_socket_match"
 
 
 def assignment(source: ClusterEndpoints, cluster_id: str) -> endpoint_pb2.ClusterLoadAssignment:
-    """Return one cluster's endpoints, grouped by locality with summed weights.
+    """Return one cluster's endpoints, grouped by priority and locality; a group weighs what its
+    endpoints weigh together unless its locality has a share of its own.
 
     `tlsMode: istio` on an endpoint is what makes an automatic-mTLS cluster use TLS to it.
     """
     out = endpoint_pb2.ClusterLoadAssignment(cluster_name=source.cluster)
-    groups: dict[str, endpoint_components_pb2.LocalityLbEndpoints] = {}
-    for endpoint, mtls in zip(source.endpoints, source.mtls, strict=True):
-        group = groups.get(endpoint.locality)
+    groups: dict[tuple[int, str], endpoint_components_pb2.LocalityLbEndpoints] = {}
+    shares = dict(source.shares)
+    ranks = source.priorities or (0,) * len(source.endpoints)
+    for endpoint, mtls, rank in zip(source.endpoints, source.mtls, ranks, strict=True):
+        key = (rank, endpoint.locality)
+        group = groups.get(key)
         if group is None:
-            group = groups[endpoint.locality] = out.endpoints.add()
+            group = groups[key] = out.endpoints.add(priority=rank)
             _locality(group, endpoint.locality)
-        group.load_balancing_weight.value += endpoint.weight
+        if endpoint.locality in shares:
+            group.load_balancing_weight.value = shares[endpoint.locality]
+        else:
+            group.load_balancing_weight.value += endpoint.weight
         _endpoint(group.lb_endpoints.add(), endpoint, mtls, cluster_id)
     return out
 

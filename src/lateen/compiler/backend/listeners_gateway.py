@@ -81,6 +81,7 @@ def _tcp(
     prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
     out.filters.extend(checks.tcp)
     logs = node.telemetry.client.logs
-    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs))
+    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs, route.conduct))
     sources = (("source", route.source), ("server", chain.source))
-    pack.write_sources(out.metadata, (*sources, *checks.sources))
+    conduct = ("policy", route.conduct.source)
+    pack.write_sources(out.metadata, (*sources, conduct, *checks.sources))

@@ -112,8 +112,9 @@ def write_tcp_chain(
     """Write one TCP route as a chain; SNI needs TLS, an address range needs none."""
     write_match(out.filter_chain_match, route.sni_hosts, route.cidrs)
     prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
-    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs))
-    pack.write_sources(out.metadata, (("source", route.source or listener.source),))
+    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs, route.conduct))
+    sources = (("source", route.source or listener.source), ("policy", route.conduct.source))
+    pack.write_sources(out.metadata, sources)
 
 
 def write_match(

@@ -15,7 +15,7 @@ from google.protobuf import any_pb2
 from lateen.compiler.backend import access_logs, filters, names, pack
 from lateen.compiler.backend.checks import NONE, Checks
 from lateen.compiler.ir.proxy import MeshSettings, Node
-from lateen.compiler.ir.routing import Destination
+from lateen.compiler.ir.routing import PLAIN, Conduct, Destination
 from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.ir.workload import Protocol
 
@@ -149,13 +149,12 @@ def tcp_proxy(
     stat_prefix: str,
     destinations: Sequence[Destination],
     logs: access_logs.Logs,
-    idle_timeout: float | None = None,
+    conduct: Conduct = PLAIN,
 ) -> NetworkFilter:
     """Return a TCP proxy to one cluster, or to several by weight (weight 0 gets nothing)."""
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, access_log=access_logs.tcp(logs))
     proxy.access_log_options.flush_access_log_on_connected = True
-    if idle_timeout is not None:
-        proxy.idle_timeout.CopyFrom(pack.duration(idle_timeout))
+    _conduct(proxy, conduct)
     weighted = [d for d in destinations if d.weight > 0]
     if len(destinations) > 1 and weighted:
         for destination in weighted:
@@ -165,6 +164,20 @@ def tcp_proxy(
     else:
         proxy.cluster = destinations[0].cluster
     return NetworkFilter(name=TCP_PROXY, typed_config=pack.any_of(proxy))
+
+
+def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: Conduct) -> None:
+    if conduct.idle_timeout is not None:
+        proxy.idle_timeout.CopyFrom(pack.duration(conduct.idle_timeout))
+    if conduct.max_duration is not None:
+        proxy.max_downstream_connection_duration.CopyFrom(pack.duration(conduct.max_duration))
+    if conduct.by_source:
+        proxy.hash_policy.add().source_ip.SetInParent()
+    if conduct.tunnel is not None:
+        tunnel = conduct.tunnel
+        host = f"[{tunnel.host}]" if ":" in tunnel.host else tunnel.host
+        proxy.tunneling_config.hostname = f"{host}:{tunnel.port}"
+        proxy.tunneling_config.use_post = tunnel.post
 
 
 def tcp_to(cluster: str, logs: access_logs.Logs) -> NetworkFilter:

@@ -149,6 +149,8 @@ def hash_policy(key: HashKey) -> route_components_pb2.RouteAction.HashPolicy:
         out.cookie.path = key.path
         if key.ttl is not None:
             out.cookie.ttl.CopyFrom(pack.duration(key.ttl))
+        for name, value in key.attributes:
+            out.cookie.attributes.add(name=name, value=value)
     elif key.kind == "query":
         out.query_parameter.name = key.name
     else:

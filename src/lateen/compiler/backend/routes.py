@@ -101,6 +101,7 @@ def virtual_host(source: VirtualHost, alpn: AlpnByCluster) -> route_components_p
 
 def _route(out: route_components_pb2.Route, source: Route, alpn: AlpnByCluster) -> None:
     out.name = source.name
+    out.stat_prefix = source.stat_prefix
     route_match.write(out.match, source.match)
     if source.redirect is not None:
         out.redirect.CopyFrom(route_action.redirect(source.redirect))

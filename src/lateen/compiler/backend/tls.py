@@ -33,6 +33,10 @@ TCP_SERVER_ALPN = ("istio-peer-exchange", "h2", "http/1.1")
 TLS_SOCKET = "envoy.transport_sockets.tls"
 RAW_SOCKET = "envoy.transport_sockets.raw_buffer"
 
+CERTIFICATE_FILE = "file-cert:"
+ROOT_FILE = "file-root:"
+"""How Istio names what is in the proxy's own files."""
+
 _SanType = common_pb2.SubjectAltNameMatcher.SanType
 _URI = (_SanType.URI,)
 _ANY_NAME = (_SanType.DNS, _SanType.IP_ADDRESS, _SanType.URI)
@@ -98,6 +102,44 @@ def raw_socket() -> base_pb2.TransportSocket:
     return base_pb2.TransportSocket(name=RAW_SOCKET, typed_config=_raw_config())
 
 
+def with_proxy_protocol(inner: base_pb2.TransportSocket, version: int) -> base_pb2.TransportSocket:
+    """Return a socket that sends the PROXY protocol's header before anything of `inner`."""
+    from envoy.config.core.v3 import proxy_protocol_pb2
+    from envoy.extensions.transport_sockets.proxy_protocol.v3 import upstream_proxy_protocol_pb2
+
+    header = proxy_protocol_pb2.ProxyProtocolConfig(version=f"V{version}")
+    config = upstream_proxy_protocol_pb2.ProxyProtocolUpstreamTransport(
+        config=header, transport_socket=inner
+    )
+    return base_pb2.TransportSocket(
+        name="envoy.transport_sockets.upstream_proxy_protocol", typed_config=pack.any_of(config)
+    )
+
+
+def _present(common: tls_pb2.CommonTlsContext, certificate: str) -> None:
+    """Present a certificate: from a file of the proxy's, or a secret."""
+    if certificate.startswith(CERTIFICATE_FILE):
+        chain, _, key = certificate.removeprefix(CERTIFICATE_FILE).partition("~")
+        made = common.tls_certificates.add()
+        made.certificate_chain.filename = chain
+        made.private_key.filename = key
+    else:
+        common.tls_certificate_sds_secret_configs.append(secret(certificate))
+
+
+def _trust(
+    common: tls_pb2.CommonTlsContext, authority: str
+) -> common_pb2.CertificateValidationContext:
+    """Trust a CA, in a file of the proxy's or a secret; return what else may be demanded."""
+    if authority.startswith(ROOT_FILE):
+        common.validation_context.trusted_ca.filename = authority.removeprefix(ROOT_FILE)
+        return common.validation_context
+    combined = common.combined_validation_context
+    combined.validation_context_sds_secret_config.CopyFrom(secret(authority))
+    combined.default_validation_context.SetInParent()
+    return combined.default_validation_context
+
+
 def _exact_names(validation: common_pb2.CertificateValidationContext, sans: Iterable[str]) -> None:
     """Accept a certificate that carries any of these names as URI, DNS name or address.
 
@@ -150,7 +192,7 @@ def user_upstream(
     _log_keys(common, settings)
     _versions(common, "TLSv1_2", "TLSv1_3")
     if tls.mode is TlsMode.MUTUAL and tls.certificate:
-        common.tls_certificate_sds_secret_configs.append(secret(tls.certificate))
+        _present(common, tls.certificate)
     if http2:
         common.alpn_protocols.append("h2")
     if tls.insecure_skip_verify or not tls.ca:
@@ -159,10 +201,9 @@ def user_upstream(
         validation = common.validation_context
         validation.trusted_ca.filename = system_roots
     else:
-        combined = common.combined_validation_context
-        combined.validation_context_sds_secret_config.CopyFrom(secret(tls.ca))
-        validation = combined.default_validation_context
-        validation.SetInParent()
+        validation = _trust(common, tls.ca)
+    if tls.crl:
+        validation.crl.filename = tls.crl
     _exact_names(validation, tls.sans)
     return context
 
@@ -191,17 +232,19 @@ def gateway(tls: ServerTls, settings: MeshSettings) -> tls_pb2.DownstreamTlsCont
     common = context.common_tls_context
     _log_keys(common, settings)
     for name in tls.secrets:
-        common.tls_certificate_sds_secret_configs.append(secret(name))
+        _present(common, name)
     common.alpn_protocols.extend(HTTP_ALPN)
-    if tls.min_version or tls.max_version or tls.ciphers:
+    if tls.min_version or tls.max_version or tls.ciphers or tls.curves:
         _versions(common, _version(tls.min_version), _version(tls.max_version))
         common.tls_params.cipher_suites.extend(tls.ciphers)
+        common.tls_params.ecdh_curves.extend(tls.curves)
     if tls.mode in (TlsMode.MUTUAL, TlsMode.OPTIONAL_MUTUAL):
         context.require_client_certificate.value = tls.mode is TlsMode.MUTUAL
-        combined = common.combined_validation_context
-        combined.validation_context_sds_secret_config.CopyFrom(secret(tls.ca))
-        validation = combined.default_validation_context
-        validation.SetInParent()
+        validation = _trust(common, tls.ca)
+        if tls.crl:
+            validation.crl.filename = tls.crl
+        validation.verify_certificate_spki.extend(tls.key_hashes)
+        validation.verify_certificate_hash.extend(tls.certificate_hashes)
         _exact_names(validation, tls.sans)
         if tls.insecure_skip_verify:
             untrusted = common_pb2.CertificateValidationContext.TrustChainVerification

@@ -169,6 +169,7 @@ class Checks:
             *uncompiled.unread(obj.spec, source.at("spec")),
             *self._rule_host(obj, host, source),
             *self._overridden(obj, host, source),
+            *_timeouts_ignored(obj, source),
             *_plaintext_instead(
                 obj,
                 source,
@@ -250,10 +251,19 @@ class Checks:
         return ()
 
 
-def _plaintext_instead(
-    obj: networking.DestinationRule, source: Source, options: client_tls.Options
-) -> Found:
-    """A `tls` block that cannot be honoured sends plaintext: the one thing nobody expects."""
+def _timeouts_ignored(obj: networking.DestinationRule, source: Source) -> Found:
+    """How long an idle connection lasts is the top level's to say, as on Istio."""
+    for path, policy in _blocks(obj):
+        pool = policy.connection_pool
+        tcp = pool.tcp if pool is not None and path != "spec.trafficPolicy" else None
+        if tcp is not None and tcp.idle_timeout:
+            yield make("LTN0042", source.at(f"{path}.connectionPool.tcp.idleTimeout"))
+
+
+def _blocks(
+    obj: networking.DestinationRule,
+) -> Iterator[tuple[str, networking.TrafficPolicy | networking.PortTrafficPolicy]]:
+    """Return every policy of a rule, of subsets and of ports too, and where it is written."""
     levels = [("spec.trafficPolicy", obj.spec.traffic_policy)]
     levels += [
         (f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy)
@@ -262,13 +272,17 @@ def _plaintext_instead(
     for path, policy in levels:
         if policy is None:
             continue
-        blocks = [(path, policy.tls)]
-        blocks += [
-            (f"{path}.portLevelSettings[{i}]", entry.tls)
-            for i, entry in enumerate(policy.port_level_settings)
-        ]
-        for where, tls in blocks:
-            reason = client_tls.refusal(tls, options) if tls is not None else ""
-            if reason:
-                at = source.at(f"{where}.tls")
-                yield make("LTN0030", at, host=obj.spec.host, detail=reason)
+        yield path, policy
+        for i, entry in enumerate(policy.port_level_settings):
+            yield f"{path}.portLevelSettings[{i}]", entry
+
+
+def _plaintext_instead(
+    obj: networking.DestinationRule, source: Source, options: client_tls.Options
+) -> Found:
+    """A `tls` block that cannot be honoured sends plaintext: the one thing nobody expects."""
+    for path, policy in _blocks(obj):
+        reason = client_tls.refusal(policy.tls, options) if policy.tls is not None else ""
+        if reason:
+            at = source.at(f"{path}.tls")
+            yield make("LTN0030", at, host=obj.spec.host, detail=reason)

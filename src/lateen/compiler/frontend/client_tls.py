@@ -41,6 +41,7 @@ def translate(
         sans=sans,
         ca="" if skip else _authority(tls, options),
         certificate=_certificate(tls) if mode is TlsMode.MUTUAL else "",
+        crl="" if skip or tls.credential_name else tls.ca_crl,
         insecure_skip_verify=skip,
         alpn_override=features.alpn_override_for_user_tls,
     )

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from lateen.compiler.frontend import client_tls, policies
+from lateen.compiler.frontend import client_tls, locality, policies
 from lateen.compiler.frontend.rules import Rule, Subset
 from lateen.compiler.ir.policy import ClientTls, TlsMode, TrafficPolicy
 from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
@@ -104,9 +104,17 @@ def clusters(
 
 
 def assignments(
-    service: Service, reached: tuple[Target, ...], behind: Behind, *, gateway: bool
+    service: Service,
+    reached: tuple[Target, ...],
+    behind: Behind,
+    client: Labels,
+    *,
+    gateway: bool,
 ) -> tuple[ClusterEndpoints, ...]:
-    """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST."""
+    """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST.
+
+    `client` has the labels by which a client is near or far.
+    """
     if service.resolution is Resolution.PASSTHROUGH and not gateway:
         return ()
     found = []
@@ -120,11 +128,14 @@ def assignments(
             wanted = frozenset(labels)
             members = tuple([e for e in members if wanted.issubset(e.labels)])
         name = subset.name if subset is not None else ""
+        members, priorities, shares = locality.spread(members, target.policy, dict(client))
         found.append(
             ClusterEndpoints(
                 cluster=f"outbound|{target.port.number}|{name}|{service.hostname}",
                 endpoints=members,
                 mtls=tuple([speaks_mtls(e, tls) for e in members]),
+                priorities=priorities,
+                shares=shares,
             )
         )
     return tuple(found)

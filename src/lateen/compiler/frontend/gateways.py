@@ -308,6 +308,10 @@ def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
         ciphers=tuple(tls.cipher_suites),
         sans=tuple(tls.subject_alt_names),
         insecure_skip_verify=bool(tls.insecure_skip_verify),
+        crl=tls.ca_crl,
+        key_hashes=tuple(tls.verify_certificate_spki),
+        certificate_hashes=tuple(tls.verify_certificate_hash),
+        curves=tuple(tls.ecdh_curves),
     )
 
 

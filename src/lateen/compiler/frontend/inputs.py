@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lateen.compiler.frontend import ages, endpoints, hosts, routes
+from lateen.compiler.frontend import ages, endpoints, hosts, locality, routes
 from lateen.compiler.frontend.incremental import Graph, Table
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import (
@@ -122,8 +122,8 @@ class Inputs:
         self.mesh_wildcards: Table[str, tuple[str, ...]] = Table(graph, ())
         """Under the empty key: the wildcards among them."""
         self.asked_labels: Table[str, frozenset[str]] = Table(graph, frozenset())
-        """Client labels that rules ask for: under the empty key those of mesh VirtualServices,
-        under a namespace those of its DestinationRules."""
+        """Client labels that rules ask for: under the empty key those of mesh VirtualServices and
+        of nearness, under a namespace those of its DestinationRules' selectors."""
         self._asked: dict[str, Counter[str]] = {}
         self.slices = Shelf(graph)
         self.policies = Shelf(graph)
@@ -239,6 +239,7 @@ class Inputs:
         self.destination_rules.put(key, new)
         self.rules.replace(old, self._rule_keys(old), new, self._rule_keys(new))
         self._ask(key[0], _selector_labels(old), _selector_labels(new))
+        self._ask("", _near_labels(old), _near_labels(new))
 
     def _file_virtual_service(
         self,
@@ -348,6 +349,10 @@ def _selector_labels(obj: networking.DestinationRule | None) -> list[str]:
     if obj is None or obj.spec.workload_selector is None:
         return []
     return list(obj.spec.workload_selector.match_labels)
+
+
+def _near_labels(obj: networking.DestinationRule | None) -> list[str]:
+    return locality.asked(obj.spec) if obj is not None else []
 
 
 def _source_labels(obj: networking.VirtualService | None) -> list[str]:

@@ -1,6 +1,7 @@
 """Sidecar route tables and listeners of one service (semantics 3.2, 3.3). Pure."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -157,7 +158,7 @@ def tcp_routes(
         if closed:
             return tuple(found)
     cluster = routes.cluster_name(service.hostname, port.number, "")
-    own = TcpRoute(destinations=(Destination(cluster=cluster, source=port.source),))
+    own = _tcp((Destination(cluster=cluster, source=port.source),), context)
     return (*found, own)
 
 
@@ -179,7 +180,7 @@ def tls_rules(obj: networking.VirtualService, context: routes.Context) -> list[T
             names = tuple(n for n in dict.fromkeys(match.sni_hosts) if (n, cidrs) not in taken)
             taken.update((name, cidrs) for name in names)
             if names:
-                made = TcpRoute(destinations=targets, sni_hosts=names, cidrs=cidrs, source=at)
+                made = _tcp(targets, context, sni_hosts=names, cidrs=cidrs, source=at)
                 found.append(made)
     return found
 
@@ -197,14 +198,19 @@ def tcp_rules(
         if not targets:
             continue
         if not rule.match:
-            return [*found, TcpRoute(destinations=targets, source=at)], True
+            return [*found, _tcp(targets, context, source=at)], True
         for match in rule.match:
             if not routes.in_scope(match, context):
                 continue
             if not match.destination_subnets:
-                return [*found, TcpRoute(destinations=targets, source=at)], True
+                return [*found, _tcp(targets, context, source=at)], True
             cidrs = tuple(c for c in dict.fromkeys(match.destination_subnets) if c not in taken)
             taken.update(cidrs)
             if cidrs:
-                found.append(TcpRoute(destinations=targets, cidrs=cidrs, source=at))
+                found.append(_tcp(targets, context, cidrs=cidrs, source=at))
     return found, False
+
+
+def _tcp(destinations: tuple[Destination, ...], context: routes.Context, **more: Any) -> TcpRoute:
+    conduct = routes.conduct(destinations, context)
+    return TcpRoute(destinations=destinations, conduct=conduct, **more)

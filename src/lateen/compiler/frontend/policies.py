@@ -3,15 +3,17 @@ translation into the IR. Pure."""
 
 import msgspec
 
-from lateen.compiler.frontend import client_tls, quantities
+from lateen.compiler.frontend import client_tls, locality, quantities
 from lateen.compiler.frontend.rules import Rule, Subset
 from lateen.compiler.ir.policy import (
     ConnectionPool,
     HashKey,
     LoadBalancer,
     OutlierDetection,
+    RetryBudget,
     TrafficPolicy,
 )
+from lateen.compiler.ir.routing import PLAIN, Conduct, Tunnel
 from lateen.model import networking_policy
 from lateen.model.meta import Source
 
@@ -20,18 +22,26 @@ _FIELDS = (
     ("load_balancer", "loadBalancer"),
     ("outlier_detection", "outlierDetection"),
     ("tls", "tls"),
+    ("tunnel", "tunnel"),
+    ("proxy_protocol", "proxyProtocol"),
+    ("retry_budget", "retryBudget"),
 )
+
+_PROXY_PROTOCOLS = {"V1": 1, "V2": 2}
 
 PolicyStruct = networking_policy.TrafficPolicy | networking_policy.PortTrafficPolicy
 
 
 class Blocks(msgspec.Struct, frozen=True, kw_only=True):
-    """The four blocks that count for one port, each with where it is written."""
+    """The blocks that count for one port, each with where it is written."""
 
     connection_pool: networking_policy.ConnectionPoolSettings | None = None
     load_balancer: networking_policy.LoadBalancerSettings | None = None
     outlier_detection: networking_policy.OutlierDetection | None = None
     tls: networking_policy.ClientTLSSettings | None = None
+    tunnel: networking_policy.TunnelSettings | None = None
+    proxy_protocol: networking_policy.ProxyProtocol | None = None
+    retry_budget: networking_policy.RetryBudget | None = None
     sources: tuple[tuple[str, Source], ...] = ()
 
     def source(self, field: str) -> Source:
@@ -75,7 +85,8 @@ def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) ->
     """Return the IR policy of merged blocks."""
     pool, balancer = merged.connection_pool, merged.load_balancer
     outlier, tls = merged.outlier_detection, merged.tls
-    return TrafficPolicy(
+    budget, protocol = merged.retry_budget, merged.proxy_protocol
+    made = TrafficPolicy(
         tls=None if tls is None else client_tls.translate(tls, merged.source("tls"), options),
         connection_pool=None
         if pool is None
@@ -86,7 +97,45 @@ def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) ->
         load_balancer=None
         if balancer is None
         else load_balancer(balancer, merged.source("load_balancer")),
+        retry_budget=None if budget is None else _budget(budget, merged.source("retry_budget")),
+        proxy_protocol=0 if protocol is None else _PROXY_PROTOCOLS.get(protocol.version, 1),
         rule=rule.source if rule is not None else None,
+    )
+    return msgspec.structs.replace(made, by_locality=True) if locality.weighted(made) else made
+
+
+def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
+    """Return how TCP proxies treat connections to a host. As on Istio the rule's top level alone
+    says how long they last, and a subset's own block replaces tunnel and balancing.
+
+    `tunnelled` is False where connections are shared out among several destinations.
+    """
+    top = networking_policy.TrafficPolicy() if rule.policy is None else rule.policy
+    own = subset.spec.traffic_policy if subset is not None else None
+    pool = top.connection_pool
+    tcp = pool.tcp if pool is not None else None
+    tunnel = (own.tunnel if own is not None else None) or top.tunnel
+    balancer = (own.load_balancer if own is not None else None) or top.load_balancer
+    chosen = balancer.consistent_hash if balancer is not None else None
+    made = Conduct(
+        idle_timeout=quantities.seconds(tcp.idle_timeout) if tcp is not None else None,
+        max_duration=quantities.seconds(tcp.max_connection_duration) if tcp is not None else None,
+        by_source=chosen is not None and bool(chosen.use_source_ip),
+        tunnel=Tunnel(
+            host=tunnel.target_host, port=tunnel.target_port, post=tunnel.protocol == "POST"
+        )
+        if tunnel is not None and tunnelled
+        else None,
+    )
+    return made if made == PLAIN else msgspec.structs.replace(made, source=rule.policy_source)
+
+
+def _budget(block: networking_policy.RetryBudget, source: Source) -> RetryBudget:
+    share = block.percent.value if block.percent is not None else None
+    return RetryBudget(
+        percent=20.0 if share is None else share,
+        least=block.min_retry_concurrency or 3,
+        source=source,
     )
 
 
@@ -97,11 +146,10 @@ def connection_pool(
     tcp = pool.tcp or networking_policy.TCPSettings()
     http = pool.http or networking_policy.HTTPSettings()
     alive = tcp.tcp_keepalive
-    upgrade = http.h2_upgrade_policy
+    upgrade, pings = http.h2_upgrade_policy, http.http2_keep_alive
     return ConnectionPool(
         max_connections=tcp.max_connections or None,
         connect_timeout=quantities.seconds(tcp.connect_timeout),
-        tcp_idle_timeout=quantities.seconds(tcp.idle_timeout),
         max_connection_duration=quantities.seconds(tcp.max_connection_duration),
         keepalive=None
         if alive is None
@@ -118,6 +166,9 @@ def connection_pool(
         h2_upgrade="" if upgrade == "DEFAULT" else upgrade,
         use_client_protocol=bool(http.use_client_protocol),
         max_concurrent_streams=http.max_concurrent_streams or None,
+        http2_keepalive=None
+        if pings is None
+        else (quantities.seconds(pings.interval), quantities.seconds(pings.timeout)),
         source=source,
     )
 
@@ -145,7 +196,7 @@ def load_balancer(balancer: networking_policy.LoadBalancerSettings, source: Sour
             ring_size = chosen.ring_hash.minimum_ring_size or ring_size
         elif chosen.minimum_ring_size:
             ring_size = chosen.minimum_ring_size
-    locality = balancer.locality_lb_setting or networking_policy.LocalityLoadBalancerSetting()
+    near = balancer.locality_lb_setting or networking_policy.LocalityLoadBalancerSetting()
     return LoadBalancer(
         policy=policy or "LEAST_REQUEST",
         hash_key=_hash_key(chosen) if chosen is not None else None,
@@ -154,12 +205,15 @@ def load_balancer(balancer: networking_policy.LoadBalancerSettings, source: Sour
         warmup=quantities.seconds(
             balancer.warmup.duration if balancer.warmup else balancer.warmup_duration_secs
         ),
-        locality_enabled=locality.enabled,
+        warmup_least=balancer.warmup.minimum_percent if balancer.warmup else None,
+        warmup_aggression=balancer.warmup.aggression if balancer.warmup else None,
+        locality_enabled=near.enabled,
         distribute=tuple(
             (d.from_, tuple(sorted((to, int(share)) for to, share in d.to.items())))
-            for d in locality.distribute
+            for d in near.distribute
         ),
-        failover=tuple((f.from_, f.to) for f in locality.failover),
+        failover=tuple((f.from_, f.to) for f in near.failover),
+        failover_priority=near.failover_priority,
         source=source,
     )
 
@@ -174,6 +228,7 @@ def _hash_key(chosen: networking_policy.ConsistentHashLB) -> HashKey | None:
             name=cookie.name,
             ttl=quantities.seconds(cookie.ttl),
             path=cookie.path,
+            attributes=tuple((a.name, a.value) for a in cookie.attributes),
         )
     if chosen.use_source_ip:
         return HashKey(kind="source_ip")
@@ -212,11 +267,14 @@ def _read(policy: PolicyStruct, source: Source) -> Blocks:
         load_balancer=policy.load_balancer,
         outlier_detection=policy.outlier_detection,
         tls=policy.tls,
+        tunnel=getattr(policy, "tunnel", None),
+        proxy_protocol=getattr(policy, "proxy_protocol", None),
+        retry_budget=getattr(policy, "retry_budget", None),
         sources=tuple(
             [
                 (attribute, Source(ref, f"{at}.{json}"))
                 for attribute, json in _FIELDS
-                if getattr(policy, attribute) is not None
+                if getattr(policy, attribute, None) is not None
             ]
         ),
     )

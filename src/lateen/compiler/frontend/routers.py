@@ -28,7 +28,7 @@ from lateen.compiler.ir.proxy import (
     GatewayListener,
     OutboundCluster,
 )
-from lateen.compiler.ir.routing import Destination, Route, RouteTable, TcpRoute, VirtualHost
+from lateen.compiler.ir.routing import Destination, Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Labels
 from lateen.model import networking
 from lateen.model.diagnostics import Diagnostic, make
@@ -240,6 +240,7 @@ class Routers:
             client_labels=dict(scope.labels),
             service=world.service,
             hashed=lambda host, at, subset: world.hashed(scope.scope, host, at, subset),
+            conduct=lambda host, subset, one: world.conduct(scope.scope, host, subset, one=one),
         )
 
     def _listeners(self, number: int, reached: set[str]) -> tuple[GatewayListener, ...]:
@@ -286,7 +287,7 @@ class Routers:
         for obj, context in self._attached(number, server):
             rules, _ = mesh_routes.tcp_rules(obj, context)
             if rules:
-                first = TcpRoute(destinations=rules[0].destinations, source=rules[0].source)
+                first = msgspec.structs.replace(rules[0], sni_hosts=(), cidrs=())
                 sni = server.sni if server.kind is Kind.TLS else ()
                 return [GatewayChain(sni=sni, source=server.source, tls=server.tls, tcp=(first,))]
         return []
@@ -306,7 +307,7 @@ class Routers:
                 )
                 taken.update(sni)
                 if sni:
-                    tcp = TcpRoute(destinations=route.destinations, source=route.source)
+                    tcp = msgspec.structs.replace(route, sni_hosts=(), cidrs=())
                     names = () if EVERY_NAME in sni else sni
                     found.append(GatewayChain(sni=names, source=server.source, tcp=(tcp,)))
         return found
@@ -325,10 +326,11 @@ class Routers:
 
     def _make_share(self, key: tuple[int, str]) -> Share:
         number, hostname = key
-        cluster_key = self._world.cluster_key(self._scopes[number].scope, hostname, gateway=True)
+        scope = self._scopes[number].scope
+        cluster_key = self._world.cluster_key(scope, hostname, gateway=True)
         return Share(
             clusters=self._world.clusters.get(cluster_key),
-            endpoints=self._world.assignments.get(cluster_key),
+            endpoints=self._world.assignments(scope, cluster_key),
         )
 
     def _clusters(

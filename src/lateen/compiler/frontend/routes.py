@@ -8,6 +8,7 @@ from lateen.compiler.frontend import actions, hosts, matches, quantities
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.routing import (
+    Conduct,
     Destination,
     HeaderOps,
     Mirror,
@@ -46,6 +47,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     service: Callable[[str], Service | None]
     hashed: Callable[[str, int, str], tuple[HashKey, ...]]
     """(hostname, port, subset) -> what its DestinationRule balances by."""
+    conduct: Callable[[str, str, bool], Conduct]
+    """(hostname, subset, one destination only) -> how a TCP proxy treats connections there."""
 
 
 def gateway_name(written: str, namespace: str) -> str:
@@ -158,6 +161,13 @@ def weighted(
     return tuple(found)
 
 
+def conduct(destinations: tuple[Destination, ...], context: Context) -> Conduct:
+    """Return how connections to these destinations are treated: the first one's policy counts."""
+    _, _, subset, host = destinations[0].cluster.split("|")
+    single = len(destinations) == 1
+    return context.conduct(host, subset if single else "", single)
+
+
 def _matches(
     rule: HttpRule, context: Context
 ) -> Iterator[tuple[networking_route.HTTPMatchRequest, RouteMatch]]:
@@ -182,7 +192,7 @@ def _route(
     path = matches.operation_path(condition)
     own = f"{context.name}:{context.port}{path}"
     if spec.redirect is not None or spec.direct_response is not None:
-        return _answer(rule, name, condition, own)
+        return _answer(rule, match, name, condition, own)
     request, host = actions.headers(spec.headers.request if spec.headers else None)
     response, _ = actions.headers(spec.headers.response if spec.headers else None)
     made = _targets(rule, context)
@@ -202,10 +212,17 @@ def _route(
         response=actions.join(response, made.response),
         hash_keys=keys,
         decorator=_operation(targets[0].cluster, path) if len(targets) == 1 else own,
+        stat_prefix=match.stat_prefix,
     )
 
 
-def _answer(rule: HttpRule, name: str, condition: RouteMatch, operation: str) -> Route:
+def _answer(
+    rule: HttpRule,
+    match: networking_route.HTTPMatchRequest,
+    name: str,
+    condition: RouteMatch,
+    operation: str,
+) -> Route:
     spec = rule.spec
     redirect, direct = spec.redirect, spec.direct_response
     request, _ = actions.headers(spec.headers.request if spec.headers else None)
@@ -222,6 +239,7 @@ def _answer(rule: HttpRule, name: str, condition: RouteMatch, operation: str) ->
         request=request,
         response=response,
         decorator=operation,
+        stat_prefix=match.stat_prefix,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from lateen.compiler.frontend import ages, hosts
+from lateen.compiler.frontend import ages, hosts, locality
 from lateen.model import networking_policy
 from lateen.model.meta import ObjectRef, Source
 
@@ -40,6 +40,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Whether any level balances by consistent hash."""
     passing: bool = False
     """Whether any level asks for load balancing PASSTHROUGH."""
+    near: frozenset[str] = frozenset()
+    """Labels of clients by which endpoints are near or far to them."""
 
     def subset(self, name: str) -> Subset | None:
         """Return the subset of that name, or None."""
@@ -74,7 +76,7 @@ def _marked(group: Rule, index: int) -> Rule:
                 *(p.load_balancer for p in level.port_level_settings),
             ]
     found = [block for block in balancers if block is not None]
-    if not found and not index:
+    if not found and not index and not group.near:
         return group
     return msgspec.structs.replace(
         group,
@@ -101,6 +103,7 @@ def _single(obj: networking_policy.DestinationRule, host: str) -> Rule:
             for i, s in enumerate(spec.subsets)
         ),
         selector=tuple(sorted(selector.match_labels.items())) if selector is not None else (),
+        near=frozenset(locality.asked(spec)),
     )
 
 
@@ -125,6 +128,7 @@ def _join(group: Rule, made: Rule) -> Rule:
     return msgspec.structs.replace(
         group,
         members=group.members + made.members,
+        near=group.near | made.near,
         policy=made.policy if unset else group.policy,
         policy_source=made.policy_source if unset else group.policy_source,
         subsets=group.subsets + tuple(s for s in made.subsets if s.name not in known),

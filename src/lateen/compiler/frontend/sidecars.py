@@ -157,7 +157,7 @@ class Sidecars:
         cluster_key = world.cluster_key(scope, hostname, gateway=False)
         return Share(
             clusters=world.clusters.get(cluster_key),
-            endpoints=world.assignments.get(cluster_key),
+            endpoints=world.assignments(scope, cluster_key),
             part=self._part.get(key),
         )
 
@@ -235,6 +235,7 @@ class Sidecars:
             client_labels=dict(scope.labels),
             service=self._world.service,
             hashed=lambda host, number, subset: self._world.hashed(scope, host, number, subset),
+            conduct=lambda host, subset, one: self._world.conduct(scope, host, subset, one=one),
         )
 
     def _choose(self, key: Key) -> Key | None:

@@ -17,6 +17,7 @@ from lateen.model import (
     jsonpath,
     meshconfig,
     networking,
+    networking_policy,
     networking_route,
     security,
     telemetry,
@@ -54,26 +55,42 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
         "max_protocol_version",
         "cipher_suites",
         "insecure_skip_verify",
+        "ca_crl",
+        "verify_certificate_spki",
+        "verify_certificate_hash",
+        "ecdh_curves",
     ),
     networking.DestinationRuleSpec: _only(
         "host", "traffic_policy", "subsets", "export_to", "workload_selector"
     ),
     networking.Subset: _only("name", "labels", "traffic_policy"),
     networking.TrafficPolicy: _only(
-        "load_balancer", "connection_pool", "outlier_detection", "tls", "port_level_settings"
+        "load_balancer",
+        "connection_pool",
+        "outlier_detection",
+        "tls",
+        "port_level_settings",
+        "tunnel",
+        "proxy_protocol",
+        "retry_budget",
     ),
+    networking_policy.TunnelSettings: _ALL,
+    networking_policy.ProxyProtocol: _ALL,
+    networking_policy.RetryBudget: _ALL,
+    networking_policy.CookieAttribute: _ALL,
+    networking_policy.HTTP2Keepalive: _ALL,
     networking.PortTrafficPolicy: _only(
         "port", "load_balancer", "connection_pool", "outlier_detection", "tls"
     ),
     networking.LoadBalancerSettings: _only(
         "simple", "consistent_hash", "locality_lb_setting", "warmup_duration_secs", "warmup"
     ),
-    networking.WarmupConfiguration: _only("duration"),
-    networking.LocalityLoadBalancerSetting: _only("distribute", "failover", "enabled"),
+    networking.WarmupConfiguration: _ALL,
+    networking.LocalityLoadBalancerSetting: _ALL,
     networking.LocalityDistribute: _ALL,
     networking.LocalityFailover: _ALL,
     networking.ConsistentHashLB: _ALL,
-    networking.HTTPCookie: _only("name", "path", "ttl"),
+    networking.HTTPCookie: _ALL,
     networking.RingHash: _only("minimum_ring_size"),
     networking.MagLev: _only("table_size"),
     networking.ConnectionPoolSettings: _only("tcp", "http"),
@@ -94,6 +111,7 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
         "h2_upgrade_policy",
         "use_client_protocol",
         "max_concurrent_streams",
+        "http2_keep_alive",
     ),
     networking.OutlierDetection: _only(
         "split_external_local_origin_errors",
@@ -114,6 +132,7 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
         "subject_alt_names",
         "sni",
         "insecure_skip_verify",
+        "ca_crl",
     ),
     networking_route.VirtualServiceSpec: _only(
         "hosts", "gateways", "http", "tls", "tcp", "export_to"
@@ -150,6 +169,7 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
         "ignore_uri_case",
         "without_headers",
         "source_namespace",
+        "stat_prefix",
     ),
     networking_route.HTTPRouteDestination: _only("destination", "weight", "headers"),
     networking_route.Destination: _only("host", "subset", "port"),

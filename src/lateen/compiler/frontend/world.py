@@ -21,6 +21,7 @@ from lateen.compiler.frontend.incremental import Derived, Graph
 from lateen.compiler.frontend.inputs import Inputs, Key
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
+from lateen.compiler.ir.routing import PLAIN, Conduct
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Resolution, Service
 
 
@@ -69,7 +70,7 @@ class World:
         self.clusters: Derived[ClusterKey, tuple[OutboundCluster, ...]] = Derived(
             graph, self._clusters
         )
-        self.assignments: Derived[ClusterKey, tuple[ClusterEndpoints, ...]] = Derived(
+        self._assigned: Derived[tuple[ClusterKey, Labels], tuple[ClusterEndpoints, ...]] = Derived(
             graph, self._assignments
         )
         self.http_rules: Derived[Key, tuple[routes.HttpRule, ...]] = Derived(
@@ -114,9 +115,24 @@ class World:
             return ()
         return policies.hash_keys(self.policy(scope, hostname, port, subset))
 
+    def conduct(self, scope: Scope, hostname: str, subset: str, *, one: bool) -> Conduct:
+        """Return how TCP proxies of a scope treat connections to a host; `one`: to it alone."""
+        rule = self.rule_for(scope, hostname)
+        if rule is None:
+            return PLAIN
+        return policies.conduct(rule, rule.subset(subset) if subset else None, tunnelled=one)
+
     def cluster_key(self, scope: Scope, hostname: str, *, gateway: bool) -> ClusterKey:
         """Return the key under which a host's clusters are found for a scope."""
         return ClusterKey(hostname, self.rule_key.get((scope, hostname)), gateway)
+
+    def assignments(self, scope: Scope, key: ClusterKey) -> tuple[ClusterEndpoints, ...]:
+        """Return the endpoints of a host's clusters as clients of a scope see them."""
+        rule = self.rule(key.rule)
+        if rule is None or not rule.near:
+            return self._assigned.get((key, ()))
+        near = tuple((label, value) for label, value in scope.labels if label in rule.near)
+        return self._assigned.get((key, near))
 
     def _translate(self, key: Key) -> Service | None:
         obj = self.inputs.services.get(key)
@@ -241,12 +257,13 @@ class World:
             self.settings,
         )
 
-    def _assignments(self, key: ClusterKey) -> tuple[ClusterEndpoints, ...]:
+    def _assignments(self, asked: tuple[ClusterKey, Labels]) -> tuple[ClusterEndpoints, ...]:
+        key, client = asked
         service = self.service(key.hostname)
         if service is None:
             return ()
         reached, behind = self._targets.get(key), self.behind.get(key.hostname)
-        return clusters.assignments(service, reached, behind, gateway=key.gateway)
+        return clusters.assignments(service, reached, behind, client, gateway=key.gateway)
 
     def _http_rules(self, key: Key) -> tuple[routes.HttpRule, ...]:
         root = self.inputs.virtual_services.get(key)

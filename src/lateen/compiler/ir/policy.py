@@ -25,8 +25,9 @@ SYSTEM_ROOTS = "system"
 class ClientTls(Value, frozen=True, kw_only=True):
     """A DestinationRule's `tls` block, with the version's defaults already applied.
 
-    `ca` is a secret resource name (`kubernetes://NAME-cacert`, `file-root:PATH`), `SYSTEM_ROOTS`,
-    or empty: no verification. `certificate` is a secret resource name or empty.
+    `ca` is a secret resource name (`kubernetes://NAME-cacert`), `SYSTEM_ROOTS`, or empty: no
+    verification. `certificate` is a secret resource name or empty. Files go by Istio's names of
+    theirs, `file-root:PATH` and `file-cert:CERTIFICATE~KEY`.
     """
 
     mode: TlsMode
@@ -37,6 +38,8 @@ class ClientTls(Value, frozen=True, kw_only=True):
     sans: tuple[str, ...] = ()
     ca: str = ""
     certificate: str = ""
+    crl: str = ""
+    """File of revoked certificates, as the proxy sees it."""
     insecure_skip_verify: bool = False
     alpn_override: bool = False
     """Whether the Istio ALPN override applies although this is not Istio mTLS (before 1.19)."""
@@ -47,7 +50,6 @@ class ConnectionPool(Value, frozen=True, kw_only=True):
 
     max_connections: int | None = None
     connect_timeout: float | None = None
-    tcp_idle_timeout: float | None = None
     max_connection_duration: float | None = None
     keepalive: tuple[int | None, float | None, float | None] | None = None
     """(probes, time, interval)."""
@@ -60,6 +62,8 @@ class ConnectionPool(Value, frozen=True, kw_only=True):
     """`UPGRADE`, `DO_NOT_UPGRADE` or empty."""
     use_client_protocol: bool = False
     max_concurrent_streams: int | None = None
+    http2_keepalive: tuple[float | None, float | None] | None = None
+    """(interval, timeout)."""
     source: Source | None = None
 
 
@@ -85,6 +89,7 @@ class HashKey(Value, frozen=True, kw_only=True):
     name: str = ""
     ttl: float | None = None
     path: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 class LoadBalancer(Value, frozen=True, kw_only=True):
@@ -96,9 +101,21 @@ class LoadBalancer(Value, frozen=True, kw_only=True):
     minimum_ring_size: int = 1024
     maglev_table_size: int = 65537
     warmup: float | None = None
+    warmup_least: float | None = None
+    """Percent of its weight that a new endpoint begins with."""
+    warmup_aggression: float | None = None
     locality_enabled: bool | None = None
     distribute: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     failover: tuple[tuple[str, str], ...] = ()
+    failover_priority: tuple[str, ...] = ()
+    source: Source | None = None
+
+
+class RetryBudget(Value, frozen=True, kw_only=True):
+    """DestinationRule `retryBudget`: retries at a time, in percent of active requests."""
+
+    percent: float = 20.0
+    least: int = 3
     source: Source | None = None
 
 
@@ -109,5 +126,10 @@ class TrafficPolicy(Value, frozen=True, kw_only=True):
     connection_pool: ConnectionPool | None = None
     outlier_detection: OutlierDetection | None = None
     load_balancer: LoadBalancer | None = None
+    retry_budget: RetryBudget | None = None
+    by_locality: bool = False
+    """Whether the weights of localities count, not only those of endpoints."""
+    proxy_protocol: int = 0
+    """Version of the PROXY protocol that each connection begins with; 0 for none."""
     rule: Source | None = None
     """The DestinationRule that supplied it, if any."""

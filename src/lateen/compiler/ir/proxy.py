@@ -172,6 +172,10 @@ class ClusterEndpoints(Value, frozen=True, kw_only=True):
     cluster: str
     endpoints: tuple[Endpoint, ...]
     mtls: tuple[bool, ...]
+    priorities: tuple[int, ...] = ()
+    """Of each endpoint, 0 first; empty: all 0."""
+    shares: tuple[tuple[str, int], ...] = ()
+    """Weight by locality; empty: that of its endpoints together."""
 
 
 class HttpListener(Value, frozen=True, kw_only=True):
@@ -247,6 +251,13 @@ class ServerTls(Value, frozen=True, kw_only=True):
     ciphers: tuple[str, ...] = ()
     sans: tuple[str, ...] = ()
     insecure_skip_verify: bool = False
+    crl: str = ""
+    """File of revoked certificates, as the proxy sees it."""
+    key_hashes: tuple[str, ...] = ()
+    """`verifyCertificateSpki`: base64 SHA-256 of accepted public keys."""
+    certificate_hashes: tuple[str, ...] = ()
+    """`verifyCertificateHash`: hex SHA-256 of accepted certificates."""
+    curves: tuple[str, ...] = ()
 
 
 class GatewayChain(Value, frozen=True, kw_only=True):

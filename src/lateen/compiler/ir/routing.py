@@ -143,6 +143,7 @@ class Route(Value, frozen=True, kw_only=True):
     response: HeaderOps = HeaderOps()
     hash_keys: tuple[HashKey, ...] = ()
     decorator: str = ""
+    stat_prefix: str = ""
 
 
 class VirtualHost(Value, frozen=True, kw_only=True):
@@ -163,6 +164,30 @@ class RouteTable(Value, frozen=True, kw_only=True):
     hosts: tuple[VirtualHost, ...]
 
 
+class Tunnel(Value, frozen=True, kw_only=True):
+    """DestinationRule `tunnel`: bytes travel inside an HTTP request to `host:port`."""
+
+    host: str
+    port: int
+    post: bool = False
+    """By POST rather than CONNECT."""
+
+
+class Conduct(Value, frozen=True, kw_only=True):
+    """How a TCP proxy treats its connections. Durations are seconds; None is Envoy's default."""
+
+    idle_timeout: float | None = None
+    max_duration: float | None = None
+    by_source: bool = False
+    """Whether the endpoint is chosen by the client's address."""
+    tunnel: Tunnel | None = None
+    source: Source | None = None
+    """The policy that says so."""
+
+
+PLAIN = Conduct()
+
+
 class TcpRoute(Value, frozen=True, kw_only=True):
     """Where a TCP connection goes; `source` None is the service's own default."""
 
@@ -170,3 +195,4 @@ class TcpRoute(Value, frozen=True, kw_only=True):
     sni_hosts: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
     source: Source | None = None
+    conduct: Conduct = PLAIN
