@@ -72,7 +72,7 @@ LOOKING = {
     "logs of a job": Case("kubectl logs job/once", ("^done$",)),
     "logs of what never ran": Case(
         "kubectl logs unknown",
-        (r'container "app" in pod "unknown" is waiting to start: trying and failing to pull im',),
+        (r'container "app" in pod "unknown" is waiting to start: (image can|trying and fail)',),
         1,
     ),
     "logs of no container": Case(
@@ -88,11 +88,11 @@ LOOKING = {
             r"Warning +BackOff .* Back-off restarting failed container app",
         ),
     ),
-    "unknown image": Case("kubectl get pod unknown", (r"^unknown +0/1 +ImagePullBackOff +0",)),
+    "unknown image": Case("kubectl get pod unknown", (r"^unknown +0/1 +(ImagePullBackOff|ErrImagePull) +0",)),
     "unknown image, told": Case(
         "kubectl describe pod unknown",
         (
-            r"Reason: +ImagePullBackOff",
+            r"Reason: +(ImagePullBackOff|ErrImagePull)",
             r'Normal +Pulling .* Pulling image "example\.com/nothing:1"',
             r"Failed to pull image .*: no stand-in is known for example\.com/nothing; name the "
             r"command .* lateen\.yaml",

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kubectl_cases import LOOKING
-from tests.e2e.labs import ROOT, Lab
+from tests.e2e.labs import ROOT, USERS, Lab
 from tests.e2e.shells import Case, Shell
 
 pytestmark = pytest.mark.e2e
@@ -48,10 +48,10 @@ SETTLED = {
 """What `kubectl wait` waits for before the first case."""
 
 
-@pytest.fixture(scope="module")
-def lab(make_lab: Callable[..., Lab]) -> Iterator[Lab]:
+@pytest.fixture(scope="module", params=USERS)
+def lab(make_lab: Callable[..., Lab], request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab, with everything in the state that its cases expect."""
-    made = make_lab("kubectl")
+    made = make_lab("kubectl", ordinary=request.param)
     made.ok("up")
     shell = Shell(made, KUBECTLS[0])
     shell(f"kubectl apply -f {PODS}")

@@ -42,7 +42,7 @@ NODE = "lateen"
 RESOLVE = "/lateen/v1/resolve"
 KUBERNETES = "v1.36.0"
 """The Kubernetes version whose API is served."""
-_PROGRAMS = ("nginx", "openssl", "curl", "tcpdump")
+_PROGRAMS = ("nginx", "openssl", "curl", "tcpdump", "tar")
 _SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where nginx and tcpdump usually are, and which an ordinary user's PATH does not name."""
 _PR_SET_PDEATHSIG = 1

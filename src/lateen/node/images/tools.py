@@ -1,4 +1,4 @@
-"""Programs that people expect to find in Istio's proxy container. Pure.
+"""Programs that people and kubectl expect to find in a container. Pure.
 
 The node puts these scripts into a directory that comes first on the PATH of commands run in a
 container with `kubectl exec`.
@@ -39,6 +39,18 @@ fi
 """
 
 
+# `kubectl cp` unpacks as root, and root's tar gives files to whom they had belonged: in a user
+# namespace that maps one uid nobody else exists.
+_TAR = """\
+#!/bin/sh
+read -r groups </proc/self/setgroups
+if [ "$groups" = deny ]; then
+    export TAR_OPTIONS="--no-same-owner $TAR_OPTIONS"
+fi
+exec {tar} "$@"
+"""
+
+
 def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
     """Return each program's name and its script (to be written with mode 0755).
 
@@ -47,4 +59,7 @@ def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
     built_in = f'exec {python} -E -m lateen.node.standins.tcpdump "$@"\n'
     real = installed.get("tcpdump")
     choice = _REAL.format(tcpdump=real) if real else ""
-    return {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}"}
+    made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}"}
+    if tar := installed.get("tar"):
+        made["tar"] = _TAR.format(tar=tar)
+    return made
