@@ -88,7 +88,9 @@ LOOKING = {
             r"Warning +BackOff .* Back-off restarting failed container app",
         ),
     ),
-    "unknown image": Case("kubectl get pod unknown", (r"^unknown +0/1 +(ImagePullBackOff|ErrImagePull) +0",)),
+    "unknown image": Case(
+        "kubectl get pod unknown", (r"^unknown +0/1 +(ImagePullBackOff|ErrImagePull) +0",)
+    ),
     "unknown image, told": Case(
         "kubectl describe pod unknown",
         (

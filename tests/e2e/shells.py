@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.e2e.labs import Lab, kubectl_path
 
@@ -38,6 +39,8 @@ class Shell:
     lab: Lab
     version: str
     env: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    """Where lines are run; the lab's own directory when None."""
 
     def __post_init__(self) -> None:
         programs = self.lab.home / self.version
@@ -57,7 +60,7 @@ class Shell:
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,
                 "stderr": subprocess.STDOUT,
-                "cwd": self.lab.home,
+                "cwd": self.folder or self.lab.home,
                 **options,
             },
         )

@@ -71,6 +71,8 @@ class PodPlan(msgspec.Struct, frozen=True):
     """A pod's containers in the order they start, and its policies."""
 
     containers: tuple[ContainerPlan, ...]
+    pod: str = ""
+    """`name_namespace(uid)`, as kubelet names a pod in Events."""
     restart_policy: str = "Always"
     grace: float = _DEFAULT_GRACE
     deadline: float | None = None
@@ -89,8 +91,8 @@ class PodPlan(msgspec.Struct, frozen=True):
         raise KeyError(name)
 
 
-def plan(spec: PodSpec) -> PodPlan:
-    """Read a PodSpec, with Kubernetes' defaults."""
+def plan(spec: PodSpec, pod: str = "") -> PodPlan:
+    """Read a PodSpec, with Kubernetes' defaults; `pod` names it in Events."""
     init = tuple(
         _container(c, Role.SIDECAR if c.restart_policy == "Always" else Role.INIT)
         for c in spec.init_containers
@@ -98,6 +100,7 @@ def plan(spec: PodSpec) -> PodPlan:
     grace = spec.termination_grace_period_seconds
     return PodPlan(
         containers=init + tuple(_container(c, Role.APP) for c in spec.containers),
+        pod=pod,
         restart_policy=spec.restart_policy or "Always",
         grace=float(_DEFAULT_GRACE if grace is None else grace),
         deadline=spec.active_deadline_seconds,

@@ -194,9 +194,8 @@ class _Turn:
         if planned.builtin:
             self.do(ev.Capture(name, attempt))
             return
-        if attempt == 0:
-            pulled = f'Container image "{planned.image}" already present on machine'
-            self.do(ev.Note("Pulled", pulled, container=name))
+        pulled = f'Container image "{planned.image}" already present on machine'
+        self.do(ev.Note("Pulled", pulled, container=name))
         self.do(ev.Note("Created", f"Created container: {name}", container=name))
         self.do(ev.Start(name, attempt))
 
@@ -269,7 +268,7 @@ class _Turn:
         self.put(name, life=Life.BACKOFF, attempt=container.attempt + 1, delay=delay)
         self.put(name, wake=at + delay)
         if delay:
-            words = f"Back-off restarting failed container {name}"
+            words = f"Back-off restarting failed container {name} in pod {self.plan.pod}"
             self.do(ev.Note("BackOff", words, warning=True, container=name))
 
     def _restarts(self, name: str, code: int) -> bool:

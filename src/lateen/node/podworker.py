@@ -74,7 +74,9 @@ class PodWorker:
         self._kit = kit
         self._files = PodFiles(body, kit.lab, kit.places, kit.caches, kit.client, kit.tokens)
         self.uid = self._files.uid
-        self._plan = podplan.plan(self._files.spec)
+        metadata = body["metadata"]
+        named = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
+        self._plan = podplan.plan(self._files.spec, named)
         self._known = processes
         status = body.get("status") or {}
         self._conditions: tuple[Json, ...] = tuple(status.get("conditions") or ())
@@ -84,9 +86,8 @@ class PodWorker:
         self._specs: dict[str, ContainerSpec] = {}
         self._health: dict[str, list[asyncio.Task[None]]] = {}
         self._timer: asyncio.Task[None] | None = None
-        self._tasks = TaskGroup(f"pod/{body['metadata']['name']}")
+        self._tasks = TaskGroup(f"pod/{metadata['name']}")
         self._in_api = True
-        metadata = body["metadata"]
         self._status = reporting.StatusWriter(
             kit.client, kit.clock, metadata["namespace"], metadata["name"], self._render
         )

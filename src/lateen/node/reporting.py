@@ -15,6 +15,11 @@ log = logging.getLogger(__name__)
 
 _RETRY = 0.2
 _EVENTS_KEPT = 512
+_LEASE = "leases.coordination.k8s.io"
+LEASES = "kube-node-lease"
+"""Namespace of the nodes' Leases."""
+LEASE_SECONDS = 240
+"""Four times what lies between two renewals, the proportion of a kubelet's."""
 
 
 class StatusWriter:
@@ -255,3 +260,27 @@ async def register(client: ApiClient, clock: Clock, facts: NodeFacts) -> None:
         since = next((c["lastTransitionTime"] for c in conditions if c["type"] == "Ready"), now)
     status = {"status": node_status(facts, now, since)}
     await client.patch("nodes", "", facts.name, status, subresource="status")
+    await _renew(client, facts, lease(facts, now.replace("Z", ".000000Z")))
+
+
+def lease(facts: NodeFacts, now: str) -> Json:
+    """Return the Lease by which a kubelet says that it lives; `now` has microseconds."""
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": facts.name, "namespace": LEASES},
+        "spec": {
+            "holderIdentity": facts.name,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "renewTime": now,
+        },
+    }
+
+
+async def _renew(client: ApiClient, facts: NodeFacts, body: Json) -> None:
+    try:
+        await client.patch(_LEASE, LEASES, facts.name, {"spec": body["spec"]})
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        await client.create(_LEASE, LEASES, body)

@@ -47,7 +47,8 @@ read -r groups </proc/self/setgroups
 if [ "$groups" = deny ]; then
     export TAR_OPTIONS="--no-same-owner $TAR_OPTIONS"
 fi
-exec {tar} "$@"
+PATH={directory}:$PATH
+exec tar "$@"
 """
 
 
@@ -61,5 +62,5 @@ def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
     choice = _REAL.format(tcpdump=real) if real else ""
     made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}"}
     if tar := installed.get("tar"):
-        made["tar"] = _TAR.format(tar=tar)
+        made["tar"] = _TAR.format(directory=tar.rpartition("/")[0])
     return made
