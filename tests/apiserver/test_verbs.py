@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from openapi_spec_validator import OpenAPIV2SpecValidator
 
 from lateen.apiserver import (
     admission,
@@ -185,17 +186,23 @@ def test_every_kind_is_described_and_every_reference_resolves() -> None:
     api = make()
     swagger = openapi_v2.document(api.resources)
     used = set(_references(swagger))
-    assert used
-    assert {name.removeprefix("#/definitions/") for name in used} <= set(swagger["definitions"])
+    assert used <= _defined(swagger)
+    assert not list(OpenAPIV2SpecValidator(swagger).iter_errors())
     documents = openapi_v3.Documents()
     index = documents.index(api.resources)["paths"]
     assert {"api/v1", "apis/apps/v1", "apis/networking.istio.io/v1alpha3"} <= set(index)
     for path, place in index.items():
         made = documents.document(api.resources, path)
-        names = {n.removeprefix("#/components/schemas/") for n in _references(made)}
-        assert names <= set(made["components"]["schemas"])
+        assert set(_references(made)) <= _defined(made)
         assert place["serverRelativeURL"].startswith(f"/openapi/v3/{path}?hash=")
     assert documents.index(api.resources)["paths"] == index
+
+
+def _defined(document: Any) -> set[str]:
+    held = document.get("components") or document
+    inside = "#/components/" if "components" in document else "#/"
+    rooms = ("schemas", "definitions", "responses")
+    return {f"{inside}{room}/{name}" for room in rooms for name in held.get(room, ())}
 
 
 def _references(value: Any) -> Any:

@@ -5,11 +5,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import bootstrap, following, rendering, verbs, watching
+from lateen.apiserver import bootstrap, following, pulse, rendering, verbs, watching
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
@@ -86,8 +87,7 @@ def create(api: verbs.Api, name: str) -> None:
 async def lines(api: verbs.Api, count: int, **options: Any) -> list[Any]:
     wanted = following.WatchOptions(**options)
     target = api.target("configmaps", "default")
-    opening = following.open_watch(api, target, wanted)
-    follower = following.Follower(api, target, opening, wanted, rendering.Frames())
+    follower = following.Follower(api, target, wanted, rendering.Frames(), pulse.Pulse())
     found: list[Any] = []
     chunks = follower.chunks()
     async with asyncio.timeout(10):
@@ -144,5 +144,83 @@ def test_frames_are_encoded_once_for_all_watchers() -> None:
     (entry,) = api.store.list("configmaps").entries
     frames = rendering.Frames()
     plain = following.WatchOptions().form
-    first = frames.frame(target, "ADDED", entry, plain, clock.now(), "")
-    assert frames.frame(target, "ADDED", entry, plain, clock.now(), "") is first
+    first = frames.of(target, plain, "").frame("ADDED", entry, clock.now())
+    assert frames.of(target, plain, "").frame("ADDED", entry, clock.now()) is first
+
+
+def test_watchers_of_the_same_share_what_is_joined() -> None:
+    api, _ = made()
+    target = api.target("configmaps", "default")
+    frames, rounds = rendering.Frames(), pulse.Pulse()
+
+    async def first(follower: following.Follower) -> bytes:
+        chunks = follower.chunks()
+        chunk = await anext(chunks)
+        await chunks.aclose()
+        return chunk
+
+    async def both() -> tuple[bytes, bytes, bytes]:
+        plain = following.WatchOptions(resource_version=str(api.store.revision))
+        chosen = msgspec.structs.replace(plain, labels="a=b")
+        one, two, other = (
+            following.Follower(api, target, options, frames, rounds)
+            for options in (plain, plain, chosen)
+        )
+        for name in "xyz":
+            create(api, name)
+        body = {"metadata": {"name": "l", "labels": {"a": "b"}}}
+        api.create(target, body, verbs.WriteOptions())
+        return await first(one), await first(two), await first(other)
+
+    one, two, other = asyncio.run(both())
+    assert [json.loads(line)["object"]["metadata"]["name"] for line in one.splitlines()] == [
+        *"xyz",
+        "l",
+    ]
+    assert two is one
+    assert [json.loads(line)["object"]["metadata"]["name"] for line in other.splitlines()] == ["l"]
+
+
+def test_a_large_change_is_sent_in_pieces() -> None:
+    api, _ = made()
+    target = api.target("configmaps", "default")
+
+    async def sizes() -> list[int]:
+        options = following.WatchOptions(resource_version=str(api.store.revision))
+        follower = following.Follower(api, target, options, rendering.Frames(), pulse.Pulse())
+        for number in range(6):
+            body = {"metadata": {"name": f"c{number}"}, "data": {"x": "y" * 400_000}}
+            api.create(target, body, verbs.WriteOptions())
+        chunks = follower.chunks()
+        found = [await anext(chunks), await anext(chunks)]
+        await chunks.aclose()
+        return [chunk.count(b'"ADDED"') for chunk in found]
+
+    assert asyncio.run(sizes()) == [3, 3]
+
+
+def test_a_round_goes_at_once_and_the_next_one_rests() -> None:
+    """What comes while a round goes out waits, and is called once however often it came."""
+
+    async def play() -> tuple[list[str], float, float]:
+        loop, told, rounds = asyncio.get_running_loop(), list[str](), pulse.Pulse()
+        again, began = asyncio.Event(), loop.time()
+
+        def busy() -> None:
+            told.append("first")
+            while loop.time() < began + 0.01:
+                pass
+            rounds.join(lambda: told.append("second"))
+            rounds.join(again.set)
+
+        rounds.join(busy)
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == ["first"]
+        sent = loop.time()
+        await again.wait()
+        return told, sent - began, loop.time() - sent
+
+    told, round_, rest = asyncio.run(play())
+    assert told == ["first", "second"]
+    assert rest >= round_

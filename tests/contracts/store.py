@@ -224,6 +224,30 @@ def check_slow_watcher_expires_alone(store: api.Store) -> None:
     asyncio.run(follow())
 
 
+def check_unread_events_are_taken_together(store: api.Store) -> None:
+    calls: list[int] = []
+    store.create(key("a"), body("a"))
+    watch = store.watch("pods", after=store.revision, woken=lambda: calls.append(1))
+    assert not watch.take()
+    store.create(key("b"), body("b"))
+    store.create(key("x", resource="services"), body("x"))
+    store.update(key("a"), body("a", x=1))
+    assert len(calls) == 1, "woken once, however much follows"
+    assert brief(watch.take()) == [("ADDED", "b", 2), ("MODIFIED", "a", 4)]
+    assert not watch.take()
+    store.delete(key("b"))
+    assert len(calls) == 2
+    assert brief(watch.take()) == [("DELETED", "b", 5)]
+    watch.close()
+    with pytest.raises(api.StoreError, match="closed"):
+        watch.take()
+    late = store.watch("pods", capacity=1, woken=lambda: calls.append(1))
+    for name in "cd":
+        store.create(key(name), body(name))
+    with pytest.raises(api.ExpiredError, match="more than 1"):
+        late.take()
+
+
 def check_closed_watch_ends(store: api.Store) -> None:
     async def follow() -> None:
         watch = store.watch("pods")

@@ -170,7 +170,8 @@ LOOKING = {
         "printf 'apiVersion: networking.istio.io/v1\\nkind: VirtualService\\nmetadata: {name: bad}"
         "\\nspec: {hosts: [a.b], http: [{timeout: 1s}]}\\n' | kubectl create -f -",
         (
-            '^The VirtualService "bad" is invalid: spec.http.0.: '
+            '^Error from server: error when creating "STDIN": admission webhook '
+            '"validation.istio.io" denied the request: configuration is invalid: '
             "HTTP route, redirect or direct_response is required$",
         ),
         1,

@@ -184,13 +184,13 @@ def test_an_unknown_image_is_told_how_to_be_mapped(running: Lab, tmp_path: Path)
 
 
 def test_the_api_server_refuses_what_istio_refuses(running: Lab, tmp_path: Path) -> None:
-    """Also from who did not ask the command line: 422 with a cause per field."""
+    """Also from who did not ask the command line, in a webhook's words."""
     file = tmp_path / "vs.yaml"
     file.write_text(OFFLINE["value"].text)
     done = running.kubectl("apply", "-f", str(file))
     assert done.returncode == 1
-    assert 'The VirtualService "a" is invalid' in done.stderr
-    assert "spec.http[0].route[0].weight" in done.stderr
+    assert 'admission webhook "validation.istio.io" denied the request' in done.stderr
+    assert "configuration is invalid: weight -5" in done.stderr
     assert running.lateen("get", "virtualservices", "a").returncode == 1
 
 

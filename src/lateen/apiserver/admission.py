@@ -30,9 +30,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A validator's answer. `denied` refuses with 403; `causes` with 422."""
+    """A validator's answer. `denied` refuses with 403, or by a `webhook`, whose name it is, as the
+    API server words what a webhook refused; `causes` say which fields led to it."""
 
     denied: str = ""
+    webhook: str = ""
     causes: tuple[Cause, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -57,17 +59,15 @@ class Chain(msgspec.Struct, frozen=True):
         return review.object
 
     def validate(self, review: Review, name: str) -> tuple[str, ...]:
-        """Run the validators; return their warnings. Raises ApiError 403 or 422."""
+        """Run the validators; return their warnings. Raises ApiError 400 or 403."""
         warnings: list[str] = []
-        causes: list[Cause] = []
         for validator in self.validators:
             verdict = validator(review)
+            if verdict.webhook:
+                raise errors.denied_by(verdict.webhook, verdict.denied, verdict.causes)
             if verdict.denied:
                 raise errors.denied(
                     review.info, name, verdict.denied, verdict.causes, verdict.warnings
                 )
-            causes.extend(verdict.causes)
             warnings.extend(verdict.warnings)
-        if causes:
-            raise errors.invalid(review.info, name, causes)
         return tuple(warnings)

@@ -16,8 +16,9 @@ def status(error: ApiError) -> Json:
         "metadata": {},
         "status": "Failure",
         "message": error.message,
-        "reason": error.reason,
     }
+    if error.reason:
+        body["reason"] = error.reason
     if error.details:
         body["details"] = error.details
     body["code"] = error.code
@@ -119,6 +120,15 @@ def denied(
     error = DeniedError(plain.code, plain.reason, plain.message, plain.details)
     error.warnings = warnings
     return error
+
+
+def denied_by(webhook: str, why: str, causes: Sequence[Cause]) -> ApiError:
+    """400 without a reason: a validating webhook refused and gave a message only.
+
+    A cluster sends no details then; ours name the fields, and kubectl does not show them.
+    """
+    message = f'admission webhook "{webhook}" denied the request: {why}'
+    return ApiError(400, "", message, {"causes": [_cause(cause) for cause in causes]})
 
 
 def forbidden(info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:

@@ -13,6 +13,7 @@ from lateen.apiserver import (
     negotiate,
     objects,
     paths,
+    pulse,
     rendering,
     reviews,
     streams,
@@ -43,6 +44,7 @@ class Handlers:
         self._api = api
         self._issuer = issuer
         self._frames = rendering.Frames()
+        self._rounds = pulse.Pulse()
         self._watches = 0
         self.counts = metrics.Counts()
         self._paths = paths.Paths(api, health, address, self.counts)
@@ -139,8 +141,7 @@ class Handlers:
             form=form,
             include=_include(query),
         )
-        opening = following.open_watch(self._api, target, options)
-        follower = following.Follower(self._api, target, opening, options, self._frames)
+        follower = following.Follower(self._api, target, options, self._frames, self._rounds)
         return exchange.Response(
             chunks=self._counted(follower), content_type=f"{form.content_type};stream=watch"
         )

@@ -119,7 +119,10 @@ class App:
         headers += [(n.lower().encode(), v.encode("latin-1")) for n, v in response.headers]
         headers.append((b"cache-control", b"no-cache, private"))
         if response.chunks is not None:
-            await self._stream(receive, send, response.status, headers, response.chunks)
+            await send(
+                {"type": "http.response.start", "status": response.status, "headers": headers}
+            )
+            await self._stream(scope, receive, send, response.chunks)
             return
         body = response.body
         if len(body) >= COMPRESS_FROM and "gzip" in _headers(scope).get("accept-encoding", ""):
@@ -132,21 +135,19 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def _stream(
-        self,
-        receive: Receive,
-        send: Send,
-        status: int,
-        headers: list[tuple[bytes, bytes]],
-        chunks: AsyncIterator[bytes],
+        self, scope: Scope, receive: Receive, send: Send, chunks: AsyncIterator[bytes]
     ) -> None:
         """Send chunks as they come, until they end or the client goes away."""
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        direct: upgrade.Chunks | None = scope.get("extensions", {}).get(upgrade.CHUNKS)
         serving = asyncio.current_task()
         assert serving is not None
         watcher = self._tasks.start(_until_gone(receive, serving), "disconnect")
         try:
             async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if direct is not None:
+                    await direct.send(chunk)
+                else:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
             if not watcher.done():

@@ -1,6 +1,10 @@
 """The operations of a kind as OpenAPI paths: clients look for parameters and kinds. Pure."""
 
-from lateen.apiserver import negotiate
+from collections.abc import Sequence
+
+import msgspec
+
+from lateen.apiserver import discovery, negotiate, openapi_meta
 from lateen.apiserver.resources import Kind
 from lateen.model.client import Json
 
@@ -18,106 +22,260 @@ _LIST = (
     "watch",
 )
 _DELETE = ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
-_NUMBERS = ("limit", "timeoutSeconds", "gracePeriodSeconds")
-_FLAGS = ("allowWatchBookmarks", "sendInitialEvents", "watch", "orphanDependents", "force")
+_LOG = (
+    "container",
+    "follow",
+    "limitBytes",
+    "previous",
+    "sinceSeconds",
+    "tailLines",
+    "timestamps",
+)
+_TYPES = {
+    **dict.fromkeys(
+        (
+            "gracePeriodSeconds",
+            "limit",
+            "limitBytes",
+            "sinceSeconds",
+            "tailLines",
+            "timeoutSeconds",
+        ),
+        "integer",
+    ),
+    **dict.fromkeys(
+        (
+            "allowWatchBookmarks",
+            "follow",
+            "force",
+            "orphanDependents",
+            "previous",
+            "sendInitialEvents",
+            "timestamps",
+            "watch",
+        ),
+        "boolean",
+    ),
+}
+_READ_FAILS = (400, 401, 403, 404, 406)
+_LIST_FAILS = (*_READ_FAILS, 410, 429)
+_WRITE_FAILS = (400, 401, 403, 404, 406, 409, 413, 415, 422)
+_OPERATION: Json = {
+    "type": "object",
+    "required": ["op", "path"],
+    "properties": {
+        "op": {"type": "string", "enum": ["add", "remove", "replace", "move", "copy", "test"]},
+        "path": {"type": "string"},
+        "from": {"type": "string"},
+    },
+}
+_FORMS: dict[str, Json] = {"application/json-patch+json": {"type": "array", "items": _OPERATION}}
+"""The bodies that are not of the operation's own schema."""
+_CREATED = ("binding", "eviction", "token")
+"""Subresources that are only posted to, each in a form of its own."""
 
 
-def of_kind(kind: Kind, version: str, definition: str, *, swagger: bool) -> Json:
-    """Return the paths of a kind; `definition` is the reference to its schema."""
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on one path. `answers` are schemas by status; `media` what a body may be."""
+
+    id: str
+    action: str
+    parameters: tuple[str, ...] = ()
+    answers: dict[int, Json]
+    fails: tuple[int, ...]
+    body: Json | None = None
+    media: tuple[str, ...] = ("application/json", "application/yaml")
+    optional: bool = False
+    text: bool = False
+
+
+def of_kind(kind: Kind, version: str, references: openapi_meta.References) -> Json:
+    """Return the paths of a kind."""
     info = kind.info
     base = f"/apis/{info.group}/{version}" if info.group else f"/api/{version}"
     plain = f"{base}/{info.plural}"
     space = f"{base}/namespaces/{{namespace}}/{info.plural}" if info.namespaced else plain
-    make = _Operations(kind, version, definition, swagger)
-    found: Json = {
-        space: {
-            "get": make("list", "list", _LIST),
-            "post": make("create", "post", _WRITE, body=True),
-            "delete": make("deletecollection", "deletecollection", (*_LIST, *_DELETE)),
-            "parameters": _place(info.namespaced, named=False, swagger=swagger),
-        },
-        f"{space}/{{name}}": {
-            "get": make("read", "get", ()),
-            "put": make("replace", "put", _WRITE, body=True),
-            "patch": make("patch", "patch", (*_WRITE, "force"), body=True),
-            "delete": make("delete", "delete", _DELETE),
-            "parameters": _place(info.namespaced, named=True, swagger=swagger),
-        },
+    make = _Maker(kind, version, references)
+    found = {
+        space: make.path(_collection(kind, references), named=False),
+        f"{space}/{{name}}": make.path(_object(kind, references), named=True),
     }
     if info.namespaced:
-        found[plain] = {"get": make("listForAllNamespaces", "list", _LIST), "parameters": []}
-    if info.status:
-        found[f"{space}/{{name}}/status"] = {
-            "get": make("readStatus", "get", ()),
-            "put": make("replaceStatus", "put", _WRITE, body=True),
-            "patch": make("patchStatus", "patch", (*_WRITE, "force"), body=True),
-            "parameters": _place(info.namespaced, named=True, swagger=swagger),
-        }
+        listed = _listing("listForAllNamespaces", references)
+        found[plain] = {"get": make.operation(listed), "parameters": []}
+    for sub in discovery.subresources(kind, version):
+        operations = _subresource(kind, sub.name, references)
+        if operations:
+            found[f"{space}/{{name}}/{sub.name}"] = make.path(operations, named=True)
     return found
 
 
-def _place(namespaced: bool, *, named: bool, swagger: bool) -> list[Json]:
-    names = (["name"] if named else []) + (["namespace"] if namespaced else [])
-    return [
-        {"name": name, "in": "path", "required": True, **_type("string", swagger=swagger)}
-        for name in names
-    ]
+def _listing(name: str, references: openapi_meta.References) -> Operation:
+    return Operation(
+        id=name,
+        action="list",
+        parameters=_LIST,
+        answers={200: references.listed},
+        fails=_LIST_FAILS,
+    )
 
 
-def _type(name: str, *, swagger: bool) -> Json:
-    return {"type": name} if swagger else {"schema": {"type": name}}
+def _collection(kind: Kind, references: openapi_meta.References) -> dict[str, Operation]:
+    return {
+        "get": _listing("list", references),
+        "post": Operation(
+            id="create",
+            action="post",
+            parameters=_WRITE,
+            answers={201: references.object},
+            fails=_WRITE_FAILS,
+            body=references.object,
+        ),
+        "delete": Operation(
+            id="deletecollection",
+            action="deletecollection",
+            parameters=tuple(dict.fromkeys((*_LIST, *_DELETE))),
+            answers={200: references.listed},
+            fails=(*_WRITE_FAILS, 410, 429),
+            body=references.delete_options,
+            optional=True,
+        ),
+    }
 
 
-class _Operations:
-    """Makes operations of one kind."""
+def _object(kind: Kind, references: openapi_meta.References) -> dict[str, Operation]:
+    return {
+        **_changes("", references.object, negotiate.patch_types(strategic=kind.strategic)),
+        "delete": Operation(
+            id="delete",
+            action="delete",
+            parameters=_DELETE,
+            answers={200: references.deleted},
+            fails=_WRITE_FAILS,
+            body=references.delete_options,
+            optional=True,
+        ),
+    }
 
-    def __init__(self, kind: Kind, version: str, definition: str, swagger: bool) -> None:
+
+def _changes(name: str, schema: Json, patches: tuple[str, ...]) -> dict[str, Operation]:
+    patched = {200: schema} if name else {200: schema, 201: schema}
+    return {
+        "get": Operation(id=f"read{name}", action="get", answers={200: schema}, fails=_READ_FAILS),
+        "put": Operation(
+            id=f"replace{name}",
+            action="put",
+            parameters=_WRITE,
+            answers={200: schema},
+            fails=_WRITE_FAILS,
+            body=schema,
+        ),
+        "patch": Operation(
+            id=f"patch{name}",
+            action="patch",
+            parameters=(*_WRITE, "force"),
+            answers=patched,
+            fails=_WRITE_FAILS,
+            body={"type": "object"},
+            media=patches,
+        ),
+    }
+
+
+def _subresource(
+    kind: Kind, name: str, references: openapi_meta.References
+) -> dict[str, Operation]:
+    """Return the operations of a subresource; none of one that is a connection."""
+    patches = negotiate.patch_types(strategic=kind.strategic)
+    if name == "status":
+        return _changes("Status", references.object, patches)
+    if name == "scale":
+        return _changes("Scale", references.scale, patches)
+    if name == "finalize":
+        return {"put": _changes("Finalize", references.object, patches)["put"]}
+    if name == "log":
+        read = Operation(
+            id="readLog",
+            action="get",
+            parameters=_LOG,
+            answers={200: {"type": "string"}},
+            fails=_READ_FAILS,
+            text=True,
+        )
+        return {"get": read}
+    if name in _CREATED:
+        post = Operation(
+            id=f"create{name.capitalize()}",
+            action="post",
+            parameters=("dryRun",),
+            answers={201: {"type": "object"}},
+            fails=(*_WRITE_FAILS, 429),
+            body={"type": "object"},
+        )
+        return {"post": post}
+    return {}
+
+
+class _Maker:
+    """Writes operations of one kind down."""
+
+    def __init__(self, kind: Kind, version: str, references: openapi_meta.References) -> None:
         self._info = kind.info
         self._version = version
-        self._definition = definition
-        self._swagger = swagger
-        self._patches = negotiate.patch_types(strategic=kind.strategic)
+        self._references = references
 
-    def __call__(
-        self, verb: str, action: str, names: tuple[str, ...], *, body: bool = False
-    ) -> Json:
+    def path(self, operations: dict[str, Operation], *, named: bool) -> Json:
+        """Return a path with what its URL must name."""
+        made: Json = {method: self.operation(one) for method, one in operations.items()}
+        names = (["name"] if named else []) + (["namespace"] if self._info.namespaced else [])
+        made["parameters"] = [
+            {"name": name, "in": "path", "required": True, **self._typed("string")}
+            for name in names
+        ]
+        return made
+
+    def operation(self, given: Operation) -> Json:
+        """Return one operation."""
         info = self._info
         group = "".join(part.capitalize() for part in (info.group or "core").split("."))
+        answers = {str(code): self._answer(one, given) for code, one in given.answers.items()}
+        failure = {"$ref": self._references.failure}
         made: Json = {
-            "operationId": f"{verb}{group}{self._version.capitalize()}{info.kind}",
+            "operationId": f"{given.id}{group}{self._version.capitalize()}{info.kind}",
             "tags": [f"{info.group or 'core'}_{self._version}"],
-            "x-kubernetes-action": action,
+            "x-kubernetes-action": given.action,
             "x-kubernetes-group-version-kind": {
                 "group": info.group,
                 "version": self._version,
                 "kind": info.kind,
             },
-            "parameters": [self._parameter(name) for name in names],
-            "responses": {"200": self._answer()},
+            "parameters": self._query(given.parameters),
+            "responses": answers | {str(code): failure for code in given.fails},
         }
-        if body:
-            self._body(made, action)
+        if given.body is not None:
+            self._body(made, given, given.body)
         return made
 
-    def _parameter(self, name: str) -> Json:
-        kind = "integer" if name in _NUMBERS else "boolean" if name in _FLAGS else "string"
-        return {"name": name, "in": "query", **_type(kind, swagger=self._swagger)}
+    def _query(self, names: Sequence[str]) -> list[Json]:
+        return [
+            {"name": name, "in": "query", **self._typed(_TYPES.get(name, "string"))}
+            for name in names
+        ]
 
-    def _answer(self) -> Json:
-        schema = {"$ref": self._definition}
-        if self._swagger:
+    def _typed(self, name: str) -> Json:
+        return {"type": name} if self._references.swagger else {"schema": {"type": name}}
+
+    def _answer(self, schema: Json, given: Operation) -> Json:
+        if self._references.swagger:
             return {"description": "OK", "schema": schema}
-        return {"description": "OK", "content": {"application/json": {"schema": schema}}}
+        media = "text/plain" if given.text else "application/json"
+        return {"description": "OK", "content": {media: {"schema": schema}}}
 
-    def _body(self, made: Json, action: str) -> None:
-        patch = action == "patch"
-        schema: Json = {"type": "object"} if patch else {"$ref": self._definition}
-        media = self._patches if patch else ("application/json", "application/yaml")
-        if self._swagger:
-            made["consumes"] = list(media)
-            made["parameters"].append(
-                {"name": "body", "in": "body", "required": True, "schema": schema}
-            )
-        else:
-            content = {one: {"schema": schema} for one in media}
-            made["requestBody"] = {"required": True, "content": content}
+    def _body(self, made: Json, given: Operation, schema: Json) -> None:
+        if self._references.swagger:
+            made["consumes"] = list(given.media)
+            body = {"name": "body", "in": "body", "required": not given.optional}
+            made["parameters"].append({**body, "schema": schema})
+            return
+        content = {one: {"schema": _FORMS.get(one, schema)} for one in given.media}
+        made["requestBody"] = {"required": not given.optional, "content": content}

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from lateen.apiserver import openapi_meta
 from lateen.apiserver.resources import Kind
 from lateen.model import objectmeta
 from lateen.model import schema as schemas
@@ -20,7 +21,6 @@ _SHARED = frozenset(
         "Condition",
     }
 )
-_META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 
 
 class Definitions(msgspec.Struct):
@@ -63,12 +63,12 @@ class Definitions(msgspec.Struct):
         made = dict(custom)
         properties = dict(made.get("properties") or {})
         metadata = schemas.of_struct(objectmeta.StoredObject).fields["metadata"]
-        properties["metadata"] = self.node(metadata, _META)
+        properties["metadata"] = self.node(metadata, openapi_meta.META)
         made["properties"] = properties
         return made
 
     def _named(self, node: schemas.Schema, package: str) -> Json:
-        place = _META if node.name in _SHARED else package
+        place = openapi_meta.META if node.name in _SHARED else package
         name = f"{place}.{node.name}"
         if name not in self.found:
             self.found[name] = {}

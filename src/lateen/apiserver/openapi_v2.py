@@ -1,25 +1,50 @@
 """OpenAPI v2 (Swagger): everything in one document, for clients that ask for it. Pure."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from lateen.apiserver import openapi_paths, openapi_schema
+from lateen.apiserver import openapi_meta, openapi_paths, openapi_schema
 from lateen.apiserver.resources import Kind
 from lateen.model.client import Json
 
-_REFERENCE = "#/definitions/"
+_SCHEMAS = "#/definitions/"
+_RESPONSES = "#/responses/"
+_UNKNOWN = ("anyOf", "oneOf", "not", "nullable")
+"""Keywords that v2 does not have; a cluster leaves them out too."""
 
 
 def document(kinds: Iterable[Kind]) -> Json:
     """/openapi/v2"""
-    definitions = openapi_schema.Definitions(_REFERENCE)
+    definitions = openapi_schema.Definitions(_SCHEMAS)
     paths: Json = {}
     for kind in kinds:
         for version in kind.info.versions:
             name = definitions.add_kind(kind, version)
-            paths |= openapi_paths.of_kind(kind, version, _REFERENCE + name, swagger=True)
+            references = openapi_meta.references(_SCHEMAS, _RESPONSES, name, swagger=True)
+            paths |= openapi_paths.of_kind(kind, version, references)
+    found = {name: _plain(schema) for name, schema in definitions.found.items()}
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": "v1.36.0"},
         "paths": paths,
-        "definitions": definitions.found,
+        "definitions": found | openapi_meta.definitions(_SCHEMAS),
+        "responses": {"Failure": openapi_meta.failure(_SCHEMAS, swagger=True)},
     }
+
+
+def _plain(schema: Any) -> Any:
+    """Return a schema in the words of v2."""
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        kept = {k: v for k, v in schema.items() if k not in (*_UNKNOWN, "type")}
+        return {**kept, "type": "string", "format": "int-or-string"}
+    made = {key: value for key, value in schema.items() if key not in _UNKNOWN}
+    for word in ("items", "additionalProperties"):
+        if word in made:
+            made[word] = _plain(made[word])
+    if "properties" in made:
+        made["properties"] = {name: _plain(one) for name, one in made["properties"].items()}
+    if "allOf" in made:
+        made["allOf"] = [_plain(one) for one in made["allOf"]]
+    return made

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from lateen.apiserver import errors, openapi_paths, openapi_schema
+from lateen.apiserver import errors, openapi_meta, openapi_paths, openapi_schema
 from lateen.apiserver.resources import Kind
 from lateen.model.client import Json
 
-_REFERENCE = "#/components/schemas/"
+_SCHEMAS = "#/components/schemas/"
+_RESPONSES = "#/components/responses/"
 TITLE = {"title": "Kubernetes", "version": "v1.36.0"}
 
 
@@ -57,14 +58,18 @@ def _by_path(kinds: Iterable[Kind]) -> dict[str, tuple[Kind, ...]]:
 
 def document(members: tuple[Kind, ...], version: str) -> Json:
     """Return the document of some kinds in one version."""
-    definitions = openapi_schema.Definitions(_REFERENCE)
+    definitions = openapi_schema.Definitions(_SCHEMAS)
     paths: Json = {}
     for kind in members:
         name = definitions.add_kind(kind, version)
-        paths |= openapi_paths.of_kind(kind, version, _REFERENCE + name, swagger=False)
+        references = openapi_meta.references(_SCHEMAS, _RESPONSES, name, swagger=False)
+        paths |= openapi_paths.of_kind(kind, version, references)
     return {
         "openapi": "3.0.0",
         "info": TITLE,
         "paths": paths,
-        "components": {"schemas": definitions.found},
+        "components": {
+            "schemas": definitions.found | openapi_meta.definitions(_SCHEMAS),
+            "responses": {"Failure": openapi_meta.failure(_SCHEMAS, swagger=False)},
+        },
     }

@@ -140,47 +140,69 @@ def _row(target: Target, value: Mapping[str, Any], cells: Any, include: str, ver
     return row
 
 
+_BATCHES = 4
+
+
 class Frames:
     """Watch frames as bytes. Each change is encoded once for all who watch it in the same form."""
 
-    def __init__(self, capacity: int = 4096) -> None:
+    def __init__(self, capacity: int = 16 << 20) -> None:
         self._capacity = capacity
-        self._made: dict[tuple[Any, ...], bytes] = {}
+        self._made: dict[tuple[str, str, negotiate.Form, str], FormFrames] = {}
 
-    def frame(
-        self,
-        target: Target,
-        kind: str,
-        entry: Entry,
-        form: negotiate.Form,
-        now: datetime,
-        include: str,
-    ) -> bytes:
-        """Return the line of one event."""
-        name = (kind, entry.revision, entry.key, target.version, form, include)
-        if (made := self._made.get(name)) is not None and form.as_kind != "Table":
-            return made
-        made = self._make(target, kind, entry, form, now, include)
-        if len(self._made) >= self._capacity:
-            for old in list(self._made)[: self._capacity // 4]:
-                del self._made[old]
-        self._made[name] = made
+    def of(self, target: Target, form: negotiate.Form, include: str) -> "FormFrames":
+        """Return the frames of a kind in a version and a form, shared by who asks for the same."""
+        name = (target.info.resource, target.version, form, include)
+        held = self._made.get(name)
+        if held is None or held.target.kind is not target.kind:
+            bare = Target(target.kind, target.version)
+            held = self._made[name] = FormFrames(bare, form, include, self._capacity)
+        return held
+
+
+class FormFrames:
+    """The frames of one kind in one form; the newest `capacity` bytes of them are kept."""
+
+    def __init__(self, target: Target, form: negotiate.Form, include: str, capacity: int) -> None:
+        self.target = target
+        self._form = form
+        self._include = include
+        self._capacity = capacity
+        self._size = 0
+        self._made: dict[tuple[str, int], bytes] = {}
+        self._batches: dict[tuple[Any, ...], bytes] = {}
+
+    def frame(self, kind: str, entry: Entry, now: datetime) -> bytes:
+        """Return the line of one event. Revisions are unique, so they name a change."""
+        name = (kind, entry.revision)
+        made = self._made.get(name)
+        if made is None:
+            made = encode({"type": kind, "object": self._value(entry, now)}) + b"\n"
+            if self._form.as_kind != "Table":  # its ages go on
+                self._keep(name, made)
         return made
 
-    def _make(
-        self,
-        target: Target,
-        kind: str,
-        entry: Entry,
-        form: negotiate.Form,
-        now: datetime,
-        include: str,
-    ) -> bytes:
-        value: Any
-        if form.as_kind == "Table":
-            value = table(target, [entry.value], form, now, include, str(entry.revision))
-        elif form.as_kind:
-            value = partial(entry.value, form.as_version)
-        else:
-            value = ingest.served(target, entry.value)
-        return encode({"type": kind, "object": value}) + b"\n"
+    def batch(self, name: tuple[Any, ...]) -> bytes | None:
+        """Return frames that were joined under a name before, if they are still held."""
+        return self._batches.get(name)
+
+    def keep_batch(self, name: tuple[Any, ...], joined: bytes) -> None:
+        """Hold joined frames for who comes next; only the newest few."""
+        if self._form.as_kind != "Table":
+            self._batches[name] = joined
+            while len(self._batches) > _BATCHES:
+                del self._batches[next(iter(self._batches))]
+
+    def _keep(self, name: tuple[str, int], made: bytes) -> None:
+        self._made[name] = made
+        self._size += len(made)
+        while self._size > self._capacity:
+            self._size -= len(self._made.pop(next(iter(self._made))))
+
+    def _value(self, entry: Entry, now: datetime) -> Any:
+        if self._form.as_kind == "Table":
+            at = str(entry.revision)
+            return table(self.target, [entry.value], self._form, now, self._include, at)
+        if self._form.as_kind:
+            return partial(entry.value, self._form.as_version)
+        return ingest.served(self.target, entry.value)

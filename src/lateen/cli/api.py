@@ -141,11 +141,15 @@ def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
         status = cast(Json, body) if isinstance(body, dict) else {"message": str(body or "")}
         raise ApiError(
             response.status,
-            status.get("reason") or http.client.responses.get(response.status, "Unknown"),
+            status.get("reason") or ("" if "kind" in status else _phrase(response.status)),
             status.get("message") or f"the server answered {response.status}",
             cast(Json, status.get("details") or {}),
         )
     return Reply(body, warnings)
+
+
+def _phrase(code: int) -> str:
+    return http.client.responses.get(code, "Unknown")
 
 
 def _warning_text(value: str) -> str:

@@ -64,7 +64,7 @@ def _apply(api: lab_api.Api, item: Loaded, *, dry_run: bool) -> tuple[str, dict[
         )
     except ApiError as error:
         raise ApiError(
-            error.code, error.reason, f"{item.where}: {error.message}", error.details
+            error.code, error.reason, f"{_cause(item, error)}: {error.message}", error.details
         ) from error
     for warning in reply.warnings:
         exits.complain(f"Warning: {_place(item, warning)}: {warning}")
@@ -124,6 +124,12 @@ def _place(item: Loaded, message: str) -> str:
     if not colon or " " in path:
         return item.where
     return str(item.manifest.locate(path))
+
+
+def _cause(item: Loaded, error: ApiError) -> str:
+    """Return `file:line` of the first field that a refusal names, else of the document."""
+    fields = [one["field"] for one in error.details.get("causes", ()) if one.get("field")]
+    return str(item.manifest.locate(fields[0])) if fields else item.where
 
 
 def delete_all(

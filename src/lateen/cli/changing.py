@@ -71,7 +71,7 @@ def _delete_files(
             sys.stdout.write(f'{kind} "{item.name}" deleted\n')
             sys.stdout.flush()
         else:
-            exits.complain(f"Error from server ({error.reason}): {item.where}: {error.message}")
+            exits.complain(exits.from_server(error, f"{item.where}: "))
             code = exits.FAILED
     return code
 

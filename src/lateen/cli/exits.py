@@ -20,6 +20,12 @@ def complain(message: str) -> None:
     sys.stderr.write(message.rstrip("\n") + "\n")
 
 
+def from_server(error: ApiError, where: str = "") -> str:
+    """Return a refusal in kubectl's words; `where` (`web.yaml:3: `) goes before the message."""
+    reason = f" ({error.reason})" if error.reason else ""
+    return f"Error from server{reason}: {where}{error.message}"
+
+
 def guarded(command: Callable[[], int | None]) -> int:
     """Run a command and return its exit code; whatever it raises becomes a message.
 
@@ -40,7 +46,7 @@ def guarded(command: Callable[[], int | None]) -> int:
         complain(f"error: {error}")
         return UNPARSABLE
     except ApiError as error:
-        complain(f"Error from server ({error.reason}): {error.message}")
+        complain(from_server(error))
         return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any
 
+from msgspec import field
+
 from lateen.model.core_pod import PodTemplateSpec
 from lateen.model.marks import KubeStruct, doc
-from lateen.model.objectmeta import Condition, IntOrString, KubeObject, LabelSelector
+from lateen.model.objectmeta import Condition, IntOrString, KubeObject, LabelSelector, ObjectMeta
 
 
 class RollingUpdate(KubeStruct, frozen=True, kw_only=True):
@@ -128,6 +130,23 @@ class DaemonSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
     rolling_update: Annotated[RollingUpdate | None, doc("Limits of a rolling update.")] = None
 
 
+class VolumeClaimTemplate(KubeStruct, frozen=True, kw_only=True):
+    """A PersistentVolumeClaim as each pod is to have one."""
+
+    api_version: Annotated[str, doc("v1.")] = ""
+    kind: Annotated[str, doc("PersistentVolumeClaim.")] = ""
+    metadata: Annotated[ObjectMeta, doc("Its name and labels.")] = ObjectMeta()
+    spec: Annotated[dict[str, Any], doc("What is claimed.")] = field(default_factory=dict)
+    status: Annotated[dict[str, Any], doc("Not used in a template.")] = field(default_factory=dict)
+
+
+class ClaimRetentionPolicy(KubeStruct, frozen=True, kw_only=True):
+    """What becomes of a pod's claims."""
+
+    when_deleted: Annotated[str, doc("With the StatefulSet: Retain or Delete.")] = ""
+    when_scaled: Annotated[str, doc("With a pod too many: Retain or Delete.")] = ""
+
+
 class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
     """Desired pods of a StatefulSet."""
 
@@ -138,7 +157,9 @@ class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
     template: Annotated[PodTemplateSpec, doc("What the pods look like.", required=True)] = (
         PodTemplateSpec()
     )
-    volume_claim_templates: Annotated[tuple[Any, ...], doc("Claims per pod.", atomic=True)] = ()
+    volume_claim_templates: Annotated[
+        tuple[VolumeClaimTemplate, ...], doc("Claims per pod.", atomic=True)
+    ] = ()
     service_name: Annotated[str, doc("Headless Service that names the pods.")] = ""
     pod_management_policy: Annotated[
         str, doc("One after the other, or at once.", enum=("OrderedReady", "Parallel"))
@@ -148,7 +169,9 @@ class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
     ] = None
     revision_history_limit: Annotated[int | None, doc("Old revisions kept.")] = None
     min_ready_seconds: Annotated[int | None, doc("Seconds ready before it counts.")] = None
-    persistent_volume_claim_retention_policy: Annotated[Any, doc("What becomes of claims.")] = None
+    persistent_volume_claim_retention_policy: Annotated[
+        ClaimRetentionPolicy | None, doc("What becomes of claims.")
+    ] = None
     ordinals: Annotated[Any, doc("First number of the pods.")] = None
 
 

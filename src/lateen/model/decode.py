@@ -182,6 +182,8 @@ def _string(node: Schema, value: Any, path: str, found: _Findings) -> Any:
             return (
                 _ABSENT if not value and not node.proto else _unsupported(node, value, path, found)
             )
+        if node.form == "date-time" and not _TIME.fullmatch(value):
+            return _no_time(value, path, found)
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _mistyped(node, value, path, found)
@@ -191,6 +193,20 @@ def _string(node: Schema, value: Any, path: str, found: _Findings) -> Any:
         known = 0 <= value < len(node.enum)
         return node.enum[value] if known else _unsupported(node, str(value), path, found)
     return _mistyped(node, value, path, found)
+
+
+_TIME = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"([.,][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
+
+
+def _no_time(value: str, path: str, found: _Findings) -> Any:
+    form = "2006-01-02T15:04:05Z07:00"
+    message = f'parsing time "{value}" as "{form}": cannot parse "{value}" as "2006"'
+    hint = "Write a moment such as 2026-11-24T08:00:00Z."
+    found.problems.append(Problem(path, "type", message, hint))
+    return _ABSENT
 
 
 _RANGES = {"int32": 2**31, "int64": 2**63}

@@ -93,6 +93,11 @@ class Watch(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Event]: ...
 
+    def take(self) -> Sequence[Event]:
+        """Return the events unread so far without waiting; for who was given `woken`.
+        Raises ExpiredError, and StoreError once the watch is closed."""
+        ...
+
     def close(self) -> None:
         """Stop; the iterator ends. May be called twice."""
         ...
@@ -144,11 +149,20 @@ class Store(Protocol):
         Raises NotFoundError, ConflictError, StorageFullError."""
         ...
 
-    def watch(self, resource: str, *, after: int = 0, capacity: int = 10_000) -> Watch:
+    def watch(
+        self,
+        resource: str,
+        *,
+        after: int = 0,
+        capacity: int = 10_000,
+        woken: Callable[[], None] | None = None,
+    ) -> Watch:
         """Follow a resource (`*` for every resource) from the revision after `after`.
 
-        `after` 0 starts at now. A watcher that leaves more than `capacity` events unread gets
-        ExpiredError from its iterator; it never holds up writers or other watchers.
+        `after` 0 starts at now. `woken` is called when there is something to take again after
+        everything was taken; it must not raise or write. A watcher that leaves more than `capacity`
+        events unread gets ExpiredError from its iterator; it never holds up writers or other
+        watchers.
         Raises ExpiredError if `after` was compacted.
         """
         ...

@@ -71,14 +71,21 @@ class JournaledStore:
         """Remove an object. Raises NotFoundError, ConflictError, StorageFullError."""
         return self._commit(self._table.delete(key, expected))
 
-    def watch(self, resource: str, *, after: int = 0, capacity: int = 10_000) -> api.Watch:
+    def watch(
+        self,
+        resource: str,
+        *,
+        after: int = 0,
+        capacity: int = 10_000,
+        woken: Callable[[], None] | None = None,
+    ) -> api.Watch:
         """Follow a resource. Raises ExpiredError if `after` was compacted.
 
         Besides changes the stream carries a BOOKMARK at each compaction, so that a watcher of a
         quiet resource always knows a revision from which it can resume.
         """
         replay = self._table.history.since(after or self.revision, resource)
-        return self._audience.watch(resource, replay, capacity)
+        return self._audience.watch(resource, replay, capacity, woken)
 
     def subscribe(self, resource: str, callback: Callable[[api.Event], None]) -> Callable[[], None]:
         """Call back after each write of a resource (`*`: any); return the way to end it."""

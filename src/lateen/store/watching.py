@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from lateen.store import api
 from lateen.store.history import EVERY, bookmark, matches
@@ -12,9 +12,15 @@ class Stream:
     """One watcher's unread events. Used from one event loop, the writers' own."""
 
     def __init__(
-        self, resource: str, replay: Iterable[api.Event], capacity: int, ended: Callable[[], None]
+        self,
+        resource: str,
+        replay: Iterable[api.Event],
+        capacity: int,
+        ended: Callable[[], None],
+        woken: Callable[[], None] | None = None,
     ) -> None:
         self.resource = resource
+        self._woken = woken
         self._unread = deque(replay)
         self._capacity = capacity + len(self._unread)
         self._ended = ended
@@ -26,12 +32,32 @@ class Stream:
         """Take one event; at more than the capacity give up on the reader instead."""
         if self._expired:
             return
+        first = not self._unread
         if len(self._unread) >= self._capacity:
             self._expired = True
             self._unread.clear()
         else:
             self._unread.append(event)
+        if not first:
+            return
         self._wake.set()
+        if self._woken is not None:
+            self._woken()
+
+    def take(self) -> Sequence[api.Event]:
+        """Return the unread events. Raises ExpiredError, and StoreError once it is closed."""
+        if self._closed:
+            raise api.StoreError(f"the watch of {self.resource} is closed")
+        if self._expired:
+            raise self._too_far()
+        taken, self._unread = self._unread, deque()
+        return taken
+
+    def _too_far(self) -> api.ExpiredError:
+        return api.ExpiredError(
+            f"the watch of {self.resource} left more than {self._capacity} events unread:"
+            " list again"
+        )
 
     def mark(self, revision: int) -> None:
         """Say how far the watch has come, instead of an earlier saying that was not read yet."""
@@ -44,10 +70,7 @@ class Stream:
             if self._unread:
                 yield self._unread.popleft()
             elif self._expired:
-                raise api.ExpiredError(
-                    f"the watch of {self.resource} left more than {self._capacity} events unread:"
-                    " list again"
-                )
+                raise self._too_far()
             else:
                 self._wake.clear()
                 await self._wake.wait()
@@ -58,6 +81,8 @@ class Stream:
             self._closed = True
             self._wake.set()
             self._ended()
+            if self._woken is not None:
+                self._woken()
 
 
 class Audience:
@@ -68,11 +93,17 @@ class Audience:
         self._callbacks: dict[int, tuple[str, Callable[[api.Event], None]]] = {}
         self._serial = 0
 
-    def watch(self, resource: str, replay: Iterable[api.Event], capacity: int) -> Stream:
+    def watch(
+        self,
+        resource: str,
+        replay: Iterable[api.Event],
+        capacity: int,
+        woken: Callable[[], None] | None = None,
+    ) -> Stream:
         """Open a stream that starts with `replay`."""
         self._serial += 1
         serial = self._serial
-        stream = Stream(resource, replay, capacity, lambda: self._leave(serial))
+        stream = Stream(resource, replay, capacity, lambda: self._leave(serial), woken)
         self._streams[serial] = stream
         return stream
 

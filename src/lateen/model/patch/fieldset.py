@@ -157,6 +157,8 @@ def _collect(value: Any, schema: Schema, path: Path, found: set[Path]) -> None:
 def _compare(
     old: Any, new: Any, schema: Schema, path: Path, changed: set[Path], gone: set[Path]
 ) -> None:
+    if old == new:
+        return
     before, after = children(old, schema), children(new, schema)
     if before is None or after is None or type(old) is not type(new):
         if old != new:
