@@ -45,7 +45,7 @@ from lateen.app.podstreams import ShimLink, ShimStreams
 from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.compiler.frontend import unselected
+from lateen.compiler.frontend import annotations, unselected
 from lateen.controllers import apiservice, injection, manager, sidecar
 from lateen.model.diagnostics import Diagnostic, worst_first
 from lateen.node import addressing, hostlink
@@ -248,7 +248,8 @@ class Plane:
     def _findings(self) -> list[Diagnostic]:
         current = self.pipeline.current
         idle = unselected.findings(current.snapshot, self.mesh.root_namespace)
-        return worst_first((*current.diagnostics, *idle))
+        notes = annotations.findings(current.snapshot)
+        return worst_first((*current.diagnostics, *idle, *notes))
 
     def config(self, proxy: str) -> Json | None:
         """Return the resources of a proxy, by type and name, with their sources."""

@@ -282,6 +282,13 @@ COMPILER = (
         "connection may idle",
         "Move it to spec.trafficPolicy.connectionPool.tcp; for requests, use connectionPool.http.",
     ),
+    Row(
+        "LTN0043",
+        _W,
+        "AnnotationIgnored",
+        "no effect here: {what}",
+        "Expect the behaviour without it.",
+    ),
 )
 
 RUNTIME = (
