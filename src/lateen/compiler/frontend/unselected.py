@@ -1,13 +1,15 @@
-"""Selectors that select nothing. Pure.
+"""Selectors that select nothing, and rules for nobody. Pure.
 
 Asked when the state of a mesh is shown, not with every change: pods come and go all the time, and
 nothing is compiled differently for it.
 """
 
+import fnmatch
 from collections.abc import Iterator, Mapping
 
 from lateen.compiler.frontend import ages, telemetries
 from lateen.compiler.frontend.inputs import TELEMETRIES
+from lateen.model import security
 from lateen.model import telemetry as model
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.snapshot import Snapshot
@@ -17,7 +19,8 @@ _PODS = "pods"
 
 def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
     """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
-    answers to, and for Telemetries that select the same pod."""
+    answers to, for rules about namespaces that do not exist, and for Telemetries that select the
+    same pod."""
     return (
         *_gateways(snapshot),
         *_policies(snapshot, root_namespace),
@@ -74,6 +77,20 @@ def _authorization(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnost
         if wanted and not any(_any(snapshot, home, wanted) for home in homes):
             at = ages.source("AuthorizationPolicy", policy, "spec.selector.matchLabels")
             yield make("IST0127", at, labels=_written(wanted))
+        yield from _sources(snapshot, policy)
+
+
+def _sources(snapshot: Snapshot, policy: security.AuthorizationPolicy) -> Iterator[Diagnostic]:
+    """Namespaces that a rule names and that are not there; a star stands for any text."""
+    known = [name for _, name in snapshot.namespaces]
+    for index, rule in enumerate(policy.spec.rules):
+        for number, entry in enumerate(rule.from_ or ()):
+            named = entry.source.namespaces if entry.source is not None else None
+            for place, pattern in enumerate(named or ()):
+                if not fnmatch.filter(known, pattern):
+                    path = f"spec.rules[{index}].from[{number}].source.namespaces[{place}]"
+                    at = ages.source("AuthorizationPolicy", policy, path)
+                    yield make("IST0101", at, reftype="namespace", refval=pattern)
 
 
 def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
