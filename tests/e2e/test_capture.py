@@ -243,8 +243,31 @@ def test_openings_of_earlier_connections_are_kept(lab: Lab) -> None:
     assert " none " not in out
 
 
+def test_lines_are_chosen_by_both_ends(lab: Lab) -> None:
+    ask(lab, *PATHS)
+    chosen = ("--from-service", "istio-system/istio-ingressgateway", "--to-namespace", "default")
+    encrypted = lab.ok("capture", "--since", "10m", *chosen, "--not", "--tls", "none")
+    ends = [line.split()[2:5:2] for line in encrypted.splitlines()]
+    assert ends
+    for source, target in ends:
+        assert source.startswith("istio-system/istio-ingressgateway-")
+        assert target.startswith("default/helloworld-")
+    only = lab.ok("capture", "--since", "10m", *chosen, "--to-label", "app=nobody")
+    assert only == ""
+    account = "istio-system/istio-ingressgateway-service-account"
+    assert lab.ok("capture", "--since", "10m", *chosen[2:], "--from-identity", account)
+
+
+def test_a_filter_that_means_nothing_is_told(lab: Lab) -> None:
+    for wrong in (("--tls", "yes"), ("--http-status", "5"), ("--from-label", "a=b=c"), ("--not",)):
+        done = lab.lateen("capture", *wrong)
+        assert (done.returncode, done.stdout) == (64, "")
+        assert wrong[-1] in done.stderr
+
+
 def test_tap_joins_both_proxies(lab: Lab) -> None:
-    command = Command(lab, "tap", "--tls", "mtls", "-c", "1")
+    chosen = ("--from-namespace", "istio-system", "--not", "--tls", "none", "-n", "default")
+    command = Command(lab, "tap", *chosen, "-c", "1")
     deadline = 20
     while command.running and deadline:
         ask(lab, "http-mTLS?token=sesame")
@@ -266,6 +289,9 @@ def test_edges_say_why_a_leg_was_plaintext(lab: Lab) -> None:
     assert by_tls["mtls", "80"]["no_tls_reason"] == ""
     assert by_tls["mtls", "80"]["server_id"] == "spiffe://cluster.local/ns/default/sa/default"
     assert by_tls["tls", "443"]["requests"] >= 1
+    assert "host" in {edge["source"] for edge in found}
+    there = json.loads(lab.ok("edges", "-n", "default", "-o", "json", "--since", "10m"))["edges"]
+    assert there == [edge for edge in found if edge["target"].startswith("default/")]
 
 
 def test_access_logs_are_json_where_the_lab_says_so(lab: Lab) -> None:

@@ -1,11 +1,9 @@
-"""Segments to lines: kinds, requests one by one, ends, filters, and any noise at all."""
+"""Segments to lines: kinds, requests one by one, ends, and any noise at all."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lateen.observe import flowlines
-from lateen.observe.flowfilter import Filter
 from lateen.observe.flowlines import Flow
 from lateen.observe.narrator import Narrator
 from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
@@ -162,29 +160,6 @@ FLOW = Flow(
     kind="HTTP/1",
     status=503,
 )
-FILTERS = {
-    "all": (Filter(), True),
-    "tls": (Filter(tls="mtls"), True),
-    "other tls": (Filter(tls="none"), False),
-    "status": (Filter(status="503"), True),
-    "class of status": (Filter(status="5+"), True),
-    "other class": (Filter(status="4xx"), False),
-    "port": (Filter(port=80), True),
-    "other port": (Filter(port=8080), False),
-    "leg": (Filter(leg="wire"), True),
-    "other leg": (Filter(leg="app"), False),
-    "from": (Filter(sources=("web",)), True),
-    "from with namespace": (Filter(sources=("default/web",)), True),
-    "from another": (Filter(sources=("db",)), False),
-    "to": (Filter(targets=("db",)), True),
-    "to another": (Filter(targets=("web",)), False),
-}
-
-
-@pytest.mark.parametrize("case", FILTERS)
-def test_filters(case: str) -> None:
-    chosen, kept = FILTERS[case]
-    assert chosen.keeps(FLOW, NAMES) is kept
 
 
 def test_a_line_names_pods_and_says_what_travelled() -> None:

@@ -12,26 +12,26 @@ from lateen.app import lab as labs
 from lateen.app.paths import LabPaths
 from lateen.base.clock import SystemClock
 from lateen.cli import api as lab_api
-from lateen.cli import capturing, exits, screen
+from lateen.cli import capturing, exits, screen, spans
 from lateen.cli.capturefile import CaptureFile, keylog_readers
 from lateen.cli.capturing import Pod, Source
 from lateen.observe import flowlines
-from lateen.observe.flowfilter import Filter
+from lateen.observe.ends import Places
+from lateen.observe.flowfilter import Condition, Filter, Subject
 from lateen.observe.flowlines import Flow
 from lateen.observe.narrator import Narrator
 from lateen.observe.wire import frames
 
 _KEPT = "/lateen/v1/capture"
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to capture and how to show it."""
 
     targets: Sequence[str] = ()
-    namespace: str = "default"
-    filter: Filter = Filter()
+    namespace: str = ""
+    conditions: Sequence[Condition] = ()
     file: str = ""
     follow: bool = False
     count: int = 0
@@ -52,67 +52,87 @@ class Kept(msgspec.Struct, frozen=True):
 
 def capture(lab: str, options: Options) -> int:
     """The command."""
-    wrong = _wrong(options)
-    if wrong:
-        exits.complain(wrong)
+    try:
+        chosen = Filter(options.conditions)
+        _check(options, chosen)
+    except ValueError as error:
+        exits.complain(str(error))
         return exits.USAGE
     running = labs.require(lab)
     api = lab_api.Api.of(running)
     items = api.request("GET", "/api/v1/pods").body["items"]
+    places = Places(items, api.request("GET", "/api/v1/services").body["items"])
     pods = capturing.chosen(items, options.targets, options.namespace)
     if not pods:
-        exits.complain("no pod runs a proxy: name one, POD or deploy/NAME")
+        where = f" in {options.namespace}" if options.namespace else ""
+        exits.complain(f"no running pod{where} has a proxy: name one, POD or deploy/NAME")
         return exits.FAILED
-    names = {pod.ip: pod.name for pod in capturing.running(items)}
     kept = msgspec.convert(api.request("GET", _KEPT).body, Kept)
-    printer = Printer(options, names)
+    printer = Printer(options, chosen, places)
     if options.since:
-        since = SystemClock().now().timestamp() - _span(options.since)
+        since = SystemClock().now().timestamp() - spans.seconds(options.since)
         printer.earlier([f for f in kept.flows if f.time >= since], {pod.name for pod in pods})
         if not options.follow:
             return exits.OK
-    source = Source(running.paths.shim_socket, pods, options.filter.port, options.ring << 20)
+    port = next(iter(chosen.ports)) if len(chosen.ports) == 1 else 0
+    source = Source(running.paths.shim_socket, pods, port, options.ring << 20)
     try:
         if options.file:
-            return _to_file(options, source, pods, running.paths)
+            return _to_file(options, chosen, source, pods, running.paths)
         return _to_lines(options, source, pods, kept, printer)
     finally:
         source.close()
 
 
-def _wrong(options: Options) -> str:
+def _check(options: Options, chosen: Filter) -> None:
+    """Raise ValueError, with what to do, for what does not go together."""
     if options.output not in ("", "json"):
-        return f"-o {options.output}: use json, or leave it out"
-    if options.filter.tls not in ("", "mtls", "tls", "none"):
-        return f"--tls {options.filter.tls}: use mtls, tls or none"
-    if options.filter.leg not in ("wire", "app", "all"):
-        return f"--leg {options.filter.leg}: use wire, app or all"
+        raise ValueError(f"-o {options.output}: use json, or leave it out")
     if options.keys and not options.file:
-        return "--keys goes into a file: name one with -w FILE.pcapng"
+        raise ValueError("--keys goes into a file: name one with -w FILE.pcapng")
+    if options.file and chosen.lines_only:
+        raise ValueError(
+            f"--{chosen.lines_only[0]} tells lines apart, a file holds packets: with -w use --port "
+            "and --leg, and filter when you read it"
+        )
+    if options.file and options.since:
+        raise ValueError("--since shows lines: a file begins when it is made")
+    if options.follow and not options.since:
+        raise ValueError("-f goes on after --since: without --since a capture goes on anyway")
     if options.since:
-        try:
-            _span(options.since)
-        except ValueError:
-            return f"--since {options.since}: use 30s, 5m or 1h"
-    return ""
-
-
-def _span(text: str) -> float:
-    unit = _UNITS.get(text[-1:])
-    return float(text[:-1]) * unit if unit else float(text)
+        spans.seconds(options.since)
 
 
 class Printer:
     """Writes flows to standard output, as lines or JSON, and counts them."""
 
-    def __init__(self, options: Options, names: dict[str, str]) -> None:
-        self._options, self._names = options, names
+    def __init__(self, options: Options, chosen: Filter, places: Places) -> None:
+        self._options, self._filter, self._places = options, chosen, places
+        self._names = places.names
         self.shown = 0
+
+    def _wanted(self, flow: Flow) -> bool:
+        client, server = (
+            self._places.named(flowlines.place(flow, end, self._names))
+            for end in (flow.client, flow.server)
+        )
+        ports = {int(end.rpartition(":")[2]) for end in (flow.client, flow.server)}
+        subject = Subject(
+            source=client,
+            target=server,
+            tls=flow.tls,
+            status=flow.status,
+            ports=frozenset(ports),
+            leg=flow.leg,
+        )
+        return self._filter.keeps(subject)
 
     def show(self, flow: Flow) -> None:
         """Print a flow that passes the filters."""
-        if not self._options.filter.keeps(flow, self._names):
-            return
+        if self._wanted(flow):
+            self._print(flow)
+
+    def _print(self, flow: Flow) -> None:
         self.shown += 1
         if self._options.output == "json":
             told = msgspec.structs.asdict(flow)
@@ -129,10 +149,10 @@ class Printer:
         """Print what is known of earlier connections, once each, newest `count` of them."""
         told: dict[tuple[str, str], Flow] = {}
         for flow in flows:
-            if flow.pod in pods:
+            if flow.pod in pods and self._wanted(flow):
                 told.setdefault((flow.client, flow.server), flow)
         for flow in list(told.values())[-self._options.count :]:
-            self.show(flow)
+            self._print(flow)
         sys.stdout.flush()
 
     @property
@@ -174,8 +194,10 @@ def _to_lines(
     return _ended(source, packets)
 
 
-def _to_file(options: Options, source: Source, pods: Sequence[Pod], paths: LabPaths) -> int:
-    legs = {"wire": ("eth0",), "app": ("lo",)}.get(options.filter.leg, ("eth0", "lo"))
+def _to_file(
+    options: Options, chosen: Filter, source: Source, pods: Sequence[Pod], paths: LabPaths
+) -> int:
+    legs = [device for device, leg in flowlines.LEGS.items() if leg in (chosen.legs or {leg})]
     keys = keylog_readers([paths.key_log(pod.uid) for pod in pods]) if options.keys else []
     with CaptureFile(options.file, [pod.name for pod in pods], legs, keys) as file:
         exits.complain(f"capturing {len(pods)} pods to {options.file}; Ctrl-C ends it")

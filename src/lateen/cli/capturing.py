@@ -12,7 +12,7 @@ import msgspec
 
 from lateen.app.lab import LabError
 from lateen.node.runtime import ShimClient, ShimError, ShimGoneError
-from lateen.observe import bpf, capture
+from lateen.observe import bpf, capture, ends
 from lateen.observe.capture_ring import Frame, Ring
 
 Json = dict[str, Any]
@@ -41,10 +41,13 @@ def running(items: Sequence[Json]) -> list[Pod]:
 
 
 def chosen(items: Sequence[Json], words: Sequence[str], namespace: str) -> list[Pod]:
-    """Return the pods that `POD`, `pod/NAME` and `deploy/NAME` mean; all that run a proxy for
-    none. Raises LabError for a word that means no running pod."""
+    """Return the pods that `POD`, `pod/NAME` and `deploy/NAME` mean; for no word, all that run a
+    proxy, in a namespace if one is named. Raises LabError for a word that means no running pod."""
     if not words:
-        return running([item for item in items if _has_proxy(item)])
+        proxied = [item for item in items if ends.has_proxy(item)]
+        here = [i for i in proxied if namespace in ("", i["metadata"]["namespace"])]
+        return running(here)
+    namespace = namespace or "default"
     found: dict[str, Pod] = {}
     for word in words:
         matching = running([item for item in items if _means(word, item, namespace)])
@@ -52,12 +55,6 @@ def chosen(items: Sequence[Json], words: Sequence[str], namespace: str) -> list[
             raise LabError(f"no running pod of {word} in {namespace}: see `lateen get pods -A`")
         found.update({pod.uid: pod for pod in matching})
     return list(found.values())
-
-
-def _has_proxy(item: Json) -> bool:
-    spec = item["spec"]
-    every = (*spec.get("containers", ()), *spec.get("initContainers", ()))
-    return any(container["name"] == "istio-proxy" for container in every)
 
 
 def _means(word: str, item: Json, namespace: str) -> bool:

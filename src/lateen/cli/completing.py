@@ -34,15 +34,49 @@ def workload(given: Mapping[str, Any], incomplete: str) -> list[str]:
     return [word for word in offered if word.startswith(incomplete)]
 
 
+def end(kind: str, given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Complete a filter of an end: `namespace/name`, a label that pods have, and so on."""
+    pods = _items(given, kinds.KINDS["pods"], "")
+    named = [item["metadata"] for item in pods]
+    if kind == "service":
+        named = [item["metadata"] for item in _items(given, kinds.KINDS["services"], "")]
+    if kind in ("pod", "service"):
+        offered = {f"{each['namespace']}/{each['name']}" for each in named}
+    elif kind == "namespace":
+        offered = {each["namespace"] for each in named}
+    elif kind == "label":
+        offered = {f"{k}={v}" for each in named for k, v in (each.get("labels") or {}).items()}
+    else:
+        accounts = ((item["metadata"]["namespace"], item["spec"]) for item in pods)
+        offered = {
+            f"{where}/{spec.get('serviceAccountName', 'default')}" for where, spec in accounts
+        }
+    return sorted(word for word in offered if word.startswith(incomplete))
+
+
+def tls(_given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Complete the kinds of TLS."""
+    return [word for word in ("mtls", "tls", "none") if word.startswith(incomplete)]
+
+
+def leg(_given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Complete the legs of a pod."""
+    return [word for word in ("wire", "app", "all") if word.startswith(incomplete)]
+
+
 def _names(given: Mapping[str, Any], info: KindInfo) -> list[str]:
-    lab = given.get("lab") or DEFAULT_LAB
-    namespace = given.get("namespace") or "default"
+    items = _items(given, info, given.get("namespace") or "default")
+    return sorted(item["metadata"]["name"] for item in items)
+
+
+def _items(given: Mapping[str, Any], info: KindInfo, namespace: str) -> list[dict[str, Any]]:
+    """Return the objects of a kind in a namespace, or in all of them."""
     try:
-        running = labs.find(lab)
+        running = labs.find(given.get("lab") or DEFAULT_LAB)
         if running is None:
             return []
         path = lab_api.collection_path(info, namespace)
-        items = lab_api.Api.of(running).request("GET", path).body["items"]
+        found: list[dict[str, Any]] = lab_api.Api.of(running).request("GET", path).body["items"]
     except (ApiError, LabError, OSError):
         return []
-    return sorted(item["metadata"]["name"] for item in items)
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from lateen.app import lab as labs
 from lateen.cli import api as lab_api
-from lateen.cli import exits, screen
+from lateen.cli import exits, screen, spans
 
 _PATH = "/lateen/v1/edges"
 _COLUMNS = ("SRC", "DST", "PORT", "PROTOCOL", "SECURED", "REQUESTS", "ERRORS")
@@ -14,19 +14,26 @@ _WIDE = ("CLIENT_ID", "SERVER_ID")
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
 
 
-def edges(lab: str, output: str, since: float) -> int:
-    """The command. `since` is in seconds; 0 is all that is still known."""
+def edges(lab: str, output: str, since: str, namespace: str) -> int:
+    """The command. Without `since` and `namespace` it shows all that is still known."""
     if output not in ("", "wide", "json"):
         exits.complain(f"-o {output}: use wide or json, or leave it out")
         return exits.USAGE
+    try:
+        query = {"since": str(spans.seconds(since))} if since else None
+    except ValueError as error:
+        exits.complain(str(error))
+        return exits.USAGE
     api = lab_api.Api.of(labs.require(lab))
-    query = {"since": str(since)} if since else None
     answer: dict[str, Any] = api.request("GET", _PATH, query=query).body
+    if namespace:
+        answer["edges"] = [edge for edge in answer["edges"] if namespace in _namespaces(edge)]
     if output == "json":
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
         return exits.OK
     if not answer["edges"]:
-        exits.complain("no requests are known yet: send one with `lateen curl`")
+        where = f" from or to {namespace}" if namespace else ""
+        exits.complain(f"no requests{where} are known yet: send one with `lateen curl`")
         return exits.OK
     wide = output == "wide"
     header = [*_COLUMNS, *(_WIDE if wide else ()), "WHY_NO_TLS"]
@@ -38,6 +45,10 @@ def edges(lab: str, output: str, since: float) -> int:
             cells[4] = screen.paint(cells[4], _COLOURS[row[4]])
         sys.stdout.write("   ".join(cells).rstrip() + "\n")
     return exits.OK
+
+
+def _namespaces(edge: dict[str, Any]) -> set[str]:
+    return {edge[end].partition("/")[0] for end in ("source", "target") if "/" in edge[end]}
 
 
 def _row(edge: dict[str, Any], *, wide: bool) -> list[str]:

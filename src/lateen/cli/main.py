@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lateen.cli import options, seeing
+from lateen.cli import filtering, options, seeing
 from lateen.cli.options import flag
 
 
@@ -101,7 +101,7 @@ def delete(
     nargs=-1,
     required=True,
     metavar="KIND [NAME...]",
-    shell_complete=seeing.complete("kind_or_name"),
+    shell_complete=filtering.complete("kind_or_name"),
 )
 @options.lab
 @options.namespace

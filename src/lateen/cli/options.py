@@ -52,6 +52,12 @@ def flag(*names: str, text: str = "") -> Callable[[Command], Command]:
     return click.option(*names, is_flag=True, help=text or None)
 
 
-def text(*names: str, about: str, many: bool = False) -> Callable[[Command], Command]:
+def text(
+    *names: str,
+    about: str,
+    many: bool = False,
+    complete: Callable[[click.Context, click.Parameter, str], list[str]] | None = None,
+) -> Callable[[Command], Command]:
     """Return an option whose value is a word, or with `many` any number of them."""
-    return click.option(*names, default=None if many else "", multiple=many, help=about)
+    default = None if many else ""
+    return click.option(*names, default=default, multiple=many, help=about, shell_complete=complete)

@@ -1,32 +1,23 @@
 """The commands that show what travelled: curl, capture, tap, edges."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from lateen.cli import options
+from lateen.cli.filtering import Filtering, complete, filters, taken
 from lateen.cli.options import flag, text
-
-Completer = Callable[[click.Context, click.Parameter, str], list[str]]
-
-
-def complete(what: str) -> Completer:
-    """Return the completion that `completing` has under this name, loaded when it is asked for."""
-
-    def offered(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-        from lateen.cli import completing
-
-        found: list[str] = getattr(completing, what)(ctx.params, incomplete)
-        return found
-
-    return offered
-
 
 target = click.argument("target", metavar="POD|deploy/NAME", shell_complete=complete("workload"))
 json_output = text("-o", "--output", about="json: an object a line.")
-tls = text("--tls", about="Only mtls, tls or none.")
-status = text("--http-status", "status", about="`503` or `5+`.")
+namespace = click.option(
+    "-n",
+    "--namespace",
+    default="",
+    metavar="NS",
+    shell_complete=complete("end", "namespace"),
+    help="Namespace; all of them if none is named.",
+)
 count = click.option("-c", "--count", default=0, metavar="N", help="End after so many.")
 
 
@@ -61,19 +52,19 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 
 
 @click.command(
-    epilog="Examples: `lateen capture deploy/web --leg wire`; `lateen capture -w mesh.pcapng`"
+    cls=Filtering,
+    epilog="Examples: `lateen capture deploy/web --leg wire`; `lateen capture -w mesh.pcapng`; "
+    "`lateen capture --from-namespace shop --to-service db --not --tls mtls`; "
+    "`lateen capture --http-status 5+ -c 1`",
 )
 @click.argument(
-    "targets", nargs=-1, metavar="[POD|deploy/NAME...]", shell_complete=complete("workload")
+    "targets", nargs=-1, metavar="[POD|deploy/NAME]...", shell_complete=complete("workload")
 )
 @options.lab
-@options.namespace
-@click.option("--port", default=0, metavar="PORT", help="Only from or to this port.")
-@click.option("--leg", default="all", help="wire, app (inside the pod) or all.")
-@tls
-@text("--from-pod", "sources", about="Client's name.", many=True)
-@text("--to-pod", "servers", about="Server's name.", many=True)
-@status
+@namespace
+@options.everywhere
+@filters
+@text("--leg", about="wire, app (inside the pod) or all.", many=True, complete=complete("leg"))
 @text("-w", "--write", "file", about="A pcapng file, or -.")
 @flag("--keys", text="Put TLS keys into the file (needs keyLog).")
 @text("--since", about="How connections opened in the last `5m`.")
@@ -84,49 +75,57 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 @click.option("--ring", default=64, metavar="MIB", help="Buffer for each pod.")
 @options.show_secrets
 def capture(
-    targets: tuple[str, ...],
-    lab: str,
-    port: int,
-    leg: str,
-    tls: str,
-    sources: tuple[str, ...],
-    servers: tuple[str, ...],
-    status: str,
-    **given: Any,
+    targets: tuple[str, ...], lab: str, namespace: str, everywhere: bool, **given: Any
 ) -> int:
     """Show what travels between pods and inside them, or write it to a file for Wireshark.
 
-    Without a target, all pods that have a proxy are captured.
+    Without a target, all pods that have a proxy are captured. A filter that is given twice shows
+    either; different filters must all hold.
     """
     from lateen.cli import capture as command
-    from lateen.observe.flowfilter import Filter
 
-    chosen = Filter(tls=tls, sources=sources, targets=servers, status=status, port=port, leg=leg)
-    return command.capture(lab, command.Options(targets=list(targets), filter=chosen, **given))
+    conditions = taken(given)
+    where = "" if everywhere else namespace
+    chosen = command.Options(targets=list(targets), namespace=where, conditions=conditions, **given)
+    return command.capture(lab, chosen)
 
 
-@click.command(epilog="Examples: `lateen tap --tls none`; `lateen tap --http-status 5+ -c 1`")
+@click.command(
+    cls=Filtering,
+    epilog="Examples: `lateen tap --tls none`; `lateen tap --http-status 5+ -c 1`; "
+    "`lateen tap -n shop --not --from-pod host`",
+)
 @options.lab
-@text("--from-pod", "source", about="Client's name.")
-@text("--to-pod", "target", about="Server's name.")
-@tls
-@status
+@namespace
+@options.everywhere
+@filters
 @count
 @json_output
 @options.show_secrets
-def tap(lab: str, **given: Any) -> int:
-    """Follow finished requests across the mesh, from the logs of both proxies."""
+def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
+    """Follow finished requests across the mesh, from the logs of both proxies.
+
+    With a namespace, those that come from it or go to it. An identity is one that a certificate
+    proved.
+    """
     from lateen.cli import tap as command
 
-    return command.tap(lab, command.Options(**given))
+    conditions = taken(given)
+    where = "" if everywhere else namespace
+    return command.tap(lab, command.Options(namespace=where, conditions=conditions, **given))
 
 
-@click.command(epilog="Examples: `lateen edges`; `lateen edges -o wide --since 60`")
+@click.command(epilog="Examples: `lateen edges`; `lateen edges -n shop -o wide --since 5m`")
 @options.lab
+@namespace
+@options.everywhere
 @text("-o", "--output", about="wide or json.")
-@click.option("--since", default=0.0, metavar="S", help="Seconds to look back; 0 is all.")
-def edges(lab: str, output: str, since: float) -> int:
-    """Show who talked to whom, with identities, and why a connection had no TLS."""
+@text("--since", about="Look back only `5m`, or a number of seconds.")
+def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -> int:
+    """Show who talked to whom, with identities, and why a connection had no TLS.
+
+    With a namespace, what comes from it or goes to it.
+    """
     from lateen.cli import edges as command
 
-    return command.edges(lab, output, since)
+    return command.edges(lab, output, since, "" if everywhere else namespace)

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,18 +11,18 @@ import msgspec
 from lateen.app import lab as labs
 from lateen.cli import api as lab_api
 from lateen.cli import exits
+from lateen.observe.ends import End, Places, short_identity
+from lateen.observe.flowfilter import Condition, Filter, Subject
 
 _PATH = "/lateen/v1/tap"
 _QUOTED = re.compile(r'[\s"=\\]|^$')
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines to show. `source` and `target` are the beginning of `namespace/pod` or pod."""
+    """Which lines to show."""
 
-    source: str = ""
-    target: str = ""
-    tls: str = ""
-    status: str = ""
+    namespace: str = ""
+    conditions: Sequence[Condition] = ()
     count: int = 0
     output: str = ""
     show_secrets: bool = False
@@ -33,7 +33,16 @@ def tap(lab: str, options: Options) -> int:
     if options.output not in ("", "json"):
         exits.complain(f"-o {options.output}: use json, or leave it out")
         return exits.USAGE
+    conditions = list(options.conditions)
+    if options.namespace:
+        conditions.append(Condition("namespace", options.namespace))
+    try:
+        chosen = Filter(conditions)
+    except ValueError as error:
+        exits.complain(str(error))
+        return exits.USAGE
     api = lab_api.Api.of(labs.require(lab))
+    known = _Known(api)
     shown = 0
     query = {"secrets": "true"} if options.show_secrets else None
     try:
@@ -44,7 +53,7 @@ def tap(lab: str, options: Options) -> int:
             if told["event"] == "lost":
                 exits.complain(f"{told['entries']} log entries lost: this reader is too slow")
                 continue
-            if not _wanted(told, options):
+            if not chosen.keeps(_subject(told, known)):
                 continue
             shown += 1
             event = told.pop("event")
@@ -58,20 +67,35 @@ def tap(lab: str, options: Options) -> int:
     return exits.OK
 
 
-def _wanted(told: dict[str, Any], options: Options) -> bool:
-    if options.tls and told["tls"] != options.tls:
-        return False
-    status = str(told.get(":status", ""))
-    wanted = options.status
-    if wanted.endswith(("+", "xx")):
-        if not status.startswith(wanted.rstrip("+x")):
-            return False
-    elif wanted and status != wanted:
-        return False
-    pairs = ((options.source, told["src"]), (options.target, told["dst"]))
-    return all(
-        not name or place.startswith(name) or place.partition("/")[2].startswith(name)
-        for name, place in pairs
+class _Known:
+    """Who is in the lab; asked for again when a name comes up that is not known."""
+
+    def __init__(self, api: lab_api.Api) -> None:
+        self._api = api
+        self._places = Places(())
+        self._missing: set[str] = set()
+
+    def end(self, name: str, identity: str) -> End:
+        """Return who has a name, with the identity that was proved."""
+        if "/" in name and not self._places.knows(name) and name not in self._missing:
+            pods, services = (
+                self._api.request("GET", f"/api/v1/{kind}").body["items"]
+                for kind in ("pods", "services")
+            )
+            self._places = Places(pods, services)
+            if not self._places.knows(name):
+                self._missing.add(name)
+        return msgspec.structs.replace(self._places.named(name), identity=short_identity(identity))
+
+
+def _subject(told: Mapping[str, Any], known: _Known) -> Subject:
+    ports = (str(told.get(end, "")).rpartition(":")[2] for end in ("src_addr", "dst_addr"))
+    return Subject(
+        source=known.end(told["src"], told.get("client_id", "")),
+        target=known.end(told["dst"], told.get("server_id", "")),
+        tls=told["tls"],
+        status=told.get(":status", 0),
+        ports=frozenset(int(port) for port in ports if port),
     )
 
 

@@ -13,6 +13,7 @@ from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
 from lateen.compiler.ir.workload import Endpoint, Mode
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
+from lateen.observe.ends import HOST
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -39,6 +40,8 @@ class Directory(msgspec.Struct, frozen=True):
     """Cluster and load balancer address to `namespace/service`."""
     backed: Mapping[str, tuple[str, ...]]
     """`namespace/service` to the pods behind it."""
+    hosts: frozenset[str] = frozenset()
+    """Addresses of the machine outside the pods, as they see it."""
 
     def party(self, address: str) -> Party:
         """Return who answers at `IP:port`: a pod's proxy where it has one."""
@@ -46,6 +49,8 @@ class Directory(msgspec.Struct, frozen=True):
         pod = self.pods.get(host)
         if pod is not None:
             return self.pod(pod)
+        if host in self.hosts:
+            return Party(HOST, HOST)
         service = self.services.get(host)
         return Party("service", service) if service else Party("outside", address)
 
@@ -89,6 +94,7 @@ def directory(snapshot: Snapshot, views: Mapping[str, ProxyView]) -> Directory:
         identities={proxy: view.node.identity for proxy, view in views.items()},
         services=services,
         backed=backed,
+        hosts=frozenset(pod.status.host_ip for pod in snapshot.pods.values() if pod.status.host_ip),
     )
 
 
