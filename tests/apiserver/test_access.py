@@ -1,6 +1,7 @@
 """Who may do what: the owner everything, a ServiceAccount reading and its own namespace."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -8,12 +9,63 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from lateen.apiserver import auth, http, request, reviews, verbs
+from lateen.apiserver import auth, discovery, exchange, http, request, reviews, verbs
 from lateen.base.clock import SystemClock
+from lateen.model import kinds
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
 
 BOB = auth.service_account("home", "bob")
+
+
+def review(kind: str, spec: Any, user: auth.User = BOB) -> Any:
+    """Ask for a review as a user; return its status."""
+    virtual = next(one for one in discovery.VIRTUAL if one.kind == kind)
+    path = f"/apis/{virtual.group}/v1/{virtual.plural}"
+    info = request.parse("POST", path.encode(), b"")
+    body = json.dumps({"spec": spec}).encode()
+    call = exchange.Call(method="POST", info=info, user=user, body=body)
+    return json.loads(reviews.answer(call, virtual, kinds.KINDS.values()).body)["status"]
+
+
+def told(line: str) -> bool:
+    """What `kubectl auth can-i` would say of a request."""
+    method, _, target = line.partition(" ")
+    path, _, query = target.partition("?")
+    info = request.parse(method, path.encode(), query.encode())
+    asked = {
+        "verb": info.verb,
+        "group": info.group,
+        "resource": info.resource,
+        "subresource": info.subresource,
+        "namespace": info.namespace,
+    }
+    may: bool = review("SelfSubjectAccessReview", {"resourceAttributes": asked})["allowed"]
+    return may
+
+
+@pytest.mark.parametrize("namespace", ["home", "other"])
+def test_the_rules_that_are_listed_are_those_that_are_kept(namespace: str) -> None:
+    status = review("SelfSubjectRulesReview", {"namespace": namespace})
+    listed = {
+        (rule["apiGroups"][0], rule["resources"][0]): rule["verbs"]
+        for rule in status["resourceRules"]
+    }
+    assert (("", "secrets") in listed) is (namespace == "home")
+    for row in kinds.KINDS.values():
+        verbs = listed.get((row.group, row.plural), [])
+        for verb in ("get", "watch", "create", "delete"):
+            said = "*" in verbs or verb in verbs
+            assert said is reviews.allowed(BOB, verb, row.resource, namespace), (row, verb)
+
+
+@pytest.mark.parametrize(
+    ("user", "verb", "may"),
+    [(BOB, "get", True), (auth.User("jane"), "get", True), (BOB, "post", False)],
+)
+def test_paths_outside_the_resources(user: auth.User, verb: str, may: bool) -> None:
+    spec = {"nonResourceAttributes": {"path": "/version", "verb": verb}}
+    assert review("SelfSubjectAccessReview", spec, user)["allowed"] is may
 
 
 @pytest.mark.parametrize(
@@ -44,12 +96,14 @@ def test_a_service_account(line: str, may: bool) -> None:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     info = request.parse(method, path.encode(), query.encode())
-    reviews.authorize(auth.ADMIN, info)
+    row = kinds.KINDS[f"{info.resource}.{info.group}" if info.group else info.resource]
+    reviews.authorize(auth.ADMIN, info, row)
+    assert told(line) is may, "can-i says something else"
     if may:
-        reviews.authorize(BOB, info)
+        reviews.authorize(BOB, info, row)
         return
     with pytest.raises(ApiError, match='User "system:serviceaccount:home:bob" cannot') as caught:
-        reviews.authorize(BOB, info)
+        reviews.authorize(BOB, info, row)
     assert (caught.value.code, caught.value.reason) == (403, "Forbidden")
 
 

@@ -298,3 +298,49 @@ def test_explain_and_what_is_served(kubectl: Any) -> None:
     assert "Metrics API not available" in kubectl("top", "pods", code=1).err
     served = json.loads(kubectl("version", "-o", "json").out)["serverVersion"]
     assert served["gitVersion"].startswith("v1.")
+
+
+def test_component_statuses_are_deprecated_and_healthy(kubectl: Any) -> None:
+    done = kubectl("get", "cs")
+    assert "Warning: v1 ComponentStatus is deprecated in v1.19+" in done.err
+    assert [line.split() for line in done.lines] == [
+        ["NAME", "STATUS", "MESSAGE", "ERROR"],
+        ["scheduler", "Healthy", "ok"],
+        ["controller-manager", "Healthy", "ok"],
+        ["etcd-0", "Healthy", "ok"],
+    ]
+    one = kubectl("get", "componentstatuses", "etcd-0", "-o", "jsonpath={.conditions[0].status}")
+    assert one.out == "True"
+    assert "NotFound" in kubectl("get", "cs", "nobody", code=1).err
+    assert kubectl("get", "csr").err == "No resources found\n"
+
+
+def test_a_review_is_created_from_a_file(kubectl: Any) -> None:
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}},
+    }
+    made = kubectl("create", "-f", "-", "-o", "jsonpath={.status}", stdin=json.dumps(body))
+    assert json.loads(made.out) == {"allowed": True, "reason": "the lab grants this"}
+
+
+def test_an_autoscaler_in_both_versions(kubectl: Any) -> None:
+    body = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "maxReplicas": 4,
+            "targetCPUUtilizationPercentage": 70,
+        },
+    }
+    for wanted in ("created", "unchanged"):
+        done = kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        assert done.out == f"horizontalpodautoscaler.autoscaling/web {wanted}\n"
+    path = "jsonpath={.spec.metrics[0].resource.target.averageUtilization}"
+    assert kubectl("get", "hpa", "web", "-o", path).out == "70"
+    old = "jsonpath={.spec.targetCPUUtilizationPercentage}"
+    assert kubectl("get", "horizontalpodautoscalers.v1.autoscaling", "web", "-o", old).out == "70"
+    assert "cpu: <unknown>/70%" in kubectl("get", "hpa").lines[1]

@@ -47,7 +47,7 @@ OFFLINE = {
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
         "spec:\n  hosts: [web]\n  http:\n  - timeoutt: 3s\n"
         "    route:\n    - destination: {host: web}\n",
-        ("FILE:7: spec.http[0].timeoutt", "unknown field", 'Did you mean "timeout"?'),
+        ("FILE:7: spec.http[0].timeoutt", "unknown field", 'Did you mean "timeout"?', "[LTN0002]"),
     ),
     "wrong-enum": Offline(
         "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\n"
@@ -69,7 +69,7 @@ OFFLINE = {
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
         "spec:\n  hosts: [web]\n  http:\n  - route:\n    - destination: {host: web}\n"
         "      weight: -5\n",
-        ("FILE:9: spec.http[0].route[0].weight", "-5"),
+        ("FILE:9: spec.http[0].route[0].weight", "-5", "[IST0106]"),
     ),
     "duplicate": Offline(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n"

@@ -13,13 +13,37 @@ _CHANGE = ["get", "patch", "update"]
 
 
 class Virtual(msgspec.Struct, frozen=True):
-    """A resource that is asked but not stored: reviews."""
+    """A resource that is asked but not stored: reviews, the states of the server's parts."""
 
     group: str
     version: str
     plural: str
     kind: str
     namespaced: bool = False
+    verbs: tuple[str, ...] = ("create",)
+    short_names: tuple[str, ...] = ()
+
+    def row(self) -> Json:
+        """Return its row in a list of resources."""
+        made: Json = {
+            "name": self.plural,
+            "singularName": self.kind.lower(),
+            "namespaced": self.namespaced,
+            "kind": self.kind,
+            "verbs": list(self.verbs),
+        }
+        return made | ({"shortNames": list(self.short_names)} if self.short_names else {})
+
+    def discovered(self) -> Json:
+        """Return its row in aggregated discovery."""
+        made: Json = {
+            "resource": self.plural,
+            "responseKind": _gvk(self.group, self.version, self.kind),
+            "scope": "Namespaced" if self.namespaced else "Cluster",
+            "singularResource": self.kind.lower(),
+            "verbs": list(self.verbs),
+        }
+        return made | ({"shortNames": list(self.short_names)} if self.short_names else {})
 
 
 VIRTUAL = (
@@ -30,6 +54,9 @@ VIRTUAL = (
     Virtual("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview"),
     Virtual(
         "authorization.k8s.io", "v1", "localsubjectaccessreviews", "LocalSubjectAccessReview", True
+    ),
+    Virtual(
+        "", "v1", "componentstatuses", "ComponentStatus", verbs=("get", "list"), short_names=("cs",)
     ),
 )
 
@@ -139,15 +166,7 @@ def resource_list(kinds: Iterable[Kind], group_name: str, version: str) -> Json:
         rows.extend(_subrow(kind, sub, version) for sub in subresources(kind, version))
     for virtual in VIRTUAL:
         if (virtual.group, virtual.version) == (group_name, version):
-            rows.append(
-                {
-                    "name": virtual.plural,
-                    "singularName": virtual.kind.lower(),
-                    "namespaced": virtual.namespaced,
-                    "kind": virtual.kind,
-                    "verbs": ["create"],
-                }
-            )
+            rows.append(virtual.row())
     name = f"{group_name}/{version}" if group_name else version
     head: Json = {"kind": "APIResourceList"}
     if group_name:
@@ -219,15 +238,7 @@ def _discovered(kinds: list[Kind], group_name: str, version: str) -> list[Json]:
     rows = [_discovered_row(kind, version) for kind in _of(kinds, group_name, version)]
     for virtual in VIRTUAL:
         if (virtual.group, virtual.version) == (group_name, version):
-            rows.append(
-                {
-                    "resource": virtual.plural,
-                    "responseKind": _gvk(virtual.group, virtual.version, virtual.kind),
-                    "scope": "Namespaced" if virtual.namespaced else "Cluster",
-                    "singularResource": virtual.kind.lower(),
-                    "verbs": ["create"],
-                }
-            )
+            rows.append(virtual.discovered())
     return sorted(rows, key=lambda row: str(row["resource"]))
 
 

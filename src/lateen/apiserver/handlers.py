@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 from lateen.apiserver import (
     auth,
+    components,
     connecting,
     errors,
     exchange,
@@ -43,6 +44,7 @@ class Handlers:
     ) -> None:
         self._api = api
         self._issuer = issuer
+        self._health = health
         self._frames = rendering.Frames()
         self._rounds = pulse.Pulse()
         self._watches = 0
@@ -62,10 +64,13 @@ class Handlers:
         if not info.is_resource:
             return self._paths.answer(call)
         virtual = reviews.find(info)
+        if virtual is not None and virtual.plural == components.PLURAL:
+            store, now = self._api.store, self._api.clock.now()
+            return components.answer(call, self._health(), store.revision, now)
         if virtual is not None:
-            return reviews.answer(call, virtual)
+            return reviews.answer(call, virtual, (kind.info for kind in self._api.resources))
         target = self._target(call)
-        reviews.authorize(call.user, info)
+        reviews.authorize(call.user, info, target.info)
         if target.subresource in connecting.SUBRESOURCES:
             return await self._connect.serve(call, target, channel)
         if target.subresource not in _STORED_SUBRESOURCES:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lateen.apiserver import errors
+from lateen.apiserver import converting, errors
 from lateen.apiserver.resources import Target
 from lateen.model.client import Json
 
@@ -76,14 +76,18 @@ def placed(target: Target, body: Json) -> Json:
 
 
 def stored(target: Target, body: Json) -> Json:
-    """Return the object under the version it is stored in."""
+    """Return the object in the version it is stored in. Raises what a misshapen one leads to."""
     info = target.info
     version = f"{info.group}/{info.versions[0]}" if info.group else info.versions[0]
-    return body if body["apiVersion"] == version else {**body, "apiVersion": version}
+    if body["apiVersion"] == version:
+        return body
+    convert = converting.to_stored(info.resource, target.version)
+    return {**(convert(body) if convert else body), "apiVersion": version}
 
 
 def served(target: Target, value: Mapping[str, Any]) -> Json:
-    """Return a stored object under the version asked for (shares everything below the top)."""
+    """Return a stored object in the version asked for (shares everything below the top)."""
     if value.get("apiVersion") == target.api_version:
         return dict(value)
-    return {**value, "apiVersion": target.api_version}
+    convert = converting.to_served(target.info.resource, target.version)
+    return {**(convert(dict(value)) if convert else value), "apiVersion": target.api_version}

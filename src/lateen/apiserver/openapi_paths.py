@@ -95,7 +95,8 @@ def of_kind(kind: Kind, version: str, references: openapi_meta.References) -> Js
     base = f"/apis/{info.group}/{version}" if info.group else f"/api/{version}"
     plain = f"{base}/{info.plural}"
     space = f"{base}/namespaces/{{namespace}}/{info.plural}" if info.namespaced else plain
-    make = _Maker(kind, version, references)
+    named = (info.group, version, info.kind)
+    make = _Maker(*named, namespaced=info.namespaced, references=references)
     found = {
         space: make.path(_collection(kind, references), named=False),
         f"{space}/{{name}}": make.path(_object(kind, references), named=True),
@@ -108,6 +109,28 @@ def of_kind(kind: Kind, version: str, references: openapi_meta.References) -> Js
         if operations:
             found[f"{space}/{{name}}/{sub.name}"] = make.path(operations, named=True)
     return found
+
+
+def of_review(virtual: discovery.Virtual, references: openapi_meta.References) -> Json:
+    """Return the path of a review: it is posted, and the answer is what was posted, filled in."""
+    base = f"/apis/{virtual.group}/{virtual.version}"
+    space = f"{base}/namespaces/{{namespace}}" if virtual.namespaced else base
+    post = Operation(
+        id="create",
+        action="post",
+        parameters=_WRITE,
+        answers={201: references.object},
+        fails=_WRITE_FAILS,
+        body=references.object,
+    )
+    # kubectl asks the patch of a kind whether the server checks fields, or else for OpenAPI v2 in
+    # protobuf, which is not written here. So the document says of the patch that it is refused.
+    patch = Operation(
+        id="patch", action="patch", parameters=_WRITE, answers={}, fails=(400, 401, 405)
+    )
+    named = (virtual.group, virtual.version, virtual.kind)
+    make = _Maker(*named, namespaced=virtual.namespaced, references=references)
+    return {f"{space}/{virtual.plural}": make.path({"post": post, "patch": patch}, named=False)}
 
 
 def _listing(name: str, references: openapi_meta.References) -> Operation:
@@ -219,15 +242,26 @@ def _subresource(
 class _Maker:
     """Writes operations of one kind down."""
 
-    def __init__(self, kind: Kind, version: str, references: openapi_meta.References) -> None:
-        self._info = kind.info
-        self._version = version
+    def __init__(
+        self,
+        group: str,
+        version: str,
+        kind: str,
+        *,
+        namespaced: bool,
+        references: openapi_meta.References,
+    ) -> None:
+        self._gvk = {"group": group, "version": version, "kind": kind}
+        short = "".join(part.capitalize() for part in (group or "core").split("."))
+        self._suffix = f"{short}{version.capitalize()}{kind}"
+        self._tag = f"{group or 'core'}_{version}"
+        self._namespaced = namespaced
         self._references = references
 
     def path(self, operations: dict[str, Operation], *, named: bool) -> Json:
         """Return a path with what its URL must name."""
         made: Json = {method: self.operation(one) for method, one in operations.items()}
-        names = (["name"] if named else []) + (["namespace"] if self._info.namespaced else [])
+        names = (["name"] if named else []) + (["namespace"] if self._namespaced else [])
         made["parameters"] = [
             {"name": name, "in": "path", "required": True, **self._typed("string")}
             for name in names
@@ -236,19 +270,13 @@ class _Maker:
 
     def operation(self, given: Operation) -> Json:
         """Return one operation."""
-        info = self._info
-        group = "".join(part.capitalize() for part in (info.group or "core").split("."))
         answers = {str(code): self._answer(one, given) for code, one in given.answers.items()}
         failure = {"$ref": self._references.failure}
         made: Json = {
-            "operationId": f"{given.id}{group}{self._version.capitalize()}{info.kind}",
-            "tags": [f"{info.group or 'core'}_{self._version}"],
+            "operationId": f"{given.id}{self._suffix}",
+            "tags": [self._tag],
             "x-kubernetes-action": given.action,
-            "x-kubernetes-group-version-kind": {
-                "group": info.group,
-                "version": self._version,
-                "kind": info.kind,
-            },
+            "x-kubernetes-group-version-kind": self._gvk,
             "parameters": self._query(given.parameters),
             "responses": answers | {str(code): failure for code in given.fails},
         }

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.apiserver import openapi_meta
+from lateen.apiserver import discovery, openapi_meta
 from lateen.apiserver.resources import Kind
 from lateen.model import objectmeta
 from lateen.model import schema as schemas
@@ -56,6 +56,24 @@ class Definitions(msgspec.Struct):
                 "items": {"type": "array", "items": {"$ref": self.reference + name}},
             },
             "x-kubernetes-group-version-kind": [_gvk(info.group, version, info.kind + "List")],
+        }
+        return name
+
+    def add_review(self, virtual: discovery.Virtual) -> str:
+        """Add a review, which is asked and not stored; return its name."""
+        name = f"{package_of(virtual.group, virtual.version)}.{virtual.kind}"
+        metadata = schemas.of_struct(objectmeta.StoredObject).fields["metadata"]
+        free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        self.found[name] = {
+            "type": "object",
+            "properties": {
+                "apiVersion": {"type": "string", "description": _API_VERSION},
+                "kind": {"type": "string", "description": _KIND},
+                "metadata": self.node(metadata, openapi_meta.META),
+                "spec": {**free, "description": "What is asked."},
+                "status": {**free, "description": "The answer."},
+            },
+            "x-kubernetes-group-version-kind": [_gvk(virtual.group, virtual.version, virtual.kind)],
         }
         return name
 

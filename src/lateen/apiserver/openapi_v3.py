@@ -5,12 +5,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from lateen.apiserver import errors, openapi_meta, openapi_paths, openapi_schema
+from lateen.apiserver import discovery, errors, openapi_meta, openapi_paths, openapi_schema
 from lateen.apiserver.resources import Kind
 from lateen.model.client import Json
 
 _SCHEMAS = "#/components/schemas/"
 _RESPONSES = "#/components/responses/"
+_REVIEWS = tuple(
+    dict.fromkeys(f"apis/{one.group}/{one.version}" for one in discovery.VIRTUAL if one.group)
+)
 TITLE = {"title": "Kubernetes", "version": "v1.36.0"}
 
 
@@ -40,7 +43,7 @@ class Documents:
         same = held is not None and len(held[0]) == len(members)
         if held is not None and same and all(a is b for a, b in zip(held[0], members, strict=True)):
             return held[1], held[2]
-        made = document(members, path.rsplit("/", 1)[1])
+        made = document(members, path)
         digest = hashlib.sha256(msgspec.json.encode(made)).hexdigest()[:32].upper()
         self._made[path] = (members, made, digest)
         return made, digest
@@ -53,17 +56,25 @@ def _by_path(kinds: Iterable[Kind]) -> dict[str, tuple[Kind, ...]]:
             group = kind.info.group
             path = f"apis/{group}/{version}" if group else f"api/{version}"
             found.setdefault(path, []).append(kind)
+    for path in _REVIEWS:
+        found.setdefault(path, [])
     return {path: tuple(members) for path, members in found.items()}
 
 
-def document(members: tuple[Kind, ...], version: str) -> Json:
-    """Return the document of some kinds in one version."""
+def document(members: tuple[Kind, ...], path: str) -> Json:
+    """Return the document of a group and version (`apis/apps/v1`) with these kinds."""
+    version = path.rsplit("/", 1)[1]
     definitions = openapi_schema.Definitions(_SCHEMAS)
     paths: Json = {}
     for kind in members:
         name = definitions.add_kind(kind, version)
         references = openapi_meta.references(_SCHEMAS, _RESPONSES, name, swagger=False)
         paths |= openapi_paths.of_kind(kind, version, references)
+    for virtual in discovery.VIRTUAL:
+        if f"apis/{virtual.group}/{virtual.version}" == path:
+            name = definitions.add_review(virtual)
+            references = openapi_meta.references(_SCHEMAS, _RESPONSES, name, swagger=False)
+            paths |= openapi_paths.of_review(virtual, references)
     return {
         "openapi": "3.0.0",
         "info": TITLE,

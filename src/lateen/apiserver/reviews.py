@@ -4,6 +4,7 @@ The lab's owner may do everything. A ServiceAccount may do what a lab's own part
 with: read, and write in its own namespace; there is no RBAC engine here.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lateen.apiserver import auth, discovery, errors, exchange, negotiate, rendering
@@ -16,14 +17,14 @@ _REACHING = ("exec", "attach", "portforward", "proxy")
 
 
 def find(info: RequestInfo) -> discovery.Virtual | None:
-    """Return the review that a URL names. Raises ApiError 405 for anything but a POST."""
+    """Return what a URL names that is not stored. Raises ApiError 405 for a verb it has not."""
     for virtual in discovery.VIRTUAL:
         if (virtual.group, virtual.version, virtual.plural) == (
             info.group,
             info.version,
             info.resource,
         ):
-            if info.verb != "create" or info.name:
+            if info.verb not in virtual.verbs or (info.verb == "create" and info.name):
                 raise errors.method_not_allowed()
             return virtual
     return None
@@ -44,24 +45,27 @@ def allowed(user: auth.User, verb: str, resource: str, namespace: str) -> bool:
     return namespace == parts[2]
 
 
-def authorize(user: auth.User, info: RequestInfo) -> None:
-    """Let a request through. Raises ApiError 403."""
-    # Reaching into a pod is no reading, though some clients open it by a GET.
-    verb = "create" if info.subresource in _REACHING else info.verb
+def _asked(verb: str, subresource: str) -> str:
+    """Reaching into a pod is no reading, though some clients open it by a GET."""
+    return "create" if subresource in _REACHING else verb
+
+
+def authorize(user: auth.User, info: RequestInfo, row: kinds.KindInfo) -> None:
+    """Let a request through that is about a kind. Raises ApiError 403."""
+    verb = _asked(info.verb, info.subresource)
     resource = f"{info.resource}.{info.group}" if info.group else info.resource
     if allowed(user, verb, resource, info.namespace):
         return
     what = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
     where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
     why = f'User "{user.name}" cannot {verb} resource "{what}" in API group "{info.group}" {where}'
-    row = kinds.find_resource(resource)
-    if row is None:
-        raise errors.unknown_path()
     raise errors.forbidden(row, info.name, why)
 
 
-def answer(call: exchange.Call, virtual: discovery.Virtual) -> exchange.Response:
-    """Answer a review. Raises ApiError 400."""
+def answer(
+    call: exchange.Call, virtual: discovery.Virtual, served: Iterable[kinds.KindInfo]
+) -> exchange.Response:
+    """Answer a review; `served` are the kinds that rules are written for. Raises ApiError 400."""
     body = call.json()
     if not isinstance(body, dict):
         raise errors.bad_request("the body of a review must be a JSON object")
@@ -76,17 +80,19 @@ def answer(call: exchange.Call, virtual: discovery.Virtual) -> exchange.Response
     }
     if virtual.kind != "SelfSubjectReview":
         review["spec"] = spec
-    review["status"] = _status(call.user, virtual.kind, spec)
+    review["status"] = _status(call.user, virtual.kind, spec, served)
     return exchange.Response(status=201, body=rendering.body(review, negotiate.Form()))
 
 
-def _status(user: auth.User, kind: str, spec: dict[str, Any]) -> Json:
+def _status(
+    user: auth.User, kind: str, spec: dict[str, Any], served: Iterable[kinds.KindInfo]
+) -> Json:
     if kind == "SelfSubjectReview":
         return {"userInfo": user.as_json()}
     if kind == "TokenReview":
         return {"authenticated": False, "user": {}, "error": "tokens of others are not reviewed"}
     if kind == "SelfSubjectRulesReview":
-        return _rules(user)
+        return _rules(user, str(spec.get("namespace") or ""), served)
     subject = user if kind == "SelfSubjectAccessReview" else _subject(spec)
     return _access(subject, spec)
 
@@ -98,25 +104,45 @@ def _subject(spec: dict[str, Any]) -> auth.User:
 
 
 def _access(user: auth.User, spec: dict[str, Any]) -> Json:
-    asked = spec.get("resourceAttributes") or spec.get("nonResourceAttributes") or {}
-    if not isinstance(asked, dict):
-        raise errors.bad_request("resourceAttributes must be an object")
-    group, plural = str(asked.get("group") or ""), str(asked.get("resource") or "")
-    may = allowed(
-        user,
-        str(asked.get("verb") or ""),
-        f"{plural}.{group}" if group else plural,
-        str(asked.get("namespace") or ""),
-    )
+    asked, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    for given in (asked, path):
+        if given is not None and not isinstance(given, dict):
+            raise errors.bad_request("resourceAttributes must be an object")
+    if asked or not path:
+        may = _may(user, asked or {})
+    else:
+        may = user.is_admin or (bool(user.groups) and path.get("verb") == "get")
     if may:
         return {"allowed": True, "reason": "the lab grants this"}
     return {"allowed": False, "reason": "a ServiceAccount may read, and write in its own namespace"}
 
 
-def _rules(user: auth.User) -> Json:
-    verbs = ["*"] if user.is_admin else list(_READ)
+def _may(user: auth.User, asked: Mapping[str, Any]) -> bool:
+    group, plural = str(asked.get("group") or ""), str(asked.get("resource") or "")
+    verb = _asked(str(asked.get("verb") or ""), str(asked.get("subresource") or ""))
+    resource = f"{plural}.{group}" if group else plural
+    return allowed(user, verb, resource, str(asked.get("namespace") or ""))
+
+
+def _rules(user: auth.User, namespace: str, served: Iterable[kinds.KindInfo]) -> Json:
+    """What a user may do in a namespace, as a list of rules; it says what `allowed` decides."""
+    everything = [_rule("*", "*", ["*"])]
+    rules = everything if user.is_admin else list(_rules_of(user, namespace, served))
+    verbs = ["*"] if user.is_admin else ["get"]
     return {
-        "resourceRules": [{"verbs": verbs, "apiGroups": ["*"], "resources": ["*"]}],
+        "resourceRules": rules,
         "nonResourceRules": [{"verbs": verbs, "nonResourceURLs": ["*"]}],
         "incomplete": False,
     }
+
+
+def _rules_of(user: auth.User, namespace: str, served: Iterable[kinds.KindInfo]) -> Iterable[Json]:
+    for row in served:
+        probe = "create" if allowed(user, "create", row.resource, namespace) else "get"
+        if allowed(user, probe, row.resource, namespace):
+            verbs = ["*"] if probe == "create" else list(_READ)
+            yield _rule(row.group, row.plural, verbs)
+
+
+def _rule(group: str, plural: str, verbs: list[str]) -> Json:
+    return {"verbs": verbs, "apiGroups": [group], "resources": [plural]}

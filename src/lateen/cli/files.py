@@ -12,7 +12,7 @@ from lateen.app.lab import LabError
 from lateen.cli import exits
 from lateen.model import decode, kinds, manifests
 from lateen.model.kinds import KindInfo
-from lateen.model.validation import dispatch
+from lateen.model.validation import diagnosing, dispatch
 
 SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -114,10 +114,11 @@ def _known(manifest: manifests.Manifest, messages: list[str]) -> Loaded | None:
     for problem in decoded.problems:
         at = manifest.locate(problem.path)
         hint = f" {problem.suggestion}" if problem.suggestion else ""
-        messages.append(f"{at}: {problem.path}: {problem.message}.{hint}")
+        code = diagnosing.CODES[problem.kind]
+        messages.append(f"{at}: {problem.path}: {problem.message}.{hint} [{code}]")
     if decoded.object is not None and not decoded.problems:
         for fault in dispatch.validate(info, decoded.object).errors:
-            messages.append(f"{manifest.locate(fault.path)}: {fault}")
+            messages.append(f"{manifest.locate(fault.path)}: {fault} [{diagnosing.INVALID}]")
     return Loaded(info, dict(manifest.body), manifest)
 
 

@@ -244,6 +244,13 @@ _STORED = (
     _built_in("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", marks="status"),
     _built_in("coordination.k8s.io/v1", "Lease", "leases"),
     _built_in("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "pc", marks="cluster"),
+    _built_in(
+        "certificates.k8s.io/v1",
+        "CertificateSigningRequest",
+        "certificatesigningrequests",
+        "csr",
+        marks="cluster status",
+    ),
     _built_in("storage.k8s.io/v1", "StorageClass", "storageclasses", "sc", marks="cluster"),
     _built_in(
         "admissionregistration.k8s.io/v1",

@@ -233,6 +233,27 @@ def _template(obj: JsonView, now: datetime) -> cells.Cells:
     return [cells.name(obj), *cells.containers(template), labels]
 
 
+def _component(obj: JsonView, now: datetime) -> cells.Cells:
+    found: JsonView = next((one for one in obj["conditions"] if one["type"] == "Healthy"), {})
+    healthy = "Healthy" if found.get("status") == "True" else "Unhealthy"
+    return [cells.name(obj), healthy, found.get("message", ""), found.get("error", "")]
+
+
+def _request(obj: JsonView, now: datetime) -> cells.Cells:
+    spec, status = cells.part(obj, "spec"), cells.part(obj, "status")
+    types = [str(one.get("type")) for one in status.get("conditions") or ()]
+    state = [one for one in types if one in ("Approved", "Denied")] or ["Pending"]
+    seconds = spec.get("expirationSeconds")
+    return [
+        cells.name(obj),
+        cells.age(obj, now),
+        spec.get("signerName") or cells.NONE,
+        spec.get("username", ""),
+        cells.duration(seconds) if seconds is not None else cells.NONE,
+        ",".join([*state, "Issued"] if status.get("certificate") else state),
+    ]
+
+
 _EVENT_COLUMNS = (
     *cells.columns("Last Seen,Type,Reason,Object", "Subobject,Source"),
     cells.Column("Message"),
@@ -250,6 +271,10 @@ _VOLUME = (
 _CLASS = "Name,Provisioner,ReclaimPolicy,VolumeBindingMode,AllowVolumeExpansion,Age"
 
 PRINTERS = {
+    "componentstatuses": cells.Printer(cells.columns("Name,Status,Message,Error"), _component),
+    "certificatesigningrequests.certificates.k8s.io": cells.Printer(
+        cells.columns("Name,Age,SignerName,Requestor,RequestedDuration,Condition"), _request
+    ),
     "namespaces": cells.Printer(cells.columns("Name,Status,Age"), _namespace),
     "serviceaccounts": cells.Printer(cells.columns("Name,#Secrets,Age"), _account),
     "secrets": cells.Printer(cells.columns("Name,Type,#Data,Age"), _secret),

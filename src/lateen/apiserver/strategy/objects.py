@@ -96,6 +96,33 @@ def _claim(obj: Json) -> None:
     obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
 
 
+def _autoscaler(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("minReplicas") is None:
+        spec["minReplicas"] = 1
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
+def _check_autoscaler(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    spec = obj["spec"]
+    least, most, causes = spec["minReplicas"], spec.get("maxReplicas"), []
+    target = spec.get("scaleTargetRef") or {}
+    for field in ("kind", "name"):
+        if not target.get(field):
+            causes.append(base.required(f"spec.scaleTargetRef.{field}"))
+    if least < 1:
+        detail = "must be greater than or equal to 1"
+        causes.append(base.invalid("spec.minReplicas", least, detail))
+    if most is None or most < 1:
+        causes.append(base.invalid("spec.maxReplicas", most or 0, "must be greater than 0"))
+    elif most < least:
+        detail = "must be greater than or equal to `minReplicas`"
+        causes.append(base.invalid("spec.maxReplicas", most, detail))
+    return tuple(causes)
+
+
 def _role_binding(obj: Json) -> None:
     reference = obj.get("roleRef")
     if reference is not None:
@@ -160,6 +187,9 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     "endpoints": _plain(defaults=_endpoints),
     "endpointslices.discovery.k8s.io": base.Standard(
         defaults=_endpoint_slice, check_change=_fixed_slice, status=False
+    ),
+    "horizontalpodautoscalers.autoscaling": base.Standard(
+        defaults=_autoscaler, check=_check_autoscaler, generation=False
     ),
     "leases.coordination.k8s.io": _plain(),
     "controllerrevisions.apps": _plain(),

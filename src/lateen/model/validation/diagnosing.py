@@ -8,13 +8,17 @@ from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.validation.report import Finding, Validation
 
-_PROBLEMS = {
+INVALID = "IST0106"
+"""The code of whatever Istio's validation refuses."""
+
+CODES = {
     "unknown": "LTN0002",
     "type": "LTN0003",
     "enum": "LTN0003",
     "required": "LTN0004",
     "duplicate": "LTN0005",
 }
+"""The codes of decoding problems, by their kind."""
 
 
 def of_text(problem: manifests.Problem) -> Diagnostic:
@@ -26,7 +30,7 @@ def of_text(problem: manifests.Problem) -> Diagnostic:
 def of_problem(ref: ObjectRef, problem: Problem) -> Diagnostic:
     """Return what a decoding problem of an object is called."""
     return diagnostics.make(
-        _PROBLEMS[problem.kind],
+        CODES[problem.kind],
         Source(ref, problem.path),
         path=problem.path,
         detail=problem.message,
@@ -36,7 +40,7 @@ def of_problem(ref: ObjectRef, problem: Problem) -> Diagnostic:
 
 def of_validation(ref: ObjectRef, found: Validation) -> tuple[Diagnostic, ...]:
     """Return errors as IST0106 and warnings under their own code, or as IST0133."""
-    errors = (_of_finding(ref, finding, "IST0106") for finding in found.errors)
+    errors = (_of_finding(ref, finding, INVALID) for finding in found.errors)
     warnings = (_of_finding(ref, finding, "IST0133") for finding in found.warnings)
     return (*errors, *warnings)
 
