@@ -11,7 +11,10 @@ def validate(report: Report, obj: Telemetry) -> None:
     shared.annotations(report, obj.metadata, "Telemetry")
     shared.workload_selector(report, spec.selector, "spec.selector")
     for index, entry in enumerate(spec.access_logging):
-        _providers(report, entry.providers, f"spec.accessLogging[{index}].providers")
+        path = f"spec.accessLogging[{index}]"
+        _providers(report, entry.providers, f"{path}.providers")
+        if entry.filter is not None and entry.filter.expression:
+            _filter(report, entry.filter.expression, f"{path}.filter.expression")
     if len(spec.tracing) > 1:
         report.warn("spec.tracing", "multiple tracing is not currently supported")
     for index, traces in enumerate(spec.tracing):
@@ -24,6 +27,14 @@ def validate(report: Report, obj: Telemetry) -> None:
             report.invalid(f"{path}.randomSamplingPercentage", share, "must be in range 0 to 100")
     for index, metrics in enumerate(spec.metrics):
         _providers(report, metrics.providers, f"spec.metrics[{index}].providers")
+
+
+def _filter(report: Report, expression: str, path: str) -> None:
+    from lateen.model.validation import cel  # rare, and its patterns take a while to compile
+
+    wrong = cel.problem(expression)
+    if wrong:
+        report.error(path, f"must be a valid CEL expression: {wrong}")
 
 
 def _providers(report: Report, providers: tuple[ProviderRef, ...], path: str) -> None:
