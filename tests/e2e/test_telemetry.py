@@ -123,6 +123,21 @@ def test_evidence_needs_no_access_log(lab: Lab) -> None:
         assert "?silent" not in logged(lab, workload)
 
 
+def test_the_mesh_configuration_closes_and_opens_the_way_out(lab: Lab) -> None:
+    """An unknown host gets 502 from the proxy; open, it is the name that is not found."""
+    closed = MESH_CONFIG + "    outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"
+    words = ("curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}")
+    target = ("--resolve", "nowhere.example:80:10.244.0.1", "http://nowhere.example/")
+    asked = ("exec", CLIENT, "-c", "curl", "--", *words, *target)
+    lab.ok("apply", "-f", "-", stdin=closed)
+    assert lab.lateen(*asked).stdout == "502"
+    lab.ok("delete", "configmap", "istio", "-n", "istio-system")
+    deadline = time.monotonic() + 20
+    while (answer := lab.lateen(*asked).stdout) == "502":
+        assert time.monotonic() < deadline
+    assert answer in ("000", "503")
+
+
 def test_what_has_no_effect_is_said(lab: Lab) -> None:
     applied = lab.lateen(
         "apply", "-f", "-", stdin=TELEMETRY % "{providers: [{name: nowhere}]}, {disabled: true}"

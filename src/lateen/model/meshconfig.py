@@ -6,6 +6,7 @@ import msgspec
 from msgspec import field
 
 from lateen.model import decode
+from lateen.model.istio_types import Duration
 from lateen.model.marks import ProtoStruct, doc
 
 NAME = "istio"
@@ -80,12 +81,25 @@ class DefaultConfig(ProtoStruct, frozen=True, kw_only=True):
     tracing: Annotated[ProxyTracing | None, doc("Traces.")] = None
 
 
+class OutboundTrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
+    """What becomes of traffic to hosts that nobody registered."""
+
+    mode: Annotated[
+        str | None, doc("Refused, or let through.", enum=("REGISTRY_ONLY", "ALLOW_ANY"))
+    ] = None
+
+
 class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
     """Mesh-wide settings. What is unset keeps the lab's own value."""
 
     access_log_file: Annotated[str | None, doc("Log file; empty for none.")] = None
     access_log_format: Annotated[str | None, doc("Its entries; empty for the default.")] = None
     access_log_encoding: Annotated[str | None, doc("Lines or JSON.", enum=("TEXT", "JSON"))] = None
+    outbound_traffic_policy: Annotated[
+        OutboundTrafficPolicy | None, doc("Traffic to unknown hosts.")
+    ] = None
+    enable_auto_mtls: Annotated[bool | None, doc("Mutual TLS where both sides can.")] = None
+    connect_timeout: Annotated[Duration, doc("Time to connect; default 10s.")] = ""
     enable_tracing: Annotated[bool | None, doc("Whether requests are traced.")] = None
     extension_providers: Annotated[tuple[ExtensionProvider, ...], doc("Providers.")] = ()
     default_providers: Annotated[DefaultProviders | None, doc("Defaults.")] = None

@@ -243,6 +243,8 @@ MESH_CONFIG = st.fixed_dictionaries(
                         "",
                         "accessLogFile: ''",
                         "accessLogEncoding: JSON",
+                        "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+                        "{enableAutoMtls: false, connectTimeout: 3s}",
                         "{not yaml",
                         "- 1",
                         "extensionProviders: [{name: file, envoyFileAccessLog: {path: /x}}]",

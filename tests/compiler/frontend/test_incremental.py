@@ -282,6 +282,27 @@ spec:
     assert new[3].node.telemetry.client.logs == ()
 
 
+def test_the_mesh_configuration_counts_above_the_labs_settings(twenty: Any) -> None:
+    found, front, proxies, old = twenty
+    (body,) = yaml.safe_load_all(
+        """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: "{outboundTrafficPolicy: {mode: REGISTRY_ONLY}, enableAutoMtls: false}"}
+"""
+    )
+    (made,) = snapshot.of_bodies([body]).of("configmaps").values()
+    changed_to = snapshot.Change("configmaps", "istio-system", "istio", made)
+    new = front.build(found.with_changes([changed_to])).view(proxies[0])
+    assert (old.settings.allow_any, new.settings.allow_any) == (True, False)
+    assert {c.auto_mtls for c in old.outbound.clusters} == {True}
+    assert {c.auto_mtls for c in new.outbound.clusters} == {False}
+    assert new.outbound.tables[0].hosts[-1].name == "block_all"
+    gone = snapshot.Change("configmaps", "istio-system", "istio", None)
+    assert front.build(found.with_changes([changed_to, gone])).view(proxies[0]) == old
+
+
 def test_what_nobody_reads_changes_no_view(twenty: Any) -> None:
     found, front, proxies, old = twenty
     pod = found.pods[proxies[0].namespace, proxies[0].name]

@@ -11,6 +11,7 @@ from lateen.compiler.frontend import (
     authorizations,
     findings,
     inputs,
+    mesh_config,
     pods,
     routers,
     sidecars,
@@ -19,6 +20,7 @@ from lateen.compiler.frontend import (
 from lateen.compiler.frontend.incremental import Graph
 from lateen.compiler.frontend.inputs import Inputs, Key, Objects
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
+from lateen.model import meshconfig
 from lateen.model.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef
 
@@ -74,9 +76,16 @@ class Mesh:
 
 
 class Frontend:
-    """Compiles snapshots under fixed mesh settings."""
+    """Compiles snapshots under a lab's settings, and those of the mesh configuration in them."""
 
     def __init__(self, settings: MeshSettings) -> None:
+        self._given = settings
+        self._mesh_config: object = None
+        self._mesh: Mesh | None = None
+        self._start(settings)
+
+    def _start(self, settings: MeshSettings) -> None:
+        """Begin with nothing known: what the whole mesh is set to may change any value."""
         self.settings = settings
         self._graph = Graph()
         self._inputs = Inputs(self._graph, settings)
@@ -88,13 +97,18 @@ class Frontend:
         self._findings = findings.Findings(self._graph, self._world, self._pods.telemetries)
         self._proxies: dict[Key, ProxyKind] = {}
         self._views: dict[Key, ProxyView] = {}
-        self._mesh: Mesh | None = None
         self._listed: tuple[ObjectRef, ...] = ()
 
     def build(self, snapshot: Objects) -> Mesh:
         """Return the mesh of a snapshot. Never raises on objects that decoding accepted."""
         if self._mesh is not None:
             self._mesh.close()
+        obj = snapshot.of(inputs.CONFIG_MAPS).get((self._given.root_namespace, meshconfig.NAME))
+        if obj is not self._mesh_config:
+            self._mesh_config = obj
+            settings = mesh_config.applied(self._given, obj)
+            if settings != self.settings:
+                self._start(settings)
         self._graph.sweep()
         changed = self._inputs.update(snapshot)
         self._list_proxies(snapshot.of(inputs.PODS), changed.get(inputs.PODS, set()))

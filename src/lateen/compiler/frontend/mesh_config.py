@@ -5,7 +5,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from lateen.compiler.frontend import uncompiled
+import msgspec
+
+from lateen.compiler.frontend import quantities, uncompiled
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.telemetry import STDOUT, LogFile
 from lateen.compiler.ir.value import Value
@@ -85,6 +87,21 @@ def translate(obj: core.ConfigMap | None, settings: MeshSettings) -> Mesh:
         log_sources=tuple(written),
         trace_sources=tuple(traces),
     )
+
+
+def applied(settings: MeshSettings, obj: core.ConfigMap | None) -> MeshSettings:
+    """Return the lab's settings with what a ConfigMap says of the mesh as a whole."""
+    config = parsed(obj).config
+    changes: dict[str, Any] = {}
+    policy = config.outbound_traffic_policy
+    if policy is not None and policy.mode is not None:
+        changes["allow_any"] = policy.mode == "ALLOW_ANY"
+    if config.enable_auto_mtls is not None:
+        changes["auto_mtls"] = config.enable_auto_mtls
+    seconds = quantities.seconds(config.connect_timeout)
+    if seconds is not None:
+        changes["connect_timeout"] = seconds
+    return msgspec.structs.replace(settings, **changes) if changes else settings
 
 
 def source_of(settings: MeshSettings) -> Source:

@@ -230,6 +230,7 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
         "match", "providers", "random_sampling_percentage", "disable_span_reporting"
     ),
     meshconfig.MeshConfig: _ALL,
+    meshconfig.OutboundTrafficPolicy: _ALL,
     meshconfig.DefaultConfig: _only("tracing"),
     meshconfig.ProxyTracing: _only("sampling"),
     meshconfig.DefaultProviders: _only("access_logging", "tracing"),
