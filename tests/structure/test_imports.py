@@ -48,6 +48,49 @@ def test_a_start_loads_nothing_that_it_does_not_need(module: str, never: tuple[s
     assert found.isdisjoint(never), sorted(found.intersection(never))
 
 
+AUTHORIZATION = (
+    "lateen.compiler.frontend.authz",
+    "lateen.compiler.backend.rbac",
+    "envoy.config.rbac",
+    "envoy.extensions.filters.http.rbac",
+    "envoy.extensions.filters.network.rbac",
+)
+
+
+@pytest.mark.parametrize("policies", [False, True])
+def test_a_mesh_without_authorization_loads_none_of_it(policies: bool) -> None:
+    policy = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "p", "namespace": "default"},
+        "spec": {"rules": [{}]},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"containers": [{"name": "istio-proxy"}]},
+    }
+    program = (
+        "import sys, lateen.app.plane\n"
+        "from lateen.compiler.backend.render import Renderer\n"
+        "from lateen.compiler.frontend import assemble, versions\n"
+        "from lateen.compiler.ir.proxy import MeshSettings\n"
+        "from lateen.model import snapshot\n"
+        f"found = snapshot.of_bodies({[pod, *[policy] * policies]!r})\n"
+        "mesh = assemble.Frontend(MeshSettings(features=versions.features())).build(found)\n"
+        "for ref in mesh.proxies():\n"
+        "    Renderer().render(mesh.view(ref))\n"
+        "mesh.diagnostics\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    found = set(done.stdout.split())
+    assert found.intersection(AUTHORIZATION) == (set(AUTHORIZATION) if policies else set())
+
+
 def test_values_are_defined_as_structs() -> None:
     """A dataclass costs 0.45 ms to define and a Struct 0.01: the plane defines two hundred."""
     program = (

@@ -22,10 +22,8 @@ class Checks(msgspec.Struct, frozen=True):
 NONE = Checks()
 
 
-def of(authorization: Authorization | None) -> Checks:
+def of(authorization: Authorization) -> Checks:
     """Return the filters of a workload. Envoy's messages for them are loaded when first needed."""
-    if authorization is None:
-        return NONE
     from lateen.compiler.backend import rbac  # 10 ms of protobufs that most meshes never need
 
     return Checks(

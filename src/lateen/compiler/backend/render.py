@@ -67,6 +67,7 @@ class _Mesh:
         self.settings = settings
         self.views: Memo[ProxyView, ResourceSet] = Memo(self._make)
         self._sides = {kind: scopes.Side(kind, settings, system_roots) for kind in ProxyKind}
+        self._checks: Memo[Authorization, checks.Checks] = Memo(checks.of)
         self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
         self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)
         self._fixed = {kind: self._make_fixed(kind) for kind in ProxyKind}
@@ -130,7 +131,7 @@ class _Mesh:
     def _own(self, part: _Part, authorization: Authorization | None, view: ProxyView) -> Resource:
         node, settings = view.node, self.settings
         signals = node.telemetry.client
-        checked = checks.of(authorization)
+        checked = self._checks(authorization) if authorization is not None else checks.NONE
         sources: Iterator[Source | None]
         if isinstance(part, Inbound):
             signals = node.telemetry.server
