@@ -113,8 +113,8 @@ class Api:
 
     def create(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """POST. Raises ApiError 400, 403, 404 (namespace), 409, 422."""
-        given, warnings = checking.read(target, body, options.validation)
-        given = ingest.placed(target, given)
+        read = checking.read(target, body, options.validation)
+        given = ingest.placed(target, read.body)
         metadata = given["metadata"]
         if target.info.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = "default"
@@ -123,16 +123,19 @@ class Api:
         for attempt in range(_NAME_ATTEMPTS):
             try:
                 with checking.shaped(target):
-                    written = self._create(target, ingest.stored(target, given), options)
+                    stored = ingest.stored(target, given)
+                    written = self._create(target, stored, options, whole=read.whole)
             except ApiError as error:
                 last = attempt == _NAME_ATTEMPTS - 1
                 if not generated or error.reason != "AlreadyExists" or last:
                     raise
                 continue
-            return replace(written, warnings=warnings + written.warnings)
+            return replace(written, warnings=read.warnings + written.warnings)
         raise AssertionError("unreachable: the last attempt raises or returns")
 
-    def _create(self, target: Target, given: Json, options: WriteOptions) -> Written:
+    def _create(
+        self, target: Target, given: Json, options: WriteOptions, *, whole: bool
+    ) -> Written:
         suffix = "".join(secrets.choice(objects.SUFFIX_LETTERS) for _ in range(5))
         now = self.clock.now()
         metadata = objects.born(given["metadata"], now, str(uuid.uuid4()), suffix)
@@ -151,7 +154,7 @@ class Api:
             manager=options.manager,
         )
         obj = strategy.default(self._chain.mutate(review))
-        causes = checking.faults(target, obj) or strategy.validate_create(obj)
+        causes = checking.faults(target, obj, whole=whole) or strategy.validate_create(obj)
         if causes:
             raise errors.invalid(target.info, name, causes)
         warnings = self._chain.validate(replace(review, object=obj), name)
@@ -194,12 +197,18 @@ class Api:
 
     def update(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """PUT, on the object or its status. Raises ApiError 400, 403, 404, 409, 422."""
-        given, warnings = checking.read(target, body, options.validation)
-        given = ingest.placed(target, given)
+        read = checking.read(target, body, options.validation)
         old = self.entry(target)
+        return self._replaced(target, old, read, options)
+
+    def _replaced(
+        self, target: Target, old: store_api.Entry, read: checking.Read, options: WriteOptions
+    ) -> Written:
+        given = ingest.placed(target, read.body)
         with checking.shaped(target):
-            written = self._replace(target, old, ingest.stored(target, given), options)
-        return replace(written, warnings=warnings + written.warnings)
+            stored = ingest.stored(target, given)
+            written = self._replace(target, old, stored, options, whole=read.whole)
+        return replace(written, warnings=read.warnings + written.warnings)
 
     def change(
         self, target: Target, edit: Callable[[Json], Json], options: WriteOptions
@@ -238,14 +247,18 @@ class Api:
             options = replace(options, manager="")
         else:
             result = patching.patched(target, current, patch, media)
-        given, warnings = checking.read(target, result, options.validation)
-        given = ingest.placed(target, given)
-        with checking.shaped(target):
-            written = self._replace(target, old, ingest.stored(target, given), options)
-        return replace(written, warnings=warnings + written.warnings)
+        return self._replaced(
+            target, old, checking.read(target, result, options.validation), options
+        )
 
     def _replace(
-        self, target: Target, old: store_api.Entry, given: Json, options: WriteOptions
+        self,
+        target: Target,
+        old: store_api.Entry,
+        given: Json,
+        options: WriteOptions,
+        *,
+        whole: bool = False,
     ) -> Written:
         info, strategy, before = target.info, target.kind.strategy, dict(old.value)
         metadata = objects.carried(info, before, given)
@@ -267,7 +280,7 @@ class Api:
             dry_run=options.dry_run,
         )
         obj = self._chain.mutate(review)
-        causes = checking.faults(target, obj)
+        causes = checking.faults(target, obj, whole=whole)
         if not causes and target.subresource != "status":
             # What is left out of a Service's addresses is kept, so this comes before the check.
             obj = self._allocate(info, obj, before)
