@@ -238,6 +238,11 @@ class Routers:
             gateways=(gateway,),
             client_namespace=scope.scope.namespace,
             client_labels=dict(scope.labels),
+            secure=any(
+                server.kind is Kind.HTTPS and (server.gateway, server.number) == (gateway, port)
+                for merged in self._servers.get(number).merged
+                for server in merged.servers
+            ),
             service=world.service,
             hashed=lambda host, at, subset: world.hashed(scope.scope, host, at, subset),
             conduct=lambda host, subset, one: world.conduct(scope.scope, host, subset, one=one),
