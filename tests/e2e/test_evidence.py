@@ -211,6 +211,34 @@ def failing(make_lab: Callable[..., Lab]) -> Lab:
     return lab
 
 
+def test_any_method_and_body_is_sent_as_it_is(failing: Lab, tmp_path: Path) -> None:
+    """From a pod, over HTTP/1.1 and HTTP/2, in as many requests as are asked for."""
+    file = tmp_path / "body"
+    file.write_bytes(b"a\r\nb\xff")
+    url = "http://slow/anything"
+    sent = ("--from", "deploy/client", "-X", "PATCH", "--data-binary", f"@{file}")
+    for version, spoken in (("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")):
+        answer = curl(failing, url, *sent, version, "-H", "Content-Type: text/x-test")
+        assert (answer["response"]["status"], answer["response"]["http"]) == (200, spoken)
+        came = json.loads(answer["response"]["body"])
+        assert (came["method"], came["headers"]["Content-Length"]) == ("PATCH", "5")
+        assert came["headers"]["Content-Type"] == "text/x-test"
+        assert answer["legs"][0]["wire"]["request"].startswith("PATCH /anything HTTP/")
+    several = failing.ok("curl", url, "--from", "deploy/client", "-n", "3", "-o", "json")
+    assert several.count('"verdict"') == 3
+    resolved = curl(failing, "http://else.example/", "--resolve", "else.example:80:10.96.0.1")
+    assert resolved["request"]["address"] == "10.96.0.1:80"
+
+
+def test_what_cannot_be_sent_is_a_wrong_use(failing: Lab) -> None:
+    for wrong in ("ftp://x/", "http://[::1]/", "http://x:99999/", "http://x/ a"):
+        done = failing.lateen("curl", wrong)
+        assert (done.returncode, done.stdout) == (64, ""), done.stderr
+        assert wrong in done.stderr
+    done = failing.lateen("curl", "--from", "deploy/nobody", GATE)
+    assert (done.returncode, "no running pod of deploy/nobody" in done.stderr) == (1, True)
+
+
 def ask(lab: Lab, case: Case) -> Json:
     """Bring a case about, send its request, and take it back."""
     if case.policies:

@@ -20,6 +20,8 @@ from lateen.observe.wire import http
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body that are kept; the rest is read and counted."""
 _USER_AGENT = "lateen"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say how long their body is, even if there is none."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,7 +266,7 @@ def _headers(request: Request) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in request.headers}
     defaults = [("User-Agent", _USER_AGENT), ("Accept", "*/*")]
     every = [(n, v) for n, v in defaults if n.lower() not in names] + list(request.headers)
-    if request.body and "content-length" not in names:
+    if (request.body or request.method in _WITH_BODY) and "content-length" not in names:
         every.append(("Content-Length", str(len(request.body))))
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in every]
 
