@@ -139,7 +139,7 @@ class Printer:
     def _print(self, flow: Flow) -> None:
         self.shown += 1
         if self._options.output == "json":
-            told = msgspec.structs.asdict(flow)
+            told = msgspec.to_builtins(flow)
             told |= {"text": flow.text, "from": flowlines.place(flow, flow.client, self._names)}
             told["to"] = flowlines.place(flow, flow.server, self._names)
             sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
