@@ -45,7 +45,7 @@ from lateen.app.podstreams import ShimLink, ShimStreams
 from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.compiler.frontend import annotations, unselected
+from lateen.compiler.frontend import annotations, ipv6, unselected
 from lateen.controllers import apiservice, injection, manager, sidecar
 from lateen.model.diagnostics import Diagnostic, worst_first
 from lateen.node import addressing, hostlink
@@ -249,7 +249,8 @@ class Plane:
         current = self.pipeline.current
         idle = unselected.findings(current.snapshot, self.mesh.root_namespace)
         notes = annotations.findings(current.snapshot)
-        return worst_first((*current.diagnostics, *idle, *notes))
+        other = ipv6.findings(current.snapshot)
+        return worst_first((*current.diagnostics, *idle, *notes, *other))
 
     def config(self, proxy: str) -> Json | None:
         """Return the resources of a proxy, by type and name, with their sources."""

@@ -138,9 +138,16 @@ class Routers:
                         )
                     )
                 if ports and server.number not in ports:
-                    selector = ",".join(f"{k}={v}" for k, v in self._scopes[number].labels)
+                    selector = self._selector(server)
                     found.append(make("IST0162", at, port=server.number, selector=selector))
         return tuple(found)
+
+    def _selector(self, server: BoundServer) -> str:
+        """Return the labels by which a server's Gateway chose the proxy."""
+        for obj in self._inputs.gateways.get(""):
+            if f"{obj.metadata.namespace}/{obj.metadata.name}" == server.gateway:
+                return ",".join(f"{k}={v}" for k, v in sorted(obj.spec.selector.items())) or "*"
+        return "*"
 
     def _number(self, scope: RouterScope) -> int:
         number = self._numbers.get(scope)
