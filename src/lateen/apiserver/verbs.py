@@ -15,8 +15,10 @@ from msgspec.structs import replace
 
 from lateen.apiserver import (
     admission,
+    aggregating,
     allocating,
     auth,
+    authorizing,
     checking,
     crds,
     definitions,
@@ -91,6 +93,7 @@ class Api:
         self.store = store
         self.clock = clock
         self.resources = resources or Resources()
+        self.authorizer = authorizing.Authorizer(store)
         self._chain = chain or admission.Chain()
         self._allocate = allocate or allocating.Allocator(store)
         definitions.load(self.resources, store)
@@ -157,6 +160,7 @@ class Api:
         causes = checking.faults(target, obj, whole=whole) or strategy.validate_create(obj)
         if causes:
             raise errors.invalid(target.info, name, causes)
+        self.authorizer.check_grant(options.user, target.info, obj, None)
         warnings = self._chain.validate(replace(review, object=obj), name)
         obj = self._allocate(target.info, obj, None)
         obj = patching.track_write(target, None, obj, options.manager, now)
@@ -167,7 +171,12 @@ class Api:
             entry = self.store.create(key(target, name), obj)
             if target.info.resource == crds.RESOURCE:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
+            self._settle(target)
         return Written(ingest.served(target, entry.value), created=True, warnings=warnings)
+
+    def _settle(self, target: Target) -> None:
+        if target.info.resource == aggregating.CLUSTER_ROLES:
+            aggregating.settle(self.store)
 
     def _absent(self, target: Target, name: str) -> None:
         try:
@@ -287,6 +296,7 @@ class Api:
             causes = strategy.validate_update(before, obj)
         if causes:
             raise errors.invalid(info, name, causes)
+        self.authorizer.check_grant(options.user, info, obj, before)
         warnings = self._chain.validate(replace(review, object=obj), name)
         if target.subresource != "status" and strategy.generation_changed(before, obj):
             obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
@@ -306,11 +316,13 @@ class Api:
             entry = self.store.update(old.key, obj, expected=old.revision)
             if target.info.resource == crds.RESOURCE and not target.subresource:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
+            self._settle(target)
         return Written(ingest.served(target, entry.value))
 
     def _removed(self, target: Target, gone: store_api.Key) -> None:
         if target.kind.schemas or target.info.resource == crds.RESOURCE:
             definitions.removed(self.resources, self.store, gone)
+        self._settle(target)
 
     def delete(self, target: Target, how: objects.DeleteOptions, options: WriteOptions) -> Written:
         """DELETE: remove, or mark as going. Raises ApiError 404, 409 and admission's refusals."""
