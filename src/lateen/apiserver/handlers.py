@@ -250,7 +250,7 @@ class Handlers:
         made = rendering.one(target, written.object, form, self._api.clock.now(), include)
         headers = exchange.warning_headers(written.warnings)
         if call.info.verb in ("create", "patch", "update"):
-            headers += _not_acted_on(target)
+            headers += exchange.warning_headers(not_acted_on(target.info))
         return exchange.Response(
             status=201 if written.created else 200,
             body=made,
@@ -274,12 +274,11 @@ def _include(query: Query) -> str:
     return wanted
 
 
-def _not_acted_on(target: Target) -> tuple[tuple[str, str], ...]:
-    info = target.info
+def not_acted_on(info: kinds.KindInfo) -> tuple[str, ...]:
+    """Return the warning that a write of such a kind is answered with, if any."""
     if info.acted_on or info.group == rbac.GROUP:
         return ()
-    text = f"{info.resource} are stored and listed, but nothing in this lab acts on them"
-    return exchange.warning_headers((text,))
+    return (f"{info.resource} are stored and listed, but nothing in this lab acts on them",)
 
 
 def list_options(query: Query) -> listing.ListOptions:

@@ -31,6 +31,7 @@ from lateen.app import (
     settings,
 )
 from lateen.app.accounts import AGENT, AccountAuthenticator
+from lateen.app.applied import apply_route
 from lateen.app.capturing import Taps
 from lateen.app.capturing_hops import Hops
 from lateen.app.capturing_routes import capture_route
@@ -209,7 +210,8 @@ class Plane:
         resolve = resolving.route(self.settings.dns_forward)
         capture = capture_route(self.taps, self._pod_names)
         hops = Hops(self.ledger, self.pipeline, self.clock)
-        more = [resolve, capture, *hops.routes(), *self.evidence.routes()]
+        applied = apply_route(self.api)
+        more = [resolve, capture, applied, *hops.routes(), *self.evidence.routes()]
         return routes.lab_routes(self.status, self.config, more)
 
     def _pod_names(self) -> dict[str, str]:
