@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import httpcore
 import msgspec
 
+from lateen.app import evidence_tls
+from lateen.app.evidence_tls import Secured
 from lateen.app.podstreams import ShimLink
 from lateen.model.client import ApiError
 from lateen.node.runtime import ShimError, ShimGoneError
@@ -63,6 +65,8 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.session: ssl.SSLObject | None = None
+        """TLS on it, once it has begun."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
@@ -94,19 +98,21 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        secured = Secured(self, ssl_context, server_hostname)
+        self.session = secured.session
         try:
             async with asyncio.timeout(timeout):
-                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout("no TLS handshake in time") from error
-        except OSError as error:
-            raise httpcore.ConnectError(f"TLS: {_words(error)}") from error
-        return self
+                await secured.handshake(None)
+        except (TimeoutError, ssl.SSLError, httpcore.NetworkError) as error:
+            await self.aclose()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout("no TLS handshake in time") from error
+            told = evidence_tls.words(error) if isinstance(error, ssl.SSLError) else str(error)
+            raise httpcore.ConnectError(f"TLS: {told}") from error
+        return secured
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            return self._reader.at_eof()
-        return self._writer.get_extra_info(info)
+        return self._reader.at_eof() if info == "is_readable" else None
 
 
 class _Network(httpcore.AsyncNetworkBackend):
@@ -149,10 +155,7 @@ class _Network(httpcore.AsyncNetworkBackend):
 
     def ssl_object(self) -> ssl.SSLObject | None:
         """The TLS session, if there is one."""
-        found: ssl.SSLObject | None = None
-        if self.stream is not None:
-            found = self.stream.get_extra_info("ssl_object")
-        return found
+        return self.stream.session if self.stream is not None else None
 
 
 async def send(shim: ShimLink, request: Request) -> Response:
@@ -282,10 +285,6 @@ def _tls(request: Request) -> ssl.SSLContext | None:
 
 
 def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, ConnectionResetError):
         return "connection reset by the other side"
     if isinstance(error, ConnectionRefusedError):
