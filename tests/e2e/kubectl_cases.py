@@ -146,11 +146,6 @@ LOOKING = {
     ),
     "top pods": Case("kubectl top pods", ("^error: Metrics API not available$",), 1),
     "top nodes": Case("kubectl top nodes", ("^error: Metrics API not available$",), 1),
-    "debug": Case(
-        "kubectl debug full --image=busybox",
-        ("^error: ephemeral containers are disabled for this cluster",),
-        1,
-    ),
     "node": Case("kubectl get node", (r"^lateen +Ready +control-plane +\d+[sm]",)),
     "whoami": Case("kubectl auth whoami", (r"^Username +kubernetes-admin$",)),
     "ready": Case("kubectl get --raw '/readyz?verbose'", ("^readyz check passed$",)),

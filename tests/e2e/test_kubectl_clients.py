@@ -82,8 +82,7 @@ def helm(lab: Lab, *args: str) -> str:
 
 def said(lab: Lab) -> str:
     """Ask the chart's web server through the ingress gateway."""
-    # The exit code says whether the mesh is in step, which an upgrade just made it leave.
-    status = json.loads(lab.lateen("status", "-o", "json").stdout)
+    status = json.loads(lab.ok("status", "-o", "json"))
     url = next(u for g in status["gateways"] for u in g["urls"] if u.startswith("http://"))
     return lab.run("curl", "-s", "-m", "5", "-H", f"Host: {HOST}", url).stdout.strip()
 

@@ -120,6 +120,14 @@ def test_missing_things_are_named(source: dict[str, Any], message: str) -> None:
         assert "IT" not in environment(env=[{"name": "IT", "valueFrom": optional}])
 
 
+def test_binary_keys_are_no_variables() -> None:
+    found = msgspec.structs.replace(FOUND, binary={"conf": frozenset({"SIZE"})})
+    given = container(envFrom=[{"configMapRef": {"name": "conf"}}])
+    env = podenv.environment(given, POD, found, {}, service_links=False)
+    assert env["color"] == "red"
+    assert "SIZE" not in env
+
+
 def test_services_become_variables() -> None:
     env = environment(links=True)
     assert env["CART_DB_SERVICE_HOST"] == "10.96.0.9"
@@ -200,8 +208,9 @@ def test_object_data_is_decoded() -> None:
                     ]
                 }
             },
-            {"token": File(b"t0k3n", 0o600), "pass": File(b"\x00word")},
+            {"token": File(b"t0k3n"), "pass": File(b"\x00word")},
         ),
+        ({"secret": {"secretName": "key", "defaultMode": 0}}, {"pass": File(b"\x00word", 0)}),
     ],
 )
 def test_file_volumes(volume: dict[str, Any], files: dict[str, File]) -> None:
@@ -339,6 +348,29 @@ def test_users_own_images_and_security() -> None:
     )
     assert got.argv[0] == "/opt/mine"
     assert (got.uid, got.gid, got.groups, got.read_only_root) == (8, 0, (6, 7), True)
+    assert got.no_new_privileges is False
+    assert spec_of(securityContext={"allowPrivilegeEscalation": False}).no_new_privileges
+
+
+def test_root_is_refused_where_a_pod_says_so() -> None:
+    assert spec_of({"securityContext": {"runAsNonRoot": True, "runAsUser": 5}}).uid == 5
+    assert spec_of({"securityContext": {"runAsNonRoot": True}}).uid > 0
+    with pytest.raises(Missing, match="container's runAsUser breaks non-root policy"):
+        spec_of(securityContext={"runAsNonRoot": True, "runAsUser": 0})
+
+
+def test_where_there_is_one_user_the_fields_of_others_are_named() -> None:
+    body = {
+        "securityContext": {"fsGroup": 7, "runAsUser": 0},
+        "containers": [
+            {"name": "a", "securityContext": {"runAsUser": 5, "runAsNonRoot": False}},
+            {"name": "istio-proxy", "securityContext": {"runAsUser": 1337}},
+        ],
+    }
+    assert launch.without_users(msgspec.convert(body, PodSpec)) == (
+        "spec.securityContext.fsGroup",
+        "spec.containers[a].securityContext.runAsUser",
+    )
 
 
 @pytest.mark.parametrize(

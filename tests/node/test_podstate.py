@@ -16,6 +16,7 @@ from lateen.node.podplan import PodPlan, ProbeKind
 from lateen.node.podrecord import Life, PodState
 
 T0 = 1_000_000.0
+FACTS = podstatus.PodFacts("shop", "web-1", "uid-1", "10.244.0.1")
 PROBE = {"httpGet": {"path": "/", "port": 80}}
 
 
@@ -287,7 +288,7 @@ def test_pre_stop_comes_before_the_signal() -> None:
     pod.start("app")
     asked = pod(ev.DeletionAsked(30))
     assert asked == [ev.UnwatchHealth("app"), ev.RunHook("app", 0, Hook.PRE_STOP)]
-    done = pod(ev.HookDone("app", 0, Hook.PRE_STOP, False, "it failed"))
+    done = pod(ev.HookDone("app", 0, Hook.PRE_STOP, False))
     assert done == [ev.Signal("app", 0, "SIGTERM")]
     assert pod.notes[-1].reason == "FailedPreStopHook"
 
@@ -297,8 +298,54 @@ def test_post_start_holds_probes_back_and_may_kill() -> None:
     pod = Script(plan(container("app", lifecycle=hook, readinessProbe=PROBE)))
     pod.network()
     assert pod.start("app") == [ev.RunHook("app", 0, Hook.POST_START)]
-    failed = pod(ev.HookDone("app", 0, Hook.POST_START, False, "it failed"))
+    failed = pod(ev.HookDone("app", 0, Hook.POST_START, False))
     assert failed == [ev.UnwatchHealth("app"), ev.Signal("app", 0, "SIGTERM")]
+    assert [note.message for note in pod.notes[-2:]] == [
+        "PostStartHook failed",
+        "FailedPostStartHook",
+    ]
+
+
+def debugged(policy: str = "Always") -> Script:
+    """A pod that runs, to which a container was added."""
+    pod = Script(plan(container("app"), init=(container("one"),), restartPolicy=policy))
+    pod.network()
+    look = container("look", targetContainerName="app")
+    pod.plan = plan(
+        container("app"),
+        init=(container("one"),),
+        restartPolicy=policy,
+        ephemeralContainers=[look],
+    )
+    pod.state = podrecord.extended(pod.plan, pod.state)
+    return pod
+
+
+def test_an_added_container_starts_at_once_and_only_once() -> None:
+    pod = debugged()
+    assert pod(ev.Tick()) == [ev.Prepare("look")], "whatever init containers do"
+    assert pod.start("look") == []
+    shown = podstatus.render(pod.plan, pod.state, FACTS, pod.now)
+    assert [one["name"] for one in shown["ephemeralContainerStatuses"]] == ["look"]
+    assert (shown["phase"], shown["ephemeralContainerStatuses"][0]["ready"]) == ("Pending", False)
+    pod.start("one")
+    pod.exit("one")
+    pod.start("app")
+    assert podstatus.ready(pod.plan, pod.state)
+    assert pod.exit("look", 1) == []
+    assert pod.life("look") is Life.ENDED
+    assert podstatus.ready(pod.plan, pod.state), "it counts for nothing"
+
+
+def test_an_added_container_ends_with_the_work() -> None:
+    pod = debugged("Never")
+    pod(ev.Tick())
+    pod.start("look")
+    pod.start("one")
+    pod.exit("one")
+    pod.start("app")
+    assert pod.exit("app") == [ev.Signal("look", 0, "SIGTERM")]
+    assert pod.phase() == "Succeeded"
 
 
 def test_a_failed_init_container_without_restarts_fails_the_pod() -> None:

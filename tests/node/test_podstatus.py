@@ -180,6 +180,15 @@ def test_what_ended_meanwhile_follows_as_an_event() -> None:
     assert podstatus.phase(pod, after) == "Failed"
 
 
+def test_what_only_looked_around_does_not_start_again() -> None:
+    body = {"containers": [{"name": "app"}], "ephemeralContainers": [{"name": "look"}]}
+    pod = podplan.plan(msgspec.convert(body, PodSpec))
+    got = podadopt.restore(pod, shown(pod, state(pod, app=RUNNING, look=RUNNING)), [], T0 + 9)
+    assert got.containers["app"].attempt == 1
+    look = got.containers["look"]
+    assert (look.life, look.attempt, look.ending and look.ending.code) == (Life.ENDED, 0, 255)
+
+
 def test_what_went_away_with_the_shim_starts_again() -> None:
     pod = plan("app", "new", init=("one",))
     done = ContainerState(life=Life.ENDED, ending=replace(ENDED, code=0))

@@ -189,6 +189,17 @@ def test_http(answer: bytes | None, ok: bool, words: str) -> None:
     assert b"\r\nUser-Agent: kube-probe/" in requests[0]
 
 
+@pytest.mark.parametrize(("answer", "ok"), [(b"HTTP/1.1 404 No\r\n\r\n", True), (b"", False)])
+def test_any_answer_satisfies_a_hook(answer: bytes, ok: bool) -> None:
+    async def question(port: int) -> Outcome:
+        action = HTTPGetAction(path="/bye", port=0)
+        return await probes.ask_http(opened, "127.0.0.1", port, action, 0.3, hook=True)
+
+    outcome, requests = ask(answer, question)
+    assert outcome.ok is ok
+    assert b"\r\nUser-Agent: kube-lifecycle/" in requests[0]
+
+
 def test_tcp_and_refusal() -> None:
     async def question(port: int) -> Outcome:
         assert (await probes.ask_tcp(opened, "127.0.0.1", port, 1)).ok

@@ -176,6 +176,38 @@ def test_commands_run_in_the_container(shim_lab: ShimLab) -> None:
     in_lab(shim_lab, scenario)
 
 
+def test_a_container_may_share_anothers_processes(shim_lab: ShimLab) -> None:
+    async def scenario(client: ShimClient) -> None:
+        target = f"{POD}/app/0"
+        await client.run(target, ContainerSpec(argv=("sleep", "1234"), hostname="app"))
+        see = "tr '\\0' ' ' < /proc/1/cmdline; hostname; test $$ -gt 1 && echo joined"
+        spec = shell(shim_lab, see, hostname="look", joins=target)
+        await client.run(f"{POD}/look/0", spec)
+        assert (await client.wait(f"{POD}/look/0")).code == 0
+        assert [text for _, text in logged(shim_lab)] == ["sleep 1234 look", "joined"]
+        await client.run(f"{POD}/look/1", shell(shim_lab, "exec sleep 1000", joins=target))
+        await client.kill(f"{POD}/look/1", signal.SIGTERM)
+        assert (await client.wait(f"{POD}/look/1")).code == 143, "it is not process 1"
+        await client.run(f"{POD}/look/2", shell(shim_lab, "exec sleep 1000", joins=target))
+        await client.kill(target, signal.SIGKILL)
+        assert (await client.wait(f"{POD}/look/2")).code == 137, "it ends with its target"
+        with pytest.raises(ShimError) as refused:
+            await client.run(f"{POD}/look/3", shell(shim_lab, "true", joins=target))
+        assert refused.value.errno == errno.ESRCH
+
+    in_lab(shim_lab, scenario)
+
+
+def test_rights_are_not_regained(shim_lab: ShimLab) -> None:
+    async def scenario(client: ShimClient) -> None:
+        target = f"{POD}/app/0"
+        await client.run(target, ContainerSpec(argv=("sleep", "1000"), no_new_privileges=True))
+        asked = await command(client, target, 1, "grep", "NoNewPrivs", "/proc/self/status")
+        assert asked == (0, "NoNewPrivs:\t1\n")
+
+    in_lab(shim_lab, scenario)
+
+
 def test_a_command_gets_a_terminal(shim_lab: ShimLab) -> None:
     async def scenario(client: ShimClient) -> None:
         target = f"{POD}/app/0"
@@ -312,9 +344,8 @@ def test_the_client_of_a_container_is_waited_for_and_misses_nothing(shim_lab: Sh
 def test_a_kept_end_is_told_when_the_container_is_to_end(shim_lab: ShimLab) -> None:
     async def scenario(client: ShimClient) -> None:
         target = f"{POD}/app/0"
-        await client.run(target, shell(shim_lab, "echo up", stdin=True, stdin_once=True))
-        log = shim_lab.state / "logs" / "pod" / "app" / "0.log"
-        await shim_lab.until(lambda: "up" in log.read_text(), "the container to end")
+        await client.run(target, shell(shim_lab, "echo up4711", stdin=True, stdin_once=True))
+        await shim_lab.until(lambda: not processes_with("up4711"), "the container to end")
         await client.kill(target, signal.SIGTERM)
         assert (await client.wait(target)).code == 0
 

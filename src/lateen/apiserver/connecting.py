@@ -116,9 +116,10 @@ def container_of(pod: Json, wanted: str) -> str:
     spec: dict[str, Any] = pod.get("spec") or {}
     names = [one["name"] for one in spec.get("containers") or ()]
     first = [one["name"] for one in spec.get("initContainers") or ()]
+    later = [one["name"] for one in spec.get("ephemeralContainers") or ()]
     name = pod["metadata"]["name"]
     if wanted:
-        if wanted not in names and wanted not in first:
+        if wanted not in (*names, *first, *later):
             raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
         return wanted
     if len(names) == 1:

@@ -75,6 +75,7 @@ _CONNECT = ("create", "get")
 _PODS = (
     Sub("attach", "PodAttachOptions", "", "v1", _CONNECT),
     Sub("binding", "Binding", "", "v1", ("create",)),
+    Sub("ephemeralcontainers", "Pod", "", "v1", ("get", "patch", "update")),
     Sub("eviction", "Eviction", "policy", "v1", ("create",)),
     Sub("exec", "PodExecOptions", "", "v1", _CONNECT),
     Sub("log", "Pod", "", "v1", ("get",)),

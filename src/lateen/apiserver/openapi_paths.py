@@ -212,6 +212,8 @@ def _subresource(
     patches = negotiate.patch_types(strategic=kind.strategic)
     if name == "status":
         return _changes("Status", references.object, patches)
+    if name == "ephemeralcontainers":
+        return _changes("Ephemeralcontainers", references.object, patches)
     if name == "scale":
         return _changes("Scale", references.scale, patches)
     if name == "finalize":

@@ -14,6 +14,8 @@ from lateen.model.patch.problem import PatchError
 
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+json")
 MAX_OPERATIONS = 10_000
+_TRACKED = ("status", "scale", "ephemeralcontainers")
+"""Subresources that managedFields names."""
 
 
 def merge_schema(target: Target) -> schema.Schema:
@@ -125,7 +127,7 @@ def track_write(
             "Update",
             now,
             merge_schema(target),
-            subresource=target.subresource if target.subresource in ("status", "scale") else "",
+            subresource=target.subresource if target.subresource in _TRACKED else "",
         )
     except PatchError as error:
         raise errors.bad_request(str(error)) from None

@@ -15,10 +15,8 @@ from msgspec.structs import replace
 
 from lateen.apiserver import (
     admission,
-    aggregating,
     allocating,
     auth,
-    authorizing,
     checking,
     crds,
     definitions,
@@ -28,6 +26,7 @@ from lateen.apiserver import (
     patching,
 )
 from lateen.apiserver.resources import Resources, Target
+from lateen.apiserver.strategy import ephemeral
 from lateen.apiserver.strategy.base import Cause
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError, Json
@@ -93,7 +92,6 @@ class Api:
         self.store = store
         self.clock = clock
         self.resources = resources or Resources()
-        self.authorizer = authorizing.Authorizer(store)
         self._chain = chain or admission.Chain()
         self._allocate = allocate or allocating.Allocator(store)
         definitions.load(self.resources, store)
@@ -116,8 +114,8 @@ class Api:
 
     def create(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """POST. Raises ApiError 400, 403, 404 (namespace), 409, 422."""
-        read = checking.read(target, body, options.validation)
-        given = ingest.placed(target, read.body)
+        given, warnings = checking.read(target, body, options.validation)
+        given = ingest.placed(target, given)
         metadata = given["metadata"]
         if target.info.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = "default"
@@ -126,19 +124,16 @@ class Api:
         for attempt in range(_NAME_ATTEMPTS):
             try:
                 with checking.shaped(target):
-                    stored = ingest.stored(target, given)
-                    written = self._create(target, stored, options, whole=read.whole)
+                    written = self._create(target, ingest.stored(target, given), options)
             except ApiError as error:
                 last = attempt == _NAME_ATTEMPTS - 1
                 if not generated or error.reason != "AlreadyExists" or last:
                     raise
                 continue
-            return replace(written, warnings=read.warnings + written.warnings)
+            return replace(written, warnings=warnings + written.warnings)
         raise AssertionError("unreachable: the last attempt raises or returns")
 
-    def _create(
-        self, target: Target, given: Json, options: WriteOptions, *, whole: bool
-    ) -> Written:
+    def _create(self, target: Target, given: Json, options: WriteOptions) -> Written:
         suffix = "".join(secrets.choice(objects.SUFFIX_LETTERS) for _ in range(5))
         now = self.clock.now()
         metadata = objects.born(given["metadata"], now, str(uuid.uuid4()), suffix)
@@ -157,10 +152,9 @@ class Api:
             manager=options.manager,
         )
         obj = strategy.default(self._chain.mutate(review))
-        causes = checking.faults(target, obj, whole=whole) or strategy.validate_create(obj)
+        causes = checking.faults(target, obj) or strategy.validate_create(obj)
         if causes:
             raise errors.invalid(target.info, name, causes)
-        self.authorizer.check_grant(options.user, target.info, obj, None)
         warnings = self._chain.validate(replace(review, object=obj), name)
         obj = self._allocate(target.info, obj, None)
         obj = patching.track_write(target, None, obj, options.manager, now)
@@ -171,12 +165,7 @@ class Api:
             entry = self.store.create(key(target, name), obj)
             if target.info.resource == crds.RESOURCE:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
-            self._settle(target)
         return Written(ingest.served(target, entry.value), created=True, warnings=warnings)
-
-    def _settle(self, target: Target) -> None:
-        if target.info.resource == aggregating.CLUSTER_ROLES:
-            aggregating.settle(self.store)
 
     def _absent(self, target: Target, name: str) -> None:
         try:
@@ -206,18 +195,12 @@ class Api:
 
     def update(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """PUT, on the object or its status. Raises ApiError 400, 403, 404, 409, 422."""
-        read = checking.read(target, body, options.validation)
+        given, warnings = checking.read(target, body, options.validation)
+        given = ingest.placed(target, given)
         old = self.entry(target)
-        return self._replaced(target, old, read, options)
-
-    def _replaced(
-        self, target: Target, old: store_api.Entry, read: checking.Read, options: WriteOptions
-    ) -> Written:
-        given = ingest.placed(target, read.body)
         with checking.shaped(target):
-            stored = ingest.stored(target, given)
-            written = self._replace(target, old, stored, options, whole=read.whole)
-        return replace(written, warnings=read.warnings + written.warnings)
+            written = self._replace(target, old, ingest.stored(target, given), options)
+        return replace(written, warnings=warnings + written.warnings)
 
     def change(
         self, target: Target, edit: Callable[[Json], Json], options: WriteOptions
@@ -256,18 +239,14 @@ class Api:
             options = replace(options, manager="")
         else:
             result = patching.patched(target, current, patch, media)
-        return self._replaced(
-            target, old, checking.read(target, result, options.validation), options
-        )
+        given, warnings = checking.read(target, result, options.validation)
+        given = ingest.placed(target, given)
+        with checking.shaped(target):
+            written = self._replace(target, old, ingest.stored(target, given), options)
+        return replace(written, warnings=warnings + written.warnings)
 
     def _replace(
-        self,
-        target: Target,
-        old: store_api.Entry,
-        given: Json,
-        options: WriteOptions,
-        *,
-        whole: bool = False,
+        self, target: Target, old: store_api.Entry, given: Json, options: WriteOptions
     ) -> Written:
         info, strategy, before = target.info, target.kind.strategy, dict(old.value)
         metadata = objects.carried(info, before, given)
@@ -277,6 +256,8 @@ class Api:
             obj = strategy.prepare_status_update(before, obj)
             obj["metadata"]["managedFields"] = metadata.get("managedFields", [])
         else:
+            if target.subresource == ephemeral.SUBRESOURCE:
+                obj = ephemeral.taken(before, obj)
             obj = strategy.prepare_update(before, strategy.default(obj))
         review = admission.Review(
             verb="update",
@@ -289,14 +270,15 @@ class Api:
             dry_run=options.dry_run,
         )
         obj = self._chain.mutate(review)
-        causes = checking.faults(target, obj, whole=whole)
-        if not causes and target.subresource != "status":
+        causes = checking.faults(target, obj)
+        if not causes and target.subresource == ephemeral.SUBRESOURCE:
+            causes = ephemeral.check_change(before, obj)
+        elif not causes and target.subresource != "status":
             # What is left out of a Service's addresses is kept, so this comes before the check.
             obj = self._allocate(info, obj, before)
             causes = strategy.validate_update(before, obj)
         if causes:
             raise errors.invalid(info, name, causes)
-        self.authorizer.check_grant(options.user, info, obj, before)
         warnings = self._chain.validate(replace(review, object=obj), name)
         if target.subresource != "status" and strategy.generation_changed(before, obj):
             obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
@@ -316,13 +298,11 @@ class Api:
             entry = self.store.update(old.key, obj, expected=old.revision)
             if target.info.resource == crds.RESOURCE and not target.subresource:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
-            self._settle(target)
         return Written(ingest.served(target, entry.value))
 
     def _removed(self, target: Target, gone: store_api.Key) -> None:
         if target.kind.schemas or target.info.resource == crds.RESOURCE:
             definitions.removed(self.resources, self.store, gone)
-        self._settle(target)
 
     def delete(self, target: Target, how: objects.DeleteOptions, options: WriteOptions) -> Written:
         """DELETE: remove, or mark as going. Raises ApiError 404, 409 and admission's refusals."""

@@ -195,16 +195,16 @@ class ShimStreams:
             owner, name, _ = shimproto.parse_handle(process.handle)
             if (owner, name) == (uid, container):
                 return process.handle
-        raise ApiError(
-            500,
-            "InternalError",
-            f'container "{container}" of pod {pod["metadata"]["name"]} is not running',
-        )
+        raise ApiError(500, "InternalError", f'container not found ("{container}")')
 
 
 def _status_of(pod: Json, container: str) -> Json:
     statuses = pod.get("status") or {}
-    every = [*statuses.get("containerStatuses", []), *statuses.get("initContainerStatuses", [])]
+    every = [
+        status
+        for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+        for status in statuses.get(field, [])
+    ]
     return next((status for status in every if status["name"] == container), {})
 
 

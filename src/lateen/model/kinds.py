@@ -1,11 +1,21 @@
 """Every kind that is served: one row each. Pure."""
 
-import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
+
+from lateen.model import (
+    apps,
+    batch,
+    core,
+    discovery,
+    networking,
+    security,
+    sourcemap,
+    telemetry,
+)
 
 
 class Column(NamedTuple):
@@ -24,9 +34,8 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 class KindInfo(msgspec.Struct, frozen=True):
     """What is known of a kind.
 
-    `versions` begins with the storage version. `typed` names a module of this room and the struct
-    in it (`core.Pod`); it is empty for a kind whose content is kept as it is. `compiled` says that
-    the mesh compiler reads it, `acted_on` that anything here does.
+    `versions` begins with the storage version. `struct` is None for a kind whose content is kept
+    as it is. `compiled` says that the mesh compiler reads it, `acted_on` that anything here does.
     """
 
     group: str
@@ -37,27 +46,12 @@ class KindInfo(msgspec.Struct, frozen=True):
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     namespaced: bool = True
-    typed: str = ""
+    struct: type[msgspec.Struct] | None = None
     columns: tuple[Column, ...] = ()
     status: bool = True
     scale: bool = False
     acted_on: bool = False
     compiled: bool = False
-
-    @property
-    def struct(self) -> type[msgspec.Struct] | None:
-        """The struct of its objects, None for a kind whose content is kept as it is.
-
-        Loaded when it is first asked for: defining all of them takes 20 ms, and each process of a
-        lab reads a few.
-        """
-        if not self.typed:
-            return None
-        module, _, name = self.typed.partition(".")
-        found: type[msgspec.Struct] = getattr(
-            importlib.import_module(f"lateen.model.{module}"), name
-        )
-        return found
 
     @property
     def resource(self) -> str:
@@ -88,7 +82,7 @@ def _built_in(
     kind: str,
     plural: str,
     *short: str,
-    typed: str = "",
+    struct: type[msgspec.Struct] | None = None,
     marks: str = "",
     older: tuple[str, ...] = (),
 ) -> KindInfo:
@@ -105,7 +99,7 @@ def _built_in(
         short_names=short,
         categories=("all",) if "all" in words else (),
         namespaced="cluster" not in words,
-        typed=typed,
+        struct=struct,
         status="status" in words,
         scale="scale" in words,
         acted_on="acted-on" in words,
@@ -118,7 +112,7 @@ def _istio(
     kind: str,
     plural: str,
     *short: str,
-    typed: str,
+    struct: type[msgspec.Struct],
     versions: tuple[str, ...] = ("v1", "v1beta1"),
     columns: tuple[Column, ...] = (),
     acted_on: bool = False,
@@ -131,7 +125,7 @@ def _istio(
         singular=kind.lower(),
         short_names=short,
         categories=("istio-io", f"{group}-istio-io"),
-        typed=typed,
+        struct=struct,
         columns=columns,
         status=True,
         acted_on=acted_on,
@@ -140,13 +134,13 @@ def _istio(
 
 
 _CORE = (
-    _built_in("v1", "Pod", "pods", "po", typed="core.Pod", marks="all status acted-on compiled"),
+    _built_in("v1", "Pod", "pods", "po", struct=core.Pod, marks="all status acted-on compiled"),
     _built_in(
         "v1",
         "Service",
         "services",
         "svc",
-        typed="core.Service",
+        struct=core.Service,
         marks="all status acted-on compiled",
     ),
     _built_in(
@@ -154,7 +148,7 @@ _CORE = (
         "Namespace",
         "namespaces",
         "ns",
-        typed="core.Namespace",
+        struct=core.Namespace,
         marks="cluster status acted-on compiled",
     ),
     _built_in(
@@ -162,19 +156,19 @@ _CORE = (
         "ServiceAccount",
         "serviceaccounts",
         "sa",
-        typed="core.ServiceAccount",
+        struct=core.ServiceAccount,
         marks="acted-on",
     ),
-    _built_in("v1", "Secret", "secrets", typed="core.Secret", marks="acted-on compiled"),
+    _built_in("v1", "Secret", "secrets", struct=core.Secret, marks="acted-on compiled"),
     _built_in(
-        "v1", "ConfigMap", "configmaps", "cm", typed="core.ConfigMap", marks="acted-on compiled"
+        "v1", "ConfigMap", "configmaps", "cm", struct=core.ConfigMap, marks="acted-on compiled"
     ),
     _built_in(
-        "v1", "Node", "nodes", "no", typed="core.Node", marks="cluster status acted-on compiled"
+        "v1", "Node", "nodes", "no", struct=core.Node, marks="cluster status acted-on compiled"
     ),
-    _built_in("v1", "Event", "events", "ev", typed="core.Event", marks="acted-on"),
-    _built_in("v1", "Endpoints", "endpoints", "ep", typed="core.Endpoints", marks="acted-on"),
-    _built_in("v1", "PodTemplate", "podtemplates", typed="core.PodTemplate"),
+    _built_in("v1", "Event", "events", "ev", struct=core.Event, marks="acted-on"),
+    _built_in("v1", "Endpoints", "endpoints", "ep", struct=core.Endpoints, marks="acted-on"),
+    _built_in("v1", "PodTemplate", "podtemplates", struct=core.PodTemplate),
     _built_in("v1", "ReplicationController", "replicationcontrollers", "rc", marks="all status"),
     _built_in("v1", "LimitRange", "limitranges", "limits"),
     _built_in("v1", "ResourceQuota", "resourcequotas", "quota", marks="status"),
@@ -188,7 +182,7 @@ _WORKLOADS = (
         "Deployment",
         "deployments",
         "deploy",
-        typed="apps.Deployment",
+        struct=apps.Deployment,
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -196,7 +190,7 @@ _WORKLOADS = (
         "ReplicaSet",
         "replicasets",
         "rs",
-        typed="apps.ReplicaSet",
+        struct=apps.ReplicaSet,
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -204,7 +198,7 @@ _WORKLOADS = (
         "StatefulSet",
         "statefulsets",
         "sts",
-        typed="apps.StatefulSet",
+        struct=apps.StatefulSet,
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -212,19 +206,19 @@ _WORKLOADS = (
         "DaemonSet",
         "daemonsets",
         "ds",
-        typed="apps.DaemonSet",
+        struct=apps.DaemonSet,
         marks="all status acted-on",
     ),
     _built_in("apps/v1", "ControllerRevision", "controllerrevisions"),
-    _built_in("batch/v1", "Job", "jobs", typed="batch.Job", marks="all status acted-on"),
+    _built_in("batch/v1", "Job", "jobs", struct=batch.Job, marks="all status acted-on"),
     _built_in(
-        "batch/v1", "CronJob", "cronjobs", "cj", typed="batch.CronJob", marks="all status acted-on"
+        "batch/v1", "CronJob", "cronjobs", "cj", struct=batch.CronJob, marks="all status acted-on"
     ),
     _built_in(
         "discovery.k8s.io/v1",
         "EndpointSlice",
         "endpointslices",
-        typed="discovery.EndpointSlice",
+        struct=discovery.EndpointSlice,
         marks="acted-on compiled",
     ),
 )
@@ -282,7 +276,7 @@ _STORED = (
         "lateen.dev/v1",
         "SourceMap",
         "sourcemaps",
-        typed="sourcemap.SourceMap",
+        struct=sourcemap.SourceMap,
         marks="acted-on compiled",
     ),
 )
@@ -295,7 +289,7 @@ _ISTIO = (
         "Gateway",
         "gateways",
         "gw",
-        typed="networking.Gateway",
+        struct=networking.Gateway,
         versions=_ALL_VERSIONS,
         acted_on=True,
     ),
@@ -304,7 +298,7 @@ _ISTIO = (
         "VirtualService",
         "virtualservices",
         "vs",
-        typed="networking.VirtualService",
+        struct=networking.VirtualService,
         versions=_ALL_VERSIONS,
         columns=(Column("Gateways", ".spec.gateways"), Column("Hosts", ".spec.hosts"), AGE),
         acted_on=True,
@@ -314,7 +308,7 @@ _ISTIO = (
         "DestinationRule",
         "destinationrules",
         "dr",
-        typed="networking.DestinationRule",
+        struct=networking.DestinationRule,
         versions=_ALL_VERSIONS,
         columns=(Column("Host", ".spec.host"), AGE),
         acted_on=True,
@@ -324,7 +318,7 @@ _ISTIO = (
         "ServiceEntry",
         "serviceentries",
         "se",
-        typed="networking.ServiceEntry",
+        struct=networking.ServiceEntry,
         versions=_ALL_VERSIONS,
         columns=(
             Column("Hosts", ".spec.hosts"),
@@ -338,7 +332,7 @@ _ISTIO = (
         "WorkloadEntry",
         "workloadentries",
         "we",
-        typed="networking.WorkloadEntry",
+        struct=networking.WorkloadEntry,
         versions=_ALL_VERSIONS,
         columns=(AGE, Column("Address", ".spec.address")),
     ),
@@ -347,7 +341,7 @@ _ISTIO = (
         "WorkloadGroup",
         "workloadgroups",
         "wg",
-        typed="networking.WorkloadGroup",
+        struct=networking.WorkloadGroup,
         versions=_ALL_VERSIONS,
         columns=(AGE,),
     ),
@@ -355,21 +349,21 @@ _ISTIO = (
         "networking",
         "Sidecar",
         "sidecars",
-        typed="networking.Sidecar",
+        struct=networking.Sidecar,
         versions=_ALL_VERSIONS,
     ),
     _istio(
         "networking",
         "EnvoyFilter",
         "envoyfilters",
-        typed="networking.EnvoyFilter",
+        struct=networking.EnvoyFilter,
         versions=("v1alpha3",),
     ),
     _istio(
         "networking",
         "ProxyConfig",
         "proxyconfigs",
-        typed="networking.ProxyConfig",
+        struct=networking.ProxyConfig,
         versions=("v1beta1",),
     ),
     _istio(
@@ -377,7 +371,7 @@ _ISTIO = (
         "PeerAuthentication",
         "peerauthentications",
         "pa",
-        typed="security.PeerAuthentication",
+        struct=security.PeerAuthentication,
         columns=(Column("Mode", ".spec.mtls.mode"), AGE),
         acted_on=True,
     ),
@@ -386,7 +380,7 @@ _ISTIO = (
         "AuthorizationPolicy",
         "authorizationpolicies",
         "ap",
-        typed="security.AuthorizationPolicy",
+        struct=security.AuthorizationPolicy,
         columns=(Column("Action", ".spec.action"), AGE),
         acted_on=True,
     ),
@@ -395,14 +389,14 @@ _ISTIO = (
         "RequestAuthentication",
         "requestauthentications",
         "ra",
-        typed="security.RequestAuthentication",
+        struct=security.RequestAuthentication,
     ),
     _istio(
         "telemetry",
         "Telemetry",
         "telemetries",
         "telemetry",
-        typed="telemetry.Telemetry",
+        struct=telemetry.Telemetry,
         versions=("v1", "v1alpha1"),
         columns=(AGE,),
         acted_on=True,
@@ -411,7 +405,7 @@ _ISTIO = (
         "extensions",
         "WasmPlugin",
         "wasmplugins",
-        typed="telemetry.WasmPlugin",
+        struct=telemetry.WasmPlugin,
         versions=("v1alpha1",),
         columns=(AGE,),
     ),

@@ -7,11 +7,12 @@ import msgspec
 
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.core_container import Container, SecurityContext
-from lateen.model.core_pod import PodSpec
+from lateen.model.core_pod import PodSecurityContext, PodSpec
 from lateen.node import podbackoff, podenv, sidecar
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
-from lateen.node.objects import PodFields
+from lateen.node.objects import Missing, PodFields
+from lateen.node.podplan import CAPTURE, PROXY
 from lateen.node.shimproto import ContainerSpec, Mount
 
 WORK = "/var/lib/lateen/work"
@@ -38,6 +39,16 @@ _PROXY_CAPABILITIES = (*_DEFAULT_CAPABILITIES, "NET_ADMIN")
 """Marking sockets and capturing packets: the walkthrough runs tcpdump in istio-proxy."""
 
 
+_SOME_USER = 65532
+_ISTIO = 1337
+_UNSAID = (None, 0, False, ())
+_USER_FIELDS = {
+    "run_as_user": "runAsUser",
+    "run_as_group": "runAsGroup",
+    "run_as_non_root": "runAsNonRoot",
+    "supplemental_groups": "supplementalGroups",
+    "fs_group": "fsGroup",
+}
 _STOP_SIGNALS = {"nginx": "SIGQUIT", "nginx-demo": "SIGQUIT"}
 """What the real images declare as STOPSIGNAL, by kind: nginx then finishes what it serves."""
 
@@ -86,7 +97,6 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     log: str
     xds: str = ""
     """Host directory with the pod's discovery socket; only for the proxy."""
-    termination_log: str = ""
 
 
 def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
@@ -106,10 +116,8 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
         mounts.append(Mount("", WORK))
         if lab.cache:
             mounts.append(Mount(lab.cache, CACHE))
-    if given.termination_log:
-        mounts.append(Mount(given.termination_log, TERMINATION_LOG))
     uid, gid, groups = (0, 0, ()) if given.xds or not lab.real_root else _user(given)
-    defaults = {"PATH": _PATH, "HOSTNAME": hostname[:63], "HOME": "/root"}
+    defaults = {"PATH": _PATH, "HOSTNAME": hostname[:63], "HOME": "/" if uid else "/root"}
     context = container.security_context
     return ContainerSpec(
         argv=argv,
@@ -129,6 +137,21 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
         groups=groups,
         capabilities=capabilities(context, proxy=bool(given.xds)),
         read_only_root=bool(context and context.read_only_root_filesystem),
+        no_new_privileges=bool(
+            context and context.allow_privilege_escalation is False and not given.xds
+        ),
+    )
+
+
+def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:
+    """Return what holds a process namespace that a pod's containers share. A shell that waits takes
+    the orphans in, as process 1 has to."""
+    return ContainerSpec(
+        argv=("sh", "-c", "sleep infinity & wait"),
+        env=(f"PATH={_PATH}",),
+        hostname=spec.hostname[:63],
+        masks=lab.masks,
+        capabilities=capabilities(None),
     )
 
 
@@ -207,13 +230,44 @@ def _plain(name: str) -> str:
 
 
 def _user(given: Inputs) -> tuple[int, int, tuple[int, ...]]:
+    """Return user, group and more groups. Raises Missing when the user may not be the one asked
+    for. A stand-in has no user of its own: where root is refused it gets one that nobody else is.
+    """
     own, pod = given.container.security_context, given.spec.security_context
-    uid = next((c.run_as_user for c in (own, pod) if c and c.run_as_user is not None), 0)
-    gid = next((c.run_as_group for c in (own, pod) if c and c.run_as_group is not None), 0)
+    both = [context for context in (own, pod) if context]
+    uid = next((c.run_as_user for c in both if c.run_as_user is not None), None)
+    gid = next((c.run_as_group for c in both if c.run_as_group is not None), 0)
+    if next((c.run_as_non_root for c in both if c.run_as_non_root is not None), False):
+        if uid == 0:
+            where = f"{given.pod.name}_{given.pod.namespace}({given.pod.uid})"
+            raise Missing(
+                f'container\'s runAsUser breaks non-root policy (pod: "{where}", '
+                f"container: {given.container.name})"
+            )
+        uid = _SOME_USER if uid is None else uid
+    uid = uid or 0
     groups = pod.supplemental_groups if pod else ()
     if pod and pod.fs_group is not None:
         groups = (*groups, pod.fs_group)
     return uid, gid, tuple(groups)
+
+
+def without_users(spec: PodSpec) -> tuple[str, ...]:
+    """Return the fields of a pod that have no effect where the only user is 0. Istio's own user
+    is left out: a proxy needs none here."""
+    contexts: list[tuple[str, PodSecurityContext | SecurityContext]] = []
+    if spec.security_context:
+        contexts.append(("spec.securityContext", spec.security_context))
+    for container in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
+        if container.security_context and container.name not in (PROXY, CAPTURE):
+            path = f"spec.containers[{container.name}].securityContext"
+            contexts.append((path, container.security_context))
+    return tuple(
+        f"{path}.{word}"
+        for path, context in contexts
+        for field, word in _USER_FIELDS.items()
+        if context.run_as_user != _ISTIO and getattr(context, field, None) not in _UNSAID
+    )
 
 
 def _name_files(lab: LabFacts, given: Inputs, hostname: str) -> tuple[tuple[str, str], ...]:

@@ -37,6 +37,14 @@ class Objects(msgspec.Struct, frozen=True):
     config_maps: Mapping[str, Mapping[str, bytes]] = msgspec.field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes]] = msgspec.field(default_factory=dict)
     services: tuple[Json, ...] = ()
+    binary: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    """Of each ConfigMap, the keys that are no text: files show them, variables do not."""
+
+    def texts_of(self, kind: str, name: str, optional: bool | None) -> Mapping[str, bytes] | None:
+        """Return what variables can be made of; None and Missing as `keys_of` has them."""
+        found = self.keys_of(kind, name, optional)
+        binary = self.binary.get(name, frozenset()) if kind == "configmap" else ()
+        return {k: v for k, v in found.items() if k not in binary} if found and binary else found
 
     def keys_of(self, kind: str, name: str, optional: bool | None) -> Mapping[str, bytes] | None:
         """Return an object's data; None when it is missing and may be. Raises Missing."""
@@ -67,6 +75,11 @@ def _decoded(data: Mapping[str, str] | None) -> dict[str, bytes]:
     return result
 
 
+def containers(spec: PodSpec) -> tuple[Container, ...]:
+    """Return a pod's containers of every sort."""
+    return (*spec.init_containers, *spec.containers, *spec.ephemeral_containers)
+
+
 def names_used(spec: PodSpec, volumes: Sequence[Json]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names of the ConfigMaps and of the Secrets that a pod refers to.
 
@@ -74,7 +87,7 @@ def names_used(spec: PodSpec, volumes: Sequence[Json]) -> tuple[frozenset[str], 
     """
     config_maps: set[str] = set()
     secrets: set[str] = set()
-    for container in (*spec.init_containers, *spec.containers):
+    for container in containers(spec):
         _names_in_container(container, config_maps, secrets)
     for volume in volumes:
         for source in (volume, *((volume.get("projected") or {}).get("sources") or ())):

@@ -35,7 +35,7 @@ def restore(
             latest[name] = process
     shown = {
         str(s.get("name")): s
-        for field in ("initContainerStatuses", "containerStatuses")
+        for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
         for s in status.get(field) or ()
     }
     survived = bool(latest)
@@ -85,6 +85,8 @@ def _lost(
         "reason": "Unknown",
         "startedAt": started,
     }
+    if planned.role is Role.EPHEMERAL:
+        return ContainerState(life=Life.ENDED, ending=_ending(count, lost, now))
     return ContainerState(attempt=count + 1, ending=_ending(count, lost, now))
 
 

@@ -28,7 +28,7 @@ def environment(
         for kind, reference in (("configmap", many.config_map_ref), ("secret", many.secret_ref)):
             if reference is None:
                 continue
-            data = found.keys_of(kind, reference.name, reference.optional) or {}
+            data = found.texts_of(kind, reference.name, reference.optional) or {}
             for key, value in data.items():
                 if _NAME.match(many.prefix + key):
                     values[many.prefix + key] = value.decode(errors="replace")
@@ -117,7 +117,7 @@ def _value(
     ):
         if reference is None:
             continue
-        data = found.keys_of(kind, reference.name, reference.optional)
+        data = found.texts_of(kind, reference.name, reference.optional)
         if data is not None and reference.key in data:
             return data[reference.key].decode(errors="replace")
         if reference.optional:

@@ -89,7 +89,6 @@ class HookDone(msgspec.Struct, frozen=True):
     attempt: int
     hook: Hook
     ok: bool
-    message: str = ""
 
 
 class Drained(msgspec.Struct, frozen=True):

@@ -53,9 +53,10 @@ class Places(msgspec.Struct, frozen=True):
         """A pod's own run directory: its discovery socket, and nothing else."""
         return self.run / "pods" / uid
 
-    def volumes(self, uid: str) -> volumes.VolumeStore:
+    def volumes(self, uid: str, owner: volumes.Owner | None = None) -> volumes.VolumeStore:
         """A pod's volumes."""
-        return volumes.VolumeStore(self.run / "volumes" / uid, self.state / "volumes" / uid)
+        places = (self.run / "volumes" / uid, self.state / "volumes" / uid)
+        return volumes.VolumeStore(*places, owner or volumes.Owner())
 
 
 class Caches(msgspec.Struct, frozen=True):
@@ -79,17 +80,33 @@ class PodFiles:
         tokens: TokenSource | None,
     ) -> None:
         self.body = body
-        self.spec = msgspec.convert(body["spec"], PodSpec)
+        self.spec = PodSpec()
         self.uid: str = body["metadata"]["uid"]
         self._lab = lab
         self._places = places
         self._caches = caches
         self._client = client
         self._tokens = tokens
-        self._store = places.volumes(self.uid)
         self._volumes: list[Json] = list(body["spec"].get("volumes") or ())
+        self.take(body)
+        self._owner = volumes.owner(self.spec) if lab.real_root else volumes.Owner()
+        self._store = places.volumes(self.uid, self._owner)
+
+    def take(self, body: Json) -> bool:
+        """Take a newer version of the Pod object; tell whether it has more containers."""
+        before = len(self.spec.ephemeral_containers)
+        self.body = body
+        if self.spec.containers and len(body["spec"].get("ephemeralContainers") or ()) == before:
+            return False
+        self.spec = msgspec.convert(body["spec"], PodSpec)
         self._used = objects.names_used(self.spec, self._volumes)
-        self._containers = {c.name: c for c in (*self.spec.init_containers, *self.spec.containers)}
+        self._containers = {c.name: c for c in objects.containers(self.spec)}
+        return True
+
+    @property
+    def without_users(self) -> tuple[str, ...]:
+        """The fields that have no effect in the lab of an ordinary user."""
+        return launch.without_users(self.spec)
 
     def container(self, name: str) -> Container:
         """Return a container of the spec. Raises KeyError."""
@@ -147,7 +164,9 @@ class PodFiles:
         message = self._termination_file(name, attempt)
         message.parent.mkdir(parents=True, exist_ok=True)
         message.touch()
-        mount = Mount(str(message), launch.TERMINATION_LOG)
+        message.chmod(0o666)  # whoever the container runs as
+        path = self._containers[name].termination_message_path or launch.TERMINATION_LOG
+        mount = Mount(str(message), os.path.normpath(path))
         return spec._replace(
             log=str(logs.path(self._log_directory(), name, attempt)), mounts=(*spec.mounts, mount)
         )
@@ -203,24 +222,21 @@ class PodFiles:
         return self._places.run / "volumes" / self.uid / ".termination" / f"{name}-{attempt}"
 
     async def _objects(self, namespace: str) -> Objects:
-        config_maps, secrets = self._used
+        caches, (config_maps, secrets) = self._caches, self._used
+        maps = await self._found(caches.config_maps, "configmaps", namespace, config_maps)
+        keys = await self._found(caches.secrets, "secrets", namespace, secrets)
         return Objects(
-            config_maps={
-                name: objects.config_map_data(body)
-                for name in config_maps
-                if (
-                    body := await self._find(
-                        self._caches.config_maps, "configmaps", namespace, name
-                    )
-                )
-            },
-            secrets={
-                name: objects.secret_data(body)
-                for name in secrets
-                if (body := await self._find(self._caches.secrets, "secrets", namespace, name))
-            },
-            services=self._caches.services.values(),
+            config_maps={name: objects.config_map_data(body) for name, body in maps.items()},
+            secrets={name: objects.secret_data(body) for name, body in keys.items()},
+            services=caches.services.values(),
+            binary={name: frozenset(body.get("binaryData") or ()) for name, body in maps.items()},
         )
+
+    async def _found(
+        self, cache: Informer, resource: str, namespace: str, names: frozenset[str]
+    ) -> dict[str, Json]:
+        found = {name: await self._find(cache, resource, namespace, name) for name in names}
+        return {name: body for name, body in found.items() if body}
 
     async def _find(self, cache: Informer, resource: str, namespace: str, name: str) -> Json | None:
         """Look in the local copy, then ask: the watch may be a moment behind."""
@@ -235,16 +251,18 @@ class PodFiles:
 
     async def _sources(self, pod: PodFields, found: Objects) -> volumes.Sources:
         tokens: dict[str, str] = {}
-        if self._tokens is None:
-            return volumes.Sources(pod, found, self._containers, self._lab.capacity)
+        issuer = self._tokens
         for audience in _audiences(self._volumes):
+            if issuer is None:
+                break
             try:
-                tokens[audience] = await self._tokens.token(
+                tokens[audience] = await issuer.token(
                     pod.namespace, pod.service_account, audience, TOKEN_SECONDS, self.body
                 )
             except ApiError as error:
                 raise OSError(error.message) from error
-        return volumes.Sources(pod, found, self._containers, self._lab.capacity, tokens)
+        capacity = self._lab.capacity
+        return volumes.Sources(pod, found, self._containers, capacity, tokens, self._owner)
 
     def _mounts(
         self, container: Container, env: Mapping[str, str], sources: volumes.Sources
@@ -273,8 +291,11 @@ class PodFiles:
             return self._store.publish(name, volumes.contents(volume, sources))
         match volumes.kind_of(volume):
             case "emptyDir":
-                medium = (volume.get("emptyDir") or {}).get("medium")
-                return self._store.empty(name, in_memory=medium == "Memory")
+                body = volume.get("emptyDir") or {}
+                limit = int(objects.quantity(body.get("sizeLimit") or 0))
+                return self._store.empty(
+                    name, in_memory=body.get("medium") == "Memory", limit=limit
+                )
             case "hostPath":
                 return Path(volumes.host_path(volume, self._lab.host_paths))
             case _:
@@ -282,13 +303,15 @@ class PodFiles:
 
 
 def _below(base: Path, sub: str) -> Path:
-    """Return a path inside a volume; a directory that is missing is made. Raises Missing when it
-    leads out of the volume."""
+    """Return a path inside a volume; directories that are missing are made, each with the rights
+    of the volume's own. Raises Missing when it leads out of the volume."""
     path = base / sub
     if not os.path.realpath(path).startswith(os.path.realpath(base)):
         raise Missing(f"subPath {sub} leads out of the volume")
-    if not path.exists():
-        path.mkdir(parents=True)
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir()
+        one.chmod(base.stat().st_mode & 0o7777)
     return path
 
 

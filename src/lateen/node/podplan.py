@@ -10,6 +10,8 @@ from lateen.model.core_pod import PodSpec
 
 PROXY = "istio-proxy"
 CAPTURE = "istio-init"
+FIRST_PROCESS = "pause:"
+"""What holds the process namespace that a pod's containers share; no container has such a name."""
 _DEFAULT_GRACE = 30
 
 
@@ -21,6 +23,9 @@ class Role(Enum):
     SIDECAR = "sidecar"
     """An init container with restartPolicy Always: stays, ends after the others."""
     APP = "app"
+    EPHEMERAL = "ephemeral"
+    """Added to a running pod to look around: starts at once, is never restarted, counts for
+    nothing."""
 
 
 class ProbeKind(Enum):
@@ -61,6 +66,8 @@ class ContainerPlan(msgspec.Struct, frozen=True):
     post_start: LifecycleHandler | None = None
     pre_stop: LifecycleHandler | None = None
     stop_signal: str = "SIGTERM"
+    target: str = ""
+    """Of an ephemeral container: the one whose processes it shares."""
 
     def probe(self, kind: ProbeKind) -> ProbePlan | None:
         """Return the probe of a kind, or None."""
@@ -97,9 +104,14 @@ def plan(spec: PodSpec, pod: str = "") -> PodPlan:
         _container(c, Role.SIDECAR if c.restart_policy == "Always" else Role.INIT)
         for c in spec.init_containers
     )
+    apps = tuple(_container(c, Role.APP) for c in spec.containers)
+    added = tuple(
+        replace(_container(c, Role.EPHEMERAL), target=c.target_container_name)
+        for c in spec.ephemeral_containers
+    )
     grace = spec.termination_grace_period_seconds
     return PodPlan(
-        containers=init + tuple(_container(c, Role.APP) for c in spec.containers),
+        containers=init + apps + added,
         pod=pod,
         restart_policy=spec.restart_policy or "Always",
         grace=float(_DEFAULT_GRACE if grace is None else grace),

@@ -121,6 +121,14 @@ class PodState(msgspec.Struct, frozen=True):
         return self.deleting is not None or bool(self.doomed)
 
 
+def extended(plan: PodPlan, state: PodState) -> PodState:
+    """Return the state with the containers that the plan has and the state does not know yet."""
+    for planned in plan.containers:
+        if planned.name not in state.containers:
+            state = state.with_container(planned.name, ContainerState())
+    return state
+
+
 def initial(plan: PodPlan, begun: float) -> PodState:
     """Return the state of a pod that nothing was done for yet, taken up at `begun`."""
     return PodState(

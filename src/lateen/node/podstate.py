@@ -38,9 +38,10 @@ ContainerEvent = (
     | ev.HookDone
 )
 _HOOK_FAILED = {
-    Hook.POST_START: "FailedPostStartHook",
-    Hook.PRE_STOP: "FailedPreStopHook",
+    Hook.POST_START: ("FailedPostStartHook", "PostStartHook failed"),
+    Hook.PRE_STOP: ("FailedPreStopHook", "PreStopHook failed"),
 }
+"""Reason and words of the Event: no more, as with kubelet, since a hook may print secrets."""
 
 
 def step(
@@ -151,8 +152,8 @@ class _Turn:
             case ev.Probed(_, _, kind, ok):
                 if container.life is Life.RUNNING:
                     self._probed(name, kind, ok)
-            case ev.HookDone(_, _, hook, ok, message):
-                self._hook_done(name, hook, ok, message)
+            case ev.HookDone(_, _, hook, ok):
+                self._hook_done(name, hook, ok)
 
     def _take_prepared(self, event: ev.Prepared | ev.PrepareFailed) -> None:
         match event:
@@ -231,9 +232,9 @@ class _Turn:
             self.do(ev.Note("Killing", words, container=name))
             self._stop(name, self.now + grace)
 
-    def _hook_done(self, name: str, hook: Hook, ok: bool, message: str) -> None:
+    def _hook_done(self, name: str, hook: Hook, ok: bool) -> None:
         if not ok:
-            self.do(ev.Note(_HOOK_FAILED[hook], message, warning=True, container=name))
+            self.do(ev.Note(*_HOOK_FAILED[hook], warning=True, container=name))
         if hook is Hook.PRE_STOP:
             if self.get(name).pre_stopping and not self.get(name).signalled:
                 self._signal(name)
@@ -241,8 +242,7 @@ class _Turn:
             if ok:
                 self._healthy_from_now(name)
             else:
-                words = f"FailedPostStartHook, container {name} will be killed"
-                self.do(ev.Note("Killing", words, container=name))
+                self.do(ev.Note("Killing", "FailedPostStartHook", container=name))
                 self._stop(name, self.now + self.plan.grace)
 
     def _ended(
@@ -275,8 +275,8 @@ class _Turn:
         role = self.plan.container(name).role
         if self.state.closing or (role is Role.SIDECAR and self._apps_done()):
             return False
-        if role is Role.SIDECAR:
-            return True
+        if role in (Role.SIDECAR, Role.EPHEMERAL):
+            return role is Role.SIDECAR
         if role is Role.INIT:
             return code != 0 and self.plan.restart_policy != "Never"
         return self.plan.restart_policy == "Always" or (
@@ -322,7 +322,7 @@ class _Turn:
             return
         waiting_for = ""
         for planned in self.plan.containers:
-            allowed = not waiting_for or planned.proxy
+            allowed = not waiting_for or planned.proxy or planned.role is Role.EPHEMERAL
             self._open_one(planned, allowed)
             if not waiting_for and not self._passed(planned):
                 waiting_for = planned.name
@@ -336,7 +336,7 @@ class _Turn:
             return container.ready or container.attempt > 0
         if planned.role is Role.SIDECAR:
             return container.started or container.attempt > 0
-        return planned.role is Role.APP or container.life is Life.ENDED
+        return planned.role is not Role.INIT or container.life is Life.ENDED
 
     def _open_one(self, planned: ContainerPlan, allowed: bool) -> None:
         container = self.get(planned.name)
@@ -361,9 +361,9 @@ class _Turn:
         )
 
     def _stop_sidecars(self) -> None:
-        """The work is done: sidecars end, the last one first."""
+        """The work is done: what looks around ends, then sidecars, the last one first."""
         for planned in reversed(self.plan.containers):
-            if planned.role is Role.SIDECAR:
+            if planned.role in (Role.SIDECAR, Role.EPHEMERAL):
                 container = self.get(planned.name)
                 if container.life is Life.RUNNING:
                     self._stop(planned.name, self.now + self.plan.grace)

@@ -11,6 +11,13 @@ from lateen.node.podrecord import ContainerState, Ending, Life, Network, PodStat
 
 Json = dict[str, Any]
 _PHASE_OF_ENDED = ("Succeeded", "Failed")
+_COUNTED = (Role.APP, Role.SIDECAR)
+"""Whose readiness is the pod's."""
+_FIELDS = {
+    "initContainerStatuses": (Role.INIT, Role.SIDECAR),
+    "containerStatuses": (Role.APP,),
+    "ephemeralContainerStatuses": (Role.EPHEMERAL,),
+}
 
 
 class PodFacts(msgspec.Struct, frozen=True):
@@ -74,11 +81,11 @@ def render(plan: PodPlan, state: PodState, facts: PodFacts, now: float) -> Json:
         status["reason"] = state.doomed
         status["message"] = "Pod was active on the node longer than the specified deadline"
     initialized = _initialized(plan, state)
-    for field, wanted in (("initContainerStatuses", True), ("containerStatuses", False)):
+    for field, roles in _FIELDS.items():
         listed = [
             _container(planned, state, facts, initialized)
             for planned in plan.containers
-            if (planned.role is not Role.APP) is wanted
+            if planned.role in roles
         ]
         if listed:
             status[field] = listed
@@ -88,7 +95,7 @@ def render(plan: PodPlan, state: PodState, facts: PodFacts, now: float) -> Json:
 def ready(plan: PodPlan, state: PodState) -> bool:
     """Whether every container that counts is ready."""
     return state.network is Network.READY and all(
-        state.containers[c.name].ready for c in plan.containers if c.role is not Role.INIT
+        state.containers[c.name].ready for c in plan.containers if c.role in _COUNTED
     )
 
 
@@ -126,9 +133,7 @@ def _conditions(
 ) -> list[Json]:
     incomplete = _incomplete(plan, state)
     unready = [
-        c.name
-        for c in plan.containers
-        if c.role is not Role.INIT and not state.containers[c.name].ready
+        c.name for c in plan.containers if c.role in _COUNTED and not state.containers[c.name].ready
     ]
     ended = current in _PHASE_OF_ENDED
     words = f"containers with unready status: [{' '.join(unready)}]"
@@ -182,11 +187,12 @@ def _container(planned: ContainerPlan, state: PodState, facts: PodFacts, initial
     held = planned.role is Role.APP and not planned.proxy and not initialized
     now, last = _states(planned, container, facts, held)
     ended_well = container.ending is not None and container.ending.code == 0
+    counted = planned.role in _COUNTED
     status: Json = {
         "name": planned.name,
         "state": now,
         "lastState": last,
-        "ready": ended_well if planned.role is Role.INIT else container.ready,
+        "ready": ended_well if planned.role is Role.INIT else counted and container.ready,
         "restartCount": container.attempt - (container.life is Life.BACKOFF),
         "image": planned.image,
         "imageID": "",

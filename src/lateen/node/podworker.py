@@ -34,7 +34,7 @@ from lateen.node.podevents import Command, Event
 from lateen.node.podfiles import TOKEN_SECONDS, Caches, MountFailed, Places, PodFiles, TokenSource
 from lateen.node.podnetwork import PodNetwork
 from lateen.node.podplan import CAPTURE, PROXY, ProbeKind, ProbePlan
-from lateen.node.podrecord import Life, Network
+from lateen.node.podrecord import Life, Network, extended
 from lateen.node.podstatus import PodFacts
 from lateen.node.probes import Outcome
 from lateen.node.qos import qos_class
@@ -75,8 +75,9 @@ class PodWorker:
         self._files = PodFiles(body, kit.lab, kit.places, kit.caches, kit.client, kit.tokens)
         self.uid = self._files.uid
         metadata = body["metadata"]
-        named = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
-        self._plan = podplan.plan(self._files.spec, named)
+        self._shared = shimproto.handle(self.uid, podplan.FIRST_PROCESS, 0)
+        self._named = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
+        self._plan = podplan.plan(self._files.spec, self._named)
         self._known = processes
         status = body.get("status") or {}
         self._conditions: tuple[Json, ...] = tuple(status.get("conditions") or ())
@@ -96,7 +97,10 @@ class PodWorker:
 
     def update(self, body: Json) -> None:
         """Take a newer version of the Pod object."""
-        self._files.body = body
+        if self._files.take(body):
+            self._plan = podplan.plan(self._files.spec, self._named)
+            self._state = extended(self._plan, self._state)
+            self._post(podevents.Tick())
         metadata = body["metadata"]
         if metadata.get("deletionTimestamp"):
             grace = metadata.get("deletionGracePeriodSeconds")
@@ -138,6 +142,7 @@ class PodWorker:
             if self._files.has_tokens:
                 self._tasks.start(self._renew_tokens(), "tokens")
             self._resume()
+            self._tell_of_users()
             self.update(self._files.body)
             self._take(podevents.Tick())
             while not self._state.torn:
@@ -218,9 +223,18 @@ class PodWorker:
                 self._note(reason, message, warning, name)
 
     def _note(self, reason: str, message: str, warning: bool, container: str) -> None:
-        init = bool(container) and self._plan.container(container).role is podplan.Role.INIT
-        about = reporting.subject(self._files.body, container, init=init)
+        role = self._plan.container(container).role if container else None
+        about = reporting.subject(self._files.body, container, init=role is podplan.Role.INIT)
+        if role is podplan.Role.EPHEMERAL:
+            about["fieldPath"] = f"spec.ephemeralContainers{{{container}}}"
         self._kit.events.post(reporting.Happening(about, reason, message, warning))
+
+    def _tell_of_users(self) -> None:
+        """Say which fields have no effect because the lab has one user only."""
+        fields = () if self._known or self._kit.lab.real_root else self._files.without_users
+        if fields:
+            words = f"{', '.join(fields)}: no effect, since an ordinary user's lab has no other "
+            self._note("NoSuchUser", f"{words}user than 0; run lateen as root", True, "")
 
     async def _set_up_network(self) -> None:
         kit = self._kit
@@ -237,6 +251,9 @@ class PodWorker:
                         kit.network.capture(self.uid, fd, options)
             finally:
                 os.close(fd)
+            if self._files.spec.share_process_namespace and not self._known:
+                spec = launch.first_process(kit.lab, self._files.spec)
+                await kit.shim.run(self._shared, spec)
         except OSError as error:
             why = f"Failed to create pod sandbox: {error}"
             self._post(podevents.NetworkFailed(why))
@@ -278,6 +295,7 @@ class PodWorker:
         prepared = self._specs[name]
         try:
             spec = self._files.with_outputs(prepared, name, attempt)
+            spec = spec._replace(joins=self._joined(name))
             process = await self._kit.shim.run(handle, spec)
         except OSError as error:
             words = _start_error(error, prepared.argv[0])
@@ -286,6 +304,14 @@ class PodWorker:
         self._post(podevents.Started(name, attempt, process.started / _NANO))
         if attempt:
             await self._forget_before(name, attempt)
+
+    def _joined(self, name: str) -> str:
+        """Return the handle of the process in whose namespace a container's are, or nothing."""
+        if self._files.spec.share_process_namespace:
+            return self._shared
+        target = self._plan.container(name).target
+        attempt = self._state.containers[target].attempt if target else 0
+        return shimproto.handle(self.uid, target, attempt) if target else ""
 
     async def _await_discovery(self) -> None:
         """Wait for the pod's discovery socket: an Envoy that finds none waits half a second."""
@@ -314,9 +340,11 @@ class PodWorker:
         if action is not None:
             handle = shimproto.handle(self.uid, name, attempt)
             container = self._files.container(name)
-            outcome = await self._prober.hook(self._target(), container, handle, action)
-        words = outcome.message if outcome.ok else f"{hook.value}Hook failed: {outcome.message}"
-        self._post(podevents.HookDone(name, attempt, hook, outcome.ok, words))
+            patience = probes.FIRST_FAILURE if post else 0.0
+            outcome = await self._prober.hook(self._target(), container, handle, action, patience)
+        if not outcome.ok:
+            log.info("%s of %s in pod %s: %s", hook.value, name, self._named, outcome.message)
+        self._post(podevents.HookDone(name, attempt, hook, outcome.ok))
 
     def _target(self) -> prober.Target:
         env = next((s.env for n, s in self._specs.items() if n == PROXY), ())

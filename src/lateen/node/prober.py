@@ -27,6 +27,8 @@ from lateen.node.shimproto import ContainerSpec
 AGENT_PORT = 15020
 PROBERS = "ISTIO_KUBE_APP_PROBERS"
 _OUTPUT_LIMIT = 10 * 1024
+_HOOK_SECONDS = 30.0
+_HOOK_PAUSE = 0.02
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -99,14 +101,22 @@ class Prober:
         return Outcome(False, "HTTP probe failed with statuscode: 500")
 
     async def _over_network(
-        self, action: Probe, container: Container, target: Target, inside: str, timeout: float
+        self,
+        action: Probe,
+        container: Container,
+        target: Target,
+        inside: str,
+        timeout: float,
+        *,
+        hook: bool = False,
     ) -> Outcome:
         async def opened() -> socket.socket:
             return await self._shim.open_socket(inside, socket.AF_INET, socket.SOCK_STREAM)
 
         if get := action.http_get:
             port = port_number(get.port, container)
-            return await probes.ask_http(opened, get.host or target.ip, port, get, timeout)
+            host = get.host or target.ip
+            return await probes.ask_http(opened, host, port, get, timeout, hook=hook)
         if tcp := action.tcp_socket:
             port = port_number(tcp.port, container)
             return await probes.ask_tcp(opened, tcp.host or target.ip, port, timeout)
@@ -143,16 +153,29 @@ class Prober:
             os.close(reader)
 
     async def hook(
-        self, target: Target, container: Container, handle: str, action: LifecycleHandler
+        self,
+        target: Target,
+        container: Container,
+        handle: str,
+        action: LifecycleHandler,
+        patience: float = 0.0,
     ) -> Outcome:
-        """Run a postStart or preStop hook to its end."""
+        """Run a postStart or preStop hook to its end. An HTTP hook is refused while its server
+        comes up: so many seconds that does not count."""
         if action.sleep:
             await self._clock.sleep(action.sleep.seconds)
             return Outcome(True)
         try:
             if action.exec:
                 return await self.command(handle, action.exec, None)
-            get = action.http_get or HTTPGetAction()
-            return await self._over_network(Probe(http_get=get), container, target, "", 30.0)
+            probe = Probe(http_get=action.http_get or HTTPGetAction())
+            until = self._clock.monotonic() + patience
+            while True:
+                asked = self._over_network(probe, container, target, "", _HOOK_SECONDS, hook=True)
+                outcome = await asked
+                refused = not outcome.ok and outcome.message.endswith(probes.REFUSED)
+                if not refused or self._clock.monotonic() >= until:
+                    return outcome
+                await self._clock.sleep(_HOOK_PAUSE)
         except (ShimError, ValueError) as error:
             return Outcome(False, str(error))

@@ -22,11 +22,14 @@ from lateen.node.podplan import ProbeKind, ProbePlan
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.5
 _GROWTH = 1.25
-_FIRST_FAILURE = 1.0
+FIRST_FAILURE = 1.0
 """Failures in the first second are the application still starting: kubelet's own first probe
 comes that late on average."""
 _HEADER_LIMIT = 16 * 1024
-USER_AGENT = "kube-probe/1.34"
+REFUSED = "connect: connection refused"
+"""How the answer ends where nothing listens yet."""
+USER_AGENT = "kube-probe/1.36"
+HOOK_AGENT = "kube-lifecycle/1.36"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -76,7 +79,7 @@ class Counter(msgspec.Struct, frozen=True):
 
 def counter(plan: ProbePlan, now: float) -> Counter:
     """Return the counter of a probe whose container started at `now`."""
-    grace = min(plan.period, _FIRST_FAILURE)
+    grace = min(plan.period, FIRST_FAILURE)
     return Counter(plan, counts_from=now + plan.initial_delay + grace)
 
 
@@ -130,15 +133,23 @@ async def ask_tcp(open_socket: OpenSocket, ip: str, port: int, timeout: float) -
 
 
 async def ask_http(
-    open_socket: OpenSocket, ip: str, port: int, action: HTTPGetAction, timeout: float
+    open_socket: OpenSocket,
+    ip: str,
+    port: int,
+    action: HTTPGetAction,
+    timeout: float,
+    *,
+    hook: bool = False,
 ) -> Outcome:
-    """Ask over HTTP or HTTPS (any certificate); a status from 200 to 399 is success."""
+    """Ask over HTTP or HTTPS (any certificate); a status from 200 to 399 is success. To a `hook`
+    every answer is, as to kubelet."""
     secure = action.scheme.upper() == "HTTPS"
     path = action.path if action.path.startswith("/") else f"/{action.path}"
     url = f"{'https' if secure else 'http'}://{ip}:{port}{path}"
     try:
         async with asyncio.timeout(timeout):
-            status = await _status(open_socket, ip, port, _request(action, ip, port, path), secure)
+            request = _request(action, ip, port, path, HOOK_AGENT if hook else USER_AGENT)
+            status = await _status(open_socket, ip, port, request, secure)
     except TimeoutError:
         why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
         return Outcome(False, f'Get "{url}": {why}')
@@ -152,7 +163,7 @@ async def ask_http(
         return Outcome(False, f'Get "{url}": {error}')
     except OSError as error:
         return Outcome(False, f'Get "{url}": {_dial_error(ip, port, error)}')
-    if 200 <= status < 400:
+    if hook or 200 <= status < 400:
         return Outcome(True)
     return Outcome(False, f"HTTP probe failed with statuscode: {status}")
 
@@ -179,8 +190,8 @@ async def ask_grpc(
     return Outcome(False, f'service unhealthy (responded with "{answer}")')
 
 
-def _request(action: HTTPGetAction, ip: str, port: int, path: str) -> bytes:
-    headers = {"Host": f"{action.host or ip}:{port}", "User-Agent": USER_AGENT, "Accept": "*/*"}
+def _request(action: HTTPGetAction, ip: str, port: int, path: str, agent: str) -> bytes:
+    headers = {"Host": f"{action.host or ip}:{port}", "User-Agent": agent, "Accept": "*/*"}
     for header in action.http_headers:
         name = header.name.title() if header.name.lower() in ("host", "accept") else header.name
         headers[name] = header.value

@@ -259,9 +259,10 @@ class Shim:
     def _run(self, connection: Connection, frame: Frame, _fds: list[int]) -> None:
         handle, spec = str(frame["handle"]), shimproto.spec_from(frame["spec"])
         netns = self._table.netns(self._table.check_unused(handle))
+        joined = self._table.alive(spec.joins).process.pid if spec.joins else 0
         streams, kept, inside = shimstreams.open_streams(spec, self._host)
         try:
-            child = shimspawn.container(spec, streams, netns, self._own_pid, self._host)
+            child = shimspawn.container(spec, streams, netns, self._own_pid, self._host, joined)
         except BaseException:
             for fd in {*kept.values(), *inside} - {-1}:
                 os.close(fd)
@@ -357,7 +358,8 @@ class Shim:
             self._let_go(record)
             return
         pid = record.process.pid
-        pointless = record.container and number in _POINTLESS_WITHOUT_HANDLER
+        first = record.container and not record.spec.joins
+        pointless = first and number in _POINTLESS_WITHOUT_HANDLER
         if pointless and not shimspawn.catches(pid, number):
             number = signal.SIGKILL
         os.kill(pid, number)

@@ -76,6 +76,10 @@ class ContainerSpec(NamedTuple):
     capabilities: tuple[int, ...] | None = None
     """Numbers of the capabilities that processes may have at most; None sets no limit."""
     read_only_root: bool = False
+    no_new_privileges: bool = False
+    """Whether no program run later may have more rights than its parent."""
+    joins: str = ""
+    """Handle of a running container whose process namespace is shared; empty: one of its own."""
 
 
 class Process(NamedTuple):
@@ -123,6 +127,7 @@ def command_spec(given: ContainerSpec, container: ContainerSpec) -> ContainerSpe
         gid=given.gid or container.gid,
         groups=given.groups or container.groups,
         capabilities=(container.capabilities if given.capabilities is None else given.capabilities),
+        no_new_privileges=given.no_new_privileges or container.no_new_privileges,
     )
 
 

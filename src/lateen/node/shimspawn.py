@@ -51,9 +51,15 @@ class StartFailed(Exception):
 
 
 def container(
-    spec: ContainerSpec, streams: Streams, netns: int, own_pid_ns: int, host: shimroot.HostView
+    spec: ContainerSpec,
+    streams: Streams,
+    netns: int,
+    own_pid_ns: int,
+    host: shimroot.HostView,
+    joined: int = 0,
 ) -> Child:
-    """Start a container in new pid, mount and uts namespaces, in the given network."""
+    """Start a container in new mount and uts namespaces, in the given network; its pid namespace
+    is new too, or that of the process `joined`. Raises OSError."""
 
     def prepare() -> None:
         syscalls.setns(netns, syscalls.CLONE_NEWNET)
@@ -62,9 +68,21 @@ def container(
         if spec.hostname:
             syscalls.sethostname(spec.hostname)
 
-    syscalls.unshare(syscalls.CLONE_NEWPID)
+    if joined:
+        theirs = _namespace(joined, "pid")
+        try:
+            syscalls.setns(theirs, syscalls.CLONE_NEWPID)
+        finally:
+            os.close(theirs)
+    else:
+        syscalls.unshare(syscalls.CLONE_NEWPID)
     try:
         return _fork(spec, streams, prepare)
+    except OSError as error:
+        if joined and error.errno == errno.ENOMEM:
+            # What the kernel says of a namespace whose first process has ended.
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
+        raise
     finally:
         syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
 
@@ -222,11 +240,13 @@ def _reset_signals() -> None:
 def _drop_rights(spec: ContainerSpec) -> None:
     if spec.capabilities is not None:
         syscalls.limit_capabilities(frozenset(spec.capabilities))
-    if spec.gid or spec.groups:
+    if spec.uid or spec.gid or spec.groups:
         os.setgroups(spec.groups)
         os.setgid(spec.gid)
     if spec.uid:
         os.setuid(spec.uid)
+    if spec.no_new_privileges:
+        syscalls.no_new_privileges()
 
 
 def _connect(streams: Streams) -> None:

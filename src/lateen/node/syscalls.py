@@ -25,6 +25,7 @@ _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _ATTR_RDONLY = 1
 _PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
 _LAST_CAPABILITY = 40
 
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -104,6 +105,11 @@ def sethostname(name: str) -> None:
     """Set the host name of the uts namespace."""
     encoded = name.encode()
     _check(_libc.sethostname(encoded, len(encoded)), "sethostname")
+
+
+def no_new_privileges() -> None:
+    """Let no program run later gain rights: not by set-user-id bits, not by file capabilities."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
 
 
 def limit_capabilities(keep: frozenset[int]) -> None:

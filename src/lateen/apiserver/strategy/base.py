@@ -131,6 +131,8 @@ class Standard(msgspec.Struct, frozen=True, kw_only=True):
     updating: Updating = keep
     check: Check = accept
     check_change: ChangeCheck = accept_change
+    check_new: Check = accept
+    """What a new object alone is refused for."""
     name_rule: names.Rule = names.subdomain
     generation: bool = True
     status: bool = True
@@ -177,7 +179,7 @@ class Standard(msgspec.Struct, frozen=True, kw_only=True):
         name = str(obj.get("metadata", {}).get("name", ""))
         detail = self.name_rule(name)
         wrong = (invalid("metadata.name", name, detail),) if detail else ()
-        return wrong + self.check(obj)
+        return wrong + self.check_new(obj) + self.check(obj)
 
     def validate_update(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Cause, ...]:
         """Check immutable fields, then what is checked on create."""

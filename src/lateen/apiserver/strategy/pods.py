@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from lateen.apiserver.strategy import base, containers, podspec
+from lateen.apiserver.strategy import base, containers, ephemeral, podspec
 
 Json = dict[str, Any]
 
@@ -140,5 +140,6 @@ STRATEGIES: Mapping[str, base.Strategy] = {
         updating=_updating,
         check=_check,
         check_change=_check_change,
+        check_new=ephemeral.check_new,
     ),
 }

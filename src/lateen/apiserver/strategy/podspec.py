@@ -23,9 +23,9 @@ def fill(spec: Json, *, restart_policy: str = "Always") -> None:
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
     host_network = bool(spec.get("hostNetwork"))
-    for part in ("initContainers", "containers"):
-        for container in spec.get(part) or ():
-            containers.fill(container, host_network=host_network)
+    for part in ("initContainers", "containers", "ephemeralContainers"):
+        for one in spec.get(part) or ():
+            containers.fill(one, host_network=host_network)
     for volume in spec.get("volumes") or ():
         _volume(volume)
 
@@ -62,10 +62,10 @@ def check(
     causes.extend(_volumes(spec, path))
     seen: set[str] = set()
     for part in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(part) or ()):
+        for index, one in enumerate(spec.get(part) or ()):
             where = f"{path}.{part}[{index}]"
-            causes.extend(_container(container, where, volumes))
-            name = container.get("name")
+            causes.extend(container(one, where, volumes))
+            name = one.get("name")
             if name in seen:
                 causes.append(_duplicate(f"{where}.name", name))
             seen.add(str(name))
@@ -84,17 +84,18 @@ def _volumes(spec: Mapping[str, Any], path: str) -> list[base.Cause]:
     return causes
 
 
-def _container(container: Mapping[str, Any], where: str, volumes: set[str]) -> list[base.Cause]:
-    causes = list(_label(f"{where}.name", str(container.get("name", ""))))
-    if not container.get("image"):
+def container(one: Mapping[str, Any], where: str, volumes: set[str]) -> list[base.Cause]:
+    """Refusals of a container of any sort; `volumes` are the names of its pod's."""
+    causes = list(_label(f"{where}.name", str(one.get("name", ""))))
+    if not one.get("image"):
         causes.append(base.required(f"{where}.image"))
-    for index, port in enumerate(container.get("ports") or ()):
+    for index, port in enumerate(one.get("ports") or ()):
         number, field = port.get("containerPort"), f"{where}.ports[{index}].containerPort"
         if number is None:
             causes.append(base.required(field))
         elif not (isinstance(number, int) and 1 <= number <= 65535):
             causes.append(base.invalid(field, number, "must be between 1 and 65535, inclusive"))
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
+    for index, mount in enumerate(one.get("volumeMounts") or ()):
         field = f"{where}.volumeMounts[{index}]"
         if str(mount.get("name")) not in volumes:
             causes.append(_missing(f"{field}.name", mount.get("name")))

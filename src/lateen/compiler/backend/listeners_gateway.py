@@ -78,8 +78,10 @@ def _tcp(
 ) -> None:
     _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
+    prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
     out.filters.extend(checks.tcp)
-    out.filters.append(network.route_proxy(route, node.telemetry.client.logs))
+    logs = node.telemetry.client.logs
+    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs, route.conduct))
     sources = (("source", route.source), ("server", chain.source))
     conduct = ("policy", route.conduct.source)
     pack.write_sources(out.metadata, (*sources, conduct, *checks.sources))

@@ -1,0 +1,303 @@
+"""What people do with kubectl to pods: debugging them, their volumes, hooks and last words."""
+
+from tests.e2e.shells import Case
+
+RUNNING = "kubectl wait --for=condition=Ready pod/%s --timeout=20s"
+ENDED = (
+    "kubectl wait --timeout=10s "
+    "--for=jsonpath={.status.ephemeralContainerStatuses[%d].state.terminated.exitCode}=%d pod/%s"
+)
+
+
+def applied(manifest: str) -> Case:
+    """Return the case that applies a manifest."""
+    return Case(f"kubectl apply -f - <<'END'\n{manifest}END")
+
+
+SHARING = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: shared}
+spec:
+  shareProcessNamespace: true
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: web, image: nginx}
+  - {name: look, image: busybox, command: [sleep, "3600"]}
+"""
+VOLUMES = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {color: blue, run.sh: "echo ran\\n"}
+binaryData: {bin: AAEC/w==}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys}
+stringData: {user: bob}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: owned, annotations: {note: "two\\nlines"}}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {fsGroup: 2000, runAsUser: 1000, runAsGroup: 3000, supplementalGroups: [4000]}
+  containers:
+  - name: main
+    image: busybox
+    command: [sleep, "3600"]
+    envFrom: [{configMapRef: {name: settings}, prefix: C_}]
+    env:
+    - {name: WHO, valueFrom: {secretKeyRef: {name: keys, key: user}}}
+    volumeMounts:
+    - {name: files, mountPath: /files}
+    - {name: own, mountPath: /own}
+    - {name: own, mountPath: /part, subPathExpr: of/$(WHO)}
+    - {name: memory, mountPath: /memory}
+  volumes:
+  - {name: own, emptyDir: {}}
+  - {name: memory, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
+  - name: files
+    projected:
+      defaultMode: 0444
+      sources:
+      - serviceAccountToken: {path: token}
+      - configMap:
+          name: settings
+          items: [{key: bin, path: bin}, {key: run.sh, path: run, mode: 0555}]
+      - secret: {name: keys, items: [{key: user, path: user, mode: 0400}]}
+      - downwardAPI: {items: [{path: facts/notes, fieldRef: {fieldPath: metadata.annotations}}]}
+"""
+LAST_WORDS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: last}
+spec:
+  restartPolicy: Never
+  securityContext: {runAsUser: 1000}
+  containers:
+  - {name: a, image: busybox, command: [sh, -c, "echo usual > /dev/termination-log; exit 2"]}
+  - name: b
+    image: busybox
+    terminationMessagePath: /tmp/why
+    command: [sh, -c, "echo elsewhere > /tmp/why"]
+  - name: c
+    image: busybox
+    terminationMessagePolicy: FallbackToLogsOnError
+    command: [sh, -c, "echo logged; exit 4"]
+  - name: d
+    image: busybox
+    terminationMessagePolicy: FallbackToLogsOnError
+    command: [echo, fine]
+"""
+HOOKS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: hooked}
+spec:
+  terminationGracePeriodSeconds: 5
+  volumes: [{name: told, emptyDir: {}}]
+  containers:
+  - name: main
+    image: busybox
+    command: [sh, -c, "trap 'echo signal >> /told/log; exit 0' TERM; while :; do sleep 0.05; done"]
+    lifecycle:
+      postStart: {exec: {command: [sh, -c, "echo started on $(hostname) >> /told/log"]}}
+      preStop: {exec: {command: [sh, -c, "echo stopping >> /told/log; sleep 0.3"]}}
+    volumeMounts: [{name: told, mountPath: /told}]
+  - name: web
+    image: nginx
+    lifecycle: {postStart: {httpGet: {path: /none, port: 80}}}
+  - name: reader
+    image: busybox
+    command: [sh, -c, "touch /told/log; exec tail -f /told/log"]
+    lifecycle: {preStop: {sleep: {seconds: 1}}}
+    volumeMounts: [{name: told, mountPath: /told}]
+"""
+FAILING_HOOK = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: unhooked}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: busybox
+    command: [sleep, "3600"]
+    lifecycle: {postStart: {exec: {command: [sh, -c, "echo secret; exit 9"]}}}
+"""
+RUN = f"kubectl run target --image=nginx && {RUNNING % 'target'}"
+
+PODS: dict[str, tuple[Case, ...]] = {
+    "a running pod is debugged": (
+        Case(RUN),
+        Case(
+            "kubectl debug target --image=busybox --target=target -c one -- "
+            "sh -c 'hostname; curl -s localhost | head -4; ps ax -o args | head -2; exit 3'"
+        ),
+        Case(ENDED % (0, 3, "target")),
+        Case(
+            "kubectl logs target -c one",
+            ("^target$", "<title>Welcome to nginx", "^COMMAND$", "^nginx: master process"),
+        ),
+        Case(
+            'script -qec "kubectl debug -it target --image=busybox -c two -- '
+            "sh -c 'sleep 0.5; tty; ps ax -o args | wc -l'\" /dev/null",
+            ("/dev/pts/", r"^4\s*$"),
+        ),
+        Case("kubectl debug target --image=busybox -c three -- sleep 3600"),
+        Case(
+            "kubectl wait --timeout=10s pod/target "
+            "--for=jsonpath={.status.ephemeralContainerStatuses[2].state.running}",
+        ),
+        Case("kubectl exec target -c three -- hostname", ("^target$",)),
+        Case("kubectl get pod target", (r"^target +1/1 +Running +0 ",)),
+        Case(
+            "kubectl describe pod target",
+            ("^Ephemeral Containers:$", "^  one:$", "Exit Code: +3", "^  two:$", "^  three:$"),
+        ),
+        Case(
+            "kubectl events --for pod/target",
+            ("Started container three",),
+        ),
+        Case(
+            "kubectl debug target --image=busybox --target=none -- true",
+            (r"targetContainerName: Not found: \"none\"$",),
+            1,
+        ),
+        Case(
+            "kubectl patch pod target --subresource=ephemeralcontainers --type=json "
+            '-p \'[{"op":"remove","path":"/spec/ephemeralContainers/0"}]\'',
+            ('existing ephemeral containers "one" may not be removed$',),
+            1,
+        ),
+        Case("kubectl delete pod target", ('^pod "target" deleted',)),
+    ),
+    "a copy of a pod is debugged": (
+        Case(RUN),
+        Case(
+            "kubectl debug target --image=busybox --copy-to=copy --share-processes -c look -- "
+            "sleep 3600 && " + RUNNING % "copy"
+        ),
+        Case(
+            "kubectl exec copy -c look -- ps ax -o args",
+            ("^nginx: master process", "^sleep 3600$"),
+        ),
+        Case("kubectl delete pod target copy"),
+    ),
+    "containers that share their processes": (
+        applied(SHARING),
+        Case(RUNNING % "shared"),
+        Case(
+            "kubectl exec shared -c look -- ps ax -o pid,args",
+            (r"^ +1 sh -c sleep infinity", "nginx: master process", "sleep 3600$"),
+        ),
+        Case("kubectl exec shared -c web -- pkill -x nginx"),
+        Case(
+            "kubectl wait --for=jsonpath={.status.containerStatuses[0].restartCount}=1 "
+            "pod/shared --timeout=10s"
+        ),
+        Case(
+            "kubectl get pod shared -o jsonpath={.status.containerStatuses[1].restartCount}",
+            ("^0$",),
+        ),
+        Case("kubectl delete pod shared"),
+    ),
+    "last words": (
+        applied(LAST_WORDS),
+        Case(
+            "kubectl wait --for=jsonpath={.status.phase}=Failed pod/last --timeout=10s && "
+            "kubectl get pod last -o jsonpath='{range .status.containerStatuses[*]}{.name}="
+            '{.state.terminated.exitCode}={.state.terminated.message}{"\\n"}{end}\'',
+            ("^a=2=usual$", "^b=0=elsewhere$", "^c=4=logged$", "^d=0=$"),
+        ),
+    ),
+    "hooks": (
+        applied(HOOKS),
+        Case(RUNNING % "hooked"),
+        Case("kubectl logs hooked -c web", ('"GET /none HTTP/1.1" 404 .*kube-lifecycle/',)),
+        Case(
+            "kubectl logs -f hooked -c reader > told & sleep 0.3; kubectl delete pod hooked; "
+            "wait; cat told",
+            ("deleted", "^started on hooked$", "^stopping$", "^signal$"),
+        ),
+        applied(FAILING_HOOK),
+        Case(
+            "kubectl wait --timeout=10s pod/unhooked "
+            "--for=jsonpath={.status.containerStatuses[0].restartCount}=1; "
+            "kubectl events --for pod/unhooked",
+            (r"Warning +FailedPostStartHook .* PostStartHook failed$",),
+            hides=("secret",),
+        ),
+        Case("kubectl delete pod unhooked"),
+    ),
+}
+"""Sessions as in kubectl_sessions; what holds for root alone is in AS_ROOT."""
+
+SEEN = (
+    "kubectl exec owned -c main -- sh -c 'id; stat -L -c %n:%u:%g:%a /own /part /memory /files/*; "
+    'cat /files/facts/notes; echo; grep -c " /memory tmpfs .*size=1024k" /proc/mounts; '
+    "head -c 2000000 /dev/zero > /memory/big; env | grep ^C_; touch /own/mine && "
+    "stat -c %u:%g /own/mine'"
+)
+AS_ROOT: dict[str, tuple[Case, ...]] = {
+    "volumes and whose they are": (
+        applied(VOLUMES),
+        Case(RUNNING % "owned"),
+        Case(
+            SEEN,
+            (
+                r"^uid=1000.* gid=3000.* groups=3000,2000,4000$",
+                "^/own:0:2000:2777$",
+                "^/part:0:2000:2777$",
+                "^/memory:0:2000:2777$",
+                "^/files/bin:0:2000:444$",
+                "^/files/facts:0:2000:2755$",
+                "^/files/run:0:2000:555$",
+                "^/files/token:1000:2000:640$",
+                "^/files/user:0:2000:440$",
+                r'^note="two\\nlines"$',
+                "^1$",
+                "No space left on device",
+                "^C_color=blue$",
+                "^1000:2000$",
+            ),
+            hides=("C_bin",),
+        ),
+        Case(
+            'kubectl patch cm settings -p \'{"data":{"run.sh":"echo changed"}}\'; '
+            "until kubectl exec owned -- sh /files/run | grep changed; do sleep 0.1; done",
+            ("^changed$",),
+        ),
+        Case("kubectl delete pod owned"),
+    ),
+}
+AS_USER: dict[str, tuple[Case, ...]] = {
+    "volumes, where there is one user": (
+        applied(VOLUMES),
+        Case(RUNNING % "owned"),
+        Case(
+            SEEN,
+            (
+                r"^uid=0\(root\) gid=0",
+                "^/own:0:0:777$",
+                "^/memory:0:0:777$",
+                "^/files/run:0:0:555$",
+                "^/files/token:0:0:444$",
+                "^/files/user:0:0:400$",
+                "^1$",
+                "No space left on device",
+                "^0:0$",
+            ),
+        ),
+        Case(
+            "kubectl events --for pod/owned",
+            (
+                r"Warning +NoSuchUser .*spec\.securityContext\.runAsUser, .*fsGroup.*: no effect, "
+                r"since an ordinary user's lab has no other user than 0",
+            ),
+        ),
+        Case("kubectl delete pod owned"),
+    ),
+}

@@ -1,0 +1,68 @@
+"""Whose the files of a pod's volumes are, and what they may do."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lateen.model.core_pod import PodSpec
+from lateen.node import volumes
+from lateen.node.objects import Objects, PodFields
+from lateen.node.volumes import File, Sources
+
+FOUND = Objects(secrets={"key": {"pass": b"word"}})
+POD = PodFields("shop", "web-1", "uid-1", {}, {}, "lateen", "default", "10.244.0.1", "10.244.0.7")
+
+
+@pytest.mark.parametrize(
+    ("contexts", "token", "secret"),
+    [
+        ([{}, {}], File(b"t", 0o644), File(b"word", 0o400)),
+        ([{"fsGroup": 7}, {}], File(b"t", 0o640, 0, 7), File(b"word", 0o440, 0, 7)),
+        ([{"runAsUser": 5}, {}], File(b"t", 0o600, 5), File(b"word", 0o400)),
+        ([{}, {"runAsUser": 5}], File(b"t", 0o600, 5), File(b"word", 0o400)),
+        (
+            [{"fsGroup": 7, "runAsUser": 5}, {}],
+            File(b"t", 0o640, 5, 7),
+            File(b"word", 0o440, 0, 7),
+        ),
+    ],
+    ids=["nobody", "a group", "a user", "of a container", "both"],
+)
+def test_volumes_belong_to_the_pods_group_and_tokens_to_its_user(
+    contexts: list[dict[str, int]], token: File, secret: File
+) -> None:
+    pod, one = contexts
+    body = {"securityContext": pod, "containers": [{"name": "a", "securityContext": one}]}
+    owner = volumes.owner(msgspec.convert(body, PodSpec))
+    volume = {
+        "name": "v",
+        "projected": {
+            "sources": [
+                {"serviceAccountToken": {"path": "token"}},
+                {"secret": {"name": "key", "items": [{"key": "pass", "path": "p", "mode": 0o400}]}},
+            ]
+        },
+    }
+    sources = Sources(POD, FOUND, tokens={"": "t"}, owner=owner)
+    assert volumes.contents(volume, sources) == {"token": token, "p": secret}
+
+
+def test_two_users_own_no_token() -> None:
+    body = {"containers": [{"name": "a", "securityContext": {"runAsUser": 5}}, {"name": "b"}]}
+    assert volumes.owner(msgspec.convert(body, PodSpec)) == volumes.Owner()
+
+
+def test_directories_belong_to_the_pods_group(tmp_path: Path) -> None:
+    group = tmp_path.stat().st_gid  # the only one that any user may give
+    store = volumes.VolumeStore(tmp_path / "run", tmp_path / "state", volumes.Owner(group))
+    files = {"d/b": File(b"2", 0o440)}
+    path = store.publish("v", files)
+    modes = [one.stat().st_mode & 0o7777 for one in (path, path / "..data", path / "d")]
+    assert modes == [0o2755] * 3
+    assert (path / "d" / "b").stat().st_mode & 0o7777 == 0o440
+    first = (path / "..data").readlink()
+    store.publish("v", files)
+    assert (path / "..data").readlink() == first, "nothing changed"
+    assert store.empty("e", in_memory=False).stat().st_mode & 0o7777 == 0o2777
+    store.remove()
