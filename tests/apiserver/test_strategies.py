@@ -223,6 +223,21 @@ REFUSED: list[tuple[str, str, Json, str]] = [
         'spec.ports[1]: Duplicate value: {"port":1,"protocol":"TCP"}',
     ),
     (
+        "another family",
+        "services",
+        {"metadata": {"name": "x"}, "spec": {"ipFamilies": ["IPv6"], "ports": [{"port": 1}]}},
+        'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
+    ),
+    (
+        "both families",
+        "services",
+        {
+            "metadata": {"name": "x"},
+            "spec": {"ipFamilyPolicy": "RequireDualStack", "ports": [{"port": 1}]},
+        },
+        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured',
+    ),
+    (
         "unknown type",
         "services",
         {"metadata": {"name": "x"}, "spec": {"type": "Foo", "ports": [{"port": 1}]}},

@@ -3,8 +3,10 @@
 Each case is a policy applied to the workloads in `failures/`, and one request.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+OLD, NEW = "1.17", "1.32"
 GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
 
 
@@ -12,7 +14,8 @@ GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
 class Case:
     """`failed` is the name of the leg that must be marked; `proof` words that must be in the
     reasons given there. `logs` are status, flags and details that the two proxies between the pods
-    must log, `peer` whom the server's proxy must know the client to be."""
+    must log, `peer` whom the server's proxy must know the client to be. `busy` is a URL that is
+    being asked for meanwhile. `old` is what is otherwise on Istio 1.17; None if nothing is."""
 
     title: str
     code: str
@@ -23,6 +26,12 @@ class Case:
     proof: str = ""
     logs: tuple[str, ...] = ()
     peer: str = ""
+    busy: str = ""
+    old: Mapping[str, str] | None = None
+
+    def on(self, version: str) -> "Case":
+        """Return the case as it is on a version."""
+        return replace(self, **self.old) if version == OLD and self.old else self
 
     @property
     def authorizes(self) -> bool:
@@ -57,6 +66,14 @@ def rule(app: str, tls: str = "", *, host: str = "", subsets: str = "") -> str:
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
         f"metadata: {{name: {app}, namespace: {'istio-system' if host else 'default'}}}\n"
         f"spec:\n  host: {host or f'{app}.default.svc.cluster.local'}{policy}{subsets}\n---\n"
+    )
+
+
+def pool(app: str, settings: str) -> str:
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+        f"metadata: {{name: {app}}}\n"
+        f"spec: {{host: {app}, trafficPolicy: {{connectionPool: {settings}}}}}\n---\n"
     )
 
 
@@ -118,6 +135,7 @@ CASES = (
         FROM_CLIENT,
         "sidecar -> app",
         "CERTIFICATE_VERIFY_FAILED",
+        old={"code": "ok", "failed": "", "proof": ""},
     ),
     Case(
         "the client does not know the root of a sidecar's certificate",
@@ -127,6 +145,7 @@ CASES = (
         FROM_CLIENT,
         SIDECARS,
         "UNKNOWN_CA",
+        old={"code": "no-mesh-certificate", "proof": "PEER_DID_NOT_RETURN_A_CERTIFICATE"},
     ),
     Case(
         "the server's identity is not the one wanted",
@@ -218,6 +237,7 @@ CASES = (
         FROM_CLIENT,
         "sidecar -> app",
         "Connection",
+        old={},
     ),
     Case(
         "nothing listens on the port, without a sidecar",
@@ -227,6 +247,49 @@ CASES = (
         FROM_CLIENT,
         "sidecar -> app",
         "Connection",
+    ),
+    Case(
+        "nothing listens on the gateway's port",
+        "connection-refused",
+        "https://istio-ingressgateway:8443/",
+        failed="client -> service",
+    ),
+    Case(
+        "no way leads to an address",
+        "unreachable",
+        "http://10.9.9.9/",
+        "",
+        FROM_CLIENT,
+        "sidecar -> outside",
+        "Network is unreachable",
+    ),
+    Case(
+        "an application does not accept connections",
+        "connect-timeout",
+        "http://odd/",
+        pool("odd", "{tcp: {connectTimeout: 0.2s}}"),
+        FROM_CLIENT,
+        "sidecar -> app",
+        "timeout",
+    ),
+    Case(
+        "an application closes the connection instead of answering",
+        "connection-terminated",
+        "http://odd:81/",
+        "",
+        FROM_CLIENT,
+        "sidecar -> app",
+        "connection_termination",
+    ),
+    Case(
+        "a connection pool's limit is reached",
+        "overflow",
+        "http://slow/",
+        pool("slow", "{http: {http2MaxRequests: 1}}"),
+        FROM_CLIENT,
+        SIDECARS,
+        "UO",
+        busy="http://slow/delay/3",
     ),
     Case(
         "a host that no virtual host is for",
@@ -263,6 +326,40 @@ CASES = (
         (*SHOP, "--http1.0"),
         "client -> gateway",
         "low_version",
+    ),
+    Case(
+        "a message that HTTP does not allow",
+        "not-http",
+        f"{GATE}/server",
+        "",
+        (*SHOP, "-H", "Content-Length: 5", "-H", "Transfer-Encoding: chunked"),
+        "client -> gateway",
+        "content_length_and_chunked_not_allowed",
+    ),
+    Case(
+        "a path that the proxy does not take",
+        "proxy-error",
+        f"{GATE}/server%00",
+        "",
+        SHOP,
+        "gateway -> nowhere",
+        "path_normalization_failed",
+    ),
+    Case(
+        "the client does not accept the gateway's certificate",
+        "client-tls",
+        "https://good.example/",
+        failed="client -> gateway",
+        proof="client alert unknown_ca",
+    ),
+    Case(
+        "the client does not wait for the answer",
+        "client-left",
+        "http://slow/delay/3",
+        "",
+        (*FROM_CLIENT, "-m", "0.3"),
+        "app -> sidecar",
+        "",
     ),
     Case(
         "a route's timeout passes",

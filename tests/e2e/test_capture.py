@@ -279,6 +279,29 @@ def test_tap_joins_both_proxies(lab: Lab) -> None:
     assert " client_id=spiffe://cluster.local/ns/istio-system/sa/" in out
 
 
+def test_a_pods_own_captured_connections_are_read_both_ways(lab: Lab) -> None:
+    """Also where it is its own server: then all legs are on its loopback."""
+    command = Command(lab, "capture", "deploy/helloworld-mtls", "--leg", "app", "-o", "json")
+    command.wait_for("capturing 1 pods")
+    url, start = "http://helloworld:8080/", ("--from", "deploy/helloworld-mtls")
+    for _ in range(8):
+        legs = json.loads(lab.ok("curl", url, *start, "-o", "json"))["legs"]
+        assert legs[0]["wire"]["response"] == "HTTP/1.1 200 OK"
+        if legs[1]["from"]["name"] == legs[1]["to"]["name"]:
+            break
+    assert (legs[1]["tls"], legs[1]["wire"]["kind"]) == ("mtls", "TLS")
+    assert legs[1]["wire"]["sni"] == "outbound_.8080_._.helloworld.default.svc.cluster.local"
+    flows = [json.loads(line) for line in command.stopped().splitlines()]
+    assert {
+        (f["to"], f.get("status")) for f in flows if f["client"] == legs[0]["from"]["address"]
+    } == {
+        ("default/helloworld", None),
+        ("default/helloworld", 200),
+    }
+    to_itself = [f for f in flows if f["client"] == legs[1]["from"]["address"]]
+    assert {(f["tls"], f["server"]) for f in to_itself} == {("mtls", legs[1]["to"]["address"])}
+
+
 def test_edges_say_why_a_leg_was_plaintext(lab: Lab) -> None:
     ask(lab, *PATHS)
     found = json.loads(lab.ok("edges", "-o", "json"))["edges"]

@@ -1,8 +1,6 @@
 """`lateen curl`: every leg as it really travelled, and failures told apart by both sides' logs."""
 
 import json
-import os
-import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,8 +10,6 @@ from typing import Any
 import pytest
 
 from lateen.base.clock import SystemClock
-from tests.e2e import credentials, failure_cases, failure_table
-from tests.e2e.failure_cases import CASES, Case
 from tests.e2e.labs import ROOT, USERS, WALKTHROUGH, Lab
 
 pytestmark = pytest.mark.e2e
@@ -176,13 +172,18 @@ def test_a_kept_connection_is_known_by_its_opening(
         assert leg["server_identity"] == "spiffe://cluster.local/ns/default/sa/default"
 
 
-def test_a_forged_client_certificate_header_is_dropped(make_lab: Callable[..., Lab]) -> None:
-    lab = make_lab("forged")
-    folder = Path(__file__).parent / "failures"
-    assert lab.lateen("up", str(folder)).returncode == 0
+@pytest.fixture(scope="module")
+def workloads(make_lab: Callable[..., Lab]) -> Lab:
+    lab = make_lab("bodies")
+    up = lab.lateen("up", str(Path(__file__).parent / "failures"))
+    assert up.returncode == 0, up.stderr + lab.logs()
+    return lab
+
+
+def test_a_forged_client_certificate_header_is_dropped(workloads: Lab) -> None:
     forged = "x-forwarded-client-cert: By=spiffe://else/ns/a/sa/b;URI=spiffe://else/ns/x/sa/king"
     answer = curl(
-        lab, f"{GATE}/headers", "-H", "Host: shop.example", "-H", forged, "--show-secrets"
+        workloads, f"{GATE}/headers", "-H", "Host: shop.example", "-H", forged, "--show-secrets"
     )
     assert answer["response"]["status"] == 200, answer["verdict"]
     assert "king" not in answer["response"]["body"]
@@ -202,76 +203,29 @@ def test_secrets_are_hidden_unless_asked_for(make_lab: Callable[..., Lab]) -> No
     assert "hunter2" in shown["legs"][0]["server_log"]["line"]
 
 
-@pytest.fixture(scope="module")
-def failing(make_lab: Callable[..., Lab]) -> Lab:
-    lab = make_lab("fail")
-    up = lab.lateen("up", str(Path(__file__).parent / "failures"))
-    assert up.returncode == 0, up.stderr + lab.logs()
-    lab.ok("apply", "-f", "-", stdin=credentials.every())
-    return lab
+def test_any_method_and_body_is_sent_as_it_is(workloads: Lab, tmp_path: Path) -> None:
+    """From a pod, over HTTP/1.1 and HTTP/2, in as many requests as are asked for."""
+    file = tmp_path / "body"
+    file.write_bytes(b"a\r\nb\xff")
+    url = "http://slow/anything"
+    sent = ("--from", "deploy/client", "-X", "PATCH", "--data-binary", f"@{file}")
+    for version, spoken in (("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")):
+        answer = curl(workloads, url, *sent, version, "-H", "Content-Type: text/x-test")
+        assert (answer["response"]["status"], answer["response"]["http"]) == (200, spoken)
+        came = json.loads(answer["response"]["body"])
+        assert (came["method"], came["headers"]["Content-Length"]) == ("PATCH", "5")
+        assert came["headers"]["Content-Type"] == "text/x-test"
+        assert answer["legs"][0]["wire"]["request"].startswith("PATCH /anything HTTP/")
+    several = workloads.ok("curl", url, "--from", "deploy/client", "-n", "3", "-o", "json")
+    assert several.count('"verdict"') == 3
+    resolved = curl(workloads, "http://else.example/", "--resolve", "else.example:80:10.96.0.1")
+    assert resolved["request"]["address"] == "10.96.0.1:80"
 
 
-def ask(lab: Lab, case: Case) -> Json:
-    """Bring a case about, send its request, and take it back."""
-    if case.policies:
-        lab.ok("apply", "-f", "-", stdin=case.policies)
-    try:
-        urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
-        address = re.sub(r"^https?://", "", next(u for u in urls if u.startswith("https:")))
-        answers: list[Json] = []
-
-        def asked() -> bool:
-            url = case.url.replace("GATEWAY", address)
-            answers.append(curl(lab, url, *case.arguments))
-            return not case.authorizes or not kept(answers[-1])
-
-        until(asked, "a connection made under the policy")
-        return answers[-1]
-    finally:
-        if case.policies:
-            lab.ok("delete", "-f", "-", stdin=case.policies)
-
-
-def kept(answer: Json) -> bool:
-    """Whether the request went on a connection made earlier: that one keeps the rules it began
-    under, and Envoy ends it after the next request."""
-    between = [leg for leg in answer["legs"] if leg["name"] == failure_cases.SIDECARS]
-    return any(leg["wire"]["reused"] for leg in between)
-
-
-ANSWERS: dict[str, Json] = {}
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
-def test_every_failure_is_told_apart(failing: Lab, case: Case) -> None:
-    answer = ANSWERS[case.title] = ask(failing, case)
-    verdict = answer["verdict"]
-    assert verdict["code"] == case.code, (verdict, [leg["line"] for leg in answer["legs"]])
-    marked = [leg for leg in answer["legs"] if leg["failed"]]
-    assert [leg["name"] for leg in marked] == [case.failed] * bool(case.failed)
-    if case.proof:
-        assert case.proof in json.dumps(marked[0]["reasons"])
-    if case.code != "ok" and case.policies:
-        changed = {line.split()[1] for line in case.policies.splitlines() if "kind:" in line}
-        told = " ".join(source["text"] for source in verdict["sources"])
-        assert any(kind in told for kind in changed), (changed, told)
-    if case.logs:
-        (leg,) = [leg for leg in answer["legs"] if leg["name"] == failure_cases.SIDECARS]
-        both = (leg["client_log"], leg["server_log"])
-        said = tuple(f"{log['status']} {log['flags']} {log['details']}" for log in both)
-        assert (said, leg["client_identity"]) == (case.logs, case.peer)
-    if case.authorizes and case.code != "ok":
-        rule, *_ = verdict["sources"]
-        assert rule["text"] == "AuthorizationPolicy/default/callers#spec.rules[0]"
-        assert rule["location"].endswith(":8"), "the rule's own line"
-
-
-def test_the_document_is_what_was_seen() -> None:
-    """`UPDATE_DOCS=1` writes docs/failures.md from this run; without, it must agree with it."""
-    if len(ANSWERS) < len(CASES):
-        pytest.skip("the document is made from all cases: run the whole module")
-    text = failure_table.document(failure_cases.CASES, ANSWERS)
-    file = ROOT / "docs" / "failures.md"
-    if os.environ.get("UPDATE_DOCS"):
-        file.write_text(text, encoding="utf-8")
-    assert file.read_text(encoding="utf-8") == text, "UPDATE_DOCS=1 writes it anew"
+def test_what_cannot_be_sent_is_a_wrong_use(workloads: Lab) -> None:
+    for wrong in ("ftp://x/", "http://[::1]/", "http://x:99999/", "http://x/ a"):
+        done = workloads.lateen("curl", wrong)
+        assert (done.returncode, done.stdout) == (64, ""), done.stderr
+        assert wrong in done.stderr
+    done = workloads.lateen("curl", "--from", "deploy/nobody", GATE)
+    assert (done.returncode, "no running pod of deploy/nobody" in done.stderr) == (1, True)

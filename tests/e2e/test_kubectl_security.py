@@ -199,6 +199,30 @@ def test_a_pod_reaches_the_api_server_as_its_account(lab: Lab, pod: str, host: s
     assert refused["code"] == 401
 
 
+@pytest.mark.parametrize("version", KUBECTLS)
+def test_a_pods_account_may_what_roles_grant(lab: Lab, version: str) -> None:
+    url = "https://kubernetes.default.svc/api/v1/namespaces/default/pods"
+    authorized = f'-H "Authorization: Bearer $(cat {ACCOUNT}/token)"'
+    ask = f"curl -sS -m 10 --cacert {ACCOUNT}/ca.crt {authorized} {url}"
+    account = "system:serviceaccount:default:default"
+    can = ("auth", "can-i", "list", "pods", "--as", account)
+    refused = json.loads(in_pod(lab, "bare", ask))
+    assert (refused["code"], refused["message"]) == (
+        403,
+        f'pods is forbidden: User "{account}" cannot list resource "pods" in API group "" '
+        'in the namespace "default"',
+    )
+    assert lab.kubectl(*can, version=version).stdout.strip() == "no"
+    bind = ("create", "rolebinding", "seeing", "--clusterrole=view")
+    kubectl(lab, *bind, "--serviceaccount=default:default", version=version)
+    assert json.loads(in_pod(lab, "bare", ask))["kind"] == "PodList"
+    assert kubectl(lab, *can, version=version).strip() == "yes"
+    listed = kubectl(lab, "auth", "can-i", "--list", "--as", account, version=version)
+    assert "pods/log" in listed
+    kubectl(lab, "delete", "rolebinding", "seeing", version=version)
+    assert json.loads(in_pod(lab, "bare", ask))["code"] == 403
+
+
 def test_the_service_kubernetes_is_a_clusters(lab: Lab) -> None:
     row = kubectl(lab, "get", "service", "kubernetes", "--no-headers").split()
     assert row[:5] == ["kubernetes", "ClusterIP", "10.96.0.1", "<none>", "443/TCP"]

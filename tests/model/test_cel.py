@@ -64,7 +64,7 @@ OPERANDS = st.sampled_from(["a", "a.b", "1", "'x'", "f(a, 1)", "a[0]", "[1]", "{
             st.tuples(e, st.sampled_from(["&&", "||", "==", "<", "+", "*", "in"]), e).map(" ".join),
             e.map("({})".format),
             e.map("!({})".format),
-            st.tuples(e, e, e).map(lambda t: f"({t[0]}) ? {t[1]} : {t[2]}"),
+            st.tuples(e, e, e).map(lambda t: f"({t[0]}) ? ({t[1]}) : {t[2]}"),
         ),
         max_leaves=8,
     )

@@ -91,7 +91,7 @@ def with_source_map(spec: dict[str, Any]) -> Snapshot:
         api_version="security.istio.io/v1",
         spec=manifest.body["spec"],
         file=manifest.file,
-        locations=manifest.locations,
+        lines={path: place.line for path, place in manifest.locations.items()},
     )
     return snapshot.of_bodies([{**manifest.body, "spec": spec}, entry])
 

@@ -191,9 +191,14 @@ def test_a_pod_from_creation_to_deletion(shim_lab: Any) -> None:
         python = "import urllib.request as u; print(u.urlopen('http://127.0.0.1').status)"
         said = await node.run_in("web", "side", sys.executable, "-c", python)
         assert said.strip() == "200", "containers of a pod share their network"
-        events, _ = await node.client.list("events", "default")
-        reasons = {e["reason"] for e in events}
-        assert {"Pulled", "Created", "Started"} <= reasons
+        reasons: set[str] = set()
+
+        async def told() -> bool:
+            events, _ = await node.client.list("events", "default")
+            reasons.update(e["reason"] for e in events)
+            return {"Pulled", "Created", "Started"} <= reasons
+
+        await node.until(told, "the events of it")
         assert "Unhealthy" not in reasons
         await node.client.delete("pods", "default", "web")
         await node.deleted("web")

@@ -129,10 +129,19 @@ def test_a_port_is_either_ends(wrap) -> None:
     assert run(program, wrap(tcp(ACK, ports=(80, 4711)))) == KEPT
     assert run(program, wrap(tcp(ACK, ports=(4711, 80)))) == KEPT
     assert run(program, wrap(tcp(ACK, ports=(4711, 8080)))) == DROPPED
+    several = bpf.all_tcp(80, 443, 15001)
+    for port in (80, 443, 15001):
+        assert run(several, wrap(tcp(ACK, ports=(port, 4711)))) == KEPT
+        assert run(several, wrap(tcp(ACK, ports=(4711, port)))) == KEPT
+    assert run(several, wrap(tcp(ACK, ports=(4711, 8080)))) == DROPPED
+
+
+MANY = bpf.all_tcp(*range(1, 33))
+"""As many ports as the command takes."""
 
 
 def test_programs_end_and_jump_within_themselves() -> None:
-    for program in (bpf.OPENING, bpf.ALL_TCP, bpf.all_tcp(65535), bpf.NOTHING):
+    for program in (bpf.OPENING, bpf.ALL_TCP, bpf.all_tcp(65535), MANY, bpf.NOTHING):
         assert program[-1].code == 6
         assert len(bpf.packed(program)) == 8 * len(program)
         for number, step in enumerate(program):

@@ -125,6 +125,25 @@ def test_an_older_encrypted_connection_is_what_its_opening_was() -> None:
     )
 
 
+def test_a_captured_connection_of_the_pod_itself_is_one() -> None:
+    """It goes to where the capture rules lead; its answers come from the server that was meant."""
+    wire = Wire().open().send(0, request()).send(1, response()).send(0, flags=FIN | ACK)
+    leads = Address("127.0.0.1", 15001)
+    numbers = {s.source: s.seq for s in wire.made[:2]}
+    wire.made = [
+        s._replace(
+            target=leads if s.target == wire.ends[1] else s.target,
+            ack=numbers[s.target] + 1 if s.flags & ACK else 0,
+        )
+        for s in wire.made
+    ]
+    flows = told(wire, "lo")
+    assert [(f.event, f.client, f.server) for f in flows] == [
+        ("request", f"{WEB}:40000", f"{DB}:80"),
+        ("response", f"{WEB}:40000", f"{DB}:80"),
+    ]
+
+
 def test_a_reset_is_told_once() -> None:
     wire = Wire().open().send(0, request()).send(1, flags=RST).send(0, flags=RST)
     flows = told(wire)

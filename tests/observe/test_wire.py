@@ -143,6 +143,46 @@ def test_a_port_used_again_is_another_connection() -> None:
     assert len(streams.conversations([*first, *talk(REQUEST, b"", isn=5)])) == 2
 
 
+def captured(segments: list[Segment], rule: int = 15001) -> list[Segment]:
+    """Rewrite what a client sends as the capture rules of its pod do on the loopback."""
+    leads = Address("127.0.0.1", rule)
+    return [s._replace(target=leads) if s.target == SERVER else s for s in segments]
+
+
+@pytest.mark.parametrize("rule", [15001, 15006])
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_both_directions_of_a_captured_connection_are_one(rule: int, lost: int) -> None:
+    """Whether or not the capture holds its opening, and whichever side is seen first."""
+    asked, answered = talk(REQUEST, RESPONSE, size=500)[2:]
+    acked = answered._replace(ack=(asked.seq + len(REQUEST)) % 2**32)
+    again = asked._replace(seq=acked.ack, ack=acked.seq + len(RESPONSE))
+    opening = talk(b"", b"")[lost:]
+    for first in ([asked._replace(ack=acked.seq), acked], [acked]):
+        if lost < 2 and len(first) == 1:
+            continue
+        (found,) = streams.conversations(captured([*opening, *first, again], rule))
+        assert (found.client, found.server) == (CLIENT, SERVER)
+        assert bytes(found.from_client.data).endswith(REQUEST)
+        assert bytes(found.from_server.data) == RESPONSE
+
+
+def test_a_captured_connection_is_joined_to_its_own_answers_only() -> None:
+    """A port used again, by a connection to elsewhere, is not mixed with the one before."""
+    end = Segment(1.0, CLIENT, SERVER, 0, 0, FIN | ACK, b"")
+    other = Address("10.244.0.9", 443)
+    second = [
+        s._replace(source=other if s.source == SERVER else s.source)
+        for s in captured(talk(b"second", b"two", isn=77))
+    ]
+    found = streams.conversations([*captured([*talk(b"first", b"one"), end]), *second])
+    assert [(c.server, bytes(c.from_server.data)) for c in found] == [
+        (SERVER, b"one"),
+        (other, b"two"),
+    ]
+    stranger = Segment(2.0, other, CLIENT, 5, 1 << 31, ACK, b"not an answer")
+    assert len(streams.conversations([*captured(talk(b"x", b"")[:1]), stranger])) == 2
+
+
 @given(st.randoms(use_true_random=False), st.integers(1, 40), st.binary(max_size=400))
 def test_order_and_repetition_do_not_matter(random, size: int, data: bytes) -> None:
     opening, rest = (segments := talk(data, RESPONSE, size=size))[:2], segments[2:]

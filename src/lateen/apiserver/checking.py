@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from lateen.apiserver import crds, errors, ingest, structural
 from lateen.apiserver.resources import Target
@@ -16,8 +16,17 @@ MAX_ANNOTATIONS = 256 * 1024
 """Bytes of all annotations of one object, as Kubernetes has it."""
 
 
-def read(target: Target, body: Any, mode: str) -> tuple[Json, tuple[str, ...]]:
-    """Decode a body as an object of the target's kind; return it with warnings.
+class Read(NamedTuple):
+    """A body in its plain form, and what there is to warn of."""
+
+    body: Json
+    warnings: tuple[str, ...]
+    whole: bool
+    """Whether nothing that its kind requires is missing: `faults` need not look again."""
+
+
+def read(target: Target, body: Any, mode: str) -> Read:
+    """Decode a body as an object of the target's kind.
 
     Unknown fields are dropped; `mode` (Strict, Warn, Ignore) says what else they lead to.
     Raises ApiError 400, 422.
@@ -35,7 +44,8 @@ def read(target: Target, body: Any, mode: str) -> tuple[Json, tuple[str, ...]]:
     if target.kind.schemas:
         plain, dropped = structural.prune(target.kind.schemas[target.version], plain)
         unknown += [f'unknown field "{path}"' for path in dropped]
-    return plain, _judge(target, mode, unknown)
+    whole = not any(p.kind == "required" for p in decoded.problems)
+    return Read(plain, _judge(target, mode, unknown), whole)
 
 
 def _plain(given: Json, body: Json) -> Json:
@@ -84,15 +94,18 @@ def shaped(target: Target) -> Iterator[None]:
         ) from error
 
 
-def faults(target: Target, obj: Json) -> tuple[Cause, ...]:
-    """Return what is wrong with an object whatever its kind: metadata, required fields, schema."""
+def faults(target: Target, obj: Json, *, whole: bool = False) -> tuple[Cause, ...]:
+    """Return what is wrong with an object whatever its kind: metadata, required fields, schema.
+
+    `whole` says that reading it found every required field, so that it is not decoded again.
+    """
     if target.info.resource == crds.RESOURCE:
         return (*_metadata(obj["metadata"], namespaced=False), *crds.check(obj))
     found = list(_metadata(obj["metadata"], namespaced=target.info.namespaced))
     schema = target.kind.schemas.get(target.version)
     if schema is not None:
         found += structural.validate(schema, obj)
-    elif not found and target.info.struct is not None:
+    elif not found and not whole and target.info.struct is not None:
         problems = decode.decode(target.info, obj, strict=False).problems
         found += [_cause(p) for p in problems if p.kind in ("required", "enum")]
     return tuple(found)

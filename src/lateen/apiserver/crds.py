@@ -202,7 +202,7 @@ def merge_schema(tree: Mapping[str, Any]) -> schemas.Schema:
     return schemas.Schema(
         type="object",
         name=made.name,
-        fields={**made.fields, **server},
+        given=schemas.Parts({**made.fields, **server}),
         preserve_unknown=made.preserve_unknown,
     )
 
@@ -227,7 +227,8 @@ def _node(tree: Any) -> schemas.Schema:
             return schemas.Schema(type="map", items=_node(extra), atomic=atomic)
         fields = {name: _node(one) for name, one in (tree.get("properties") or {}).items()}
         loose = tree.get("x-kubernetes-preserve-unknown-fields") is True
-        return schemas.Schema(type="object", fields=fields, atomic=atomic, preserve_unknown=loose)
+        parts = schemas.Parts(fields)
+        return schemas.Schema(type="object", given=parts, atomic=atomic, preserve_unknown=loose)
     if kind in ("string", "integer", "number", "boolean"):
         return schemas.Schema(type=kind)
     return schemas.Schema(type="any")

@@ -140,6 +140,12 @@ def forbidden(info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause]
     return ApiError(403, "Forbidden", f"{subject} is forbidden: {why}", details)
 
 
+def forbidden_path(user: str, verb: str, path: str, why: str) -> ApiError:
+    """403: a missing right to a path that is no resource's."""
+    message = f'forbidden: User "{user}" cannot {verb} path "{path}"'
+    return ApiError(403, "Forbidden", f"{message}: {why}" if why else message, {})
+
+
 def bad_request(message: str) -> ApiError:
     """400: the request cannot be understood."""
     return ApiError(400, "BadRequest", message)
@@ -150,9 +156,9 @@ def unauthorized() -> ApiError:
     return ApiError(401, "Unauthorized", "Unauthorized")
 
 
-def no_impersonation(user: str) -> ApiError:
-    """403: who is not the lab's owner asks as somebody else, or names nobody."""
-    return ApiError(403, "Forbidden", f'users is forbidden: User "{user}" cannot impersonate')
+def nobody_named() -> ApiError:
+    """400: a request asks to be made as somebody, and does not say as whom."""
+    return bad_request("an Impersonate- header is set, and Impersonate-User is not")
 
 
 def method_not_allowed(info: kinds.KindInfo | None = None) -> ApiError:

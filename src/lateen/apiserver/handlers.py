@@ -4,17 +4,21 @@ from collections.abc import AsyncIterator, Callable
 
 from lateen.apiserver import (
     auth,
+    authorizing,
     components,
     connecting,
+    discovery,
     errors,
     exchange,
     following,
+    furnishing,
     listing,
     metrics,
     negotiate,
     objects,
     paths,
     pulse,
+    rbac,
     rendering,
     reviews,
     streams,
@@ -24,9 +28,13 @@ from lateen.apiserver import (
 )
 from lateen.apiserver.request import Query
 from lateen.apiserver.resources import Target
+from lateen.model import kinds
 from lateen.model.client import Json
 
 MAX_WATCHES = 4096
+OPEN_PATHS = ("/healthz", "/livez", "/readyz")
+"""What needs neither a token nor a right."""
+_ABOUT_ROLES = (rbac.GROUP, "authorization.k8s.io")
 
 _STORED_SUBRESOURCES = ("", "status", "scale", "finalize", "ephemeralcontainers")
 
@@ -38,6 +46,7 @@ class Handlers:
         self,
         api: verbs.Api,
         pods: "streams.PodStreams | None",
+        authenticator: auth.Authenticator,
         issuer: auth.TokenIssuer | None,
         health: Callable[[], dict[str, str]],
         address: str,
@@ -50,6 +59,8 @@ class Handlers:
         self._watches = 0
         self.counts = metrics.Counts()
         self._paths = paths.Paths(api, health, address, self.counts)
+        self._roles = furnishing.Roles(api)
+        self._deciding = reviews.Deciding(api.authorizer, authenticator)
         self._connect = connecting.Connector(api, pods)
 
     async def handle(
@@ -61,21 +72,47 @@ class Handlers:
         """
         info = call.info
         self.counts.add(info.verb, info.resource)
+        if not call.user.is_admin or info.group in _ABOUT_ROLES:
+            self._roles.ensure()
         if not info.is_resource:
+            self._authorize_path(call)
             return self._paths.answer(call)
         virtual = reviews.find(info)
-        if virtual is not None and virtual.plural == components.PLURAL:
-            store, now = self._api.store, self._api.clock.now()
-            return components.answer(call, self._health(), store.revision, now)
         if virtual is not None:
-            return reviews.answer(call, virtual, (kind.info for kind in self._api.resources))
+            return self._virtual(call, virtual)
         target = self._target(call)
-        reviews.authorize(call.user, info, target.info)
+        self._authorizer.require(call.user, rbac.asked_of(info), target.info)
         if target.subresource in connecting.SUBRESOURCES:
             return await self._connect.serve(call, target, channel)
         if target.subresource not in _STORED_SUBRESOURCES:
             return self._special(call, target)
         return self._stored(call, target)
+
+    @property
+    def _authorizer(self) -> authorizing.Authorizer:
+        return self._api.authorizer
+
+    def _authorize_path(self, call: exchange.Call) -> None:
+        if call.info.path not in OPEN_PATHS:
+            asked = rbac.Asked(verb=call.method.lower(), path=call.info.path)
+            self._authorizer.require_path(call.user, asked)
+
+    def _virtual(self, call: exchange.Call, virtual: discovery.Virtual) -> exchange.Response:
+        asked = rbac.asked_of(call.info)
+        self._authorizer.require(call.user, asked, reviews.row(virtual))
+        if virtual.plural == components.PLURAL:
+            store, now = self._api.store, self._api.clock.now()
+            return components.answer(call, self._health(), store.revision, now)
+        return reviews.answer(call, virtual, self._deciding)
+
+    def check_acting(self, user: auth.User, acting: auth.User) -> None:
+        """Let a user make a request as another, by the verb impersonate. Raises ApiError 403."""
+        if user.is_admin:
+            return
+        self._roles.ensure()
+        for asked in rbac.impersonating(acting):
+            row = kinds.KindInfo(asked.group, ("v1",), "", asked.resource, "")
+            self._authorizer.require(user, asked, row)
 
     def _target(self, call: exchange.Call) -> Target:
         info = call.info
@@ -213,7 +250,7 @@ class Handlers:
         made = rendering.one(target, written.object, form, self._api.clock.now(), include)
         headers = exchange.warning_headers(written.warnings)
         if call.info.verb in ("create", "patch", "update"):
-            headers += _not_acted_on(target)
+            headers += exchange.warning_headers(not_acted_on(target.info))
         return exchange.Response(
             status=201 if written.created else 200,
             body=made,
@@ -237,12 +274,11 @@ def _include(query: Query) -> str:
     return wanted
 
 
-def _not_acted_on(target: Target) -> tuple[tuple[str, str], ...]:
-    info = target.info
-    if info.acted_on:
+def not_acted_on(info: kinds.KindInfo) -> tuple[str, ...]:
+    """Return the warning that a write of such a kind is answered with, if any."""
+    if info.acted_on or info.group == rbac.GROUP:
         return ()
-    text = f"{info.resource} are stored and listed, but nothing in this lab acts on them"
-    return exchange.warning_headers((text,))
+    return (f"{info.resource} are stored and listed, but nothing in this lab acts on them",)
 
 
 def list_options(query: Query) -> listing.ListOptions:

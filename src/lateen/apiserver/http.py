@@ -25,7 +25,6 @@ BODY_SECONDS = 30.0
 """How long a client may take to send its body."""
 
 COMPRESS_FROM = 128 * 1024
-_OPEN_PATHS = ("/healthz", "/livez", "/readyz")
 
 
 class Health(Protocol):
@@ -92,11 +91,14 @@ class App:
         header = _headers(scope).get("authorization", "")
         user = self._authenticator.authenticate(auth.bearer(header)) if header else None
         if user is not None:
-            acting = auth.acting_as(user, _headers(scope))
+            acting = auth.acting_as(_headers(scope))
             if acting is None:
-                raise errors.no_impersonation(user.name)
+                return user
+            if not acting.name:
+                raise errors.nobody_named()
+            self._handlers.check_acting(user, acting)
             return acting
-        if scope["path"] in _OPEN_PATHS and scope["method"] in ("GET", "HEAD"):
+        if scope["path"] in handlers.OPEN_PATHS and scope["method"] in ("GET", "HEAD"):
             return auth.User("system:anonymous", ("system:unauthenticated",))
         raise errors.unauthorized()
 
@@ -228,5 +230,5 @@ def build_app(
     `extra_routes` are served to authenticated users (`scope["user"]`); `open_routes` see every
     request and must authenticate by themselves.
     """
-    table = handlers.Handlers(api, pods, issuer, health or dict, address)
+    table = handlers.Handlers(api, pods, authenticator, issuer, health or dict, address)
     return App(table, authenticator, extra_routes, open_routes)

@@ -1,19 +1,27 @@
-"""Who may do what, and the reviews that ask it. Pure.
+"""The reviews: who am I, may I, what may I, whose token is this.
 
-The lab's owner may do everything. A ServiceAccount may do what a lab's own parts are trusted
-with: read, and write in its own namespace; there is no RBAC engine here.
+They are answered by what is enforced: the same `Authorizer` lets requests through.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lateen.apiserver import auth, discovery, errors, exchange, negotiate, rendering
+import msgspec
+
+from lateen.apiserver import auth, authorizing, discovery, errors, exchange, negotiate, rendering
+from lateen.apiserver.rbac import Asked
 from lateen.apiserver.request import RequestInfo
 from lateen.model import kinds
 from lateen.model.client import Json
 
-_READ = ("get", "list", "watch")
-_REACHING = ("exec", "attach", "portforward", "proxy")
+API_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
+
+
+class Deciding(msgspec.Struct, frozen=True):
+    """What reviews are answered by."""
+
+    authorizer: authorizing.Authorizer
+    authenticator: auth.Authenticator
 
 
 def find(info: RequestInfo) -> discovery.Virtual | None:
@@ -30,42 +38,22 @@ def find(info: RequestInfo) -> discovery.Virtual | None:
     return None
 
 
-def allowed(user: auth.User, verb: str, resource: str, namespace: str) -> bool:
-    """Tell whether a user may. `resource` is plural, or plural.group."""
-    if user.is_admin:
-        return True
-    row = kinds.find_resource(resource)
-    if row is not None and not row.namespaced:
-        namespace = ""
-    parts = user.name.split(":")
-    if parts[:2] != ["system", "serviceaccount"] or len(parts) != 4:
-        return False
-    if verb in _READ:
-        return resource != "secrets" or namespace == parts[2]
-    return namespace == parts[2]
-
-
-def _asked(verb: str, subresource: str) -> str:
-    """Reaching into a pod is no reading, though some clients open it by a GET."""
-    return "create" if subresource in _REACHING else verb
-
-
-def authorize(user: auth.User, info: RequestInfo, row: kinds.KindInfo) -> None:
-    """Let a request through that is about a kind. Raises ApiError 403."""
-    verb = _asked(info.verb, info.subresource)
-    resource = f"{info.resource}.{info.group}" if info.group else info.resource
-    if allowed(user, verb, resource, info.namespace):
-        return
-    what = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
-    why = f'User "{user.name}" cannot {verb} resource "{what}" in API group "{info.group}" {where}'
-    raise errors.forbidden(row, info.name, why)
+def row(virtual: discovery.Virtual) -> kinds.KindInfo:
+    """Return what messages say of a resource that is not stored."""
+    return kinds.KindInfo(
+        group=virtual.group,
+        versions=(virtual.version,),
+        kind=virtual.kind,
+        plural=virtual.plural,
+        singular=virtual.kind.lower(),
+        namespaced=virtual.namespaced,
+    )
 
 
 def answer(
-    call: exchange.Call, virtual: discovery.Virtual, served: Iterable[kinds.KindInfo]
+    call: exchange.Call, virtual: discovery.Virtual, deciding: Deciding
 ) -> exchange.Response:
-    """Answer a review; `served` are the kinds that rules are written for. Raises ApiError 400."""
+    """Answer a review. Raises ApiError 400."""
     body = call.json()
     if not isinstance(body, dict):
         raise errors.bad_request("the body of a review must be a JSON object")
@@ -80,69 +68,79 @@ def answer(
     }
     if virtual.kind != "SelfSubjectReview":
         review["spec"] = spec
-    review["status"] = _status(call.user, virtual.kind, spec, served)
+    if virtual.kind == "LocalSubjectAccessReview":
+        _same_namespace(spec, call.info.namespace)
+    review["status"] = _status(call.user, virtual.kind, spec, deciding)
     return exchange.Response(status=201, body=rendering.body(review, negotiate.Form()))
 
 
-def _status(
-    user: auth.User, kind: str, spec: dict[str, Any], served: Iterable[kinds.KindInfo]
-) -> Json:
+def _same_namespace(spec: Mapping[str, Any], namespace: str) -> None:
+    asked = spec.get("resourceAttributes")
+    if isinstance(asked, dict) and asked.get("namespace") != namespace:
+        raise errors.bad_request(
+            "spec.resourceAttributes.namespace must be the namespace of the request"
+        )
+
+
+def _status(user: auth.User, kind: str, spec: Mapping[str, Any], deciding: Deciding) -> Json:
     if kind == "SelfSubjectReview":
         return {"userInfo": user.as_json()}
     if kind == "TokenReview":
-        return {"authenticated": False, "user": {}, "error": "tokens of others are not reviewed"}
+        return _token(spec, deciding.authenticator)
     if kind == "SelfSubjectRulesReview":
-        return _rules(user, str(spec.get("namespace") or ""), served)
+        return _rules(user, str(spec.get("namespace") or ""), deciding.authorizer)
     subject = user if kind == "SelfSubjectAccessReview" else _subject(spec)
-    return _access(subject, spec)
+    return _access(subject, spec, deciding.authorizer)
 
 
-def _subject(spec: dict[str, Any]) -> auth.User:
+def _subject(spec: Mapping[str, Any]) -> auth.User:
     groups = spec.get("groups")
     names = tuple(str(one) for one in groups) if isinstance(groups, list) else ()
     return auth.User(str(spec.get("user") or ""), names)
 
 
-def _access(user: auth.User, spec: dict[str, Any]) -> Json:
-    asked, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    for given in (asked, path):
+def _token(spec: Mapping[str, Any], authenticator: auth.Authenticator) -> Json:
+    """Tell whose token it is. Tokens are taken here for the API server's own audience only."""
+    audiences = spec.get("audiences") or [API_AUDIENCE]
+    if not isinstance(audiences, list):
+        raise errors.bad_request("spec.audiences must be a list of strings")
+    found = authenticator.authenticate(str(spec.get("token") or ""))
+    if found is None:
+        return {"authenticated": False, "user": {}, "error": "[invalid bearer token]"}
+    if API_AUDIENCE not in audiences:
+        why = f"token audiences {[API_AUDIENCE]} is invalid for the target audiences {audiences}"
+        return {"authenticated": False, "user": {}, "error": why}
+    return {"authenticated": True, "user": found.as_json(), "audiences": [API_AUDIENCE]}
+
+
+def _access(user: auth.User, spec: Mapping[str, Any], authorizer: authorizing.Authorizer) -> Json:
+    about, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    for given in (about, path):
         if given is not None and not isinstance(given, dict):
             raise errors.bad_request("resourceAttributes must be an object")
-    if asked or not path:
-        may = _may(user, asked or {})
-    else:
-        may = user.is_admin or (bool(user.groups) and path.get("verb") == "get")
-    if may:
-        return {"allowed": True, "reason": "the lab grants this"}
-    return {"allowed": False, "reason": "a ServiceAccount may read, and write in its own namespace"}
+    decision = authorizer.decide(user, _asked(about or {}, path or {}))
+    return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
 
 
-def _may(user: auth.User, asked: Mapping[str, Any]) -> bool:
-    group, plural = str(asked.get("group") or ""), str(asked.get("resource") or "")
-    verb = _asked(str(asked.get("verb") or ""), str(asked.get("subresource") or ""))
-    resource = f"{plural}.{group}" if group else plural
-    return allowed(user, verb, resource, str(asked.get("namespace") or ""))
+def _asked(about: Mapping[str, Any], path: Mapping[str, Any]) -> Asked:
+    if path and not about:
+        return Asked(verb=str(path.get("verb") or ""), path=str(path.get("path") or ""))
+    resource, _, sub = str(about.get("resource") or "").partition("/")
+    return Asked(
+        verb=str(about.get("verb") or ""),
+        group=str(about.get("group") or ""),
+        resource=resource,
+        subresource=str(about.get("subresource") or sub),
+        namespace=str(about.get("namespace") or ""),
+        name=str(about.get("name") or ""),
+    )
 
 
-def _rules(user: auth.User, namespace: str, served: Iterable[kinds.KindInfo]) -> Json:
-    """What a user may do in a namespace, as a list of rules; it says what `allowed` decides."""
-    everything = [_rule("*", "*", ["*"])]
-    rules = everything if user.is_admin else list(_rules_of(user, namespace, served))
-    verbs = ["*"] if user.is_admin else ["get"]
+def _rules(user: auth.User, namespace: str, authorizer: authorizing.Authorizer) -> Json:
+    """What a user may do in a namespace, as a list of rules."""
+    found = authorizer.rules(user, namespace)
     return {
-        "resourceRules": rules,
-        "nonResourceRules": [{"verbs": verbs, "nonResourceURLs": ["*"]}],
+        "resourceRules": [one.as_json() for one in found if not one.paths],
+        "nonResourceRules": [one.as_json() for one in found if one.paths],
         "incomplete": False,
     }
-
-
-def _rules_of(user: auth.User, namespace: str, served: Iterable[kinds.KindInfo]) -> Iterable[Json]:
-    for row in served:
-        probe = "create" if allowed(user, "create", row.resource, namespace) else "get"
-        if allowed(user, probe, row.resource, namespace):
-            verbs = ["*"] if probe == "create" else list(_READ)
-            yield _rule(row.group, row.plural, verbs)
-
-
-def _rule(group: str, plural: str, verbs: list[str]) -> Json:
-    return {"verbs": verbs, "apiGroups": [group], "resources": [plural]}

@@ -15,8 +15,10 @@ from msgspec.structs import replace
 
 from lateen.apiserver import (
     admission,
+    aggregating,
     allocating,
     auth,
+    authorizing,
     checking,
     crds,
     definitions,
@@ -92,6 +94,7 @@ class Api:
         self.store = store
         self.clock = clock
         self.resources = resources or Resources()
+        self.authorizer = authorizing.Authorizer(store)
         self._chain = chain or admission.Chain()
         self._allocate = allocate or allocating.Allocator(store)
         definitions.load(self.resources, store)
@@ -114,8 +117,8 @@ class Api:
 
     def create(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """POST. Raises ApiError 400, 403, 404 (namespace), 409, 422."""
-        given, warnings = checking.read(target, body, options.validation)
-        given = ingest.placed(target, given)
+        read = checking.read(target, body, options.validation)
+        given = ingest.placed(target, read.body)
         metadata = given["metadata"]
         if target.info.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = "default"
@@ -124,16 +127,19 @@ class Api:
         for attempt in range(_NAME_ATTEMPTS):
             try:
                 with checking.shaped(target):
-                    written = self._create(target, ingest.stored(target, given), options)
+                    stored = ingest.stored(target, given)
+                    written = self._create(target, stored, options, whole=read.whole)
             except ApiError as error:
                 last = attempt == _NAME_ATTEMPTS - 1
                 if not generated or error.reason != "AlreadyExists" or last:
                     raise
                 continue
-            return replace(written, warnings=warnings + written.warnings)
+            return replace(written, warnings=read.warnings + written.warnings)
         raise AssertionError("unreachable: the last attempt raises or returns")
 
-    def _create(self, target: Target, given: Json, options: WriteOptions) -> Written:
+    def _create(
+        self, target: Target, given: Json, options: WriteOptions, *, whole: bool
+    ) -> Written:
         suffix = "".join(secrets.choice(objects.SUFFIX_LETTERS) for _ in range(5))
         now = self.clock.now()
         metadata = objects.born(given["metadata"], now, str(uuid.uuid4()), suffix)
@@ -152,9 +158,10 @@ class Api:
             manager=options.manager,
         )
         obj = strategy.default(self._chain.mutate(review))
-        causes = checking.faults(target, obj) or strategy.validate_create(obj)
+        causes = checking.faults(target, obj, whole=whole) or strategy.validate_create(obj)
         if causes:
             raise errors.invalid(target.info, name, causes)
+        self.authorizer.check_grant(options.user, target.info, obj, None)
         warnings = self._chain.validate(replace(review, object=obj), name)
         obj = self._allocate(target.info, obj, None)
         obj = patching.track_write(target, None, obj, options.manager, now)
@@ -165,7 +172,12 @@ class Api:
             entry = self.store.create(key(target, name), obj)
             if target.info.resource == crds.RESOURCE:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
+            self._settle(target)
         return Written(ingest.served(target, entry.value), created=True, warnings=warnings)
+
+    def _settle(self, target: Target) -> None:
+        if target.info.resource == aggregating.CLUSTER_ROLES:
+            aggregating.settle(self.store)
 
     def _absent(self, target: Target, name: str) -> None:
         try:
@@ -195,12 +207,18 @@ class Api:
 
     def update(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """PUT, on the object or its status. Raises ApiError 400, 403, 404, 409, 422."""
-        given, warnings = checking.read(target, body, options.validation)
-        given = ingest.placed(target, given)
+        read = checking.read(target, body, options.validation)
         old = self.entry(target)
+        return self._replaced(target, old, read, options)
+
+    def _replaced(
+        self, target: Target, old: store_api.Entry, read: checking.Read, options: WriteOptions
+    ) -> Written:
+        given = ingest.placed(target, read.body)
         with checking.shaped(target):
-            written = self._replace(target, old, ingest.stored(target, given), options)
-        return replace(written, warnings=warnings + written.warnings)
+            stored = ingest.stored(target, given)
+            written = self._replace(target, old, stored, options, whole=read.whole)
+        return replace(written, warnings=read.warnings + written.warnings)
 
     def change(
         self, target: Target, edit: Callable[[Json], Json], options: WriteOptions
@@ -239,14 +257,18 @@ class Api:
             options = replace(options, manager="")
         else:
             result = patching.patched(target, current, patch, media)
-        given, warnings = checking.read(target, result, options.validation)
-        given = ingest.placed(target, given)
-        with checking.shaped(target):
-            written = self._replace(target, old, ingest.stored(target, given), options)
-        return replace(written, warnings=warnings + written.warnings)
+        return self._replaced(
+            target, old, checking.read(target, result, options.validation), options
+        )
 
     def _replace(
-        self, target: Target, old: store_api.Entry, given: Json, options: WriteOptions
+        self,
+        target: Target,
+        old: store_api.Entry,
+        given: Json,
+        options: WriteOptions,
+        *,
+        whole: bool = False,
     ) -> Written:
         info, strategy, before = target.info, target.kind.strategy, dict(old.value)
         metadata = objects.carried(info, before, given)
@@ -270,7 +292,7 @@ class Api:
             dry_run=options.dry_run,
         )
         obj = self._chain.mutate(review)
-        causes = checking.faults(target, obj)
+        causes = checking.faults(target, obj, whole=whole)
         if not causes and target.subresource == ephemeral.SUBRESOURCE:
             causes = ephemeral.check_change(before, obj)
         elif not causes and target.subresource != "status":
@@ -279,6 +301,7 @@ class Api:
             causes = strategy.validate_update(before, obj)
         if causes:
             raise errors.invalid(info, name, causes)
+        self.authorizer.check_grant(options.user, info, obj, before)
         warnings = self._chain.validate(replace(review, object=obj), name)
         if target.subresource != "status" and strategy.generation_changed(before, obj):
             obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
@@ -298,11 +321,13 @@ class Api:
             entry = self.store.update(old.key, obj, expected=old.revision)
             if target.info.resource == crds.RESOURCE and not target.subresource:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
+            self._settle(target)
         return Written(ingest.served(target, entry.value))
 
     def _removed(self, target: Target, gone: store_api.Key) -> None:
         if target.kind.schemas or target.info.resource == crds.RESOURCE:
             definitions.removed(self.resources, self.store, gone)
+        self._settle(target)
 
     def delete(self, target: Target, how: objects.DeleteOptions, options: WriteOptions) -> Written:
         """DELETE: remove, or mark as going. Raises ApiError 404, 409 and admission's refusals."""

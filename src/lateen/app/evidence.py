@@ -42,6 +42,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    body_base64: bytes = b""
+    """The body where it is not text; `body` comes before it."""
     origin: str = msgspec.field(name="from", default="")
     namespace: str = "default"
     gateway: bool = False
@@ -160,7 +162,7 @@ def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "se
         port=target.port,
         pod=start.uid,
         headers=asked.headers,
-        body=asked.body.encode(),
+        body=asked.body.encode() + asked.body_base64,
         http=asked.http,
         insecure=asked.insecure,
         timeout=asked.timeout,

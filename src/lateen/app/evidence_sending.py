@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import httpcore
 import msgspec
 
+from lateen.app import evidence_tls
+from lateen.app.evidence_tls import Secured
 from lateen.app.podstreams import ShimLink
 from lateen.model.client import ApiError
 from lateen.node.runtime import ShimError, ShimGoneError
@@ -20,6 +22,8 @@ from lateen.observe.wire import http
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body that are kept; the rest is read and counted."""
 _USER_AGENT = "lateen"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say how long their body is, even if there is none."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +65,8 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.session: ssl.SSLObject | None = None
+        """TLS on it, once it has begun."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
@@ -92,19 +98,21 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        secured = Secured(self, ssl_context, server_hostname)
+        self.session = secured.session
         try:
             async with asyncio.timeout(timeout):
-                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout("no TLS handshake in time") from error
-        except OSError as error:
-            raise httpcore.ConnectError(f"TLS: {_words(error)}") from error
-        return self
+                await secured.handshake(None)
+        except (TimeoutError, ssl.SSLError, httpcore.NetworkError) as error:
+            await self.aclose()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout("no TLS handshake in time") from error
+            told = evidence_tls.words(error) if isinstance(error, ssl.SSLError) else str(error)
+            raise httpcore.ConnectError(f"TLS: {told}") from error
+        return secured
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            return self._reader.at_eof()
-        return self._writer.get_extra_info(info)
+        return self._reader.at_eof() if info == "is_readable" else None
 
 
 class _Network(httpcore.AsyncNetworkBackend):
@@ -147,10 +155,7 @@ class _Network(httpcore.AsyncNetworkBackend):
 
     def ssl_object(self) -> ssl.SSLObject | None:
         """The TLS session, if there is one."""
-        found: ssl.SSLObject | None = None
-        if self.stream is not None:
-            found = self.stream.get_extra_info("ssl_object")
-        return found
+        return self.stream.session if self.stream is not None else None
 
 
 async def send(shim: ShimLink, request: Request) -> Response:
@@ -264,7 +269,7 @@ def _headers(request: Request) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in request.headers}
     defaults = [("User-Agent", _USER_AGENT), ("Accept", "*/*")]
     every = [(n, v) for n, v in defaults if n.lower() not in names] + list(request.headers)
-    if request.body and "content-length" not in names:
+    if (request.body or request.method in _WITH_BODY) and "content-length" not in names:
         every.append(("Content-Length", str(len(request.body))))
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in every]
 
@@ -280,10 +285,6 @@ def _tls(request: Request) -> ssl.SSLContext | None:
 
 
 def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, ConnectionResetError):
         return "connection reset by the other side"
     if isinstance(error, ConnectionRefusedError):

@@ -168,6 +168,8 @@ def _parts(url: str) -> tuple[SplitResult, str, int]:
         raise ApiError(
             400, "BadRequest", f"{redact.path(url)}: use http://HOST/PATH or https://HOST/PATH"
         )
+    if ":" in host:
+        raise ApiError(400, "BadRequest", f"{redact.path(url)}: a lab has IPv4 addresses only")
     return parts, host, port or (443 if parts.scheme == "https" else 80)
 
 

@@ -146,10 +146,10 @@ def _changes(events: Iterable[Event]) -> Iterable[Change]:
             yield Change(key.resource, key.namespace, key.name, None)
             continue
         info = kinds.KINDS[key.resource]
-        decoded = decode.decode(info, event.entry.value, strict=False)
-        if decoded.object is None:
+        found = decode.decode_stored(info, event.entry.value)
+        if found is None:
             log.error("%s %s/%s in the store cannot be read: left out", *key)
-        yield Change(key.resource, key.namespace, key.name, decoded.object)
+        yield Change(key.resource, key.namespace, key.name, found)
 
 
 def _credential_resources(found: credentials.Credentials) -> ResourceSet:

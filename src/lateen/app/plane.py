@@ -31,6 +31,7 @@ from lateen.app import (
     settings,
 )
 from lateen.app.accounts import AGENT, AccountAuthenticator
+from lateen.app.applied import apply_route
 from lateen.app.capturing import Taps
 from lateen.app.capturing_hops import Hops
 from lateen.app.capturing_routes import capture_route
@@ -45,7 +46,7 @@ from lateen.app.podstreams import ShimLink, ShimStreams
 from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.compiler.frontend import annotations, unselected
+from lateen.compiler.frontend import annotations, ipv6, unselected
 from lateen.controllers import apiservice, injection, manager, sidecar
 from lateen.model.diagnostics import Diagnostic, worst_first
 from lateen.node import addressing, hostlink
@@ -209,7 +210,8 @@ class Plane:
         resolve = resolving.route(self.settings.dns_forward)
         capture = capture_route(self.taps, self._pod_names)
         hops = Hops(self.ledger, self.pipeline, self.clock)
-        more = [resolve, capture, *hops.routes(), *self.evidence.routes()]
+        applied = apply_route(self.api)
+        more = [resolve, capture, applied, *hops.routes(), *self.evidence.routes()]
         return routes.lab_routes(self.status, self.config, more)
 
     def _pod_names(self) -> dict[str, str]:
@@ -249,7 +251,8 @@ class Plane:
         current = self.pipeline.current
         idle = unselected.findings(current.snapshot, self.mesh.root_namespace)
         notes = annotations.findings(current.snapshot)
-        return worst_first((*current.diagnostics, *idle, *notes))
+        other = ipv6.findings(current.snapshot)
+        return worst_first((*current.diagnostics, *idle, *notes, *other))
 
     def config(self, proxy: str) -> Json | None:
         """Return the resources of a proxy, by type and name, with their sources."""

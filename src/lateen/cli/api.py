@@ -94,7 +94,7 @@ class Api:
     ) -> Reply:
         """Send one request and return the decoded JSON answer."""
         target = f"{path}?{urlencode(query)}" if query else path
-        payload = None if body is None else json.dumps(body).encode()
+        payload = None if body is None else msgspec.json.encode(body)
         headers = {"Accept": accept, **({"Content-Type": content_type} if payload else {})}
         fresh = self._connection is None
         connection = self._connection or _UnixConnection(str(self._socket), self._timeout)

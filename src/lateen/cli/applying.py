@@ -2,18 +2,21 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
 from lateen.cli import exits
 from lateen.cli.files import Loaded, Refused
-from lateen.model import snapshot
 from lateen.model.client import ApiError
 
-MANAGER = "lateen"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_MOST_ITEMS = 20
+_MOST_BYTES = 1 << 20
+"""Of one request; the server takes three times as much, and what is larger than that never."""
 
 
 def qualified(item: Loaded) -> str:
@@ -41,36 +44,49 @@ def apply_all(
     """Apply manifests in order and yield each with `created`, `configured` or `unchanged`.
 
     Namespaces go first, whatever the order of the files, since objects need them to exist.
+    Raises ApiError for the first that is refused; those before it stay.
     """
     ordered = sorted(items, key=lambda item: item.kind.resource != "namespaces")
-    for item in ordered:
-        verb, live = _apply(api, item, dry_run=dry_run)
-        if not dry_run:
-            _post_source(api, item, live)
-        yield item, verb
+    for batch in _batches([(item, _entry(item)) for item in ordered]):
+        entries = [entry for _, entry in batch]
+        answer = api.request(
+            "POST", "/lateen/v1/apply", body={"items": entries, "dry_run": dry_run}
+        ).body
+        for (item, _), done in zip(batch, answer["done"], strict=False):
+            for warning in done["warnings"]:
+                exits.complain(f"Warning: {_place(item, warning)}: {warning}")
+            yield item, str(done["outcome"])
+        if answer["error"]:
+            raise _refused(batch[len(answer["done"])][0], answer["error"])
 
 
-def _apply(api: lab_api.Api, item: Loaded, *, dry_run: bool) -> tuple[str, dict[str, Any]]:
-    version = str(item.body["apiVersion"])
-    path = lab_api.object_path(item.kind, item.namespace, item.name, version)
-    before = _version(api, path)
-    body = _with_last_applied(item)
-    query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Strict"}
-    if dry_run:
-        query["dryRun"] = "All"
-    try:
-        reply = api.request(
-            "PATCH", path, query=query, body=body, content_type="application/apply-patch+yaml"
-        )
-    except ApiError as error:
-        raise ApiError(
-            error.code, error.reason, f"{_cause(item, error)}: {error.message}", error.details
-        ) from error
-    for warning in reply.warnings:
-        exits.complain(f"Warning: {_place(item, warning)}: {warning}")
-    after = reply.body["metadata"].get("resourceVersion")
-    verb = "created" if before is None else "unchanged" if before == after else "configured"
-    return verb, reply.body
+def _entry(item: Loaded) -> dict[str, Any]:
+    """Return what is sent of a manifest: itself, and where each of its fields stands."""
+    lines = {path: place.line for path, place in item.manifest.locations.items()}
+    return {"body": _with_last_applied(item), "file": item.manifest.file, "lines": lines}
+
+
+def _batches(
+    pairs: Sequence[tuple[Loaded, dict[str, Any]]],
+) -> Iterator[list[tuple[Loaded, dict[str, Any]]]]:
+    """Cut what is sent into requests that the server answers soon, and takes."""
+    batch: list[tuple[Loaded, dict[str, Any]]] = []
+    size = 0
+    for item, entry in pairs:
+        length = len(msgspec.json.encode(entry))
+        if batch and (len(batch) == _MOST_ITEMS or size + length > _MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((item, entry))
+        size += length
+    if batch:
+        yield batch
+
+
+def _refused(item: Loaded, found: dict[str, Any]) -> ApiError:
+    error = ApiError(found["code"], found["reason"], found["message"], found["details"])
+    message = f"{_cause(item, error)}: {error.message}"
+    return ApiError(error.code, error.reason, message, error.details)
 
 
 def _version(api: lab_api.Api, path: str) -> str | None:
@@ -93,29 +109,6 @@ def _with_last_applied(item: Loaded) -> dict[str, Any]:
     text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
     body["metadata"] = {**metadata, "annotations": {**given, LAST_APPLIED: text}}
     return body
-
-
-def _post_source(api: lab_api.Api, item: Loaded, live: dict[str, Any]) -> None:
-    """Tell the lab where each field of the object stands, so that answers can name file:line."""
-    namespace = item.namespace or "default"
-    source = snapshot.source_map(
-        kind=item.kind.kind,
-        namespace=namespace,
-        name=item.name,
-        owner_uid=live["metadata"].get("uid", ""),
-        api_version=live["apiVersion"],
-        spec=live.get("spec"),
-        file=item.manifest.file,
-        locations=item.manifest.locations,
-    )
-    path = f"/apis/lateen.dev/v1/namespaces/{namespace}/sourcemaps/{source['metadata']['name']}"
-    api.request(
-        "PATCH",
-        path,
-        query={"fieldManager": MANAGER, "force": "true"},
-        body=source,
-        content_type="application/apply-patch+yaml",
-    )
 
 
 def _place(item: Loaded, message: str) -> str:

@@ -21,6 +21,7 @@ from lateen.observe.flowfilter import Condition, Filter, Subject
 from lateen.observe.flowlines import Flow
 from lateen.observe.narrator import Narrator
 from lateen.observe.wire import frames
+from lateen.observe.wire.streams import CAPTURING
 
 _KEPT = "/lateen/v1/capture"
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
@@ -74,8 +75,11 @@ def capture(lab: str, options: Options) -> int:
         printer.earlier([f for f in kept.flows if f.time >= since], {pod.name for pod in pods})
         if not options.follow:
             return exits.OK
-    port = next(iter(chosen.ports)) if len(chosen.ports) == 1 else 0
-    source = Source(running.paths.shim_socket, pods, port, options.ring << 20)
+    ports = sorted(chosen.ports)
+    if ports and not options.file:
+        # Captured connections are sent there; their answers come from the port that was meant.
+        ports += sorted({end.port for end in CAPTURING} - chosen.ports)
+    source = Source(running.paths.shim_socket, pods, ports, options.ring << 20)
     try:
         if options.file:
             return _to_file(options, chosen, source, pods, running.paths)
@@ -135,7 +139,7 @@ class Printer:
     def _print(self, flow: Flow) -> None:
         self.shown += 1
         if self._options.output == "json":
-            told = msgspec.structs.asdict(flow)
+            told = msgspec.to_builtins(flow)
             told |= {"text": flow.text, "from": flowlines.place(flow, flow.client, self._names)}
             told["to"] = flowlines.place(flow, flow.server, self._names)
             sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
@@ -164,7 +168,8 @@ class Printer:
 def _to_lines(
     options: Options, source: Source, pods: Sequence[Pod], kept: Kept, printer: Printer
 ) -> int:
-    older = {(flow.client, flow.server): flow for flow in kept.flows}
+    older = {(flow.client, ""): flow for flow in kept.flows if flow.leg == "app"}
+    older |= {(flow.client, flow.server): flow for flow in kept.flows}
     addresses = frozenset(pod.ip for pod in pods)
     narrators = {
         pod.name: Narrator(

@@ -73,14 +73,16 @@ def _means(word: str, item: Json, namespace: str) -> bool:
 class Source:
     """A ring in each of some pods."""
 
-    def __init__(self, shim: Path, pods: Sequence[Pod], port: int, ring_bytes: int) -> None:
+    def __init__(
+        self, shim: Path, pods: Sequence[Pod], ports: Sequence[int], ring_bytes: int
+    ) -> None:
         """Open them. Raises LabError when the node does not let us."""
         try:
             sockets = asyncio.run(_open(shim, pods))
         except (ShimError, ShimGoneError, OSError) as error:
             raise LabError(f"the lab's node gives no capture socket: {error}") from error
         self.rings = {
-            pod.name: Ring(sock, program=bpf.all_tcp(port), ring_bytes=ring_bytes)
+            pod.name: Ring(sock, program=bpf.all_tcp(*ports), ring_bytes=ring_bytes)
             for pod, sock in zip(pods, sockets, strict=True)
         }
 

@@ -28,16 +28,32 @@ count = click.option("-c", "--count", default=0, metavar="N", help="End after so
 @click.argument("url", metavar="URL")
 @options.lab
 @text("-X", "--request", "method", about="Method; GET.")
+@flag("-I", "--head", text="HEAD.")
 @text("-H", "--header", "headers", about="`Name: value`.", many=True)
-@click.option("-d", "--data", help="Body; POST if given.")
+@text("-d", "--data", about="Body, `@FILE` or `@-`; POST. Several: joined by &.", many=True)
+@text("--data-binary", about="The same; FILE as it is, with its line ends.", many=True)
+@text("--data-raw", about="The same; @ means nothing.", many=True)
 @text("--from", "start", about="POD or deploy/NAME; the host if not given.")
 @click.option("--namespace", default="default", metavar="NS", help="Namespace of --from.")
 @click.option("--http2/--http1.1", default=False, help="HTTP version.")
 @flag("--http1.0", "http10", text="Speak HTTP/1.0.")
 @flag("-k", "--insecure", text="Accept any certificate.")
 @text("--resolve", about="`HOST:PORT:ADDRESS`.", many=True)
-@click.option("-n", "--count", default=1, metavar="N", help="How many requests.")
-@click.option("-m", "--timeout", default=15.0, help="Seconds for each.")
+@click.option(
+    "-n",
+    "--count",
+    default=1,
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="How many requests, one after the other.",
+)
+@click.option(
+    "-m",
+    "--timeout",
+    default=15.0,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds for each.",
+)
 @flag("-f", "--fail", text="End with 1 on status 400 and up.")
 @text("-o", "--output", about="json.")
 @options.show_secrets
@@ -45,7 +61,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
     """Send a real request and show its journey: each leg, both proxies' logs, and why."""
     from lateen.cli import curl as command
 
-    for name in ("headers", "resolve"):
+    for name in ("headers", "resolve", "data", "data_binary", "data_raw"):
         given[name] = list(given[name])
     version = "1.0" if http10 else "2" if http2 else "1.1"
     return command.curl(lab, command.Options(http=version, **given))

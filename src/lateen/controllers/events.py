@@ -4,6 +4,7 @@ in its way. The same event again counts up instead of adding a row."""
 import asyncio
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from lateen.base import clock as clocks
@@ -19,6 +20,9 @@ _LIFETIME = 3600.0
 _SWEEP = 300.0
 _BACKLOG = 10_000
 _REMEMBERED = 4096
+_PATIENCE = 0.3
+"""Seconds from a first event until it is written, with those that came meanwhile: they come with
+the work that a person waits for, and can be read after it. They carry the time of recording."""
 
 
 def event(component: str, note: actions.Note, stamp: str, suffix: str) -> Json:
@@ -60,31 +64,40 @@ def expired(one: Mapping[str, Any], clock: clocks.Clock) -> bool:
     return age is not None and age > _LIFETIME
 
 
+_Recorded = tuple[str, actions.Note, datetime]
+
+
 class Recorder:
     """Writes Events through the API, in a task of its own."""
 
     def __init__(self, client: api.ApiClient, clock: clocks.Clock) -> None:
         self._client = client
         self._clock = clock
-        self._waiting: asyncio.Queue[tuple[str, actions.Note]] = asyncio.Queue(_BACKLOG)
+        self._waiting: asyncio.Queue[_Recorded] = asyncio.Queue(_BACKLOG)
         self._known: dict[tuple[str, ...], tuple[str, str, int]] = {}
         self._serial = 0
 
     def record(self, component: str, note: actions.Note) -> None:
         """Take an event to be written soon; dropped if thousands wait already."""
         if not self._waiting.full():
-            self._waiting.put_nowait((component, note))
+            self._waiting.put_nowait((component, note, self._clock.now()))
 
     async def run(self) -> None:
         """Write what was recorded, until cancelled."""
         while True:
-            component, note = await self._waiting.get()
-            try:
-                await self._write(component, note)
-            except api.ApiError as error:
-                log.debug("event %s was not written: %s", note.reason, error.message)
-            except Exception:
-                log.exception("event %s was not written", note.reason)
+            recorded = await self._waiting.get()
+            await self._clock.sleep(_PATIENCE)
+            await self._try(*recorded)
+            while not self._waiting.empty():
+                await self._try(*self._waiting.get_nowait())
+
+    async def _try(self, component: str, note: actions.Note, when: datetime) -> None:
+        try:
+            await self._write(component, note, when)
+        except api.ApiError as error:
+            log.debug("event %s was not written: %s", note.reason, error.message)
+        except Exception:
+            log.exception("event %s was not written", note.reason)
 
     async def sweep(self) -> None:
         """Remove what is older than an hour, every few minutes, until cancelled."""
@@ -99,8 +112,8 @@ class Recorder:
             except api.ApiError as error:
                 log.debug("old events were not removed: %s", error.message)
 
-    async def _write(self, component: str, note: actions.Note) -> None:
-        stamp = clocks.rfc3339(self._clock.now())
+    async def _write(self, component: str, note: actions.Note, when: datetime) -> None:
+        stamp = clocks.rfc3339(when)
         key = (
             component,
             fields.uid(note.about),
@@ -111,7 +124,7 @@ class Recorder:
         if key in self._known and await self._count_up(key, stamp):
             return
         self._serial += 1
-        nanoseconds = int(self._clock.now().timestamp() * 1e6) * 1000 + self._serial % 1000
+        nanoseconds = int(when.timestamp() * 1e6) * 1000 + self._serial % 1000
         body = event(component, note, stamp, f"{nanoseconds:x}")
         made = await self._client.create("events", body["metadata"]["namespace"], body)
         if len(self._known) >= _REMEMBERED:

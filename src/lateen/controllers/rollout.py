@@ -73,7 +73,8 @@ def proportional(sizes: Sequence[int], former: int, wanted: int) -> tuple[int, .
     """Share a change of size out over ReplicaSets in the middle of an update.
 
     `sizes` are their replicas, largest and newest first; `former` the most pods allowed before,
-    `wanted` the most allowed now. The rest of rounding goes to the first.
+    `wanted` the most allowed now. The rest of rounding goes to the first, and to those after it
+    where the first has not so many to give.
     """
     change = wanted - sum(sizes)
     if not change or not sizes:
@@ -86,5 +87,7 @@ def proportional(sizes: Sequence[int], former: int, wanted: int) -> tuple[int, .
         share = max(0, min(share, room)) if change > 0 else min(0, max(share, room))
         result.append(max(0, size + share))
         given += result[-1] - size
-    result[0] = max(0, result[0] + change - given)
+    for index, size in enumerate(result):
+        result[index] = max(0, size + change - given)
+        given += result[index] - size
     return tuple(result)

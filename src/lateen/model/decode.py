@@ -46,6 +46,15 @@ def decode(info: KindInfo, body: object, *, strict: bool = True) -> Decoded:
     return _decode(schemas.of_kind(info), info.struct or StoredObject, body, strict)
 
 
+def decode_stored(info: KindInfo, body: Mapping[str, Any]) -> Any:
+    """Return the typed value of an object that was checked when it was stored; None when nothing
+    can be made of it. Without the walk for problems, so at a tenth of the price."""
+    try:
+        return msgspec.convert(body, info.struct or StoredObject, str_keys=True)
+    except msgspec.ValidationError:
+        return decode(info, body, strict=False).object
+
+
 def decode_struct(struct: type[msgspec.Struct], body: object) -> Decoded:
     """Decode what is no object of its own but a text inside one, as strictly."""
     if not isinstance(body, Mapping):

@@ -1,21 +1,11 @@
 """Every kind that is served: one row each. Pure."""
 
+import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
-
-from lateen.model import (
-    apps,
-    batch,
-    core,
-    discovery,
-    networking,
-    security,
-    sourcemap,
-    telemetry,
-)
 
 
 class Column(NamedTuple):
@@ -34,8 +24,9 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 class KindInfo(msgspec.Struct, frozen=True):
     """What is known of a kind.
 
-    `versions` begins with the storage version. `struct` is None for a kind whose content is kept
-    as it is. `compiled` says that the mesh compiler reads it, `acted_on` that anything here does.
+    `versions` begins with the storage version. `typed` names a module of this room and the struct
+    in it (`core.Pod`); it is empty for a kind whose content is kept as it is. `compiled` says that
+    the mesh compiler reads it, `acted_on` that anything here does.
     """
 
     group: str
@@ -46,12 +37,27 @@ class KindInfo(msgspec.Struct, frozen=True):
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     namespaced: bool = True
-    struct: type[msgspec.Struct] | None = None
+    typed: str = ""
     columns: tuple[Column, ...] = ()
     status: bool = True
     scale: bool = False
     acted_on: bool = False
     compiled: bool = False
+
+    @property
+    def struct(self) -> type[msgspec.Struct] | None:
+        """The struct of its objects, None for a kind whose content is kept as it is.
+
+        Loaded when it is first asked for: defining all of them takes 20 ms, and each process of a
+        lab reads a few.
+        """
+        if not self.typed:
+            return None
+        module, _, name = self.typed.partition(".")
+        found: type[msgspec.Struct] = getattr(
+            importlib.import_module(f"lateen.model.{module}"), name
+        )
+        return found
 
     @property
     def resource(self) -> str:
@@ -82,7 +88,7 @@ def _built_in(
     kind: str,
     plural: str,
     *short: str,
-    struct: type[msgspec.Struct] | None = None,
+    typed: str = "",
     marks: str = "",
     older: tuple[str, ...] = (),
 ) -> KindInfo:
@@ -99,7 +105,7 @@ def _built_in(
         short_names=short,
         categories=("all",) if "all" in words else (),
         namespaced="cluster" not in words,
-        struct=struct,
+        typed=typed,
         status="status" in words,
         scale="scale" in words,
         acted_on="acted-on" in words,
@@ -112,7 +118,7 @@ def _istio(
     kind: str,
     plural: str,
     *short: str,
-    struct: type[msgspec.Struct],
+    typed: str,
     versions: tuple[str, ...] = ("v1", "v1beta1"),
     columns: tuple[Column, ...] = (),
     acted_on: bool = False,
@@ -125,7 +131,7 @@ def _istio(
         singular=kind.lower(),
         short_names=short,
         categories=("istio-io", f"{group}-istio-io"),
-        struct=struct,
+        typed=typed,
         columns=columns,
         status=True,
         acted_on=acted_on,
@@ -134,13 +140,13 @@ def _istio(
 
 
 _CORE = (
-    _built_in("v1", "Pod", "pods", "po", struct=core.Pod, marks="all status acted-on compiled"),
+    _built_in("v1", "Pod", "pods", "po", typed="core.Pod", marks="all status acted-on compiled"),
     _built_in(
         "v1",
         "Service",
         "services",
         "svc",
-        struct=core.Service,
+        typed="core.Service",
         marks="all status acted-on compiled",
     ),
     _built_in(
@@ -148,7 +154,7 @@ _CORE = (
         "Namespace",
         "namespaces",
         "ns",
-        struct=core.Namespace,
+        typed="core.Namespace",
         marks="cluster status acted-on compiled",
     ),
     _built_in(
@@ -156,19 +162,19 @@ _CORE = (
         "ServiceAccount",
         "serviceaccounts",
         "sa",
-        struct=core.ServiceAccount,
+        typed="core.ServiceAccount",
         marks="acted-on",
     ),
-    _built_in("v1", "Secret", "secrets", struct=core.Secret, marks="acted-on compiled"),
+    _built_in("v1", "Secret", "secrets", typed="core.Secret", marks="acted-on compiled"),
     _built_in(
-        "v1", "ConfigMap", "configmaps", "cm", struct=core.ConfigMap, marks="acted-on compiled"
+        "v1", "ConfigMap", "configmaps", "cm", typed="core.ConfigMap", marks="acted-on compiled"
     ),
     _built_in(
-        "v1", "Node", "nodes", "no", struct=core.Node, marks="cluster status acted-on compiled"
+        "v1", "Node", "nodes", "no", typed="core.Node", marks="cluster status acted-on compiled"
     ),
-    _built_in("v1", "Event", "events", "ev", struct=core.Event, marks="acted-on"),
-    _built_in("v1", "Endpoints", "endpoints", "ep", struct=core.Endpoints, marks="acted-on"),
-    _built_in("v1", "PodTemplate", "podtemplates", struct=core.PodTemplate),
+    _built_in("v1", "Event", "events", "ev", typed="core.Event", marks="acted-on"),
+    _built_in("v1", "Endpoints", "endpoints", "ep", typed="core.Endpoints", marks="acted-on"),
+    _built_in("v1", "PodTemplate", "podtemplates", typed="core.PodTemplate"),
     _built_in("v1", "ReplicationController", "replicationcontrollers", "rc", marks="all status"),
     _built_in("v1", "LimitRange", "limitranges", "limits"),
     _built_in("v1", "ResourceQuota", "resourcequotas", "quota", marks="status"),
@@ -182,7 +188,7 @@ _WORKLOADS = (
         "Deployment",
         "deployments",
         "deploy",
-        struct=apps.Deployment,
+        typed="apps.Deployment",
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -190,7 +196,7 @@ _WORKLOADS = (
         "ReplicaSet",
         "replicasets",
         "rs",
-        struct=apps.ReplicaSet,
+        typed="apps.ReplicaSet",
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -198,7 +204,7 @@ _WORKLOADS = (
         "StatefulSet",
         "statefulsets",
         "sts",
-        struct=apps.StatefulSet,
+        typed="apps.StatefulSet",
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -206,19 +212,19 @@ _WORKLOADS = (
         "DaemonSet",
         "daemonsets",
         "ds",
-        struct=apps.DaemonSet,
+        typed="apps.DaemonSet",
         marks="all status acted-on",
     ),
     _built_in("apps/v1", "ControllerRevision", "controllerrevisions"),
-    _built_in("batch/v1", "Job", "jobs", struct=batch.Job, marks="all status acted-on"),
+    _built_in("batch/v1", "Job", "jobs", typed="batch.Job", marks="all status acted-on"),
     _built_in(
-        "batch/v1", "CronJob", "cronjobs", "cj", struct=batch.CronJob, marks="all status acted-on"
+        "batch/v1", "CronJob", "cronjobs", "cj", typed="batch.CronJob", marks="all status acted-on"
     ),
     _built_in(
         "discovery.k8s.io/v1",
         "EndpointSlice",
         "endpointslices",
-        struct=discovery.EndpointSlice,
+        typed="discovery.EndpointSlice",
         marks="acted-on compiled",
     ),
 )
@@ -276,7 +282,7 @@ _STORED = (
         "lateen.dev/v1",
         "SourceMap",
         "sourcemaps",
-        struct=sourcemap.SourceMap,
+        typed="sourcemap.SourceMap",
         marks="acted-on compiled",
     ),
 )
@@ -289,7 +295,7 @@ _ISTIO = (
         "Gateway",
         "gateways",
         "gw",
-        struct=networking.Gateway,
+        typed="networking.Gateway",
         versions=_ALL_VERSIONS,
         acted_on=True,
     ),
@@ -298,7 +304,7 @@ _ISTIO = (
         "VirtualService",
         "virtualservices",
         "vs",
-        struct=networking.VirtualService,
+        typed="networking.VirtualService",
         versions=_ALL_VERSIONS,
         columns=(Column("Gateways", ".spec.gateways"), Column("Hosts", ".spec.hosts"), AGE),
         acted_on=True,
@@ -308,7 +314,7 @@ _ISTIO = (
         "DestinationRule",
         "destinationrules",
         "dr",
-        struct=networking.DestinationRule,
+        typed="networking.DestinationRule",
         versions=_ALL_VERSIONS,
         columns=(Column("Host", ".spec.host"), AGE),
         acted_on=True,
@@ -318,7 +324,7 @@ _ISTIO = (
         "ServiceEntry",
         "serviceentries",
         "se",
-        struct=networking.ServiceEntry,
+        typed="networking.ServiceEntry",
         versions=_ALL_VERSIONS,
         columns=(
             Column("Hosts", ".spec.hosts"),
@@ -332,7 +338,7 @@ _ISTIO = (
         "WorkloadEntry",
         "workloadentries",
         "we",
-        struct=networking.WorkloadEntry,
+        typed="networking.WorkloadEntry",
         versions=_ALL_VERSIONS,
         columns=(AGE, Column("Address", ".spec.address")),
     ),
@@ -341,7 +347,7 @@ _ISTIO = (
         "WorkloadGroup",
         "workloadgroups",
         "wg",
-        struct=networking.WorkloadGroup,
+        typed="networking.WorkloadGroup",
         versions=_ALL_VERSIONS,
         columns=(AGE,),
     ),
@@ -349,21 +355,21 @@ _ISTIO = (
         "networking",
         "Sidecar",
         "sidecars",
-        struct=networking.Sidecar,
+        typed="networking.Sidecar",
         versions=_ALL_VERSIONS,
     ),
     _istio(
         "networking",
         "EnvoyFilter",
         "envoyfilters",
-        struct=networking.EnvoyFilter,
+        typed="networking.EnvoyFilter",
         versions=("v1alpha3",),
     ),
     _istio(
         "networking",
         "ProxyConfig",
         "proxyconfigs",
-        struct=networking.ProxyConfig,
+        typed="networking.ProxyConfig",
         versions=("v1beta1",),
     ),
     _istio(
@@ -371,7 +377,7 @@ _ISTIO = (
         "PeerAuthentication",
         "peerauthentications",
         "pa",
-        struct=security.PeerAuthentication,
+        typed="security.PeerAuthentication",
         columns=(Column("Mode", ".spec.mtls.mode"), AGE),
         acted_on=True,
     ),
@@ -380,7 +386,7 @@ _ISTIO = (
         "AuthorizationPolicy",
         "authorizationpolicies",
         "ap",
-        struct=security.AuthorizationPolicy,
+        typed="security.AuthorizationPolicy",
         columns=(Column("Action", ".spec.action"), AGE),
         acted_on=True,
     ),
@@ -389,14 +395,14 @@ _ISTIO = (
         "RequestAuthentication",
         "requestauthentications",
         "ra",
-        struct=security.RequestAuthentication,
+        typed="security.RequestAuthentication",
     ),
     _istio(
         "telemetry",
         "Telemetry",
         "telemetries",
         "telemetry",
-        struct=telemetry.Telemetry,
+        typed="telemetry.Telemetry",
         versions=("v1", "v1alpha1"),
         columns=(AGE,),
         acted_on=True,
@@ -405,7 +411,7 @@ _ISTIO = (
         "extensions",
         "WasmPlugin",
         "wasmplugins",
-        struct=telemetry.WasmPlugin,
+        typed="telemetry.WasmPlugin",
         versions=("v1alpha1",),
         columns=(AGE,),
     ),

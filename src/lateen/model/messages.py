@@ -278,9 +278,9 @@ COMPILER = (
         "LTN0042",
         _W,
         "IdleTimeoutIgnored",
-        "has no effect: as in Istio only the rule's own trafficPolicy says how long a TCP "
-        "connection may idle",
-        "Move it to spec.trafficPolicy.connectionPool.tcp; for requests, use connectionPool.http.",
+        "ends idle connections for HTTP requests only: as in Istio the rule's own trafficPolicy "
+        "says how long a TCP connection may idle",
+        "For TCP, move it to spec.trafficPolicy.connectionPool.tcp.",
     ),
     Row(
         "LTN0043",
@@ -288,6 +288,13 @@ COMPILER = (
         "AnnotationIgnored",
         "no effect here: {what}",
         "Expect the behaviour without it.",
+    ),
+    Row(
+        "LTN0044",
+        _W,
+        "Ipv6Unreached",
+        "{value}: a lab has IPv4 only, {effect}",
+        "Write IPv4 addresses; Lateen cannot show what the other family would do.",
     ),
 )
 
@@ -325,6 +332,6 @@ RUNTIME = (
         _W,
         "ConfigurationPending",
         "Envoy of {proxy} has not acknowledged its newest {type} for {seconds} s",
-        "See `lateen proxy-status` and the proxy's log.",
+        "See `lateen status` and the proxy's log.",
     ),
 )

@@ -7,8 +7,8 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, Union
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union
 
 import msgspec
 
@@ -22,8 +22,22 @@ Type = Literal[
 ]
 ListType = Literal["", "map", "set", "atomic"]
 
+_Struct: TypeAlias = type[msgspec.Struct]
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+class Parts(NamedTuple):
+    """What an object is made of."""
+
+    fields: "Mapping[str, Schema]" = types.MappingProxyType({})
+    required: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = types.MappingProxyType({})
+    """Protobuf messages: the names in the .proto file, by which fields may be written too."""
+
+
+_NONE = Parts()
+
+
+@dataclass(frozen=True, eq=False)
 class Schema:
     """One node. What does not apply to its type is empty."""
 
@@ -33,8 +47,10 @@ class Schema:
     """OpenAPI format (`int32`, `int64`, `byte`, `date-time`), or `quantity`, `duration`."""
     name: str = ""
     """Object: the struct's name, such as `PodSpec`."""
-    fields: "Mapping[str, Schema]" = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    struct: _Struct | None = None
+    """Object: the struct that `parts` are read from when they are first asked for."""
+    given: Parts = _NONE
+    """Object without a struct: its parts."""
     items: "Schema | None" = None
     """Of an array's elements or a map's values."""
     integer_keys: bool = False
@@ -50,10 +66,29 @@ class Schema:
     """Object or map that server-side apply owns as a whole."""
     proto: bool = False
     """Whether it belongs to a protobuf message (Istio's kinds)."""
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    """Protobuf messages: the names in the .proto file, by which fields may be written too."""
     preserve_unknown: bool = False
     """Whether fields that are not listed are kept."""
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """What an object is made of. Lazy, since most kinds reach far more structs than one
+        process ever reads."""
+        return self.given if self.struct is None else _parts(self.struct)
+
+    @functools.cached_property
+    def fields(self) -> "Mapping[str, Schema]":
+        """The fields by their names in JSON."""
+        return self.parts.fields
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of fields that must be there."""
+        return self.parts.required
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The other names that fields may be written by, each with the usual one."""
+        return self.parts.aliases
 
 
 def of_kind(info: KindInfo) -> Schema:
@@ -71,6 +106,18 @@ def _stored() -> Schema:
 @functools.cache
 def of_struct(struct: type[msgspec.Struct]) -> Schema:
     """Return the schema of a struct; the same node each time."""
+    return Schema(
+        type="object",
+        description=" ".join((struct.__doc__ or "").split()),
+        name=struct.__name__,
+        struct=struct,
+        atomic=issubclass(struct, KubeStruct | ProtoStruct) and struct.ATOMIC,
+        proto=issubclass(struct, ProtoStruct),
+    )
+
+
+@functools.cache
+def _parts(struct: type[msgspec.Struct]) -> Parts:
     hints = typing.get_type_hints(struct, include_extras=True)
     proto = issubclass(struct, ProtoStruct)
     fields: dict[str, Schema] = {}
@@ -85,16 +132,7 @@ def of_struct(struct: type[msgspec.Struct]) -> Schema:
             required.append(name)
         if proto and attribute.rstrip("_") != name:
             aliases[attribute.rstrip("_")] = name
-    return Schema(
-        type="object",
-        description=" ".join((struct.__doc__ or "").split()),
-        name=struct.__name__,
-        fields=types.MappingProxyType(fields),
-        required=tuple(required),
-        atomic=issubclass(struct, KubeStruct | ProtoStruct) and struct.ATOMIC,
-        proto=proto,
-        aliases=types.MappingProxyType(aliases),
-    )
+    return Parts(types.MappingProxyType(fields), tuple(required), types.MappingProxyType(aliases))
 
 
 def at(schema: Schema, path: str) -> Schema | None:

@@ -30,6 +30,8 @@ class Facts(NamedTuple):
     """Seccomp of /proc/self/status: 2 means that a filter is installed."""
     container: str = ""
     """The container runtime that holds us, if one says so: docker, podman, lxc …"""
+    chrooted: bool = False
+    """`/` is no mount point: this is a chroot."""
 
 
 class Refusal(NamedTuple):
@@ -69,13 +71,26 @@ def diagnose(step: str, code: int, facts: Facts) -> Refusal:
                 _AS_ROOT,
             ),
         )
+    if facts.chrooted:
+        return _chroot(facts)
     if facts.container or facts.seccomp == 2:
         return _container(facts)
     if facts.apparmor_restricts == 1:
         return _apparmor()
+    log = "look at the kernel's log (dmesg) for the security module that refused"
+    ways = (log, _AS_ROOT) if facts.uid != 0 else (log,)
+    return Refusal(f"the step '{step}' failed: {os.strerror(code)}", ways)
+
+
+def _chroot(facts: Facts) -> Refusal:
+    """The kernel makes no user namespace below a chroot, and changes no mounts of its root."""
+    what = "user namespaces" if facts.uid else "a private view of the mounts"
     return Refusal(
-        f"the step '{step}' failed: {os.strerror(code)}",
-        ("look at the kernel's log (dmesg) for the security module that refused", _AS_ROOT),
+        f"this is a chroot, where the kernel makes no {what}",
+        (
+            "run lateen outside the chroot",
+            "or enter the folder as a root of its own: systemd-nspawn -D FOLDER, or pivot_root",
+        ),
     )
 
 
@@ -136,6 +151,7 @@ def gather() -> Facts:
         has_net_namespaces=os.path.exists("/proc/self/ns/net"),
         seccomp=int(_status("Seccomp") or 0),
         container=_container_name(),
+        chrooted=_chrooted(),
     )
 
 
@@ -166,6 +182,16 @@ def _status(field: str) -> str:
     except OSError:
         pass
     return ""
+
+
+def _chrooted() -> bool:
+    """Return whether no file system is mounted at what this process sees as `/`."""
+    try:
+        with open("/proc/self/mountinfo") as file:
+            points = [line.split()[4] for line in file]
+    except OSError:
+        return False
+    return bool(points) and "/" not in points
 
 
 def _container_name() -> str:

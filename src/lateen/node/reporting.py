@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -15,11 +16,37 @@ log = logging.getLogger(__name__)
 
 _RETRY = 0.2
 _EVENTS_KEPT = 512
+_PATIENCE = 0.3
+"""Seconds from a first Event until it is posted, with those that came meanwhile: they come with
+the work that a person waits for, and can be read after it. They carry the time they happened."""
+_GATHER = 0.02
+_GATHERED = 5
+"""A status that nobody waits for is written when it has not changed for so many seconds, or after
+so many times that."""
 _LEASE = "leases.coordination.k8s.io"
 LEASES = "kube-node-lease"
 """Namespace of the nodes' Leases."""
 LEASE_SECONDS = 240
 """Four times what lies between two renewals, the proportion of a kubelet's."""
+
+
+def urgent(before: Json, after: Json) -> bool:
+    """Whether something waits for what changed in a pod's status: its address, which proxies are
+    told; its readiness, which decides who gets traffic; its end."""
+    return any(look(before) != look(after) for look in (_address, _readiness, _ended))
+
+
+def _address(status: Json) -> str:
+    return str(status.get("podIP", ""))
+
+
+def _readiness(status: Json) -> bool:
+    conditions = status.get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _ended(status: Json) -> bool:
+    return status.get("phase") in ("Succeeded", "Failed")
 
 
 class StatusWriter:
@@ -48,6 +75,13 @@ class StatusWriter:
         """Write until cancelled."""
         while True:
             await self._dirty.wait()
+            for _ in range(_GATHERED):
+                self._dirty.clear()
+                if urgent(self._written, self._render()):
+                    break
+                await self._clock.sleep(_GATHER)
+                if not self._dirty.is_set():
+                    break
             self._dirty.clear()
             if not await self.write():
                 self._dirty.set()
@@ -106,28 +140,33 @@ class EventPoster:
         self._client = client
         self._clock = clock
         self._node = node
-        self._queue: asyncio.Queue[Happening] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Happening, datetime]] = asyncio.Queue()
         self._known: dict[str, tuple[str, int]] = {}
         self._number = 0
 
     def post(self, happening: Happening) -> None:
         """Take one; it is posted soon."""
-        self._queue.put_nowait(happening)
+        self._queue.put_nowait((happening, self._clock.now()))
 
     async def run(self) -> None:
         """Post until cancelled. An Event that cannot be posted is lost, as on a real node."""
         while True:
-            happening = await self._queue.get()
-            try:
-                await self._post(happening)
-            except (ApiError, OSError) as error:
-                log.info("event %s: %s", happening.reason, error)
+            happened = await self._queue.get()
+            await self._clock.sleep(_PATIENCE)
+            await self._try(*happened)
+            while not self._queue.empty():
+                await self._try(*self._queue.get_nowait())
 
-    async def _post(self, happening: Happening) -> None:
+    async def _try(self, happening: Happening, instant: datetime) -> None:
+        try:
+            await self._post(happening, instant)
+        except (ApiError, OSError) as error:
+            log.info("event %s: %s", happening.reason, error)
+
+    async def _post(self, happening: Happening, instant: datetime) -> None:
         place = happening.subject
         parts = (place["uid"], place.get("fieldPath", ""), happening.reason, happening.message)
         identity = sha256("\0".join(parts).encode()).hexdigest()
-        instant = self._clock.now()
         now = rfc3339(instant)
         if identity in self._known:
             name, count = self._known[identity]

@@ -64,27 +64,29 @@ _ONCE: tuple[_Step, ...] = (
 )
 
 
-def all_tcp(port: int = 0) -> Program:
-    """Return a program that keeps TCP over IPv4 and IPv6, from or to a port if one is given.
+def all_tcp(*ports: int) -> Program:
+    """Return a program that keeps TCP over IPv4 and IPv6, from or to one of the ports if any are
+    given (a few dozen at most: a jump goes no further than 255 instructions).
 
     IPv6 packets with extension headers are kept whatever they carry; later fragments of IPv4
     packets, which no longer name a port, are not.
     """
-    found = "ports" if port else "keep"
+    found = "ports" if ports else "keep"
     steps: list[_Step] = [
         *_ONCE,
         ("four", _LD_B, 23, "", ""),
         ("", _JEQ, _TCP, "", "drop"),
         ("", _LD_H, 20, "", ""),
-        ("", _JSET, 0x1FFF, "drop", "ports4" if port else "keep"),
+        ("", _JSET, 0x1FFF, "drop", "ports4" if ports else "keep"),
     ]
-    if port:
+    if ports:
         steps += [
             ("ports4", _LDX_HEADER, 14, "", ""),
             ("", _LD_H_X, 14, "", ""),
-            ("", _JEQ, port, "keep", ""),
+            *(("", _JEQ, port, "keep", "") for port in ports),
             ("", _LD_H_X, 16, "", ""),
-            ("", _JEQ, port, "keep", "drop"),
+            *(("", _JEQ, port, "keep", "") for port in ports[:-1]),
+            ("", _JEQ, ports[-1], "keep", "drop"),
         ]
     steps += [
         ("six", _LD_B, 20, "", ""),
@@ -92,12 +94,13 @@ def all_tcp(port: int = 0) -> Program:
         *(("", _JEQ, kind, "keep", "") for kind in (0, 43)),
         ("", _JEQ, 60, "keep", "drop"),
     ]
-    if port:
+    if ports:
         steps += [
             ("ports", _LD_H, 54, "", ""),
-            ("", _JEQ, port, "keep", ""),
+            *(("", _JEQ, port, "keep", "") for port in ports),
             ("", _LD_H, 56, "", ""),
-            ("", _JEQ, port, "keep", "drop"),
+            *(("", _JEQ, port, "keep", "") for port in ports[:-1]),
+            ("", _JEQ, ports[-1], "keep", "drop"),
         ]
     return _assembled(steps)
 

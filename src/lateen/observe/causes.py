@@ -82,12 +82,18 @@ _TLS_TO_PLAIN = Cause(
 _REFUSED = Cause(
     "connection-refused",
     "nothing listens at that address",
-    ("compare the Service's targetPort with the port the application listens on",),
+    (
+        "compare the Service's targetPort with the port the application listens on",
+        "on a gateway: see that a Gateway has a server on that port",
+    ),
 )
 _TIMEOUT = Cause(
     "connect-timeout",
-    "the server did not answer in time",
-    ("see whether the pod is running: `lateen get pods -A`",),
+    "the server did not accept the connection in time",
+    (
+        "see whether the pod is running and takes connections: `lateen get pods -A`",
+        "or raise connectTimeout in the DestinationRule's connectionPool.tcp",
+    ),
 )
 _NO_CLUSTER = Cause(
     "no-such-destination",
@@ -143,8 +149,8 @@ _TLS_TO_HTTP = Cause(
 )
 _NOT_HTTP = Cause(
     "not-http",
-    "what arrived is not valid HTTP",
-    ("send HTTP, or name the Service's port tcp",),
+    "what arrived is not HTTP as the proxy takes it",
+    ("correct what the proxy's log names; if it is no HTTP, name the Service's port tcp",),
 )
 _OLD_HTTP = Cause(
     "http-1.0",
@@ -167,21 +173,28 @@ _OVERFLOW = Cause(
     ("raise connectionPool in the DestinationRule",),
 )
 _FAULT = Cause("fault-injected", "a fault was injected, as the VirtualService asks", ())
-_LIMITED = Cause("rate-limited", "a rate limit was reached", ())
 _CLIENT_LEFT = Cause("client-left", "the client gave up before the answer came", ())
 _APPLICATION = Cause(
     "application-status",
     "the application itself answered so",
     ("see its log: `lateen logs POD`",),
 )
-_PROXY = Cause("proxy-error", "a proxy answered by itself", ())
+_PROXY = Cause(
+    "proxy-error",
+    "a proxy refused the request itself",
+    ("its log names the rule of HTTP or of its configuration that was broken",),
+)
 _DIRECT = Cause("direct-response", "the route answers by itself, as the VirtualService asks", ())
 _CLIENT_TLS = Cause(
     "client-tls",
     "the client itself could not finish its TLS handshake",
     ("use -k to accept any certificate, or http:// where the port is not TLS",),
 )
-_UNREACHED = Cause("unreachable", "the client could not connect", ())
+_UNREACHED = Cause(
+    "unreachable",
+    "no way leads to that address",
+    ("see whether a pod or a Service has it: `lateen get pods,services -A -o wide`",),
+)
 
 EVERY = (
     OK,
@@ -211,7 +224,6 @@ EVERY = (
     _SLOW,
     _OVERFLOW,
     _FAULT,
-    _LIMITED,
     _CLIENT_LEFT,
     _APPLICATION,
     _PROXY,
@@ -230,6 +242,8 @@ _SERVER_REASONS = (
     ("certificate has expired", _CLIENT_EXPIRED),
     ("CERTIFICATE_VERIFY_FAILED", _CLIENT_UNTRUSTED),
 )
+_CLIENTS_OWN = (_SERVER_UNTRUSTED, _SERVER_EXPIRED, _SAN_MISMATCH)
+"""What the client did not accept: if that is who asked, no DestinationRule is to blame."""
 _CLIENT_REASONS = (
     ("WRONG_VERSION_NUMBER", _TLS_TO_PLAIN),
     ("SAN_matcher", _SAN_MISMATCH),
@@ -242,7 +256,10 @@ _CLIENT_REASONS = (
     ("ALERT_UNKNOWN_CA", _CLIENT_UNTRUSTED),
     ("Connection_refused", _REFUSED),
     ("Connection refused", _REFUSED),
-    ("No_route_to_host", _TIMEOUT),
+    ("No_route_to_host", _UNREACHED),
+    ("No route to host", _UNREACHED),
+    ("is_unreachable", _UNREACHED),
+    ("is unreachable", _UNREACHED),
     ("connection_timeout", _TIMEOUT),
 )
 _FLAGS = (
@@ -252,10 +269,9 @@ _FLAGS = (
     ("UO", _OVERFLOW),
     ("FI", _FAULT),
     ("DI", _FAULT),
-    ("RL", _LIMITED),
     ("UT", _SLOW),
     ("UC", _RESET),
-    ("UF", _UNREACHED),
+    ("UF", _RESET),
     ("UR", _RESET),
     ("DC", _CLIENT_LEFT),
 )
@@ -306,6 +322,8 @@ def _of_server(leg: Leg) -> Cause | None:
     reason = hops.handshake_failure(leg.server_entry)
     for word, cause in _SERVER_REASONS:
         if word in reason:
+            if cause in _CLIENTS_OWN and _is_clients_own(leg):
+                return _CLIENT_TLS
             at_gateway = cause is _PLAIN_TLS_TO_STRICT and leg.server.role == "gateway"
             return _NO_CLIENT_CERTIFICATE if at_gateway else cause
     details = made.http.details if made.http is not None else ""
@@ -320,6 +338,12 @@ def _of_server(leg: Leg) -> Cause | None:
     return None
 
 
+def _is_clients_own(leg: Leg) -> bool:
+    """Whether the TLS of a leg was begun by who asked, and not by a proxy."""
+    made = leg.client_entry.entry if leg.client_entry is not None else None
+    return leg.carried == "tls" and (made is None or not made.upstream.version)
+
+
 def _of_garbage(leg: Leg) -> Cause:
     """Bytes that are no HTTP: TLS inside TLS of a proxy, TLS alone, or something else."""
     assert leg.server_entry is not None
@@ -331,9 +355,14 @@ def _of_garbage(leg: Leg) -> Cause:
 def _of_client(journey: Journey, error: str) -> Cause:
     if "TLS" in error or "SSL" in error or "certificate" in error:
         return _CLIENT_TLS
+    if error == "connection refused":
+        return _REFUSED
+    sent = bool(journey.legs) and journey.legs[0].sent
+    if not sent and error.startswith(("no answer", "no connection")):
+        return _TIMEOUT
     if error.startswith("no answer"):
         return _CLIENT_LEFT
-    if journey.legs and journey.legs[0].sent:
+    if sent:
         return _RESET
     return _UNREACHED
 

@@ -126,6 +126,13 @@ def cluster(view: ProxyView, name: str) -> OutboundCluster | None:
     return next((c for c in side.clusters if c.name == name), None) if side else None
 
 
+def limits(view: ProxyView, name: str) -> Source | None:
+    """Return the field that limits a cluster's connections and requests; None if none does."""
+    found = cluster(view, name)
+    pool = found.policy.connection_pool if found is not None else None
+    return pool.source if pool is not None else None
+
+
 def endpoint(view: ProxyView, name: str, address: str) -> tuple[Endpoint, bool] | None:
     """Return a cluster's endpoint at `IP:port` and whether it is marked for mutual TLS."""
     side = view.gateway or view.outbound

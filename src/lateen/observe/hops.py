@@ -11,6 +11,8 @@ _CONNECTION_FLAGS = frozenset({"UF", "UH", "URX", "NC", "UO", "UC", "UT"})
 _NOT_AUTHORIZED = "rbac_access_denied_matched_policy["
 NO_RULE = "none"
 """What Envoy calls the rule that refused when it was not one: nothing allowed it."""
+_UNCONNECTED = ("connect_error", "connect error", "connection_timeout", "{overflow}")
+"""What Envoy says of requests for which no connection was made."""
 _NO_FAILURE = "HTTP_REQUEST"
 """The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""
 
@@ -157,4 +159,4 @@ def reached(entry: LogEntry) -> bool:
     """Whether a proxy's connection got as far as the server, so that the server logs it."""
     made = entry.entry
     text = f"{made.upstream_failure} {made.http.details if made.http else ''}"
-    return not any(word in text for word in ("Connection_refused", "connect_error", "timeout"))
+    return not any(word in text for word in _UNCONNECTED)

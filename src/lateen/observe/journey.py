@@ -18,8 +18,6 @@ Readings = Callable[[str, str], "Reading | None"]
 """What the packets between two `IP:port` showed, client first; None where nothing was seen."""
 
 _MOST_LEGS = 12
-CAPTURED = "127.0.0.1:15001"
-"""Where the capture rules lead an application's connections; answers come from where it wanted."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -210,19 +208,10 @@ class _Walk:
         """Add a leg, with what the packets showed and the kind of TLS on it."""
         reading = None
         if leg.client_address and leg.server_address:
-            reading = self._reading(leg)
+            reading = self.readings(leg.client_address, leg.server_address)
         leg = msgspec.structs.replace(leg, reading=reading, carried=self.payload)
         own = self.sent if not self.legs else None
         self.legs.append(msgspec.structs.replace(leg, tls=kind_of(leg, self.payload, own)))
-
-    def _reading(self, leg: Leg) -> Reading | None:
-        """What packets showed; of the application's own captured connection, only its side."""
-        if self.legs or not leg.inside:
-            return self.readings(leg.client_address, leg.server_address)
-        reading = self.readings(leg.client_address, CAPTURED)
-        if reading is not None and reading.kind is Kind.TLS and not reading.version:
-            return msgspec.structs.replace(reading, version=self.sent.tls)
-        return reading
 
 
 def build(sent: Sent, ledger: Ledger, directory: Directory, readings: Readings) -> Journey:

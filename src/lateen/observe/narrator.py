@@ -11,7 +11,7 @@ from lateen.observe.flowlines import LEGS, Flow
 from lateen.observe.wire import classify, http, http2, tls
 from lateen.observe.wire.classify import Kind
 from lateen.observe.wire.frames import Segment
-from lateen.observe.wire.streams import Assembler, Conversation, Direction
+from lateen.observe.wire.streams import CAPTURING, Assembler, Conversation, Direction
 
 _STATES = 8192
 """Connections followed per pod at a time."""
@@ -63,7 +63,8 @@ class _State:
 class Narrator:
     """Tells the flows of one pod, segment by segment.
 
-    `known` gives the handshake of a connection that is older than the capture. `others` are the
+    `known` gives the handshake of a connection that is older than the capture, by its client and
+    server (empty where capture rules hide it). `others` are the
     addresses of other pods captured at the same time: what both see is told by the client's side.
     """
 
@@ -130,7 +131,8 @@ class Narrator:
             return
         state.kind = reading.kind
         if not made.handshake and reading.kind is Kind.OTHER:
-            older = self._known(str(made.client), str(made.server))
+            half = made.server in CAPTURING  # what was meant is not known yet
+            older = self._known(str(made.client), "" if half else str(made.server))
             if older is not None:
                 state.kind, state.told, state.tls = Kind(older.kind), True, older.tls
                 yield msgspec.structs.replace(older, detail=_older(state.kind))

@@ -130,9 +130,18 @@ def _why(leg: Leg, cause: causes.Cause, views: Views) -> tuple[str, tuple[Source
         by = f" by {accepted.source.ref}" if accepted.source is not None else " by default"
         parts.append(f"the server's mode is {accepted.mode}{by}")
         sources += [accepted.source] if accepted.source is not None else []
+    if cause.code in _POOL_CODES:
+        sources += _limits(leg, views)
     sources += _destination(leg, views)
     sources += _tagged(leg)
     return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
+
+
+def _limits(leg: Leg, views: Views) -> list[Source]:
+    entry = leg.client_entry
+    view = views.get(entry.proxy) if entry is not None else None
+    limits = facts.limits(view, entry.entry.upstream_cluster) if view and entry else None
+    return [limits] if limits is not None else []
 
 
 def _destination(leg: Leg, views: Views) -> list[Source]:
@@ -147,6 +156,7 @@ def _destination(leg: Leg, views: Views) -> list[Source]:
     return list(facts.routed(view, entry.entry.tags.get("source", ""))) if view else []
 
 
+_POOL_CODES = frozenset({"overflow", "connect-timeout"})
 _TLS_CODES = frozenset(
     {
         "plaintext-to-strict",

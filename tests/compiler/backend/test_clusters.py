@@ -1,5 +1,6 @@
 """Clusters: discovery, TLS per endpoint or for all, policies, names and metadata."""
 
+import msgspec
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
@@ -165,7 +166,9 @@ def test_mutual_presents_its_own_certificate_and_names_its_ca(mesh):
         (Protocol.GRPC, None, "http2"),
         (Protocol.AUTO, None, "either"),
         (Protocol.HTTP, policy.ConnectionPool(h2_upgrade="UPGRADE"), "http2"),
+        (Protocol.AUTO, policy.ConnectionPool(h2_upgrade="UPGRADE"), "http2"),
         (Protocol.HTTP, policy.ConnectionPool(use_client_protocol=True), "either"),
+        (Protocol.GRPC, policy.ConnectionPool(use_client_protocol=True), "either"),
         (Protocol.HTTP, policy.ConnectionPool(http_idle_timeout=5), "http1"),
     ],
 )
@@ -182,6 +185,27 @@ def test_which_http_version_the_upstream_is_spoken_to_in(mesh, protocol, pool, e
         config = options.explicit_http_config.WhichOneof("protocol_config")
         wanted = "http2_protocol_options" if expected == "http2" else "http_protocol_options"
         assert config == wanted
+
+
+@pytest.mark.parametrize(
+    ("protocol", "pool", "offered"),
+    [
+        (Protocol.HTTP, None, []),
+        (Protocol.HTTP2, None, ["h2"]),
+        (Protocol.HTTP, policy.ConnectionPool(h2_upgrade="UPGRADE"), ["h2"]),
+        (Protocol.HTTP2, policy.ConnectionPool(use_client_protocol=True), []),
+    ],
+)
+def test_what_is_spoken_is_what_the_handshake_offers(mesh, protocol, pool, offered):
+    """With user TLS there is no override by request: the context alone says it."""
+    simple = policy.ClientTls(mode=policy.TlsMode.SIMPLE, source=mesh.DR)
+    made = render(mesh, mesh.cluster(protocol, tls=simple, connection_pool=pool))
+    common = upstream_tls(mesh, made.transport_socket).common_tls_context
+    assert list(common.alpn_protocols) == offered
+    istio = policy.ClientTls(mode=policy.TlsMode.ISTIO_MUTUAL, source=mesh.DR)
+    made = render(mesh, mesh.cluster(protocol, tls=istio, connection_pool=pool))
+    common = upstream_tls(mesh, made.transport_socket).common_tls_context
+    assert list(common.alpn_protocols) == ["istio-peer-exchange", "istio", *offered]
 
 
 def test_a_connection_pool_sets_the_limits_it_names(mesh):
@@ -226,6 +250,17 @@ def test_inbound_keeps_the_destination_and_marks_its_connections(mesh):
     (option,) = bind.socket_options
     assert (option.level, option.name, option.int_value) == (1, 36, 1337)
     assert made.metadata.filter_metadata["lateen"].fields["source"].string_value == str(mesh.SVC)
+
+
+def test_an_upgrade_of_clients_does_not_reach_the_application(mesh):
+    """Of the service's own rule the limits act inbound; h2UpgradePolicy is not among them."""
+    (port,) = mesh.inbound((80, Protocol.HTTP, "STRICT")).ports
+    pool = policy.ConnectionPool(h2_upgrade="UPGRADE", max_connections=7, http_idle_timeout=3)
+    made = clusters.inbound(msgspec.structs.replace(port, connection_pool=pool), mesh.SETTINGS)
+    assert made.circuit_breakers.thresholds[0].max_connections.value == 7
+    options = http_options(mesh, made)
+    assert options.common_http_protocol_options.idle_timeout.seconds == 3
+    assert not options.explicit_http_config.HasField("http2_protocol_options")
 
 
 def test_trust_domain_aliases_repeat_every_identity(mesh):

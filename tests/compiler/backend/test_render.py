@@ -4,6 +4,7 @@ import gc
 
 import msgspec
 import pytest
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,7 +185,8 @@ def test_sni_and_address_ranges_choose_tcp_chains(mesh):
             destinations=(
                 routing.Destination(cluster="c", weight=1),
                 routing.Destination(cluster="d", weight=3),
-            )
+            ),
+            source=mesh.VS,
         ),
     )
     listener = proxy.TcpListener(bind="10.96.0.20", port=8083, routes=routes, source=mesh.SVC)
@@ -198,3 +200,30 @@ def test_sni_and_address_ranges_choose_tcp_chains(mesh):
     assert not last.server_names
     assert not last.prefix_ranges
     assert [f.name for f in parsed.listener_filters] == ["envoy.filters.listener.tls_inspector"]
+    proxies = [mesh.unpack(c.filters[-1].typed_config, TcpProxy) for c in parsed.filter_chains]
+    assert [p.stat_prefix for p in proxies] == ["a", "b", "routes.default"]
+
+
+@pytest.mark.parametrize("sniffed", [True, False])
+def test_on_every_address_what_is_for_nobody_passes_through(mesh, sniffed):
+    """An address of one's own takes everything that is dialled there; 0.0.0.0 must not."""
+    named = routing.TcpRoute(
+        destinations=(routing.Destination(cluster="a"),), sni_hosts=("a.example",)
+    )
+    view = mesh.sidecar()
+    (table, *_) = view.outbound.tables
+    listener = proxy.TcpListener(
+        bind="0.0.0.0",
+        port=8080,
+        routes=(named,),
+        source=mesh.SVC,
+        sniffed=sniffed,
+        route_table=table.name if sniffed else "",
+    )
+    outbound = msgspec.structs.replace(view.outbound, tcp=(listener,), http=())
+    made = render.Renderer().render(msgspec.structs.replace(view, outbound=outbound))
+    parsed = mesh.parse(made.of(LISTENER)["0.0.0.0_8080"])
+    assert parsed.default_filter_chain.name == "PassthroughFilterChain"
+    assert [mesh.manager(c) is not None for c in parsed.filter_chains] == (
+        [True] if sniffed else []
+    ) + [False]

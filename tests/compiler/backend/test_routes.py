@@ -157,10 +157,6 @@ def test_headers_are_set_before_they_are_added_in_order_of_name(mesh):
             routing.Redirect(authority="b", scheme="https", port=8443),
             {"host_redirect": "b", "scheme_redirect": "https", "port_redirect": 8443},
         ),
-        (
-            routing.Redirect(scheme="https", derive_port="FROM_PROTOCOL_DEFAULT"),
-            {"scheme_redirect": "https", "port_redirect": 443},
-        ),
     ],
 )
 def test_redirect(mesh, redirect, expected):

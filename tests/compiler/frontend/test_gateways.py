@@ -216,3 +216,12 @@ def test_a_server_name_is_in_one_chain_only(build: Any) -> None:
         ("s.example.com",),
         ("t.example.com",),
     ]
+
+
+def test_suites_that_no_proxy_knows_are_left_out(build: Any) -> None:
+    """Envoy would refuse the whole listener for one of them."""
+    suites = "cipherSuites: [AES128-SHA, NOT-A-SUITE, ECDHE-RSA-AES128-GCM-SHA256, AES128-SHA]"
+    made = server("HTTPS", "a.example.com", f"{SIMPLE}, {suites}")
+    built = build(gateway("one", made), gateway=True)
+    (listener,) = built.view("gateway").gateway.listeners
+    assert listener.chains[0].tls.ciphers == ("AES128-SHA", "ECDHE-RSA-AES128-GCM-SHA256")

@@ -61,7 +61,8 @@ SPECIAL: dict[str, Any] = {
     "caCertificates": "/other.pem",
     "string": "b3RoZXI=",
     "bytes": "b3RoZXI=",
-    "derivePort": "FROM_PROTOCOL_DEFAULT",
+    "derivePort": "FROM_REQUEST_PORT",
+    "cipherSuites": "AES128-SHA",
 }
 """What single fields are set to instead, by the end of their path."""
 

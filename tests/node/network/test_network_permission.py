@@ -1,6 +1,10 @@
 """What is said when the kernel forbids namespaces: the cause and the ways out."""
 
 import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +29,8 @@ CASES = [
     ("unshare", errno.EPERM, Facts(uid=0, seccomp=2), "although the user is root", "SYS_ADMIN"),
     ("unshare", errno.EINVAL, Facts(has_user_namespaces=False), "CONFIG_USER_NS", "as root"),
     ("unshare", errno.EINVAL, Facts(uid=0, has_net_namespaces=False), "CONFIG_NET_NS", "kernel"),
+    ("unshare", errno.EPERM, Facts(chrooted=True), "a chroot", "outside the chroot"),
+    ("mount", errno.EINVAL, Facts(uid=0, chrooted=True), "a chroot", "systemd-nspawn"),
     ("network", errno.EROFS, Facts(), "'network' failed: Read-only file system", "dmesg"),
 ]
 
@@ -35,6 +41,30 @@ def test_the_cause_is_named(step: str, code: int, facts: Facts, cause: str, reme
     assert cause in refusal.cause
     assert any(remedy in each for each in refusal.remedies)
     assert str(refusal).count("\n  - ") == len(refusal.remedies)
+
+
+def test_root_is_not_told_to_be_root() -> None:
+    assert "as root" in str(permission.diagnose("mount", errno.EINVAL, Facts()))
+    assert "as root" not in str(permission.diagnose("mount", errno.EINVAL, Facts(uid=0)))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may change its root")
+def test_a_chroot_is_told_by_its_mounts(tmp_path: Path) -> None:
+    assert not permission.gather().chrooted
+    (tmp_path / "proc").mkdir()
+    asked = (
+        "import os; from lateen.node import permission; os.chroot(os.getcwd()); "
+        "print(permission.gather().chrooted)"
+    )
+    script = 'mount --rbind /proc proc && exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, sys.executable, asked],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_facts_are_read_from_this_system() -> None:

@@ -90,7 +90,6 @@ def every_cluster():
     pool = policy.ConnectionPool(
         max_connections=5,
         connect_timeout=1,
-        tcp_idle_timeout=9,
         max_connection_duration=60,
         keepalive=(3, 10, 5),
         http1_max_pending=4,

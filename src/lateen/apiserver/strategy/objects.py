@@ -123,23 +123,6 @@ def _check_autoscaler(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
     return tuple(causes)
 
 
-def _role_binding(obj: Json) -> None:
-    reference = obj.get("roleRef")
-    if reference is not None:
-        reference.setdefault("apiGroup", "rbac.authorization.k8s.io")
-    for subject in obj.get("subjects") or ():
-        if subject.get("kind") in ("User", "Group"):
-            subject.setdefault("apiGroup", "rbac.authorization.k8s.io")
-        if subject.get("kind") == "ServiceAccount":
-            subject.setdefault("apiGroup", "")
-
-
-def _fixed_role(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    if old.get("roleRef") == new.get("roleRef"):
-        return ()
-    return (base.invalid("roleRef", new.get("roleRef"), "cannot change roleRef"),)
-
-
 def _definition(obj: Json) -> None:
     """Custom resource definitions: names derived from the kind, one strategy of conversion."""
     spec = obj.setdefault("spec", {})
@@ -200,14 +183,6 @@ STRATEGIES: Mapping[str, base.Strategy] = {
         defaults=_claim, creating=_creating_claim, generation=False
     ),
     "persistentvolumes": base.Standard(generation=False),
-    "roles.rbac.authorization.k8s.io": _plain(name_rule=names.path_segment),
-    "clusterroles.rbac.authorization.k8s.io": _plain(name_rule=names.path_segment),
-    "rolebindings.rbac.authorization.k8s.io": _plain(
-        defaults=_role_binding, check_change=_fixed_role, name_rule=names.path_segment
-    ),
-    "clusterrolebindings.rbac.authorization.k8s.io": _plain(
-        defaults=_role_binding, check_change=_fixed_role, name_rule=names.path_segment
-    ),
     "customresourcedefinitions.apiextensions.k8s.io": base.Standard(
         defaults=_definition, check=_check_definition
     ),

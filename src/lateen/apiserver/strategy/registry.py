@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from lateen.apiserver.strategy import base, objects, pods, services, workloads
+from lateen.apiserver.strategy import access, base, objects, pods, services, workloads
 
 STRATEGIES: Mapping[str, base.Strategy] = {
     **pods.STRATEGIES,
     **services.STRATEGIES,
     **workloads.STRATEGIES,
     **objects.STRATEGIES,
+    **access.STRATEGIES,
 }
 
 _GENERIC = base.Standard()

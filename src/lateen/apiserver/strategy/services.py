@@ -90,7 +90,24 @@ def _check(service: Mapping[str, Any]) -> tuple[base.Cause, ...]:
         seen_names.add(str(port.get("name")))
         seen_ports.add(key)
     causes.extend(_external_addresses(spec))
+    causes.extend(_other_family(spec))
     return tuple(causes)
+
+
+def _other_family(spec: Mapping[str, Any]) -> list[base.Cause]:
+    """Refuse what a cluster of one family refuses, this one having IPv4. A headless Service
+    without selector only lists the addresses that somebody else brings."""
+    if spec.get("clusterIP") == "None" and not spec.get("selector"):
+        return []
+    causes = [
+        base.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+        for index, family in enumerate(spec.get("ipFamilies") or ())
+        if family == "IPv6"
+    ]
+    if spec.get("ipFamilyPolicy") == "RequireDualStack":
+        detail = "this cluster is not configured for dual-stack services"
+        causes.append(base.invalid("spec.ipFamilyPolicy", "RequireDualStack", detail))
+    return causes
 
 
 def _shown(key: tuple[object, object]) -> str:

@@ -141,7 +141,7 @@ def http_options(
     """
     pool = policy.connection_pool
     options = http_protocol_options_pb2.HttpProtocolOptions()
-    chosen = _upstream_version(options, protocol, pool, sidecar=sidecar)
+    chosen = _upstream_version(options, protocol, policy, sidecar=sidecar)
     common = _common_http(options, pool)
     sni = _automatic_sni(options, policy.tls, protocol)
     if not (chosen or common or sni):
@@ -154,19 +154,19 @@ def http_options(
 def _upstream_version(
     options: http_protocol_options_pb2.HttpProtocolOptions,
     protocol: Protocol,
-    pool: ConnectionPool | None,
+    policy: TrafficPolicy,
     *,
     sidecar: bool,
 ) -> bool:
-    upgrade = pool.h2_upgrade if pool else ""
-    if (pool and pool.use_client_protocol) or (sidecar and protocol is Protocol.AUTO):
+    pool = policy.connection_pool
+    if policy.http2(protocol):
+        http2 = options.explicit_http_config.http2_protocol_options
+        http2.SetInParent()
+    elif (pool and pool.use_client_protocol) or (sidecar and protocol is Protocol.AUTO):
         both = options.use_downstream_protocol_config
         both.http_protocol_options.SetInParent()
         both.http2_protocol_options.SetInParent()
         http2 = both.http2_protocol_options
-    elif protocol.is_http2 or (upgrade == "UPGRADE" and protocol is Protocol.HTTP):
-        http2 = options.explicit_http_config.http2_protocol_options
-        http2.SetInParent()
     else:
         return False
     if pool and pool.max_concurrent_streams:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import msgspec
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import address_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
@@ -139,7 +140,7 @@ def _transport(
     if client.mode is TlsMode.ISTIO_MUTUAL:
         context = tls.istio_upstream(source, settings, client)
     elif client.mode in (TlsMode.SIMPLE, TlsMode.MUTUAL):
-        http2 = source.protocol.is_http2
+        http2 = source.policy.http2(source.protocol)
         context = tls.user_upstream(client, settings, http2=http2, system_roots=system_roots)
     else:
         return
@@ -245,7 +246,9 @@ def inbound(port: InboundPort, settings: MeshSettings) -> cluster_pb2.Cluster:
     pool = port.connection_pool
     cluster_policy.circuit_breakers(cluster, pool)
     cluster_policy.tcp_options(cluster, pool)
-    policy = TrafficPolicy(connection_pool=pool)
+    # The rule is the clients': only its limits act here, it does not make the application HTTP/2.
+    own = msgspec.structs.replace(pool, h2_upgrade="") if pool is not None else None
+    policy = TrafficPolicy(connection_pool=own)
     cluster_policy.http_options(cluster, port.protocol, policy, sidecar=True)
     _bind_inbound(cluster)
     fields = cluster.metadata.filter_metadata[names.ISTIO_METADATA].fields

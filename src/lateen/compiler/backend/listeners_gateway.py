@@ -78,10 +78,8 @@ def _tcp(
 ) -> None:
     _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
-    prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
     out.filters.extend(checks.tcp)
-    logs = node.telemetry.client.logs
-    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs, route.conduct))
+    out.filters.append(network.route_proxy(route, node.telemetry.client.logs))
     sources = (("source", route.source), ("server", chain.source))
     conduct = ("policy", route.conduct.source)
     pack.write_sources(out.metadata, (*sources, conduct, *checks.sources))

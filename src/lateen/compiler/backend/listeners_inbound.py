@@ -111,7 +111,7 @@ def _passthrough(port: int | None, mode: Mode) -> Target:
         cluster=names.INBOUND_PASSTHROUGH_CLUSTER,
         http_name=names.INBOUND_CATCH_ALL_HTTP_CHAIN + suffix,
         tcp_name=names.VIRTUAL_INBOUND + suffix,
-        operation=names.INBOUND_PASSTHROUGH_CLUSTER,
+        operation=":0/*",
     )
 
 

@@ -11,6 +11,8 @@ from lateen.compiler.ir.proxy import HttpListener, MeshSettings, Node, TcpListen
 from lateen.compiler.ir.routing import TcpRoute
 from lateen.compiler.ir.telemetry import Signals
 
+ANYWHERE = "0.0.0.0"
+
 
 def _elsewhere(settings: MeshSettings) -> str:
     """Return where unknown traffic goes: out (ALLOW_ANY) or nowhere (REGISTRY_ONLY)."""
@@ -57,10 +59,16 @@ def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_p
     _http_chain(
         out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
     )
-    out.default_filter_chain.name = names.PASSTHROUGH_CHAIN
-    logs = node.telemetry.client.logs
-    out.default_filter_chain.filters.append(network.tcp_to(_elsewhere(settings), logs))
+    _fall_through(out, settings, node.telemetry.client.logs)
     return out
+
+
+def _fall_through(
+    out: listener_pb2.Listener, settings: MeshSettings, logs: access_logs.Logs
+) -> None:
+    """Let what no chain takes go on to where it was going, or nowhere."""
+    out.default_filter_chain.name = names.PASSTHROUGH_CHAIN
+    out.default_filter_chain.filters.append(network.tcp_to(_elsewhere(settings), logs))
 
 
 def _http_chain(
@@ -78,18 +86,26 @@ def _http_chain(
     out.filters.append(network.http_filter(manager))
 
 
-def tcp(source: TcpListener, signals: Signals) -> listener_pb2.Listener:
-    """Return the listener of a port that carries bytes, routed by SNI and address range."""
+def tcp(source: TcpListener, signals: Signals, settings: MeshSettings) -> listener_pb2.Listener:
+    """Return the listener of a port that carries bytes, routed by SNI and address range. One on
+    every address lets what is not meant for its services pass."""
     out = _service_listener(source.bind, source.port, signals)
     if any(route.sni_hosts for route in source.routes):
         out.listener_filters.append(listener_filters.tls_inspector())
     for route in source.routes:
         write_tcp_chain(out.filter_chains.add(), route, source, signals.logs)
+    if source.bind == ANYWHERE and not any(map(_plain, source.routes)):
+        _fall_through(out, settings, signals.logs)
     return out
 
 
+def _plain(route: TcpRoute) -> bool:
+    return not route.sni_hosts and not route.cidrs
+
+
 def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
-    """Return the listener of a port of unknown protocol: HTTP by inspection, else bytes."""
+    """Return the listener of a port of unknown protocol, or of several: HTTP by inspection, else
+    bytes."""
     out = _service_listener(source.bind, source.port, node.telemetry.client)
     out.listener_filters.append(listener_filters.tls_inspector())
     out.listener_filters.append(listener_filters.http_inspector())
@@ -97,9 +113,10 @@ def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener
         out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
     )
     for route in source.routes:
-        plain = not route.sni_hosts and not route.cidrs
-        chain = out.default_filter_chain if plain else out.filter_chains.add()
+        chain = out.default_filter_chain if _plain(route) else out.filter_chains.add()
         write_tcp_chain(chain, route, source, node.telemetry.client.logs)
+    if not out.HasField("default_filter_chain"):
+        _fall_through(out, settings, node.telemetry.client.logs)
     return out
 
 
@@ -111,8 +128,7 @@ def write_tcp_chain(
 ) -> None:
     """Write one TCP route as a chain; SNI needs TLS, an address range needs none."""
     write_match(out.filter_chain_match, route.sni_hosts, route.cidrs)
-    prefix = route.destinations[0].cluster if len(route.destinations) == 1 else "weighted"
-    out.filters.append(network.tcp_proxy(prefix, route.destinations, logs, route.conduct))
+    out.filters.append(network.route_proxy(route, logs))
     sources = (("source", route.source or listener.source), ("policy", route.conduct.source))
     pack.write_sources(out.metadata, sources)
 

@@ -15,7 +15,7 @@ from google.protobuf import any_pb2
 from lateen.compiler.backend import access_logs, filters, names, pack
 from lateen.compiler.backend.checks import NONE, Checks
 from lateen.compiler.ir.proxy import MeshSettings, Node
-from lateen.compiler.ir.routing import PLAIN, Conduct, Destination
+from lateen.compiler.ir.routing import PLAIN, Conduct, Destination, TcpRoute
 from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.ir.workload import Protocol
 
@@ -178,6 +178,16 @@ def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: Conduct) -> None:
         host = f"[{tunnel.host}]" if ":" in tunnel.host else tunnel.host
         proxy.tunneling_config.hostname = f"{host}:{tunnel.port}"
         proxy.tunneling_config.use_post = tunnel.post
+
+
+def route_proxy(route: TcpRoute, logs: access_logs.Logs) -> NetworkFilter:
+    """Return the TCP proxy of a route. Its statistics are called after the cluster or, with
+    several of them, after the VirtualService: `name.namespace`."""
+    single, source = len(route.destinations) == 1, route.source
+    prefix = route.destinations[0].cluster
+    if not single and source is not None:
+        prefix = f"{source.ref.name}.{source.ref.namespace}"
+    return tcp_proxy(prefix, route.destinations, logs, route.conduct)
 
 
 def tcp_to(cluster: str, logs: access_logs.Logs) -> NetworkFilter:

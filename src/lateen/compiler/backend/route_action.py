@@ -34,7 +34,6 @@ _REDIRECT_CODES = {
     307: _Redirect.TEMPORARY_REDIRECT,
     308: _Redirect.PERMANENT_REDIRECT,
 }
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def _millionths(ppm: int) -> percent_pb2.FractionalPercent:
@@ -183,8 +182,6 @@ def redirect(policy: Redirect) -> route_components_pb2.RedirectAction:
         out.path_redirect = policy.uri
     if policy.port is not None:
         out.port_redirect = policy.port
-    elif policy.derive_port == "FROM_PROTOCOL_DEFAULT":
-        out.port_redirect = _DEFAULT_PORTS.get(policy.scheme, 80)
     return out
 
 

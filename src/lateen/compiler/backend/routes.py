@@ -31,13 +31,12 @@ def alpn_of(cluster: OutboundCluster, kind: ProxyKind) -> Alpn:
     """Return what requests routed to the cluster must offer in their handshake."""
     if not clusters.overrides_alpn(cluster.policy):
         return Alpn.OFF
+    if cluster.policy.http2(cluster.protocol):
+        return Alpn.HTTP2
     pool = cluster.policy.connection_pool
     automatic = kind is ProxyKind.SIDECAR and cluster.protocol is Protocol.AUTO
     if automatic or (pool is not None and pool.use_client_protocol):
         return Alpn.EITHER
-    upgraded = pool is not None and pool.h2_upgrade == "UPGRADE"
-    if cluster.protocol.is_http2 or (upgraded and cluster.protocol is Protocol.HTTP):
-        return Alpn.HTTP2
     return Alpn.HTTP1
 
 

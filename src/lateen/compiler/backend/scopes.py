@@ -142,7 +142,7 @@ class Side:
         own = msgspec.structs.replace(signals)
         one: Memo[TcpListener, Resource] = Memo(
             lambda source: listener_resource(
-                listeners_outbound.tcp(source, own), source, own.sources
+                listeners_outbound.tcp(source, own, self._settings), source, own.sources
             )
         )
         return Memo(

@@ -157,7 +157,7 @@ def istio_upstream(
     """Return the client's side of Istio mTLS, automatic or by ISTIO_MUTUAL."""
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni if tls and tls.sni else cluster.sni)
     common = context.common_tls_context
-    common.ParseFromString(_client_context(cluster.protocol.is_http2))
+    common.ParseFromString(_client_context(cluster.policy.http2(cluster.protocol)))
     _log_keys(common, settings)
     validation = common.combined_validation_context.default_validation_context
     sans = tls.sans if tls and tls.sans else _with_aliases(cluster.sans, settings)

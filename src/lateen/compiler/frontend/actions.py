@@ -19,6 +19,7 @@ from lateen.model import grpcstatus, networking_route
 from lateen.model.meta import Source
 
 _HOST_HEADERS = ("host", ":authority")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 NO_HEADERS = HeaderOps()
 
@@ -59,15 +60,22 @@ def rewrite(block: networking_route.HTTPRewrite | None, header_host: str) -> Rew
     )
 
 
-def redirect(block: networking_route.HTTPRedirect) -> Redirect:
-    """Return a redirect; the code defaults to 301."""
+def redirect(block: networking_route.HTTPRedirect, dialed: int, *, secure: bool) -> Redirect:
+    """Return a redirect; the code defaults to 301.
+
+    `dialed` is the port that the client dialed, in TLS if `secure`: FROM_REQUEST_PORT means it, as
+    routes are made per port, while FROM_PROTOCOL_DEFAULT writes none. The default port of the
+    scheme that is redirected to is never written.
+    """
+    port = dialed if block.derive_port == "FROM_REQUEST_PORT" else block.port
+    if port == _DEFAULT_PORTS.get(block.scheme or ("https" if secure else "http")):
+        port = None
     return Redirect(
         uri=block.uri,
         prefix=block.prefix_rewrite,
         authority=block.authority,
         scheme=block.scheme,
-        port=block.port,
-        derive_port=block.derive_port or "",
+        port=port or None,
         code=block.redirect_code or 301,
     )
 

@@ -18,7 +18,7 @@ from lateen.compiler.ir.proxy import (
     OutboundCluster,
     TcpListener,
 )
-from lateen.compiler.ir.routing import RouteTable, VirtualHost
+from lateen.compiler.ir.routing import RouteTable, TcpRoute, VirtualHost
 
 T = TypeVar("T")
 
@@ -54,19 +54,20 @@ def join(
     clusters = tuple(chain.from_iterable([s.clusters for s in shares]))
     endpoints = tuple(chain.from_iterable([s.endpoints for s in shares]))
     if old is None:
-        tables = _tables(shares, foreign, catch_all, {})
+        tables, tcp = _tables(shares, foreign, catch_all, {}), _tcp(shares)
         return Outbound(
             clusters=clusters,
             endpoints=endpoints,
-            http=_http(tables),
-            tcp=_tcp(shares),
+            http=_http(tables, tcp),
+            tcp=tcp,
             tables=tables,
         )
     if parts_changed:
         tables = _tables(shares, foreign, catch_all, {t.name: t for t in old.tables})
         tables = kept(old.tables, tables)
-        http = old.http if tables is old.tables else _same(old.http, _http(tables))
-        tcp = kept(old.tcp, _tcp(shares))
+        tcp = _same(old.tcp, _tcp(shares))
+        same = tables is old.tables and tcp is old.tcp
+        http = old.http if same else _same(old.http, _http(tables, tcp))
     else:
         tables, http, tcp = old.tables, old.http, old.tcp
     clusters, endpoints = kept(old.clusters, clusters), kept(old.endpoints, endpoints)
@@ -129,19 +130,51 @@ def _without_domains_of(
     ]
 
 
-def _http(tables: tuple[RouteTable, ...]) -> tuple[HttpListener, ...]:
+def _http(tables: tuple[RouteTable, ...], tcp: tuple[TcpListener, ...]) -> tuple[HttpListener, ...]:
+    """A listener that does both, HTTP and bytes, is among the TCP ones."""
+    taken = {entry.port for entry in tcp if entry.bind == mesh_routes.ANYWHERE}
     ports = (int(t.name) for t in tables if t.name.isdigit())
     return tuple(
         HttpListener(port=port, route_table=str(port))
         for port in ports
-        if port not in mesh_routes.RESERVED_PORTS
+        if port not in mesh_routes.RESERVED_PORTS and port not in taken
     )
 
 
 def _tcp(shares: Sequence[Share]) -> tuple[TcpListener, ...]:
-    """Of listeners on the same address and port the older service's is the one."""
+    """Listeners on the same address and port are one: of chains that match alike the older
+    service's is the one. With HTTP on the same port of every address it tells the two apart."""
     found: dict[tuple[str, int], TcpListener] = {}
+    http = {port for share in shares for port, _ in share.part.hosts}
     for share in shares:
         for entry in share.part.listeners:
-            found.setdefault((entry.bind, entry.port), entry)
+            key = (entry.bind, entry.port)
+            older = found.get(key)
+            made = entry if older is None else _joined(older, entry)
+            if made.bind == mesh_routes.ANYWHERE and made.port in http and not made.sniffed:
+                made = msgspec.structs.replace(made, sniffed=True, route_table=str(made.port))
+            found[key] = made
     return tuple(found.values())
+
+
+def _joined(older: TcpListener, younger: TcpListener) -> TcpListener:
+    """Envoy refuses two chains that match alike."""
+    names = {name for route in older.routes for name in _matched(route)}
+    extra = [
+        msgspec.structs.replace(route, source=route.source or younger.source)
+        for route in younger.routes
+        if names.isdisjoint(_matched(route))
+    ]
+    if not extra:
+        return older
+    plain = [route for route in older.routes if _matched(route) == [ALWAYS]]
+    named = [route for route in older.routes if _matched(route) != [ALWAYS]]
+    return msgspec.structs.replace(older, routes=(*named, *extra, *plain))
+
+
+ALWAYS = ("", "")
+
+
+def _matched(route: TcpRoute) -> list[tuple[str, str]]:
+    """Return the (server name, range) pairs that a route takes."""
+    return [(sni, cidr) for sni in route.sni_hosts or ("",) for cidr in route.cidrs or ("",)]

@@ -19,13 +19,14 @@ def behind(
 ) -> tuple[Endpoint, ...]:
     """Return the ready endpoints of a port, one per address, matched by port name.
 
-    Terminating and unready ones are left out. An address without a pod has no identity and no
+    Terminating and unready ones are left out, and IPv6 addresses, as proxies have none of their
+    own. An address without a pod has no identity and no
     sidecar, so it is spoken to in plaintext.
     """
     found: dict[tuple[str, int], Endpoint] = {}
     for obj in slices:
         number = _number(obj, port.name)
-        if number is None:
+        if number is None or obj.address_type == "IPv6":
             continue
         for address, workload in _ready(obj, find):
             if (address, number) not in found:

@@ -10,7 +10,7 @@ from lateen.compiler.frontend.inputs import Binding
 from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
 from lateen.compiler.ir.value import Value
-from lateen.model import networking
+from lateen.model import ciphers, networking
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 
@@ -305,7 +305,7 @@ def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
         ca=_authority(tls) if mode in _CHECKING else "",
         min_version="" if minimum == "TLS_AUTO" else minimum,
         max_version="" if maximum == "TLS_AUTO" else maximum,
-        ciphers=tuple(tls.cipher_suites),
+        ciphers=tuple(c for c in dict.fromkeys(tls.cipher_suites) if c in ciphers.KNOWN),
         sans=tuple(tls.subject_alt_names),
         insecure_skip_verify=bool(tls.insecure_skip_verify),
         crl=tls.ca_crl,

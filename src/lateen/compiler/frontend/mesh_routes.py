@@ -116,12 +116,24 @@ def foreign_host(
     )
 
 
+def shares_table(service: Service, port: Port) -> bool:
+    """Whether HTTP on a port is routed by the port's shared table: on HTTP ports, and on sniffed
+    ones of services that no address tells from others."""
+    if port.protocol is Protocol.AUTO:
+        return _anywhere(service)
+    return port.protocol.is_http
+
+
+def _anywhere(service: Service) -> bool:
+    return not service.vips and service.resolution is not Resolution.PASSTHROUGH
+
+
 def listeners(
     service: Service, port: Port, members: tuple[Endpoint, ...], tcp: tuple[TcpRoute, ...]
 ) -> tuple[TcpListener, ...]:
     """Return the listeners of a TCP or sniffed port: one per address of the service, or of its
     pods if it is headless, or one for every address if there is none to tell it by."""
-    sniffed = port.protocol is Protocol.AUTO
+    sniffed = port.protocol is Protocol.AUTO and not _anywhere(service)
     if service.resolution is Resolution.PASSTHROUGH:
         binds = tuple(dict.fromkeys(e.address for e in members))
     else:
@@ -146,7 +158,7 @@ def tcp_routes(
     ports) or `tcp` routes, else to the service itself.
 
     The service's own route ends the list unless an SNI rule matched at all or a `tcp` rule
-    without subnets took everything.
+    without subnets took everything. TLS to a service without an address is told by its name.
     """
     found: list[TcpRoute] = []
     if obj is not None and port.protocol.is_tls:
@@ -158,7 +170,8 @@ def tcp_routes(
         if closed:
             return tuple(found)
     cluster = routes.cluster_name(service.hostname, port.number, "")
-    own = _tcp((Destination(cluster=cluster, source=port.source),), context)
+    names = (service.hostname,) if port.protocol.is_tls and _anywhere(service) else ()
+    own = _tcp((Destination(cluster=cluster, source=port.source),), context, sni_hosts=names)
     return (*found, own)
 
 
@@ -174,7 +187,7 @@ def tls_rules(obj: networking.VirtualService, context: routes.Context) -> list[T
         at = source.at(f"spec.tls[{index}]")
         targets = routes.weighted(rule.route, at, context)
         for match in rule.match:
-            if not targets or not routes.in_scope(match, context):
+            if not targets or not routes.l4_in_scope(match, context):
                 continue
             cidrs = tuple(match.destination_subnets)
             names = tuple(n for n in dict.fromkeys(match.sni_hosts) if (n, cidrs) not in taken)
@@ -200,7 +213,7 @@ def tcp_rules(
         if not rule.match:
             return [*found, _tcp(targets, context, source=at)], True
         for match in rule.match:
-            if not routes.in_scope(match, context):
+            if not routes.l4_in_scope(match, context):
                 continue
             if not match.destination_subnets:
                 return [*found, _tcp(targets, context, source=at)], True

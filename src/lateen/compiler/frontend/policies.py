@@ -17,11 +17,16 @@ from lateen.compiler.ir.routing import PLAIN, Conduct, Tunnel
 from lateen.model import networking_policy
 from lateen.model.meta import Source
 
-_FIELDS = (
+_OF_PORTS = (
     ("connection_pool", "connectionPool"),
     ("load_balancer", "loadBalancer"),
     ("outlier_detection", "outlierDetection"),
     ("tls", "tls"),
+)
+"""What an entry of `portLevelSettings` has."""
+
+_FIELDS = (
+    *_OF_PORTS,
     ("tunnel", "tunnel"),
     ("proxy_protocol", "proxyProtocol"),
     ("retry_budget", "retryBudget"),
@@ -57,7 +62,8 @@ def blocks(rule: Rule, port: int, subset: Subset | None) -> Blocks:
     """Merge a rule's levels for a port (and subset).
 
     A port entry replaces the whole level it stands in; a subset's own blocks override those of
-    the rule one by one; within a block nothing is merged.
+    the rule one by one, but its port entry takes the place of all four that such an entry has;
+    within a block nothing is merged.
     """
     top = top_blocks(rule, port)
     return top if subset is None else subset_blocks(top, port, subset)
@@ -78,7 +84,10 @@ def subset_blocks(top: Blocks, port: int, subset: Subset) -> Blocks:
         return top
     source = subset.source.at("trafficPolicy")
     entry = _port_entry(policy, source, port)
-    return _read(*entry) if entry else _over(top, _read(policy, source))
+    if entry is None:
+        return _over(top, _read(policy, source))
+    inherited = {name: None for name, _ in _OF_PORTS}
+    return _over(msgspec.structs.replace(top, **inherited), _read(*entry))
 
 
 def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) -> TrafficPolicy:
@@ -162,7 +171,7 @@ def connection_pool(
         http2_max_requests=http.http2_max_requests or None,
         max_requests_per_connection=http.max_requests_per_connection or None,
         max_retries=http.max_retries or None,
-        http_idle_timeout=quantities.seconds(http.idle_timeout),
+        http_idle_timeout=quantities.seconds(http.idle_timeout or tcp.idle_timeout),
         h2_upgrade="" if upgrade == "DEFAULT" else upgrade,
         use_client_protocol=bool(http.use_client_protocol),
         max_concurrent_streams=http.max_concurrent_streams or None,

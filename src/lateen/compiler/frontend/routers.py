@@ -138,9 +138,16 @@ class Routers:
                         )
                     )
                 if ports and server.number not in ports:
-                    selector = ",".join(f"{k}={v}" for k, v in self._scopes[number].labels)
+                    selector = self._selector(server)
                     found.append(make("IST0162", at, port=server.number, selector=selector))
         return tuple(found)
+
+    def _selector(self, server: BoundServer) -> str:
+        """Return the labels by which a server's Gateway chose the proxy."""
+        for obj in self._inputs.gateways.get(""):
+            if f"{obj.metadata.namespace}/{obj.metadata.name}" == server.gateway:
+                return ",".join(f"{k}={v}" for k, v in sorted(obj.spec.selector.items())) or "*"
+        return "*"
 
     def _number(self, scope: RouterScope) -> int:
         number = self._numbers.get(scope)
@@ -238,6 +245,11 @@ class Routers:
             gateways=(gateway,),
             client_namespace=scope.scope.namespace,
             client_labels=dict(scope.labels),
+            secure=any(
+                server.kind is Kind.HTTPS and (server.gateway, server.number) == (gateway, port)
+                for merged in self._servers.get(number).merged
+                for server in merged.servers
+            ),
             service=world.service,
             hashed=lambda host, at, subset: world.hashed(scope.scope, host, at, subset),
             conduct=lambda host, subset, one: world.conduct(scope.scope, host, subset, one=one),

@@ -1,10 +1,11 @@
 """VirtualService rules to routes: order, scope, destinations and names (semantics 5). Pure."""
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
-from lateen.compiler.frontend import actions, hosts, matches, quantities
+from lateen.compiler.frontend import actions, ages, hosts, matches, quantities
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.routing import (
@@ -19,6 +20,8 @@ from lateen.compiler.ir.routing import (
 from lateen.compiler.ir.workload import Protocol, Resolution, Service
 from lateen.model import networking_route
 from lateen.model.meta import Source
+
+L4Match: TypeAlias = networking_route.L4MatchAttributes | networking_route.TLSMatchAttributes
 
 MESH = "mesh"
 
@@ -44,6 +47,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """`mesh`, or the Gateway as `namespace/name`."""
     client_namespace: str
     client_labels: dict[str, str]
+    secure: bool
+    """Whether the client dialed in TLS that ends here."""
     service: Callable[[str], Service | None]
     hashed: Callable[[str, int, str], tuple[HashKey, ...]]
     """(hostname, port, subset) -> what its DestinationRule balances by."""
@@ -99,25 +104,35 @@ def catch_alls_last(routes: tuple[Route, ...], settings: MeshSettings) -> tuple[
     )
 
 
-def in_scope(
-    match: networking_route.HTTPMatchRequest
-    | networking_route.L4MatchAttributes
-    | networking_route.TLSMatchAttributes,
-    context: Context,
-) -> bool:
-    """Whether a match concerns the client and port at hand.
+def in_scope(match: networking_route.HTTPMatchRequest, context: Context) -> bool:
+    """Whether an `http` match concerns the client and port at hand.
 
     `gateways`, when written, alone decides; otherwise the client's labels and namespace do.
     """
     if match.port and match.port != context.port:
         return False
-    if match.gateways:
-        named = {gateway_name(g, context.namespace) for g in match.gateways}
-        return not named.isdisjoint(context.gateways)
+    return _at_gateway(match, context) if match.gateways else _from_client(match, context)
+
+
+def l4_in_scope(match: L4Match, context: Context) -> bool:
+    """Whether a `tcp` or `tls` match concerns the client and port at hand: on sidecars everything
+    that is written must hold, on gateways only port and `gateways` count."""
+    if match.port and match.port != context.port:
+        return False
+    if match.gateways and not _at_gateway(match, context):
+        return False
+    return MESH not in context.gateways or _from_client(match, context)
+
+
+def _at_gateway(match: L4Match | networking_route.HTTPMatchRequest, context: Context) -> bool:
+    named = {gateway_name(g, context.namespace) for g in match.gateways}
+    return not named.isdisjoint(context.gateways)
+
+
+def _from_client(match: L4Match | networking_route.HTTPMatchRequest, context: Context) -> bool:
     if match.source_namespace and match.source_namespace != context.client_namespace:
         return False
-    labels = context.client_labels
-    return all(labels.get(k) == v for k, v in match.source_labels.items())
+    return ages.selects(match.source_labels, context.client_labels)
 
 
 def destination(target: networking_route.Destination, context: Context) -> tuple[str, int]:
@@ -190,9 +205,8 @@ def _route(
     spec = rule.spec
     name = f"{spec.name}.{match.name}" if match.name else spec.name
     path = matches.operation_path(condition)
-    own = f"{context.name}:{context.port}{path}"
     if spec.redirect is not None or spec.direct_response is not None:
-        return _answer(rule, match, name, condition, own)
+        return _answer(rule, match, name, condition, context)
     request, host = actions.headers(spec.headers.request if spec.headers else None)
     response, _ = actions.headers(spec.headers.response if spec.headers else None)
     made = _targets(rule, context)
@@ -211,7 +225,9 @@ def _route(
         request=actions.join(request, made.request),
         response=actions.join(response, made.response),
         hash_keys=keys,
-        decorator=_operation(targets[0].cluster, path) if len(targets) == 1 else own,
+        decorator=_operation(targets[0].cluster, path)
+        if len(targets) == 1
+        else _own_operation(condition, context),
         stat_prefix=match.stat_prefix,
     )
 
@@ -221,7 +237,7 @@ def _answer(
     match: networking_route.HTTPMatchRequest,
     name: str,
     condition: RouteMatch,
-    operation: str,
+    context: Context,
 ) -> Route:
     spec = rule.spec
     redirect, direct = spec.redirect, spec.direct_response
@@ -231,14 +247,16 @@ def _answer(
         name=name,
         match=condition,
         source=rule.source,
-        redirect=actions.redirect(redirect) if redirect is not None else None,
+        redirect=actions.redirect(redirect, context.port, secure=context.secure)
+        if redirect is not None
+        else None,
         direct_response=actions.direct_response(direct)
         if direct is not None and redirect is None
         else None,
         cors=actions.cors(spec.cors_policy),
         request=request,
         response=response,
-        decorator=operation,
+        decorator=_own_operation(condition, context),
         stat_prefix=match.stat_prefix,
     )
 
@@ -254,6 +272,10 @@ def _retries(
     if spec.retries is not None and spec.retries.retry_ignore_previous_hosts:
         return made
     return msgspec.structs.replace(made, avoid_previous_hosts=False)
+
+
+def _own_operation(condition: RouteMatch, context: Context) -> str:
+    return f"{context.name}:{context.port}{matches.operation_path(condition)}"
 
 
 def _operation(cluster: str, path: str) -> str:

@@ -172,12 +172,14 @@ class Sidecars:
         for port in service.ports:
             if port.protocol is Protocol.UDP:
                 continue
-            if port.protocol.is_http:
+            shared = mesh_routes.shares_table(service, port)
+            if shared:
                 found_hosts.append((port.number, self._virtual_host(scope, service, port)))
+            if port.protocol.is_http:
                 continue
             made = self._listeners(scope, service, port)
             found_listeners += made
-            if made and port.protocol is Protocol.AUTO:
+            if made and port.protocol is Protocol.AUTO and not shared:
                 found_tables.append(self._sniffed_table(scope, service, port))
         return Part(
             hosts=tuple(found_hosts),
@@ -233,6 +235,7 @@ class Sidecars:
             gateways=(routes.MESH,),
             client_namespace=scope.namespace,
             client_labels=dict(scope.labels),
+            secure=False,
             service=self._world.service,
             hashed=lambda host, number, subset: self._world.hashed(scope, host, number, subset),
             conduct=lambda host, subset, one: self._world.conduct(scope, host, subset, one=one),

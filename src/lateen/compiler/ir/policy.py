@@ -3,6 +3,7 @@
 from enum import Enum
 
 from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.workload import Protocol
 from lateen.model.meta import Source
 
 
@@ -133,3 +134,14 @@ class TrafficPolicy(Value, frozen=True, kw_only=True):
     """Version of the PROXY protocol that each connection begins with; 0 for none."""
     rule: Source | None = None
     """The DestinationRule that supplied it, if any."""
+
+    def http2(self, protocol: Protocol) -> bool:
+        """Whether a port of that protocol is spoken to in HTTP/2, whatever the client speaks.
+
+        h2UpgradePolicy UPGRADE says so for a port of any protocol; useClientProtocol takes it back
+        from an HTTP/2 port.
+        """
+        pool = self.connection_pool
+        if pool is not None and pool.h2_upgrade == "UPGRADE":
+            return True
+        return protocol.is_http2 and not (pool is not None and pool.use_client_protocol)

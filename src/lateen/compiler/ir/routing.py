@@ -58,7 +58,6 @@ class Redirect(Value, frozen=True, kw_only=True):
     authority: str = ""
     scheme: str = ""
     port: int | None = None
-    derive_port: str = ""
     code: int = 301
 
 

@@ -1,29 +1,11 @@
 """Rules for Istio's Gateway. Pure."""
 
+from lateen.model import ciphers
 from lateen.model.networking_gateway import Gateway, Server, ServerTLSSettings
 from lateen.model.validation import shared, syntax
 from lateen.model.validation.report import Report
 
 _UNENDED = ("PASSTHROUGH", "AUTO_PASSTHROUGH")
-_CIPHERS = frozenset(
-    (
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        "ECDHE-ECDSA-AES128-SHA",
-        "ECDHE-ECDSA-AES256-SHA",
-        "ECDHE-RSA-AES128-SHA",
-        "ECDHE-RSA-AES256-SHA",
-        "AES128-GCM-SHA256",
-        "AES256-GCM-SHA384",
-        "AES128-SHA",
-        "AES256-SHA",
-        "DES-CBC3-SHA",
-    )
-)
 
 
 def validate(report: Report, obj: Gateway) -> None:
@@ -174,7 +156,7 @@ def _ciphers(report: Report, tls: ServerTLSSettings, path: str) -> None:
             f"{path}.minProtocolVersion",
             f"{tls.min_protocol_version} needs cipherSuites that old clients know",
         )
-    unknown = [cipher for cipher in tls.cipher_suites if cipher not in _CIPHERS]
+    unknown = [cipher for cipher in tls.cipher_suites if cipher not in ciphers.KNOWN]
     if unknown:
         report.warn(f"{path}.cipherSuites", f"ignoring invalid cipher suites: {', '.join(unknown)}")
     twice = sorted({c for c in tls.cipher_suites if tls.cipher_suites.count(c) > 1})

@@ -17,6 +17,11 @@ _STALLED = 32
 """Segments held back by a gap that will not be filled: on one machine packets hardly overtake."""
 _WRAP = 1 << 32
 _HALF = 1 << 31
+_CLOSE = 1 << 20
+"""How far the two directions of one connection may be apart in what they have acknowledged."""
+CAPTURING = frozenset(Address("127.0.0.1", port) for port in (15001, 15006))
+"""Where the capture rules of a pod lead its own connections on the loopback. Answers come from the
+address that was meant: the two directions of such a connection name different servers."""
 
 
 @dataclass
@@ -117,6 +122,10 @@ class Conversation:
     """Whether the capture holds the opening SYN."""
     ended_by: str = ""
     """`client FIN`, `server FIN`, `client RST`, `server RST`, or empty while open."""
+    captured: Address | None = None
+    """Where the capture rules led it, as soon as `server` is known to be what was meant."""
+    reach: int = 0
+    """The sequence number after the newest segment's bytes."""
 
     def take(self, segment: Segment) -> None:
         """Add one segment of this connection."""
@@ -125,6 +134,7 @@ class Conversation:
         self.packets += 1
         self.cut += segment.cut
         self.last = segment.time
+        self.reach = segment.seq + len(segment.payload)
         if segment.flags & frames.SYN:
             direction.start(segment.seq + 1)
             self.handshake = self.handshake or outward
@@ -144,30 +154,65 @@ class Conversation:
 class Assembler:
     """Groups segments into connections as they come.
 
-    A SYN on a known pair of addresses whose earlier connection has ended starts a new one.
+    A SYN on a known pair of addresses whose earlier connection has ended starts a new one. Where
+    capture rules changed the address of one direction, what both acknowledge joins them.
     """
 
     def __init__(self) -> None:
         self._current: dict[tuple[Address, Address], Conversation] = {}
+        self._halves: dict[Address, Conversation] = {}
+        """Connections of which one direction was seen and the other may have another address, by
+        their client."""
 
     def take(self, segment: Segment) -> tuple[Conversation, bool]:
         """Add a segment; returns its connection and whether that is a new one."""
-        pair = _pair(segment)
+        pair = _pair(segment.source, segment.target)
         known = self._current.get(pair)
         syn = bool(segment.flags & frames.SYN) and not segment.flags & frames.ACK
-        new = known is None or (syn and _reopened(known, segment))
-        if known is None or new:
+        if known is not None and syn and _reopened(known, segment):
+            self.forget(known)
+            known = None
+        if known is None:
+            known = self._other_half(segment)
+        new = known is None
+        if known is None:
             known = _opened(segment)
             self._current[pair] = known
+            if known.server in CAPTURING or segment.source == known.server:
+                self._halves[known.client] = known
         known.take(segment)
         return known, new
 
+    def _other_half(self, segment: Segment) -> Conversation | None:
+        """Return the connection that a segment of unknown addresses answers, and make it one."""
+        if segment.target in CAPTURING:
+            half = self._halves.get(segment.source)
+            if half is None or half.server in CAPTURING or half.from_client.size:
+                return None
+            server = half.server
+        else:
+            half = self._halves.get(segment.target)
+            if half is None or half.server not in CAPTURING or segment.source.ip == "127.0.0.1":
+                return None
+            server = segment.source
+        if (segment.ack - half.reach + _CLOSE) % _WRAP > 2 * _CLOSE:
+            return None
+        half.captured = segment.target if segment.target in CAPTURING else half.server
+        half.server = server
+        del self._halves[half.client]
+        for end in (half.server, half.captured):
+            self._current[_pair(half.client, end)] = half
+        return half
+
     def forget(self, conversation: Conversation) -> None:
         """Drop a connection: what still comes of it starts a new one."""
-        ends = sorted((conversation.client, conversation.server))
-        pair = (ends[0], ends[1])
-        if self._current.get(pair) is conversation:
-            del self._current[pair]
+        for end in (conversation.server, conversation.captured):
+            if end is not None:
+                pair = _pair(conversation.client, end)
+                if self._current.get(pair) is conversation:
+                    del self._current[pair]
+        if self._halves.get(conversation.client) is conversation:
+            del self._halves[conversation.client]
 
 
 def conversations(segments: Iterable[Segment]) -> list[Conversation]:
@@ -187,14 +232,14 @@ def _reopened(known: Conversation, segment: Segment) -> bool:
 def _opened(segment: Segment) -> Conversation:
     """Decide who is the client: who sends the SYN; without one, the higher port."""
     answer = segment.flags & frames.SYN and segment.flags & frames.ACK
-    syn = segment.flags & frames.SYN and not answer
-    outward = bool(syn) or (not answer and segment.source.port >= segment.target.port)
+    syn = (segment.flags & frames.SYN and not answer) or segment.target in CAPTURING
+    higher = segment.source.port >= segment.target.port and segment.source not in CAPTURING
+    outward = bool(syn) or (not answer and higher)
     client, server = (
         (segment.source, segment.target) if outward else (segment.target, segment.source)
     )
     return Conversation(client, server, segment.time)
 
 
-def _pair(segment: Segment) -> tuple[Address, Address]:
-    ends = (segment.source, segment.target)
-    return ends if ends[0] <= ends[1] else (ends[1], ends[0])
+def _pair(one: Address, other: Address) -> tuple[Address, Address]:
+    return (one, other) if one <= other else (other, one)

@@ -1,0 +1,155 @@
+"""Every failure class, brought about on real proxies and told apart by both sides."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lateen.base.clock import SystemClock
+from tests.e2e import credentials, failure_cases, failure_table
+from tests.e2e.failure_cases import CASES, NEW, OLD, Case
+from tests.e2e.labs import ROOT, Lab
+
+pytestmark = pytest.mark.e2e
+
+Json = dict[str, Any]
+DOCUMENT = ROOT / "docs" / "failures.md"
+WRITING = bool(os.environ.get("UPDATE_DOCS"))
+"""Whether to write the document from this run: then every case is run on both versions."""
+RUNS = [
+    *((case, NEW) for case in CASES),
+    *((case, OLD) for case in CASES if case.old is not None or WRITING),
+]
+ROWS: dict[str, list[failure_table.Row]] = {NEW: [], OLD: []}
+
+
+@pytest.fixture(scope="module")
+def failing(make_lab: Callable[..., Lab]) -> Callable[[str], Lab]:
+    """The lab of a version."""
+    made: dict[str, Lab] = {}
+
+    def of(version: str) -> Lab:
+        if version not in made:
+            lab = made[version] = make_lab(f"fail{version.replace('.', '')}")
+            folder = str(Path(__file__).parent / "failures")
+            up = lab.lateen("up", folder, "--istio", version)
+            assert up.returncode == 0, up.stderr + lab.logs()
+            lab.ok("apply", "-f", "-", stdin=credentials.every())
+        return made[version]
+
+    return of
+
+
+def ask(lab: Lab, case: Case) -> Json:
+    """Bring a case about, send its request, and take it back.
+
+    An open connection keeps the rules it began under: then the request is sent again.
+    """
+    if case.policies:
+        lab.ok("apply", "-f", "-", stdin=case.policies)
+    try:
+        urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
+        address = re.sub(r"^https?://", "", next(u for u in urls if u.startswith("https:")))
+        url = case.url.replace("GATEWAY", address)
+        deadline = SystemClock().monotonic() + 10
+        other: subprocess.Popen[bytes] | None = None
+        while True:
+            if case.busy and (other is None or other.poll() is not None):
+                # If it comes at the same time as ours, it may be the one that is refused.
+                other = begun(lab, case)
+            done = lab.lateen("curl", url, *case.arguments, "-o", "json")
+            assert done.stdout, done.stderr + lab.logs()
+            answer: Json = json.loads(done.stdout)
+            missed = case.busy and answer["verdict"]["code"] != case.code
+            if not (missed or (case.authorizes and kept(answer))):
+                return answer
+            if SystemClock().monotonic() > deadline:
+                return answer
+            time.sleep(0.02)
+    finally:
+        if case.policies:
+            lab.ok("delete", "-f", "-", stdin=case.policies)
+
+
+def begun(lab: Lab, case: Case) -> subprocess.Popen[bytes]:
+    """Begin the request that is to be on its way meanwhile."""
+    return subprocess.Popen(
+        lab.command(
+            *(sys.executable, "-m", "lateen.cli.entry", "curl", case.busy),
+            *failure_cases.FROM_CLIENT,
+        ),
+        env=lab.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def kept(answer: Json) -> bool:
+    """Whether the request went on a connection made earlier: that one keeps the rules it began
+    under, and Envoy ends it after the next request."""
+    between = [leg for leg in answer["legs"] if leg["name"] == failure_cases.SIDECARS]
+    return any(leg["wire"]["reused"] for leg in between)
+
+
+@pytest.mark.parametrize(
+    ("case", "version"), RUNS, ids=[f"{case.title} ({version})" for case, version in RUNS]
+)
+def test_every_failure_is_told_apart(
+    failing: Callable[[str], Lab], case: Case, version: str
+) -> None:
+    case = case.on(version)
+    answer = ask(failing(version), case)
+    verdict = answer["verdict"]
+    assert verdict["code"] == case.code, (verdict, [leg["line"] for leg in answer["legs"]])
+    marked = [leg for leg in answer["legs"] if leg["failed"]]
+    assert [leg["name"] for leg in marked] == [case.failed] * bool(case.failed)
+    if case.proof:
+        assert case.proof in json.dumps(marked[0]["reasons"])
+    if case.code != "ok" and "kind:" in case.policies:
+        changed = {line.split()[1] for line in case.policies.splitlines() if "kind:" in line}
+        told = " ".join(source["text"] for source in verdict["sources"])
+        assert any(kind in told for kind in changed), (changed, told)
+    if case.logs:
+        (leg,) = [leg for leg in answer["legs"] if leg["name"] == failure_cases.SIDECARS]
+        both = (leg["client_log"], leg["server_log"])
+        said = tuple(f"{log['status']} {log['flags']} {log['details']}" for log in both)
+        assert (said, leg["client_identity"]) == (case.logs, case.peer)
+    if case.authorizes and case.code != "ok":
+        rule, *_ = verdict["sources"]
+        assert rule["text"] == "AuthorizationPolicy/default/callers#spec.rules[0]"
+        assert rule["location"].endswith(":8"), "the rule's own line"
+    row = failure_table.row(case, answer)
+    ROWS[version].append(row)
+    if not WRITING:
+        new, old = failure_table.rows_of(DOCUMENT.read_text(encoding="utf-8"))
+        assert row in (new if version == NEW else old), "UPDATE_DOCS=1 writes the document anew"
+
+
+def test_the_document_is_what_was_seen() -> None:
+    """Each case has looked for its own line; the rest of the document follows from the lines.
+
+    `UPDATE_DOCS=1 pytest tests/e2e/test_failures.py` writes it.
+    """
+    if WRITING:
+        assert [len(rows) for rows in ROWS.values()] == [len(CASES)] * 2, "run every case, in one"
+        DOCUMENT.write_text(failure_table.document(ROWS), encoding="utf-8")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    new, old = failure_table.rows_of(text)
+    assert [row[0] for row in new] == [case.title for case in CASES]
+    assert [row[0] for row in old] == [case.title for case in CASES if case.old is not None]
+    assert text == failure_table.document({NEW: new, OLD: old})
+
+
+def test_every_code_is_brought_about() -> None:
+    """None is only said of."""
+    from lateen.observe import causes
+
+    brought = {case.code for case in CASES}
+    assert brought == {cause.code for cause in causes.EVERY}
