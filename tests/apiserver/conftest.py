@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import pty
 import shutil
@@ -10,7 +11,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -148,6 +149,50 @@ class Accounts:
             return None
         _, namespace, name, uid = token.split(":")
         return auth.service_account(namespace, name, uid)
+
+
+class InProcess:
+    """The application without sockets: one request, one answer. The token `t` is the owner's."""
+
+    def __init__(self, users: Mapping[str, auth.User]) -> None:
+        self.api = verbs.Api(MemoryStore(), SystemClock())
+        self.app = http.build_app(self.api, None, auth.FixedTokens({"t": auth.ADMIN, **users}))
+        self.headers: dict[str, str] = {}
+        self("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
+        self("POST", "/api/v1/namespaces", {"metadata": {"name": "other"}})
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, token: str = "t", **headers: str
+    ) -> tuple[int, Json]:
+        sent: list[Any] = []
+        data = b"" if body is None else json.dumps(body).encode()
+
+        async def receive() -> Json:
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        plain, _, query = path.partition("?")
+        given = {"authorization": f"Bearer {token}", **headers}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": plain,
+            "raw_path": plain.encode(),
+            "query_string": query.encode(),
+            "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in given.items()],
+        }
+        asyncio.run(self.app(scope, receive, send))
+        self.headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+        text = b"".join(one.get("body", b"") for one in sent)
+        return sent[0]["status"], json.loads(text) if text[:1] == b"{" else {"text": text}
+
+
+@pytest.fixture(scope="session")
+def in_process() -> type[InProcess]:
+    """Make an application without sockets, with users by their tokens."""
+    return InProcess
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """What is enforced over HTTP, and that reviews say the same."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -16,75 +15,39 @@ from lateen.store.memory import MemoryStore
 
 BOB = auth.service_account("default", "bob")
 ROBOT = auth.service_account("default", "robot")
-USERS = {"t": auth.ADMIN, "bob": BOB, "robot": ROBOT, "jane": auth.User("jane")}
+USERS = {"bob": BOB, "robot": ROBOT, "jane": auth.User("jane")}
 Json = dict[str, Any]
 
 
-class Server:
-    """The application without sockets: one request, one answer."""
+def review(server: Any, kind: str, spec: Json, token: str = "bob", space: str = "") -> Json:
+    """Ask for a review; return its status."""
+    group = "authentication" if kind in ("tokenreviews", "selfsubjectreviews") else "authorization"
+    where = f"namespaces/{space}/" if space else ""
+    path = f"/apis/{group}.k8s.io/v1/{where}{kind}"
+    code, body = server("POST", path, {"spec": spec}, token)
+    assert code == 201, body
+    status: Json = body["status"]
+    return status
 
-    def __init__(self) -> None:
-        self.api = verbs.Api(MemoryStore(), SystemClock())
-        self.app = http.build_app(self.api, None, auth.FixedTokens(USERS))
-        self("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
-        self("POST", "/api/v1/namespaces", {"metadata": {"name": "other"}})
 
-    def __call__(
-        self, method: str, path: str, body: Any = None, token: str = "t", **headers: str
-    ) -> tuple[int, Json]:
-        sent: list[Any] = []
-        data = b"" if body is None else json.dumps(body).encode()
-
-        async def receive() -> Json:
-            return {"type": "http.request", "body": data, "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        plain, _, query = path.partition("?")
-        given = {"authorization": f"Bearer {token}", **headers}
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": plain,
-            "raw_path": plain.encode(),
-            "query_string": query.encode(),
-            "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in given.items()],
-        }
-        asyncio.run(self.app(scope, receive, send))
-        text = b"".join(one.get("body", b"") for one in sent)
-        return sent[0]["status"], json.loads(text) if text[:1] == b"{" else {"text": text}
-
-    def review(self, kind: str, spec: Json, token: str = "bob", space: str = "") -> Json:
-        """Ask for a review; return its status."""
-        group = (
-            "authentication" if kind in ("tokenreviews", "selfsubjectreviews") else "authorization"
-        )
-        where = f"namespaces/{space}/" if space else ""
-        path = f"/apis/{group}.k8s.io/v1/{where}{kind}"
-        code, body = self("POST", path, {"spec": spec}, token)
-        assert code == 201, body
-        status: Json = body["status"]
-        return status
-
-    def bind(self, role: str, name: str, namespace: str = "") -> None:
-        """Bind a ServiceAccount of the namespace default to a ClusterRole."""
-        where = f"namespaces/{namespace}/" if namespace else ""
-        plural = "rolebindings" if namespace else "clusterrolebindings"
-        body = {
-            "metadata": {"name": f"{name}-{role.replace(':', '-')}"},
-            "roleRef": {"kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
-        }
-        code, made = self("POST", f"/apis/rbac.authorization.k8s.io/v1/{where}{plural}", body)
-        assert code == 201, made
+def bind(server: Any, role: str, name: str, namespace: str = "") -> None:
+    """Bind a ServiceAccount of the namespace default to a ClusterRole."""
+    where = f"namespaces/{namespace}/" if namespace else ""
+    plural = "rolebindings" if namespace else "clusterrolebindings"
+    body = {
+        "metadata": {"name": f"{name}-{role.replace(':', '-')}"},
+        "roleRef": {"kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
+    }
+    code, made = server("POST", f"/apis/rbac.authorization.k8s.io/v1/{where}{plural}", body)
+    assert code == 201, made
 
 
 @pytest.fixture(scope="module")
-def server() -> Server:
+def server(in_process: Any) -> Any:
     """A server where robot may edit in default."""
-    made = Server()
-    made.bind("edit", "robot", "default")
+    made = in_process(USERS)
+    bind(made, "edit", "robot", "default")
     return made
 
 
@@ -111,9 +74,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("method", "path", "plain", "editing"), LINES)
-def test_what_accounts_may(
-    server: Server, method: str, path: str, plain: int, editing: int
-) -> None:
+def test_what_accounts_may(server: Any, method: str, path: str, plain: int, editing: int) -> None:
     body = {"metadata": {"generateName": "x"}} if method == "POST" else None
     for token, wanted in (("bob", plain), ("robot", editing), ("t", min(editing, 201))):
         code, answer = server(method, path, body, token)
@@ -126,7 +87,7 @@ def test_what_accounts_may(
             assert f'User "{USERS[token].name}" cannot ' in answer["message"]
 
 
-def test_a_refusal_is_worded_as_on_a_cluster(server: Server) -> None:
+def test_a_refusal_is_worded_as_on_a_cluster(server: Any) -> None:
     code, answer = server("GET", PODS, token="bob")
     assert (code, answer["message"]) == (
         403,
@@ -139,9 +100,9 @@ def test_a_refusal_is_worded_as_on_a_cluster(server: Server) -> None:
 @pytest.mark.parametrize("token", ["bob", "robot"])
 @pytest.mark.parametrize("space", ["default", "other"])
 def test_the_rules_that_are_listed_are_those_that_are_kept(
-    server: Server, token: str, space: str
+    server: Any, token: str, space: str
 ) -> None:
-    listed = server.review("selfsubjectrulesreviews", {"namespace": space}, token)
+    listed = review(server, "selfsubjectrulesreviews", {"namespace": space}, token)
     for row in kinds.KINDS.values():
         for verb in ("get", "watch", "create", "delete"):
             said = any(
@@ -151,42 +112,44 @@ def test_the_rules_that_are_listed_are_those_that_are_kept(
                 for rule in listed["resourceRules"]
             )
             about = {"verb": verb, "group": row.group, "resource": row.plural, "namespace": space}
-            status = server.review("selfsubjectaccessreviews", {"resourceAttributes": about}, token)
+            status = review(
+                server, "selfsubjectaccessreviews", {"resourceAttributes": about}, token
+            )
             assert status["allowed"] is said, (row.resource, verb)
     assert (token, space) == ("robot", "default") or not listed["resourceRules"][2:]
 
 
-def test_reviews_of_others_and_of_tokens(server: Server) -> None:
-    server.bind("system:auth-delegator", "bob")
+def test_reviews_of_others_and_of_tokens(server: Any) -> None:
+    bind(server, "system:auth-delegator", "bob")
     about = {"verb": "create", "resource": "configmaps", "namespace": "default"}
     asked = {"resourceAttributes": about, "user": ROBOT.name, "groups": list(ROBOT.groups)}
-    status = server.review("subjectaccessreviews", asked)
+    status = review(server, "subjectaccessreviews", asked)
     assert status["allowed"] is True
     assert status["reason"].startswith('RBAC: allowed by RoleBinding "robot-edit/default"')
     asked["user"] = "system:serviceaccount:default:nobody"
-    assert server.review("subjectaccessreviews", asked) == {"allowed": False}
+    assert review(server, "subjectaccessreviews", asked) == {"allowed": False}
     path = {"nonResourceAttributes": {"path": "/metrics", "verb": "get"}}
-    assert server.review("selfsubjectaccessreviews", path) == {"allowed": False}
-    found = server.review("tokenreviews", {"token": "robot"})
+    assert review(server, "selfsubjectaccessreviews", path) == {"allowed": False}
+    found = review(server, "tokenreviews", {"token": "robot"})
     assert found["authenticated"] is True
     assert found["user"]["username"] == ROBOT.name
-    assert server.review("tokenreviews", {"token": "nope"})["authenticated"] is False
-    other = server.review("tokenreviews", {"token": "robot", "audiences": ["vault"]})
+    assert review(server, "tokenreviews", {"token": "nope"})["authenticated"] is False
+    other = review(server, "tokenreviews", {"token": "robot", "audiences": ["vault"]})
     assert other["authenticated"] is False
     assert "vault" in other["error"]
 
 
-def test_a_local_review_is_about_its_own_namespace(server: Server) -> None:
+def test_a_local_review_is_about_its_own_namespace(server: Any) -> None:
     about = {"verb": "get", "resource": "pods", "namespace": "default"}
     spec = {"resourceAttributes": about, "user": ROBOT.name}
-    status = server.review("localsubjectaccessreviews", spec, "t", "default")
+    status = review(server, "localsubjectaccessreviews", spec, "t", "default")
     assert status["allowed"] is True
     path = "/apis/authorization.k8s.io/v1/namespaces/other/localsubjectaccessreviews"
     code, _ = server("POST", path, {"spec": spec})
     assert code == 400
 
 
-def test_acting_as_somebody_else_is_a_right_of_its_own(server: Server) -> None:
+def test_acting_as_somebody_else_is_a_right_of_its_own(server: Any) -> None:
     who = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     code, answer = server("POST", who, {}, impersonate_user="jane", impersonate_group="devs")
     assert answer["status"]["userInfo"]["groups"] == ["devs", "system:authenticated"]
@@ -206,8 +169,8 @@ def test_acting_as_somebody_else_is_a_right_of_its_own(server: Server) -> None:
     assert code == 400
 
 
-def test_a_lab_that_asks_no_rights_holds_no_roles() -> None:
-    quiet = Server()
+def test_a_lab_that_asks_no_rights_holds_no_roles(in_process: Any) -> None:
+    quiet = in_process({})
     assert quiet("GET", PODS)[0] == 200
     assert quiet("GET", "/readyz")[0] == 200
     assert not quiet.api.store.list("clusterroles.rbac.authorization.k8s.io").entries
@@ -269,3 +232,22 @@ def test_every_path_needs_a_token_but_the_open_ones(
     got, body = ask(path, token)
     assert got == status
     assert answer in body
+
+
+def test_a_certificate_request_notes_who_asks_and_is_approved_under_a_right_of_its_own(
+    server: Any,
+) -> None:
+    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    spec = {"request": "eA==", "signerName": "example.com/x", "usages": ["client auth"]}
+    body = {"metadata": {"name": "mine"}, "spec": {**spec, "username": "somebody"}}
+    code, made = server("POST", path, body)
+    assert (code, made["spec"]["username"]) == (201, "kubernetes-admin")
+    condition = {"type": "Approved", "status": "True", "reason": "x", "message": ""}
+    made["status"] = {"conditions": [condition]}
+    made["spec"]["signerName"] = "example.com/other"
+    code, _ = server("PUT", f"{path}/mine/approval", made, "robot")
+    assert code == 403
+    code, approved = server("PUT", f"{path}/mine/approval", made)
+    assert code == 200
+    assert approved["status"]["conditions"] == [condition]
+    assert approved["spec"]["signerName"] == "example.com/x"

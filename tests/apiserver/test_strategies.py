@@ -268,6 +268,30 @@ REFUSED: list[tuple[str, str, Json, str]] = [
         'spec.containers[0].volumeMounts[0].name: Not found: "no"',
     ),
     (
+        "a key that is no file name",
+        "configmaps",
+        {"metadata": {"name": "x"}, "data": {"a/b": ""}},
+        'data[a/b]: Invalid value: "a/b": a valid config key must consist of alphanumeric',
+    ),
+    (
+        "a key that leaves its directory",
+        "secrets",
+        {"metadata": {"name": "x"}, "data": {"..x": ""}},
+        "data[..x]: Invalid value: \"..x\": must not be '.' or '..', or start with '..'",
+    ),
+    (
+        "a key twice",
+        "configmaps",
+        {"metadata": {"name": "x"}, "data": {"a": ""}, "binaryData": {"a": ""}},
+        'data[a]: Invalid value: "a": duplicate of key present in binaryData',
+    ),
+    (
+        "more than a cluster stores",
+        "configmaps",
+        {"metadata": {"name": "x"}, "data": {"a": "x" * (1 << 20), "b": "y"}},
+        "[]: Too long: may not be more than 1048576 bytes",
+    ),
+    (
         "tls secret without key",
         "secrets",
         {"metadata": {"name": "x"}, "type": "kubernetes.io/tls", "data": {"tls.crt": ""}},

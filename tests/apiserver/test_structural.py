@@ -173,3 +173,65 @@ def test_stored_definitions_are_served_after_a_restart() -> None:
     server.create(server.target(crds.RESOURCE), definition(), verbs.WriteOptions())
     again = verbs.Api(server.store, server.clock)
     assert again.target("boxes.example.com").info.kind == "Box"
+
+
+def test_a_name_of_another_definition_is_not_accepted_until_it_is_free() -> None:
+    server, done = api(), verbs.WriteOptions()
+    names = {"plural": "boxes", "kind": "Box", "shortNames": ["bx"]}
+    server.create(server.target(crds.RESOURCE), definition(names=names), done)
+    second = definition(names={"plural": "crates", "kind": "Box", "shortNames": ["bx"]})
+    second["metadata"]["name"] = "crates.example.com"
+    made = server.create(server.target(crds.RESOURCE), second, done).object
+    conditions = {one["type"]: one for one in made["status"]["conditions"]}
+    assert conditions["NamesAccepted"]["status"] == "False"
+    assert conditions["NamesAccepted"]["reason"] == "SingularConflict"
+    assert '"Box" is already in use' in conditions["NamesAccepted"]["message"]
+    assert conditions["Established"]["reason"] == "NotAccepted"
+    with pytest.raises(ApiError, match="could not find the requested resource"):
+        server.target("crates.example.com")
+    again = verbs.Api(server.store, server.clock)
+    with pytest.raises(ApiError, match="could not find the requested resource"):
+        again.target("crates.example.com")
+    first = server.target(crds.RESOURCE, name="boxes.example.com")
+    server.delete(first, verbs.objects.DeleteOptions(), done)
+    assert server.target("crates.example.com").info.kind == "Box"
+    now = server.get(server.target(crds.RESOURCE, name="crates.example.com"))
+    assert crds.is_established(now)
+    assert now["status"]["acceptedNames"]["shortNames"] == ["bx"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"scope": "Cluster"}, 'spec.scope: Invalid value: "Cluster": field is immutable'),
+        ({"names": {"plural": "boxes", "kind": "Crate"}}, "spec.names.kind: Invalid value"),
+    ],
+)
+def test_what_a_definition_cannot_become(change: dict[str, Any], says: str) -> None:
+    server, done = api(), verbs.WriteOptions()
+    server.create(server.target(crds.RESOURCE), definition(), done)
+    of = server.target(crds.RESOURCE, name="boxes.example.com")
+    with pytest.raises(ApiError) as caught:
+        server.update(of, definition(**change), done)
+    assert says in caught.value.message
+    other = definition()
+    other["spec"]["versions"][0]["name"] = "v2"
+    with pytest.raises(ApiError, match=r'storedVersions\[0\]: Invalid value: "v1": must appear'):
+        server.update(of, other, done)
+
+
+def test_what_is_twice_and_what_is_embedded() -> None:
+    tree = {
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "items": {}, "x-kubernetes-list-type": "set"},
+            "pod": {"type": "object", "x-kubernetes-embedded-resource": True},
+        },
+    }
+    found = [
+        str(one) for one in structural.validate(tree, {"tags": ["a", "a"], "pod": {"kind": "x"}})
+    ]
+    assert found == [
+        'tags[1]: Duplicate value: "a"',
+        "pod.apiVersion: Required value: must not be empty",
+    ]

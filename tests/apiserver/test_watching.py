@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import bootstrap, following, pulse, rendering, verbs, watching
+from lateen.apiserver import bootstrap, following, listing, pulse, rendering, verbs, watching
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
@@ -111,19 +111,59 @@ def test_initial_events_end_with_a_bookmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "words"),
     [
-        ({"initial": True, "bookmarks": True}, "resourceVersionMatch=NotOlderThan"),
-        ({"initial": True, "match": "NotOlderThan"}, "allowWatchBookmarks"),
-        ({"resource_version": "x"}, "invalid resource version"),
-        ({"labels": "a=b=c"}, "unable to parse"),
+        ({"initial": True, "bookmarks": True}, 422, "setting resourceVersionMatch to NotOlderThan"),
+        ({"initial": False, "match": "Exact"}, 422, "setting resourceVersionMatch to NotOlder"),
+        ({"initial": True, "match": "NotOlderThan"}, 422, "allowWatchBookmarks"),
+        ({"match": "NotOlderThan"}, 422, "forbidden for watch unless sendInitialEvents"),
+        ({"resource_version": "x"}, 400, "invalid resource version"),
+        ({"labels": "a=b=c"}, 400, "unable to parse"),
     ],
 )
-def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
+def test_options_that_make_no_sense(options: dict[str, Any], code: int, words: str) -> None:
     api, _ = made()
     with pytest.raises(ApiError, match=words) as caught:
         following.open_watch(api, api.target("configmaps"), following.WatchOptions(**options))
-    assert caught.value.code == 400
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ({"match": "NotOlderThan"}, 422, "unless resourceVersion is provided"),
+        ({"match": "Some", "resource_version": "1"}, 422, 'supported values: "", "Exact"'),
+        ({"match": "Exact", "resource_version": "0"}, 422, 'forbidden for resourceVersion "0"'),
+        ({"match": "Exact", "resource_version": "1", "token": "x"}, 422, "continue is provided"),
+        ({"initial": True}, 422, "sendInitialEvents is forbidden for list"),
+        ({"resource_version": "99"}, 504, "Too large resource version: 99, current: "),
+        ({"resource_version": "99", "match": "Exact"}, 504, "Too large resource version"),
+        ({"limit": -1}, 400, "must not be negative"),
+        ({"token": "x"}, 400, "continue key is not valid"),
+    ],
+)
+def test_lists_that_make_no_sense(options: dict[str, Any], code: int, words: str) -> None:
+    api, _ = made()
+    with pytest.raises(ApiError, match=words) as caught:
+        listing.list_objects(api, api.target("configmaps"), listing.ListOptions(**options))
+    assert caught.value.code == code
+
+
+def test_a_list_of_a_version_is_of_that_version() -> None:
+    api, _ = made()
+    create(api, "a")
+    then = str(api.store.revision)
+    create(api, "b")
+
+    def names(**options: Any) -> list[str]:
+        wanted = listing.ListOptions(resource_version=then, **options)
+        found = listing.list_objects(api, api.target("configmaps"), wanted)
+        return [one.key.name for one in found.entries]
+
+    assert names(match="Exact") == ["a"]
+    assert names(limit=5) == ["a"], "a limit without a rule means the version itself"
+    assert names(limit=5, match="NotOlderThan") == ["a", "b"]
+    assert names() == ["a", "b"]
 
 
 def test_a_compacted_version_is_gone() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.apiserver import auth, errors, rbac, rbac_defaults
+from lateen.apiserver import auth, errors, rbac
 from lateen.apiserver.rbac import GROUP, Asked, Rule
 from lateen.model import kinds
 from lateen.store import api as store_api
@@ -87,7 +87,7 @@ class Authorizer:
     def rules(self, user: auth.User, namespace: str) -> tuple[Rule, ...]:
         """Return every rule that a user has in a namespace."""
         if user.is_admin:
-            return rbac_defaults.EVERYTHING
+            return rbac.EVERYTHING
         found = (rule for grant in self.grants(user, namespace) for rule in grant.rules)
         return tuple(dict.fromkeys(found))
 

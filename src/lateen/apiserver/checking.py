@@ -94,17 +94,26 @@ def shaped(target: Target) -> Iterator[None]:
         ) from error
 
 
-def faults(target: Target, obj: Json, *, whole: bool = False) -> tuple[Cause, ...]:
-    """Return what is wrong with an object whatever its kind: metadata, required fields, schema.
+def faults(
+    target: Target, obj: Json, old: Json | None = None, *, whole: bool = False
+) -> tuple[Cause, ...]:
+    """Return what is wrong with an object whatever its kind: metadata, required fields, schema,
+    the schema's rules.
 
-    `whole` says that reading it found every required field, so that it is not decoded again.
+    `old` is the object before a change: what the change leaves as it was may stay. `whole` says
+    that reading it found every required field, so that it is not decoded again.
     """
     if target.info.resource == crds.RESOURCE:
-        return (*_metadata(obj["metadata"], namespaced=False), *crds.check(obj))
+        named = tuple(_metadata(obj["metadata"], namespaced=False))
+        return (*named, *(crds.check(obj) or crds.rules(obj).causes))
     found = list(_metadata(obj["metadata"], namespaced=target.info.namespaced))
     schema = target.kind.schemas.get(target.version)
     if schema is not None:
-        found += structural.validate(schema, obj)
+        found += structural.validate(schema, obj, old)
+        if not found and target.version in target.kind.rules:
+            from lateen.apiserver import celrules  # a start does not need it
+
+            found += celrules.evaluate(schema, obj, old)
     elif not found and not whole and target.info.struct is not None:
         problems = decode.decode(target.info, obj, strict=False).problems
         found += [_cause(p) for p in problems if p.kind in ("required", "enum")]

@@ -1,17 +1,18 @@
 """A CustomResourceDefinition as a served kind: row, schemas, how its objects merge. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lateen.apiserver import structural
 from lateen.apiserver.resources import Kind, ScalePaths
 from lateen.apiserver.strategy import base
 from lateen.apiserver.strategy.base import Cause
 from lateen.base import clock
-from lateen.model import kinds
+from lateen.model import diagnostics, kinds
 from lateen.model import schema as schemas
 from lateen.model.client import Json
+from lateen.model.meta import ObjectRef, Source
 
 RESOURCE = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -41,6 +42,23 @@ def check(definition: Mapping[str, Any]) -> tuple[Cause, ...]:
     for index, version in enumerate(versions):
         causes += _check_version(version, f"spec.versions[{index}]")
     return tuple(causes)
+
+
+def rules(definition: Mapping[str, Any]) -> structural.RuleFindings:
+    """Return what is wrong with the rules in a definition that is sound otherwise."""
+    versions = definition["spec"]["versions"]
+    if not any(structural.has_rules(_root(version)) for version in versions):
+        return structural.RuleFindings()
+    from lateen.apiserver import celrules  # a start does not need it
+
+    causes: list[Cause] = []
+    skipped: list[tuple[str, str, str]] = []
+    for index, version in enumerate(versions):
+        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        found = celrules.check(_root(version) or {}, path)
+        causes += found.causes
+        skipped += found.skipped
+    return structural.RuleFindings(tuple(causes), tuple(skipped))
 
 
 def _check_names(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> list[Cause]:
@@ -80,10 +98,20 @@ def _check_version(version: Mapping[str, Any], path: str) -> list[Cause]:
                 "must be object at the root",
             )
         )
+    elif not _names_fields(version):
+        detail = "must be a list of objects with a jsonPath"
+        causes.append(base.invalid(f"{path}.selectableFields", "", detail))
     elif not _sound(root, 0):
         detail = f"must be a schema that nests no deeper than {_MAX_DEPTH} levels"
         causes.append(base.invalid(f"{path}.schema.openAPIV3Schema", "", detail))
     return causes
+
+
+def _names_fields(version: Mapping[str, Any]) -> bool:
+    found = version.get("selectableFields") or []
+    return isinstance(found, list) and all(
+        isinstance(one, dict) and isinstance(one.get("jsonPath"), str) for one in found
+    )
 
 
 _NUMBERS = ("minimum", "maximum", "multipleOf")
@@ -163,7 +191,34 @@ def kind_of(definition: Mapping[str, Any]) -> Kind:
         trees,
         {name: merge_schema(tree) for name, tree in trees.items()},
         {n: _scale(sub["scale"]) for n, sub in subresources.items() if sub.get("scale")},
+        frozenset(name for name, tree in trees.items() if structural.has_rules(tree)),
+        {one["name"]: _selectable(one) for one in versions},
+        {one["name"]: _deprecation(info, one) for one in versions if one.get("deprecated") is True},
     )
+
+
+def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:
+    found = version.get("selectableFields") or ()
+    return tuple(str(one["jsonPath"]).removeprefix(".") for one in found)
+
+
+def _deprecation(info: kinds.KindInfo, version: Mapping[str, Any]) -> str:
+    usual = f"{info.group}/{version['name']} {info.kind} is deprecated"
+    return str(version.get("deprecationWarning") or usual)
+
+
+def remarks(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a sound definition asks for and does not get, as warnings with their codes."""
+    name = str(definition["metadata"]["name"])
+    source = Source(ObjectRef("CustomResourceDefinition", "", name))
+    found = [
+        diagnostics.make("LTN0018", source, path=path, rule=rule, detail=why)
+        for path, rule, why in rules(definition).skipped
+    ]
+    conversion = definition["spec"].get("conversion") or {}
+    if conversion.get("strategy") == "Webhook":
+        found.append(diagnostics.make("LTN0019", source, name=name))
+    return tuple(f"[{one.code}] {one.message}" for one in found)
 
 
 def _strategy(tree: Json, *, status: bool) -> base.Standard:
@@ -234,40 +289,89 @@ def _node(tree: Any) -> schemas.Schema:
     return schemas.Schema(type="any")
 
 
-def established(definition: Mapping[str, Any], now: datetime) -> Json:
-    """Return the definition with the status of one that is served."""
+def is_established(definition: Mapping[str, Any]) -> bool:
+    """Tell whether a stored definition is served: once it is, it stays so."""
+    found = (definition.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Established" and one.get("status") == "True" for one in found)
+
+
+class Clash(NamedTuple):
+    """A name that another definition of the group has: which kind of name it is, and the name."""
+
+    reason: str
+    name: str
+
+
+def clashes(
+    definition: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
+) -> tuple[Clash, ...]:
+    """Return the names of a definition that others of its group, which are served, have already."""
     spec = definition["spec"]
+    resources, kinds_taken = set[str](), set[str]()
+    for other in others:
+        itself = other["metadata"]["name"] == definition["metadata"]["name"]
+        if itself or other["spec"]["group"] != spec["group"] or not is_established(other):
+            continue
+        names = other["status"]["acceptedNames"]
+        resources |= {names["plural"], names["singular"], *(names.get("shortNames") or ())}
+        kinds_taken |= {names["kind"], names["listKind"]}
+    mine = _full_names(spec)
+    found = [
+        Clash(reason, mine[field])
+        for field, reason, taken in (
+            ("plural", "PluralConflict", resources),
+            ("singular", "SingularConflict", resources),
+            ("kind", "KindConflict", kinds_taken),
+            ("listKind", "ListKindConflict", kinds_taken),
+        )
+        if mine[field] in taken
+    ]
+    short = mine.get("shortNames") or ()
+    return (*found, *(Clash("ShortNamesConflict", one) for one in short if one in resources))
+
+
+def _full_names(spec: Mapping[str, Any]) -> Json:
     named = {"singular": spec["names"]["kind"].lower(), **spec["names"]}
     named.setdefault("listKind", f"{named['kind']}List")
+    return named
+
+
+def settled(definition: Mapping[str, Any], taken: Sequence[Clash], now: datetime) -> Json:
+    """Return the status of a definition, some of whose names may be taken."""
+    spec = definition["spec"]
     before = (definition.get("status") or {}).get("conditions") or []
-    since = {
-        one["type"]: one["lastTransitionTime"] for one in before if one.get("status") == "True"
-    }
-    stamp = clock.rfc3339(now)
     storage = next(one["name"] for one in spec["versions"] if one.get("storage"))
     held = (definition.get("status") or {}).get("storedVersions") or []
-    conditions = [
-        _condition("NamesAccepted", "NoConflicts", "no conflicts found", since, stamp),
-        _condition(
-            "Established",
-            "InitialNamesAccepted",
-            "the initial names have been accepted",
-            since,
-            stamp,
-        ),
-    ]
+    if taken:
+        shown = ", ".join(f'"{one.name}" is already in use' for one in taken)
+        accepted = ("NamesAccepted", "False", taken[0].reason, shown)
+        served = ("Established", "False", "NotAccepted", "not all names are accepted")
+    else:
+        accepted = ("NamesAccepted", "True", "NoConflicts", "no conflicts found")
+        text = "the initial names have been accepted"
+        served = ("Established", "True", "InitialNamesAccepted", text)
+    conditions = [_condition(accepted, before, now)]
+    if taken and is_established(definition):
+        conditions += [one for one in before if one["type"] == "Established"]
+    else:
+        conditions.append(_condition(served, before, now))
     return {
         "conditions": conditions,
-        "acceptedNames": named,
+        "acceptedNames": {"kind": "", "plural": ""} if taken else _full_names(spec),
         "storedVersions": held if storage in held else [*held, storage],
     }
 
 
-def _condition(kind: str, reason: str, message: str, since: Mapping[str, str], stamp: str) -> Json:
+def _condition(
+    given: tuple[str, str, str, str], before: Iterable[Mapping[str, Any]], now: datetime
+) -> Json:
+    kind, status, reason, message = given
+    same = (one for one in before if (one.get("type"), one.get("status")) == (kind, status))
+    since = next((one["lastTransitionTime"] for one in same), clock.rfc3339(now))
     return {
         "type": kind,
-        "status": "True",
-        "lastTransitionTime": since.get(kind, stamp),
+        "status": status,
+        "lastTransitionTime": since,
         "reason": reason,
         "message": message,
     }

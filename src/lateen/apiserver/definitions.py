@@ -12,19 +12,31 @@ from lateen.store import api as store_api
 def load(resources: Resources, store: store_api.Store) -> None:
     """Serve what the stored definitions say."""
     for entry in store.list(crds.RESOURCE).entries:
-        if not crds.check(entry.value):
+        if crds.is_established(entry.value) and not crds.check(entry.value):
             resources.offer(crds.kind_of(entry.value))
 
 
 def written(
     resources: Resources, store: store_api.Store, clock: Clock, entry: store_api.Entry
 ) -> store_api.Entry:
-    """A definition was written: serve it, and say so in its status. Return the newest entry."""
-    resources.offer(crds.kind_of(entry.value))
-    status = crds.established(entry.value, clock.now())
+    """A definition was written: serve it, unless another one of its group has one of its names,
+    and say so in its status. Return the newest entry."""
+    others = (one.value for one in store.list(crds.RESOURCE).entries)
+    taken = crds.clashes(entry.value, others)
+    if not taken or crds.is_established(entry.value):
+        resources.offer(crds.kind_of(entry.value))
+    status = crds.settled(entry.value, taken, clock.now())
     if entry.value.get("status") == status:
         return entry
     return store.update(entry.key, {**entry.value, "status": status}, expected=entry.revision)
+
+
+def _withdraw(resources: Resources, store: store_api.Store, clock: Clock, name: str) -> None:
+    """A definition is gone; its names are free for others."""
+    resources.withdraw(name)
+    for entry in store.list(crds.RESOURCE).entries:
+        if not crds.is_established(entry.value):
+            written(resources, store, clock, entry)
 
 
 def deleting(store: store_api.Store, definition: Json) -> Json:
@@ -39,10 +51,10 @@ def deleting(store: store_api.Store, definition: Json) -> Json:
     return {**definition, "metadata": {**metadata, "finalizers": held}}
 
 
-def removed(resources: Resources, store: store_api.Store, key: store_api.Key) -> None:
+def removed(resources: Resources, store: store_api.Store, clock: Clock, key: store_api.Key) -> None:
     """An object is gone: the definition of its kind goes too if it only waited for that."""
     if key.resource == crds.RESOURCE:
-        resources.withdraw(key.name)
+        _withdraw(resources, store, clock, key.name)
         return
     if store.list(key.resource, limit=1).entries:
         return
@@ -58,4 +70,4 @@ def removed(resources: Resources, store: store_api.Store, key: store_api.Key) ->
         store.update(entry.key, {**entry.value, "metadata": {**metadata, "finalizers": left}})
     else:
         store.delete(entry.key)
-        resources.withdraw(key.resource)
+        _withdraw(resources, store, clock, key.resource)

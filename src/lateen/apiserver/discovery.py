@@ -86,6 +86,15 @@ _SPECIAL = {
     "pods": _PODS,
     "services": (Sub("proxy", "ServiceProxyOptions", "", "v1", ("create", "get")),),
     "namespaces": (Sub("finalize", "Namespace", "", "v1", ("update",)),),
+    "certificatesigningrequests.certificates.k8s.io": (
+        Sub(
+            "approval",
+            "CertificateSigningRequest",
+            "certificates.k8s.io",
+            "v1",
+            ("get", "patch", "update"),
+        ),
+    ),
     "serviceaccounts": (Sub("token", "TokenRequest", "authentication.k8s.io", "v1", ("create",)),),
 }
 

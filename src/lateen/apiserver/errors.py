@@ -140,6 +140,27 @@ def forbidden(info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause]
     return ApiError(403, "Forbidden", f"{subject} is forbidden: {why}", details)
 
 
+def invalid_options(causes: Sequence[Cause]) -> ApiError:
+    """422: the options of a list or watch contradict each other."""
+    texts = [str(cause) for cause in causes]
+    joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    details: Json = {"group": "meta.k8s.io", "kind": "ListOptions"}
+    details["causes"] = [_cause(cause) for cause in causes]
+    message = f'ListOptions.meta.k8s.io "" is invalid: {joined}'
+    return ApiError(422, "Invalid", message, details)
+
+
+def not_reached(asked: int, current: int) -> ApiError:
+    """504: a list is to be newer than anything that was written; clients then list without it."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    return ApiError(
+        504,
+        "Timeout",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
+        {"causes": [cause], "retryAfterSeconds": 1},
+    )
+
+
 def forbidden_path(user: str, verb: str, path: str, why: str) -> ApiError:
     """403: a missing right to a path that is no resource's."""
     message = f'forbidden: User "{user}" cannot {verb} path "{path}"'

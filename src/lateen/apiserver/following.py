@@ -22,6 +22,8 @@ from lateen.apiserver import (
     watching,
 )
 from lateen.apiserver.resources import Target
+from lateen.apiserver.strategy import base
+from lateen.apiserver.strategy.base import Cause
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
 
@@ -60,15 +62,11 @@ def open_watch(
 ) -> Opening:
     """Open a watch. Raises ApiError 400, and 410 when the version is compacted."""
     initial = options.initial
-    if initial is not None and options.match != "NotOlderThan":
-        raise errors.bad_request(
-            "sendInitialEvents is only allowed with resourceVersionMatch=NotOlderThan"
-        )
-    if initial and not options.bookmarks:
-        raise errors.bad_request("sendInitialEvents requires setting allowWatchBookmarks to true")
+    if causes := list(_faults(options)):
+        raise errors.invalid_options(causes)
     if initial is None:
         initial = options.resource_version in ("", "0")
-    match = matching.matcher(target.info, options.labels, options.fields)
+    match = matching.matcher(target, options.labels, options.fields)
     version = listing.version_number(options.resource_version)
     if target.name:
         match = matching.also_named(match, target.name)
@@ -81,6 +79,20 @@ def open_watch(
             return Opening(chosen if initial else (), listed.revision, stream, match)
         stream = api.store.watch(resource, after=version, woken=woken)
     return Opening((), version, stream, match)
+
+
+def _faults(options: WatchOptions) -> Iterator[Cause]:
+    field, only = "resourceVersionMatch", "NotOlderThan"
+    if options.initial is None:
+        if options.match:
+            why = f"{field} is forbidden for watch unless sendInitialEvents is provided"
+            yield base.forbidden(field, why)
+        return
+    if options.match != only:
+        yield base.forbidden(field, f"sendInitialEvents requires setting {field} to {only}")
+    if options.initial and not options.bookmarks:
+        why = "sendInitialEvents requires setting allowWatchBookmarks to true"
+        yield base.forbidden("sendInitialEvents", why)
 
 
 class Follower:

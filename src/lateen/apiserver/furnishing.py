@@ -1,6 +1,6 @@
 """The roles and bindings of a new lab."""
 
-from lateen.apiserver import rbac, rbac_defaults, verbs
+from lateen.apiserver import rbac, verbs
 from lateen.model.client import ApiError
 
 
@@ -15,6 +15,8 @@ class Roles:
         """Create what is missing; what is there is left as it is. Raises ApiError 507."""
         if self._made:
             return
+        from lateen.apiserver import rbac_defaults  # most labs never need it
+
         made = [(f"clusterroles.{rbac.GROUP}", one) for one in rbac_defaults.roles()]
         made += [(f"clusterrolebindings.{rbac.GROUP}", one) for one in rbac_defaults.bindings()]
         for resource, body in made:

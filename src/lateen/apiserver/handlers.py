@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 
+from msgspec.structs import replace
+
 from lateen.apiserver import (
     auth,
     authorizing,
@@ -123,6 +125,9 @@ class Handlers:
             raise errors.unknown_path()
         if not subresources.exists(target):
             raise errors.unknown_path(target.info)
+        if target.subresource == "approval":
+            # It writes conditions of the status, under a right of its own.
+            return replace(target, subresource="status")
         return target
 
     def _special(self, call: exchange.Call, target: Target) -> exchange.Response:
@@ -147,7 +152,11 @@ class Handlers:
             call.info.verb == "create"
         ):
             raise errors.method_not_allowed(target.info)
-        return handler(call, target)
+        response = handler(call, target)
+        if (text := target.kind.deprecated.get(target.version)) is not None:
+            warned = exchange.warning_headers((text,))
+            return replace(response, headers=response.headers + warned)
+        return response
 
     def _get(self, call: exchange.Call, target: Target) -> exchange.Response:
         form = call.form
@@ -290,6 +299,7 @@ def list_options(query: Query) -> listing.ListOptions:
         token=query.text("continue"),
         resource_version=query.text("resourceVersion"),
         match=query.text("resourceVersionMatch"),
+        initial="sendInitialEvents" in query.values,
     )
 
 

@@ -2,12 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from lateen.apiserver import errors, matching, objects, verbs
 from lateen.apiserver.resources import Target
+from lateen.apiserver.strategy import base
+from lateen.apiserver.strategy.base import Cause
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
 
@@ -23,6 +25,8 @@ class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     resource_version: str = ""
     match: str = ""
+    initial: bool = False
+    """Whether initial events were asked for, which only a watch has."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -36,11 +40,11 @@ class Listed(msgspec.Struct, frozen=True):
 
 def list_objects(api: verbs.Api, target: Target, options: ListOptions) -> Listed:
     """LIST. Raises ApiError 400 for bad options, 410 for a token that is too old."""
-    match = matching.matcher(target.info, options.labels, options.fields)
+    match = matching.matcher(target, options.labels, options.fields)
     if options.limit < 0:
         raise errors.bad_request(f"invalid limit {options.limit}: must not be negative")
     limit = min(options.limit, MAX_LIMIT)
-    after, revision = _position(target, options)
+    after, revision = _position(target, options, api.store.revision)
     with verbs.store_errors(target, ""):
         if match is None:
             page = api.store.list(
@@ -58,17 +62,42 @@ def list_objects(api: verbs.Api, target: Target, options: ListOptions) -> Listed
     return Listed(chosen, page.revision)
 
 
-def _position(target: Target, options: ListOptions) -> tuple[store_api.Key | None, int]:
+def _position(
+    target: Target, options: ListOptions, newest: int
+) -> tuple[store_api.Key | None, int]:
+    if causes := list(_faults(options)):
+        raise errors.invalid_options(causes)
     if options.token:
         if options.resource_version not in ("", "0"):
             raise errors.bad_request(
                 "specifying resource version is not allowed when using continue"
             )
         return _read_token(target, options.token)
-    if options.match not in ("", "Exact", "NotOlderThan"):
-        raise errors.bad_request(f"invalid resourceVersionMatch {options.match!r}")
     revision = version_number(options.resource_version)
-    return None, revision if options.match == "Exact" else 0
+    if revision > newest:
+        raise errors.not_reached(revision, newest)
+    # A limit without a rule means that version exactly, as it did before there were rules.
+    exact = options.match == "Exact" or (not options.match and options.limit > 0)
+    return None, revision if exact else 0
+
+
+def _faults(options: ListOptions) -> Iterator[Cause]:
+    match, version = options.match, options.resource_version
+    if options.initial:
+        yield base.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+    if not match:
+        return
+    if not version:
+        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        yield base.forbidden("resourceVersionMatch", why)
+    if options.token:
+        why = "resourceVersionMatch is forbidden when continue is provided"
+        yield base.forbidden("resourceVersionMatch", why)
+    if match not in ("Exact", "NotOlderThan"):
+        yield base.unsupported("resourceVersionMatch", match, ("Exact", "NotOlderThan", ""))
+    if match == "Exact" and version == "0":
+        why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        yield base.forbidden("resourceVersionMatch", why)
 
 
 def version_number(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.apiserver import errors
+from lateen.apiserver import auth, errors
 from lateen.apiserver.strategy.base import Cause
 from lateen.base import clock
 from lateen.model import kinds
@@ -72,6 +72,14 @@ def carried(info: kinds.KindInfo, old: Mapping[str, Any], new: Mapping[str, Any]
     if before.get("deletionTimestamp"):
         _no_new_finalizers(info, before, after)
     return after
+
+
+def requested(info: kinds.KindInfo, obj: Json, user: auth.User) -> Json:
+    """Return a new object with what the server notes of who asks: of a certificate, by whom."""
+    if info.resource != "certificatesigningrequests.certificates.k8s.io":
+        return obj
+    noted: Json = {"username": user.name, "groups": list(user.groups)}
+    return {**obj, "spec": {**(obj.get("spec") or {}), **noted}}
 
 
 def _no_new_finalizers(

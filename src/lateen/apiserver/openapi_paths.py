@@ -214,6 +214,8 @@ def _subresource(
         return _changes("Status", references.object, patches)
     if name == "ephemeralcontainers":
         return _changes("Ephemeralcontainers", references.object, patches)
+    if name == "approval":
+        return _changes("Approval", references.object, patches)
     if name == "scale":
         return _changes("Scale", references.scale, patches)
     if name == "finalize":

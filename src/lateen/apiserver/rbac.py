@@ -68,6 +68,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return made | ({"resourceNames": list(self.names)} if self.names else {})
 
 
+EVERYTHING = (
+    Rule(verbs=("*",), groups=("*",), resources=("*",)),
+    Rule(verbs=("*",), paths=("*",)),
+)
+
+
 def _is_path(pattern: str, path: str) -> bool:
     if pattern.endswith("*"):
         return path.startswith(pattern[:-1])

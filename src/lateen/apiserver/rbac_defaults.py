@@ -6,13 +6,9 @@ which adds a labelled ClusterRole extends them here too. Pure.
 
 from collections.abc import Iterator, Sequence
 
-from lateen.apiserver.rbac import GROUP, Rule
+from lateen.apiserver.rbac import EVERYTHING, GROUP
 from lateen.model.client import Json
 
-EVERYTHING = (
-    Rule(verbs=("*",), groups=("*",), resources=("*",)),
-    Rule(verbs=("*",), paths=("*",)),
-)
 _READ = "get list watch"
 _WRITE = "create delete deletecollection patch update"
 _AGGREGATE = f"{GROUP}/aggregate-to-"

@@ -28,6 +28,12 @@ class Kind(msgspec.Struct, frozen=True):
     schemas: Mapping[str, Json] = msgspec.field(default_factory=dict)
     merge: Mapping[str, schema.Schema] = msgspec.field(default_factory=dict)
     scale: Mapping[str, "ScalePaths"] = msgspec.field(default_factory=dict)
+    rules: frozenset[str] = frozenset()
+    """The versions whose schemas have rules in CEL."""
+    selectable: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """By version, the fields that field selectors may name."""
+    deprecated: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """By version, the warning that answers to a deprecated one carry."""
 
     @property
     def strategic(self) -> bool:

@@ -4,17 +4,26 @@ A schema is the plain JSON of `openAPIV3Schema`. `apiVersion`, `kind` and `metad
 the server, at the root and inside embedded resources.
 """
 
-import re
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from lateen.apiserver.strategy import base
 from lateen.apiserver.strategy.base import Cause
 from lateen.model.client import Json
 
 _SERVER = ("apiVersion", "kind", "metadata")
+RULES = "x-kubernetes-validations"
 _MAX_CAUSES = 50
-_MAX_PATTERN = 1000
+
+
+class _Absent:
+    """There was no value before, or it cannot be told which it was."""
+
+
+_ABSENT = _Absent()
 
 Schema = Mapping[str, Any]
 
@@ -77,19 +86,44 @@ def _drops_null(schema: Schema, value: Any) -> bool:
     return value is None and not schema.get("nullable")
 
 
-def validate(schema: Schema, obj: Json) -> tuple[Cause, ...]:
-    """Return what in the object breaks the schema, the first fifty."""
+class RuleFindings(msgspec.Struct, frozen=True):
+    """What is wrong with the rules of a schema, and (path, rule, why) of those that are not
+    evaluated here though a cluster does."""
+
+    causes: tuple[Cause, ...] = ()
+    skipped: tuple[tuple[str, str, str], ...] = ()
+
+
+def has_rules(schema: Any) -> bool:
+    """Tell whether a schema, or one inside it, has a rule."""
+    if not isinstance(schema, dict):
+        return False
+    if schema.get(RULES):
+        return True
+    inner = [*(schema.get("properties") or {}).values(), schema.get("items")]
+    return any(has_rules(one) for one in (*inner, schema.get("additionalProperties")))
+
+
+def validate(schema: Schema, obj: Json, old: Json | None = None) -> tuple[Cause, ...]:
+    """Return what in the object breaks the schema, the first fifty.
+
+    What is as it was in `old` is not looked at: a schema that became stricter refuses only what is
+    changed, as in Kubernetes.
+    """
     found: list[Cause] = []
     body = {key: value for key, value in obj.items() if key not in _SERVER}
     rest = {**schema, "required": [r for r in schema.get("required") or () if r not in _SERVER]}
-    for cause in _validate(rest, body, ""):
+    before = {k: v for k, v in old.items() if k not in _SERVER} if old is not None else _ABSENT
+    for cause in _validate(rest, body, "", before):
         found.append(cause)
         if len(found) >= _MAX_CAUSES:
             break
     return tuple(found)
 
 
-def _validate(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
+def _validate(schema: Schema, value: Any, path: str, old: Any = _ABSENT) -> Iterator[Cause]:
+    if old == value:
+        return
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
             yield _mistyped(schema, value, path)
@@ -104,9 +138,9 @@ def _validate(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield from _number(schema, value, path)
     elif isinstance(value, list):
-        yield from _array(schema, value, path)
+        yield from _array(schema, value, path, old)
     elif isinstance(value, dict):
-        yield from _object(schema, value, path)
+        yield from _object(schema, value, path, old)
     yield from _combined(schema, value, path)
 
 
@@ -151,16 +185,14 @@ def _string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
         detail = f"{path} in body should be at least {least} chars long"
         yield base.invalid(path, value, detail)
     pattern = schema.get("pattern")
-    if pattern and len(value) <= _MAX_PATTERN and not matches(pattern, value):
+    if pattern and not _matches(pattern, value):
         yield base.invalid(path, value, f"{path} in body should match '{pattern}'")
 
 
-def matches(pattern: str, value: str) -> bool:
-    """Search a pattern; one that Python cannot read (Go's dialect differs) refuses nothing."""
-    try:
-        return re.search(pattern, value) is not None
-    except re.error:
-        return True
+def _matches(pattern: str, value: str) -> bool:
+    from lateen.apiserver import cel  # a start does not need it
+
+    return cel.matches(pattern, value)
 
 
 def _number(schema: Schema, value: float, path: str) -> Iterator[Cause]:
@@ -175,7 +207,7 @@ def _number(schema: Schema, value: float, path: str) -> Iterator[Cause]:
         yield base.invalid(path, value, f"{path} in body should be a multiple of {factor}")
 
 
-def _array(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
+def _array(schema: Schema, value: list[Any], path: str, old: Any) -> Iterator[Cause]:
     most, least = schema.get("maxItems"), schema.get("minItems")
     if most is not None and len(value) > most:
         yield Cause(
@@ -185,9 +217,24 @@ def _array(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
         yield base.invalid(path, len(value), f"{path} in body should have at least {least} items")
     items = schema.get("items")
     if isinstance(items, dict):
+        before = keyed(schema, old)
         for index, one in enumerate(value):
-            yield from _validate(items, one, f"{path}[{index}]")
+            was = before.get(key_of(schema, one), _ABSENT)
+            yield from _validate(items, one, f"{path}[{index}]", was)
     yield from _unique(schema, value, path)
+
+
+def keyed(schema: Schema, values: Any) -> dict[Any, Any]:
+    """Return the items of a list of type map by their keys; nothing of any other list."""
+    if schema.get("x-kubernetes-list-type") != "map" or not isinstance(values, list):
+        return {}
+    return {key_of(schema, one): one for one in values}
+
+
+def key_of(schema: Schema, item: Any) -> tuple[str, ...]:
+    """Return what tells an item of a list of type map from others."""
+    keys = schema.get("x-kubernetes-list-map-keys") or ()
+    return tuple(str(item.get(key)) for key in keys) if isinstance(item, dict) else ()
 
 
 def _unique(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
@@ -199,11 +246,12 @@ def _unique(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
     for index, one in enumerate(value):
         identity = {k: one.get(k) for k in keys} if keys and isinstance(one, dict) else one
         if identity in seen:
-            yield Cause("FieldValueDuplicate", f"Duplicate value: {identity!r}", f"{path}[{index}]")
+            shown = json.dumps(identity, separators=(",", ":"), sort_keys=True)
+            yield Cause("FieldValueDuplicate", f"Duplicate value: {shown}", f"{path}[{index}]")
         seen.append(identity)
 
 
-def _object(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
+def _object(schema: Schema, value: Json, path: str, old: Any) -> Iterator[Cause]:
     for name in schema.get("required") or ():
         if name not in value:
             yield base.required(f"{path}.{name}" if path else str(name))
@@ -217,10 +265,15 @@ def _object(schema: Schema, value: Json, path: str) -> Iterator[Cause]:
     fields = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
     embedded = schema.get("x-kubernetes-embedded-resource")
+    if embedded:
+        for name in ("apiVersion", "kind"):
+            if not isinstance(value.get(name), str) or not value[name]:
+                yield base.required(f"{path}.{name}", "must not be empty")
     for name, one in value.items():
         child = fields.get(name, extra)
         if isinstance(child, dict) and not (embedded and name in _SERVER):
-            yield from _validate(child, one, f"{path}.{name}" if path else str(name))
+            was = old.get(name, _ABSENT) if isinstance(old, dict) else _ABSENT
+            yield from _validate(child, one, f"{path}.{name}" if path else str(name), was)
 
 
 def _combined(schema: Schema, value: Any, path: str) -> Iterator[Cause]:

@@ -6,7 +6,7 @@ reads, changes and writes with nothing in between.
 
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,6 +120,8 @@ class Api:
         read = checking.read(target, body, options.validation)
         given = ingest.placed(target, read.body)
         metadata = given["metadata"]
+        if metadata.get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
         if target.info.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = "default"
         target = replace(target, namespace=metadata.get("namespace", ""))
@@ -158,6 +160,7 @@ class Api:
             manager=options.manager,
         )
         obj = strategy.default(self._chain.mutate(review))
+        obj = objects.requested(target.info, obj, options.user)
         causes = checking.faults(target, obj, whole=whole) or strategy.validate_create(obj)
         if causes:
             raise errors.invalid(target.info, name, causes)
@@ -173,7 +176,11 @@ class Api:
             if target.info.resource == crds.RESOURCE:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
             self._settle(target)
+        warnings += self._remarks(target, entry.value)
         return Written(ingest.served(target, entry.value), created=True, warnings=warnings)
+
+    def _remarks(self, target: Target, obj: Mapping[str, Any]) -> tuple[str, ...]:
+        return crds.remarks(obj) if target.info.resource == crds.RESOURCE else ()
 
     def _settle(self, target: Target) -> None:
         if target.info.resource == aggregating.CLUSTER_ROLES:
@@ -292,7 +299,7 @@ class Api:
             dry_run=options.dry_run,
         )
         obj = self._chain.mutate(review)
-        causes = checking.faults(target, obj, whole=whole)
+        causes = checking.faults(target, obj, before, whole=whole)
         if not causes and target.subresource == ephemeral.SUBRESOURCE:
             causes = ephemeral.check_change(before, obj)
         elif not causes and target.subresource != "status":
@@ -306,6 +313,7 @@ class Api:
         if target.subresource != "status" and strategy.generation_changed(before, obj):
             obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
         obj = patching.track_write(target, before, obj, options.manager, self.clock.now())
+        warnings += self._remarks(target, obj)
         return replace(self._store(target, old, obj, options.dry_run), warnings=warnings)
 
     def _store(self, target: Target, old: store_api.Entry, obj: Json, dry_run: bool) -> Written:
@@ -326,7 +334,7 @@ class Api:
 
     def _removed(self, target: Target, gone: store_api.Key) -> None:
         if target.kind.schemas or target.info.resource == crds.RESOURCE:
-            definitions.removed(self.resources, self.store, gone)
+            definitions.removed(self.resources, self.store, self.clock, gone)
         self._settle(target)
 
     def delete(self, target: Target, how: objects.DeleteOptions, options: WriteOptions) -> Written:

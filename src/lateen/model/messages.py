@@ -71,6 +71,21 @@ MANIFESTS = (
         "{kind} {name} is already defined at {other}",
         "Remove one of the two, or give it another name.",
     ),
+    Row(
+        "LTN0018",
+        _W,
+        "RuleNotEvaluated",
+        "{path}: the rule {rule} is not evaluated: {detail}",
+        "Expect that objects which break this rule are accepted here.",
+    ),
+    Row(
+        "LTN0019",
+        _W,
+        "ConversionNotCalled",
+        "the conversion webhook of {name} is not called: objects of its versions differ by their "
+        "apiVersion and nothing else",
+        "Try only versions that have the same fields, or one version.",
+    ),
 )
 
 COMPILER = (

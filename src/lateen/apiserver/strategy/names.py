@@ -55,6 +55,25 @@ def label_1035(name: str) -> str:
     )
 
 
+_KEY = "[-._a-zA-Z0-9]+"
+_key = re.compile(_KEY)
+
+
+def config_key(name: str) -> str:
+    """The rule of a key in a ConfigMap or Secret, which may become a file's name."""
+    if len(name) > 253:
+        return "must be no more than 253 bytes"
+    if not _key.fullmatch(name):
+        return (
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
+            f"(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
+            f"'{_KEY}')"
+        )
+    if name in (".", "..") or name.startswith(".."):
+        return "must not be '.' or '..', or start with '..'"
+    return ""
+
+
 def path_segment(name: str) -> str:
     """The rule of RBAC objects: anything that fits in one URL path segment."""
     if name in (".", ".."):

@@ -51,6 +51,8 @@ def _check_secret(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
     causes: list[base.Cause] = []
     size = 0
     for key, value in data.items():
+        if detail := names.config_key(key):
+            causes.append(base.invalid(f"data[{key}]", key, detail))
         try:
             size += len(base64.b64decode(str(value), validate=True))
         except binascii.Error:
@@ -60,6 +62,25 @@ def _check_secret(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
         causes.append(base.Cause("FieldValueTooLong", message, "data"))
     missing = (one for one in _NEEDED_KEYS.get(str(obj.get("type")), ()) if one not in data)
     causes.extend(base.required(f"data[{key}]") for key in missing)
+    return tuple(causes)
+
+
+def _check_config_map(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+    causes: list[base.Cause] = []
+    size = 0
+    for field, held in (("data", data), ("binaryData", binary)):
+        for key, value in held.items():
+            if detail := names.config_key(key):
+                causes.append(base.invalid(f"{field}[{key}]", key, detail))
+            length = len(str(value).encode())
+            size += length if field == "data" else length * 3 // 4
+    for key in sorted(set(data) & set(binary)):
+        detail = "duplicate of key present in binaryData"
+        causes.append(base.invalid(f"data[{key}]", key, detail))
+    if size > _MAXIMUM_SECRET:
+        message = f"Too long: may not be more than {_MAXIMUM_SECRET} bytes"
+        causes.append(base.Cause("FieldValueTooLong", message, "[]"))
     return tuple(causes)
 
 
@@ -150,6 +171,19 @@ def _check_definition(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
     return tuple(causes)
 
 
+def _fixed_definition(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    causes: list[base.Cause] = []
+    for path in ("spec.group", "spec.scope", "spec.names.plural", "spec.names.kind"):
+        causes += base.immutable(old, new, path)
+    versions = [one.get("name") for one in new["spec"].get("versions") or ()]
+    stored = (old.get("status") or {}).get("storedVersions") or ()
+    for index, name in enumerate(stored):
+        if name not in versions:
+            field = f"status.storedVersions[{index}]"
+            causes.append(base.invalid(field, name, "must appear in spec.versions"))
+    return tuple(causes)
+
+
 def _plain(**more: Any) -> base.Standard:
     return base.Standard(generation=False, status=False, **more)
 
@@ -163,7 +197,7 @@ STRATEGIES: Mapping[str, base.Strategy] = {
         generation=False,
     ),
     "secrets": _plain(defaults=_secret, check=_check_secret, check_change=_fixed_data),
-    "configmaps": _plain(check_change=_fixed_data),
+    "configmaps": _plain(check=_check_config_map, check_change=_fixed_data),
     "serviceaccounts": _plain(),
     "events": _plain(),
     "events.events.k8s.io": _plain(),
@@ -184,6 +218,6 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     ),
     "persistentvolumes": base.Standard(generation=False),
     "customresourcedefinitions.apiextensions.k8s.io": base.Standard(
-        defaults=_definition, check=_check_definition
+        defaults=_definition, check=_check_definition, check_change=_fixed_definition
     ),
 }
