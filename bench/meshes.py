@@ -7,20 +7,20 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def service(name: str, app: str) -> Json:
-    """Return a Service on port 80."""
+def service(name: str, app: str, port: int = 80) -> Json:
+    """Return a Service on a port."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name},
-        "spec": {"selector": {"app": app}, "ports": [{"port": 80, "name": "http"}]},
+        "spec": {"selector": {"app": app}, "ports": [{"port": port, "name": "http"}]},
     }
 
 
-def deployment(name: str) -> Json:
-    """Return a Deployment of one nginx with a sidecar."""
+def deployment(name: str, image: str = "nginx", port: int = 80) -> Json:
+    """Return a Deployment of one pod with a sidecar."""
     labels = {"app": name}
-    container = {"name": "web", "image": "nginx", "ports": [{"containerPort": 80}]}
+    container = {"name": "web", "image": image, "ports": [{"containerPort": port}]}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -65,6 +65,50 @@ def mesh_route(name: str, timeout: str = "5s") -> Json:
         "kind": "VirtualService",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"hosts": [name], "http": [route]},
+    }
+
+
+def echo() -> list[Json]:
+    """Return what answers at the edge's `/echo` with the request that it got: Deployment, Service
+    and route."""
+    route = {
+        "match": [{"uri": {"prefix": "/echo"}}],
+        "route": [{"destination": {"host": "echo", "port": {"number": 8080}}}],
+    }
+    return [
+        deployment("echo", "jmalloc/echo-server", 8080),
+        service("echo", "echo", 8080),
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "echo", "namespace": "default"},
+            "spec": {"hosts": ["*"], "gateways": ["edge"], "http": [route]},
+        },
+    ]
+
+
+def denial(path: str) -> Json:
+    """Return an AuthorizationPolicy that refuses one path of the echo server's."""
+    rule = {"to": [{"operation": {"paths": [path]}}]}
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "echo", "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "echo"}},
+            "action": "DENY",
+            "rules": [rule],
+        },
+    }
+
+
+def peers(mode: str) -> Json:
+    """Return a PeerAuthentication of the echo server's workload."""
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "echo", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "echo"}}, "mtls": {"mode": mode}},
     }
 
 
