@@ -34,7 +34,7 @@ class Kind:
 
 
 def _mode(number: int) -> str:
-    return ("STRICT", "DISABLE")[number % 2]
+    return ("PERMISSIVE", "DISABLE")[number % 2]
 
 
 KINDS = (
@@ -51,12 +51,12 @@ KINDS = (
         lambda _, answer: answer[0].status == 403,
     ),
     Kind(
-        "policy (PeerAuthentication, STRICT to DISABLE and back)",
+        "policy (PeerAuthentication, PERMISSIVE to DISABLE and back)",
         lambda number: meshes.peers(_mode(number)),
         lambda _: "/echo/",
         lambda number, answer: (
             answer[0].status == 200
-            and (b"X-Forwarded-Client-Cert" in answer[1]) == (_mode(number) == "STRICT")
+            and (b"X-Forwarded-Client-Cert" in answer[1]) == (_mode(number) == "PERMISSIVE")
         ),
     ),
 )

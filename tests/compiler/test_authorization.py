@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,8 +54,10 @@ def enforced(
     joined = authz.join(authz.compile_policy(p, mesh) for p in written)
     if joined is None:
         return True
-    filters = rbac.network_filters(joined.tcp) if request.tcp else rbac.http_filters(joined.http)
-    return allowed(filters, request)
+    if request.tcp:
+        return allowed(rbac.network_filters(joined.tcp), request)
+    told = (TypedExtensionConfig.FromString(r.body) for r in rbac.extensions(joined.http))
+    return allowed(told, request)
 
 
 # The rules read directly: plain string handling, no patterns in between.

@@ -1,8 +1,10 @@
 """Changes while it runs: the mesh follows, and no request fails that Istio would not fail."""
 
+import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -34,6 +36,17 @@ spec:
         host: helloworld.default.svc.cluster.local
         port: {{number: 8080}}
         subset: {subset}
+"""
+
+
+DENIAL = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: closed, namespace: default}}
+spec:
+  selector: {{matchLabels: {{app: helloworld, mtls: "true"}}}}
+  action: DENY
+  rules: [{{when: [{{key: "request.headers[x-word]", values: ["{word}"]}}]}}]
 """
 
 
@@ -103,6 +116,30 @@ def test_a_policy_turns_mutual_tls_off_and_on_under_load(
             lab.ok("apply", "-f", "-", stdin=POLICY.format(mode=mode))
             await_that(lambda wanted=expected: wire(time.monotonic() - 0.05) == wanted)
     unbroken(streams)
+
+
+def test_changed_rules_count_for_the_next_request_on_open_connections(lab: Lab, url: str) -> None:
+    """When `apply` has returned, and without closing anything: nobody else's request fails."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=10)
+
+    def status(word: str) -> int:
+        connection.request("GET", MTLS, headers={"x-word": word})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    lab.ok("apply", "-f", "-", stdin=DENIAL.format(word="w0"))
+    await_that(lambda: status("w0") == 403)
+    try:
+        with steady(url, MTLS) as streams:
+            for number in range(1, 6):
+                lab.ok("apply", "-f", "-", stdin=DENIAL.format(word=f"w{number}"))
+                assert (status(f"w{number}"), status(f"w{number - 1}")) == (403, 200)
+        unbroken(streams)
+    finally:
+        lab.ok("delete", "authorizationpolicy", "closed")
+        connection.close()
 
 
 def test_a_route_moves_under_load(lab: Lab, url: str) -> None:

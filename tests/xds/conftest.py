@@ -15,7 +15,7 @@ from lateen.xds.session import Send
 from lateen.xds.sotw import SotwSession
 
 NODE = "sidecar~10.244.0.2~a.default~default.svc.cluster.local"
-CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET = ResourceType
+CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION = ResourceType
 
 
 def made(kind, name, content):
@@ -43,6 +43,9 @@ def config(clusters: Mapping[str, int], listeners: Mapping[str, tuple[int, str]]
         LISTENER: {n: made(LISTENER, n, f"{v // 2}") for n, (v, _) in listeners.items()},
         ROUTE: {f"r-{n}": made(ROUTE, f"r-{n}", f"{v} {c}") for n, (v, c) in listeners.items()},
         SECRET: {"default": made(SECRET, "default", "key")},
+        EXTENSION: {
+            f"x-{n}": made(EXTENSION, f"x-{n}", f"{v // 2}") for n, (v, _) in listeners.items()
+        },
     }
 
 
@@ -85,6 +88,7 @@ class Client:
             ENDPOINT: set(self.has[CLUSTER]),
             ROUTE: {f"r-{name}" for name in self.has[LISTENER]},
             SECRET: {"default", "missing"},
+            EXTENSION: {f"x-{name}" for name in self.has[LISTENER]},
         }
 
     def forget(self) -> None:
@@ -119,6 +123,8 @@ class DeltaClient(Client):
         kind = resources.BY_URL[response.type_url]
         names = [r.name for r in response.resources]
         self.history.append((kind, (*names, *response.removed_resources)))
+        if kind is EXTENSION and response.removed_resources:
+            self.broken.append(f"{names}: a filter that is still there would refuse every request")
         if self.rejects.intersection(names):
             self._send(kind, nonce=response.nonce, error=f"bad: {names}")
             return

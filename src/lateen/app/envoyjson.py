@@ -3,6 +3,7 @@
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import extension_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
@@ -16,6 +17,7 @@ _MESSAGES: dict[ResourceType, type[Message]] = {
     ResourceType.ENDPOINT: endpoint_pb2.ClusterLoadAssignment,
     ResourceType.LISTENER: listener_pb2.Listener,
     ResourceType.ROUTE: route_pb2.RouteConfiguration,
+    ResourceType.EXTENSION: extension_pb2.TypedExtensionConfig,
 }
 
 

@@ -20,6 +20,7 @@ _TYPES = {
     ResourceType.LISTENER: "LDS",
     ResourceType.ROUTE: "RDS",
     ResourceType.SECRET: "SDS",
+    ResourceType.EXTENSION: "ECDS",
 }
 
 

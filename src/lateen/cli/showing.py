@@ -13,6 +13,8 @@ from lateen.cli import exits, findings, screen, tables, waiting
 from lateen.compiler.frontend import versions
 
 _TYPES = ("CDS", "EDS", "LDS", "RDS", "SDS")
+_RARE = ("ECDS",)
+"""Types that are shown where some proxy asked for them: rules of authorization."""
 
 
 def status(lab: str, output: str) -> int:
@@ -31,11 +33,12 @@ def status(lab: str, output: str) -> int:
     )
     for gateway in found["gateways"]:
         sys.stdout.write(f"  gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
-    rows = [
-        [p["proxy"], p["kind"], *(p["types"].get(t, "-") for t in _TYPES)] for p in found["proxies"]
-    ]
+    proxies = found["proxies"]
+    asked = (t for t in _RARE if any(p["types"].get(t, "NOT SENT") != "NOT SENT" for p in proxies))
+    types = (*_TYPES, *asked)
+    rows = [[p["proxy"], p["kind"], *(p["types"].get(t, "-") for t in types)] for p in proxies]
     if rows:
-        sys.stdout.write("\n" + tables.layout(["proxy", "kind", *_TYPES], rows) + "\n")
+        sys.stdout.write("\n" + tables.layout(["proxy", "kind", *types], rows) + "\n")
     for line in (*findings.proxy_lines(found), *findings.pod_lines(found)):
         sys.stdout.write(f"× {line}\n")
     for line in findings.lines(found):

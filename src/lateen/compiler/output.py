@@ -18,6 +18,7 @@ class ResourceType(Enum):
     LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
     ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
     SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

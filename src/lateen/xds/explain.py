@@ -11,6 +11,7 @@ _KIND_NAMES: Mapping[ResourceType, str] = {
     ResourceType.LISTENER: "listener",
     ResourceType.ROUTE: "route table",
     ResourceType.SECRET: "secret",
+    ResourceType.EXTENSION: "authorization filter",
 }
 
 _FEW = 3

@@ -8,7 +8,9 @@ The rules, for both protocol variants:
   acknowledged: a route that arrived earlier would answer 503 for a moment;
 - after a cluster changed, its endpoints are sent again even if they did not: Envoy keeps the
   changed cluster warming, and the acknowledgement back, until they come;
-- a rejected resource counts as sent, so that it is not sent again before it changes.
+- a rejected resource counts as sent, so that it is not sent again before it changes;
+- the configuration of a filter is never said to be gone: a listener that still asks for it would
+  refuse every request, and the one that takes its place no longer asks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +22,7 @@ from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import resources
 
 _GATED: Final = (ResourceType.LISTENER, ResourceType.ROUTE)
+_AT_ONCE: Final = (ResourceType.SECRET, ResourceType.EXTENSION)
 _ORDERED: Final = (
     ResourceType.CLUSTER,
     ResourceType.ENDPOINT,
@@ -163,8 +166,9 @@ class Plan:
     def next(self) -> list[Batch]:
         """Return what can be sent now, in order. Each batch must be sent and then `mark`ed."""
         batches = [*self._take(ResourceType.CLUSTER), *self._take(ResourceType.ENDPOINT)]
-        batches.extend(self._take(ResourceType.SECRET))
-        if batches and any(b.kind is not ResourceType.SECRET for b in batches):
+        for kind in _AT_ONCE:
+            batches.extend(self._take(kind))
+        if batches and any(b.kind not in _AT_ONCE for b in batches):
             self._released = False
             return batches
         if not self.holding:
@@ -258,7 +262,8 @@ class Plan:
                 state.gone.add(name)
         elif name in state.names and name not in state.absent:
             state.absent.add(name)
-            absent.append(name)
+            if kind is not ResourceType.EXTENSION:
+                absent.append(name)
 
     def _took(self, kind: ResourceType, fresh: Iterable[Resource]) -> None:
         state = self._types[kind]
@@ -284,7 +289,8 @@ class Plan:
                 batches.append(Batch(kind, (), tuple(names)))
         if batches:
             return batches
-        self._types[ResourceType.ROUTE].gone.clear()
+        for kind in (ResourceType.ROUTE, ResourceType.EXTENSION):
+            self._types[kind].gone.clear()
         return self._emptied()
 
     def _emptied(self) -> list[Batch]:

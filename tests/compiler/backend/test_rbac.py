@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from envoy.config.core.v3 import extension_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac_pb2
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb2
 from google.protobuf import json_format
@@ -17,7 +18,7 @@ from lateen.compiler.backend import listeners_gateway, listeners_inbound, rbac
 from lateen.compiler.backend.checks import of
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import authz, versions
-from lateen.compiler.ir import proxy
+from lateen.compiler.ir import proxy, routing
 from lateen.compiler.ir.workload import Protocol
 from lateen.compiler.output import ResourceType
 from lateen.model import snapshot
@@ -48,11 +49,21 @@ def shown(filters, kind):
     return found
 
 
+def told(checks):
+    """What the HTTP filters of checks are told by discovery."""
+    found = [extension_pb2.TypedExtensionConfig.FromString(r.body) for r in rbac.extensions(checks)]
+    asking = rbac.http_references(checks)
+    assert [f.name for f in asking] == [entry.name for entry in found]
+    for entry, reference in zip(found, asking, strict=True):
+        assert [entry.typed_config.type_url] == list(reference.config_discovery.type_urls)
+    return found
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
 def test_case(folder, request):
     joined = authorization((folder / "in.yaml").read_text())
     found = {
-        "http": shown(rbac.http_filters(joined.http), http_rbac_pb2.RBAC),
+        "http": shown(told(joined.http), http_rbac_pb2.RBAC),
         "tcp": shown(rbac.network_filters(joined.tcp), network_rbac_pb2.RBAC),
     }
     expected = folder / "out.yaml"
@@ -75,7 +86,7 @@ CUSTOM = (
 
 def test_actions_are_evaluated_in_istios_order():
     joined = authorization(ALLOW, AUDIT, DENY, CUSTOM)
-    (custom, audit, deny, allow) = shown(rbac.http_filters(joined.http), http_rbac_pb2.RBAC)
+    (custom, audit, deny, allow) = shown(told(joined.http), http_rbac_pb2.RBAC)
     assert [next(iter(f["rules"]["policies"])) for f in (custom, audit, deny, allow)] == [
         "istio-ext-authz-opa-ns[shop]-policy[c]-rule[0]-deny-due-to-bad-CUSTOM-action",
         "ns[shop]-policy[u]-rule[0]",
@@ -102,7 +113,8 @@ def test_every_inbound_chain_checks_before_it_serves(mesh):
         if http is not None:
             assert [f.name for f in http.http_filters][:4] == [
                 "istio.metadata_exchange",
-                *2 * [rbac.HTTP_FILTER],
+                "envoy.filters.http.rbac.DENY",
+                "envoy.filters.http.rbac.ALLOW",
                 "envoy.filters.http.grpc_stats",
             ]
         else:
@@ -122,7 +134,7 @@ def test_a_gateway_checks_too(mesh):
         gateway_listener(mesh), mesh.node(), mesh.SETTINGS, of(authorization(ALLOW))
     )
     (chain,) = made.filter_chains
-    assert mesh.manager(chain).http_filters[1].name == rbac.HTTP_FILTER
+    assert mesh.manager(chain).http_filters[1].name == f"{rbac.HTTP_FILTER}.ALLOW"
 
 
 @pytest.mark.parametrize("kind", ["sidecar", "router"])
@@ -142,3 +154,34 @@ def test_only_listeners_that_check_follow_a_policy(mesh, kind):
     for other in (ResourceType.CLUSTER, ResourceType.ENDPOINT, ResourceType.ROUTE):
         for name, resource in after.of(other).items():
             assert resource is before.of(other)[name]
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "router"])
+def test_changed_rules_do_not_make_a_listener_anew(mesh, kind):
+    """Connections that are open keep their chain, and the next request on them its new rules."""
+    view = mesh.sidecar() if kind == "sidecar" else mesh.router(gateway_listener(mesh))
+    one, two = (
+        DENY.replace("rules: [{}]", f"rules: [{{to: [{{operation: {{paths: [{path}]}}}}]}}]")
+        for path in ("/a", "/b")
+    )
+    renderer = Renderer()
+    before, after = (
+        renderer.render(msgspec.structs.replace(view, authorization=authorization(text)))
+        for text in (one, two)
+    )
+    name = "envoy.filters.http.rbac.DENY"
+    assert list(after.of(ResourceType.EXTENSION)) == [name]
+    old, new = (found.of(ResourceType.EXTENSION)[name] for found in (before, after))
+    assert old.version != new.version
+    assert [str(source) for source in new.sources] == ["AuthorizationPolicy/shop/d#spec.rules[0]"]
+    for listener, resource in after.of(ResourceType.LISTENER).items():
+        assert resource is before.of(ResourceType.LISTENER)[listener]
+
+
+def test_a_gateway_without_http_asks_for_no_rules(mesh):
+    """What nobody asks for would keep the proxy out of step for ever."""
+    route = routing.TcpRoute(destinations=(routing.Destination(cluster="c"),))
+    chain = proxy.GatewayChain(sni=(), source=mesh.GATEWAY, tcp=(route,))
+    listener = proxy.GatewayListener(bind="0.0.0.0", port=8080, chains=(chain,))
+    view = msgspec.structs.replace(mesh.router(listener), authorization=authorization(DENY))
+    assert not Renderer().render(view).of(ResourceType.EXTENSION)

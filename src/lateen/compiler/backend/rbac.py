@@ -16,6 +16,7 @@ from envoy.type.matcher.v3 import metadata_pb2, path_pb2, regex_pb2, string_pb2,
 
 from lateen.compiler.backend import pack
 from lateen.compiler.ir.authz import Action, Attribute, Check, Pattern, Rule, Test
+from lateen.compiler.output import Resource, ResourceType
 
 HTTP_FILTER = "envoy.filters.http.rbac"
 NETWORK_FILTER = "envoy.filters.network.rbac"
@@ -28,20 +29,45 @@ _ACTIONS = {
 }
 
 
-def http_filters(checks: Iterable[Check]) -> tuple[http_connection_manager_pb2.HttpFilter, ...]:
-    """Return one filter per action, in order."""
+def http_name(action: Action) -> str:
+    """Return the name of an action's HTTP filter, by which it asks for its rules."""
+    return f"{HTTP_FILTER}.{action.value}"
+
+
+def http_references(
+    checks: Iterable[Check],
+) -> tuple[http_connection_manager_pb2.HttpFilter, ...]:
+    """Return one filter per action, in order, each of which is told its rules by discovery."""
+    made = []
+    for check in checks:
+        out = http_connection_manager_pb2.HttpFilter(name=http_name(check.action))
+        out.config_discovery.config_source.CopyFrom(pack.ads())
+        out.config_discovery.type_urls.append(pack.any_of(http_rbac_pb2.RBAC()).type_url)
+        made.append(out)
+    return tuple(made)
+
+
+def extensions(checks: Iterable[Check]) -> tuple[Resource, ...]:
+    """Return what those filters are told."""
     return tuple(
-        http_connection_manager_pb2.HttpFilter(
-            name=HTTP_FILTER,
-            typed_config=pack.any_of(
-                http_rbac_pb2.RBAC(
-                    rules=_rules(check.action, check.rules) if check.policies else None,
-                    shadow_rules=_shadow(check),
-                    shadow_rules_stat_prefix=_shadow_prefix(check),
-                )
-            ),
+        Resource(
+            ResourceType.EXTENSION,
+            http_name(check.action),
+            extension_pb2.TypedExtensionConfig(
+                name=http_name(check.action), typed_config=pack.any_of(http_rules(check))
+            ).SerializeToString(deterministic=True),
+            tuple(dict.fromkeys(r.source for r in (*check.rules, *check.dry_rules))),
         )
         for check in checks
+    )
+
+
+def http_rules(check: Check) -> http_rbac_pb2.RBAC:
+    """Return the rules of one action for requests."""
+    return http_rbac_pb2.RBAC(
+        rules=_rules(check.action, check.rules) if check.policies else None,
+        shadow_rules=_shadow(check),
+        shadow_rules_stat_prefix=_shadow_prefix(check),
     )
 
 

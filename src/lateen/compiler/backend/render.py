@@ -1,6 +1,6 @@
 """ProxyView to ResourceSet: each part rendered once for as long as it stays the same. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from lateen.compiler.backend import (
@@ -34,8 +34,9 @@ SYSTEM_ROOTS_PATH: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and its family keep the machine's CA bundle."""
 
 _Part = HttpListener | TcpListener | GatewayListener | Inbound
-_Mine = tuple[_Part, Authorization | None]
-"""A listener of its own, and what is checked there."""
+_Mine = tuple[_Part, bytes]
+"""A listener of its own, and a digest of what it says itself of what is checked there."""
+_NO_EXTENSIONS: Mapping[str, Resource] = {}
 
 
 class Renderer:
@@ -114,24 +115,36 @@ class _Mesh:
                 ResourceType.ENDPOINT: shared.endpoints,
                 ResourceType.LISTENER: listeners,
                 ResourceType.ROUTE: shared.tables,
+                ResourceType.EXTENSION: self._extensions(view),
             }
         )
+
+    def _extensions(self, view: ProxyView) -> Mapping[str, Resource]:
+        """Return what is asked for by a chain that serves HTTP; every sidecar has one."""
+        asked = view.gateway is None or any(
+            chain.route_table for listener in view.gateway.listeners for chain in listener.chains
+        )
+        if view.authorization is None or not asked:
+            return _NO_EXTENSIONS
+        return scopes.named(self._checks(view.authorization).extensions)
 
     def _listeners(self, view: ProxyView) -> dict[str, Resource]:
         """Return the listeners that name the proxy itself (its peer metadata), by name.
 
         What the node's last view had too is kept; what it no longer has is forgotten.
         """
-        known = self._mine(view.node)
-        used = {mine: known.get(mine) or self._own(*mine, view) for mine in _own_parts(view)}
+        known, used = self._mine(view.node), {}
+        for part, authorization in _own_parts(view):
+            checked = self._checks(authorization) if authorization is not None else checks.NONE
+            mine = (part, checked.digest)
+            used[mine] = known.get(mine) or self._own(part, checked, view)
         known.clear()
         known.update(used)
         return scopes.named(used.values())
 
-    def _own(self, part: _Part, authorization: Authorization | None, view: ProxyView) -> Resource:
+    def _own(self, part: _Part, checked: checks.Checks, view: ProxyView) -> Resource:
         node, settings = view.node, self.settings
         signals = node.telemetry.client
-        checked = self._checks(authorization) if authorization is not None else checks.NONE
         sources: Iterator[Source | None]
         if isinstance(part, Inbound):
             signals = node.telemetry.server
@@ -150,7 +163,7 @@ class _Mesh:
         return scopes.resource(ResourceType.LISTENER, made, made.name, decided)
 
 
-def _own_parts(view: ProxyView) -> Iterator[_Mine]:
+def _own_parts(view: ProxyView) -> Iterator[tuple[_Part, Authorization | None]]:
     outbound: Outbound | None = view.outbound
     gateway: GatewayConfig | None = view.gateway
     if view.inbound is not None:
