@@ -52,6 +52,16 @@ def test_three_legs_are_joined_by_address_and_request() -> None:
     assert story.client_identity(wire) == "spiffe://t/ns/a/sa/c"
 
 
+def test_an_id_that_is_sent_again_on_one_connection_is_told_apart_by_time() -> None:
+    """A client that repeats its x-request-id: each request has its own line of the server's log."""
+    own = (e.SERVER, e.inbound(ONWARD, SERVER_AT, http=e.http(path="/mine"), after=0.002))
+    later = (e.SERVER, e.inbound(ONWARD, SERVER_AT, http=e.http(path="/later"), after=5.0))
+    for rows in ([own, later], [later, own]):
+        found = build([at_gate(), *rows])
+        assert found.legs[1].server_entry is not None
+        assert found.legs[1].server_entry.entry.http == e.http(path="/mine")
+
+
 @pytest.mark.parametrize("missing", [0, 1])
 def test_it_is_incomplete_until_every_proxy_has_logged(missing: int) -> None:
     rows = [at_gate(), (e.SERVER, e.inbound(ONWARD, SERVER_AT))]

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lateen.cli import tap
-from lateen.observe import edges, tapline
+from lateen.observe import edges, joining, tapline
 from lateen.observe.facts import Directory
+from lateen.observe.joining import Hop, Joiner
 from lateen.observe.ledger import Ledger, LogEntry
-from lateen.observe.tapline import Hop, Joiner
 from lateen.xds.access_log import AccessEntry, HttpFacts, TlsFacts
 
 GATEWAY, WEB, DB = "10.244.0.2", "10.244.0.3", "10.244.0.4"
@@ -135,6 +137,66 @@ def test_two_requests_on_one_connection_are_not_confused() -> None:
     assert len(both) == 2
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from("cbs")), max_size=30),
+    st.randoms(use_true_random=False),
+)
+def test_no_request_is_joined_with_another(asked: list[tuple[int, int, str]], random) -> None:
+    """Several connections, each with many requests, some under one id again (retries, clients that
+    repeat themselves), some of which one side never logs (attempts, mirrored requests)."""
+    sides: dict[str, list[tuple[str, AccessEntry]]] = {"c": [], "s": []}
+    once: dict[tuple[int, int], str] = {}
+    for number, (connection, name, logged_by) in enumerate(asked):
+        address = f"{GATEWAY}:4000{connection}"
+        facts = http(f"r{name}", path=f"/{number}")
+        # Of one id on one connection, who logs at all logs every time: else none could tell.
+        logged_by = once.setdefault((connection, name), logged_by)
+        if logged_by in "cb":
+            sides["c"].append(("istio-system/gw", from_gateway(http=facts, upstream_local=address)))
+        if logged_by in "bs":
+            sides["s"].append(("default/web", at_web(http=facts, downstream_direct_remote=address)))
+    order = ["c"] * len(sides["c"]) + ["s"] * len(sides["s"])
+    random.shuffle(order)
+    hops = [h for h in joined(*(sides[side].pop(0) for side in order)) if h.client or h.server]
+    onward = [h for h in hops if h.client or (h.server and h.server.proxy == "default/web")]
+    pairs = [(h.client, h.server) for h in onward]
+    for client, server in pairs:
+        if client and server:
+            assert client.entry.http == server.entry.http
+    both = sum(1 for client, server in pairs if client and server)
+    by = [once[connection, name] for connection, name, _ in asked]
+    assert both == by.count("b")
+    assert len(pairs) == len(asked)
+
+
+REFUSED = {
+    "http": None,
+    "log": "listener",
+    "downstream": TlsFacts(version="TLSv1.3"),
+    "downstream_failure": "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_a_request_is_told_with_why_the_server_refused_its_connection(
+    order: tuple[int, ...],
+) -> None:
+    """Also where the server's proxy had connected onward before it knew: that is not told."""
+    made = [
+        ("istio-system/gw", from_gateway(http=http(status=503), flags="UC")),
+        ("default/web", at_web(http=None, log="tcp", open=True, upstream_remote=f"{WEB}:80")),
+        ("default/web", at_web(**REFUSED)),
+    ]
+    hops = joined(*(made[number] for number in order))
+    (hop,) = [h for h in hops if h.client is not None]
+    assert len(hops) == 2  # the other is what the gateway's own client sent
+    told = tapline.fields(hop, WHO)
+    assert (told["proxy"], told["flags"]) == ("both", "UC")
+    assert told["server_reason"] == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+    (edge,) = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
+    assert (edge.requests, edge.errors) == (1, 1)
+
+
 def test_a_server_without_a_proxy_is_not_waited_for() -> None:
     joiner = Joiner(lambda: WHO)
     (one,) = logged(("default/web", entry(upstream_local=f"{WEB}:1", upstream_remote=f"{DB}:80")))
@@ -147,8 +209,8 @@ def test_what_the_other_side_never_logs_is_told_alone_after_a_while() -> None:
     joiner = Joiner(lambda: WHO)
     (one,) = logged(("istio-system/gw", from_gateway()))
     assert len(joiner.take(one, 0.0)) == 1
-    assert joiner.due(tapline.WAIT - 0.1) == []
-    assert len(joiner.due(tapline.WAIT + 0.1)) == 1
+    assert joiner.due(joining.WAIT - 0.1) == []
+    assert len(joiner.due(joining.WAIT + 0.1)) == 1
 
 
 def test_a_connection_passed_through_joins_the_request_that_made_it() -> None:

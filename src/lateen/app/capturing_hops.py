@@ -16,8 +16,8 @@ from lateen.base.clock import Clock
 from lateen.model.client import ApiError
 from lateen.observe import edges, facts, tapline
 from lateen.observe.facts import Directory
+from lateen.observe.joining import Hop, Joiner
 from lateen.observe.ledger import Ledger, LogEntry
-from lateen.observe.tapline import Hop, Joiner
 
 TAP, EDGES = "/lateen/v1/tap", "/lateen/v1/edges"
 _TICK = 0.25

@@ -7,7 +7,7 @@ import msgspec
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.observe import facts, tapline
 from lateen.observe.facts import Directory, Party
-from lateen.observe.tapline import Hop
+from lateen.observe.joining import Hop
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,8 +61,9 @@ def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str)
             if e.proxy == proxy and e.number > mark and e.number != entry.number
         ]
         exact = [e for e in same if not local or e.client == local]
+        meanwhile = [e for e in exact if _during(e, entry)]  # ids may be sent more than once
         if exact or same:
-            return (exact or same)[-1]
+            return (meanwhile or exact or same)[-1]
     if local:
         found = list(ledger.from_client(local, proxy))
         found = [e for e in found if e.entry.http is None or e.number > mark]
@@ -86,9 +87,13 @@ def _reaches(entry: LogEntry, server: str) -> bool:
 
 def _within(found: LogEntry, entry: LogEntry, host: str) -> bool:
     """Whether a connection came from `host` while a request was worked on."""
-    begun = entry.entry.start
-    since = (found.entry.start - begun).total_seconds()
-    return found.client.startswith(f"{host}:") and 0 <= since <= entry.entry.duration
+    return found.client.startswith(f"{host}:") and _during(found, entry)
+
+
+def _during(found: LogEntry, entry: LogEntry) -> bool:
+    """Whether what was found began while a request was worked on."""
+    since = (found.entry.start - entry.entry.start).total_seconds()
+    return 0 <= since <= entry.entry.duration
 
 
 def handshake_failure(entry: LogEntry | None) -> str:

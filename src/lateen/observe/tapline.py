@@ -1,122 +1,14 @@
-"""Finished requests across the mesh, one hop a line: both proxies' entries joined. Pure."""
+"""A hop in one line: what both proxies logged of a step of a request or connection. Pure."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from lateen.observe import accesslog, redact
 from lateen.observe.facts import Directory, Party
+from lateen.observe.joining import Hop
 from lateen.observe.ledger import LogEntry
 
-WAIT = 1.0
-"""Seconds to wait for the other side's entry: proxies send theirs every 0.1 s."""
-_LIMIT = 4096
 _NO_FLAGS = ("", "-")
-
-
-class Hop(msgspec.Struct, frozen=True):
-    """One step of a request or connection: what the client's proxy logged of it and what the
-    server's did; one of them may be missing."""
-
-    client: LogEntry | None
-    server: LogEntry | None
-
-    @property
-    def entry(self) -> LogEntry:
-        """The entry that tells most of how it ended for the client."""
-        found = self.client or self.server
-        assert found is not None
-        return found
-
-    @property
-    def tls(self) -> str:
-        """`none`, `tls` or `mtls`: by the server's log, else by the client's."""
-        if self.server is not None:
-            seen = self.server.entry.downstream
-            if seen.version or self.client is None:
-                # Without a version of its own the proxy passes through what its inspector saw.
-                return _word(seen.version or seen.sni, seen.peer_sans)
-        assert self.client is not None
-        made = self.client.entry.upstream
-        return _word(made.version, made.local_sans)
-
-
-def _word(version: str, sans: tuple[str, ...]) -> str:
-    if not version:
-        return "none"
-    return "mtls" if sans else "tls"
-
-
-_Key = tuple[str, str, bool]
-
-
-class Joiner:
-    """Pairs the entries of both sides of a hop as they come in.
-
-    A connection joins them: the client's proxy logs the address that it came from, and so does
-    the server's. Where the other side logs nothing, or too late, the hop is told alone.
-    """
-
-    def __init__(self, directory: Callable[[], Directory]) -> None:
-        self._directory = directory
-        self._waiting: OrderedDict[tuple[_Key, bool], tuple[LogEntry, float]] = OrderedDict()
-
-    def take(self, entry: LogEntry, now: float) -> list[Hop]:
-        """Add an entry; returns the hops that are complete with it."""
-        found = self.due(now)
-        who = self._directory()
-        made = entry.entry
-        if entry.inbound or made.log == "listener":
-            expected = who.party(entry.client).name in who.proxies
-            return found + self._pair(entry, entry.client, now, server=True, expected=expected)
-        if who.pod(entry.proxy).role == "gateway":
-            found.append(Hop(None, entry))
-        if made.upstream_remote or made.upstream_cluster:
-            expected = bool(made.upstream_local) and who.logs(made.upstream_remote)
-            found += self._pair(entry, made.upstream_local, now, server=False, expected=expected)
-        elif who.pod(entry.proxy).role != "gateway":
-            found.append(Hop(entry, None))
-        return found
-
-    def due(self, now: float) -> list[Hop]:
-        """Return the hops whose other side did not come in time."""
-        found = []
-        while self._waiting:
-            (key, (entry, deadline)) = next(iter(self._waiting.items()))
-            if deadline > now and len(self._waiting) <= _LIMIT:
-                break
-            del self._waiting[key]
-            found.append(_hop(entry, self._same_connection(key), server=key[1]))
-        return found
-
-    def _same_connection(self, key: tuple[_Key, bool]) -> LogEntry | None:
-        """Take the other side's entry about a connection that it did not read: a request for one
-        proxy is only a connection for another, if it passes TLS through."""
-        (_, address, _), server = key
-        for other, (entry, _) in self._waiting.items():
-            if other[1] is not server and other[0][1] == address and other[0] != key[0]:
-                del self._waiting[other]
-                return entry
-        return None
-
-    def _pair(
-        self, entry: LogEntry, address: str, now: float, *, server: bool, expected: bool
-    ) -> list[Hop]:
-        http = entry.entry.http
-        key = (http.request_id if http is not None else "", address, entry.entry.open)
-        other = self._waiting.pop((key, not server), None) if address else None
-        if other is not None:
-            return [_hop(entry, other[0], server=server)]
-        if not expected:
-            return [_hop(entry, None, server=server)]
-        self._waiting[key, server] = (entry, now + WAIT)
-        return []
-
-
-def _hop(entry: LogEntry, other: LogEntry | None, *, server: bool) -> Hop:
-    return Hop(other, entry) if server else Hop(entry, other)
 
 
 def fields(hop: Hop, who: Directory, *, secrets: bool = False) -> dict[str, Any]:

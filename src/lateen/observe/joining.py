@@ -1,0 +1,200 @@
+"""Both proxies' entries about one step of a request or connection, joined as they come in. Pure."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from lateen.observe import hops
+from lateen.observe.facts import Directory
+from lateen.observe.ledger import LogEntry
+
+WAIT = 1.0
+"""Seconds to wait for the other side's entry: proxies send theirs every 0.1 s."""
+_LIMIT = 4096
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One step of a request or connection: what the client's proxy logged of it and what the
+    server's did; one of them may be missing."""
+
+    client: LogEntry | None
+    server: LogEntry | None
+
+    @property
+    def entry(self) -> LogEntry:
+        """The entry that tells most of how it ended for the client."""
+        found = self.client or self.server
+        assert found is not None
+        return found
+
+    @property
+    def tls(self) -> str:
+        """`none`, `tls` or `mtls`: by the server's log, else by the client's."""
+        if self.server is not None:
+            seen = self.server.entry.downstream
+            if seen.version or self.client is None:
+                # Without a version of its own the proxy passes through what its inspector saw.
+                return _word(seen.version or seen.sni, seen.peer_sans)
+        assert self.client is not None
+        made = self.client.entry.upstream
+        return _word(made.version, made.local_sans)
+
+
+def _word(version: str, sans: tuple[str, ...]) -> str:
+    if not version:
+        return "none"
+    return "mtls" if sans else "tls"
+
+
+class _Key(NamedTuple):
+    """What both sides' entries have in common. `address` is the client's end of the connection."""
+
+    request: str
+    address: str
+    open: bool
+
+
+class _Held(NamedTuple):
+    """An entry whose other side has not come."""
+
+    entry: LogEntry
+    key: _Key
+    server: bool
+    deadline: float
+
+    @property
+    def hop(self) -> Hop:
+        """The hop as it is without the other side."""
+        return _hop(self.entry, None, server=self.server)
+
+
+class _Waiting:
+    """Entries in the order they came, found by key or by address and side."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[int, _Held] = OrderedDict()
+        self._by_key: dict[tuple[_Key, bool], deque[int]] = {}
+        self._by_address: dict[tuple[str, bool], OrderedDict[int, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def oldest(self) -> _Held | None:
+        """The entry that has waited longest."""
+        return next(iter(self._held.values()), None)
+
+    def add(self, held: _Held) -> None:
+        """Keep an entry."""
+        number = held.entry.number
+        self._held[number] = held
+        self._by_key.setdefault((held.key, held.server), deque()).append(number)
+        of_address = self._by_address.setdefault((held.key.address, held.server), OrderedDict())
+        of_address[number] = None
+
+    def same(self, key: _Key, *, server: bool) -> _Held | None:
+        """Return the oldest entry of a side with a key: what a connection carries one after the
+        other under one request id (a retry, a client that repeats itself) is paired in order."""
+        numbers = self._by_key.get((key, server))
+        return self._held[numbers[0]] if numbers else None
+
+    def of_address(self, address: str, *, server: bool) -> list[_Held]:
+        """Return a side's entries about a connection, oldest first."""
+        return [self._held[number] for number in self._by_address.get((address, server), ())]
+
+    def remove(self, held: _Held) -> None:
+        """Forget an entry."""
+        number = held.entry.number
+        del self._held[number]
+        numbers = self._by_key[held.key, held.server]
+        numbers.remove(number)
+        if not numbers:
+            del self._by_key[held.key, held.server]
+        of_address = self._by_address[held.key.address, held.server]
+        del of_address[number]
+        if not of_address:
+            del self._by_address[held.key.address, held.server]
+
+
+class Joiner:
+    """Pairs the entries of both sides of a hop as they come in.
+
+    A connection joins them: the client's proxy logs the address that it came from, and so does
+    the server's; on a connection that many requests share it is the request's id. Where the other
+    side logs nothing, or too late, the hop is told alone.
+    """
+
+    def __init__(self, directory: Callable[[], Directory]) -> None:
+        self._directory = directory
+        self._waiting = _Waiting()
+
+    def take(self, entry: LogEntry, now: float) -> list[Hop]:
+        """Add an entry; returns the hops that are complete with it."""
+        found = self.due(now)
+        who = self._directory()
+        made = entry.entry
+        if entry.inbound or made.log == "listener":
+            expected = who.party(entry.client).name in who.proxies
+            return found + self._pair(entry, entry.client, now, server=True, expected=expected)
+        if who.pod(entry.proxy).role == "gateway":
+            found.append(Hop(None, entry))
+        if made.upstream_remote or made.upstream_cluster:
+            expected = bool(made.upstream_local) and who.logs(made.upstream_remote)
+            found += self._pair(entry, made.upstream_local, now, server=False, expected=expected)
+        elif who.pod(entry.proxy).role != "gateway":
+            found.append(Hop(entry, None))
+        return found
+
+    def due(self, now: float) -> list[Hop]:
+        """Return the hops whose other side did not come in time."""
+        found = []
+        while (held := self._waiting.oldest) is not None:
+            if held.deadline > now and len(self._waiting) <= _LIMIT:
+                break
+            self._waiting.remove(held)
+            found += self._across(held) or [held.hop]
+        return found
+
+    def _across(self, held: _Held) -> list[Hop]:
+        """Join a request with what the other side knows as a connection only, since it passes TLS
+        through or never got as far as a request; nothing if there is no such pair.
+
+        Of the entries about a connection that a handshake failed says more than that it had been
+        connected onward: that carried nothing, and is not told.
+        """
+        address, requests = held.key.address, held.entry.entry.http is not None
+        same = [held, *self._waiting.of_address(address, server=held.server)]
+        others = self._waiting.of_address(address, server=not held.server)
+        asked = [h for h in (same[:1] if requests else others) if h.entry.entry.http is not None]
+        carrying = [h for h in (others if requests else same) if h.entry.entry.http is None]
+        if not asked or not carrying:
+            return []
+        refusal = next((h for h in carrying if hops.refused(h.entry)), None)
+        chosen = refusal or carrying[0]
+        onward = [h for h in carrying if refusal and h.entry.entry.open and h is not chosen]
+        for each in (asked[0], chosen, *onward):
+            if each is not held:
+                self._waiting.remove(each)
+        pair = _hop(asked[0].entry, chosen.entry, server=asked[0].server)
+        alone = [] if held in (asked[0], chosen) or held.entry.entry.open else [held.hop]
+        return [*alone, pair]
+
+    def _pair(
+        self, entry: LogEntry, address: str, now: float, *, server: bool, expected: bool
+    ) -> list[Hop]:
+        http = entry.entry.http
+        key = _Key(http.request_id if http is not None else "", address, entry.entry.open)
+        other = self._waiting.same(key, server=not server) if address else None
+        if other is not None:
+            self._waiting.remove(other)
+            return [_hop(entry, other.entry, server=server)]
+        if not expected:
+            return [_hop(entry, None, server=server)]
+        self._waiting.add(_Held(entry, key, server, now + WAIT))
+        return []
+
+
+def _hop(entry: LogEntry, other: LogEntry | None, *, server: bool) -> Hop:
+    return Hop(other, entry) if server else Hop(entry, other)
