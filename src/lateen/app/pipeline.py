@@ -61,6 +61,8 @@ class Pipeline:
         self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
         self.current = Round(0, Snapshot(), None)
+        self.changed_at = clock.monotonic()
+        """When something that is compiled changed last, by the clock's monotonic time."""
 
     @property
     def pending(self) -> bool:
@@ -73,6 +75,7 @@ class Pipeline:
         if info is None or not info.compiled:
             return
         self._changed[event.entry.key] = event
+        self.changed_at = self._clock.monotonic()
         self._coalescer.notify()
 
     def load(self) -> None:

@@ -35,6 +35,7 @@ from lateen.app.applied import apply_route
 from lateen.app.capturing import Taps
 from lateen.app.capturing_hops import Hops
 from lateen.app.capturing_routes import capture_route
+from lateen.app.collecting import Collector
 from lateen.app.evidence import EvidenceEngine
 from lateen.app.forwarding import Forwarder
 from lateen.app.hosting import HostLink
@@ -156,6 +157,8 @@ class Plane:
             self.tasks.start(self.link.run(self.clock), "host link")
         self.pipeline.load()
         self.tasks.start(self.pipeline.run(), "pipeline")
+        collector = Collector(self.clock, lambda: self.pipeline.changed_at)
+        self.tasks.start(collector.run(), "garbage collection")
         self.tasks.start(self.identities.run(), "identities")
         await self._serve()
         await manager.Manager(self.client, self.clock, self._controllers()).run(self.tasks)

@@ -1,0 +1,63 @@
+"""When the control plane looks for garbage."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from lateen.app import collecting
+from lateen.base.clock import ManualClock
+from lateen.base.tasks import TaskGroup
+
+
+class Ring:
+    """Refers to itself: only a collection ends it."""
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """Put Python's own settings back afterwards."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize(
+    ("young", "quiet", "expected"),
+    [(0, 60.0, False), (1, 0.5, False), (1, 1.0, True), (49, 0.0, False), (50, 0.0, True)],
+)
+def test_it_waits_for_a_quiet_moment_but_not_for_ever(
+    young: int, quiet: float, expected: bool
+) -> None:
+    assert collecting.due(young, quiet) is expected
+
+
+def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: None) -> None:
+    async def scene() -> None:
+        clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        changed = 0.0
+        async with TaskGroup("test") as tasks:
+            tasks.start(collecting.Collector(clock, lambda: changed).run(), "collector")
+            await clock.advance(0)
+            gc.collect()
+            ring = Ring()
+            died = weakref.ref(ring)
+            gc.collect(0)
+            del ring
+            gc.collect(0)
+            assert died() is not None, "Python looked through more than the youngest"
+            changed = 4.5
+            await clock.advance(collecting.EVERY_SECONDS)
+            assert died() is not None, "half a second after a change"
+            await clock.advance(collecting.EVERY_SECONDS)
+            assert died() is None
+            assert gc.get_freeze_count() > 1000
+
+    asyncio.run(scene())
