@@ -216,6 +216,33 @@ def test_an_object_with_two_owners_outlives_one(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_a_foreground_deletion_does_not_wait_for_what_another_owner_keeps(
+    play: Any, both: bool
+) -> None:
+    async def scenario(cluster: Any) -> None:
+        references = []
+        for name in ("one", "two"):
+            owner = await cluster.client.create("configmaps", "default", config(name))
+            (reference,) = config("x", owner)["metadata"]["ownerReferences"]
+            references.append({**reference, "blockOwnerDeletion": True})
+        child = config("child")
+        child["metadata"]["ownerReferences"] = references
+        await cluster.client.create("configmaps", "default", child)
+        going = ("one", "two") if both else ("one",)
+        for name in going:
+            await cluster.client.delete("configmaps", "default", name, propagation="Foreground")
+        await cluster.until(lambda: not any(cluster.one("configmaps", name) for name in going))
+        await cluster.quiet()
+        left = cluster.one("configmaps", "child")
+        if both:
+            assert not left
+        else:
+            assert [one["name"] for one in left["metadata"]["ownerReferences"]] == ["two"]
+
+    play(scenario)
+
+
 def test_an_object_born_after_its_owner_died_goes(play: Any) -> None:
     async def scenario(cluster: Any) -> None:
         owner = await cluster.client.create("configmaps", "default", config("owner"))

@@ -74,6 +74,8 @@ def _keys(change: world.Change, known: world.World) -> Iterable[controller.Name]
         known.by_uid(str(one.get("uid", ""))) is None for one in fields.owners(after)
     ):
         yield tuple(change.key)
+    if before is not None and fields.owners(before) != fields.owners(after):
+        yield from _waiting_owners(before, known)
 
 
 def _waiting_owners(obj: JsonView, known: world.World) -> Iterable[controller.Name]:
@@ -92,11 +94,14 @@ def _orphan(where: world.Key, obj: JsonView, known: world.World) -> actions.Resu
     """Cut the dependents loose, then let the owner go."""
     todo: list[actions.Action] = []
     for key, dependent in known.dependents(fields.uid(obj)):
-        kept = [dict(one) for one in fields.owners(dependent) if one.get("uid") != fields.uid(obj)]
-        meta = {"uid": fields.uid(dependent), "ownerReferences": kept or None}
-        patch = {"metadata": meta}
-        todo.append(actions.Patch(key.resource, key.namespace, key.name, patch))
+        todo.append(_without_owner(key, dependent, fields.uid(obj)))
     return actions.Result((*todo, _without_finalizer(where, obj, ORPHAN)))
+
+
+def _without_owner(where: world.Key, dependent: JsonView, uid: str) -> actions.Patch:
+    kept = [dict(one) for one in fields.owners(dependent) if one.get("uid") != uid]
+    meta = {"uid": fields.uid(dependent), "ownerReferences": kept or None}
+    return actions.Patch(where.resource, where.namespace, where.name, {"metadata": meta})
 
 
 def _foreground(where: world.Key, obj: JsonView, known: world.World) -> actions.Result:
@@ -108,12 +113,14 @@ def _foreground(where: world.Key, obj: JsonView, known: world.World) -> actions.
     ]
     if not blocking:
         return actions.Result((_without_finalizer(where, obj, FOREGROUND),))
-    todo = tuple(
-        _delete(key, dependent, "Foreground")
-        for key, dependent in known.dependents(fields.uid(obj))
-        if not fields.dying(dependent) and _only_owner(dependent, fields.uid(obj), known)
-    )
-    return actions.Result(todo)
+    todo: list[actions.Action] = []
+    for key, dependent in known.dependents(fields.uid(obj)):
+        if _only_owner(dependent, fields.uid(obj), known):
+            if not fields.dying(dependent):
+                todo.append(_delete(key, dependent, "Foreground"))
+        else:  # another owner keeps it: this one lets it go, and waits for it no longer
+            todo.append(_without_owner(key, dependent, fields.uid(obj)))
+    return actions.Result(tuple(todo))
 
 
 def _blocks(dependent: JsonView, uid: str) -> bool:
@@ -123,9 +130,19 @@ def _blocks(dependent: JsonView, uid: str) -> bool:
 
 
 def _only_owner(dependent: JsonView, uid: str, known: world.World) -> bool:
-    """Tell whether no other owner holds the dependent."""
+    """Tell whether no other owner holds the dependent: one that itself waits for its dependents
+    to go holds none."""
     others = (str(one.get("uid", "")) for one in fields.owners(dependent))
-    return not any(one != uid and known.by_uid(one) for one in others)
+    return not any(one != uid and _holds(one, known) for one in others)
+
+
+def _holds(uid: str, known: world.World) -> bool:
+    key = known.by_uid(uid)
+    owner = known.get(*key) if key is not None else None
+    if owner is None:
+        return False
+    waits = FOREGROUND in (fields.meta(owner).get("finalizers") or ())
+    return not (fields.dying(owner) and waits)
 
 
 def _without_finalizer(where: world.Key, obj: JsonView, name: str) -> actions.Patch:
