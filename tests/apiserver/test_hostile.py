@@ -69,11 +69,21 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def call() -> Caller:
-    return Caller()
+    made = Caller()
+    path, name = LEASE.rsplit(b"/", 1)
+    made("POST", path, json.dumps({"metadata": {"name": name.decode()}}).encode())
+    return made
 
 
 CONFIG_MAPS = b"/api/v1/namespaces/default/configmaps"
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
+LEASE = b"/apis/coordination.k8s.io/v1/namespaces/default/leases/mine"
+JSON_PATCH = {"content_type": "application/json-patch+json"}
+DOUBLING = [{"op": "add", "path": "/spec", "value": {"a": 1}}] + [
+    {"op": "copy", "from": "/spec", "path": f"/spec/b{number}"} for number in range(60)
+]
+"""Each copy doubles what is there."""
+NESTING = [{"op": "add", "path": f"/spec{'/a' * depth}", "value": {}} for depth in range(2000)]
 ATTACKS: dict[str, tuple[str, bytes, bytes, bytes, dict[str, str]]] = {
     "no body": ("POST", CONFIG_MAPS, b"", b"", {}),
     "not JSON": ("POST", CONFIG_MAPS, b"{", b"", {}),
@@ -150,6 +160,8 @@ ATTACKS: dict[str, tuple[str, bytes, bytes, bytes, dict[str, str]]] = {
     "bad field selector": ("GET", CONFIG_MAPS, b"", b"fieldSelector=nonsense", {}),
     "bad version": ("GET", CONFIG_MAPS, b"", b"watch=1&resourceVersion=abc", {}),
     "version of the future": ("GET", CONFIG_MAPS, b"", b"watch=1&resourceVersion=99999999", {}),
+    "patch that doubles": ("PATCH", LEASE, json.dumps(DOUBLING).encode(), b"", JSON_PATCH),
+    "patch that nests": ("PATCH", LEASE, json.dumps(NESTING).encode(), b"", JSON_PATCH),
     "unknown method": ("BREW", CONFIG_MAPS, b"", b"", {}),
     "media": ("POST", CONFIG_MAPS, b"{}", b"", {"content_type": "text/csv"}),
     "cannot answer so": ("GET", CONFIG_MAPS, b"", b"", {"accept": "image/png"}),

@@ -37,8 +37,15 @@ DOCUMENTS = {
 }
 """How many operations of each document are tried; the seed chooses them. A pod template is so
 wide that drawing one takes a second."""
+
+
+def no_fault(context: Any, answer: Any, case: Any) -> Any:
+    """No 5xx but 504, by which Kubernetes says that a version is newer than anything written."""
+    return None if answer.status_code == 504 else not_a_server_error(context, answer, case)
+
+
 CHECKS = [
-    not_a_server_error,
+    no_fault,
     checks.status_code_conformance,
     checks.content_type_conformance,
     checks.response_headers_conformance,

@@ -279,6 +279,9 @@ def test_a_deprecated_version_warns_and_selectable_fields_select(in_process: Any
     app = in_process({})
     body = definition(schema(), "v1", "v1beta1")
     old = body["spec"]["versions"][1]
+    old["additionalPrinterColumns"] = [
+        {"name": "Color", "type": "string", "jsonPath": ".spec.color"}
+    ]
     old |= {"deprecated": True, "selectableFields": [{"jsonPath": ".spec.color"}]}
     code, made = app("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
     assert code == 201, made
@@ -291,6 +294,13 @@ def test_a_deprecated_version_warns_and_selectable_fields_select(in_process: Any
     code, listed = app("GET", f"{boxes}?fieldSelector=spec.color%3Dred")
     assert [one["metadata"]["name"] for one in listed["items"]] == ["red"]
     assert app.headers["warning"] == text
+    as_table = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
+    for path, wanted in (
+        (boxes, ["Name", "Color"]),
+        (boxes.replace("v1beta1", "v1"), ["Name", "Age"]),
+    ):
+        _, shown = app("GET", path, **as_table)
+        assert [one["name"] for one in shown["columnDefinitions"]] == wanted
     code, refused = app("GET", f"{boxes.replace('v1beta1', 'v1')}?fieldSelector=spec.color%3Dred")
     assert code == 400
     assert "warning" not in app.headers

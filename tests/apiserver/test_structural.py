@@ -220,6 +220,13 @@ def test_what_a_definition_cannot_become(change: dict[str, Any], says: str) -> N
         server.update(of, other, done)
 
 
+@pytest.mark.timeout(10)
+def test_a_long_set_takes_no_time() -> None:
+    tree = {"properties": {"tags": {"type": "array", "x-kubernetes-list-type": "set"}}}
+    found = structural.validate(tree, {"tags": [*map(str, range(100_000)), "7"]})
+    assert [str(one) for one in found] == ['tags[100000]: Duplicate value: "7"']
+
+
 def test_what_is_twice_and_what_is_embedded() -> None:
     tree = {
         "type": "object",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lateen.model.patch import jsonpatch, merge
-from lateen.model.patch.problem import PatchError
+from lateen.model.patch.problem import PatchError, PatchTooLargeError
 
 apply = jsonpatch.apply_json_patch
 
@@ -80,6 +80,22 @@ def test_no_operation_counts_when_one_fails() -> None:
     with pytest.raises(PatchError, match="operation 1"):
         apply(doc, [{"op": "remove", "path": "/a"}, {"op": "remove", "path": "/a"}])
     assert doc == {"a": 1}
+
+
+def test_copies_share_nothing_and_come_to_an_end() -> None:
+    twice = [{"op": "copy", "from": "/a", "path": "/b"}, {"op": "add", "path": "/b/x", "value": 1}]
+    assert apply({"a": {}}, twice) == {"a": {}, "b": {"x": 1}}
+    doubling = [{"op": "copy", "from": "/a", "path": f"/a/{number}"} for number in range(60)]
+    with pytest.raises(PatchTooLargeError, match="copies come to more than"):
+        apply({"a": {"text": "x" * 100}}, doubling)
+
+
+@pytest.mark.timeout(5)
+def test_many_operations_on_a_large_object_take_no_time() -> None:
+    large = {"data": {f"k{number}": "" for number in range(100_000)}}
+    ops = [{"op": "add", "path": f"/data/n{number}", "value": ""} for number in range(10_000)]
+    assert len(apply(large, ops)["data"]) == 110_000
+    assert len(large["data"]) == 100_000
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def _qualified(field: str, key: str) -> Iterator[Cause]:
 
 def _valid_key(key: str) -> bool:
     prefix, slash, name = key.rpartition("/")
-    if slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > 253):
+    if slash and (len(prefix) > 253 or not _PREFIX.fullmatch(prefix)):
         return False
     return len(name) <= 63 and bool(_NAME_PART.fullmatch(name))
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from lateen.apiserver import structural
 from lateen.apiserver.resources import Kind, ScalePaths
 from lateen.apiserver.strategy import base
@@ -194,6 +196,7 @@ def kind_of(definition: Mapping[str, Any]) -> Kind:
         frozenset(name for name, tree in trees.items() if structural.has_rules(tree)),
         {one["name"]: _selectable(one) for one in versions},
         {one["name"]: _deprecation(info, one) for one in versions if one.get("deprecated") is True},
+        {one["name"]: replace(info, columns=_columns(one)) for one in versions},
     )
 
 

@@ -58,7 +58,7 @@ _TYPES = {
     ),
 }
 _READ_FAILS = (400, 401, 403, 404, 406)
-_LIST_FAILS = (*_READ_FAILS, 410, 429)
+_LIST_FAILS = (*_READ_FAILS, 410, 422, 429, 504)
 _WRITE_FAILS = (400, 401, 403, 404, 406, 409, 413, 415, 422)
 _OPERATION: Json = {
     "type": "object",
@@ -159,7 +159,7 @@ def _collection(kind: Kind, references: openapi_meta.References) -> dict[str, Op
             action="deletecollection",
             parameters=tuple(dict.fromkeys((*_LIST, *_DELETE))),
             answers={200: references.listed},
-            fails=(*_WRITE_FAILS, 410, 429),
+            fails=(*_WRITE_FAILS, 410, 429, 504),
             body=references.delete_options,
             optional=True,
         ),

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lateen.apiserver import errors, negotiate
+from lateen.apiserver import errors, ingest, negotiate
 from lateen.apiserver.resources import Target
 from lateen.model import schema
 from lateen.model.client import ApiError, Json
 from lateen.model.patch import apply as ssa
 from lateen.model.patch import jsonpatch, merge, strategic
-from lateen.model.patch.problem import PatchError
+from lateen.model.patch.problem import PatchError, PatchTooLargeError
 
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+json")
 MAX_OPERATIONS = 10_000
@@ -43,10 +43,14 @@ def patched(target: Target, current: Json, patch: Any, media: str) -> Json:
         raise _refused(target, error) from None
     if not isinstance(result, dict):
         raise errors.bad_request("the patch makes something of the object that is no object")
+    if ingest.too_deep(result):
+        raise errors.bad_request(f"the patch nests deeper than {ingest.MAX_DEPTH} levels")
     return result
 
 
 def _refused(target: Target, error: PatchError) -> ApiError:
+    if isinstance(error, PatchTooLargeError):
+        return errors.too_large(jsonpatch.MAX_COPIED)
     if error.malformed:
         return errors.bad_request(f"invalid patch: {error}")
     details = errors.invalid(target.info, target.name, []).details

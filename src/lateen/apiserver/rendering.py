@@ -115,9 +115,9 @@ def _cells(
     """Return columns and rows. An object whose fields are of other types than its kind has there
     (a kind without a struct is kept as it is sent) still shows its name."""
     try:
-        return tables.table(target.info, values, now, True)
+        return tables.table(target.shown, values, now, True)
     except _MISSHAPEN:
-        columns, _ = tables.table(target.info, [], now, True)
+        columns, _ = tables.table(target.shown, [], now, True)
         return columns, [_cells_of(target, value, now, len(columns)) for value in values]
 
 
@@ -126,7 +126,7 @@ _MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 def _cells_of(target: Target, value: Mapping[str, Any], now: datetime, width: int) -> list[Any]:
     try:
-        return tables.table(target.info, [value], now, True)[1][0]
+        return tables.table(target.shown, [value], now, True)[1][0]
     except _MISSHAPEN:
         return [value["metadata"]["name"], *["<unknown>"] * (width - 1)]
 

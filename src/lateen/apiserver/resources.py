@@ -34,6 +34,8 @@ class Kind(msgspec.Struct, frozen=True):
     """By version, the fields that field selectors may name."""
     deprecated: Mapping[str, str] = msgspec.field(default_factory=dict)
     """By version, the warning that answers to a deprecated one carry."""
+    shown: Mapping[str, kinds.KindInfo] = msgspec.field(default_factory=dict)
+    """By version, the row to print objects by, where it is not `info`."""
 
     @property
     def strategic(self) -> bool:
@@ -54,6 +56,11 @@ class Target(msgspec.Struct, frozen=True):
     def info(self) -> kinds.KindInfo:
         """Return the kind's row."""
         return self.kind.info
+
+    @property
+    def shown(self) -> kinds.KindInfo:
+        """Return the row by which objects are printed in this version."""
+        return self.kind.shown.get(self.version, self.kind.info)
 
     @property
     def scale_paths(self) -> ScalePaths:

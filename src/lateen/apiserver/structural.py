@@ -242,13 +242,13 @@ def _unique(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
     kind = schema.get("x-kubernetes-list-type")
     if kind not in ("map", "set") and not schema.get("uniqueItems"):
         return
-    seen: list[Any] = []
+    seen: set[str] = set()
     for index, one in enumerate(value):
         identity = {k: one.get(k) for k in keys} if keys and isinstance(one, dict) else one
-        if identity in seen:
-            shown = json.dumps(identity, separators=(",", ":"), sort_keys=True)
+        shown = json.dumps(identity, separators=(",", ":"), sort_keys=True)
+        if shown in seen:
             yield Cause("FieldValueDuplicate", f"Duplicate value: {shown}", f"{path}[{index}]")
-        seen.append(identity)
+        seen.add(shown)
 
 
 def _object(schema: Schema, value: Json, path: str, old: Any) -> Iterator[Cause]:

@@ -3,8 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lateen.model.patch.problem import PatchError
+import msgspec
 
+from lateen.model.patch.problem import PatchError, PatchTooLargeError
+
+MAX_COPIED = 3 * 1024 * 1024
+"""Bytes that the copies of one patch may come to, as JSON: each may double what is there."""
 _ARRAY_END = "-"
 
 
@@ -12,10 +16,12 @@ def apply_json_patch(obj: Any, ops: Any) -> Any:
     """Return the object after all operations; the object given is not changed.
 
     Raises PatchError: malformed for what is no list of operations, not malformed for a path that
-    is not there or a test that fails; then no operation counts.
+    is not there or a test that fails, PatchTooLargeError for copies without end; then no operation
+    counts.
     """
     if not isinstance(ops, Sequence) or isinstance(ops, str | bytes):
         raise PatchError("a JSON patch is a list of operations")
+    document = _Document(obj)
     for index, op in enumerate(ops):
         if not isinstance(op, Mapping):
             raise PatchError(f"operation {index} of the JSON patch is not an object")
@@ -26,13 +32,11 @@ def apply_json_patch(obj: Any, ops: Any) -> Any:
                 f"operation {index} has op {op.get('op')!r}; it must be one of {known}"
             )
         try:
-            obj = apply(obj, op)
+            apply(document, op)
         except PatchError as error:
-            raise PatchError(
-                f"operation {index} ({op['op']} {op.get('path')}): {error}",
-                malformed=error.malformed,
-            ) from error
-    return obj
+            message = f"operation {index} ({op['op']} {str(op.get('path'))[:200]}): {error}"
+            raise type(error)(message, malformed=error.malformed) from error
+    return document.root
 
 
 def parse_pointer(pointer: Any) -> tuple[str, ...]:
@@ -46,40 +50,128 @@ def parse_pointer(pointer: Any) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/"))
 
 
-def _add(obj: Any, op: Mapping[str, Any]) -> Any:
-    return _insert(obj, _path(op, "path"), _value(op))
+class _Document:
+    """What a patch works on. A dict or list is copied the first time that it is changed, and
+    changed in place from then on: a patch of many operations copies nothing twice."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self._own: dict[int, Any] = {}
+        self._copied = 0
+
+    def find(self, path: tuple[str, ...]) -> Any:
+        """Return the value at a path. Raises PatchError."""
+        found = self.root
+        for depth in range(len(path)):
+            found = _child(found, path, depth)
+        return found
+
+    def holder(self, path: tuple[str, ...]) -> Any:
+        """Return what holds the last token of a path, as a copy of our own."""
+        self.root = found = self._owned(self.root)
+        for depth, token in enumerate(path[:-1]):
+            child = self._owned(_child(found, path, depth))
+            if isinstance(found, dict):
+                found[token] = child
+            else:
+                found[_index(token, len(found) - 1)] = child
+            found = child
+        return found
+
+    def copied(self, value: Any) -> Any:
+        """Return a copy that shares nothing with the document. Raises PatchTooLargeError."""
+        encoded = msgspec.json.encode(value)
+        self._copied += len(encoded)
+        if self._copied > MAX_COPIED:
+            raise PatchTooLargeError(f"its copies come to more than {MAX_COPIED} bytes")
+        return msgspec.json.decode(encoded)
+
+    def _owned(self, value: Any) -> Any:
+        if id(value) in self._own:
+            return value
+        if isinstance(value, Mapping):
+            made: Any = dict(value)
+        elif _is_list(value):
+            made = list(value)
+        else:
+            return value
+        self._own[id(made)] = made
+        return made
 
 
-def _remove(obj: Any, op: Mapping[str, Any]) -> Any:
-    return _without(obj, _path(op, "path"))
+def _child(holder: Any, path: tuple[str, ...], depth: int) -> Any:
+    token = path[depth]
+    if isinstance(holder, Mapping) and token in holder:
+        return holder[token]
+    if _is_list(holder):
+        return holder[_index(token, len(holder) - 1)]
+    raise _missing(path[: depth + 1])
 
 
-def _replace(obj: Any, op: Mapping[str, Any]) -> Any:
+def _add(document: _Document, op: Mapping[str, Any]) -> None:
+    _insert(document, _path(op, "path"), _value(op))
+
+
+def _insert(document: _Document, path: tuple[str, ...], value: Any) -> None:
+    if not path:
+        document.root = value
+        return
+    holder, token = document.holder(path), path[-1]
+    if isinstance(holder, dict):
+        holder[token] = value
+    elif isinstance(holder, list):
+        holder.insert(len(holder) if token == _ARRAY_END else _index(token, len(holder)), value)
+    else:
+        raise _missing(path)
+
+
+def _remove(document: _Document, op: Mapping[str, Any]) -> None:
+    _take(document, _path(op, "path"))
+
+
+def _take(document: _Document, path: tuple[str, ...]) -> Any:
+    value = document.find(path)
+    if not path:
+        document.root = None
+        return value
+    holder, token = document.holder(path), path[-1]
+    del holder[token if isinstance(holder, dict) else _index(token, len(holder) - 1)]
+    return value
+
+
+def _replace(document: _Document, op: Mapping[str, Any]) -> None:
     path = _path(op, "path")
-    _find(obj, path)
-    return _put(obj, path, _value(op))
+    document.find(path)
+    value = _value(op)
+    if not path:
+        document.root = value
+        return
+    holder, token = document.holder(path), path[-1]
+    holder[token if isinstance(holder, dict) else _index(token, len(holder) - 1)] = value
 
 
-def _move(obj: Any, op: Mapping[str, Any]) -> Any:
+def _move(document: _Document, op: Mapping[str, Any]) -> None:
     source, target = _path(op, "from"), _path(op, "path")
     if target[: len(source)] == source and target != source:
         raise PatchError("a value cannot be moved into itself", malformed=False)
-    value = _find(obj, source)
-    return obj if source == target else _insert(_without(obj, source), target, value)
+    if source == target:
+        document.find(source)
+    else:
+        _insert(document, target, _take(document, source))
 
 
-def _copy(obj: Any, op: Mapping[str, Any]) -> Any:
-    return _insert(obj, _path(op, "path"), _find(obj, _path(op, "from")))
+def _copy(document: _Document, op: Mapping[str, Any]) -> None:
+    value = document.copied(document.find(_path(op, "from")))
+    _insert(document, _path(op, "path"), value)
 
 
-def _test(obj: Any, op: Mapping[str, Any]) -> Any:
-    found, wanted = _find(obj, _path(op, "path")), _value(op)
+def _test(document: _Document, op: Mapping[str, Any]) -> None:
+    found, wanted = document.find(_path(op, "path")), _value(op)
     if not same(found, wanted):
         raise PatchError(f"testing value {op['path']} failed", malformed=False)
-    return obj
 
 
-_OPERATIONS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
+_OPERATIONS: dict[str, Callable[[_Document, Mapping[str, Any]], None]] = {
     "add": _add,
     "remove": _remove,
     "replace": _replace,
@@ -110,60 +202,6 @@ def _value(op: Mapping[str, Any]) -> Any:
     if "value" not in op:
         raise PatchError("it has no value")
     return op["value"]
-
-
-def _find(obj: Any, path: tuple[str, ...]) -> Any:
-    for depth, token in enumerate(path):
-        if isinstance(obj, Mapping) and token in obj:
-            obj = obj[token]
-        elif _is_list(obj):
-            obj = obj[_index(token, len(obj) - 1)]
-        else:
-            raise _missing(path[: depth + 1])
-    return obj
-
-
-def _rewrite(obj: Any, path: tuple[str, ...], change: Callable[[Any, str], Any]) -> Any:
-    """Return a copy of `obj` in which the holder of the path's last token is changed."""
-    token, *rest = path
-    if not rest:
-        return change(obj, token)
-    child = _rewrite(_find(obj, (token,)), tuple(rest), change)
-    return _put(obj, (token,), child)
-
-
-def _put(obj: Any, path: tuple[str, ...], value: Any) -> Any:
-    def change(holder: Any, token: str) -> Any:
-        if isinstance(holder, Mapping):
-            return {**holder, token: value}
-        copy = list(holder)
-        copy[_index(token, len(holder) - 1)] = value
-        return copy
-
-    return _rewrite(obj, path, change) if path else value
-
-
-def _insert(obj: Any, path: tuple[str, ...], value: Any) -> Any:
-    def change(holder: Any, token: str) -> Any:
-        if isinstance(holder, Mapping):
-            return {**holder, token: value}
-        if not _is_list(holder):
-            raise _missing(path)
-        at = len(holder) if token == _ARRAY_END else _index(token, len(holder))
-        return [*holder[:at], value, *holder[at:]]
-
-    return _rewrite(obj, path, change) if path else value
-
-
-def _without(obj: Any, path: tuple[str, ...]) -> Any:
-    def change(holder: Any, token: str) -> Any:
-        _find(holder, (token,))
-        if isinstance(holder, Mapping):
-            return {key: value for key, value in holder.items() if key != token}
-        at = _index(token, len(holder) - 1)
-        return [*holder[:at], *holder[at + 1 :]]
-
-    return _rewrite(obj, path, change) if path else None
 
 
 def _is_list(value: Any) -> bool:

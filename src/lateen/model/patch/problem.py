@@ -11,3 +11,7 @@ class PatchError(ValueError):
     def __init__(self, message: str, *, malformed: bool = True) -> None:
         super().__init__(message)
         self.malformed = malformed
+
+
+class PatchTooLargeError(PatchError):
+    """The patch makes more of the object than anybody stores (413)."""
