@@ -163,6 +163,57 @@ def test_lists_in_chunks_by_selectors_and_sorted(kubectl: Any) -> None:
     assert "unable to parse" in kubectl("get", "cm", "-l", "a=b=c", code=1).err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (
+            ("pods", "--field-selector=spec.foo=1", "-l", "a=b"),
+            'Unable to find "/v1, Resource=pods" that match label selector "a=b", field selector '
+            '"spec.foo=1": field label not supported: spec.foo',
+        ),
+        (
+            ("deploy", "--field-selector=spec.replicas=1"),
+            '"spec.replicas" is not a known field selector: only "metadata.name", '
+            '"metadata.namespace"',
+        ),
+        (("vs", "--field-selector=spec.hosts=a"), "field label not supported: spec.hosts"),
+    ],
+    ids=["pods", "deployments", "istio"],
+)
+def test_fields_that_nothing_is_selected_by(
+    kubectl: Any, arguments: tuple[str, ...], why: str
+) -> None:
+    assert why in kubectl("get", *arguments, code=1).err
+
+
+def test_fields_by_which_objects_are_selected(kubectl: Any) -> None:
+    kubectl("create", "secret", "generic", "plain")
+    kubectl(
+        "create", "secret", "docker-registry", "r", "--docker-username=a", "--docker-password=b"
+    )
+    chosen = kubectl("get", "secrets", "--field-selector=type!=Opaque", "-o", "name")
+    assert chosen.lines == ["secret/r"]
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "involvedObject": {"kind": "Pod", "name": "x"},
+        "source": {"component": "mine"},
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(event))
+    chosen = kubectl("get", "events", "--field-selector=source=mine,involvedObject.kind=Pod")
+    assert len(chosen.lines) == 2
+
+
+def test_a_scale_is_a_table(kubectl: Any) -> None:
+    kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
+    shown = kubectl("get", "deploy", "web", "--subresource=scale").lines
+    assert [line.split()[:3] for line in shown] == [
+        ["NAME", "DESIRED", "AVAILABLE"],
+        ["web", "1", "0"],
+    ]
+
+
 def test_small_changes(kubectl: Any) -> None:
     kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
     assert kubectl("label", "deploy", "web", "x=y").lines == ["deployment.apps/web labeled"]

@@ -1,6 +1,7 @@
 """From a call to its response: which function answers which path and verb."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -25,6 +26,7 @@ from lateen.apiserver import (
     reviews,
     streams,
     subresources,
+    tables,
     upgrade,
     verbs,
 )
@@ -161,9 +163,7 @@ class Handlers:
     def _get(self, call: exchange.Call, target: Target) -> exchange.Response:
         form = call.form
         if target.subresource == "scale":
-            return exchange.Response(
-                body=rendering.body(subresources.get_scale(self._api, target), form)
-            )
+            return _scaled(call, subresources.get_scale(self._api, target), self._api.clock.now())
         value = self._api.get(target)
         include = _include(call.info.query)
         made = rendering.one(target, value, form, self._api.clock.now(), include)
@@ -214,7 +214,8 @@ class Handlers:
     def _update(self, call: exchange.Call, target: Target) -> exchange.Response:
         options = write_options(call)
         if target.subresource == "scale":
-            return _scaled(call, subresources.put_scale(self._api, target, call.json(), options))
+            scaled = subresources.put_scale(self._api, target, call.json(), options)
+            return _scaled(call, scaled, self._api.clock.now())
         if target.subresource == "finalize":
             written = subresources.finalize(self._api, target, call.json(), options)
         else:
@@ -227,7 +228,7 @@ class Handlers:
         options = write_options(call)
         if target.subresource == "scale":
             scaled = subresources.patch_scale(self._api, target, patch, media, options)
-            return _scaled(call, scaled)
+            return _scaled(call, scaled, self._api.clock.now())
         written = self._api.patch(target, patch, media, options)
         return self._written(call, target, written)
 
@@ -268,8 +269,12 @@ class Handlers:
         )
 
 
-def _scaled(call: exchange.Call, scale: Json) -> exchange.Response:
-    return exchange.Response(body=rendering.body(scale, call.form))
+def _scaled(call: exchange.Call, scale: Json, now: datetime) -> exchange.Response:
+    form = call.form
+    if form.as_kind != "Table":
+        return exchange.Response(body=rendering.body(scale, form))
+    shown = tables.scale(scale, now)
+    return exchange.Response(body=rendering.encode(shown), content_type=form.content_type)
 
 
 def _optional_json(call: exchange.Call) -> object:

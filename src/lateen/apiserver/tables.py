@@ -41,6 +41,12 @@ def table(
     left out.
     """
     printer = PRINTERS.get(info.resource) or _by_paths(info.columns or _DEFAULT)
+    return _by(printer, found, now, wide)
+
+
+def _by(
+    printer: cells.Printer, found: Iterable[JsonView], now: datetime, wide: bool = True
+) -> tuple[list[Json], list[list[Any]]]:
     shown = [index for index, one in enumerate(printer.columns) if wide or not one.wide]
     definitions = [_definition(printer.columns[index]) for index in shown]
     rows = [printer.cells(one, now) for one in found]
@@ -49,7 +55,15 @@ def table(
 
 def render(info: kinds.KindInfo, found: Sequence[JsonView], now: datetime) -> Json:
     """Return a whole meta.k8s.io/v1 Table; each row carries the object's metadata."""
-    definitions, rows = table(info, found, now)
+    return _whole(*table(info, found, now), found)
+
+
+def scale(obj: JsonView, now: datetime) -> Json:
+    """Return the Table of a Scale."""
+    return _whole(*_by(workloads.SCALE, [obj], now), [obj])
+
+
+def _whole(definitions: list[Json], rows: list[list[Any]], found: Sequence[JsonView]) -> Json:
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",

@@ -137,10 +137,15 @@ def _revision(obj: JsonView, now: datetime) -> cells.Cells:
     return [cells.name(obj), shown, obj.get("revision", 0), cells.age(obj, now)]
 
 
+def _scale(obj: JsonView, now: datetime) -> cells.Cells:
+    return [cells.name(obj), _wanted(obj), _count(obj, "replicas"), cells.age(obj, now)]
+
+
 _SET = "Name,#Desired,#Current,#Ready,Age"
 _DAEMON = "Name,#Desired,#Current,#Ready,#Up-to-date,#Available,Node Selector,Age"
 _CRON = "Name,Schedule,Timezone,Suspend,#Active,Last Schedule,Age"
 
+SCALE = cells.Printer(cells.columns("Name,#Desired,#Available,Age"), _scale)
 PRINTERS = {
     "deployments.apps": cells.Printer(
         cells.columns("Name,Ready,#Up-to-date,#Available,Age", _WIDE_SELECTOR), _deployment
