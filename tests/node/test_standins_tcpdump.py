@@ -48,8 +48,11 @@ def test_lines(case: Path) -> None:
     done = run("-r", str(capture), *shlex.split(case.read_text()))
     assert done.stdout == case.with_suffix(".out").read_text()
     assert done.returncode == 0
+    cooked = case.parent.name == "cooked"
+    link = "LINUX_SLL2 (Linux cooked v2)" if cooked else "EN10MB (Ethernet)"
+    warning = "Warning: interface names might be incorrect\n" if cooked else ""
     assert done.stderr == (
-        f"reading from file {capture}, link-type EN10MB (Ethernet), snapshot length 262144\n"
+        f"reading from file {capture}, link-type {link}, snapshot length 262144\n{warning}"
     )
 
 

@@ -87,7 +87,7 @@ def _default_interface() -> str:
     return usable[0][1] if usable else "any"
 
 
-def _from_file(options: Options, test: filters.Predicate) -> int:
+def _from_file(options: Options) -> int:
     with sys.stdin.buffer if options.read == "-" else open(options.read, "rb") as file:
         header = pcapfile.read_header(file)
         if header.link not in _LINKS:
@@ -96,6 +96,9 @@ def _from_file(options: Options, test: filters.Predicate) -> int:
             f"reading from file {options.read}, link-type {_LINKS[header.link]},"
             f" snapshot length {header.snapshot}\n"
         )
+        if header.link == LINUX_SLL2:
+            _say("Warning: interface names might be incorrect\n")
+        test = filters.compile_filter(options.expression)
         with _output(options, header.link) as output:
             for packet in _stored(file, header):
                 if test(packet):
@@ -111,12 +114,13 @@ def _stored(file: BinaryIO, header: pcapfile.Header) -> Iterator[Packet]:
         interface, direction = "", ""
         if header.link == LINUX_SLL2:
             index = int.from_bytes(data[4:8], "big")
-            interface = names.get(index, f"ifindex {index}")
+            interface = names.get(index, "?")
             direction = capture.direction(data[10])
         yield parse(time, data, wire, header.link, interface, direction)
 
 
-def _live(options: Options, test: filters.Predicate) -> int:
+def _live(options: Options) -> int:
+    test = filters.compile_filter(options.expression)
     interface = options.interface or _default_interface()
     source = capture.Capture(interface, options.snapshot, promiscuous=options.promiscuous)
     stop, wake = capture.stop_pipe()
@@ -170,12 +174,12 @@ def main(arguments: list[str]) -> int:
         options = read(arguments)
         if options.list_interfaces:
             return _list_interfaces()
-        test = filters.compile_filter(options.expression)
-        return _from_file(options, test) if options.read else _live(options, test)
+        return _from_file(options) if options.read else _live(options)
     except UsageError as error:
         _say(f"{error}\n")
     except FilterError as error:
-        _say(f"tcpdump: can't parse filter expression: {error}\n")
+        opening = "can't parse filter expression: " if str(error) == "syntax error" else ""
+        _say(f"tcpdump: {opening}{error}\n")
     except (capture.CaptureError, pcapfile.FormatError) as error:
         _say(f"tcpdump: {error}\n")
     except BrokenPipeError:

@@ -26,8 +26,13 @@ _LEVELS: tuple[dict[str, Callable[[int, int], int]], ...] = (
 )
 
 
+class CutShort(Exception):
+    """The packet ends before a byte that is looked at: the kernel's filters then drop it,
+    whatever the rest of the expression says."""
+
+
 class _NotThereError(Exception):
-    """The packet has no such byte; then no comparison with it holds."""
+    """The packet has no such header; then no comparison with it holds."""
 
 
 def begins(tokens: list[str]) -> bool:
@@ -118,7 +123,7 @@ def _accessor(layer: str, tokens: list[str]) -> Value:
     def read(packet: Packet) -> int:
         at = base(packet) + index(packet)
         if at + size > len(packet.data):
-            raise _NotThereError
+            raise CutShort
         return int.from_bytes(packet.data[at : at + size], "big")
 
     return read
@@ -144,6 +149,8 @@ def _base(layer: str) -> Value:
         network = packet.network
         # As in libpcap, transport headers are found behind IPv4 only (ICMPv6 apart).
         version = 6 if protocol == ICMP6 else 4
+        if network is None and packet.ethertype == (IPV4 if version == 4 else IPV6):
+            raise CutShort
         if network is None or network.protocol != protocol or network.version != version:
             raise _NotThereError
         if network.fragment:

@@ -6,6 +6,7 @@ import struct
 _TYPES = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA",
           33: "SRV", 41: "OPT", 64: "SVCB", 65: "HTTPS", 255: "ANY"}  # fmt: skip
 _ERRORS = ("", " FormErr", " ServFail", " NXDomain", " NotImp", " Refused")
+_OPT = 41
 _OPCODES = ("", " inv_q", " stat", " op3", " notify", " update")
 
 
@@ -16,7 +17,8 @@ class _CutError(Exception):
 def describe(data: bytes, verbose: int = 0) -> str:
     """Write a message: its id, question or answers, and length; `[|domain]` if it is cut.
 
-    `verbose` 1 adds whose the answers are, 2 what was asked."""
+    `verbose` 1 adds whose the answers are, 2 what was asked and the other sections, 3 how long
+    records hold."""
     if len(data) < 12:
         return f"domain [length {len(data)} < 12] (invalid)"
     try:
@@ -51,32 +53,55 @@ def _message(data: bytes, verbose: int) -> str:
     marks += "$" if flags & 0x0020 else ""
     code = flags & 15
     error = _ERRORS[code] if code < len(_ERRORS) else f" Resp{code}"
-    told = []
-    for _ in range(answers):
-        record, at = _record(data, at, bool(verbose))
-        told.append(record)
+    told, at = _records(data, at, answers, verbose)
     counts = f" {answers}/{authorities}/{extra}"
     if verbose > 1:
         counts = f" q:{','.join(asked)}{counts}"
-    return f"{ident}{operation}{error}{marks}{counts} {', '.join(told)} ({len(data)})".replace(
-        "  (", " ("
-    )
+        for label, number in (("ns", authorities), ("ar", extra)):
+            more, at = _records(data, at, number, verbose)
+            told += f" {label}:{more}" if more else ""
+    return f"{ident}{operation}{error}{marks}{counts}{told} ({len(data)})"
 
 
-def _record(data: bytes, at: int, verbose: bool) -> tuple[str, int]:
+def _records(data: bytes, at: int, number: int, verbose: int) -> tuple[str, int]:
+    found = []
+    for _ in range(number):
+        record, at = _record(data, at, verbose)
+        found.append(f" {record}")
+    return ",".join(found), at
+
+
+def _lasts(seconds: int) -> str:
+    """Write a time as tcpdump does: 1h30m."""
+    text = ""
+    for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
+def _record(data: bytes, at: int, verbose: int) -> tuple[str, int]:
     owner, at = _name(data, at)
-    kind, _, _, size = struct.unpack_from(">HHIH", data, at)
+    kind, wide, life, size = struct.unpack_from(">HHIH", data, at)
     at += 10
     value = data[at : at + size]
     if len(value) < size:
         raise _CutError
-    text = f"{owner} {_type(kind)}" if verbose else _type(kind)
+    text = f"{owner} " if verbose else ""
+    text += f"[{_lasts(life)}] " if verbose > 2 and kind != _OPT else ""
+    text += _type(kind)
     if kind == 1 and size == 4:
         text += f" {socket.inet_ntop(socket.AF_INET, value)}"
     elif kind == 28 and size == 16:
         text += f" {socket.inet_ntop(socket.AF_INET6, value)}"
     elif kind in (2, 5, 12):
         text += f" {_name(data, at)[0]}"
+    elif kind == 6 and verbose:
+        mname, end = _name(data, at)
+        rname, end = _name(data, end)
+        text += " ".join(("", mname, rname, *map(str, struct.unpack_from(">5I", data, end))))
+    elif kind == _OPT:
+        text += f" UDPsize={wide}{' DO' if life & 0x8000 else ''}"
     elif kind == 15:
         text += f" {_name(data, at + 2)[0]} {int.from_bytes(value[:2], 'big')}"
     elif kind == 33:

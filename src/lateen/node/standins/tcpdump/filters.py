@@ -4,6 +4,7 @@
 keyword takes the qualifiers of the one before it: `tcp port 80 or 443`.
 """
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -49,7 +50,14 @@ def compile_filter(text: str) -> Predicate:
     predicate = parser.expression()
     if parser.tokens:
         raise FilterError("syntax error")
-    return predicate
+
+    def whole(packet: Packet) -> bool:
+        try:
+            return predicate(packet)
+        except arithmetic.CutShort:
+            return False
+
+    return whole
 
 
 class _Parser:
@@ -68,7 +76,13 @@ class _Parser:
         if self._accept("not", "!"):
             inner = self._negated()
             return lambda packet: not inner(packet)
-        if self.tokens[:1] == ["("] and not arithmetic.begins(self.tokens):
+        if self.tokens[:1] == ["("]:
+            # It opens a value to be compared, or conditions: only what follows tells which.
+            attempt = list(self.tokens)
+            with contextlib.suppress(FilterError):
+                compared = arithmetic.comparison(attempt)
+                self.tokens = attempt
+                return compared
             self.tokens.pop(0)
             inner = self.expression()
             if not self._accept(")"):
@@ -294,7 +308,19 @@ def _ip6_multicast(packet: Packet) -> bool:
     return net is not None and net.version == 6 and net.target[0] == 0xFF
 
 
+def _outbound(packet: Packet) -> bool:
+    if not packet.direction:
+        raise FilterError("inbound/outbound not supported on Ethernet when reading savefiles")
+    return packet.direction == "Out"
+
+
+def _inbound(packet: Packet) -> bool:
+    return not _outbound(packet)
+
+
 _KINDS: dict[tuple[str, ...], Predicate] = {
+    ("inbound",): _inbound,
+    ("outbound",): _outbound,
     ("broadcast",): _broadcast,
     ("ether", "broadcast"): _broadcast,
     ("multicast",): _multicast,

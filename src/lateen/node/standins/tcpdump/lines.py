@@ -33,6 +33,9 @@ class Style(NamedTuple):
     absolute: bool = False
     contents: str = ""
     """`A`, `AA`, `x`, `xx`, `X` or `XX`."""
+    numbered: bool = False
+    unchecked: bool = False
+    """Whether checksums are taken as they are, ICMP's apart."""
 
 
 class Printer:
@@ -42,13 +45,16 @@ class Printer:
         self._names = names
         self._style = style
         self._connections = tcp.Connections()
-        self._tcp = tcp.Style(style.verbose, style.quiet, style.absolute)
+        self._tcp = tcp.Style(style.verbose, style.quiet, style.absolute, style.unchecked)
         self._first = 0
         self._last = 0
+        self._count = 0
 
     def write(self, packet: Packet) -> str:
         """Return everything about a packet, with its line end."""
-        line = self._stamp(packet.time) + self._link(packet) + self._network(packet)
+        self._count += 1
+        line = f"{self._count:5}  " if self._style.numbered else ""
+        line += self._stamp(packet.time) + self._link(packet) + self._network(packet)
         return line + self._contents(packet) + "\n"
 
     def _stamp(self, at: int) -> str:
@@ -68,7 +74,7 @@ class Printer:
 
     def _link(self, packet: Packet) -> str:
         if packet.link == LINUX_SLL2:
-            return f"{packet.interface:<5} {packet.direction:<3} "
+            return f"{packet.interface:<5} {packet.direction:<3} {self._cooked(packet)}"
         if not self._style.link or len(packet.data) < 14:
             return ""
         target, source = packet.data[:6], packet.data[6:12]
@@ -77,8 +83,18 @@ class Printer:
         ends = f"{self._names.mac(source)} > {self._names.mac(target)}"
         return f"{ends}, ethertype {name} (0x{kind:04x}), length {packet.wire}: "
 
+    def _cooked(self, packet: Packet) -> str:
+        """Write what else a cooked header tells: index and address of the interface."""
+        if not self._style.link or len(packet.data) < 20:
+            return ""
+        kind, index = (int.from_bytes(packet.data[a:b], "big") for a, b in ((0, 2), (4, 8)))
+        address = f"{self._names.mac(packet.data[12:18])} " if packet.data[11] == 6 else ""
+        name = _ETHERTYPES.get(kind, "Unknown")
+        told = f"ethertype {name} (0x{kind:04x}), length {packet.wire}: "
+        return f"ifindex {index} {address}{told}"
+
     def _network(self, packet: Packet) -> str:
-        named = packet.link == LINUX_SLL2 or not self._style.link
+        named = not self._style.link
         if packet.network is not None:
             label = "IP" if packet.network.version == 4 else "IP6"
             return (f"{label} " if named else "") + self._internet(packet, packet.network)
@@ -130,7 +146,8 @@ class Printer:
         length = int.from_bytes(data[network.payload + 4 : network.payload + 6], "big") - 8
         if self._style.quiet:
             return f"UDP, length {length}"
-        check = self._udp_check(data, network) if self._style.verbose > 1 else ""
+        checked = self._style.verbose > 1 and not self._style.unchecked
+        check = self._udp_check(data, network) if checked else ""
         if any(port in _DNS_PORTS for port in ports):
             return check + dns.describe(body, self._style.verbose)
         return f"{check}UDP, length {length}"
@@ -171,8 +188,7 @@ class Printer:
             f" flags [{shown}], proto {name} ({network.protocol}), length {total}"
         )
         header = data[at : network.payload]
-        wrong = checksum(header)
-        if wrong:
+        if checksum(header) and not self._style.unchecked:
             found = int.from_bytes(header[10:12], "big")
             right = checksum(header[:10] + b"\0\0" + header[12:])
             text += f", bad cksum {found:x} (->{right:x})!"

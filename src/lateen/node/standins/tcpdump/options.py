@@ -101,6 +101,8 @@ def _options(values: dict[str, str], flags: list[str], expression: str) -> Optio
         quiet="q" in flags,
         absolute="S" in flags,
         contents=contents,
+        numbered="#" in flags,
+        unchecked="K" in flags,
     )
     return Options(
         interface=values.get("i", ""),

@@ -13,11 +13,13 @@ _MASK = 0xFFFFFFFF
 
 
 class Style(NamedTuple):
-    """How much is written (`-v`), how little (`-q`), and whether numbers are absolute (`-S`)."""
+    """How much is written (`-v`), how little (`-q`), and whether numbers are absolute (`-S`) and
+    checksums taken as they are (`-K`)."""
 
     verbose: int = 0
     quiet: bool = False
     absolute: bool = False
+    unchecked: bool = False
 
 
 class Connections:
@@ -72,7 +74,7 @@ def describe(
         seq, ack, base = connections.relative(network, ports, seq, ack, flags)
     shown = "".join(letter for bit, letter in _FLAGS if flags & bit) or "none"
     parts = [f"Flags [{shown}]"]
-    if style.verbose:
+    if style.verbose and not style.unchecked:
         parts += _checked(data, network, checksum)
     if style.verbose > 1 or length > 0 or flags & (_SYN | _FIN | _RST):
         end = f":{(seq + length) & _MASK}" if length > 0 else ""
