@@ -94,6 +94,9 @@ def test_helm_installs_upgrades_rolls_back_and_uninstalls(lab: Lab) -> None:
     assert "STATUS: deployed" in notes
     assert f"curl -H 'Host: {HOST}'" in notes
     until(lambda: said(lab) == "hello from release 1", "the first release")
+    told = helm(lab, "test", "web", "--logs", "--timeout", "30s")
+    assert "Phase:          Succeeded" in told
+    assert "hello from release 1\n" in told.partition("POD LOGS: web-test (ask)\n")[2]
     helm(lab, "upgrade", "web", str(CHART), "--set", "greeting=bye,replicas=2", *wait)
     until(lambda: said(lab) == "bye from release 2", "the second release")
     deployed = lab.kubectl("get", "deployment", "web", "--no-headers").stdout.split()
@@ -109,6 +112,15 @@ def test_helm_installs_upgrades_rolls_back_and_uninstalls(lab: Lab) -> None:
     policy = lab.kubectl("get", "peerauthentication", "web", "-o", "jsonpath={.spec.mtls.mode}")
     assert policy.stdout == "STRICT"
     helm(lab, "uninstall", "web", "--wait")
+    hooks = lab.kubectl("logs", "-l", "hook", "--tail=-1").stdout.splitlines()
+    assert sorted(hooks) == [
+        "post-install of 1",
+        "post-rollback of 1",
+        "pre-delete of 1",
+        "pre-upgrade of 2",
+    ]
+    lab.kubectl("delete", "jobs", "-l", "!none")
+    lab.kubectl("delete", "pod", "web-test")
     kinds = "deployment,configmap,gateway,virtualservice,peerauthentication"
     left = lab.kubectl("get", kinds, "-l", "app.kubernetes.io/managed-by=Helm", "-o", "name")
     assert left.stdout == ""
