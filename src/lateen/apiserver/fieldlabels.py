@@ -64,10 +64,11 @@ def predicate(info: kinds.KindInfo, given: selectors.FieldSelector, more: tuple[
     selectable. Raises ValueError for a field that cannot be selected by."""
     always = ("metadata.name", "metadata.namespace") if info.namespaced else ("metadata.name",)
     own = _FIELDS.get(info.resource, ())
+    custom = info.is_istio or kinds.find_resource(info.resource) is not info
     for term in given.terms:
         if term.field in (*always, *own, *more):
             continue
-        if own or more:
+        if own or custom:
             raise ValueError(f"field label not supported: {term.field}")
         known = ", ".join(f'"{one}"' for one in always)
         raise ValueError(f'"{term.field}" is not a known field selector: only {known}')
