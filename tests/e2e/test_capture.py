@@ -2,12 +2,8 @@
 Istio's proxies send, lines, taps and edges."""
 
 import json
-import shutil
-import signal
 import stat
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,83 +12,18 @@ import pytest
 from lateen.observe.wire import classify, frames, streams
 from lateen.observe.wire.classify import Kind
 from lateen.observe.wire.frames import Segment
-from tests.e2e.labs import WALKTHROUGH, Lab
+from tests.e2e.captures import Command, ask, logging_keys, tshark
+from tests.e2e.labs import Lab
 
 pytestmark = [pytest.mark.netns, pytest.mark.e2e]
 
 PATHS = ("http-no-mTLS", "https-no-mTLS", "http-mTLS")
-ON_ANY_PORT = ("-o", "tcp.try_heuristic_first:TRUE")
-"""TLS on port 80 is TLS: tshark else takes the port's word for it."""
-
-
 OLD, NEW = "1.17", "1.32"
-
-
-def logging_keys(make_lab: Callable[..., Lab], folder: Path, version: str) -> Lab:
-    shutil.copytree(WALKTHROUGH, folder)
-    (folder / "lateen.yaml").write_text("keyLog: true\ntraceSampling: 100\naccessLog: JSON\n")
-    made = make_lab(f"capture{version.replace('.', '')}")
-    made.ok("up", str(folder), "--istio", version, timeout=120)
-    return made
 
 
 @pytest.fixture(scope="module")
 def lab(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return logging_keys(make_lab, tmp_path_factory.mktemp("keys") / "walkthrough", OLD)
-
-
-class Command:
-    """A `lateen` command that runs while requests are sent."""
-
-    def __init__(self, lab: Lab, *args: str) -> None:
-        self._process = subprocess.Popen(
-            lab.command(sys.executable, "-m", "lateen.cli.entry", *args),
-            env=lab.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_for(self, text: str) -> None:
-        """Read what it says of itself until that."""
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if text in line:
-                return
-        pytest.fail(f"it ended without {text!r}")
-
-    def stopped(self) -> str:
-        """End it as Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
-        return self.ended()
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended by itself."""
-        return self._process.poll() is None
-
-    def ended(self) -> str:
-        """Wait for its end, and return what it printed."""
-        out, err = self._process.communicate(timeout=60)
-        assert self._process.returncode == 0, err
-        return out
-
-
-def ask(lab: Lab, *paths: str, header: str = "x-test: 1") -> None:
-    for path in paths:
-        lab.ok("curl", "-H", header, f"http://istio-ingressgateway/{path}")
-
-
-def tshark(file: Path, chosen: str, *fields: str) -> list[list[str]]:
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
-    argv = ["tshark", *ON_ANY_PORT, "-r", str(file), "-Y", chosen, "-T", "fields"]
-    argv += ["-E", "separator=\t", "-E", "aggregator=|"]
-    for name in fields:
-        argv += ["-e", name]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 def captured(lab: Lab, path: Path) -> Path:
@@ -326,33 +257,6 @@ def test_access_logs_are_json_where_the_lab_says_so(lab: Lab) -> None:
         if any(each["path"] == "/http-mTLS" for each in told):
             break
     assert ("/http-mTLS", 200) in {(each["path"], each["response_code"]) for each in told}
-
-
-def test_keys_need_the_setting(make_lab: Callable[..., Lab], tmp_path: Path) -> None:
-    plain = make_lab("nokeys")
-    plain.ok("up", str(WALKTHROUGH), "--istio", "1.17", timeout=120)
-    path = tmp_path / "x.pcapng"
-    done = plain.lateen("capture", "-w", str(path), "--keys", "--seconds", "1")
-    assert done.returncode != 0
-    assert "keyLog: true" in done.stderr
-    assert not path.exists()
-
-
-def test_an_ordinary_user_captures_with_keys_too(make_lab: Callable[..., Lab]) -> None:
-    made = make_lab("ordinary", ordinary=True)
-    folder = made.home / "walkthrough"
-    shutil.copytree(WALKTHROUGH, folder)
-    (folder / "lateen.yaml").write_text("keyLog: true\n")
-    for place in (folder, *folder.rglob("*")):
-        place.chmod(0o755)
-    made.ok("up", str(folder), "--istio", "1.17", timeout=120)
-    path = made.home / "mesh.pcapng"
-    command = Command(made, "capture", "-w", str(path), "--keys", "--seconds", "8")
-    command.wait_for("capturing 3 pods")
-    ask(made, "http-mTLS")
-    command.ended()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert tshark(path, "http.request and tls and tcp.dstport == 80", "http.request.method")
 
 
 def segments(file: Path) -> Iterator[Segment]:
