@@ -4,7 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ def logging_keys(make_lab: Callable[..., Lab], folder: Path, version: str) -> La
 class Command:
     """A `lateen` command that runs while requests are sent."""
 
+    said = ""
+    """What it wrote to standard error at the end."""
+
     def __init__(self, lab: Lab, *args: str) -> None:
         self._process = subprocess.Popen(
             lab.command(sys.executable, "-m", "lateen.cli.entry", *args),
@@ -43,6 +47,15 @@ class Command:
                 return
         pytest.fail(f"it ended without {text!r}")
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let it do nothing meanwhile."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def stopped(self) -> str:
         """End it as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
@@ -55,8 +68,8 @@ class Command:
 
     def ended(self) -> str:
         """Wait for its end, and return what it printed."""
-        out, err = self._process.communicate(timeout=60)
-        assert self._process.returncode == 0, err
+        out, self.said = self._process.communicate(timeout=60)
+        assert self._process.returncode == 0, (self._process.returncode, out, self.said)
         return out
 
 

@@ -172,6 +172,10 @@ def test_openings_of_earlier_connections_are_kept(lab: Lab) -> None:
     assert "outbound_.8080_.mtls_.helloworld.default.svc.cluster.local" in out
     assert "TLSv1.3" in out
     assert " none " not in out
+    plain = lab.ok("capture", "--since", "10m", "--tls", "none", "--to-label", "mtls=false")
+    assert "helloworld-nomtls-" in plain
+    for line in plain.splitlines():
+        assert line.endswith("none other: opened, without TLS at its beginning")
 
 
 def test_lines_are_chosen_by_both_ends(lab: Lab) -> None:

@@ -2,6 +2,8 @@
 tried again, mirrored, multiplexed over HTTP/2, and with ids that clients repeat."""
 
 import json
+import re
+import struct
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.captures import Command
 from tests.e2e.labs import Lab
 
 pytestmark = pytest.mark.e2e
@@ -174,3 +177,31 @@ def test_edges_count_them_all(lab: Lab) -> None:
     while (more := requests() - before) != wanted:
         assert time.monotonic() < deadline, more
         time.sleep(0.1)
+
+
+def test_what_a_capture_could_not_take_is_counted_and_said(lab: Lab) -> None:
+    """A reader that stands still: its ring, of 2 MiB, is full, and the rest is lost."""
+    path = lab.home / "lossy.pcapng"
+    command = Command(lab, "capture", "-w", str(path), "--ring", "2", "deploy/client")
+    command.wait_for("capturing 1 pods")
+    with command.standing_still():
+        load(lab, "http://web/bytes/100000?n=[1-60]")
+    command.stopped()
+    said = re.search(r"(\d+) packets written to .*, (\d+) lost", command.said)
+    assert said is not None, command.said
+    written, lost = map(int, said.groups())
+    assert (written > 10, lost > 10) == (True, True)
+    assert path.stat().st_size < 4 << 20
+    drops = [drop for _, drop in pcapng_statistics(path)]
+    assert drops == [lost, lost], "one number for both interfaces of the pod: they share the ring"
+
+
+def pcapng_statistics(path: Path) -> list[tuple[int, int]]:
+    """Return received and dropped of each interface, from the blocks at the file's end."""
+    data, at, found = path.read_bytes(), 0, []
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if kind == 5:
+            found.append(struct.unpack_from("<4xQ4xQ", data, at + 20))
+        at += size
+    return found

@@ -1,6 +1,5 @@
 """`lateen capture`: what travels on a pod's wire and inside it, as lines or as a pcapng file."""
 
-import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +23,8 @@ from lateen.observe.wire import frames
 from lateen.observe.wire.streams import CAPTURING
 
 _KEPT = "/lateen/v1/capture"
+_MOST_PORTS = 32
+"""What the kernel's filter program has room for."""
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
 
 
@@ -73,6 +74,11 @@ def capture(lab: str, options: Options) -> int:
     if options.since:
         since = SystemClock().now().timestamp() - spans.seconds(options.since)
         printer.earlier([f for f in kept.flows if f.time >= since], {pod.name for pod in pods})
+        if kept.dropped:
+            exits.complain(
+                f"{kept.dropped} packets of openings were lost since the lab began: what is said "
+                "to be without TLS may not be"
+            )
         if not options.follow:
             return exits.OK
     ports = sorted(chosen.ports)
@@ -101,6 +107,8 @@ def _check(options: Options, chosen: Filter) -> None:
         )
     if options.file and options.since:
         raise ValueError("--since shows lines: a file begins when it is made")
+    if len(chosen.ports) > _MOST_PORTS:
+        raise ValueError(f"--port: {_MOST_PORTS} of them at most")
     if options.follow and not options.since:
         raise ValueError("-f goes on after --since: without --since a capture goes on anyway")
     if options.since:
@@ -168,8 +176,9 @@ class Printer:
 def _to_lines(
     options: Options, source: Source, pods: Sequence[Pod], kept: Kept, printer: Printer
 ) -> int:
-    older = {(flow.client, ""): flow for flow in kept.flows if flow.leg == "app"}
-    older |= {(flow.client, flow.server): flow for flow in kept.flows}
+    told = [flow for flow in kept.flows if flow.detail != flowlines.BEGAN_PLAIN]
+    older = {(flow.client, ""): flow for flow in told if flow.leg == "app"}
+    older |= {(flow.client, flow.server): flow for flow in told}
     addresses = frozenset(pod.ip for pod in pods)
     narrators = {
         pod.name: Narrator(
@@ -182,8 +191,8 @@ def _to_lines(
         for pod in pods
     }
     packets = 0
-    exits.complain(f"capturing {len(pods)} pods; Ctrl-C ends it")
-    with contextlib.suppress(KeyboardInterrupt):
+    with source.until_interrupted():
+        exits.complain(f"capturing {len(pods)} pods; Ctrl-C ends it")
         for batch in source.frames(_until(options)):
             packets += len(batch)
             for pod, frame in batch:
@@ -205,12 +214,11 @@ def _to_file(
     legs = [device for device, leg in flowlines.LEGS.items() if leg in (chosen.legs or {leg})]
     keys = keylog_readers([paths.key_log(pod.uid) for pod in pods]) if options.keys else []
     with CaptureFile(options.file, [pod.name for pod in pods], legs, keys) as file:
-        exits.complain(f"capturing {len(pods)} pods to {options.file}; Ctrl-C ends it")
-        with contextlib.suppress(KeyboardInterrupt):
+        with source.until_interrupted():
+            exits.complain(f"capturing {len(pods)} pods to {options.file}; Ctrl-C ends it")
             for batch in source.frames(_until(options)):
                 if file.write(batch, options.count):
                     break
-        file.write(source.ready(), options.count)
         lost = source.lost()
         file.finish(lost)
         exits.complain(

@@ -1,7 +1,9 @@
 """What `lateen capture` captures from: pods by name, and a ring in each."""
 
 import asyncio
+import contextlib
 import select
+import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,8 @@ from lateen.observe.capture_ring import Frame, Ring
 
 Json = dict[str, Any]
 _POLL_MS = 200
+_RETIRED = 0.04
+"""Seconds after which the kernel has handed over blocks that are not full, too."""
 
 
 class Pod(msgspec.Struct, frozen=True):
@@ -85,16 +89,38 @@ class Source:
             pod.name: Ring(sock, program=bpf.all_tcp(*ports), ring_bytes=ring_bytes)
             for pod, sock in zip(pods, sockets, strict=True)
         }
+        self._stopping = False
+
+    @contextlib.contextmanager
+    def until_interrupted(self) -> Iterator[None]:
+        """Let Ctrl-C end `frames` between two batches, so that nothing taken is lost; the next one
+        acts as always."""
+
+        def stop(_number: int, _frame: object) -> None:
+            self._stopping = True
+            signal.signal(signal.SIGINT, before)
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def frames(self, until: float | None) -> Iterator[list[tuple[str, Frame]]]:
         """Yield (pod, frame) as they come, each batch in order of time, until `until` (of the
-        monotonic clock) or for ever. A batch is empty when nothing came for a while."""
+        monotonic clock) or Ctrl-C, and then what is there still. A batch is empty when nothing
+        came for a while."""
         poller = select.poll()
         for ring in self.rings.values():
             poller.register(ring.fileno(), select.POLLIN)
-        while until is None or time.monotonic() < until:
+        while not self._stopping and (until is None or time.monotonic() < until):
             poller.poll(_POLL_MS)
             yield self.ready()
+        time.sleep(_RETIRED)
+        for _ in range(max(ring.blocks for ring in self.rings.values())):
+            if not (batch := self.ready()):
+                break
+            yield batch
 
     def ready(self) -> list[tuple[str, Frame]]:
         """Return what is there now, in order of time."""

@@ -18,7 +18,9 @@ namespace = click.option(
     shell_complete=complete("end", "namespace"),
     help="Namespace; all of them if none is named.",
 )
-count = click.option("-c", "--count", default=0, metavar="N", help="End after so many.")
+count = click.option(
+    "-c", "--count", default=0, metavar="N", type=click.IntRange(min=0), help="End after so many."
+)
 
 
 @click.command(
@@ -86,9 +88,21 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 @text("--since", about="How connections opened in the last `5m`.")
 @flag("-f", "--follow", text="Go on after --since.")
 @count
-@click.option("--seconds", default=0.0, metavar="S", help="End after this time.")
+@click.option(
+    "--seconds",
+    default=0.0,
+    metavar="S",
+    type=click.FloatRange(min=0),
+    help="End after this time.",
+)
 @json_output
-@click.option("--ring", default=64, metavar="MIB", help="Buffer for each pod.")
+@click.option(
+    "--ring",
+    default=64,
+    metavar="MIB",
+    type=click.IntRange(2, 1024),
+    help="Buffer for each pod, 2 to 1024.",
+)
 @options.show_secrets
 def capture(
     targets: tuple[str, ...], lab: str, namespace: str, everywhere: bool, **given: Any

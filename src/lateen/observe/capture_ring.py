@@ -49,7 +49,8 @@ class Ring:
         self, sock: socket.socket, *, program: bpf.Program = bpf.ALL_TCP, ring_bytes: int = 1 << 25
     ) -> None:
         blocks = max(2, -(-ring_bytes // _BLOCK))
-        self._sock, self._blocks, self._at = sock, blocks, 0
+        self.blocks = blocks
+        self._sock, self._at = sock, 0
         self.dropped = 0
         capture.attach(sock, program)
         sock.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
@@ -73,7 +74,7 @@ class Ring:
                 break
             self._read_block(found, start + first, packets)
             _STATUS.pack_into(self._memory, start + 8, _KERNEL)
-            self._at = (self._at + 1) % self._blocks
+            self._at = (self._at + 1) % self.blocks
         return found
 
     def _read_block(self, found: list[Frame], at: int, packets: int) -> None:

@@ -10,6 +10,8 @@ from lateen.observe.wire.streams import Conversation
 
 LEGS = {"eth0": "wire", "lo": "app"}
 """Interface to leg: between pods, or between a proxy and its application inside one."""
+BEGAN_PLAIN = "opened, without TLS at its beginning"
+"""What the standing taps, which keep no plaintext, say of a connection."""
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,10 +84,17 @@ def handshake(made: Conversation, reading: Reading, detail: str) -> Flow:
 
 
 def opening(pod: str, leg: str, made: Conversation) -> Flow | None:
-    """Return what a connection's opening told as a flow; None if it told nothing."""
+    """Return what a connection's opening told as a flow; None if it told nothing.
+
+    Of a connection that was seen to open the taps keep what TLS and HTTP/2 begin with: where there
+    is none of it, it began in plaintext, or carried nothing.
+    """
     reading = classify.read(made)
     if reading.kind is Kind.NOTHING:
-        return None
+        if not made.handshake:
+            return None
+        told = handshake(made, msgspec.structs.replace(reading, kind=Kind.OTHER), BEGAN_PLAIN)
+        return msgspec.structs.replace(told, pod=pod, leg=LEGS[leg], time=round(made.opened, 6))
     alert = reading.server_alert or reading.client_alert
     side = "server" if reading.server_alert else "client"
     told = handshake(made, reading, f"{side} alert {alert}" if alert else "")
