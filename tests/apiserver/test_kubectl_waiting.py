@@ -35,6 +35,9 @@ spec:
           spec:
             type: object
             required: [cronSpec]
+            x-kubernetes-validations:
+            - {rule: "self.cronSpec.split(' ').size() == 5", message: cronSpec has five parts}
+            - {rule: self.cronSpec == oldSelf.cronSpec, message: cronSpec stays}
             properties:
               cronSpec: {type: string, description: When it runs.}
               replicas: {type: integer, minimum: 1, maximum: 10, default: 1}
@@ -103,6 +106,11 @@ def test_custom_kinds(kubectl: Any) -> None:
     assert "spec.replicas in body should be less than or equal to 10" in refused.err
     refused = kubectl("apply", "-f", "-", stdin=TAB.replace("{cron", "{foo: 1, cron"), code=1)
     assert 'strict decoding error: unknown field "spec.foo"' in refused.err
+    refused = kubectl("apply", "-f", "-", stdin=TAB.replace("'* *", "'*"), code=1)
+    assert refused.err == (
+        'The CronTab "mine" is invalid: \n* spec: Invalid value: "object": cronSpec has five parts\n'
+        '* spec: Invalid value: "object": cronSpec stays\n'
+    )
     assert "When it runs." in kubectl("explain", "ct.spec").out
     kubectl("delete", name)
     gone = kubectl("get", "crontabs.stable.example.com", code=1).err
