@@ -107,10 +107,10 @@ def test_custom_kinds(kubectl: Any) -> None:
     refused = kubectl("apply", "-f", "-", stdin=TAB.replace("{cron", "{foo: 1, cron"), code=1)
     assert 'strict decoding error: unknown field "spec.foo"' in refused.err
     refused = kubectl("apply", "-f", "-", stdin=TAB.replace("'* *", "'*"), code=1)
-    assert refused.err == (
-        'The CronTab "mine" is invalid: \n* spec: Invalid value: "object": cronSpec has five parts\n'
-        '* spec: Invalid value: "object": cronSpec stays\n'
-    )
+    assert [line.rpartition(": ")[2] for line in refused.err.splitlines()[1:]] == [
+        "cronSpec has five parts",
+        "cronSpec stays",
+    ]
     assert "When it runs." in kubectl("explain", "ct.spec").out
     kubectl("delete", name)
     gone = kubectl("get", "crontabs.stable.example.com", code=1).err
