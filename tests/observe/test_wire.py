@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import ssl
-import struct
 import threading
 from pathlib import Path
 
@@ -12,92 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lateen.observe.wire import classify, frames, http, http2, streams, tls
-from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
+from lateen.observe.wire.frames import ACK, FIN, RST, Address, Segment
+from tests.observe.packets import CLIENT, CLIENT6, SERVER, SERVER6, frame, talk, tls_bytes
 
-CLIENT, SERVER = Address("10.244.0.2", 40000), Address("10.244.0.3", 80)
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\nX-Request-Id: 7\r\n\r\n"
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-
-def frame(segment: Segment) -> bytes:
-    """Write a segment as an Ethernet frame (the inverse of frames.segment)."""
-    tcp = (
-        struct.pack(
-            ">HHIIBBHHH",
-            segment.source.port,
-            segment.target.port,
-            segment.seq,
-            segment.ack,
-            5 << 4,
-            segment.flags,
-            64240,
-            0,
-            0,
-        )
-        + segment.payload
-    )
-    ip = struct.pack(
-        ">BBHHHBBH4s4s",
-        0x45,
-        0,
-        20 + len(tcp),
-        0,
-        0x4000,
-        64,
-        6,
-        0,
-        socket.inet_aton(segment.source.ip),
-        socket.inet_aton(segment.target.ip),
-    )
-    return b"\x02" * 12 + b"\x08\x00" + ip + tcp
-
-
-def talk(client: bytes, server: bytes, *, isn: int = 0xFFFFFFF0, size: int = 7) -> list[Segment]:
-    """Make the segments of one connection, its sequence numbers wrapping around."""
-    out = [
-        Segment(0.0, CLIENT, SERVER, isn, 0, SYN, b""),
-        Segment(0.1, SERVER, CLIENT, 99, (isn + 1) % 2**32, SYN | ACK, b""),
-    ]
-    for source, target, start, data in (
-        (CLIENT, SERVER, isn + 1, client),
-        (SERVER, CLIENT, 100, server),
-    ):
-        for at in range(0, len(data), size):
-            seq = (start + at) % 2**32
-            out.append(Segment(0.2, source, target, seq, 0, ACK, data[at : at + size]))
-    return out
-
-
-def tls_bytes(tmp_path: Path, maximum: ssl.TLSVersion, alpn: list[str]) -> tuple[bytes, bytes]:
-    """Make a real handshake between two contexts of Python's own, in memory."""
-    from lateen.base.clock import SystemClock
-    from lateen.pki.authority import Authority
-
-    made = Authority.open(tmp_path, SystemClock()).server_certificate(["a.example"])
-    pem = tmp_path / "server.pem"
-    pem.write_text(made.chain_pem + made.key_pem)
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_side.load_cert_chain(pem)
-    server_side.set_alpn_protocols(alpn)
-    client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client_side.check_hostname, client_side.verify_mode = False, ssl.CERT_NONE
-    client_side.maximum_version = maximum
-    client_side.set_alpn_protocols(alpn)
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_side.wrap_bio(to_client, to_server, server_hostname="a.example")
-    server = server_side.wrap_bio(to_server, to_client, server_side=True)
-    sent, got = bytearray(), bytearray()
-    for _ in range(4):
-        for side, bio, log in ((client, to_server, sent), (server, to_client, got)):
-            with contextlib.suppress(ssl.SSLWantReadError):
-                side.do_handshake()
-            log += (data := bio.read())
-            bio.write(data)
-    client.write(b"secret")
-    sent += to_server.read()
-    server_data = b""
-    to_server.write(b"")
-    return bytes(sent), bytes(got) + server_data
 
 
 @pytest.mark.parametrize(
@@ -200,6 +118,33 @@ def test_overlapping_segments_are_joined(size: int, other: int) -> None:
     both = [*talk(data, b"", size=size)[2:], *talk(data, b"", size=other)[2:]]
     (found,) = streams.conversations([*talk(b"", b""), *both])
     assert bytes(found.from_client.data) == data
+
+
+@given(st.binary(max_size=60), st.integers(0, 60), st.lists(st.sampled_from([0, 43, 60])))
+def test_a_frame_of_ipv6_is_read_back(payload: bytes, cut: int, extensions: list[int]) -> None:
+    original = Segment(1.5, CLIENT6, SERVER6, 1, 2, ACK, payload)
+    made = frame(original, extensions)
+    assert frames.segment(made, 1.5) == original
+    shorter = frames.segment(made[: len(made) - len(payload) + cut], 1.5)
+    assert shorter is not None
+    assert shorter.cut == max(0, len(payload) - cut)
+
+
+@given(st.data(), st.sampled_from([(CLIENT, SERVER), (CLIENT6, SERVER6)]))
+def test_a_damaged_frame_is_read_or_not_but_never_raises(data, ends) -> None:
+    """Cuts, swaps and changed bytes of a real frame: headers are read as far as they make sense."""
+    original = Segment(0.0, *ends, 1, 2, ACK, REQUEST)
+    made = bytearray(frame(original, data.draw(st.lists(st.sampled_from([0, 43, 60]), max_size=3))))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at, other = (data.draw(st.integers(0, len(made) - 1)) for _ in range(2))
+        made[at] = data.draw(st.integers(0, 255))
+        made[at], made[other] = made[other], made[at]
+    for link in (1, 101, 113):
+        found = frames.segment(bytes(made[: data.draw(st.integers(0, len(made)))]), 0.0, link)
+        if found is not None:
+            assert found.cut >= 0
+            (conversation,) = streams.conversations([found])
+            assert classify.read(conversation).line
 
 
 @given(st.binary(max_size=300), st.sampled_from([1, 101, 113, 7]))
