@@ -146,6 +146,17 @@ LOOKING = {
     ),
     "top pods": Case("kubectl top pods", ("^error: Metrics API not available$",), 1),
     "top nodes": Case("kubectl top nodes", ("^error: Metrics API not available$",), 1),
+    "the agent beside a proxy": Case(
+        "kubectl exec probed -c istio-proxy -- pilot-agent request GET server_info; "
+        "kubectl exec probed -c istio-proxy -- pilot-agent request POST 'logging?level=warning'; "
+        "kubectl exec probed -c istio-proxy -- pilot-agent wait; "
+        "kubectl exec probed -c istio-proxy -- pilot-agent request GET none",
+        ('"state": "LIVE"', "active loggers:", "non-success status code 404"),
+        1,
+    ),
+    "no agent elsewhere": Case(
+        "kubectl exec full -c main -- pilot-agent version", ("pilot-agent: not found",), 127
+    ),
     "node": Case("kubectl get node", (r"^lateen +Ready +control-plane +\d+[sm]",)),
     "whoami": Case("kubectl auth whoami", (r"^Username +kubernetes-admin$",)),
     "ready": Case("kubectl get --raw '/readyz?verbose'", ("^readyz check passed$",)),

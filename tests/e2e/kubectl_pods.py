@@ -129,7 +129,120 @@ spec:
 """
 RUN = f"kubectl run target --image=nginx && {RUNNING % 'target'}"
 
+JOBS = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: many}
+spec:
+  parallelism: 2
+  completions: 4
+  completionMode: Indexed
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - {name: a, image: busybox, command: [sh, -c, "echo index $JOB_COMPLETION_INDEX"]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: late}
+spec:
+  activeDeadlineSeconds: 1
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 1
+      containers: [{name: a, image: busybox, command: [sleep, "100"]}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: brief}
+spec:
+  ttlSecondsAfterFinished: 1
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: a, image: busybox, command: ["true"]}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: vain}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: a, image: busybox, command: ["false"]}]
+"""
+SETS = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: set}
+spec:
+  serviceName: set
+  replicas: 3
+  selector: {matchLabels: {app: set}}
+  template:
+    metadata: {labels: {app: set}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: web, image: "nginx:1"}]
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: each}
+spec:
+  selector: {matchLabels: {app: each}}
+  template:
+    metadata: {labels: {app: each}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: web, image: "nginx:1"}]
+"""
+STATUS = "kubectl rollout status sts/set --timeout=20s && kubectl rollout status ds/each"
+IMAGES = "kubectl get pods -l app=set -o jsonpath='{.items[*].spec.containers[0].image}'"
+
 PODS: dict[str, tuple[Case, ...]] = {
+    "jobs end in every way": (
+        applied(JOBS),
+        Case(
+            "kubectl wait --for=condition=Complete job/many --timeout=20s && "
+            "kubectl wait --for=condition=Failed job/late job/vain --timeout=20s && "
+            "kubectl wait --for=delete job/brief --timeout=10s"
+        ),
+        Case(
+            "kubectl get jobs",
+            ("^late +Failed +0/1 ", "^many +Complete +4/4 ", "^vain +Failed +0/1 "),
+        ),
+        Case(
+            "kubectl logs -l job-name=many | sort",
+            ("^index 0$", "^index 1$", "^index 2$", "^index 3$"),
+        ),
+        Case(
+            "kubectl describe job late && kubectl describe job vain",
+            ("Warning +DeadlineExceeded", "Warning +BackoffLimitExceeded"),
+        ),
+        Case("kubectl delete jobs --all"),
+    ),
+    "sets roll in order, stop at a partition, and go back": (
+        applied(SETS),
+        Case(STATUS, ("complete: 3 new pods", 'daemon set "each" successfully rolled out')),
+        Case("kubectl set image sts/set web=nginx:2 && kubectl set image ds/each web=nginx:2"),
+        Case(STATUS, ("complete: 3 new pods", 'daemon set "each" successfully rolled out')),
+        Case("kubectl rollout history sts/set", ("^1 +<none>$", "^2 +<none>$")),
+        Case("kubectl rollout history ds/each --revision=1", ("Image:\tnginx:1$",)),
+        Case("kubectl rollout undo ds/each && kubectl rollout undo sts/set", ("rolled back$",)),
+        Case(f"{STATUS} && {IMAGES}", ("^nginx:1 nginx:1 nginx:1$",)),
+        Case(
+            "kubectl patch sts set -p "
+            '\'{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}\' && '
+            "kubectl set image sts/set web=nginx:3 && "
+            "kubectl rollout status sts/set --timeout=20s",
+            ("complete: 1 new pods have been updated",),
+        ),
+        Case(IMAGES, ("^nginx:1 nginx:1 nginx:3$",)),
+        Case("kubectl delete sts,ds --all"),
+    ),
     "a running pod is debugged": (
         Case(RUN),
         Case(

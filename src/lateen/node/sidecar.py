@@ -9,11 +9,12 @@ from pathlib import Path
 
 from lateen.compiler.backend import bootstrap
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
+from lateen.node.images.tools import PROXY_MARKER
 from lateen.node.objects import PodFields
 from lateen.node.podnetwork import ALL, CaptureOptions
 
 BOOTSTRAP = "/etc/istio/bootstrap/envoy-rev.json"
-XDS_DIRECTORY = "/var/lib/lateen/xds"
+XDS_DIRECTORY = PROXY_MARKER
 """Where the pod's own run directory is mounted: a directory, not the socket, so that a plane that
 was started again and made the socket anew is found."""
 ADMIN_PORT = 15000

@@ -6,6 +6,9 @@ container with `kubectl exec`.
 
 from collections.abc import Mapping
 
+PROXY_MARKER = "/var/lib/lateen/xds"
+"""A directory that only a proxy's container has."""
+
 _SUDO = """\
 #!/bin/sh
 # Everything in a lab's container runs as its owner already: options are read and passed over.
@@ -52,6 +55,17 @@ exec tar "$@"
 """
 
 
+# Istio's documentation talks to Envoy through the agent beside it, in a proxy's container alone.
+_AGENT = """\
+#!/bin/sh
+if [ -d {marker} ]; then
+    exec {python} -E -m lateen.node.standins.pilotagent "$@"
+fi
+echo "sh: pilot-agent: not found" >&2
+exit 127
+"""
+
+
 def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
     """Return each program's name and its script (to be written with mode 0755).
 
@@ -60,7 +74,8 @@ def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
     built_in = f'exec {python} -E -m lateen.node.standins.tcpdump "$@"\n'
     real = installed.get("tcpdump")
     choice = _REAL.format(tcpdump=real) if real else ""
-    made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}"}
+    agent = _AGENT.format(python=python, marker=PROXY_MARKER)
+    made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}", "pilot-agent": agent}
     if tar := installed.get("tar"):
         made["tar"] = _TAR.format(directory=tar.rpartition("/")[0])
     return made
