@@ -199,6 +199,31 @@ def test_a_pod_reaches_the_api_server_as_its_account(lab: Lab, pod: str, host: s
     assert refused["code"] == 401
 
 
+def test_a_pod_finds_the_keys_of_its_token(lab: Lab) -> None:
+    authorized = f'-H "Authorization: Bearer $(cat {ACCOUNT}/token)"'
+    ask = f"curl -sS -m 10 --cacert {ACCOUNT}/ca.crt {authorized} https://kubernetes.default.svc"
+    told = json.loads(in_pod(lab, "bare", f"{ask}/.well-known/openid-configuration"))
+    assert told["issuer"] == "https://kubernetes.default.svc.cluster.local"
+    assert told["jwks_uri"] == "https://kubernetes.default.svc/openid/v1/jwks"
+    (key,) = json.loads(in_pod(lab, "bare", f"{ask}/openid/v1/jwks"))["keys"]
+    assert key["alg"] == "ES256"
+
+
+@pytest.mark.parametrize("version", KUBECTLS)
+def test_a_deleted_account_takes_its_tokens_along(lab: Lab, version: str) -> None:
+    kubectl(lab, "create", "serviceaccount", "gone", version=version)
+    given = kubectl(lab, "create", "token", "gone", version=version).strip()
+    who = ("--token", given, "auth", "whoami")
+    assert "system:serviceaccount:default:gone" in kubectl(lab, *who, version=version)
+    kubectl(lab, "delete", "serviceaccount", "gone", version=version)
+    refused = lab.kubectl(*who, version=version)
+    assert refused.returncode == 1
+    assert (
+        "You must be logged in to the server" in refused.stderr
+        or "provide credentials" in refused.stderr
+    )
+
+
 @pytest.mark.parametrize("version", KUBECTLS)
 def test_a_pods_account_may_what_roles_grant(lab: Lab, version: str) -> None:
     url = "https://kubernetes.default.svc/api/v1/namespaces/default/pods"

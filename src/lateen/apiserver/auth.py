@@ -2,11 +2,13 @@
 
 import hmac
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 AUTHENTICATED = "system:authenticated"
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+"""Who issues ServiceAccount tokens, and whom they are for when they say nothing else."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -59,8 +61,9 @@ def acting_as(headers: Mapping[str, str]) -> User | None:
 class Authenticator(Protocol):
     """Turns a bearer token into a user."""
 
-    def authenticate(self, token: str) -> User | None:
-        """Return who holds the token, or None if nobody known does."""
+    def authenticate(self, token: str, audience: str = "") -> User | None:
+        """Return who holds the token, or None if nobody known does, or it is not for the audience
+        (empty: the API server itself)."""
         ...
 
 
@@ -73,6 +76,10 @@ class TokenIssuer(Protocol):
         """Return a signed token that expires after so many seconds."""
         ...
 
+    def jwks(self) -> dict[str, Any]:
+        """Return the public keys of the tokens, as a JSON Web Key Set (RFC 7517)."""
+        ...
+
 
 class FixedTokens:
     """An Authenticator over a fixed set of tokens, compared in constant time."""
@@ -80,8 +87,10 @@ class FixedTokens:
     def __init__(self, users: Mapping[str, User]) -> None:
         self._users = {token.encode(): user for token, user in users.items()}
 
-    def authenticate(self, token: str) -> User | None:
+    def authenticate(self, token: str, audience: str = "") -> User | None:
         """Return the user of the token."""
+        if audience:
+            return None
         given = token.encode("utf-8", "surrogateescape")
         found = None
         for known, user in self._users.items():
@@ -96,10 +105,10 @@ class FirstOf:
     def __init__(self, *authenticators: Authenticator) -> None:
         self._authenticators = authenticators
 
-    def authenticate(self, token: str) -> User | None:
+    def authenticate(self, token: str, audience: str = "") -> User | None:
         """Return the first answer that is not None."""
         for one in self._authenticators:
-            if (user := one.authenticate(token)) is not None:
+            if (user := one.authenticate(token, audience)) is not None:
                 return user
         return None
 

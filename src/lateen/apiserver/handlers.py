@@ -62,7 +62,7 @@ class Handlers:
         self._rounds = pulse.Pulse()
         self._watches = 0
         self.counts = metrics.Counts()
-        self._paths = paths.Paths(api, health, address, self.counts)
+        self._paths = paths.Paths(api, health, address, self.counts, issuer)
         self._roles = furnishing.Roles(api)
         self._deciding = reviews.Deciding(api.authorizer, authenticator)
         self._connect = connecting.Connector(api, pods)

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 
 from lateen.apiserver import (
+    auth,
     discovery,
     errors,
     exchange,
@@ -30,11 +31,13 @@ class Paths:
         health: Callable[[], dict[str, str]],
         address: str,
         counts: metrics.Counts,
+        issuer: auth.TokenIssuer | None,
     ) -> None:
         self._api = api
         self._health = health
         self._address = address
         self._counts = counts
+        self._issuer = issuer
         self._documents = openapi_v3.Documents()
 
     def answer(self, call: exchange.Call) -> exchange.Response:
@@ -49,6 +52,10 @@ class Paths:
             return self._discovery(call, parts)
         if parts[0] == "openapi":
             return self._openapi(call, parts)
+        if self._issuer is not None and path == "/openid/v1/jwks":
+            return _json(self._issuer.jwks())
+        if self._issuer is not None and path == "/.well-known/openid-configuration":
+            return _json(_discovery_of_issuer(f"https://{call.headers.get('host', '')}"))
         if path == "/version":
             return _json(version())
         if path == "/metrics":
@@ -110,6 +117,17 @@ class Paths:
             document = self._documents.document(self._api.resources, "/".join(parts[2:]))
             return _tagged(call, document, form)
         raise errors.unknown_path()
+
+
+def _discovery_of_issuer(server: str) -> Json:
+    """/.well-known/openid-configuration: how others verify ServiceAccount tokens."""
+    return {
+        "issuer": auth.ISSUER,
+        "jwks_uri": f"{server}/openid/v1/jwks",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
 
 
 def version() -> Json:

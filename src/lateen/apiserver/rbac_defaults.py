@@ -52,6 +52,7 @@ _EDITED = (
     ("policy", "poddisruptionbudgets"),
 )
 _INFO = "/healthz /livez /readyz /version /version/"
+_ISSUER = "/.well-known/openid-configuration /openid/v1/jwks"
 _DISCOVERY = f"/api /api/* /apis /apis/* /openapi /openapi/* {_INFO}"
 
 
@@ -124,6 +125,7 @@ def roles() -> Iterator[Json]:
     )
     yield _role("system:discovery", [_paths(_DISCOVERY)])
     yield _role("system:public-info-viewer", [_paths(_INFO)])
+    yield _role("system:service-account-issuer-discovery", [_paths(_ISSUER)])
     yield _role("system:monitoring", [_paths("/healthz /healthz/* /livez /livez/* /metrics")])
     yield _role(
         "system:auth-delegator",
@@ -139,6 +141,7 @@ _GROUPS = (
     ("system:basic-user", ("system:authenticated",)),
     ("system:discovery", ("system:authenticated",)),
     ("system:public-info-viewer", ("system:authenticated", "system:unauthenticated")),
+    ("system:service-account-issuer-discovery", ("system:serviceaccounts",)),
     ("system:monitoring", ("system:monitoring",)),
 )
 

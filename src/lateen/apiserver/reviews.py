@@ -14,8 +14,6 @@ from lateen.apiserver.request import RequestInfo
 from lateen.model import kinds
 from lateen.model.client import Json
 
-API_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
-
 
 class Deciding(msgspec.Struct, frozen=True):
     """What reviews are answered by."""
@@ -100,17 +98,20 @@ def _subject(spec: Mapping[str, Any]) -> auth.User:
 
 
 def _token(spec: Mapping[str, Any], authenticator: auth.Authenticator) -> Json:
-    """Tell whose token it is. Tokens are taken here for the API server's own audience only."""
-    audiences = spec.get("audiences") or [API_AUDIENCE]
+    """Tell whose token it is, and for which of the audiences asked about; without any, for the
+    API server."""
+    audiences = spec.get("audiences") or [auth.ISSUER]
     if not isinstance(audiences, list):
         raise errors.bad_request("spec.audiences must be a list of strings")
-    found = authenticator.authenticate(str(spec.get("token") or ""))
+    token, found, matched = str(spec.get("token") or ""), None, []
+    for one in map(str, audiences):
+        user = authenticator.authenticate(token, "" if one == auth.ISSUER else one)
+        if user is not None:
+            found = user
+            matched.append(one)
     if found is None:
         return {"authenticated": False, "user": {}, "error": "[invalid bearer token]"}
-    if API_AUDIENCE not in audiences:
-        why = f"token audiences {[API_AUDIENCE]} is invalid for the target audiences {audiences}"
-        return {"authenticated": False, "user": {}, "error": why}
-    return {"authenticated": True, "user": found.as_json(), "audiences": [API_AUDIENCE]}
+    return {"authenticated": True, "user": found.as_json(), "audiences": matched}
 
 
 def _access(user: auth.User, spec: Mapping[str, Any], authorizer: authorizing.Authorizer) -> Json:

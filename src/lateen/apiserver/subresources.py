@@ -197,7 +197,7 @@ def request_token(
     spec = {} if spec is None else spec
     if not isinstance(spec, dict):
         raise errors.bad_request("spec must be an object")
-    audiences = spec.get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
+    audiences = spec.get("audiences") or [auth.ISSUER]
     if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
         raise errors.bad_request("spec.audiences must be a list of strings")
     least, most, usual = TOKEN_SECONDS

@@ -179,7 +179,7 @@ class Plane:
         app = http.build_app(
             self.api,
             ShimStreams(self.shim, self.paths.logs),
-            auth.FirstOf(known, AccountAuthenticator(self.accounts)),
+            auth.FirstOf(known, AccountAuthenticator(self.accounts, self.store)),
             issuer=self.accounts,
             extra_routes=self.routes(),
         )
