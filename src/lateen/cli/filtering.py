@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lateen.cli.options import Command, text
+from lateen.cli.options import Command, Example, text
 
 if TYPE_CHECKING:
     from lateen.observe.flowfilter import Condition
@@ -37,7 +37,7 @@ def complete(what: str, *arguments: str) -> Completer:
     return offered
 
 
-class Filtering(click.Command):
+class Filtering(Example):
     """A command with filters. `--not` stands before the one it turns round, as in hubble."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

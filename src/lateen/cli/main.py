@@ -13,6 +13,8 @@ from lateen.cli.options import flag
 class Tree(click.Group):
     """The commands in the order in which they are told of, not by name."""
 
+    command_class = options.Example
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of definition."""
         return list(self.commands)

@@ -47,6 +47,24 @@ show_secrets = click.option(
 )
 
 
+class Example(click.Command):
+    """A command whose help shows what to type before it lists the options.
+
+    The examples are what stands between backquotes in the epilog.
+    """
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write usage, description, examples, options."""
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        shown = (self.epilog or "").split("`")[1::2]
+        if shown:
+            with formatter.section("Examples"):
+                for line in shown:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        self.format_options(ctx, formatter)
+
+
 def flag(*names: str, text: str = "") -> Callable[[Command], Command]:
     """Return an option without a value."""
     return click.option(*names, is_flag=True, help=text or None)

@@ -24,8 +24,9 @@ count = click.option(
 
 
 @click.command(
+    cls=options.Example,
     epilog="Examples: `lateen curl http://istio-ingressgateway/http-mTLS`; "
-    "`lateen curl --from deploy/web http://api:8080/ -o json`"
+    "`lateen curl --from deploy/web http://api:8080/ -o json`",
 )
 @click.argument("url", metavar="URL")
 @options.lab
@@ -145,7 +146,10 @@ def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
     return command.tap(lab, command.Options(namespace=where, conditions=conditions, **given))
 
 
-@click.command(epilog="Examples: `lateen edges`; `lateen edges -n shop -o wide --since 5m`")
+@click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen edges`; `lateen edges -n shop -o wide --since 5m`",
+)
 @options.lab
 @namespace
 @options.everywhere
