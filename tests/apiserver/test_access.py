@@ -4,11 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
-from lateen.apiserver import auth, http, verbs
+from lateen.apiserver import auth, exchange, http, routing, verbs
 from lateen.base.clock import SystemClock
 from lateen.model import kinds
 from lateen.store.memory import MemoryStore
@@ -184,15 +181,18 @@ def test_a_lab_that_asks_no_rights_holds_no_roles(in_process: Any) -> None:
 
 
 def ask(path: str, token: str) -> tuple[int, bytes]:
-    async def page(asked: Request) -> PlainTextResponse:
-        return PlainTextResponse(asked.scope["user"].name if "user" in asked.scope else "anybody")
+    async def page(call: exchange.Call, names: routing.Names) -> exchange.Response:
+        return exchange.Response(body=f"{call.user.name} {dict(names)}".encode())
 
     app = http.build_app(
         verbs.Api(MemoryStore(), SystemClock()),
         None,
         auth.FixedTokens({"t": auth.ADMIN}),
-        extra_routes=[Route("/lateen/v1/own", page)],
-        open_routes=[Route("/ui", page)],
+        routes=[
+            routing.Route("/lateen/v1/own", page),
+            routing.Route("/lateen/v1/of/{who}/all", page),
+            routing.Route("/lateen/v1/written", page, "POST"),
+        ],
     )
     sent: list[Any] = []
 
@@ -219,8 +219,10 @@ def ask(path: str, token: str) -> tuple[int, bytes]:
     [
         ("/lateen/v1/own", "", 401, b"Unauthorized"),
         ("/lateen/v1/own", "wrong", 401, b"Unauthorized"),
-        ("/lateen/v1/own", "t", 200, b"kubernetes-admin"),
-        ("/ui", "", 200, b"anybody"),
+        ("/lateen/v1/own", "t", 200, b"kubernetes-admin {}"),
+        ("/lateen/v1/of/me/all", "t", 200, b"{'who': 'me'}"),
+        ("/lateen/v1/of//all", "t", 404, b"could not find the requested resource"),
+        ("/lateen/v1/written", "t", 405, b"does not allow this method"),
         ("/readyz", "", 200, b"ok"),
         ("/api", "", 401, b"Unauthorized"),
         ("/version", "", 401, b"Unauthorized"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import kinds, manifests, snapshot
+from lateen.model import kinds, manifests, snapshot, sourcelines
 from lateen.model.core import Pod
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.objectmeta import ObjectMeta
@@ -83,7 +83,7 @@ def test_the_label_index_agrees_with_a_scan(
 def with_source_map(spec: dict[str, Any]) -> Snapshot:
     """A PeerAuthentication whose manifest was TEXT and whose spec is now another."""
     (manifest,) = manifests.parse(TEXT, "mesh/strict.yaml").manifests
-    entry = snapshot.source_map(
+    entry = sourcelines.source_map(
         kind="PeerAuthentication",
         namespace="default",
         name="strict",
@@ -124,7 +124,7 @@ def test_lines_of_another_spec_are_not_believed() -> None:
 
 def test_names_of_source_maps_are_names_and_tell_objects_apart() -> None:
     made = [
-        snapshot.source_map_name(kind, name)
+        sourcelines.source_map_name(kind, name)
         for kind, name in [("Role", "a:b"), ("Role", "a-b"), ("Pod", "x" * 253), ("Pod", "a.b")]
     ]
     assert len(set(made)) == 4

@@ -63,7 +63,7 @@ def test_failures_count_once_a_period() -> None:
 def test_it_is_asked_quickly_until_it_succeeds() -> None:
     count = probes.counter(probe(period=10), 0.0)
     waits = []
-    for _ in range(40):
+    for _ in range(100):
         waits.append(count.wait)
         count = count.after(False, 0.5)
     assert waits[0] < 0.01

@@ -11,10 +11,25 @@ HEAVY = (
     "envoy",
     "cryptography",
     "uvicorn",
-    "starlette",
     "httpx",
     "pydantic",
 )
+
+
+MESH = (
+    "grpc",
+    "google.protobuf",
+    "envoy",
+    "yaml",
+    "websockets",
+    "dnslib",
+    "zoneinfo",
+    "lateen.compiler",
+    "lateen.xds",
+    "lateen.observe",
+    "lateen.model.networking",
+)
+"""What the plane loads after it has begun to answer (`app.meshing`), or when it is asked for."""
 
 
 def loaded(module: str) -> set[str]:
@@ -36,6 +51,7 @@ def loaded(module: str) -> set[str]:
         ("lateen.cli.workloads", HEAVY),
         ("lateen.cli.showing", HEAVY),
         ("lateen.app.agent", (*HEAVY, "yaml", "lateen.store", "lateen.xds", "lateen.pki")),
+        ("lateen.app.plane", MESH),
         ("lateen.app.starting", (*HEAVY, "json", "click", "msgspec", "lateen.cli", "lateen.model")),
         ("lateen.app.supervisor", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
         ("lateen.node.shim", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),

@@ -23,7 +23,6 @@ from lateen.apiserver.resources import Target
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import Json
 
-SUBRESOURCES = ("exec", "attach", "portforward", "log", "proxy")
 MAX_SESSIONS = 512
 _FORWARD_WEBSOCKET = ("SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io", "portforward.k8s.io")
 

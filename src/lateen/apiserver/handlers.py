@@ -1,7 +1,9 @@
 """From a call to its response: which function answers which path and verb."""
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -9,7 +11,6 @@ from lateen.apiserver import (
     auth,
     authorizing,
     components,
-    connecting,
     discovery,
     errors,
     exchange,
@@ -35,11 +36,15 @@ from lateen.apiserver.resources import Target
 from lateen.model import kinds
 from lateen.model.client import Json
 
+if TYPE_CHECKING:
+    from lateen.apiserver.connecting import Connector
+
 MAX_WATCHES = 4096
 OPEN_PATHS = ("/healthz", "/livez", "/readyz")
 """What needs neither a token nor a right."""
 _ABOUT_ROLES = (rbac.GROUP, "authorization.k8s.io")
 
+_INTO_PODS = ("exec", "attach", "portforward", "log", "proxy")
 _STORED_SUBRESOURCES = ("", "status", "scale", "finalize", "ephemeralcontainers")
 
 
@@ -65,7 +70,14 @@ class Handlers:
         self._paths = paths.Paths(api, health, address, self.counts, issuer)
         self._roles = furnishing.Roles(api)
         self._deciding = reviews.Deciding(api.authorizer, authenticator)
-        self._connect = connecting.Connector(api, pods)
+        self._pods = pods
+
+    @functools.cached_property
+    def _connect(self) -> "Connector":
+        """What serves the ways into pods; its protocols load with the first call for one."""
+        from lateen.apiserver import connecting
+
+        return connecting.Connector(self._api, self._pods)
 
     async def handle(
         self, call: exchange.Call, channel: upgrade.Upgrade | None
@@ -86,7 +98,7 @@ class Handlers:
             return self._virtual(call, virtual)
         target = self._target(call)
         self._authorizer.require(call.user, rbac.asked_of(info), target.info)
-        if target.subresource in connecting.SUBRESOURCES:
+        if target.subresource in _INTO_PODS:
             return await self._connect.serve(call, target, channel)
         if target.subresource not in _STORED_SUBRESOURCES:
             return self._special(call, target)

@@ -9,9 +9,17 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from starlette.routing import BaseRoute, Match, Router
-
-from lateen.apiserver import auth, errors, exchange, handlers, request, streams, upgrade, verbs
+from lateen.apiserver import (
+    auth,
+    errors,
+    exchange,
+    handlers,
+    request,
+    routing,
+    streams,
+    upgrade,
+    verbs,
+)
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
 
@@ -40,13 +48,11 @@ class App:
         self,
         table: handlers.Handlers,
         authenticator: auth.Authenticator,
-        extra_routes: Sequence[BaseRoute] = (),
-        open_routes: Sequence[BaseRoute] = (),
+        routes: Sequence[routing.Route] = (),
     ) -> None:
         self._handlers = table
         self._authenticator = authenticator
-        self._extra = Router(routes=list(extra_routes))
-        self._open = Router(routes=list(open_routes))
+        self._routes = routes
         self._tasks = TaskGroup("http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,16 +73,8 @@ class App:
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _matches(self._open, scope):
-            await self._open(scope, receive, send)
-            return
         try:
-            user = self._user(scope)
-            scope["user"] = user
-            if _matches(self._extra, scope):
-                await self._extra(scope, receive, send)
-                return
-            response = await self._respond(scope, receive, user)
+            response = await self._respond(scope, receive, self._user(scope))
         except ApiError as error:
             response = exchange.refusal(error)
         except Exception:
@@ -108,10 +106,14 @@ class App:
         headers = _headers(scope)
         info = request.parse(scope["method"], scope["raw_path"], scope["query_string"])
         channel: upgrade.Upgrade | None = scope.get("extensions", {}).get(upgrade.EXTENSION)
-        body = b"" if channel else await read_body(receive, headers)
+        found = routing.find(self._routes, scope["method"], scope["path"])
+        limit = found.route.limit if found else exchange.MAX_BODY
+        body = b"" if channel else await read_body(receive, headers, limit)
         call = exchange.Call(
             method=scope["method"], info=info, user=user, headers=headers, body=body
         )
+        if found:
+            return await found.route.serve(call, found.names)
         return await self._handlers.handle(call, channel)
 
     async def _answer(
@@ -171,11 +173,13 @@ async def _until_gone(receive: Receive, serving: "asyncio.Task[Any]") -> None:
     serving.cancel()
 
 
-async def read_body(receive: Receive, headers: dict[str, str]) -> bytes:
+async def read_body(
+    receive: Receive, headers: dict[str, str], limit: int = exchange.MAX_BODY
+) -> bytes:
     """Read a request body within the limits of size and time. Raises ApiError 400, 408, 413."""
     length = headers.get("content-length", "0")
-    if length.isdigit() and int(length[:20]) > exchange.MAX_BODY:
-        raise errors.too_large(exchange.MAX_BODY)
+    if length.isdigit() and int(length[:20]) > limit:
+        raise errors.too_large(limit)
     parts: list[bytes] = []
     size = 0
     try:
@@ -186,8 +190,8 @@ async def read_body(receive: Receive, headers: dict[str, str]) -> bytes:
                     raise errors.bad_request("the client went away")
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > exchange.MAX_BODY:
-                    raise errors.too_large(exchange.MAX_BODY)
+                if size > limit:
+                    raise errors.too_large(limit)
                 if not message.get("more_body"):
                     return _inflated(b"".join(parts), headers.get("content-encoding", ""))
     except TimeoutError:
@@ -210,25 +214,16 @@ def _headers(scope: Scope) -> dict[str, str]:
     return dict(found)
 
 
-def _matches(router: Router, scope: Scope) -> bool:
-    return any(route.matches(scope)[0] is not Match.NONE for route in router.routes)
-
-
 def build_app(
     api: verbs.Api,
     pods: "streams.PodStreams | None",
     authenticator: auth.Authenticator,
     *,
-    extra_routes: Sequence[BaseRoute] = (),
-    open_routes: Sequence[BaseRoute] = (),
+    routes: Sequence[routing.Route] = (),
     issuer: auth.TokenIssuer | None = None,
     health: Health | None = None,
     address: str = "127.0.0.1",
 ) -> App:
-    """Put the API server together.
-
-    `extra_routes` are served to authenticated users (`scope["user"]`); `open_routes` see every
-    request and must authenticate by themselves.
-    """
+    """Put the API server together; `routes` are paths of its own that it serves as well."""
     table = handlers.Handlers(api, pods, authenticator, issuer, health or dict, address)
-    return App(table, authenticator, extra_routes, open_routes)
+    return App(table, authenticator, routes)

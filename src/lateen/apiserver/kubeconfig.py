@@ -4,33 +4,42 @@ import base64
 import os
 from pathlib import Path
 
-import yaml
-
 
 def content(
     *, name: str, server: str, ca_pem: bytes, token: str, namespace: str = "default"
 ) -> str:
     """Return the YAML of a kubeconfig with one cluster, user and context, all called `name`."""
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [
-            {
-                "name": name,
-                "cluster": {
-                    "server": server,
-                    "certificate-authority-data": base64.b64encode(ca_pem).decode(),
-                },
-            }
-        ],
-        "users": [{"name": name, "user": {"token": token}}],
-        "contexts": [
-            {"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}
-        ],
-        "current-context": name,
-        "preferences": {},
-    }
-    return yaml.safe_dump(document, sort_keys=False)
+    return _TEMPLATE.format(
+        name=name,
+        server=server,
+        ca=base64.b64encode(ca_pem).decode(),
+        token=token,
+        namespace=namespace,
+    )
+
+
+_TEMPLATE = """\
+apiVersion: v1
+kind: Config
+clusters:
+- name: {name}
+  cluster:
+    server: {server}
+    certificate-authority-data: {ca}
+users:
+- name: {name}
+  user:
+    token: {token}
+contexts:
+- name: {name}
+  context:
+    cluster: {name}
+    user: {name}
+    namespace: {namespace}
+current-context: {name}
+preferences: {{}}
+"""
+"""Plain scalars all: a lab's name, an address, base64 and hexadecimal digits."""
 
 
 def write(path: Path, text: str) -> None:

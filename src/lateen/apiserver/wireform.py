@@ -9,11 +9,9 @@ import base64
 import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from typing import Any
 
 import msgspec
-import yaml
 
 from lateen.model.client import Json
 
@@ -39,6 +37,10 @@ Message = dict[int, Field]
 
 @functools.cache
 def _table() -> tuple[dict[str, str], dict[str, Message]]:
+    from importlib import resources
+
+    import yaml
+
     text = resources.files("lateen.apiserver").joinpath("wirefields.yaml").read_text()
     raw = yaml.load(text, Loader=yaml.CSafeLoader)
     return raw["kinds"], {name: _message(rows) for name, rows in raw["messages"].items()}

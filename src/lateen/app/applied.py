@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from lateen.apiserver import handlers, http, verbs
+from lateen.apiserver import exchange, handlers, verbs
 from lateen.apiserver.resources import Target
+from lateen.apiserver.routing import Names, Route
 from lateen.app import routes
-from lateen.model import kinds, snapshot
+from lateen.model import kinds, sourcelines
 from lateen.model.client import ApiError
 
 Json = dict[str, Any]
@@ -43,29 +41,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     dry_run: bool = False
 
 
-def apply_route(api: verbs.Api) -> BaseRoute:
+def apply_route(api: verbs.Api) -> Route:
     """Serve `PATH`: apply in order until one is refused.
 
     The answer holds for each that was taken `outcome` (kubectl's word: created, configured,
     unchanged) and `warnings`, and in `error` the code, reason, message and details of the refusal.
     """
 
-    async def serve(request: Request) -> Response:
-        try:
-            routes.require_owner(request)
-            asked = _asked(await http.read_body(request.receive, dict(request.headers)))
-        except ApiError as error:
-            return routes.refused(error)
-        return routes.answer(_all(api, asked))
+    async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
+        return routes.answer(_all(api, routes.decoded(call, Asked)))
 
-    return Route(PATH, serve, methods=["POST"])
-
-
-def _asked(body: bytes) -> Asked:
-    try:
-        return msgspec.json.decode(body, type=Asked)
-    except msgspec.DecodeError as error:
-        raise ApiError(400, "BadRequest", f"{PATH}: {error}") from error
+    return routes.owned(PATH, serve, "POST")
 
 
 def _all(api: verbs.Api, asked: Asked) -> Json:
@@ -126,7 +112,7 @@ def _live(api: verbs.Api, target: Target) -> Json | None:
 def _place(api: verbs.Api, target: Target, live: Mapping[str, Any], item: Item) -> None:
     """Store where each field of an object stands, so that answers can name file and line."""
     metadata = live["metadata"]
-    source = snapshot.source_map(
+    source = sourcelines.source_map(
         kind=target.info.kind,
         namespace=target.namespace or "default",
         name=metadata["name"],

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
 
+from lateen.apiserver import exchange
+from lateen.apiserver.routing import Names
 from lateen.app import routes
 from lateen.app.pipeline import Pipeline
 from lateen.base.clock import Clock
@@ -19,7 +18,6 @@ from lateen.observe.facts import Directory
 from lateen.observe.joining import Hop, Joiner
 from lateen.observe.ledger import Ledger, LogEntry
 
-TAP, EDGES = "/lateen/v1/tap", "/lateen/v1/edges"
 _TICK = 0.25
 _QUEUE = 10_000
 """Entries held for a reader that is too slow; what comes beyond is counted and said."""
@@ -32,10 +30,6 @@ class Hops:
         self._ledger, self._pipeline, self._clock = ledger, pipeline, clock
         self._built: tuple[object, Directory] | None = None
 
-    def routes(self) -> list[BaseRoute]:
-        """Return both routes."""
-        return [Route(TAP, self._tap), Route(EDGES, self._edges)]
-
     def _directory(self) -> Directory:
         """The directory of the current round; made once for each."""
         current = self._pipeline.current
@@ -43,13 +37,10 @@ class Hops:
             self._built = (current, facts.directory(current.snapshot, self._pipeline.views))
         return self._built[1]
 
-    async def _tap(self, request: Request) -> Response:
-        try:
-            routes.require_owner(request)
-        except ApiError as error:
-            return routes.refused(error)
-        secrets = request.query_params.get("secrets") == "true"
-        return StreamingResponse(self._stream(secrets=secrets), media_type="application/x-ndjson")
+    async def tap(self, call: exchange.Call, _names: Names) -> exchange.Response:
+        """Stream hops, one JSON object a line, as they happen."""
+        chunks = self._stream(secrets=call.info.query.flag("secrets"))
+        return exchange.Response(chunks=chunks, content_type="application/x-ndjson")
 
     async def _stream(self, *, secrets: bool) -> AsyncIterator[bytes]:
         joiner = Joiner(self._directory)
@@ -88,12 +79,9 @@ class Hops:
         told |= tapline.fields(hop, self._directory(), secrets=secrets)
         return msgspec.json.encode(told) + b"\n"
 
-    async def _edges(self, request: Request) -> Response:
-        try:
-            routes.require_owner(request)
-            since = self._since(request.query_params.get("since", ""))
-        except ApiError as error:
-            return routes.refused(error)
+    async def edges(self, call: exchange.Call, _names: Names) -> exchange.Response:
+        """Answer with who talked to whom. Raises ApiError 400."""
+        since = self._since(call.info.query.text("since"))
         entries = self._ledger.since(0)
         chosen = [e for e in entries if since is None or e.entry.start >= since]
         hops = joined(chosen, self._directory())

@@ -3,16 +3,13 @@
 from collections.abc import Callable, Mapping
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
+from lateen.apiserver import exchange
+from lateen.apiserver.routing import Names, Serve
 from lateen.app import routes
 from lateen.app.capturing import Taps
 from lateen.model.client import ApiError
 from lateen.observe import flowlines
-
-CAPTURE = "/lateen/v1/capture"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -22,25 +19,23 @@ class Kept(msgspec.Struct, frozen=True):
     dropped: int
 
 
-def capture_route(taps: Taps, names: Callable[[], Mapping[str, str]]) -> BaseRoute:
-    """Serve the openings since `?since=SECONDS` (of the epoch). `names` maps a pod's uid to
-    `namespace/pod`; pods that are gone keep their uid."""
+def capture(taps: Taps, names: Callable[[], Mapping[str, str]]) -> Serve:
+    """Return what serves the openings since `?since=SECONDS` (of the epoch).
 
-    async def serve(request: Request) -> Response:
-        try:
-            routes.require_owner(request)
-            since = _number(request.query_params.get("since", "0"))
-        except ApiError as error:
-            return routes.refused(error)
+    `names` maps a pod's uid to `namespace/pod`; pods that are gone keep their uid.
+    """
+
+    async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
+        since = _number(call.info.query.text("since", "0"))
         known = names()
         told = (
             flowlines.opening(known.get(seen.pod, seen.pod), seen.leg, seen.conversation)
             for seen in taps.openings.since(since)
         )
-        kept = Kept(tuple(flow for flow in told if flow is not None), taps.dropped())
-        return Response(msgspec.json.encode(kept), media_type="application/json")
+        flows = tuple(flow for flow in told if flow is not None)
+        return routes.answer(Kept(flows, taps.dropped()))
 
-    return Route(CAPTURE, serve)
+    return serve
 
 
 def _number(text: str) -> float:

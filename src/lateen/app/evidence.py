@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from starlette.requests import Request as HttpRequest
-from starlette.responses import Response as HttpResponse
-from starlette.routing import BaseRoute, Route
 
+from lateen.apiserver import exchange
+from lateen.apiserver.routing import Names
 from lateen.app import evidence_targets as targets
 from lateen.app import routes
 from lateen.app.capturing import Recording, Taps
 from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink
 from lateen.compiler.ir.proxy import ProxyView
-from lateen.model.client import ApiError
 from lateen.model.snapshot import Snapshot
 from lateen.observe import facts, journey, redact, story, verdict
 from lateen.observe.facts import Directory, Party
@@ -29,14 +27,13 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-PATH = "/lateen/v1/request"
 _LOG_SECONDS = 1.0
 """How long to wait for entries that must come; proxies send theirs every 0.1 s."""
 _MOST_RECORDED = 16
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a request to `PATH`."""
+    """The body of a call."""
 
     url: str
     method: str = "GET"
@@ -70,16 +67,9 @@ class EvidenceEngine:
         self._forwards = forwards
         self._taps = taps
 
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the engine's routes."""
-        return [Route(PATH, self._serve, methods=["POST"])]
-
-    async def _serve(self, request: HttpRequest) -> HttpResponse:
-        try:
-            routes.require_owner(request)
-            return routes.answer(await self.request(_asked(await request.body())))
-        except ApiError as error:
-            return routes.refused(error)
+    async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
+        """Answer a call with a request's story. Raises ApiError."""
+        return routes.answer(await self.request(routes.decoded(call, Asked)))
 
     async def request(self, asked: Asked) -> Json:
         """Send one request and return its story. Raises ApiError where it cannot be sent."""
@@ -143,13 +133,6 @@ def watched(snapshot: Snapshot, views: Mapping[str, ProxyView], start: targets.O
         return list(running.values())
     gateways = [proxy for proxy, view in views.items() if view.gateway is not None]
     return [running[pod] for pod in (start.pod, *gateways) if pod in running][:_MOST_RECORDED]
-
-
-def _asked(body: bytes) -> Asked:
-    try:
-        return msgspec.json.decode(body, type=Asked)
-    except msgspec.DecodeError as error:
-        raise ApiError(400, "BadRequest", f"{PATH}: {error}") from error
 
 
 def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "sending.Request":

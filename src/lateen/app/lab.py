@@ -126,7 +126,7 @@ def start(settings: LabSettings) -> Running:
             raise LabError(f"cannot write to {paths.state}: {error.strerror}") from error
     finally:
         os.close(lock)
-    return Running(paths, supervisor.process.pid)
+    return Running(paths, supervisor.pid)
 
 
 @contextlib.contextmanager

@@ -9,57 +9,37 @@ the controllers work, and a pod's discovery socket exists before its proxy is st
 import asyncio
 import contextlib
 import ctypes
+import importlib
 import ipaddress
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.routing import BaseRoute
-
-from lateen.apiserver import admission, auth, http, kubeconfig, serve, verbs
+from lateen.apiserver import admission, auth, exchange, http, kubeconfig, serve, verbs
 from lateen.apiserver.local import LocalClient
-from lateen.app import (
-    istiochecks,
-    meshsettings,
-    refusals,
-    report,
-    resolving,
-    routes,
-    settings,
-)
+from lateen.apiserver.routing import Names, Route
+from lateen.app import istiochecks, process, refusals, resolving, routes, settings
 from lateen.app.accounts import AGENT, AccountAuthenticator
 from lateen.app.applied import apply_route
-from lateen.app.capturing import Taps
-from lateen.app.capturing_hops import Hops
-from lateen.app.capturing_routes import capture_route
-from lateen.app.collecting import Collector
-from lateen.app.evidence import EvidenceEngine
-from lateen.app.forwarding import Forwarder
-from lateen.app.hosting import HostLink
-from lateen.app.identities import Identities
 from lateen.app.inside import HOSTS, InsideServer
+from lateen.app.outside import Outside
 from lateen.app.paths import LabPaths
-from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink, ShimStreams
-from lateen.app.proxies import ProxySockets
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.compiler.frontend import annotations, ipv6, unselected
 from lateen.controllers import apiservice, injection, manager, sidecar
-from lateen.model.diagnostics import Diagnostic, worst_first
+from lateen.model.identity import TRUST_DOMAIN
 from lateen.node import addressing, hostlink
-from lateen.observe.ledger import Ledger
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
-from lateen.store.api import Event, EventType
 from lateen.store.sqlite import SqliteStore
-from lateen.xds import access_log
-from lateen.xds.hub import Hub
-from lateen.xds.service import XdsServer
+
+if TYPE_CHECKING:
+    from lateen.app.meshing import MeshPlane
 
 log = logging.getLogger(__name__)
 
@@ -74,33 +54,11 @@ class Plane:
     def __init__(self, paths: LabPaths, chosen: settings.LabSettings, clock: Clock) -> None:
         self.paths, self.settings, self.clock = paths, chosen, clock
         self.tasks = TaskGroup("plane")
-        self.mesh = meshsettings.mesh_settings(chosen)
         self.store = SqliteStore(paths.store)
-        self.authority = Authority.open(paths.authority, clock, self.mesh.trust_domain)
+        self.authority = Authority.open(paths.authority, clock, TRUST_DOMAIN)
         self.accounts = AccountTokens.open(paths.authority, clock)
-        self.hub = Hub(clock)
         self.shim = ShimLink(paths.shim_socket)
-        self.ledger = Ledger()
-        self.xds = XdsServer(self.hub, self._access_logged, clock)
-        self.identities = Identities(
-            self.authority, clock, self._publish_secrets, ttl=chosen.certificate_ttl
-        )
-        self.pipeline = Pipeline(
-            self.store,
-            self.hub,
-            self.identities,
-            self.mesh,
-            clock,
-            system_roots=meshsettings.system_roots(),
-        )
-        self.sockets = ProxySockets(
-            self.xds,
-            self.hub,
-            paths,
-            self.tasks,
-            self.pipeline.renew,
-            key_logs=chosen.key_log,
-        )
+        self.outside = Outside(self.shim, paths, chosen, self.tasks)
         self.inject = injection.Settings(
             mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,
@@ -115,22 +73,7 @@ class Plane:
         )
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
-        self.link: HostLink | None = None
-        self.forwarder = Forwarder(self.shim, self.tasks)
-        self.taps = Taps(self.shim, self.tasks)
-        self.evidence = EvidenceEngine(
-            self.shim,
-            self.pipeline,
-            self.ledger,
-            lambda: self.forwarder.ports,
-            self.taps,
-        )
-
-    def _access_logged(self, proxy: str, batch: access_log.Batch) -> None:
-        self.ledger.take(proxy, batch, len(batch.data))
-
-    def _publish_secrets(self, proxy: str, content: Any) -> None:
-        self.hub.publish(proxy, "secrets", content)
+        self._mesh: asyncio.Task[MeshPlane] | None = None
 
     def _inject_sidecar(self, review: admission.Review) -> Json:
         assert review.object is not None
@@ -143,25 +86,39 @@ class Plane:
 
     async def start(self) -> None:
         """Bring every part up; returns when the lab can be used."""
-        self.store.subscribe("*", self.pipeline.note)
-        for note in (self.sockets.note, self.taps.note):
-            self.store.subscribe("pods", note)
-            for entry in self.store.list("pods").entries:
-                note(Event(EventType.ADDED, entry))
-        if self.settings.user:
-            self.store.subscribe("services", self.forwarder.note)
-            for entry in self.store.list("services").entries:
-                self.forwarder.note(Event(EventType.ADDED, entry))
-        else:
-            self.link = HostLink(self.shim, self.paths, self.settings.pool)
-            self.tasks.start(self.link.run(self.clock), "host link")
-        self.pipeline.load()
-        self.tasks.start(self.pipeline.run(), "pipeline")
-        collector = Collector(self.clock, lambda: self.pipeline.changed_at)
-        self.tasks.start(collector.run(), "garbage collection")
-        self.tasks.start(self.identities.run(), "identities")
+        answering = asyncio.Event()
+        self._mesh = self.tasks.start(self._load_mesh(answering), "mesh")
+        self.outside.start(self.store, self.clock)
         await self._serve()
+        answering.set()
         await manager.Manager(self.client, self.clock, self._controllers()).run(self.tasks)
+        await self._mesh
+
+    async def _load_mesh(self, answering: asyncio.Event) -> "MeshPlane":
+        """Load the mesh's part once the API server answers, and start it.
+
+        The discovery service goes first: a proxy starts when its socket is there, and needs longer
+        for that than the compiler for loading.
+        """
+        await answering.wait()
+        with process.loading():
+            proxies = await _loaded(*_DISCOVERY)
+            serving = proxies.Proxies(self.paths, self.settings, self.clock, self.tasks)
+            serving.follow(self.store)
+            module = await _loaded(*_MESH)
+        mesh: MeshPlane = module.MeshPlane(
+            self.paths,
+            self.settings,
+            self.clock,
+            self.store,
+            self.authority,
+            self.shim,
+            self.outside,
+            serving,
+            self.tasks,
+        )
+        mesh.start()
+        return mesh
 
     def _controllers(self) -> manager.Settings:
         return manager.Settings(
@@ -181,7 +138,7 @@ class Plane:
             ShimStreams(self.shim, self.paths.logs),
             auth.FirstOf(known, AccountAuthenticator(self.accounts, self.store)),
             issuer=self.accounts,
-            extra_routes=self.routes(),
+            routes=self.routes(),
         )
         self.server, tls = serve.Server(app), self._tls()
         listener = serve.loopback(self.settings.api_port)
@@ -208,69 +165,73 @@ class Plane:
             kubeconfig.write(path, text)
         return serve.Tls(certificate=chain, key=key)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the lab's own routes."""
-        resolve = resolving.route(self.settings.dns_forward)
-        capture = capture_route(self.taps, self._pod_names)
-        hops = Hops(self.ledger, self.pipeline, self.clock)
-        applied = apply_route(self.api)
-        more = [resolve, capture, applied, *hops.routes(), *self.evidence.routes()]
-        return routes.lab_routes(self.status, self.config, more)
+        return [
+            apply_route(self.api),
+            resolving.route(self.settings.dns_forward),
+            *(self._meshed(path) for path in _OF_THE_MESH),
+            self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),
+        ]
 
-    def _pod_names(self) -> dict[str, str]:
-        """Return `namespace/name` of every Pod by its uid."""
-        return {
-            entry.value["metadata"]["uid"]: f"{entry.key.namespace}/{entry.key.name}"
-            for entry in self.store.list("pods").entries
-        }
+    def _meshed(self, path: str, method: str = "GET", *, limit: int = exchange.MAX_BODY) -> Route:
+        """Return a route that the mesh's part serves, once it is loaded."""
 
-    def status(self) -> Json:
-        """Return the lab's state as one document."""
-        current = self.pipeline.current
-        kinds = {proxy: view.node.kind.value for proxy, view in self.pipeline.views.items()}
-        return {
-            "lab": self.paths.lab,
-            "istio": self.settings.istio,
-            "written": self.store.revision,
-            "revision": self.store.revision if not self.pipeline.pending else current.revision,
-            "pending": self._pending(),
-            "pods": report.pods(entry.value for entry in self.store.list("pods").entries),
-            "proxies": report.proxies(self.hub.statuses(), kinds),
-            "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
-            "gateways": report.gateways(current.snapshot, self.forwarder.ports),
-        }
+        async def serve(call: exchange.Call, names: Names) -> exchange.Response:
+            assert self._mesh is not None, "serving begins after the mesh was begun"
+            mesh = await asyncio.shield(self._mesh)
+            return await mesh.serving[path](call, names)
 
-    def _pending(self) -> bool:
-        """Whether something written has not had its effect yet, as far as the plane's part goes."""
-        deployments = (entry.value for entry in self.store.list("deployments.apps").entries)
-        return (
-            self.pipeline.pending
-            or (self.link is not None and not self.link.settled)
-            or report.progressing(deployments)
-            or report.lagging(self.pipeline.current.snapshot)
-        )
-
-    def _findings(self) -> list[Diagnostic]:
-        current = self.pipeline.current
-        idle = unselected.findings(current.snapshot, self.mesh.root_namespace)
-        notes = annotations.findings(current.snapshot)
-        other = ipv6.findings(current.snapshot)
-        return worst_first((*current.diagnostics, *idle, *notes, *other))
-
-    def config(self, proxy: str) -> Json | None:
-        """Return the resources of a proxy, by type and name, with their sources."""
-        if proxy not in self.pipeline.views:
-            return None
-        return report.resources(self.hub.config(proxy))
+        return routes.owned(path, serve, method, limit=limit)
 
     async def stop(self) -> None:
         """End every part, the store last."""
         if self.server is not None:
             await self.server.close()
+        mesh = self._mesh
         await self.tasks.stop()
-        self.taps.close()
-        await self.xds.stop()
+        if mesh is not None and not mesh.cancelled() and mesh.exception() is None:
+            await mesh.result().stop()
         self.store.close()
+
+
+_OF_THE_MESH = (routes.STATUS, routes.CONFIG, routes.CAPTURE, routes.TAP, routes.EDGES)
+
+
+_DISCOVERY = (
+    "google.protobuf.descriptor_pool",
+    "grpc.aio",
+    "envoy.config.core.v3.base_pb2",
+    "envoy.config.endpoint.v3.endpoint_pb2",
+    "lateen.xds.service",
+    "lateen.app.proxies",
+)
+_MESH = (
+    "envoy.config.cluster.v3.cluster_pb2",
+    "envoy.config.listener.v3.listener_pb2",
+    "lateen.compiler.frontend.assemble",
+    "lateen.compiler.backend.clusters",
+    "lateen.compiler.backend.listeners_outbound",
+    "lateen.compiler.backend.render",
+    "lateen.app.capturing",
+    "lateen.app.evidence",
+    "lateen.app.meshing",
+)
+"""What the two parts are made of, in steps of a few milliseconds, the part itself last."""
+_STEP = 0.001
+"""Seconds between two steps for the event loop alone."""
+
+
+async def _loaded(*steps: str) -> Any:
+    """Load modules one by one, answering in between what has come in; returns the last.
+
+    In a thread they would take half as long again: it and the event loop would wait in turn for
+    each other's hold of the interpreter.
+    """
+    for name in steps[:-1]:
+        importlib.import_module(name)
+        await asyncio.sleep(_STEP)
+    return importlib.import_module(steps[-1])
 
 
 def balancer_addresses(network: str) -> tuple[str, ...]:

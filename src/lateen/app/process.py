@@ -9,9 +9,11 @@ What a process loads lives as long as it does. Collecting while it loads finds n
 tenth of the time; frozen, it is not walked again by any collection later.
 """
 
+import contextlib
 import gc
 import importlib
 import sys
+from collections.abc import Iterator
 
 _ALLOCATIONS = 20_000
 """New objects between two collections. A compiled mesh is hundreds of thousands of values without
@@ -25,11 +27,20 @@ def settle() -> None:
     gc.enable()
 
 
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Keep the collector away while more is loaded."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        settle()
+
+
 def main(argv: list[str]) -> int:
     """Load the module, then run its `main` with the other arguments."""
-    gc.disable()
-    module = importlib.import_module(argv[1])
-    settle()
+    with loading():
+        module = importlib.import_module(argv[1])
     words = argv[2:]
     if words[0] == "--told":
         from lateen.app import told

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 from lateen.app.paths import LabPaths
+from lateen.app.settings import LabSettings
+from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
-from lateen.store.api import Event, EventType, JsonObject
+from lateen.store.api import Event, EventType, JsonObject, Store
 from lateen.xds.hub import Hub
-from lateen.xds.service import XdsServer
+from lateen.xds.service import AccessLogSink, XdsServer
 
 PROXY = "istio-proxy"
 
@@ -22,33 +24,38 @@ def has_proxy(pod: JsonObject) -> bool:
     return any(container.get("name") == PROXY for container in every)
 
 
-class ProxySockets:
-    """Keeps the open sockets equal to the set of pods with a proxy.
+class Proxies:
+    """The hub and the discovery service, with a socket open for each pod that runs a proxy.
 
     Follows Pods rather than compiled proxies: the socket must be there before the agent starts
     Envoy, and that is before the pod has an address. `on_renewed` is told of a proxy whose pod was
-    replaced by another of the same name: what was published to the old one is forgotten.
+    replaced by another of the same name: what was published to the old one is forgotten. `on_log`
+    gets the proxies' access logs. Both are set once there is who listens.
     """
 
     def __init__(
-        self,
-        xds: XdsServer,
-        hub: Hub,
-        paths: LabPaths,
-        tasks: TaskGroup,
-        on_renewed: Callable[[str], None],
-        *,
-        key_logs: bool = False,
+        self, paths: LabPaths, chosen: LabSettings, clock: Clock, tasks: TaskGroup
     ) -> None:
-        self._xds = xds
-        self._key_logs = key_logs
-        self._on_renewed = on_renewed
-        self._hub = hub
+        self.hub = Hub(clock)
+        self.on_renewed: Callable[[str], None] = lambda _proxy: None
+        self.on_log: AccessLogSink = lambda _proxy, _batch: None
+        self._xds = XdsServer(self.hub, lambda proxy, batch: self.on_log(proxy, batch), clock)
+        self._key_logs = chosen.key_log
         self._paths = paths
         self._tasks = tasks
         self._open: dict[str, str] = {}
         self._wanted: dict[str, str] = {}
         self._lock = asyncio.Lock()
+
+    def follow(self, store: Store) -> None:
+        """Keep the open sockets equal to the set of pods with a proxy from now on."""
+        store.subscribe("pods", self.note)
+        for entry in store.list("pods").entries:
+            self.note(Event(EventType.ADDED, entry))
+
+    async def stop(self) -> None:
+        """End the discovery service."""
+        await self._xds.stop()
 
     def note(self, event: Event) -> None:
         """Take a change of a Pod; called by the store within the write."""
@@ -60,7 +67,7 @@ class ProxySockets:
             gone = self._wanted.pop(proxy, None)
         elif self._wanted.get(proxy) != pod["metadata"]["uid"]:
             self._wanted[proxy] = gone = pod["metadata"]["uid"]
-            self._hub.add_proxy(proxy)  # the pipeline may have something for it before it is served
+            self.hub.add_proxy(proxy)  # the pipeline may have something for it before it is served
         else:
             return
         if gone is not None:
@@ -76,7 +83,7 @@ class ProxySockets:
             if wanted is not None and proxy not in self._open:
                 await self._serve(proxy, wanted)
                 if found is not None:
-                    self._on_renewed(proxy)
+                    self.on_renewed(proxy)
 
     async def _serve(self, proxy: str, uid: str) -> None:
         path = self._paths.xds_socket(uid)

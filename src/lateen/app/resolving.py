@@ -8,10 +8,10 @@ import asyncio
 import base64
 import socket
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+import msgspec
 
+from lateen.apiserver import exchange
+from lateen.apiserver.routing import Names, Route
 from lateen.app import routes
 from lateen.model.client import ApiError
 
@@ -31,20 +31,22 @@ async def ask(address: str, query: bytes) -> bytes:
             return await loop.sock_recv(sock, 65535)
 
 
-def route(address: str) -> BaseRoute:
+class Asked(msgspec.Struct, frozen=True):
+    """The body of a request to `PATH`: a DNS message in base64."""
+
+    query: str
+
+
+def route(address: str) -> Route:
     """Serve the agent's queries; without a resolver every one is refused."""
 
-    async def serve(request: Request) -> Response:
+    async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
+        if not address:
+            raise ApiError(404, "NotFound", "the lab has no dnsForward resolver")
         try:
-            routes.require_owner(request)
-            if not address:
-                raise ApiError(404, "NotFound", "the lab has no dnsForward resolver")
-            query = base64.b64decode((await request.json())["query"])
-            answer = await ask(address, query)
-        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            return routes.refused(ApiError(503, "ServiceUnavailable", f"{address}: {error}"))
-        except ApiError as error:
-            return routes.refused(error)
+            answer = await ask(address, base64.b64decode(routes.decoded(call, Asked).query))
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ApiError(503, "ServiceUnavailable", f"{address}: {error}") from error
         return routes.answer({"answer": base64.b64encode(answer).decode()})
 
-    return Route(PATH, serve, methods=["POST"])
+    return routes.owned(PATH, serve, "POST")

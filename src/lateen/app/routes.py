@@ -1,72 +1,42 @@
-"""The lab's own part of the API: `/lateen/v1/...`, beside Kubernetes' paths."""
+"""The lab's own part of the API: `/lateen/v1/...`, beside Kubernetes' paths, for its owner only."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from lateen.apiserver import auth
-from lateen.apiserver.exchange import refusal
+from lateen.apiserver import exchange
+from lateen.apiserver.routing import Names, Route, Serve
 from lateen.model.client import ApiError
 
-Json = dict[str, Any]
+STATUS = "/lateen/v1/status"
+CONFIG = "/lateen/v1/config/{namespace}/{pod}"
+CAPTURE = "/lateen/v1/capture"
+TAP = "/lateen/v1/tap"
+EDGES = "/lateen/v1/edges"
+REQUEST = "/lateen/v1/request"
+MOST_SENT = 64 << 20
+"""Bytes of a request to send for `lateen curl`, as JSON."""
 
 
-def answer(document: Any, status: int = 200) -> Response:
+def answer(document: Any) -> exchange.Response:
     """Return a JSON response."""
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+    return exchange.Response(body=msgspec.json.encode(document))
 
 
-def refused(error: ApiError) -> Response:
-    """Return an error as a Kubernetes Status."""
-    found = refusal(error)
-    return Response(found.body, found.status, media_type=found.content_type)
+def owned(path: str, serve: Serve, method: str = "GET", *, limit: int = exchange.MAX_BODY) -> Route:
+    """Return a route that answers 403 to all but the lab's owner and its agent."""
+
+    async def checked(call: exchange.Call, names: Names) -> exchange.Response:
+        if not call.user.is_admin:
+            raise ApiError(403, "Forbidden", f"{call.user.name} may not use {call.info.path}")
+        return await serve(call, names)
+
+    return Route(path, checked, method, limit)
 
 
-def require_owner(request: Request) -> None:
-    """Raise ApiError 403 unless the lab's owner (or its agent) is asking."""
-    user: auth.User = request.scope["user"]
-    if not user.is_admin:
-        raise ApiError(403, "Forbidden", f"{user.name} may not use {request.url.path}")
-
-
-def status_route(document: Callable[[], Json]) -> BaseRoute:
-    """Serve the lab's status document."""
-
-    async def serve(request: Request) -> Response:
-        try:
-            require_owner(request)
-        except ApiError as error:
-            return refused(error)
-        return answer(document())
-
-    return Route("/lateen/v1/status", serve)
-
-
-def config_route(dump: Callable[[str], Json | None]) -> BaseRoute:
-    """Serve what a proxy was given: `/lateen/v1/config/NAMESPACE/POD`."""
-
-    async def serve(request: Request) -> Response:
-        proxy = f"{request.path_params['namespace']}/{request.path_params['pod']}"
-        try:
-            require_owner(request)
-            found = dump(proxy)
-            if found is None:
-                raise ApiError(404, "NotFound", f"no proxy {proxy}: see `lateen status`")
-        except ApiError as error:
-            return refused(error)
-        return answer(found)
-
-    return Route("/lateen/v1/config/{namespace}/{pod}", serve)
-
-
-def lab_routes(
-    status: Callable[[], Json],
-    dump: Callable[[str], Json | None],
-    more: Sequence[BaseRoute] = (),
-) -> list[BaseRoute]:
-    """Return all of the lab's own routes."""
-    return [status_route(status), config_route(dump), *more]
+def decoded(call: exchange.Call, kind: Any) -> Any:
+    """Return the body of a call as a value of a type. Raises ApiError 400."""
+    try:
+        return msgspec.json.decode(call.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise ApiError(400, "BadRequest", f"{call.info.path}: {error}") from error

@@ -11,7 +11,6 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 
@@ -23,6 +22,7 @@ _STEADY = 30.0
 """A child that lived so many seconds starts again without delay."""
 _TERM_WAIT = 8.0
 """Seconds a child gets between SIGTERM and SIGKILL."""
+_TERM_POLL = 0.005
 
 
 class Child:
@@ -36,7 +36,8 @@ class Child:
         self.argv = argv
         self.log = log
         self.keeps = keeps
-        self.process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        """Process id, 0 while it does not run."""
         self.started = 0.0
         self.due = 0.0
         self.delay = _FIRST_DELAY
@@ -44,27 +45,25 @@ class Child:
 
     def start(self, now: float) -> None:
         """Spawn it, its output appended to its log."""
-        with open(self.log, "ab") as out:
-            self.process = subprocess.Popen(
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                pass_fds=self.keeps,
-            )
+        self.pid = starting.spawn(self.argv, passing=self.keeps, log=self.log)
         self.started = now
 
-    def adopt(self, process: "subprocess.Popen[bytes]") -> None:
-        """Supervise a process that runs already."""
-        self.process = process
+    def adopt(self, pid: int) -> None:
+        """Supervise a child of this process that runs already."""
+        self.pid = pid
         self.started = time.monotonic()
+
+    def reap(self) -> int | None:
+        """Return the exit code if it has ended, minus the signal's number if one ended it."""
+        found, status = os.waitpid(self.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if found else None
 
     def ended(self, now: float) -> None:
         """Note that it ended: start again at once after a long life, later after a short one."""
         lived = now - self.started
         self.delay = _FIRST_DELAY if lived > _STEADY else min(self.delay * 2, _LONGEST_DELAY)
         self.due = now + (0.0 if lived > _STEADY else self.delay)
-        self.process = None
+        self.pid = 0
         self.restarts += 1
 
 
@@ -102,18 +101,18 @@ class Supervisor:
         return REFUSED if self._refused else 0
 
     def _pause(self) -> float:
-        due = [c.due for c in self._children if c.process is None]
+        due = [c.due for c in self._children if not c.pid]
         return max(0.0, min(due) - time.monotonic()) if due else 60.0
 
     def _restart_due(self) -> None:
         now = time.monotonic()
         for child in self._children:
-            if child.process is None and child.due <= now:
+            if not child.pid and child.due <= now:
                 child.start(now)  # due is 0 at first, so the first round starts them all
 
     def _reap(self) -> None:
         for child in self._children:
-            if child.process is None or (code := child.process.poll()) is None:
+            if not child.pid or (code := child.reap()) is None:
                 continue
             sys.stdout.write(f"{child.name} ended with {code}\n")
             sys.stdout.flush()
@@ -123,15 +122,15 @@ class Supervisor:
 
     def _stop(self) -> None:
         for child in reversed(self._children):
-            if child.process is None:
+            if not child.pid:
                 continue
-            with contextlib.suppress(ProcessLookupError):
-                child.process.terminate()
-            try:
-                child.process.wait(_TERM_WAIT)
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+            os.kill(child.pid, signal.SIGTERM)
+            deadline = time.monotonic() + _TERM_WAIT
+            while (ended := child.reap()) is None and time.monotonic() < deadline:
+                time.sleep(_TERM_POLL)
+            if ended is None:
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
 
 
 def main(argv: list[str]) -> int:
@@ -141,7 +140,7 @@ def main(argv: list[str]) -> int:
     loading = starting.Waiting([*load, "lateen.app.plane", "--told"])
     words, files = told.wait(int(argv[1]))
     if not words:
-        loading.process.kill()
+        os.kill(loading.pid, signal.SIGKILL)
         loading.dismiss()
         return 0
     return supervise(loading, words, plane_lock=files[1])
@@ -165,7 +164,7 @@ def supervise(loading: starting.Waiting, where: list[str], plane_lock: int) -> i
     )
     with open(plane.log, "ab") as out:
         loading.tell([*where, own], [plane_lock, out.fileno()])
-    plane.adopt(loading.process)
+    plane.adopt(loading.pid)
     node = Child("node", [*enter, "--lab", lab, "--parent", own, "--", *shim], f"{logs}/node.log")
     code = Supervisor([plane, node]).run()
     with contextlib.suppress(FileNotFoundError):

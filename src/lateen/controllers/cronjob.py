@@ -1,8 +1,7 @@
 """CronJobs: a Job at each moment of a schedule. Pure; the time comes in."""
 
-import zoneinfo
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from lateen.base import clock
@@ -29,8 +28,8 @@ def reconcile(key: controller.Name, known: world.World, now: datetime) -> action
         return actions.Result((*todo, *_set(owner, status)))
     try:
         schedule = cron.parse(str(spec.get("schedule", "")))
-        zone = zoneinfo.ZoneInfo(spec["timeZone"]) if spec.get("timeZone") else UTC
-    except (ValueError, zoneinfo.ZoneInfoNotFoundError, OSError) as error:
+        zone = _zone(spec["timeZone"]) if spec.get("timeZone") else UTC
+    except (ValueError, OSError) as error:
         text = f"unparseable schedule: {spec.get('schedule')} : {error}"
         note = actions.Note(owner, "UnparseableSchedule", text, "Warning")
         return actions.Result((*todo, *_set(owner, status), note))
@@ -107,6 +106,16 @@ def _delete(owner: JsonView, one: JsonView) -> actions.Delete:
     where = (fields.namespace(one), fields.name(one))
     report = actions.deleted_pod(owner, "job")
     return actions.Delete(job.RESOURCE, *where, fields.uid(one), "Background", report=report)
+
+
+def _zone(name: str) -> tzinfo:
+    """Return a zone of the machine's database. Raises ValueError, OSError."""
+    import zoneinfo  # few CronJobs name one
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except zoneinfo.ZoneInfoNotFoundError as error:
+        raise ValueError(str(error)) from error
 
 
 def _expired(owner: JsonView, jobs: Sequence[JsonView]) -> list[actions.Action]:

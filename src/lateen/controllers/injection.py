@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import yaml
 
 from lateen.controllers import app_probes, fields, sidecar
 
@@ -128,6 +127,8 @@ def _held(pod: JsonView, settings: Settings) -> bool:
     text = fields.annotations(pod).get(_PROXY_CONFIG, "")
     if not text:
         return settings.hold_application
+    import yaml  # 8 ms, and few pods have the annotation
+
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from lateen.controllers import app_probes, fields
+from lateen.model.identity import TRUST_DOMAIN
 
 Json = dict[str, Any]
 JsonView = Mapping[str, Any]
@@ -33,7 +34,7 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     """The mesh that proxies are told of."""
 
     istio_version: str = "1.28.0"
-    trust_domain: str = "cluster.local"
+    trust_domain: str = TRUST_DOMAIN
     cluster_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     revision: str = "default"

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 SCHEME = "spiffe://"
+TRUST_DOMAIN = "cluster.local"
+"""Istio's default; a lab has no other."""
 
 
 class Identity(NamedTuple):

@@ -1,14 +1,18 @@
 """A frozen, typed view of all objects the compiler reads. Pure."""
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
-from lateen.model import core, decode, discovery, jsonpath, kinds, networking, security
+from lateen.model import (
+    core,
+    decode,
+    discovery,
+    jsonpath,
+    kinds,
+    networking,
+    security,
+    sourcelines,
+)
 from lateen.model.meta import Location, Source
 from lateen.model.selectors import subset
 from lateen.model.sourcemap import SourceMap
@@ -137,7 +141,9 @@ class Snapshot:
         """
         ref = source.ref
         namespace = ref.namespace or "default"
-        entry: SourceMap | None = self.of(_MAPS).get((namespace, source_map_name(*ref[::2])))
+        entry: SourceMap | None = self.of(_MAPS).get(
+            (namespace, sourcelines.source_map_name(*ref[::2]))
+        )
         if entry is None or (entry.spec.target.kind, entry.spec.target.name) != ref[::2]:
             return None
         if not self._current(entry, ref.namespace):
@@ -152,7 +158,7 @@ class Snapshot:
         for info in kinds.KINDS.values():
             if info.kind == target.kind and info.compiled:
                 found = self.of(info.resource).get((namespace, target.name))
-                return found is not None and _hash_of(found) == entry.spec.spec_hash
+                return found is not None and sourcelines.hash_of(found) == entry.spec.spec_hash
         return True
 
 
@@ -202,64 +208,6 @@ def _label_keys(value: Any) -> Iterator[tuple[str, ...]]:
     yield (metadata.namespace,)
     for label, text in metadata.labels.items():
         yield (metadata.namespace, label, text)
-
-
-def spec_hash(kind: str, spec: Any) -> str:
-    """Return a hash of a spec (JSON) that does not depend on how it is spelt: order of fields,
-    fields set to their defaults, alternative names. Unknown kinds are hashed as they are."""
-    for info in kinds.KINDS.values():
-        if info.kind == kind and info.struct is not None:
-            return _hash_of(decode.decode(info, {"spec": spec}, strict=False).object)
-    return _digest(spec)
-
-
-def _hash_of(value: Any) -> str:
-    spec = getattr(value, "spec", None)
-    return _digest(None if spec is None else msgspec.to_builtins(spec, str_keys=True))
-
-
-def _digest(plain: Any) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def source_map_name(kind: str, name: str) -> str:
-    """Return the name of the SourceMap that belongs to an object."""
-    plain = f"{kind.lower()}.{name}"
-    fit = re.sub(r"[^a-z0-9.-]", "-", plain.lower())[:220].rstrip(".-")
-    return fit if fit == plain else f"{fit}-{_digest(plain)[:12]}"
-
-
-def source_map(
-    *,
-    kind: str,
-    namespace: str,
-    name: str,
-    owner_uid: str,
-    api_version: str,
-    spec: Any,
-    file: str,
-    lines: Mapping[str, int],
-) -> dict[str, Any]:
-    """Return the SourceMap (JSON) of an object as the server answered it; `spec` is the server's,
-    defaults and all, `lines` the line of each JSON path. The object owns it: both go together."""
-    return {
-        "apiVersion": "lateen.dev/v1",
-        "kind": "SourceMap",
-        "metadata": {
-            "name": source_map_name(kind, name),
-            "namespace": namespace,
-            "ownerReferences": [
-                {"apiVersion": api_version, "kind": kind, "name": name, "uid": owner_uid}
-            ],
-        },
-        "spec": {
-            "target": {"kind": kind, "name": name},
-            "file": file,
-            "specHash": spec_hash(kind, spec),
-            "lines": dict(lines),
-        },
-    }
 
 
 def of_bodies(bodies: Iterable[Mapping[str, Any]], namespace: str = "default") -> Snapshot:

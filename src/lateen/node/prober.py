@@ -111,7 +111,10 @@ class Prober:
         hook: bool = False,
     ) -> Outcome:
         async def opened() -> socket.socket:
-            return await self._shim.open_socket(inside, socket.AF_INET, socket.SOCK_STREAM)
+            if inside:
+                return await self._shim.open_socket(inside, socket.AF_INET, socket.SOCK_STREAM)
+            # The node's own network is this process's.
+            return socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
         if get := action.http_get:
             port = port_number(get.port, container)

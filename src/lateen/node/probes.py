@@ -21,7 +21,9 @@ from lateen.node.podplan import ProbeKind, ProbePlan
 
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.5
-_GROWTH = 1.25
+_GROWTH = 1.05
+"""By which the pause grows: an application is noticed to be ready within a tenth or so of the time
+that it took."""
 FIRST_FAILURE = 1.0
 """Failures in the first second are the application still starting: kubelet's own first probe
 comes that late on average."""

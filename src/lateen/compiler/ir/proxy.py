@@ -13,6 +13,7 @@ from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Service
+from lateen.model.identity import TRUST_DOMAIN
 from lateen.model.meta import Source
 
 
@@ -98,7 +99,7 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     """Mesh-wide settings: Istio's MeshConfig, as far as it is modelled."""
 
     features: Features
-    trust_domain: str = "cluster.local"
+    trust_domain: str = TRUST_DOMAIN
     trust_domain_aliases: tuple[str, ...] = ()
     root_namespace: str = "istio-system"
     domain: str = "cluster.local"

@@ -1,0 +1,42 @@
+"""How the host reaches the lab: by a link of its own as root, by ports of loopback otherwise."""
+
+from collections.abc import Mapping
+
+from lateen.app.forwarding import Forwarder, Target
+from lateen.app.hosting import HostLink
+from lateen.app.paths import LabPaths
+from lateen.app.podstreams import ShimLink
+from lateen.app.settings import LabSettings
+from lateen.base.clock import Clock
+from lateen.base.tasks import TaskGroup
+from lateen.store.api import Event, EventType, Store
+
+
+class Outside:
+    """Whichever of the two this lab has."""
+
+    def __init__(
+        self, shim: ShimLink, paths: LabPaths, chosen: LabSettings, tasks: TaskGroup
+    ) -> None:
+        self._tasks = tasks
+        self._forwarder = Forwarder(shim, tasks)
+        self._link = None if chosen.user else HostLink(shim, paths, chosen.pool)
+
+    def start(self, store: Store, clock: Clock) -> None:
+        """Make the link whenever the node comes up, or follow the Services to be forwarded to."""
+        if self._link is not None:
+            self._tasks.start(self._link.run(clock), "host link")
+            return
+        store.subscribe("services", self._forwarder.note)
+        for entry in store.list("services").entries:
+            self._forwarder.note(Event(EventType.ADDED, entry))
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self._link is None or self._link.settled
+
+    @property
+    def ports(self) -> Mapping[Target, int]:
+        """The ports of loopback by namespace, Service and port; empty with a link."""
+        return self._forwarder.ports
