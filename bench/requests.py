@@ -51,8 +51,10 @@ def rounds(lab: Lab, plan: dict[str, Any], file: Path) -> dict[tuple[str, str], 
     (plane,) = [p for p, line in lines.items() if "lateen.app.plane" in line]
     ours = [p for p, line in lines.items() if "/_bin/envoy" in line]
     every: dict[tuple[str, str], list[dict[str, float]]] = {}
-    with cold.floor(file) as (_, started):
-        theirs = [p for p in started if "envoy" in Path(f"/proc/{p}/cmdline").read_text()]
+    with cold.floor(file) as standing:
+        theirs = [
+            p for p in standing.processes if "envoy" in Path(f"/proc/{p}/cmdline").read_text()
+        ]
         floor = next(iter(theirs))
         home = memory.parents()[floor]
         for _ in range(ROUNDS):
