@@ -115,6 +115,25 @@ spec:
     lifecycle: {preStop: {sleep: {seconds: 1}}}
     volumeMounts: [{name: told, mountPath: /told}]
 """
+NAMED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: named}
+spec:
+  hostname: box
+  subdomain: sub
+  setHostnameAsFQDN: true
+  hostPID: true
+  hostAliases: [{ip: 10.9.9.9, hostnames: [alias]}]
+  schedulingGates: [{name: example.com/wait}]
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox
+    workingDir: /made/here
+    command: [sleep, "3600"]
+    securityContext: {readOnlyRootFilesystem: true}
+"""
 FAILING_HOOK = """\
 apiVersion: v1
 kind: Pod
@@ -325,6 +344,29 @@ PODS: dict[str, tuple[Case, ...]] = {
             '{.state.terminated.exitCode}={.state.terminated.message}{"\\n"}{end}\'',
             ("^a=2=usual$", "^b=0=elsewhere$", "^c=4=logged$", "^d=0=$"),
         ),
+    ),
+    "names, gates, and what has no effect": (
+        applied(NAMED),
+        Case(
+            'kubectl patch pod named --type=json -p \'[{"op":"remove","path":"/spec/'
+            "schedulingGates\"}]' && " + RUNNING % "named"
+        ),
+        Case(
+            "kubectl exec named -- sh -c 'hostname; cat /etc/hosts; pwd; touch /x'",
+            (
+                r"^box\.sub\.session-\d+-\d\d\.svc\.cluster\.local$",
+                r"\tbox\.sub\.\S+\tbox$",
+                "^10.9.9.9\talias$",
+                "^/made/here$",
+                "Read-only file system",
+            ),
+            1,
+        ),
+        Case(
+            "kubectl events --for pod/named",
+            (r"Warning +NoEffect .*spec\.hostPID: no effect",),
+        ),
+        Case("kubectl delete pod named"),
     ),
     "hooks": (
         applied(HOOKS),

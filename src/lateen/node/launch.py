@@ -39,6 +39,9 @@ _PROXY_CAPABILITIES = (*_DEFAULT_CAPABILITIES, "NET_ADMIN")
 """Marking sockets and capturing packets: the walkthrough runs tcpdump in istio-proxy."""
 
 
+_LABEL, _HOST_NAME = 63, 64
+_SYSCTLS = ("net.ipv4.ip_unprivileged_port_start",)
+"""What every pod has as its manifest may say it: any user may listen on any port."""
 _SOME_USER = 65532
 _ISTIO = 1337
 _UNSAID = (None, 0, False, ())
@@ -105,25 +108,26 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
     Raises ImageUnknownError when nothing stands in for its image.
     """
     container = given.container
-    hostname = given.spec.hostname or given.pod.name
-    files = dict(_name_files(lab, given, hostname[:63]))
+    short = (given.spec.hostname or given.pod.name)[:_LABEL]
+    hostname = host_name(given.spec, short, given.pod.namespace, lab.domain)
+    files = dict(_name_files(lab, given, short)) | {"/etc/hostname": f"{hostname}\n"}
     mounts = [Mount(lab.tools, TOOLS, True)] if lab.tools else []
     if given.xds:
         argv, extra, env = _proxy(lab, given)
         mounts.append(Mount(given.xds, sidecar.XDS_DIRECTORY))
     else:
-        argv, extra, env = _app(lab, given, hostname[:63])
+        argv, extra, env = _app(lab, given, short)
         mounts.append(Mount("", WORK))
         if lab.cache:
             mounts.append(Mount(lab.cache, CACHE))
     uid, gid, groups = (0, 0, ()) if given.xds or not lab.real_root else _user(given)
-    defaults = {"PATH": _PATH, "HOSTNAME": hostname[:63], "HOME": "/" if uid else "/root"}
+    defaults = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": "/" if uid else "/root"}
     context = container.security_context
     return ContainerSpec(
         argv=argv,
         env=tuple(f"{k}={v}" for k, v in {**defaults, **env}.items()),
         cwd=container.working_dir,
-        hostname=hostname[:63],
+        hostname=hostname,
         files=tuple({**files, **extra}.items()),
         mounts=(*mounts, *given.mounts),
         masks=lab.masks,
@@ -149,7 +153,7 @@ def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:
     return ContainerSpec(
         argv=("sh", "-c", "sleep infinity & wait"),
         env=(f"PATH={_PATH}",),
-        hostname=spec.hostname[:63],
+        hostname=spec.hostname[:_LABEL],
         masks=lab.masks,
         capabilities=capabilities(None),
     )
@@ -252,6 +256,25 @@ def _user(given: Inputs) -> tuple[int, int, tuple[int, ...]]:
     return uid, gid, tuple(groups)
 
 
+def without_effect(spec: PodSpec) -> tuple[str, ...]:
+    """Return the fields of a pod that have no effect in any lab: a pod has its own network and
+    processes, whatever it says."""
+    sysctls = spec.security_context.sysctls if spec.security_context else ()
+    fields = (
+        ("hostNetwork", spec.host_network),
+        ("hostPID", spec.host_pid),
+        ("hostIPC", spec.host_ipc),
+        ("securityContext.sysctls", any(one.name not in _SYSCTLS for one in sysctls)),
+    )
+    ports = tuple(
+        f"spec.containers[{container.name}].ports[{port.container_port}].hostPort"
+        for container in (*spec.init_containers, *spec.containers)
+        for port in container.ports
+        if port.host_port and not spec.host_network
+    )
+    return tuple(f"spec.{name}" for name, said in fields if said) + ports
+
+
 def without_users(spec: PodSpec) -> tuple[str, ...]:
     """Return the fields of a pod that have no effect where the only user is 0. Istio's own user
     is left out: a proxy needs none here."""
@@ -272,10 +295,26 @@ def without_users(spec: PodSpec) -> tuple[str, ...]:
 
 def _name_files(lab: LabFacts, given: Inputs, hostname: str) -> tuple[tuple[str, str], ...]:
     return (
-        ("/etc/hostname", f"{hostname}\n"),
         ("/etc/hosts", hosts_file(given.pod, given.spec, hostname, lab.domain)),
         ("/etc/resolv.conf", resolver_file(given.pod.namespace, given.spec, lab)),
     )
+
+
+def host_name(spec: PodSpec, short: str, namespace: str, domain: str) -> str:
+    """Return the name that a pod's containers have: the short one, the one with its domain, or
+    the one that overrides both. Raises Missing when the kernel takes no name of that length."""
+    if spec.hostname_override:
+        return spec.hostname_override
+    if not spec.set_hostname_as_fqdn or not spec.subdomain:
+        return short
+    full = f"{short}.{spec.subdomain}.{namespace}.svc.{domain}"
+    if len(full) > _HOST_NAME:
+        raise Missing(
+            "Failed to construct FQDN from Pod hostname and cluster domain, FQDN "
+            f"{full} is too long ({_HOST_NAME} characters is the max, {len(full)} characters "
+            "requested)"
+        )
+    return full
 
 
 def hosts_file(pod: PodFields, spec: PodSpec, hostname: str, domain: str) -> str:

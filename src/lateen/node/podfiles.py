@@ -103,10 +103,18 @@ class PodFiles:
         self._containers = {c.name: c for c in objects.containers(self.spec)}
         return True
 
-    @property
-    def without_users(self) -> tuple[str, ...]:
-        """The fields that have no effect in the lab of an ordinary user."""
-        return launch.without_users(self.spec)
+    def without_effect(self) -> dict[str, str]:
+        """Return Events, by reason, about fields of the spec that have no effect here."""
+        users = () if self._lab.real_root else launch.without_users(self.spec)
+        fields = launch.without_effect(self.spec)
+        told = {
+            "NoSuchUser": (
+                users,
+                "since an ordinary user's lab has no other user than 0; run lateen as root",
+            ),
+            "NoEffect": (fields, "since a lab's pods share nothing with their node"),
+        }
+        return {k: f"{', '.join(f)}: no effect, {why}" for k, (f, why) in told.items() if f}
 
     def container(self, name: str) -> Container:
         """Return a container of the spec. Raises KeyError."""

@@ -142,7 +142,8 @@ class PodWorker:
             if self._files.has_tokens:
                 self._tasks.start(self._renew_tokens(), "tokens")
             self._resume()
-            self._tell_of_users()
+            for reason, words in self._files.without_effect().items() if not self._known else ():
+                self._note(reason, words, warning=True, container="")
             self.update(self._files.body)
             self._take(podevents.Tick())
             while not self._state.torn:
@@ -228,13 +229,6 @@ class PodWorker:
         if role is podplan.Role.EPHEMERAL:
             about["fieldPath"] = f"spec.ephemeralContainers{{{container}}}"
         self._kit.events.post(reporting.Happening(about, reason, message, warning))
-
-    def _tell_of_users(self) -> None:
-        """Say which fields have no effect because the lab has one user only."""
-        fields = () if self._known or self._kit.lab.real_root else self._files.without_users
-        if fields:
-            words = f"{', '.join(fields)}: no effect, since an ordinary user's lab has no other "
-            self._note("NoSuchUser", f"{words}user than 0; run lateen as root", True, "")
 
     async def _set_up_network(self) -> None:
         kit = self._kit

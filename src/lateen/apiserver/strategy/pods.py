@@ -118,7 +118,15 @@ def _check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.
     before, after = _fixed_part(old), _fixed_part(new)
     if is_binding(old, new):
         after.pop("nodeName")
+    held, kept = (_gates(one.pop("schedulingGates", None)) for one in (before, after))
+    for added in sorted(kept - held):
+        why = f"only deletion is allowed, but found new scheduling gate '{added}'"
+        return (base.forbidden("spec.schedulingGates", why),)
     return () if before == after else (base.forbidden("spec", _FIXED),)
+
+
+def _gates(given: list[Json] | None) -> set[str]:
+    return {str(one.get("name")) for one in given or ()}
 
 
 def _fixed_part(pod: Mapping[str, Any]) -> Json:

@@ -1,13 +1,14 @@
-"""Whose the files of a pod's volumes are, and what they may do."""
+"""Whose a pod's volumes are, what it is called, and what of its spec has no effect."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from lateen.model.core_pod import PodSpec
-from lateen.node import volumes
-from lateen.node.objects import Objects, PodFields
+from lateen.node import launch, volumes
+from lateen.node.objects import Missing, Objects, PodFields
 from lateen.node.volumes import File, Sources
 
 FOUND = Objects(secrets={"key": {"pass": b"word"}})
@@ -51,6 +52,42 @@ def test_volumes_belong_to_the_pods_group_and_tokens_to_its_user(
 def test_two_users_own_no_token() -> None:
     body = {"containers": [{"name": "a", "securityContext": {"runAsUser": 5}}, {"name": "b"}]}
     assert volumes.owner(msgspec.convert(body, PodSpec)) == volumes.Owner()
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({}, "web"),
+        ({"subdomain": "s"}, "web"),
+        ({"subdomain": "s", "setHostnameAsFQDN": True}, "web.s.shop.svc.cluster.local"),
+        ({"setHostnameAsFQDN": True}, "web"),
+        ({"subdomain": "s", "setHostnameAsFQDN": True, "hostnameOverride": "other"}, "other"),
+    ],
+)
+def test_host_names(fields: dict[str, Any], name: str) -> None:
+    spec = msgspec.convert({"containers": [], **fields}, PodSpec)
+    assert launch.host_name(spec, "web", "shop", "cluster.local") == name
+
+
+def test_a_host_name_is_no_longer_than_the_kernel_takes() -> None:
+    body = {"containers": [], "subdomain": "s" * 43, "setHostnameAsFQDN": True}
+    with pytest.raises(Missing, match="64 characters is the max, 67 characters requested"):
+        launch.host_name(msgspec.convert(body, PodSpec), "web", "a", "cluster.local")
+
+
+def test_fields_without_effect_are_named() -> None:
+    body = {
+        "hostNetwork": False,
+        "hostPID": True,
+        "securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start"}]},
+        "containers": [{"name": "a", "ports": [{"containerPort": 80, "hostPort": 81}]}],
+    }
+    assert launch.without_effect(msgspec.convert(body, PodSpec)) == (
+        "spec.hostPID",
+        "spec.containers[a].ports[80].hostPort",
+    )
+    body["securityContext"] = {"sysctls": [{"name": "net.core.somaxconn"}]}
+    assert "spec.securityContext.sysctls" in launch.without_effect(msgspec.convert(body, PodSpec))
 
 
 def test_directories_belong_to_the_pods_group(tmp_path: Path) -> None:

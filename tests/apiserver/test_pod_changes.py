@@ -1,4 +1,4 @@
-"""Containers that are added to a running pod: what the API server takes and refuses."""
+"""Pods that run: which containers are added to them, which gates are lifted."""
 
 from typing import Any
 
@@ -71,4 +71,15 @@ def test_a_new_pod_brings_no_added_containers() -> None:
     causes = strategy.validate_create(strategy.default(pod(ephemeralContainers=[LOOK])))
     assert [str(one) for one in causes] == [
         "spec.ephemeralContainers: Forbidden: cannot be set on create"
+    ]
+
+
+def test_scheduling_gates_are_lifted_and_not_put_up() -> None:
+    strategy = registry.strategy_for("pods")
+    held, free = pod(schedulingGates=[{"name": "a.b/c"}]), pod()
+    assert strategy.validate_update(held, free) == ()
+    assert strategy.validate_update(held, held) == ()
+    assert [str(one) for one in strategy.validate_update(free, held)] == [
+        "spec.schedulingGates: Forbidden: only deletion is allowed, but found new scheduling gate "
+        "'a.b/c'"
     ]
