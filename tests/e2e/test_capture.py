@@ -4,6 +4,7 @@ Istio's proxies send, lines, taps and edges."""
 import json
 import stat
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -250,6 +251,35 @@ def test_edges_say_why_a_leg_was_plaintext(lab: Lab) -> None:
     assert "host" in {edge["source"] for edge in found}
     there = json.loads(lab.ok("edges", "-n", "default", "-o", "json", "--since", "10m"))["edges"]
     assert there == [edge for edge in found if edge["target"].startswith("default/")]
+
+
+def test_a_request_whose_connection_failed_is_counted_once(of_version: tuple[Lab, Path]) -> None:
+    """By the gateway's log, which may not know the address it came from, and the server's."""
+    lab = of_version[0]
+
+    def onto_tls() -> Counter[str]:
+        found = json.loads(lab.ok("edges", "-o", "json"))["edges"]
+        there = [e for e in found if e["port"] == "443" and e["source"].startswith("istio-system/")]
+        assert {e["tls"] for e in there} <= {"tls"}
+        assert {e["no_tls_reason"] for e in there} <= {""}
+        mtls = [e for e in there if "helloworld-mtls" in e["target"] and e["protocol"] != "TCP"]
+        return Counter(
+            {"requests": mtls[0]["requests"], "errors": mtls[0]["errors"]} if mtls else {}
+        )
+
+    before = onto_tls()
+    command = Command(lab, "tap", "--http-status", "503", "--to-label", "mtls=true", "-c", "2")
+    ask(lab, "https-mTLS")
+    deadline = 20
+    while command.running and deadline:
+        ask(lab, "https-mTLS")
+        deadline -= 1
+    for line in command.ended().splitlines():
+        assert " proxy=both " in line
+        assert " tls=tls " in line
+        assert " server_reason=" in line
+    asked = 21 - deadline
+    assert onto_tls() - before == {"requests": asked, "errors": asked}
 
 
 def test_access_logs_are_json_where_the_lab_says_so(lab: Lab) -> None:

@@ -1,6 +1,6 @@
 """Entries of both sides joined into hops, and hops counted as edges."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -195,6 +195,57 @@ def test_a_request_is_told_with_why_the_server_refused_its_connection(
     assert told["server_reason"] == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
     (edge,) = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
     assert (edge.requests, edge.errors) == (1, 1)
+
+
+@pytest.mark.parametrize("client_first", [False, True])
+def test_a_server_that_a_client_does_not_trust_is_found_by_time(client_first: bool) -> None:
+    """The client's proxy logs no address of such a connection; three attempts are one request and
+    two connections more, each told once though the server's proxy logs it three times."""
+    start = entry().start
+    failing = from_gateway(
+        upstream_local="",
+        upstream=TlsFacts(),
+        upstream_failure="TLS_error:|1:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
+        http=http(status=503),
+        flags="URX,UF",
+        attempts=3,
+        duration=0.05,
+    )
+    made = []
+    for attempt in range(3):
+        ends = {
+            "downstream_direct_remote": f"{GATEWAY}:5000{attempt}",
+            "connection_id": f"{attempt}",
+            "start": start + timedelta(milliseconds=10 * attempt),
+        }
+        onward = {"http": None, "log": "tcp", "upstream_remote": f"{WEB}:80"}
+        made += [("default/web", at_web(**ends, **onward, open=True))]
+        made += [("default/web", at_web(**ends, **REFUSED))]
+        made += [("default/web", at_web(**ends, **{**onward, "downstream_failure": "no"}))]
+    asked = [("istio-system/gw", failing)]
+    hops = joined(*(asked + made if client_first else made + asked))
+    onto_web = [
+        hop for hop in hops if hop.client or (hop.server and hop.server.client[:3] == "10.")
+    ]
+    assert [tapline.word(hop) for hop in onto_web].count("req") == 1
+    assert [tapline.word(hop) for hop in onto_web].count("refused") == 2
+    assert len(onto_web) == 3
+    (both,) = [hop for hop in onto_web if hop.client]
+    assert both.server is not None
+    told = tapline.fields(both, WHO)
+    assert (told["src_addr"], told["tls"]) == (f"{GATEWAY}:50002", "tls")
+
+
+def test_a_failed_handshake_was_tls_though_no_version_was_agreed() -> None:
+    failed = from_gateway(upstream_local="", upstream=TlsFacts(), upstream_failure="TLS_error:|x")
+    assert Hop(logged(("istio-system/gw", failed))[0], None).tls == "tls"
+
+
+def test_packets_say_what_no_log_does() -> None:
+    passed = at_web(http=None, log="tcp", downstream=TlsFacts())
+    (one,) = logged(("default/web", passed))
+    assert Hop(None, one).connection == (f"{GATEWAY}:40000", f"{WEB}:80")
+    assert (Hop(None, one).tls, Hop(None, one, "tls").tls) == ("none", "tls")
 
 
 def test_a_server_without_a_proxy_is_not_waited_for() -> None:

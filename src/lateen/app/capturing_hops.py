@@ -13,9 +13,10 @@ from lateen.app import routes
 from lateen.app.pipeline import Pipeline
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError
-from lateen.observe import edges, facts, tapline
+from lateen.observe import edges, facts, flowlines, tapline
 from lateen.observe.facts import Directory
 from lateen.observe.joining import Hop, Joiner
+from lateen.observe.journey import Readings
 from lateen.observe.ledger import Ledger, LogEntry
 
 _TICK = 0.25
@@ -26,8 +27,11 @@ _QUEUE = 10_000
 class Hops:
     """Serves hops as they happen, and the table of those that the ledger still holds."""
 
-    def __init__(self, ledger: Ledger, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, pipeline: Pipeline, clock: Clock, readings: Readings
+    ) -> None:
         self._ledger, self._pipeline, self._clock = ledger, pipeline, clock
+        self._readings = readings
         self._built: tuple[object, Directory] | None = None
 
     def _directory(self) -> Directory:
@@ -59,12 +63,23 @@ class Hops:
             yield b"\n"  # the reader then knows that nothing is missed from here on
             while True:
                 for hop in await self._next(joiner, waiting):
-                    yield self._told(hop, secrets=secrets)
+                    yield self._told(self._looked_at(hop), secrets=secrets)
                 if lost:
                     yield msgspec.json.encode({"event": "lost", "entries": lost}) + b"\n"
                     lost = 0
         finally:
             cancel()
+
+    def _looked_at(self, hop: Hop) -> Hop:
+        """Ask the packets where no log says that there was TLS: proxies pass on what is not theirs
+        without a word. What a server's proxy read as a request was clear text to it."""
+        read = hop.server is not None and hop.server.entry.http is not None
+        client, server = hop.connection
+        if hop.tls != "none" or read or not client:
+            return hop
+        reading = self._readings(client, server)
+        seen = flowlines.tls_word(reading) if reading is not None else ""
+        return msgspec.structs.replace(hop, seen=seen)
 
     async def _next(self, joiner: Joiner, waiting: asyncio.Queue[LogEntry]) -> list[Hop]:
         try:
@@ -84,7 +99,7 @@ class Hops:
         since = self._since(call.info.query.text("since"))
         entries = self._ledger.since(0)
         chosen = [e for e in entries if since is None or e.entry.start >= since]
-        hops = joined(chosen, self._directory())
+        hops = [self._looked_at(hop) for hop in joined(chosen, self._directory())]
         found = edges.edges(hops, self._directory(), self._pipeline.views)
         oldest = entries[0].entry.start.isoformat() if entries else ""
         return routes.answer({"edges": msgspec.to_builtins(found), "since": oldest})

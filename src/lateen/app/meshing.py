@@ -71,7 +71,7 @@ class MeshPlane:
         evidence = EvidenceEngine(
             shim, self._pipeline, self._ledger, lambda: outside.ports, self._taps
         )
-        hops = Hops(self._ledger, self._pipeline, clock)
+        hops = Hops(self._ledger, self._pipeline, clock, self._taps.openings.reading)
         self.serving: Mapping[str, Serve] = {
             routes.STATUS: self._serve_status,
             routes.CONFIG: self._serve_config,

@@ -66,6 +66,8 @@ def _reason(hop: Hop, source: Party, target: Party, views: Mapping[str, ProxyVie
     if hop.client is None:
         if target.role == "gateway":
             return "the client spoke plaintext to this port of the gateway"
+        if source.role in ("sidecar", "gateway"):
+            return "the client's proxy sent it as a copy or an attempt, which it does not log"
         return "the client has no sidecar"
     entry = hop.client.entry
     view = views.get(hop.client.proxy)

@@ -1,5 +1,6 @@
 """Who is at the ends of what travels: pods and Services by address and by name. Pure."""
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,12 @@ def short_identity(text: str) -> str:
     return path.replace(_ACCOUNT, "/")
 
 
+def host_end(balancer: str) -> str:
+    """Return the address that the machine has on a lab's link, from a load balancer's: the first
+    of the /24 that both belong to (`node.hostlink.Pool`)."""
+    return str(ipaddress.ip_network((balancer, 24), strict=False)[1])
+
+
 class Places:
     """The ends of one moment, from the JSON of its Pods and Services."""
 
@@ -62,7 +69,9 @@ class Places:
         self._named[name] = End(name, metadata["namespace"], labels, (name,))
         balancer = (service.get("status") or {}).get("loadBalancer") or {}
         addresses = [spec.get("clusterIP"), *(spec.get("clusterIPs") or ())]
-        addresses += [ingress.get("ip") for ingress in balancer.get("ingress") or ()]
+        outside = [i["ip"] for i in balancer.get("ingress") or () if i.get("ip")]
+        addresses += outside
+        self.names.update({host_end(each): HOST for each in outside})
         self.names.update({each: name for each in addresses if each and each != "None"})
 
     def _add_pod(self, pod: Mapping[str, Any], services: Sequence[Mapping[str, Any]]) -> None:

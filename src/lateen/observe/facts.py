@@ -13,7 +13,7 @@ from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
 from lateen.compiler.ir.workload import Endpoint, Mode
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
-from lateen.observe.ends import HOST
+from lateen.observe.ends import HOST, host_end
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -78,12 +78,15 @@ def directory(snapshot: Snapshot, views: Mapping[str, ProxyView]) -> Directory:
         if pod.status.pod_ip and not pod.metadata.deletion_timestamp
     }
     services: dict[str, str] = {}
+    hosts = {pod.status.host_ip for pod in snapshot.pods.values() if pod.status.host_ip}
     backed: dict[str, tuple[str, ...]] = {}
     for (namespace, name), service in snapshot.services.items():
         key = f"{namespace}/{name}"
         balancer = service.status.load_balancer
         addresses = [*service.spec.cluster_ips, service.spec.cluster_ip]
-        addresses += [ingress.ip for ingress in balancer.ingress] if balancer else []
+        outside = [i.ip for i in balancer.ingress if i.ip] if balancer else []
+        addresses += outside
+        hosts.update(map(host_end, outside))
         services.update({each: key for each in addresses if each and each != "None"})
         if service.spec.selector:
             found = snapshot.matching("pods", namespace, service.spec.selector)
@@ -94,7 +97,7 @@ def directory(snapshot: Snapshot, views: Mapping[str, ProxyView]) -> Directory:
         identities={proxy: view.node.identity for proxy, view in views.items()},
         services=services,
         backed=backed,
-        hosts=frozenset(pod.status.host_ip for pod in snapshot.pods.values() if pod.status.host_ip),
+        hosts=frozenset(hosts),
     )
 
 

@@ -61,7 +61,7 @@ def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str)
             if e.proxy == proxy and e.number > mark and e.number != entry.number
         ]
         exact = [e for e in same if not local or e.client == local]
-        meanwhile = [e for e in exact if _during(e, entry)]  # ids may be sent more than once
+        meanwhile = [e for e in exact if during(e, entry)]  # ids may be sent more than once
         if exact or same:
             return (meanwhile or exact or same)[-1]
     if local:
@@ -87,10 +87,10 @@ def _reaches(entry: LogEntry, server: str) -> bool:
 
 def _within(found: LogEntry, entry: LogEntry, host: str) -> bool:
     """Whether a connection came from `host` while a request was worked on."""
-    return found.client.startswith(f"{host}:") and _during(found, entry)
+    return found.client.startswith(f"{host}:") and during(found, entry)
 
 
-def _during(found: LogEntry, entry: LogEntry) -> bool:
+def during(found: LogEntry, entry: LogEntry) -> bool:
     """Whether what was found began while a request was worked on."""
     since = (found.entry.start - entry.entry.start).total_seconds()
     return 0 <= since <= entry.entry.duration

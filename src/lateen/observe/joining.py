@@ -21,6 +21,8 @@ class Hop(msgspec.Struct, frozen=True):
 
     client: LogEntry | None
     server: LogEntry | None
+    seen: str = ""
+    """What the packets of its connection showed, `none`, `tls` or `mtls`, if anybody looked."""
 
     @property
     def entry(self) -> LogEntry:
@@ -31,15 +33,32 @@ class Hop(msgspec.Struct, frozen=True):
 
     @property
     def tls(self) -> str:
-        """`none`, `tls` or `mtls`: by the server's log, else by the client's."""
+        """`none`, `tls` or `mtls`: by the server's log, else by the client's, else by packets."""
+        logged = self._logged
+        return self.seen or logged if logged == "none" else logged
+
+    @property
+    def _logged(self) -> str:
         if self.server is not None:
             seen = self.server.entry.downstream
             if seen.version or self.client is None:
                 # Without a version of its own the proxy passes through what its inspector saw.
                 return _word(seen.version or seen.sni, seen.peer_sans)
         assert self.client is not None
-        made = self.client.entry.upstream
-        return _word(made.version, made.local_sans)
+        made = self.client.entry
+        if not made.upstream.version and "TLS_error" in made.upstream_failure:
+            return "tls"
+        return _word(made.upstream.version, made.upstream.local_sans)
+
+    @property
+    def connection(self) -> tuple[str, str]:
+        """Both ends as `IP:port`, the client's first; empty where they are not known."""
+        if self.client is not None and self.client.entry.upstream_local:
+            made = self.client.entry
+            return made.upstream_local, made.upstream_remote
+        if self.server is not None:
+            return self.server.client, self.server.entry.downstream_local
+        return "", self.entry.entry.upstream_remote
 
 
 def _word(version: str, sans: tuple[str, ...]) -> str:
@@ -77,6 +96,7 @@ class _Waiting:
         self._held: OrderedDict[int, _Held] = OrderedDict()
         self._by_key: dict[tuple[_Key, bool], deque[int]] = {}
         self._by_address: dict[tuple[str, bool], OrderedDict[int, None]] = {}
+        self._by_host: dict[str, OrderedDict[int, None]] = {}
 
     def __len__(self) -> int:
         return len(self._held)
@@ -93,6 +113,8 @@ class _Waiting:
         self._by_key.setdefault((held.key, held.server), deque()).append(number)
         of_address = self._by_address.setdefault((held.key.address, held.server), OrderedDict())
         of_address[number] = None
+        if held.server:
+            self._by_host.setdefault(_host(held), OrderedDict())[number] = None
 
     def same(self, key: _Key, *, server: bool) -> _Held | None:
         """Return the oldest entry of a side with a key: what a connection carries one after the
@@ -103,6 +125,11 @@ class _Waiting:
     def of_address(self, address: str, *, server: bool) -> list[_Held]:
         """Return a side's entries about a connection, oldest first."""
         return [self._held[number] for number in self._by_address.get((address, server), ())]
+
+    def from_host(self, host: str) -> list[_Held]:
+        """Return servers' entries about connections from a host, oldest first."""
+        numbers = self._by_host.get(host, ())
+        return [self._held[number] for number in numbers]
 
     def remove(self, held: _Held) -> None:
         """Forget an entry."""
@@ -116,6 +143,11 @@ class _Waiting:
         del of_address[number]
         if not of_address:
             del self._by_address[held.key.address, held.server]
+        if held.server:
+            of_host = self._by_host[_host(held)]
+            del of_host[number]
+            if not of_host:
+                del self._by_host[_host(held)]
 
 
 class Joiner:
@@ -137,15 +169,36 @@ class Joiner:
         made = entry.entry
         if entry.inbound or made.log == "listener":
             expected = who.party(entry.client).name in who.proxies
+            if made.http is None:
+                if self._is_told_better(entry):
+                    return found
+                expected = True  # whether its handshake failed may be said by another entry
             return found + self._pair(entry, entry.client, now, server=True, expected=expected)
         if who.pod(entry.proxy).role == "gateway":
             found.append(Hop(None, entry))
         if made.upstream_remote or made.upstream_cluster:
-            expected = bool(made.upstream_local) and who.logs(made.upstream_remote)
+            expected = who.logs(made.upstream_remote)
             found += self._pair(entry, made.upstream_local, now, server=False, expected=expected)
         elif who.pod(entry.proxy).role != "gateway":
             found.append(Hop(entry, None))
         return found
+
+    def _is_told_better(self, entry: LogEntry) -> bool:
+        """Forget what says less about a server's connection than this entry; whether another one
+        says more.
+
+        A handshake that failed is logged by the listener and by the TCP proxy, which may have been
+        connected onward before: that carried nothing.
+        """
+        for held in self._waiting.of_address(entry.client, server=True):
+            same = held.entry.entry.connection_id == entry.entry.connection_id
+            if not same or held.entry.entry.http is not None:
+                continue
+            if _turned_away(held.entry) and (_turned_away(entry) or entry.entry.open):
+                return True
+            if _turned_away(entry) and held.entry.entry.open:
+                self._waiting.remove(held)
+        return False
 
     def due(self, now: float) -> list[Hop]:
         """Return the hops whose other side did not come in time."""
@@ -154,8 +207,31 @@ class Joiner:
             if held.deadline > now and len(self._waiting) <= _LIMIT:
                 break
             self._waiting.remove(held)
-            found += self._across(held) or [held.hop]
+            found += self._across(held) or [self._unaddressed(held) or held.hop]
         return found
+
+    def _unaddressed(self, held: _Held, attempts: int = 1) -> Hop | None:
+        """Join a client's request with the last connection that came of it. A proxy does not log
+        the address of a connection whose handshake it did not accept: then it is known by the
+        client's host and the time. None if less than `attempts` connections are there yet."""
+        made = held.entry.entry
+        who = self._directory()
+        host = who.address(held.entry.proxy)
+        if held.server or held.key.address or not host or not made.upstream_remote:
+            return None
+        found: dict[str, _Held] = {}
+        for other in self._waiting.from_host(host):
+            there = other.entry.entry
+            reached = there.http is None and there.downstream_local == made.upstream_remote
+            if reached and hops.during(other.entry, held.entry):
+                found.setdefault(there.connection_id, other)
+        if len(found) < attempts:
+            return None
+        last = max(found.values(), key=lambda other: other.entry.entry.start, default=None)
+        if last is None:
+            return None
+        self._waiting.remove(last)
+        return _hop(held.entry, last.entry, server=False)
 
     def _across(self, held: _Held) -> list[Hop]:
         """Join a request with what the other side knows as a connection only, since it passes TLS
@@ -171,7 +247,7 @@ class Joiner:
         carrying = [h for h in (others if requests else same) if h.entry.entry.http is None]
         if not asked or not carrying:
             return []
-        refusal = next((h for h in carrying if hops.refused(h.entry)), None)
+        refusal = next((h for h in carrying if _turned_away(h.entry)), None)
         chosen = refusal or carrying[0]
         onward = [h for h in carrying if refusal and h.entry.entry.open and h is not chosen]
         for each in (asked[0], chosen, *onward):
@@ -192,8 +268,19 @@ class Joiner:
             return [_hop(entry, other.entry, server=server)]
         if not expected:
             return [_hop(entry, None, server=server)]
-        self._waiting.add(_Held(entry, key, server, now + WAIT))
+        held = _Held(entry, key, server, now + WAIT)
+        if not address and (hop := self._unaddressed(held, max(1, entry.entry.attempts))):
+            return [hop]
+        self._waiting.add(held)
         return []
+
+
+def _turned_away(entry: LogEntry) -> bool:
+    return hops.refused(entry) or bool(hops.handshake_failure(entry))
+
+
+def _host(held: _Held) -> str:
+    return held.key.address.rpartition(":")[0]
 
 
 def _hop(entry: LogEntry, other: LogEntry | None, *, server: bool) -> Hop:
