@@ -109,6 +109,9 @@ def test_defaults_are_filled_once() -> None:
     assert structural.defaulted(SCHEMA, filled) == filled
 
 
+NAMES = {"plural": "boxes", "kind": "Box"}
+
+
 def definition(**changes: Any) -> dict[str, Any]:
     version = {
         "name": "v1",
@@ -119,7 +122,7 @@ def definition(**changes: Any) -> dict[str, Any]:
     spec = {
         "group": "example.com",
         "scope": "Namespaced",
-        "names": {"plural": "boxes", "kind": "Box"},
+        "names": NAMES,
         "versions": [version],
     }
     return {"metadata": {"name": "boxes.example.com"}, "spec": spec | changes}
@@ -133,6 +136,19 @@ def definition(**changes: Any) -> dict[str, Any]:
         ({"names": {"kind": "Box"}}, "spec.names.plural"),
         ({"names": {"plural": "cups", "kind": "Box"}}, "metadata.name"),
         ({"versions": []}, "spec.versions"),
+        ({"versions": [3]}, "spec.versions[0]"),
+        ({"names": {"plural": "boxes", "kind": "Box", "shortNames": 5}}, "spec.names.shortNames"),
+        (
+            {"names": {"plural": "boxes", "kind": "Box", "categories": [{}]}},
+            "spec.names.categories[0]",
+        ),
+        ({"versions": [{"subresources": "x"}]}, "spec.versions[0].subresources"),
+        ({"versions": [{"subresources": {"scale": 3}}]}, "spec.versions[0].subresources.scale"),
+        (
+            {"versions": [{"additionalPrinterColumns": [{"name": "A"}]}]},
+            "spec.versions[0].additionalPrinterColumns[0].jsonPath",
+        ),
+        ({"versions": [{"selectableFields": [1]}]}, "spec.versions[0].selectableFields[0]"),
         (
             {"versions": [{"name": "v1", "storage": True}]},
             "spec.versions[0].schema.openAPIV3Schema",

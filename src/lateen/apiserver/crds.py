@@ -29,11 +29,67 @@ def resource_of(definition: Mapping[str, Any]) -> str:
     return str(definition["metadata"]["name"])
 
 
+def _part(*needed: str, **fields: Json) -> Json:
+    made: Json = {"type": "object", "nullable": True, "properties": fields}
+    return {**made, "required": list(needed)} if needed else made
+
+
+def _many(one: Json) -> Json:
+    return {"type": "array", "nullable": True, "items": {**one, "nullable": False}}
+
+
+_TEXT: Json = {"type": "string", "nullable": True}
+_FLAG: Json = {"type": "boolean", "nullable": True}
+_NAME: Json = {"type": "string"}
+_SCALE = _part(specReplicasPath=_TEXT, statusReplicasPath=_TEXT, labelSelectorPath=_TEXT)
+_COLUMN = _part(
+    "jsonPath",
+    "name",
+    "type",
+    description=_TEXT,
+    format=_TEXT,
+    jsonPath=_NAME,
+    name=_NAME,
+    priority={"type": "integer", "nullable": True},
+    type=_NAME,
+)
+_VERSION = _part(
+    name=_TEXT,
+    served=_FLAG,
+    storage=_FLAG,
+    deprecated=_FLAG,
+    deprecationWarning=_TEXT,
+    schema=_part(openAPIV3Schema=_part()),
+    subresources=_part(status=_part(), scale=_SCALE),
+    additionalPrinterColumns=_many(_COLUMN),
+    selectableFields=_many(_part("jsonPath", jsonPath=_NAME)),
+)
+_SPEC = _part(
+    conversion=_part(strategy=_TEXT),
+    group=_TEXT,
+    names=_part(
+        plural=_TEXT,
+        singular=_TEXT,
+        kind=_TEXT,
+        listKind=_TEXT,
+        shortNames=_many(_NAME),
+        categories=_many(_NAME),
+    ),
+    preserveUnknownFields=_FLAG,
+    scope=_TEXT,
+    versions=_many(_VERSION),
+)
+_SHAPE: Json = _part(spec=_SPEC)
+"""Of which types the fields of a definition are; it is kept as it is sent, so nothing else asks."""
+
+
 def check(definition: Mapping[str, Any]) -> tuple[Cause, ...]:
     """Return what is wrong with a definition."""
     spec = definition.get("spec")
     if not isinstance(spec, dict):
         return (base.required("spec"),)
+    if misshapen := structural.validate(_SHAPE, {"spec": spec}):
+        return misshapen
     causes = list(_check_names(definition, spec))
     versions = spec.get("versions")
     if not isinstance(versions, list) or not all(isinstance(one, dict) for one in versions):
@@ -100,23 +156,14 @@ def _check_version(version: Mapping[str, Any], path: str) -> list[Cause]:
                 "must be object at the root",
             )
         )
-    elif not _names_fields(version):
-        detail = "must be a list of objects with a jsonPath"
-        causes.append(base.invalid(f"{path}.selectableFields", "", detail))
     elif not _sound(root, 0):
         detail = f"must be a schema that nests no deeper than {_MAX_DEPTH} levels"
         causes.append(base.invalid(f"{path}.schema.openAPIV3Schema", "", detail))
     return causes
 
 
-def _names_fields(version: Mapping[str, Any]) -> bool:
-    found = version.get("selectableFields") or []
-    return isinstance(found, list) and all(
-        isinstance(one, dict) and isinstance(one.get("jsonPath"), str) for one in found
-    )
-
-
 _NUMBERS = ("minimum", "maximum", "multipleOf")
+_LISTS = ("enum", "required", "x-kubernetes-list-map-keys")
 _COUNTS = (
     "minLength",
     "maxLength",
@@ -135,7 +182,7 @@ def _sound(schema: Any, depth: int) -> bool:
         return False
     if any(type(schema.get(k, 0)) is not int for k in _COUNTS):
         return False
-    if any(not isinstance(schema.get(k, []), list) for k in ("enum", "required")):
+    if any(not isinstance(schema.get(k, []), list) for k in _LISTS):
         return False
     if not isinstance(schema.get("pattern", ""), str):
         return False
@@ -334,7 +381,8 @@ def clashes(
 
 
 def _full_names(spec: Mapping[str, Any]) -> Json:
-    named = {"singular": spec["names"]["kind"].lower(), **spec["names"]}
+    named = {name: value for name, value in spec["names"].items() if value}
+    named.setdefault("singular", named["kind"].lower())
     named.setdefault("listKind", f"{named['kind']}List")
     return named
 
