@@ -1,15 +1,20 @@
 """Whole labs, driven as a person drives them: the command line, kubectl, curl; as root and as an
 ordinary user."""
 
+import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from lateen.node import shimproto
+from lateen.node.runtime import ShimClient
 
 ROOT = Path(__file__).parents[2]
 WALKTHROUGH = ROOT / "examples" / "walkthrough"
@@ -104,6 +109,19 @@ class Lab:
         done = self.lateen(*args, timeout=timeout, stdin=stdin)
         assert done.returncode == 0, f"lateen {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return str(done.stdout)
+
+    def kill(self, uid: str, container: str) -> None:
+        """Kill a container of a pod, as whoever runs out of memory is killed."""
+
+        async def at_once() -> None:
+            shim = await ShimClient.connect(self.home / "run" / self.name / "shim.sock")
+            for process in (await shim.state()).processes:
+                running = process.state == "running"
+                if running and shimproto.parse_handle(process.handle)[:2] == (uid, container):
+                    await shim.kill(process.handle, signal.SIGKILL)
+            await shim.close()
+
+        asyncio.run(at_once())
 
     def logs(self) -> str:
         """Return the logs of the lab's own processes, for a failing test's report."""

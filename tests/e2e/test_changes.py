@@ -177,6 +177,33 @@ def test_scaling_and_restarting_fail_no_request(lab: Lab, url: str) -> None:
     unbroken(streams)
 
 
+@pytest.mark.parametrize("container", ["istio-proxy", "helloworld"])
+def test_of_several_pods_one_may_die(lab: Lab, url: str, container: str) -> None:
+    """Only what was under way on it can fail: one request of each of the two connections."""
+    deployment = "deploy/helloworld-mtls"
+    for command in (("scale", deployment, "--replicas=3"), ("rollout", "status", deployment)):
+        done = lab.kubectl(*command)
+        assert done.returncode == 0, done.stderr
+    name, (uid, _) = next(iter(pods(lab, "app=helloworld,mtls=true").items()))
+
+    def restarted() -> bool:
+        found = json.loads(lab.ok("get", "pod", name, "-o", "json"))["status"]
+        return any(
+            s["name"] == container and s["restartCount"] and s["ready"]
+            for s in found["containerStatuses"]
+        )
+
+    try:
+        with steady(url, MTLS) as streams:
+            lab.kill(uid, container)
+            await_that(restarted)
+        assert len(streams[0].failures()) <= 2, streams[0].failures()
+        assert len(streams[0].answers) >= 30
+    finally:
+        lab.kubectl("scale", deployment, "--replicas=1")
+        await_that(lambda: len(pods(lab, "app=helloworld,mtls=true")) == 1)
+
+
 def test_a_replaced_gateway_fails_no_new_request(lab: Lab, url: str) -> None:
     deployment = "deploy/istio-ingressgateway"
     with steady(url, MTLS) as streams:

@@ -4,7 +4,6 @@ The tests that compare the host before and after have a network namespace to the
 routes of other labs come and go.
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -17,8 +16,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lateen.node import shimproto
-from lateen.node.runtime import ShimClient
 from tests.e2e import host
 from tests.e2e.labs import USERS, WALKTHROUGH, Lab
 from tests.e2e.streams import Stream, steady
@@ -112,17 +109,9 @@ def test_a_killed_container_is_started_again(lab: Lab, container: str) -> None:
         statuses = listed[0]["status"]["containerStatuses"]
         return int(next(s["restartCount"] for s in statuses if s["name"] == container))
 
-    async def kill() -> None:
-        shim = await ShimClient.connect(lab.home / "run" / lab.name / "shim.sock")
-        for process in (await shim.state()).processes:
-            uid, name, _ = shimproto.parse_handle(process.handle)
-            if process.state == "running" and (uid, name) == (pod["metadata"]["uid"], container):
-                await shim.kill(process.handle, signal.SIGKILL)
-        await shim.close()
-
     pod = json.loads(lab.ok("get", "pods", "-l", "mtls=true", "-o", "json"))["items"][0]
     before = restarts()
-    asyncio.run(kill())
+    lab.kill(pod["metadata"]["uid"], container)
     await_that(lambda: restarts() == before + 1, "it was not started again")
     await_that(lambda: healthy(lab), "the mesh did not recover")
     answer = lab.run("curl", "-s", "-m", "10", f"{gateway(lab)}/http-mTLS")
