@@ -60,3 +60,20 @@ def test_what_a_policy_does_not_reach(policy: str, expected: list[tuple[str, str
     found = snapshot.of_bodies(yaml.safe_load_all(text))
     told = unselected.findings(found, "istio-system")
     assert [(finding.code, finding.source.path) for finding in told] == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [("PreferClose", ["LTN0010"]), ("PreferSameZone", ["LTN0010"]), ("PreferSameNode", [])],
+)
+def test_a_service_that_prefers_its_zone_is_told_that_it_does_not(
+    written: str, codes: list[str]
+) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"trafficDistribution": written, "ports": [{"port": 80}]},
+    }
+    found = unselected.findings(snapshot.of_bodies([body]), "istio-system")
+    assert [finding.code for finding in found] == codes

@@ -15,12 +15,13 @@ from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.snapshot import Snapshot
 
 _PODS = "pods"
+_BY_ZONE = ("PreferClose", "PreferSameZone")
 
 
 def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
     """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
-    answers to, for rules about namespaces that do not exist, and for Telemetries that select the
-    same pod."""
+    answers to, for rules about namespaces that do not exist, for Telemetries that select the
+    same pod, and for Services that prefer near endpoints, as only a DestinationRule can here."""
     return (
         *_gateways(snapshot),
         *_policies(snapshot, root_namespace),
@@ -99,6 +100,10 @@ def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
         if wanted and not _any(snapshot, namespace, wanted):
             at = ages.source("Service", service, "spec.selector")
             yield make("IST0127", at, labels=_written(wanted))
+        nearness = service.spec.traffic_distribution
+        if nearness in _BY_ZONE:  # on the one node of a lab PreferSameNode prefers every pod
+            at = ages.source("Service", service, "spec.trafficDistribution")
+            yield make("LTN0010", at, field=f"trafficDistribution {nearness}")
 
 
 def _any(snapshot: Snapshot, namespace: str, wanted: Mapping[str, str]) -> bool:
