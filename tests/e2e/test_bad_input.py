@@ -165,6 +165,13 @@ def test_what_only_the_whole_mesh_shows_is_said_and_the_rest_is_served(
     assert not any(part in running.lateen("status").stdout for part in ("IST0", "LTN0"))
 
 
+def test_nothing_to_apply_is_said(running: Lab) -> None:
+    """As kubectl does: a pipe that broke before it is not a success."""
+    done = running.lateen("apply", "-f", "-", stdin="---\n# nothing\n")
+    assert done.returncode == 1
+    assert "no objects passed to apply" in done.stderr
+
+
 def test_an_unknown_image_is_told_how_to_be_mapped(running: Lab, tmp_path: Path) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text(

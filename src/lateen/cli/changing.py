@@ -27,6 +27,8 @@ def apply(
     loaded = manifest_files.load(names, recursive=recursive)
     if isinstance(loaded, Refused):
         return applying.refuse(loaded)
+    if not loaded:
+        raise LabError("no objects passed to apply", exits.FAILED)
     progress = screen.Progress()
     revision = up.apply_and_say(api, loaded, progress, dry_run=dry_run)
     if dry_run or not wait:
