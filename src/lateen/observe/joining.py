@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ from lateen.observe.ledger import LogEntry
 WAIT = 1.0
 """Seconds to wait for the other side's entry: proxies send theirs every 0.1 s."""
 _LIMIT = 4096
+_SEARCHED = 64
+"""Entries that are looked at where only time or a connection says what belongs together."""
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -123,12 +126,13 @@ class _Waiting:
         return self._held[numbers[0]] if numbers else None
 
     def of_address(self, address: str, *, server: bool) -> list[_Held]:
-        """Return a side's entries about a connection, oldest first."""
-        return [self._held[number] for number in self._by_address.get((address, server), ())]
+        """Return a side's entries about a connection, the oldest first, `_SEARCHED` at most."""
+        numbers = islice(self._by_address.get((address, server), ()), _SEARCHED)
+        return [self._held[number] for number in numbers]
 
     def from_host(self, host: str) -> list[_Held]:
-        """Return servers' entries about connections from a host, oldest first."""
-        numbers = self._by_host.get(host, ())
+        """Return servers' entries about connections from a host, the oldest first."""
+        numbers = islice(self._by_host.get(host, ()), _SEARCHED)
         return [self._held[number] for number in numbers]
 
     def remove(self, held: _Held) -> None:
@@ -210,28 +214,42 @@ class Joiner:
             found += self._across(held) or [self._unaddressed(held) or held.hop]
         return found
 
-    def _unaddressed(self, held: _Held, attempts: int = 1) -> Hop | None:
+    def _unaddressed(self, held: _Held) -> Hop | None:
         """Join a client's request with the last connection that came of it. A proxy does not log
         the address of a connection whose handshake it did not accept: then it is known by the
-        client's host and the time. None if less than `attempts` connections are there yet."""
-        made = held.entry.entry
-        who = self._directory()
-        host = who.address(held.entry.proxy)
-        if held.server or held.key.address or not host or not made.upstream_remote:
-            return None
+        client's host and the time. `held` is either of the two."""
+        if not held.server:
+            found = [] if held.key.address else self._connections(held)
+            if not found:
+                return None
+            self._waiting.remove(found[-1])
+            return _hop(held.entry, found[-1].entry, server=False)
+        for request in self._waiting.of_address("", server=False):
+            # The one that is due waits no longer: it is the last, if none there is newer.
+            if self._made(request, held) and self._connections(request, held)[-1] is held:
+                self._waiting.remove(request)
+                return _hop(request.entry, held.entry, server=False)
+        return None
+
+    def _connections(self, request: _Held, *more: _Held) -> list[_Held]:
+        """Return what servers logged of the connections that a request made, one entry of each."""
+        host = self._directory().address(request.entry.proxy)
         found: dict[str, _Held] = {}
-        for other in self._waiting.from_host(host):
-            there = other.entry.entry
-            reached = there.http is None and there.downstream_local == made.upstream_remote
-            if reached and hops.during(other.entry, held.entry):
-                found.setdefault(there.connection_id, other)
-        if len(found) < attempts:
-            return None
-        last = max(found.values(), key=lambda other: other.entry.entry.start, default=None)
-        if last is None:
-            return None
-        self._waiting.remove(last)
-        return _hop(held.entry, last.entry, server=False)
+        for other in (*self._waiting.from_host(host), *more):
+            if self._made(request, other):
+                found.setdefault(other.entry.entry.connection_id, other)
+        return sorted(found.values(), key=lambda each: each.entry.entry.start)
+
+    def _made(self, request: _Held, other: _Held) -> bool:
+        """Whether a server's connection may be one that a client's proxy made for a request."""
+        there = other.entry.entry
+        host = self._directory().address(request.entry.proxy)
+        return (
+            there.http is None
+            and _host(other) == host
+            and there.downstream_local == request.entry.entry.upstream_remote
+            and hops.during(other.entry, request.entry)
+        )
 
     def _across(self, held: _Held) -> list[Hop]:
         """Join a request with what the other side knows as a connection only, since it passes TLS
@@ -269,8 +287,6 @@ class Joiner:
         if not expected:
             return [_hop(entry, None, server=server)]
         held = _Held(entry, key, server, now + WAIT)
-        if not address and (hop := self._unaddressed(held, max(1, entry.entry.attempts))):
-            return [hop]
         self._waiting.add(held)
         return []
 
