@@ -9,6 +9,12 @@ ENDED = (
 )
 
 
+def told(pod: str, reason: str, shows: str, hides: tuple[str, ...] = ()) -> Case:
+    """Return the case that waits for an Event of a pod: the node tells of what it did after it."""
+    line = f"until kubectl events --for pod/{pod} > told; grep {reason} told; do sleep 0.1; done"
+    return Case(f"{line}; cat told", (shows,), hides=hides)
+
+
 def applied(manifest: str) -> Case:
     """Return the case that applies a manifest."""
     return Case(f"kubectl apply -f - <<'END'\n{manifest}END")
@@ -238,7 +244,8 @@ PODS: dict[str, tuple[Case, ...]] = {
             ("^index 0$", "^index 1$", "^index 2$", "^index 3$"),
         ),
         Case(
-            "kubectl describe job late && kubectl describe job vain",
+            "for job in late vain; do until kubectl describe job $job | grep 'Warning '; "
+            "do sleep 0.1; done; done",
             ("Warning +DeadlineExceeded", "Warning +BackoffLimitExceeded"),
         ),
         Case("kubectl delete jobs --all"),
@@ -289,10 +296,7 @@ PODS: dict[str, tuple[Case, ...]] = {
             "kubectl describe pod target",
             ("^Ephemeral Containers:$", "^  one:$", "Exit Code: +3", "^  two:$", "^  three:$"),
         ),
-        Case(
-            "kubectl events --for pod/target",
-            ("Started container three",),
-        ),
+        told("target", "three", "Started container three"),
         Case(
             "kubectl debug target --image=busybox --target=none -- true",
             (r"targetContainerName: Not found: \"none\"$",),
@@ -362,10 +366,7 @@ PODS: dict[str, tuple[Case, ...]] = {
             ),
             1,
         ),
-        Case(
-            "kubectl events --for pod/named",
-            (r"Warning +NoEffect .*spec\.hostPID: no effect",),
-        ),
+        told("named", "NoEffect", r"Warning +NoEffect .*spec\.hostPID: no effect"),
         Case("kubectl delete pod named"),
     ),
     "hooks": (
@@ -380,10 +381,13 @@ PODS: dict[str, tuple[Case, ...]] = {
         applied(FAILING_HOOK),
         Case(
             "kubectl wait --timeout=10s pod/unhooked "
-            "--for=jsonpath={.status.containerStatuses[0].restartCount}=1; "
-            "kubectl events --for pod/unhooked",
-            (r"Warning +FailedPostStartHook .* PostStartHook failed$",),
-            hides=("secret",),
+            "--for=jsonpath={.status.containerStatuses[0].restartCount}=1"
+        ),
+        told(
+            "unhooked",
+            "FailedPostStartHook",
+            r"Warning +FailedPostStartHook .* PostStartHook failed$",
+            ("secret",),
         ),
         Case("kubectl delete pod unhooked"),
     ),
@@ -446,12 +450,11 @@ AS_USER: dict[str, tuple[Case, ...]] = {
                 "^0:0$",
             ),
         ),
-        Case(
-            "kubectl events --for pod/owned",
-            (
-                r"Warning +NoSuchUser .*spec\.securityContext\.runAsUser, .*fsGroup.*: no effect, "
-                r"since an ordinary user's lab has no other user than 0",
-            ),
+        told(
+            "owned",
+            "NoSuchUser",
+            r"Warning +NoSuchUser .*spec\.securityContext\.runAsUser, .*fsGroup.*: no effect, "
+            r"since an ordinary user's lab has no other user than 0",
         ),
         Case("kubectl delete pod owned"),
     ),
