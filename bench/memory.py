@@ -57,7 +57,9 @@ def run() -> list[Row]:
             sidecars = [p for p, line in found.items() if "/_bin/envoy" in line and _single(line)]
             each = [megabytes(pid) for pid in sidecars]
             own = [megabytes(pid, "Anonymous") for pid in sidecars]
-            python = [line for line in found.values() if "python" in line.split()[0]]
+            python = [
+                line for line in found.values() if Path(line.split()[0]).name.startswith("python")
+            ]
             (plane,) = [pid for pid, line in found.items() if "lateen.app.plane" in line]
             idle = megabytes(plane)
             _fill(lab)
