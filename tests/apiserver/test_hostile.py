@@ -242,6 +242,9 @@ RESOURCES = (
     b"/apis/security.istio.io/v1/namespaces/default/peerauthentications",
     b"/apis/networking.k8s.io/v1/namespaces/default/ingresses",
     b"/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    b"/apis/certificates.k8s.io/v1/certificatesigningrequests",
+    b"/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    b"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     b"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
 )
 ANY = settings(

@@ -242,3 +242,9 @@ def test_a_queue_holds_a_key_once_and_backs_off() -> None:
         assert keys.failed("a") == 0.005
 
     asyncio.run(scenario())
+
+
+def test_a_status_that_is_behind_takes_nobody_along() -> None:
+    """One of three is to go, and the ReplicaSet's status still counts it."""
+    behind, new = rollout.Old(2, 3), rollout.Old(3, 2)
+    assert rollout.next_old([behind], new, 3, 0) == (1,)

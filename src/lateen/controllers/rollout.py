@@ -60,7 +60,8 @@ def next_old(olds: Sequence[Old], new: Old, replicas: int, unavailable: int) -> 
         drop = min(spare, max(0, old.replicas - old.available))
         spare -= drop
         left.append(old.replicas - drop)
-    serving = new.available + sum(old.available for old in olds)
+    # A status may be behind: what was to go already is not counted as serving once more.
+    serving = new.available + sum(min(old.available, old.replicas) for old in olds)
     excess = max(0, serving - floor)
     for index, count in enumerate(left):
         drop = min(excess, count)
