@@ -79,6 +79,12 @@ OFFLINE = {
 }
 
 
+def test_an_istio_version_that_is_not_modelled(make_lab: Callable[..., Lab]) -> None:
+    done = make_lab("offline").lateen("up", "--istio", "9.9", "-", stdin="")
+    assert done.returncode == 64
+    assert "--istio: Istio version '9.9' is not modelled: use one from 1.15 to" in done.stderr
+
+
 @pytest.mark.parametrize("case", OFFLINE.values(), ids=OFFLINE.keys())
 def test_a_bad_manifest_is_refused_before_anything_starts(
     case: Offline, tmp_path: Path, make_lab: Callable[..., Lab]

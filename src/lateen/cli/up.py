@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
     """Return the lab's settings: the defaults, then lateen.yaml, then the command line.
 
-    Raises SettingsError for a version that is not modelled.
+    Raises SettingsError for a version in lateen.yaml that is not modelled, LabError (usage) for one
+    on the command line.
     """
     folder = next((Path(n) for n in names if n != "-" and Path(n).is_dir()), None)
     base = LabSettings(
@@ -45,6 +46,8 @@ def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 
     try:
         versions.features(base.istio)
     except ValueError as error:
+        if istio:
+            raise LabError(f"--istio: {error}", exits.USAGE) from error
         raise SettingsError(str(error)) from error
     return base
 
