@@ -176,6 +176,22 @@ def test_a_pod_deleted_after_its_end_is_counted_once(play: Any) -> None:
     play(scenario)
 
 
+def test_a_pod_deleted_before_it_has_a_node_is_a_failure(play: Any) -> None:
+    async def scenario(cluster: Any) -> None:
+        body = workload("Job", "nowhere", backoffLimit=0)
+        body["spec"]["template"]["spec"]["nodeSelector"] = {"no": "such"}
+        await cluster.client.create("jobs.batch", "default", body)
+        (pod,) = await cluster.until(lambda: cluster.all(PODS))
+        name = pod["metadata"]["name"]
+        await cluster.client.delete(PODS, "default", name)
+        await cluster.until(lambda: not cluster.one(PODS, name))
+        await cluster.until(
+            lambda: cluster.one("jobs.batch", "nowhere")["status"].get("failed") == 1
+        )
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 @pytest.mark.parametrize("again", [False, True])
 def test_a_deleted_job_takes_its_running_pods_along(

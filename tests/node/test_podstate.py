@@ -337,6 +337,18 @@ def test_an_added_container_starts_at_once_and_only_once() -> None:
     assert podstatus.ready(pod.plan, pod.state), "it counts for nothing"
 
 
+def test_a_pod_that_is_deleted_before_it_ran_has_failed() -> None:
+    pod = Script(plan(container("app"), restartPolicy="Never"))
+    pod.network()
+    assert pod(ev.DeletionAsked(1)) == [ev.TearDown()]
+    assert pod.phase() == "Failed"
+    web = Script(plan(container("app")))
+    web.network()
+    web.start("app")
+    web(ev.DeletionAsked(30))
+    assert web.phase() == "Running"
+
+
 def test_an_added_container_ends_with_the_work() -> None:
     pod = debugged("Never")
     pod(ev.Tick())

@@ -82,14 +82,18 @@ def tally(job: JsonView, mine: Sequence[JsonView], finalizer: str) -> Tally:
         old: Sequence[str] = stored.get(word) or ()
         settled = [uid for uid in old if uid not in held]
         base[word] = int(status.get(word) or 0) + len(settled)
-        fresh = [
-            uid
-            for uid, pod in held.items()
-            if uid not in known and fields.status(pod).get("phase") == phase
-        ]
+        fresh = [uid for uid, pod in held.items() if uid not in known and _phase(pod) == phase]
         noted[word] = (*(uid for uid in old if uid in held), *fresh)
         counted.extend(held[uid] for uid in old if uid in held)
     return Tally(base, noted, tuple(counted))
+
+
+def _phase(pod: JsonView) -> str:
+    """Return a pod's phase; one that is deleted before it has a node, which nobody will end, has
+    failed."""
+    if fields.dying(pod) and not fields.spec(pod).get("nodeName"):
+        return "Failed"
+    return str(fields.status(pod).get("phase") or "")
 
 
 def status(

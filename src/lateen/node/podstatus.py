@@ -36,7 +36,13 @@ class PodFacts(msgspec.Struct, frozen=True):
 
 
 def phase(plan: PodPlan, state: PodState) -> str:
-    """Return the pod's phase, by kubelet's rules."""
+    """Return the pod's phase, by kubelet's rules. A pod that is taken away before it ran has
+    failed: a Job waits for an end of every pod."""
+    current = _phase(plan, state)
+    return "Failed" if state.torn and current not in _PHASE_OF_ENDED else current
+
+
+def _phase(plan: PodPlan, state: PodState) -> str:
     if state.doomed and not any(c.live for c in state.containers.values()):
         return "Failed"
     apps = [state.containers[c.name] for c in plan.containers if c.role is Role.APP]
