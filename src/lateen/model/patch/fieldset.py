@@ -133,10 +133,12 @@ def _key_of(item: Any, keys: tuple[str, ...]) -> str:
 def duplicates(value: Any, schema: Schema, path: Path = ()) -> Path | None:
     """Return the first item that a keyed list names twice, if any."""
     if isinstance(value, list | tuple) and schema.list_keys:
-        elements = [_key_of(each, schema.list_keys) for each in value]
-        for element in elements:
-            if elements.count(element) > 1:
+        seen: set[str] = set()
+        for each in value:
+            element = _key_of(each, schema.list_keys)
+            if element in seen:
                 return (*path, element)
+            seen.add(element)
     for element, each, below in children(value, schema) or ():
         if (found := duplicates(each, below, (*path, element))) is not None:
             return found
