@@ -31,14 +31,17 @@ def merge(live: Any, applied: Any, schema: Schema) -> Any:
 def _merge_list(live: Sequence[Any], applied: Sequence[Any], schema: Schema) -> list[Any]:
     before = {element: each for element, each, _ in fieldset.children(live, schema) or ()}
     wanted = {element: each for element, each, _ in fieldset.children(applied, schema) or ()}
-    order = list(wanted)
-    at = 0
+    # What is not applied stays behind the applied element that it followed, or before them all.
+    following: dict[str, list[str]] = {"": []}
+    behind = following[""]
     for element in before:
         if element in wanted:
-            at = order.index(element) + 1
+            behind = following[element] = []
         else:
-            order.insert(at, element)
-            at += 1
+            behind.append(element)
+    order = list(following[""])
+    for element in wanted:
+        order += [element, *following.get(element, ())]
     item = descent.item(schema) if schema.list_keys else UNKNOWN
     return [
         merge(before.get(element), wanted[element], item) if element in wanted else before[element]
