@@ -16,7 +16,7 @@ from typing import Any
 from lateen.cli.capturefile import CaptureFile
 from lateen.observe import bpf, capture
 from lateen.observe.capture_ring import Frame, Ring
-from lateen.observe.flowlines import Narrator
+from lateen.observe.narrator import Narrator
 from lateen.observe.wire import frames
 
 ASK = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -87,7 +87,7 @@ def measured(mode: str, rate: str, seconds: str) -> dict[str, Any]:
         said = traffic.communicate()[0]
         if ring is not None:
             time.sleep(0.1)
-            file.write([(POD, frame) for frame in ring.read(64)])
+            file.write([(POD, frame) for frame in ring.read(ring.blocks)])
     used = time.process_time() - before
     lost = ring.count_lost() if ring is not None else capture.statistics(standing)[1]
     standing.close()

@@ -112,6 +112,7 @@ def test_the_headers_of_the_plaintext_leg_are_istios(of_version: tuple[Lab, Path
     assert tracing == ({"x-b3-sampled": 1, "x-b3-traceid": 32, "x-b3-spanid": 16} if old else {})
     assert found.get("x-b3-sampled") == ("1" if old else None)
     assert found.get("x-envoy-internal") == ("true" if old else None)
+    assert ("x-envoy-external-address" in found) is not old
 
 
 def test_the_gateways_metadata_says_what_it_is(of_version: tuple[Lab, Path]) -> None:

@@ -14,7 +14,9 @@ from lateen.observe import bpf, capture
 _SOL_PACKET = 263
 _VERSION, _RX_RING = 10, 5
 _TPACKET_V3 = 2
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
+"""Bytes of a block. The kernel hands one over when it is full or `_RETIRE_MS` old, however little
+is in it: of large ones there are so few that a reader who is busy for a second loses packets."""
 _FRAME = 2048
 _RETIRE_MS = 20
 _USER, _KERNEL = 1, 0
@@ -41,7 +43,7 @@ class Frame(NamedTuple):
 class Ring:
     """The ring of one socket. It owns the socket and sets its filter.
 
-    `ring_bytes` is rounded up to whole blocks of 1 MiB. Frames come to be read 20 ms after the
+    `ring_bytes` is rounded up to whole blocks of 128 KiB. Frames come to be read 20 ms after the
     first of their block at the latest.
     """
 
@@ -64,7 +66,7 @@ class Ring:
         """The descriptor that becomes readable when a block is full or old enough."""
         return self._sock.fileno()
 
-    def read(self, limit: int = 8) -> list[Frame]:
+    def read(self, limit: int = 32) -> list[Frame]:
         """Return the frames of the blocks that are ready, of `limit` blocks at most."""
         found: list[Frame] = []
         for _ in range(limit):
