@@ -179,7 +179,7 @@ def test_a_pod_deleted_after_its_end_is_counted_once(play: Any) -> None:
 def test_a_pod_deleted_before_it_has_a_node_is_a_failure(play: Any) -> None:
     async def scenario(cluster: Any) -> None:
         body = workload("Job", "nowhere", backoffLimit=0)
-        body["spec"]["template"]["spec"]["nodeSelector"] = {"no": "such"}
+        body["spec"]["template"]["spec"]["schedulingGates"] = [{"name": "example.com/wait"}]
         await cluster.client.create("jobs.batch", "default", body)
         (pod,) = await cluster.until(lambda: cluster.all(PODS))
         name = pod["metadata"]["name"]
