@@ -33,8 +33,8 @@ def spawn(
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    for file in files:
-        os.set_inheritable(file, True)
+    for file in _open_files():
+        os.set_inheritable(file, file in files)
     try:
         return os.posix_spawn(
             argv[0],
@@ -47,6 +47,21 @@ def spawn(
     finally:
         for file in files:
             os.set_inheritable(file, False)
+
+
+def _open_files() -> list[int]:
+    """Return the descriptors beyond the standard ones, those too that a shell left open for us: a
+    lab that held them would keep somebody waiting for their end."""
+    with os.scandir("/proc/self/fd") as found:
+        numbers = [int(entry.name) for entry in found]
+    held = []
+    for number in numbers:
+        try:
+            os.fstat(number)
+        except OSError:
+            continue  # the one that looked
+        held.append(number)
+    return [number for number in held if number > 2]
 
 
 class Waiting:
