@@ -89,9 +89,11 @@ class Plane:
         answering = asyncio.Event()
         self._mesh = self.tasks.start(self._load_mesh(answering), "mesh")
         self.outside.start(self.store, self.clock)
+        controllers = manager.Manager(self.client, self.clock, self._controllers())
+        await controllers.begin()
         await self._serve()
         answering.set()
-        await manager.Manager(self.client, self.clock, self._controllers()).run(self.tasks)
+        await controllers.run(self.tasks)
         await self._mesh
 
     async def _load_mesh(self, answering: asyncio.Event) -> "MeshPlane":

@@ -70,11 +70,13 @@ class Manager:
         self._clock = clock
         self._settings = settings
         self._defined: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._begun = False
 
     async def run(self, tasks: task_groups.TaskGroup) -> None:
-        """Make what a lab begins with, start the controllers in `tasks`, and return once all of
+        """Begin, unless that is done, start the controllers in `tasks`, and return once all of
         them work. Raises ApiError if the API refuses the first objects."""
-        await self._begin()
+        if not self._begun:
+            await self.begin()
         running = loop.Loop(self._client, self._clock, tasks, self._controllers())
         self._loop = running
         for resource in kinds.KINDS:
@@ -103,8 +105,10 @@ class Manager:
             ),
         ]
 
-    async def _begin(self) -> None:
-        """Create the first objects where they are not there yet."""
+    async def begin(self) -> None:
+        """Create what a lab begins with where it is not there yet: before anybody is answered, who
+        would find no namespace to write to. Raises ApiError if the API refuses it."""
+        self._begun = True
         for name in namespaces.SYSTEM:
             await self._ensure("namespaces", namespaces.namespace(name))
         furnishings = namespaces.Furnishings(self._settings.api_root, self._settings.mesh_root)
