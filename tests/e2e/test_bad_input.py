@@ -372,7 +372,7 @@ def test_an_interrupted_up_leaves_nothing(make_lab: Callable[..., Lab], ordinary
     for moment in MOMENTS:
         code, said = interrupted(lab.command(*up), lab.env, moment)
         codes.append(code)
-        if code == 0:
+        if code == 0 or "lab ctrlc is up" in said:
             lab.ok("down")  # it was faster than the interruption
         assert "Traceback" not in said or moment is None, said  # the interpreter itself starts
         assert not lab_processes(lab.home), (moment, said)

@@ -198,7 +198,7 @@ def test_of_several_pods_one_may_die(lab: Lab, url: str, container: str) -> None
             lab.kill(uid, container)
             await_that(restarted)
         assert len(streams[0].failures()) <= 2, streams[0].failures()
-        assert len(streams[0].answers) >= 30
+        assert len(streams[0].answers) >= 10, "too few to say so"
     finally:
         lab.kubectl("scale", deployment, "--replicas=1")
         await_that(lambda: len(pods(lab, "app=helloworld,mtls=true")) == 1)
