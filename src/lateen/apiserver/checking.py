@@ -116,7 +116,12 @@ def faults(
             found += celrules.evaluate(schema, obj, old)
     elif not found and not whole and target.info.struct is not None:
         problems = decode.decode(target.info, obj, strict=False).problems
-        found += [_cause(p) for p in problems if p.kind in ("required", "enum")]
+        said = target.kind.strategy.says_missing
+        found += [
+            _cause(p)
+            for p in problems
+            if p.kind == "enum" or (p.kind == "required" and not p.path.startswith(said))
+        ]
     return tuple(found)
 
 

@@ -302,7 +302,7 @@ def _include(query: Query) -> str:
 
 def not_acted_on(info: kinds.KindInfo) -> tuple[str, ...]:
     """Return the warning that a write of such a kind is answered with, if any."""
-    if info.acted_on or info.group == rbac.GROUP:
+    if info.acted_on:
         return ()
     return (f"{info.resource} are stored and listed, but nothing in this lab acts on them",)
 

@@ -39,7 +39,7 @@ class Definitions(msgspec.Struct):
         if custom is not None:
             self.found[name] = self._custom(custom)
         else:
-            self.found[name] = self._object(schemas.of_kind(info), package)
+            self.found[name] = self._object(schemas.of_kind(info.in_version(version)), package)
         made = self.found[name]
         made["x-kubernetes-group-version-kind"] = [_gvk(info.group, version, info.kind)]
         properties = made.setdefault("properties", {})
@@ -112,6 +112,8 @@ class Definitions(msgspec.Struct):
         """Return the schema of one field."""
         if node.type == "object" and node.name:
             made: Json = {"allOf": [self._named(node, package)]}
+            if node.strategies:
+                made["x-kubernetes-patch-strategy"] = ",".join(node.strategies)
         elif node.type == "object":
             made = self._object(node, package)
         elif node.type in ("map", "array"):

@@ -233,3 +233,10 @@ class DaemonSet(KubeObject, frozen=True, kw_only=True):
 
     spec: Annotated[DaemonSetSpec, doc("Desired pods.")] = DaemonSetSpec()
     status: Annotated[DaemonSetStatus, doc("Observed state.")] = DaemonSetStatus()
+
+
+class ControllerRevision(KubeObject, frozen=True, kw_only=True):
+    """What a StatefulSet or DaemonSet once was, to go back to."""
+
+    data: Annotated[Any, doc("The state.", required=True)] = None
+    revision: Annotated[int | None, doc("Number of the revision.", form="int64")] = None

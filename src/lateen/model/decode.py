@@ -40,9 +40,13 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 def decode(info: KindInfo, body: object, *, strict: bool = True) -> Decoded:
-    """Decode one object of a kind. Without `strict`, unknown fields are dropped in silence."""
+    """Decode one object of a kind, in the version it says it is of.
+
+    Without `strict`, unknown fields are dropped in silence.
+    """
     if not isinstance(body, Mapping):
         return Decoded(None, (Problem("", "type", "the manifest is not a mapping"),))
+    info = info.in_version(str(body.get("apiVersion") or ""))
     return _decode(schemas.of_kind(info), info.struct or StoredObject, body, strict)
 
 

@@ -38,6 +38,8 @@ class KindInfo(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] = ()
     namespaced: bool = True
     typed: str = ""
+    older: tuple[tuple[str, str], ...] = ()
+    """Versions whose objects have a struct of their own, with its place as in `typed`."""
     columns: tuple[Column, ...] = ()
     status: bool = True
     scale: bool = False
@@ -58,6 +60,14 @@ class KindInfo(msgspec.Struct, frozen=True):
             importlib.import_module(f"lateen.model.{module}"), name
         )
         return found
+
+    def in_version(self, version: str) -> "KindInfo":
+        """Return the row by which objects of a version (`v1` or `autoscaling/v1`) are read: its
+        struct is that of the version. Of most kinds all versions have the same."""
+        for name, typed in self.older:
+            if version in (name, self._with_group(name)):
+                return msgspec.structs.replace(self, typed=typed)
+        return self
 
     @property
     def resource(self) -> str:
@@ -88,24 +98,25 @@ def _built_in(
     kind: str,
     plural: str,
     *short: str,
-    typed: str = "",
+    module: str = "",
     marks: str = "",
-    older: tuple[str, ...] = (),
+    older: tuple[tuple[str, str], ...] = (),
 ) -> KindInfo:
-    """Make a row of Kubernetes' own; `marks` are words that name the row's flags, `older` the
-    versions that are served beside the newest."""
+    """Make a row of Kubernetes' own; `module` is where its struct is, `marks` are words that
+    name the row's flags, `older` the versions served beside the newest, each with its module."""
     group, _, version = api.rpartition("/")
     words = frozenset(marks.split())
     return KindInfo(
         group=group,
-        versions=(version, *older),
+        versions=(version, *(name for name, _ in older)),
         kind=kind,
         plural=plural,
         singular=kind.lower(),
         short_names=short,
         categories=("all",) if "all" in words else (),
         namespaced="cluster" not in words,
-        typed=typed,
+        typed=f"{module}.{kind}" if module else "",
+        older=tuple((name, f"{holds}.{kind}") for name, holds in older),
         status="status" in words,
         scale="scale" in words,
         acted_on="acted-on" in words,
@@ -118,7 +129,7 @@ def _istio(
     kind: str,
     plural: str,
     *short: str,
-    typed: str,
+    module: str,
     versions: tuple[str, ...] = ("v1", "v1beta1"),
     columns: tuple[Column, ...] = (),
     acted_on: bool = False,
@@ -131,7 +142,7 @@ def _istio(
         singular=kind.lower(),
         short_names=short,
         categories=("istio-io", f"{group}-istio-io"),
-        typed=typed,
+        typed=f"{module}.{kind}",
         columns=columns,
         status=True,
         acted_on=acted_on,
@@ -140,46 +151,53 @@ def _istio(
 
 
 _CORE = (
-    _built_in("v1", "Pod", "pods", "po", typed="core.Pod", marks="all status acted-on compiled"),
+    _built_in("v1", "Pod", "pods", "po", module="core", marks="all status acted-on compiled"),
     _built_in(
-        "v1",
-        "Service",
-        "services",
-        "svc",
-        typed="core.Service",
-        marks="all status acted-on compiled",
+        "v1", "Service", "services", "svc", module="core", marks="all status acted-on compiled"
     ),
     _built_in(
         "v1",
         "Namespace",
         "namespaces",
         "ns",
-        typed="core.Namespace",
+        module="core",
         marks="cluster status acted-on compiled",
+    ),
+    _built_in("v1", "ServiceAccount", "serviceaccounts", "sa", module="core", marks="acted-on"),
+    _built_in("v1", "Secret", "secrets", module="core", marks="acted-on compiled"),
+    _built_in("v1", "ConfigMap", "configmaps", "cm", module="core", marks="acted-on compiled"),
+    _built_in("v1", "Node", "nodes", "no", module="core", marks="cluster status acted-on compiled"),
+    _built_in("v1", "Event", "events", "ev", module="core", marks="acted-on"),
+    _built_in("v1", "Endpoints", "endpoints", "ep", module="core", marks="acted-on"),
+    _built_in("v1", "PodTemplate", "podtemplates", module="core"),
+    _built_in(
+        "v1",
+        "ReplicationController",
+        "replicationcontrollers",
+        "rc",
+        module="core_replication",
+        marks="all status",
+    ),
+    _built_in("v1", "LimitRange", "limitranges", "limits", module="core_quota"),
+    _built_in(
+        "v1", "ResourceQuota", "resourcequotas", "quota", module="core_quota", marks="status"
     ),
     _built_in(
         "v1",
-        "ServiceAccount",
-        "serviceaccounts",
-        "sa",
-        typed="core.ServiceAccount",
-        marks="acted-on",
-    ),
-    _built_in("v1", "Secret", "secrets", typed="core.Secret", marks="acted-on compiled"),
-    _built_in(
-        "v1", "ConfigMap", "configmaps", "cm", typed="core.ConfigMap", marks="acted-on compiled"
+        "PersistentVolume",
+        "persistentvolumes",
+        "pv",
+        module="core_storage",
+        marks="cluster status",
     ),
     _built_in(
-        "v1", "Node", "nodes", "no", typed="core.Node", marks="cluster status acted-on compiled"
+        "v1",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        "pvc",
+        module="core_storage",
+        marks="status",
     ),
-    _built_in("v1", "Event", "events", "ev", typed="core.Event", marks="acted-on"),
-    _built_in("v1", "Endpoints", "endpoints", "ep", typed="core.Endpoints", marks="acted-on"),
-    _built_in("v1", "PodTemplate", "podtemplates", typed="core.PodTemplate"),
-    _built_in("v1", "ReplicationController", "replicationcontrollers", "rc", marks="all status"),
-    _built_in("v1", "LimitRange", "limitranges", "limits"),
-    _built_in("v1", "ResourceQuota", "resourcequotas", "quota", marks="status"),
-    _built_in("v1", "PersistentVolume", "persistentvolumes", "pv", marks="cluster status"),
-    _built_in("v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", marks="status"),
 )
 
 _WORKLOADS = (
@@ -188,7 +206,7 @@ _WORKLOADS = (
         "Deployment",
         "deployments",
         "deploy",
-        typed="apps.Deployment",
+        module="apps",
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -196,7 +214,7 @@ _WORKLOADS = (
         "ReplicaSet",
         "replicasets",
         "rs",
-        typed="apps.ReplicaSet",
+        module="apps",
         marks="all status scale acted-on",
     ),
     _built_in(
@@ -204,40 +222,42 @@ _WORKLOADS = (
         "StatefulSet",
         "statefulsets",
         "sts",
-        typed="apps.StatefulSet",
+        module="apps",
         marks="all status scale acted-on",
     ),
     _built_in(
-        "apps/v1",
-        "DaemonSet",
-        "daemonsets",
-        "ds",
-        typed="apps.DaemonSet",
-        marks="all status acted-on",
+        "apps/v1", "DaemonSet", "daemonsets", "ds", module="apps", marks="all status acted-on"
     ),
-    _built_in("apps/v1", "ControllerRevision", "controllerrevisions"),
-    _built_in("batch/v1", "Job", "jobs", typed="batch.Job", marks="all status acted-on"),
-    _built_in(
-        "batch/v1", "CronJob", "cronjobs", "cj", typed="batch.CronJob", marks="all status acted-on"
-    ),
+    _built_in("apps/v1", "ControllerRevision", "controllerrevisions", module="apps"),
+    _built_in("batch/v1", "Job", "jobs", module="batch", marks="all status acted-on"),
+    _built_in("batch/v1", "CronJob", "cronjobs", "cj", module="batch", marks="all status acted-on"),
     _built_in(
         "discovery.k8s.io/v1",
         "EndpointSlice",
         "endpointslices",
-        typed="discovery.EndpointSlice",
+        module="discovery",
         marks="acted-on compiled",
     ),
 )
 
+_RBAC = "rbac.authorization.k8s.io/v1"
+_ADMISSION = "admissionregistration.k8s.io/v1"
+
 _STORED = (
-    _built_in("networking.k8s.io/v1", "Ingress", "ingresses", "ing", marks="status"),
-    _built_in("networking.k8s.io/v1", "IngressClass", "ingressclasses", marks="cluster"),
-    _built_in("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", "netpol"),
-    _built_in("rbac.authorization.k8s.io/v1", "Role", "roles"),
-    _built_in("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
-    _built_in("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", marks="cluster"),
     _built_in(
-        "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", marks="cluster"
+        "networking.k8s.io/v1", "Ingress", "ingresses", "ing", module="ingress", marks="status"
+    ),
+    _built_in(
+        "networking.k8s.io/v1", "IngressClass", "ingressclasses", module="ingress", marks="cluster"
+    ),
+    _built_in(
+        "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", "netpol", module="netpolicy"
+    ),
+    _built_in(_RBAC, "Role", "roles", module="rbac", marks="acted-on"),
+    _built_in(_RBAC, "RoleBinding", "rolebindings", module="rbac", marks="acted-on"),
+    _built_in(_RBAC, "ClusterRole", "clusterroles", module="rbac", marks="cluster acted-on"),
+    _built_in(
+        _RBAC, "ClusterRoleBinding", "clusterrolebindings", module="rbac", marks="cluster acted-on"
     ),
     _built_in(
         "autoscaling/v2",
@@ -245,29 +265,54 @@ _STORED = (
         "horizontalpodautoscalers",
         "hpa",
         marks="all status",
-        older=("v1",),
+        module="autoscaling",
+        older=(("v1", "autoscaling_v1"),),
     ),
-    _built_in("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", marks="status"),
-    _built_in("coordination.k8s.io/v1", "Lease", "leases"),
-    _built_in("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "pc", marks="cluster"),
+    _built_in(
+        "policy/v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        "pdb",
+        module="policy",
+        marks="status",
+    ),
+    _built_in("coordination.k8s.io/v1", "Lease", "leases", module="coordination"),
+    _built_in(
+        "scheduling.k8s.io/v1",
+        "PriorityClass",
+        "priorityclasses",
+        "pc",
+        module="scheduling",
+        marks="cluster",
+    ),
     _built_in(
         "certificates.k8s.io/v1",
         "CertificateSigningRequest",
         "certificatesigningrequests",
         "csr",
+        module="certificates",
         marks="cluster status",
     ),
-    _built_in("storage.k8s.io/v1", "StorageClass", "storageclasses", "sc", marks="cluster"),
     _built_in(
-        "admissionregistration.k8s.io/v1",
-        "MutatingWebhookConfiguration",
-        "mutatingwebhookconfigurations",
+        "storage.k8s.io/v1",
+        "StorageClass",
+        "storageclasses",
+        "sc",
+        module="storage",
         marks="cluster",
     ),
     _built_in(
-        "admissionregistration.k8s.io/v1",
+        _ADMISSION,
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        module="admission",
+        marks="cluster",
+    ),
+    _built_in(
+        _ADMISSION,
         "ValidatingWebhookConfiguration",
         "validatingwebhookconfigurations",
+        module="admission",
         marks="cluster",
     ),
     _built_in(
@@ -279,11 +324,7 @@ _STORED = (
         marks="cluster status acted-on",
     ),
     _built_in(
-        "lateen.dev/v1",
-        "SourceMap",
-        "sourcemaps",
-        typed="sourcemap.SourceMap",
-        marks="acted-on compiled",
+        "lateen.dev/v1", "SourceMap", "sourcemaps", module="sourcemap", marks="acted-on compiled"
     ),
 )
 
@@ -295,7 +336,7 @@ _ISTIO = (
         "Gateway",
         "gateways",
         "gw",
-        typed="networking.Gateway",
+        module="networking",
         versions=_ALL_VERSIONS,
         acted_on=True,
     ),
@@ -304,7 +345,7 @@ _ISTIO = (
         "VirtualService",
         "virtualservices",
         "vs",
-        typed="networking.VirtualService",
+        module="networking",
         versions=_ALL_VERSIONS,
         columns=(Column("Gateways", ".spec.gateways"), Column("Hosts", ".spec.hosts"), AGE),
         acted_on=True,
@@ -314,7 +355,7 @@ _ISTIO = (
         "DestinationRule",
         "destinationrules",
         "dr",
-        typed="networking.DestinationRule",
+        module="networking",
         versions=_ALL_VERSIONS,
         columns=(Column("Host", ".spec.host"), AGE),
         acted_on=True,
@@ -324,7 +365,7 @@ _ISTIO = (
         "ServiceEntry",
         "serviceentries",
         "se",
-        typed="networking.ServiceEntry",
+        module="networking",
         versions=_ALL_VERSIONS,
         columns=(
             Column("Hosts", ".spec.hosts"),
@@ -338,7 +379,7 @@ _ISTIO = (
         "WorkloadEntry",
         "workloadentries",
         "we",
-        typed="networking.WorkloadEntry",
+        module="networking",
         versions=_ALL_VERSIONS,
         columns=(AGE, Column("Address", ".spec.address")),
     ),
@@ -347,37 +388,21 @@ _ISTIO = (
         "WorkloadGroup",
         "workloadgroups",
         "wg",
-        typed="networking.WorkloadGroup",
+        module="networking",
         versions=_ALL_VERSIONS,
         columns=(AGE,),
     ),
+    _istio("networking", "Sidecar", "sidecars", module="networking", versions=_ALL_VERSIONS),
     _istio(
-        "networking",
-        "Sidecar",
-        "sidecars",
-        typed="networking.Sidecar",
-        versions=_ALL_VERSIONS,
+        "networking", "EnvoyFilter", "envoyfilters", module="networking", versions=("v1alpha3",)
     ),
-    _istio(
-        "networking",
-        "EnvoyFilter",
-        "envoyfilters",
-        typed="networking.EnvoyFilter",
-        versions=("v1alpha3",),
-    ),
-    _istio(
-        "networking",
-        "ProxyConfig",
-        "proxyconfigs",
-        typed="networking.ProxyConfig",
-        versions=("v1beta1",),
-    ),
+    _istio("networking", "ProxyConfig", "proxyconfigs", module="networking", versions=("v1beta1",)),
     _istio(
         "security",
         "PeerAuthentication",
         "peerauthentications",
         "pa",
-        typed="security.PeerAuthentication",
+        module="security",
         columns=(Column("Mode", ".spec.mtls.mode"), AGE),
         acted_on=True,
     ),
@@ -386,23 +411,17 @@ _ISTIO = (
         "AuthorizationPolicy",
         "authorizationpolicies",
         "ap",
-        typed="security.AuthorizationPolicy",
+        module="security",
         columns=(Column("Action", ".spec.action"), AGE),
         acted_on=True,
     ),
-    _istio(
-        "security",
-        "RequestAuthentication",
-        "requestauthentications",
-        "ra",
-        typed="security.RequestAuthentication",
-    ),
+    _istio("security", "RequestAuthentication", "requestauthentications", "ra", module="security"),
     _istio(
         "telemetry",
         "Telemetry",
         "telemetries",
         "telemetry",
-        typed="telemetry.Telemetry",
+        module="telemetry",
         versions=("v1", "v1alpha1"),
         columns=(AGE,),
         acted_on=True,
@@ -411,7 +430,7 @@ _ISTIO = (
         "extensions",
         "WasmPlugin",
         "wasmplugins",
-        typed="telemetry.WasmPlugin",
+        module="telemetry",
         versions=("v1alpha1",),
         columns=(AGE,),
     ),

@@ -18,6 +18,9 @@ _UPPER = {
     "fqdn": "FQDN",
     "uuid": "UUID",
     "uid": "UID",
+    "cpu": "CPU",
+    "urls": "URLs",
+    "wwns": "WWNs",
 }
 
 
@@ -70,15 +73,17 @@ def doc(
     unique: bool = False,
     atomic: bool = False,
     retain_keys: bool = False,
+    replace: bool = False,
     form: str = "",
 ) -> msgspec.Meta:
     """Describe one field.
 
     `keys` are the list map keys of server-side apply, `merge` is the key of the strategic merge
     patch (and the list map key when `keys` is not given), `unique` marks a list as a set, which
-    the strategic merge patch joins too. `retain_keys` adds the strategy of that name. `form` is
-    an OpenAPI format or one of ours: `quantity`, `time`, `duration`. For a protobuf enum, `enum`
-    lists its names in the order of their numbers.
+    the strategic merge patch joins too. `retain_keys` adds the strategy of that name; `replace` is
+    that of an object which such a patch takes as a whole. `form` is an OpenAPI format or one of
+    ours: `quantity`, `time`, `duration`. For a protobuf enum, `enum` lists its names in the order
+    of their numbers.
     """
     marks: dict[str, Any] = {
         "required": required,
@@ -88,6 +93,7 @@ def doc(
         "unique": unique,
         "atomic": atomic,
         "retain_keys": retain_keys,
+        "replace": replace,
         "form": form,
     }
     extra = {name: mark for name, mark in marks.items() if mark}

@@ -111,6 +111,16 @@ class LocalObjectReference(KubeStruct, frozen=True, kw_only=True):
     name: Annotated[str, doc("Name of the object.")] = ""
 
 
+class TypedLocalObjectReference(KubeStruct, frozen=True, kw_only=True):
+    """Names an object of any kind in the same namespace."""
+
+    ATOMIC: ClassVar[bool] = True
+
+    api_group: Annotated[str | None, doc("Its API group; none: the core group.")] = None
+    kind: Annotated[str, doc("Its kind.", required=True)] = ""
+    name: Annotated[str, doc("Its name.", required=True)] = ""
+
+
 class ObjectReference(KubeStruct, frozen=True, kw_only=True):
     """Names any object, or a part of it."""
 

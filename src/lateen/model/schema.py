@@ -61,7 +61,8 @@ class Schema:
     merge_key: str = ""
     """Strategic merge patch: the same for it; empty for a list of scalars."""
     strategies: tuple[str, ...] = ()
-    """Strategic merge patch: `merge`, `retainKeys`; empty means replace."""
+    """Strategic merge patch: `merge`, `retainKeys`, `replace`; empty means `replace` for a list and
+    `merge` for an object."""
     atomic: bool = False
     """Object or map that server-side apply owns as a whole."""
     proto: bool = False
@@ -209,6 +210,8 @@ def _described(node: Schema, marks: Mapping[str, Any]) -> Schema:
     strategies = ("merge",) if merge or unique else ()
     if marks.get("retain_keys"):
         strategies = (*strategies, "retainKeys")
+    if marks.get("replace"):
+        strategies = ("replace",)
     list_type: ListType = ""
     if node.type == "array":
         list_type = "map" if marks.get("keys") else "set" if unique else "atomic"

@@ -55,16 +55,6 @@ def _role(obj: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
             if not rule.get("resources"):
                 detail = "resource rules must supply at least one resource"
                 yield base.required(f"{path}.resources", detail)
-        yield from _lists(rule, path)
-
-
-def _lists(rule: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    for field in ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs"):
-        given = rule.get(field)
-        if given is None:
-            continue
-        if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-            yield base.invalid(f"{path}.{field}", given, "must be a list of strings")
 
 
 def _check_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
@@ -105,7 +95,13 @@ def _subject(subject: Mapping[str, Any], path: str) -> Iterator[Cause]:
 
 
 def _plain(**more: Any) -> base.Standard:
-    return base.Standard(generation=False, status=False, name_rule=names.path_segment, **more)
+    return base.Standard(
+        generation=False,
+        status=False,
+        says_missing=("roleRef", "rules", "subjects"),
+        name_rule=names.path_segment,
+        **more,
+    )
 
 
 STRATEGIES: Mapping[str, base.Strategy] = {

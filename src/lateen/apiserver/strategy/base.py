@@ -60,6 +60,12 @@ class Strategy(Protocol):
     `metadata.generation` if `generation_changed`.
     """
 
+    @property
+    def says_missing(self) -> tuple[str, ...]:
+        """The fields (`spec.target`) of which `validate_create` and `validate_update` say what is
+        missing in and below them, so that it is not said from the schema."""
+        ...
+
     def default(self, obj: Mapping[str, Any]) -> Json:
         """Fill what Kubernetes fills. default(default(x)) == default(x)."""
         ...
@@ -133,6 +139,8 @@ class Standard(msgspec.Struct, frozen=True, kw_only=True):
     check_change: ChangeCheck = accept_change
     check_new: Check = accept
     """What a new object alone is refused for."""
+    says_missing: tuple[str, ...] = ()
+    """The fields of which `check` says what is missing, in Kubernetes' words."""
     name_rule: names.Rule = names.subdomain
     generation: bool = True
     status: bool = True

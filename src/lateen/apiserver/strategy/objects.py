@@ -206,7 +206,10 @@ STRATEGIES: Mapping[str, base.Strategy] = {
         defaults=_endpoint_slice, check_change=_fixed_slice, status=False
     ),
     "horizontalpodautoscalers.autoscaling": base.Standard(
-        defaults=_autoscaler, check=_check_autoscaler, generation=False
+        defaults=_autoscaler,
+        check=_check_autoscaler,
+        says_missing=("spec.scaleTargetRef", "spec.maxReplicas"),
+        generation=False,
     ),
     "leases.coordination.k8s.io": _plain(),
     "controllerrevisions.apps": _plain(),

@@ -29,6 +29,11 @@ def joins(schema: Schema) -> bool:
     return "merge" in schema.strategies
 
 
+def replaces(schema: Schema) -> bool:
+    """Tell whether a strategic merge patch puts this object in the place of what is there."""
+    return "replace" in schema.strategies
+
+
 _KEY_DEFAULTS = {"protocol": "TCP"}
 
 

@@ -58,7 +58,7 @@ def _merge_map(obj: Mapping[str, Any], patch: Mapping[str, Any], schema: Schema)
 
 
 def _merge_value(old: Any, value: Any, schema: Schema) -> Any:
-    if isinstance(old, Mapping) and isinstance(value, Mapping):
+    if isinstance(old, Mapping) and isinstance(value, Mapping) and not descent.replaces(schema):
         return _merge_map(old, value, schema)
     if _is_list(old) and _is_list(value) and descent.joins(schema):
         return _merge_list(old, value, schema)
