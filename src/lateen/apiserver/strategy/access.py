@@ -17,8 +17,8 @@ def _bound(obj: Json) -> None:
     for subject in obj.get("subjects") or ():
         if subject.get("kind") in ("User", "Group"):
             subject.setdefault("apiGroup", _GROUP)
-        if subject.get("kind") == "ServiceAccount":
-            subject.setdefault("apiGroup", "")
+        elif not subject.get("apiGroup"):
+            subject.pop("apiGroup", None)  # a cluster leaves out what is empty
 
 
 def _fixed_role(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Cause, ...]:
