@@ -49,6 +49,16 @@ OFFLINE = {
         "    route:\n    - destination: {host: web}\n",
         ("FILE:7: spec.http[0].timeoutt", "unknown field", 'Did you mean "timeout"?', "[LTN0002]"),
     ),
+    "unknown-field-of-a-role": Offline(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\nrules:\n"
+        "- verbs: [get]\n  apiGroups: ['']\n  resource: [pods]\n",
+        ("FILE:7: rules[0].resource", "unknown field", 'Did you mean "resources"?', "[LTN0002]"),
+    ),
+    "unknown-field-of-a-claim": Offline(
+        "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec:\n"
+        "  volumeClaimTemplates:\n  - spec:\n      accessMode: [ReadWriteOnce]\n",
+        ("FILE:7: spec.volumeClaimTemplates[0].spec.accessMode", 'mean "accessModes"?'),
+    ),
     "wrong-enum": Offline(
         "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\n"
         "spec:\n  mtls:\n    mode: STRCT\n",

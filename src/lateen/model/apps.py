@@ -1,12 +1,10 @@
-"""The `apps` API group. Pure."""
+"""The `apps` API group, but for StatefulSets. Pure."""
 
-from typing import Annotated, Any
-
-from msgspec import field
+from typing import Annotated
 
 from lateen.model.core_pod import PodTemplateSpec
 from lateen.model.marks import KubeStruct, doc
-from lateen.model.objectmeta import Condition, IntOrString, KubeObject, LabelSelector, ObjectMeta
+from lateen.model.objectmeta import Condition, IntOrString, KubeObject, LabelSelector
 
 
 class RollingUpdate(KubeStruct, frozen=True, kw_only=True):
@@ -17,15 +15,6 @@ class RollingUpdate(KubeStruct, frozen=True, kw_only=True):
     ] = None
     max_surge: Annotated[
         IntOrString | None, doc("Pods that may be too many; number or percentage.")
-    ] = None
-
-
-class OrderedRollingUpdate(KubeStruct, frozen=True, kw_only=True):
-    """How far a rolling change of numbered pods may go."""
-
-    partition: Annotated[int | None, doc("Pods below this ordinal keep the old revision.")] = None
-    max_unavailable: Annotated[
-        IntOrString | None, doc("Pods that may be missing; number or percentage.")
     ] = None
 
 
@@ -110,17 +99,6 @@ class ReplicaSet(KubeObject, frozen=True, kw_only=True):
     status: Annotated[ReplicaSetStatus, doc("Observed state.")] = ReplicaSetStatus()
 
 
-class StatefulSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
-    """How old pods of a StatefulSet are replaced."""
-
-    type: Annotated[
-        str, doc("RollingUpdate (default) or OnDelete.", enum=("OnDelete", "RollingUpdate"))
-    ] = ""
-    rolling_update: Annotated[OrderedRollingUpdate | None, doc("Limits of a rolling update.")] = (
-        None
-    )
-
-
 class DaemonSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
     """How old pods of a DaemonSet are replaced."""
 
@@ -128,73 +106,6 @@ class DaemonSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
         str, doc("RollingUpdate (default) or OnDelete.", enum=("OnDelete", "RollingUpdate"))
     ] = ""
     rolling_update: Annotated[RollingUpdate | None, doc("Limits of a rolling update.")] = None
-
-
-class VolumeClaimTemplate(KubeStruct, frozen=True, kw_only=True):
-    """A PersistentVolumeClaim as each pod is to have one."""
-
-    api_version: Annotated[str, doc("v1.")] = ""
-    kind: Annotated[str, doc("PersistentVolumeClaim.")] = ""
-    metadata: Annotated[ObjectMeta, doc("Its name and labels.")] = ObjectMeta()
-    spec: Annotated[dict[str, Any], doc("What is claimed.")] = field(default_factory=dict)
-    status: Annotated[dict[str, Any], doc("Not used in a template.")] = field(default_factory=dict)
-
-
-class ClaimRetentionPolicy(KubeStruct, frozen=True, kw_only=True):
-    """What becomes of a pod's claims."""
-
-    when_deleted: Annotated[str, doc("With the StatefulSet: Retain or Delete.")] = ""
-    when_scaled: Annotated[str, doc("With a pod too many: Retain or Delete.")] = ""
-
-
-class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
-    """Desired pods of a StatefulSet."""
-
-    replicas: Annotated[int | None, doc("How many pods; default 1.")] = None
-    selector: Annotated[
-        LabelSelector, doc("Which pods are its own; must match the template.", required=True)
-    ] = LabelSelector()
-    template: Annotated[PodTemplateSpec, doc("What the pods look like.", required=True)] = (
-        PodTemplateSpec()
-    )
-    volume_claim_templates: Annotated[
-        tuple[VolumeClaimTemplate, ...], doc("Claims per pod.", atomic=True)
-    ] = ()
-    service_name: Annotated[str, doc("Headless Service that names the pods.")] = ""
-    pod_management_policy: Annotated[
-        str, doc("One after the other, or at once.", enum=("OrderedReady", "Parallel"))
-    ] = ""
-    update_strategy: Annotated[
-        StatefulSetUpdateStrategy | None, doc("How old pods are replaced.")
-    ] = None
-    revision_history_limit: Annotated[int | None, doc("Old revisions kept.")] = None
-    min_ready_seconds: Annotated[int | None, doc("Seconds ready before it counts.")] = None
-    persistent_volume_claim_retention_policy: Annotated[
-        ClaimRetentionPolicy | None, doc("What becomes of claims.")
-    ] = None
-    ordinals: Annotated[Any, doc("First number of the pods.")] = None
-
-
-class StatefulSetStatus(KubeStruct, frozen=True, kw_only=True):
-    """Observed state of a StatefulSet."""
-
-    observed_generation: Annotated[int | None, doc("Generation acted on.", form="int64")] = None
-    replicas: Annotated[int, doc("Pods.", required=True)] = 0
-    ready_replicas: Annotated[int | None, doc("Ready pods.")] = None
-    current_replicas: Annotated[int | None, doc("Pods of the current revision.")] = None
-    updated_replicas: Annotated[int | None, doc("Pods of the newest revision.")] = None
-    current_revision: Annotated[str, doc("Revision in force.")] = ""
-    update_revision: Annotated[str, doc("Newest revision.")] = ""
-    collision_count: Annotated[int | None, doc("Hash collisions met.")] = None
-    conditions: Annotated[tuple[Condition, ...], doc("Conditions.", merge="type")] = ()
-    available_replicas: Annotated[int | None, doc("Pods ready for long enough.")] = None
-
-
-class StatefulSet(KubeObject, frozen=True, kw_only=True):
-    """Keeps numbered pods with stable names."""
-
-    spec: Annotated[StatefulSetSpec, doc("Desired pods.")] = StatefulSetSpec()
-    status: Annotated[StatefulSetStatus, doc("Observed state.")] = StatefulSetStatus()
 
 
 class DaemonSetSpec(KubeStruct, frozen=True, kw_only=True):
@@ -233,10 +144,3 @@ class DaemonSet(KubeObject, frozen=True, kw_only=True):
 
     spec: Annotated[DaemonSetSpec, doc("Desired pods.")] = DaemonSetSpec()
     status: Annotated[DaemonSetStatus, doc("Observed state.")] = DaemonSetStatus()
-
-
-class ControllerRevision(KubeObject, frozen=True, kw_only=True):
-    """What a StatefulSet or DaemonSet once was, to go back to."""
-
-    data: Annotated[Any, doc("The state.", required=True)] = None
-    revision: Annotated[int | None, doc("Number of the revision.", form="int64")] = None

@@ -222,13 +222,13 @@ _WORKLOADS = (
         "StatefulSet",
         "statefulsets",
         "sts",
-        module="apps",
+        module="apps_stateful",
         marks="all status scale acted-on",
     ),
     _built_in(
         "apps/v1", "DaemonSet", "daemonsets", "ds", module="apps", marks="all status acted-on"
     ),
-    _built_in("apps/v1", "ControllerRevision", "controllerrevisions", module="apps"),
+    _built_in("apps/v1", "ControllerRevision", "controllerrevisions", module="apps_stateful"),
     _built_in("batch/v1", "Job", "jobs", module="batch", marks="all status acted-on"),
     _built_in("batch/v1", "CronJob", "cronjobs", "cj", module="batch", marks="all status acted-on"),
     _built_in(

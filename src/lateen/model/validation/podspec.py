@@ -5,14 +5,18 @@ Words and reasons are the API server's.
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lateen.model import selectors
-from lateen.model.apps import DaemonSet, DaemonSetSpec, Deployment, ReplicaSet, StatefulSet
+from lateen.model.apps import DaemonSet, DaemonSetSpec, Deployment, ReplicaSet
 from lateen.model.batch import CronJob, Job
 from lateen.model.core_container import Container, ContainerPort, Lifecycle, Probe
 from lateen.model.core_pod import Pod, PodSpec, PodTemplateSpec
 from lateen.model.validation import kubernetes
 from lateen.model.validation.report import Report
+
+if TYPE_CHECKING:
+    from lateen.model.apps_stateful import StatefulSet  # most starts read none
 
 
 def pod(report: Report, obj: Pod) -> None:
@@ -150,7 +154,7 @@ def _hooks(report: Report, lifecycle: Lifecycle | None, path: str) -> None:
             )
 
 
-def workload(report: Report, obj: Deployment | ReplicaSet | StatefulSet | DaemonSet) -> None:
+def workload(report: Report, obj: "Deployment | ReplicaSet | StatefulSet | DaemonSet") -> None:
     """Check a workload: its pods must be its own."""
     spec = obj.spec
     selector = spec.selector

@@ -1,0 +1,78 @@
+"""Roles and the kinds that are only stored have Kubernetes' fields: a client library lists them."""
+
+import importlib
+import types
+import typing
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from lateen.model import kinds, schema
+from lateen.model.schema import Schema
+
+pytest.importorskip("lightkube.models.core_v1")
+
+MODULES = (
+    *("admission", "autoscaling", "certificates", "coordination", "core_quota"),
+    *("core_replication", "core_storage", "ingress", "netpolicy", "policy", "rbac"),
+    *("scheduling", "storage"),
+)
+ROWS = [
+    (info, version)
+    for info in kinds.KINDS.values()
+    for version in info.versions
+    if info.typed.partition(".")[0] in MODULES
+]
+SHARED = ("metadata", "conditions", "template")
+"""Parts that kinds share here, whatever else a cluster has in one of them."""
+TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", datetime: "string"}
+
+
+def differences(node: Schema, model: Any, path: str) -> Iterator[str]:
+    """Compare fields, what is required of them, and their types, all the way down."""
+    names = dict(zip(model.__struct_encode_fields__, model.__struct_fields__, strict=True))
+    hints = typing.get_type_hints(model)
+    required = model.__struct_encode_fields__[: len(names) - len(model.__struct_defaults__)]
+    for name in names.keys() ^ node.fields.keys():
+        yield f"{path}.{name}: there in one of both"
+    for name in set(required) ^ set(node.required):
+        yield f"{path}.{name}: required in one of both"
+    for name in names.keys() & node.fields.keys():
+        if name not in SHARED:
+            yield from _field(node.fields[name], hints[names[name]], f"{path}.{name}")
+
+
+def _field(node: Schema, hint: Any, path: str) -> Iterator[str]:
+    some = [arm for arm in typing.get_args(hint) if arm is not types.NoneType]
+    if typing.get_origin(hint) is typing.Union:
+        if len(some) == 2:
+            if node.type != "int-or-string":
+                yield f"{path}: {node.type}, not an integer or a text"
+            return
+        hint = some[0]
+    origin = typing.get_origin(hint) or hint
+    if node.type == "any":
+        return
+    if origin in (list, dict):
+        if node.type != ("array" if origin is list else "map"):
+            yield f"{path}: {node.type}, not {origin.__name__}"
+        elif origin is list and node.items is not None:
+            yield from _field(node.items, typing.get_args(hint)[0], path)
+    elif issubclass(origin, msgspec.Struct):
+        if node.type == "object":
+            yield from differences(node, origin, path)
+        else:
+            yield f"{path}: {node.type}, not an object"
+    elif node.type != TYPES[origin]:
+        yield f"{path}: {node.type}, not {origin.__name__}"
+
+
+@pytest.mark.parametrize(("info", "version"), ROWS, ids=lambda one: str(getattr(one, "kind", one)))
+def test_the_fields_of_a_kind_are_those_of_a_cluster(info: kinds.KindInfo, version: str) -> None:
+    group = info.group.split(".")[0] or "core"
+    model = getattr(importlib.import_module(f"lightkube.models.{group}_{version}"), info.kind)
+    node = schema.of_kind(info.in_version(version))
+    assert sorted(differences(node, model, info.kind)) == []
