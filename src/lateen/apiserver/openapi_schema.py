@@ -90,7 +90,8 @@ class Definitions(msgspec.Struct):
         name = f"{place}.{node.name}"
         if name not in self.found:
             self.found[name] = {}
-            self.found[name].update(self._object(node, place))
+            own = node if node.struct is None else schemas.of_struct(node.struct)
+            self.found[name].update(self._object(own, place))
         return {"$ref": self.reference + name}
 
     def _object(self, node: schemas.Schema, package: str) -> Json:
@@ -118,11 +119,8 @@ class Definitions(msgspec.Struct):
             made = self._object(node, package)
         elif node.type in ("map", "array"):
             made = self._container(node, package)
-        elif node.type == "int-or-string":
-            made = {
-                "x-kubernetes-int-or-string": True,
-                "oneOf": [{"type": "integer"}, {"type": "string"}],
-            }
+        elif node.type == "int-or-string" or node.form == "quantity":
+            made = {"allOf": [self._scalar(node)]}
         elif node.type == "any":
             made = {"x-kubernetes-preserve-unknown-fields": True}
         else:
@@ -131,21 +129,23 @@ class Definitions(msgspec.Struct):
                 made["format"] = node.form
             if node.enum:
                 made["enum"] = list(node.enum)
-        if node.description and not self._said(node):
+        if node.description:
             made["description"] = node.description
         return made
 
-    def _said(self, node: schemas.Schema) -> bool:
-        """Whether the definition that the field refers to says the same already."""
-        return any(
-            name.endswith(f".{node.name}") and made.get("description") == node.description
-            for name, made in self.found.items()
-        )
+    def _scalar(self, node: schemas.Schema) -> Json:
+        """Refer to a scalar with a name of its own, which `kubectl explain` shows as the type."""
+        name, made = _QUANTITY if node.form == "quantity" else _INT_OR_STRING
+        self.found.setdefault(name, dict(made))
+        return {"$ref": self.reference + name}
 
     def _container(self, node: schemas.Schema, package: str) -> Json:
         items = self.node(node.items, package) if node.items is not None else {}
         if node.type == "map":
-            return {"type": "object", "additionalProperties": items or True}
+            mapped: Json = {"type": "object", "additionalProperties": items or True}
+            if node.atomic:
+                mapped["x-kubernetes-map-type"] = "atomic"
+            return mapped
         made: Json = {"type": "array", "items": items}
         if node.list_type:
             made["x-kubernetes-list-type"] = node.list_type
@@ -157,6 +157,22 @@ class Definitions(msgspec.Struct):
             made["x-kubernetes-patch-strategy"] = ",".join(node.strategies)
         return made
 
+
+_INT_OR_STRING = (
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+    {
+        "description": "A number, or a text such as a percentage or a name.",
+        "x-kubernetes-int-or-string": True,
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+    },
+)
+_QUANTITY = (
+    "io.k8s.apimachinery.pkg.api.resource.Quantity",
+    {
+        "description": "A number with a suffix, such as 100m, 0.5 or 1Gi.",
+        "oneOf": [{"type": "string"}, {"type": "number"}],
+    },
+)
 
 _API_VERSION = "The versioned schema of this representation of an object."
 _KIND = "The REST resource this object represents, in CamelCase."

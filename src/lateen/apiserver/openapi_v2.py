@@ -40,6 +40,8 @@ def _plain(schema: Any) -> Any:
         kept = {k: v for k, v in schema.items() if k not in (*_UNKNOWN, "type")}
         return {**kept, "type": "string", "format": "int-or-string"}
     made = {key: value for key, value in schema.items() if key not in _UNKNOWN}
+    if any(one.get("type") == "string" for one in schema.get("oneOf") or ()):
+        made.setdefault("type", "string")  # a quantity, as a cluster puts it there
     for word in ("items", "additionalProperties"):
         if word in made:
             made[word] = _plain(made[word])
