@@ -101,6 +101,7 @@ def test_misspelt_fields_are_refused_or_warned_of(kubectl: Any) -> None:
             ),
         ),
         ("hpa.spec --api-version=autoscaling/v1", ("targetCPUUtilizationPercentage\t<integer>",)),
+        ("crd.spec.versions", ("additionalPrinterColumns\t<[]CustomResourceColumnDefinition>",)),
         ("deployment.spec", ("How old pods are replaced.\n",)),
         ("pdb.spec", ("maxUnavailable\t<IntOrString>", "selector\t<LabelSelector>")),
         ("quota.spec", ("hard\t<map[string]Quantity>",)),

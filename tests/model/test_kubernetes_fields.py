@@ -16,7 +16,7 @@ from lateen.model.schema import Schema
 pytest.importorskip("lightkube.models.core_v1")
 
 MODULES = (
-    *("admission", "autoscaling", "certificates", "coordination", "core_quota"),
+    *("admission", "apiextensions", "autoscaling", "certificates", "coordination", "core_quota"),
     *("core_replication", "core_storage", "ingress", "netpolicy", "policy", "rbac"),
     *("scheduling", "storage"),
 )
@@ -54,7 +54,7 @@ def _field(node: Schema, hint: Any, path: str) -> Iterator[str]:
             return
         hint = some[0]
     origin = typing.get_origin(hint) or hint
-    if node.type == "any":
+    if node.type == "any" or (node.type == "object" and not node.fields):
         return
     if origin in (list, dict):
         if node.type != ("array" if origin is list else "map"):

@@ -82,12 +82,12 @@ def _cause(problem: decode.Problem) -> Cause:
 
 @contextmanager
 def shaped(target: Target) -> Iterator[None]:
-    """Refuse what a kind's own rules stumble over: a kind without a struct is kept as it is sent,
-    so its fields may be of any type. Raises ApiError 400."""
+    """Refuse what a kind's own rules stumble over: a custom kind is kept as it is sent, and so is
+    the schema in a definition, so their fields may be of any type. Raises ApiError 400."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        if target.info.struct is not None:
+        if target.info.struct is not None and target.info.resource != crds.RESOURCE:
             raise
         raise errors.bad_request(
             f"{_opening(target)}: a field is of another type than the kind has there"

@@ -108,9 +108,9 @@ class CustomResourceDefinitionSpec(KubeStruct, frozen=True, kw_only=True):
     """What a kind is called, and what its objects are like."""
 
     group: Annotated[str, doc("API group, such as example.com.", required=True)] = ""
-    names: Annotated[
-        CustomResourceDefinitionNames, doc("What it is called.", required=True)
-    ] = CustomResourceDefinitionNames()
+    names: Annotated[CustomResourceDefinitionNames, doc("What it is called.", required=True)] = (
+        CustomResourceDefinitionNames()
+    )
     scope: Annotated[str, doc("Cluster or Namespaced.", required=True)] = ""
     versions: Annotated[
         tuple[CustomResourceDefinitionVersion, ...],

@@ -321,6 +321,7 @@ _STORED = (
         "customresourcedefinitions",
         "crd",
         "crds",
+        module="apiextensions",
         marks="cluster status acted-on",
     ),
     _built_in(
