@@ -398,10 +398,12 @@ class PodWorker:
     # --- the end ---
 
     async def _drain(self) -> None:
-        """Ask Envoy to drain, and wait until its clients are gone, at most Istio's five seconds."""
+        """Ask Envoy to drain, and wait until its clients are gone: a quarter of a second at least,
+        Istio's five at most."""
         try:
             async with asyncio.timeout(sidecar.DRAIN_SECONDS):
                 await self._ask_to_drain()
+                await self._kit.clock.sleep(sidecar.LEAST_DRAIN_SECONDS)
                 while await self._connections():
                     await self._kit.clock.sleep(_DRAIN_POLL)
         except (TimeoutError, OSError) as error:

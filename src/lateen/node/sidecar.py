@@ -20,6 +20,9 @@ was started again and made the socket anew is found."""
 ADMIN_PORT = 15000
 DRAIN_SECONDS = 5.0
 """Istio's terminationDrainDuration."""
+LEAST_DRAIN_SECONDS = 0.25
+"""However few its connections are: Services' rules and other proxies learn a moment after the agent
+that the pod goes, and until then new connections come."""
 _OWN_PORTS = frozenset({15000, 15001, 15021, 15090})
 _ESTABLISHED, _LISTEN = "01", "0A"
 _PREFIX = "traffic.sidecar.istio.io/"
