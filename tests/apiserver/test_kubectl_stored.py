@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 TEXT = (Path(__file__).parent / "stored.yaml").read_text()
-COUNT = TEXT.count("\nkind: ")
+COUNT = len(list(yaml.safe_load_all(TEXT)))
 BUDGET = "poddisruptionbudget.policy/web configured"
 """A budget's selector is replaced as a whole, so kubectl always sends it again."""
 TYPOS = (
@@ -35,6 +35,7 @@ TYPOS = (
     ("revision: 1", "revision: 1\nrevisions: 1", "revisions"),
     ("usages:", "usage:", "spec.usage"),
     ("reinvocationPolicy", "reinvocation", "webhooks[0].reinvocation"),
+    ("volumeMode: F", "mode: F", "spec.volumeClaimTemplates[0].spec.mode"),
     ("caBundle", "bundle", "webhooks[0].clientConfig.bundle"),
 )
 

@@ -1,6 +1,6 @@
 """Defaults and refusals of a pod spec, in a Pod or in a workload's template. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lateen.apiserver.strategy import base, containers, names
@@ -50,15 +50,20 @@ def _volume(volume: Json) -> None:
 
 
 def check(
-    spec: Mapping[str, Any], path: str, allowed: tuple[str, ...] = _RESTART_POLICIES
+    spec: Mapping[str, Any],
+    path: str,
+    allowed: tuple[str, ...] = _RESTART_POLICIES,
+    claimed: Iterable[str] = (),
 ) -> tuple[base.Cause, ...]:
-    """Refusals of a defaulted pod spec at `path` (`spec`, `spec.template.spec`)."""
+    """Refusals of a defaulted pod spec at `path` (`spec`, `spec.template.spec`); `claimed` are
+    volumes that its pods get besides."""
     causes: list[base.Cause] = []
     if not spec.get("containers"):
         causes.append(base.required(f"{path}.containers"))
     if spec.get("restartPolicy") not in allowed:
         causes.append(base.unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"), allowed))
     volumes = {str(one.get("name")) for one in spec.get("volumes") or ()}
+    volumes.update(claimed)
     causes.extend(_volumes(spec, path))
     seen: set[str] = set()
     for part in ("containers", "initContainers"):

@@ -145,7 +145,9 @@ def _check_selected(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
         causes.append(base.invalid("spec.template.metadata.labels", labels, detail))
     causes.extend(_check_replicas(spec))
     template = spec.get("template", {}).get("spec", {})
-    causes.extend(podspec.check(template, "spec.template.spec", ("Always",)))
+    claims = spec.get("volumeClaimTemplates") or ()
+    claimed = [str((one.get("metadata") or {}).get("name")) for one in claims]
+    causes.extend(podspec.check(template, "spec.template.spec", ("Always",), claimed))
     return tuple(causes)
 
 

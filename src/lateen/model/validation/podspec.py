@@ -4,7 +4,7 @@ Words and reasons are the API server's.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lateen.model import selectors
@@ -17,6 +17,7 @@ from lateen.model.validation.report import Report
 
 if TYPE_CHECKING:
     from lateen.model.apps_stateful import StatefulSet  # most starts read none
+    from lateen.model.core_storage import PersistentVolumeClaim
 
 
 def pod(report: Report, obj: Pod) -> None:
@@ -24,8 +25,8 @@ def pod(report: Report, obj: Pod) -> None:
     pod_spec(report, obj.spec, "spec")
 
 
-def pod_spec(report: Report, spec: PodSpec, path: str) -> None:
-    """Check what a pod runs."""
+def pod_spec(report: Report, spec: PodSpec, path: str, claimed: Iterable[str] = ()) -> None:
+    """Check what a pod runs; `claimed` are volumes that it gets besides its own."""
     volumes: set[str] = set()
     for index, volume in enumerate(spec.volumes):
         at = f"{path}.volumes[{index}].name"
@@ -33,6 +34,7 @@ def pod_spec(report: Report, spec: PodSpec, path: str) -> None:
         if volume.name in volumes:
             report.duplicate(at, volume.name)
         volumes.add(volume.name)
+    volumes.update(claimed)
     if not spec.containers:
         report.required(f"{path}.containers")
     seen: set[str] = set()
@@ -165,7 +167,9 @@ def workload(report: Report, obj: "Deployment | ReplicaSet | StatefulSet | Daemo
     replicas = None if isinstance(spec, DaemonSetSpec) else spec.replicas
     if replicas is not None and replicas < 0:
         report.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-    template(report, spec.template, "spec.template", ("Always",))
+    claims: Sequence[PersistentVolumeClaim] = getattr(spec, "volume_claim_templates", ())
+    claimed = [claim.metadata.name for claim in claims]
+    template(report, spec.template, "spec.template", ("Always",), claimed)
     try:
         mine = selectors.of(selector).matches(spec.template.metadata.labels)
     except ValueError:
@@ -191,10 +195,17 @@ def cron_job(report: Report, obj: CronJob) -> None:
     template(report, obj.spec.job_template.spec.template, path, ("OnFailure", "Never"))
 
 
-def template(report: Report, value: PodTemplateSpec, path: str, restart: tuple[str, ...]) -> None:
-    """Check a pod template; `restart` are the restart policies that its kind allows."""
+def template(
+    report: Report,
+    value: PodTemplateSpec,
+    path: str,
+    restart: tuple[str, ...],
+    claimed: Iterable[str] = (),
+) -> None:
+    """Check a pod template; `restart` are the restart policies that its kind allows, `claimed` the
+    volumes that pods get by their kind's claims."""
     kubernetes.labels(report, value.metadata, f"{path}.metadata")
-    pod_spec(report, value.spec, f"{path}.spec")
+    pod_spec(report, value.spec, f"{path}.spec", claimed)
     policy = value.spec.restart_policy
     if policy and policy not in restart:
         listed = ", ".join(f'"{one}"' for one in restart)
