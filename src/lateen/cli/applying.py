@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -38,49 +38,53 @@ def refusal(refused: Refused) -> LabError:
     return LabError("\nerror: ".join(refused.messages) + "\nnothing was applied", exits.UNPARSABLE)
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """Some manifests, and what is sent of them in one request."""
+
+    items: tuple[Loaded, ...]
+    entries: tuple[msgspec.Raw, ...]
+
+
+def prepared(items: Sequence[Loaded]) -> list[Batch]:
+    """Return what is to be sent, in order, cut into requests that the server answers soon.
+
+    Namespaces go first, whatever the order of the files, since objects need them to exist.
+    """
+    batches: list[Batch] = []
+    size = 0
+    for item in sorted(items, key=lambda item: item.kind.resource != "namespaces"):
+        entry = msgspec.Raw(msgspec.json.encode(_entry(item)))
+        size += len(bytes(entry))
+        if not batches or len(batches[-1].items) == _MOST_ITEMS or size > _MOST_BYTES:
+            batches.append(Batch((), ()))
+            size = len(bytes(entry))
+        last = batches.pop()
+        batches.append(Batch((*last.items, item), (*last.entries, entry)))
+    return batches
+
+
 def apply_all(
-    api: lab_api.Api, items: Sequence[Loaded], *, dry_run: bool = False
+    api: lab_api.Api, batches: Sequence[Batch], *, dry_run: bool = False
 ) -> Iterable[tuple[Loaded, str]]:
     """Apply manifests in order and yield each with `created`, `configured` or `unchanged`.
 
-    Namespaces go first, whatever the order of the files, since objects need them to exist.
     Raises ApiError for the first that is refused; those before it stay.
     """
-    ordered = sorted(items, key=lambda item: item.kind.resource != "namespaces")
-    for batch in _batches([(item, _entry(item)) for item in ordered]):
-        entries = [entry for _, entry in batch]
-        answer = api.request(
-            "POST", "/lateen/v1/apply", body={"items": entries, "dry_run": dry_run}
-        ).body
-        for (item, _), done in zip(batch, answer["done"], strict=False):
+    for batch in batches:
+        body = {"items": batch.entries, "dry_run": dry_run}
+        answer = api.request("POST", "/lateen/v1/apply", body=body).body
+        for item, done in zip(batch.items, answer["done"], strict=False):
             for warning in done["warnings"]:
                 exits.complain(f"Warning: {_place(item, warning)}: {warning}")
             yield item, str(done["outcome"])
         if answer["error"]:
-            raise _refused(batch[len(answer["done"])][0], answer["error"])
+            raise _refused(batch.items[len(answer["done"])], answer["error"])
 
 
 def _entry(item: Loaded) -> dict[str, Any]:
     """Return what is sent of a manifest: itself, and where each of its fields stands."""
     lines = {path: place.line for path, place in item.manifest.locations.items()}
     return {"body": _with_last_applied(item), "file": item.manifest.file, "lines": lines}
-
-
-def _batches(
-    pairs: Sequence[tuple[Loaded, dict[str, Any]]],
-) -> Iterator[list[tuple[Loaded, dict[str, Any]]]]:
-    """Cut what is sent into requests that the server answers soon, and takes."""
-    batch: list[tuple[Loaded, dict[str, Any]]] = []
-    size = 0
-    for item, entry in pairs:
-        length = len(msgspec.json.encode(entry))
-        if batch and (len(batch) == _MOST_ITEMS or size + length > _MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append((item, entry))
-        size += length
-    if batch:
-        yield batch
 
 
 def _refused(item: Loaded, found: dict[str, Any]) -> ApiError:

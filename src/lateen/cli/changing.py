@@ -30,7 +30,8 @@ def apply(
     if not loaded:
         raise LabError("no objects passed to apply", exits.FAILED)
     progress = screen.Progress()
-    revision = up.apply_and_say(api, loaded, progress, dry_run=dry_run)
+    batches = applying.prepared(loaded)
+    revision = up.apply_and_say(api, batches, progress, dry_run=dry_run)
     if dry_run or not wait:
         return exits.OK
     status = waiting.await_settled(api, revision, time.monotonic() + timeout, progress.show)

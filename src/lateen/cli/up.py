@@ -22,7 +22,7 @@ from lateen.compiler.frontend import versions
 
 if TYPE_CHECKING:
     from lateen.cli import api as lab_api
-    from lateen.cli.files import Loaded
+    from lateen.cli.applying import Batch
 
 
 def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
@@ -75,8 +75,9 @@ def bring_up(
         items = manifest_files.load(names) if names else []
         if isinstance(items, manifest_files.Refused):
             raise applying.refusal(items)
+        batches = applying.prepared(items)
         api = waiting.await_server(running, deadline, lambda: labs.find(settings.lab) is not None)
-        revision = apply_and_say(api, items, progress, quiet=quiet)
+        revision = apply_and_say(api, batches, progress, quiet=quiet)
         status = waiting.await_settled(api, revision, deadline, progress.show)
     except BaseException:
         progress.clear()
@@ -98,7 +99,7 @@ class _uninterrupted:
 
 def apply_and_say(
     api: "lab_api.Api",
-    items: "Sequence[Loaded]",
+    batches: "Sequence[Batch]",
     progress: screen.Progress,
     *,
     quiet: bool = False,
@@ -107,7 +108,7 @@ def apply_and_say(
     """Apply manifests, print a line for each, and return the revision to wait for."""
     from lateen.cli import applying, waiting
 
-    for item, verb in applying.apply_all(api, items, dry_run=dry_run):
+    for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
         if not quiet:
             progress.clear()
             sys.stdout.write(f"{applying.qualified(item)} {verb}{' (dry run)' * dry_run}\n")
