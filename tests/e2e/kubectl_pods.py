@@ -288,7 +288,7 @@ PODS: dict[str, tuple[Case, ...]] = {
         Case("kubectl debug target --image=busybox -c three -- sleep 3600"),
         Case(
             "kubectl wait --timeout=10s pod/target "
-            "--for=jsonpath={.status.ephemeralContainerStatuses[2].state.running}",
+            "--for=jsonpath='{.status.ephemeralContainerStatuses[?(@.name==\"three\")].state.running}'",
         ),
         Case("kubectl exec target -c three -- hostname", ("^target$",)),
         Case("kubectl get pod target", (r"^target +1/1 +Running +0 ",)),

@@ -90,7 +90,7 @@ class PodWorker:
         self._tasks = TaskGroup(f"pod/{metadata['name']}")
         self._in_api = True
         self._status = reporting.StatusWriter(
-            kit.client, kit.clock, metadata["namespace"], metadata["name"], self._render
+            kit.client, kit.clock, metadata["namespace"], metadata["name"], self.uid, self._render
         )
 
     # --- from the agent ---

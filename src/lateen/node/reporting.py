@@ -50,7 +50,10 @@ def _ended(status: Json) -> bool:
 
 
 class StatusWriter:
-    """Writes one pod's status when it changed; changes that come meanwhile go together."""
+    """Writes one pod's status when it changed; changes that come meanwhile go together.
+
+    The pod is known by its uid: one that has taken its name keeps its own status.
+    """
 
     def __init__(
         self,
@@ -58,11 +61,13 @@ class StatusWriter:
         clock: Clock,
         namespace: str,
         name: str,
+        uid: str,
         render: Callable[[], Json],
     ) -> None:
         self._client = client
         self._clock = clock
         self._where = (namespace, name)
+        self._uid = uid
         self._render = render
         self._dirty = asyncio.Event()
         self._written: Json = {}
@@ -92,11 +97,12 @@ class StatusWriter:
         status = self._render()
         if status == self._written:
             return True
-        patch = {"status": {**{key: None for key in self._written if key not in status}, **status}}
+        gone = {key: None for key in self._written if key not in status}
+        patch = {"metadata": {"uid": self._uid}, "status": {**gone, **status}}
         try:
             await self._client.patch("pods", *self._where, patch, subresource="status")
         except ApiError as error:
-            if error.code == 404:
+            if error.code in (404, 409):  # it is gone, or another has its name
                 return True
             log.warning("status of pod %s/%s: %s", *self._where, error.message)
             return False
