@@ -153,13 +153,13 @@ def number(value: Any) -> int:
 def steer(schema: Any) -> None:
     """Lead most requests to objects that exist: random names would only ever meet a 404."""
 
-    @schema.hook  # type: ignore[untyped-decorator]
+    @schema.hook
     def map_path_parameters(_: Any, drawn: Any) -> Any:
         known = {"namespace": "default", "name": NAMES[number(drawn) % 3]}
         keep = number(drawn) % 10 == 0
         return drawn if keep else {k: known.get(k, v) for k, v in (drawn or {}).items()}
 
-    @schema.hook  # type: ignore[untyped-decorator]
+    @schema.hook
     def map_query(_: Any, drawn: Any) -> Any:
         # A watch answers until its time is up; test_hostile.py sees to its parameters.
         left = {k: v for k, v in (drawn or {}).items() if k not in ("watch", "follow")}
@@ -167,7 +167,7 @@ def steer(schema: Any) -> None:
             left = {k: v for k, v in left.items() if k not in NOISE}
         return left
 
-    @schema.hook  # type: ignore[untyped-decorator]
+    @schema.hook
     def map_body(_: Any, drawn: Any) -> Any:
         if not isinstance(drawn, dict) or number(drawn) % 10 == 0 or "spec" not in drawn:
             return drawn
