@@ -99,6 +99,13 @@ LOOKING = {
             r"Failed to pull image .*: no stand-in is known for example\.com/nothing; name the "
             r"command .* lateen\.yaml",
             r"Warning +Failed .* Error: ErrImagePull",
+        ),
+    ),
+    "unknown image, told of waiting": Case(
+        # Events come a moment after what they tell of, and in another order once they are repeated.
+        "for i in $(seq 50); do kubectl describe pod unknown > told; "
+        "grep -q 'Error: ImagePullBackOff' told && break; sleep 0.1; done; cat told",
+        (
             r'Normal +BackOff .* Back-off pulling image "example\.com/nothing:1"',
             r"Warning +Failed .* Error: ImagePullBackOff",
         ),
