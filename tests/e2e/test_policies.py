@@ -99,7 +99,7 @@ def test_an_idle_connection_is_closed(lab: Lab) -> None:
     rule(lab, "raw", "{connectionPool: {tcp: {idleTimeout: 1s}}}")
     script = "sleep 60 | curl -s -m 60 telnet://raw:9000 >/dev/null 2>&1 &"
     inside(lab, "sh", "-c", script)
-    ended = re.compile(r'"- - -" 0 - - - "-" 0 0 1\d{3} .*outbound\|9000\|')
+    ended = re.compile(r'"- - -" 0 - - - "-" 0 0 (?:9\d\d|1\d{3}) .*outbound\|9000\|')
     until(lambda: ended.search(logged(lab)) is not None, lambda: logged(lab))
 
 
