@@ -113,7 +113,7 @@ class Checks:
             yield make("LTN0028", at.at("delegate"), delegate=name)
         elif found is not None:
             name = f"{found.metadata.namespace}/{found.metadata.name}"
-            for index in delegates.conflicts(rule, found):
+            for index in delegates.conflicts(obj, rule, found):
                 there = ages.source("VirtualService", found, f"spec.http[{index}]")
                 yield make("LTN0029", there, delegate=name)
 

@@ -57,8 +57,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gateway_name(written: str, namespace: str) -> str:
-    """Return a gateway reference in full: `mesh`, or `namespace/name`."""
-    return written if written == MESH or "/" in written else f"{namespace}/{written}"
+    """Return a gateway reference in full: `mesh`, or `namespace/name`.
+
+    The old form with dots still means something to Istio: `name.namespace` and what may follow.
+    """
+    if written == MESH or "/" in written:
+        return written
+    name, *rest = written.split(".")
+    return f"{rest[0] if rest else namespace}/{name}"
 
 
 def cluster_name(host: str, port: int, subset: str) -> str:
