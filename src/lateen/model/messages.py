@@ -311,6 +311,13 @@ COMPILER = (
         "{value}: a lab has IPv4 only, {effect}",
         "Write IPv4 addresses; Lateen cannot show what the other family would do.",
     ),
+    Row(
+        "LTN0045",
+        _W,
+        "DestinationNotExported",
+        "requests through gateways in {namespace} get 503 (NC): {host} is exported elsewhere only",
+        "Add the namespace to its annotation networking.istio.io/exportTo.",
+    ),
 )
 
 RUNTIME = (

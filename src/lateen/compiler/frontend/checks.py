@@ -54,7 +54,7 @@ class Checks:
         return (
             *uncompiled.unread(obj.spec, source.at("spec")),
             *self._gateways_named(obj, source),
-            *self._contested_hosts(obj, source),
+            *self._mesh_hosts(obj, source),
             *self._http(obj, source),
             *self._layer4(obj, source),
         )
@@ -67,11 +67,13 @@ class Checks:
                 at = source.at(f"spec.gateways[{index}]")
                 yield make("IST0101", at, reftype="gateway", refval=written)
 
-    def _contested_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
+    def _mesh_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
+        """Return why sidecars do not follow it for some of its hosts."""
         if obj.spec.gateways and routes.MESH not in obj.spec.gateways:
             return
         own = obj.metadata.namespace
         for index, host in enumerate(inputs.virtual_hosts(obj, self._settings)):
+            at = source.at(f"spec.hosts[{index}]")
             others = [
                 other
                 for other in self._inputs.mesh_routes.table.get(host)
@@ -79,8 +81,10 @@ class Checks:
             ]
             if len(others) > 1 and others[0] is not obj:
                 names = ", ".join(f"{o.metadata.namespace}/{o.metadata.name}" for o in others)
-                at = source.at(f"spec.hosts[{index}]")
                 yield make("IST0109", at, virtual_services=names, host=host)
+            service = self._world.service(host)
+            if service is not None and service.resolution is Resolution.ALIAS:
+                yield _of_an_alias(service, at)
 
     def _http(self, obj: networking.VirtualService, source: Source) -> Found:
         for index, rule in enumerate(obj.spec.http):
@@ -136,6 +140,10 @@ class Checks:
             yield make("IST0101", at.at("host"), reftype="host", refval=target.host)
             return
         if service.resolution is Resolution.ALIAS:
+            named = self._world.service(service.external_name)
+            if named is None or named.resolution is Resolution.ALIAS:
+                where = f"{service.external_name}, the externalName of {target.host}"
+                yield make("IST0101", at.at("host"), reftype="host", refval=where)
             return
         ports = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
         listed = ", ".join(map(str, ports))
@@ -186,6 +194,9 @@ class Checks:
         service = self._world.service(host)
         if service is None:
             yield make("IST0174", source.at("spec.host"), host=obj.spec.host)
+            return
+        if service.resolution is Resolution.ALIAS:
+            yield _of_an_alias(service, source.at("spec.host"))
             return
         members = [e for _, found in self._world.behind.get(host).by_port for e in found]
         for index, subset in enumerate(obj.spec.subsets):
@@ -249,6 +260,14 @@ class Checks:
             if (obj.metadata.namespace, obj.metadata.name) == key:
                 return uncompiled.unread(obj.spec, ages.source("Gateway", obj, "spec"))
         return ()
+
+
+def _of_an_alias(service: Service, at: Source) -> Diagnostic:
+    reason = (
+        f"{service.hostname} is an ExternalName Service, another name for {service.external_name}: "
+        "what is said of that counts"
+    )
+    return make("IST0167", at, reason=reason)
 
 
 def _timeouts_ignored(obj: networking.DestinationRule, source: Source) -> Found:

@@ -90,6 +90,31 @@ class World:
             key = self._keys[hostname] = hosts.split_service(hostname, self.settings.domain)
         return self.service_of.get(key) if key is not None else None
 
+    def seen(self, namespace: str, hostname: str) -> Service | None:
+        """Return the host of that name as proxies of a namespace know it: not if its Service is
+        exported elsewhere only."""
+        service = self.service(hostname)
+        if service is None:
+            return None
+        obj = self.inputs.services.get((service.namespace, service.name))
+        return service if obj is not None and services.visible(obj, namespace) else None
+
+    def aliases(self, hostname: str) -> tuple[Service, ...]:
+        """Return the ExternalName services that stand for a host, directly or by way of others."""
+        found: dict[str, Service] = {}
+        pending = [hostname]
+        while pending:
+            for obj in self.inputs.aliases.table.get(pending.pop()):
+                name = services.hostname(
+                    obj.metadata.namespace, obj.metadata.name, self.settings.domain
+                )
+                alias = self.service(name)
+                if alias is None or alias.resolution is not Resolution.ALIAS or name in found:
+                    continue
+                found[name] = alias
+                pending.append(name)
+        return tuple(found.values())
+
     def rule(self, key: RuleKey | None) -> rules.Rule | None:
         """Return a merged rule by its key."""
         if key is None:
