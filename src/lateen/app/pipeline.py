@@ -160,7 +160,7 @@ def _credential_resources(found: credentials.Credentials) -> ResourceSet:
     for secret in found.secrets:
         if secret.private_key:
             chain, key = secret.certificate_chain, secret.private_key
-            made.append(secrets.certificate_resource(secret.name, chain, key))
+            made.append(secrets.certificate_resource(secret.name, chain, key, secret.staple))
         else:
-            made.append(secrets.ca_resource(secret.name, secret.ca))
+            made.append(secrets.ca_resource(secret.name, secret.ca, secret.crl))
     return ResourceSet({ResourceType.SECRET: {resource.name: resource for resource in made}})

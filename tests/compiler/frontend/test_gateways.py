@@ -202,6 +202,19 @@ def test_credentials_come_from_the_workload_namespace(
     assert "KEY" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    "names", [("tls.crt", "tls.key", "ca.crt", "ca.crl"), ("cert", "key", "cacert", "crl")]
+)
+def test_a_credential_brings_what_was_revoked_along(names: tuple[str, ...], build: Any) -> None:
+    mutual = server("HTTPS", "a.example.com", "mode: MUTUAL, credentialName: c")
+    content = dict(zip(names, ("CERT", "KEY", "CA", "CRL"), strict=True))
+    held = secret("c", "istio-system", **content, **{"tls.ocsp-staple": "STAPLE"})
+    built = build(WEB + gateway("g", mutual) + routed("g") + held, gateway=True)
+    certificate, ca = credentials.credentials(built.view("gateway"), built.snapshot).secrets
+    assert (ca.ca, ca.crl) == (b"CA", b"CRL")
+    assert certificate.staple == (b"STAPLE" if names[0] == "tls.crt" else b"")
+
+
 def test_a_server_name_is_in_one_chain_only(build: Any) -> None:
     """Envoy refuses a listener two of whose chains match the same name."""
     passing = server("TLS", "'*.example.com'", "mode: PASSTHROUGH")
