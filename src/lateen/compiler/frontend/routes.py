@@ -196,7 +196,8 @@ def _matches(
         return
     for index, match in enumerate(rule.spec.match):
         if in_scope(match, context):
-            condition = matches.translate(match, rule.source.at(f"match[{index}]"))
+            at, features = rule.source.at(f"match[{index}]"), context.settings.features
+            condition = matches.translate(match, at, features)
             if condition is not None:
                 yield match, condition
 

@@ -23,6 +23,7 @@ from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
 from lateen.compiler.ir.routing import PLAIN, Conduct
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Resolution, Service
+from lateen.model.identity import with_aliases
 
 
 class RuleKey(NamedTuple):
@@ -224,7 +225,7 @@ class World:
         if service is None:
             return ()
         obj = self.inputs.services.get((service.namespace, service.name))
-        trust_domain = self.settings.trust_domain.replace("@", ".")
+        trust_domain, aliases = self.settings.trust_domain, self.settings.trust_domain_aliases
         found = {
             endpoint.identity
             for _, members in self.behind.get(hostname).by_port
@@ -233,9 +234,8 @@ class World:
         }
         if obj is not None and obj.metadata.annotations:
             found.update(services.annotated_identities(obj, trust_domain))
-        prefix = f"spiffe://{trust_domain}/"
-        for alias in self.settings.trust_domain_aliases:
-            found |= {f"spiffe://{alias}/{i[len(prefix) :]}" for i in found if i.startswith(prefix)}
+        if aliases:
+            found = {each for one in found for each in with_aliases(one, trust_domain, aliases)}
         return tuple(sorted(found))
 
     def _merged(self, key: Key) -> tuple[rules.Rule, ...]:
