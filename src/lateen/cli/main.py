@@ -19,6 +19,17 @@ class Tree(click.Group):
         """Return the names in the order of definition."""
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Click would call it a failure when nobody reads its output."""
+        from lateen.cli import exits
+
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return exits.unread()
+        return result
+
 
 @click.group(
     cls=Tree,
@@ -221,6 +232,8 @@ def completion(shell: str) -> int:
 def main() -> None:
     """The console script."""
     from lateen.cli import exits
+
+    exits.end_in_order()
 
     def run() -> int:
         try:
