@@ -6,12 +6,13 @@ of the answer, as on Istio: the listener stays and the handshake fails.
 
 import base64
 import binascii
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
-from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
+from lateen.compiler.ir.proxy import GatewayListener, OutboundCluster, ProxyView
 from lateen.model import core
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
@@ -47,12 +48,36 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Diagnostic, ...]
 
 
-def credentials(view: ProxyView, snapshot: Snapshot) -> Credentials:
-    """Return the credentials that a view's listeners and clusters name, by name."""
+Asked = tuple[tuple[str, Source], ...]
+"""Each credential that is asked for, with the field that names it."""
+
+
+class Asking:
+    """What views ask for. Clusters are looked at once for all proxies that share them."""
+
+    def __init__(self) -> None:
+        self._clusters: deque[tuple[tuple[OutboundCluster, ...], Asked]] = deque(maxlen=64)
+
+    def of(self, view: ProxyView) -> Asked:
+        """Return each credential that a view's listeners and clusters name, and where."""
+        if view.gateway is not None:
+            return (*_of_listeners(view.gateway.listeners), *self._of(view.gateway.clusters))
+        return self._of(view.outbound.clusters) if view.outbound is not None else ()
+
+    def _of(self, clusters: tuple[OutboundCluster, ...]) -> Asked:
+        for known, asked in self._clusters:
+            if known is clusters:
+                return asked
+        asked = tuple(_of_clusters(clusters))
+        self._clusters.appendleft((clusters, asked))
+        return asked
+
+
+def credentials(asked: Asked, namespace: str, snapshot: Snapshot) -> Credentials:
+    """Return the credentials that a proxy of a namespace asks for, by name."""
     found: dict[str, CredentialSecret] = {}
     missing: dict[tuple[str, Source], Diagnostic] = {}
-    namespace = view.node.namespace
-    for name, source in asked(view):
+    for name, source in asked:
         if name in found:
             continue
         made = _find(name, namespace, snapshot)
@@ -72,19 +97,16 @@ def credentials(view: ProxyView, snapshot: Snapshot) -> Credentials:
     )
 
 
-def asked(view: ProxyView) -> Iterator[tuple[str, Source]]:
-    """Return each credential a view names, with the field that names it."""
-    clusters: tuple[OutboundCluster, ...] = ()
-    if view.gateway is not None:
-        clusters = view.gateway.clusters
-        for listener in view.gateway.listeners:
-            for chain in listener.chains:
-                if chain.tls is not None:
-                    for name in (*chain.tls.secrets, chain.tls.ca):
-                        if name.startswith(SCHEME):
-                            yield name, chain.source.at("tls")
-    elif view.outbound is not None:
-        clusters = view.outbound.clusters
+def _of_listeners(listeners: tuple[GatewayListener, ...]) -> Iterator[tuple[str, Source]]:
+    for listener in listeners:
+        for chain in listener.chains:
+            if chain.tls is not None:
+                for name in (*chain.tls.secrets, chain.tls.ca):
+                    if name.startswith(SCHEME):
+                        yield name, chain.source.at("tls")
+
+
+def _of_clusters(clusters: tuple[OutboundCluster, ...]) -> Iterator[tuple[str, Source]]:
     for cluster in clusters:
         tls = cluster.policy.tls
         if tls is not None:
