@@ -93,7 +93,7 @@ def load(names: Sequence[str], *, recursive: bool = False) -> list[Loaded] | Ref
     for path in collect(names, recursive=recursive):
         label = "<stdin>" if str(path) == "-" else str(path)
         parsed = manifests.parse(_read(path), label)
-        messages += [str(problem) for problem in parsed.problems]
+        messages += [f"{problem} [{diagnosing.SYNTAX}]" for problem in parsed.problems]
         for manifest in parsed.manifests:
             item = _known(manifest, messages)
             if item:
@@ -108,7 +108,8 @@ def _known(manifest: manifests.Manifest, messages: list[str]) -> Loaded | None:
     name = str(manifest.body.get("kind", ""))
     info = kinds.find(api_version, name)
     if info is None:
-        messages.append(f"{where}: {_unknown_kind(api_version, name)}")
+        unknown = _unknown_kind(api_version, name)
+        messages.append(f"{where}: {unknown} [{diagnosing.UNKNOWN_KIND}]")
         return None
     decoded = decode.decode(info, manifest.body, strict=True)
     for problem in decoded.problems:
@@ -141,7 +142,8 @@ def _duplicates(loaded: Sequence[Loaded]) -> list[str]:
         if key in first and item.name:
             messages.append(
                 f"{item.where}: {item.kind.kind} {item.namespace}/{item.name} is already defined "
-                f"at {first[key].where}: remove one, or give it another name"
+                f"at {first[key].where}: remove one, or give it another name "
+                f"[{diagnosing.DEFINED_TWICE}]"
             )
         first.setdefault(key, item)
     return messages

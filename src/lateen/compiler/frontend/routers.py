@@ -148,11 +148,15 @@ class Routers:
         for name, _ in self._by_table(number):
             for plan in self._plan.get((number, name)):
                 host = self._host.get((number, plan))
-                for route in host.virtual_host.routes:
-                    for hostname in _reached((route,)):
-                        known = self._world.service(hostname) is not None
-                        if known and self._world.seen(namespace, hostname) is None and route.source:
+                hidden = {h for h in host.reached if self._is_hidden(namespace, h)}
+                for route in host.virtual_host.routes if hidden else ():
+                    for hostname in hidden.intersection(_reached((route,))):
+                        if route.source is not None:
                             yield make("LTN0045", route.source, namespace=namespace, host=hostname)
+
+    def _is_hidden(self, namespace: str, hostname: str) -> bool:
+        known = self._world.service(hostname) is not None
+        return known and self._world.seen(namespace, hostname) is None
 
     def _selector(self, server: BoundServer) -> str:
         """Return the labels by which a server's Gateway chose the proxy."""

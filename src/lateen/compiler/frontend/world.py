@@ -127,6 +127,11 @@ class World:
         """Return the DestinationRule that clients of a scope obey for a host."""
         return self.rule(self.rule_key.get((scope, hostname)))
 
+    def beside(self, client: str, namespace: str, hostname: str) -> rules.Rule | None:
+        """Return the DestinationRule that clients of namespace `client` obey for a host of
+        `namespace` if their own has none."""
+        return self._search.beside(client, namespace, hostname)
+
     def policy(self, scope: Scope, hostname: str, port: int, subset: str) -> policies.Blocks:
         """Return the merged policy blocks for a destination."""
         rule = self.rule_for(scope, hostname)
