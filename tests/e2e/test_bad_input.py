@@ -43,6 +43,17 @@ OFFLINE = {
         ("FILE:1: no kind VirtualService in security.istio.io/v1", "networking.istio.io/v1"),
     ),
     "no-kind": Offline("metadata: {name: a}\n", ("FILE:1: apiVersion and kind not set",)),
+    "metadata-is-a-text": Offline(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: hello\n", ("FILE:3: metadata", "[LTN0003]")
+    ),
+    "no-metadata": Offline(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n",
+        ("FILE:3: metadata.name: Required value", "[IST0106]"),
+    ),
+    "generate-name": Offline(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n",
+        ("FILE:1: ConfigMap has only a generateName", "name it"),
+    ),
     "unknown-field": Offline(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
         "spec:\n  hosts: [web]\n  http:\n  - timeoutt: 3s\n"

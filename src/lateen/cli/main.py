@@ -68,7 +68,7 @@ def down(lab: str, **given: Any) -> int:
 
 @app.command(epilog="Examples: `lateen status`; `lateen status -o json`")
 @options.lab
-@options.output
+@options.as_json
 def status(lab: str, output: str) -> int:
     """Show processes, pods, proxies with their configuration state, and diagnostics."""
     from lateen.cli import showing
@@ -79,6 +79,7 @@ def status(lab: str, output: str) -> int:
 @app.command(epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`")
 @options.files
 @options.lab
+@options.home
 @flag("-R", "--recursive", text="Go into folders of folders.")
 @flag("--dry-run", text="Check only, change nothing.")
 @click.option("--wait/--no-wait", default=True, help="Wait until the proxies have taken it.")
@@ -96,7 +97,7 @@ def apply(files: tuple[str, ...], lab: str, **given: Any) -> int:
 @click.argument("words", nargs=-1, metavar="[KIND NAME...]")
 @options.files
 @options.lab
-@options.namespace
+@options.home
 @flag("--ignore-not-found", text="What is not there is no error.")
 @click.option("--wait/--no-wait", default=True, help="Wait until they are gone.")
 def delete(
@@ -180,7 +181,7 @@ def shell(command: tuple[str, ...], lab: str) -> int:
 
 @app.command(epilog="Examples: `lateen version`; `lateen version -o json`")
 @options.lab
-@options.output
+@options.as_json
 def version(lab: str, output: str) -> int:
     """Show the versions of Lateen, Envoy, and the Istio versions it can behave as."""
     from lateen.cli import showing

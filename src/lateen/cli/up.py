@@ -101,7 +101,7 @@ def apply_and_say(
     for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
         if not quiet:
             progress.clear()
-            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (dry run)' * dry_run}\n")
+            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
     sys.stdout.flush()
     return int(api.request("GET", waiting.STATUS).body["written"])
 
