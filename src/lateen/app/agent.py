@@ -8,6 +8,7 @@ the lab's addresses, Service rules and DNS. Containers outlive it.
 
 import asyncio
 import base64
+import contextlib
 import ctypes
 import logging
 import os
@@ -26,7 +27,7 @@ from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError, Json
-from lateen.node import addressing, dns, dnszone, hostlink
+from lateen.node import addressing, dns, dnszone, hostlink, sidecar
 from lateen.node.agent import Agent, AgentOptions
 from lateen.node.images import tools
 from lateen.node.launch import LabFacts
@@ -156,6 +157,8 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     zone = dnszone.Zone()
     tasks = TaskGroup("node")
     shim = await ShimClient.connect(paths.shim_socket, subscribe=True)
+    with contextlib.suppress(sidecar.EnvoyMissingError):
+        await shim.prepare(sidecar.command_line({}, router=False))
     client = await _connected(paths, clock)
     resolver = dns.Server(zone, forwarder(client) if chosen.dns_forward else None)
     await resolver.start(addresses.dns_ip)

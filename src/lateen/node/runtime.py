@@ -60,6 +60,8 @@ class ShimState(msgspec.Struct, frozen=True):
 
     pods: tuple[str, ...]
     processes: tuple[Process, ...]
+    zygote: int = 0
+    """Process id of the loaded program whose copies containers become; 0 for none."""
 
 
 class ShimClient:
@@ -109,6 +111,11 @@ class ShimClient:
     async def close(self) -> None:
         """Close the connection; containers stay."""
         self._lost()
+
+    async def prepare(self, argv: Sequence[str]) -> None:
+        """Have a program loaded once: containers that run it are then copies of that process,
+        where its kind of machine is known. Returns at once."""
+        await self._call({"op": "prepare", "argv": tuple(argv)})
 
     async def make_pod(self, pod: str) -> int:
         """Make the pod's network namespace, or find it, and return a descriptor of it."""
@@ -167,7 +174,7 @@ class ShimClient:
         """Return all pods and processes: what a restarted agent adopts."""
         answer, _ = await self._call({"op": "list"})
         processes = tuple(shimproto.process_from(p) for p in answer["processes"])
-        return ShimState(tuple(answer["pods"]), processes)
+        return ShimState(tuple(answer["pods"]), processes, answer["zygote"])
 
     async def open_socket(
         self, pod: str, family: int, kind: int, protocol: int = 0, mark: int = 0

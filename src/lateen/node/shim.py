@@ -25,6 +25,7 @@ from lateen.node.shimproto import ContainerSpec, Frame, Process
 from lateen.node.shimpump import Pumps
 from lateen.node.shimspawn import Streams
 from lateen.node.shimtable import Record, Refused, Table
+from lateen.node.zygote import Zygote
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
@@ -49,6 +50,7 @@ class Shim:
     def __init__(self, run: str, agent: AgentKeeper) -> None:
         self._agent = agent
         self._table = Table()
+        self._zygote = Zygote()
         self._host = shimroot.gather(run)
         self._own_net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._own_pid = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -65,6 +67,7 @@ class Shim:
         self.watch(self._listener.fileno(), self._accept)
         self._operations: dict[str, Callable[[Connection, Frame, list[int]], Answer | None]] = {
             "ping": self._ping,
+            "prepare": self._prepare,
             "make_pod": self._make_pod,
             "netns": self._netns,
             "remove_pod": self._remove_pod,
@@ -205,6 +208,10 @@ class Shim:
     def _ping(self, _c: Connection, _frame: Frame, _fds: list[int]) -> Answer:
         return {"version": shimproto.VERSION, "pid": os.getpid(), "started": self._started}, []
 
+    def _prepare(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
+        self._zygote.begin(tuple(map(str, frame["argv"])))
+        return {}, []
+
     def _make_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
         pod = str(frame["pod"])
         if not pod or "/" in pod:
@@ -261,12 +268,18 @@ class Shim:
         netns = self._table.netns(self._table.check_unused(handle))
         joined = self._table.alive(spec.joins).process.pid if spec.joins else 0
         streams, kept, inside = shimstreams.open_streams(spec, self._host)
+        copy = None if joined else self._zygote.copy(spec)
         try:
-            child = shimspawn.container(spec, streams, netns, self._own_pid, self._host, joined)
+            child = shimspawn.container(
+                spec, streams, netns, self._own_pid, self._host, joined, copy
+            )
         except BaseException:
             for fd in {*kept.values(), *inside} - {-1}:
                 os.close(fd)
             raise
+        finally:
+            if copy:
+                copy.told.close()
         for fd in inside:
             os.close(fd)
         record = self._record(handle, spec, connection, child, frame, container=True)
@@ -381,7 +394,8 @@ class Shim:
             for record in self._table.records.values()
             if record.container and record.report < 0
         ]
-        return {"pods": list(self._table.pods), "processes": processes}, []
+        pods = list(self._table.pods)
+        return {"pods": pods, "processes": processes, "zygote": self._zygote.pid}, []
 
     def _subscribe(self, connection: Connection, _frame: Frame, _fds: list[int]) -> Answer:
         connection.subscribed = True
@@ -399,15 +413,15 @@ class Shim:
                 return
             if record := self._table.by_pid.pop(pid, None):
                 self._ended(record, status)
-            elif pid == self._agent.pid:
+            elif not self._zygote.ended(pid, status) and pid == self._agent.pid:
                 self._agent.ended(status, time.monotonic())
 
     def _ended(self, record: Record, status: int) -> None:
         if record.report >= 0:
             self._reported(record)
         self._pumps.end(record)
-        if record.process.handle not in self._table.records:
-            return  # it never got to run
+        if self._table.records.get(record.process.handle) is not record:
+            return  # it never got to run; another may have got its handle meanwhile
         record.ending, record.hold_until = (status, time.time_ns()), time.monotonic() + _HOLD
         if record.container and record.spec.stdin_once and not record.attended:
             self._held.append(record)

@@ -5,6 +5,8 @@ first byte of their frame (SCM_RIGHTS); the frame's `fds` says how many are its 
 carries `id` and `op`; its answer the same `id` and `ok` or `error` (with `errno` and `step`). An
 event has no `id`.
 
+    prepare      {argv}: load a program once, so that containers with its command become copies of
+                 that process (`zygote`); nothing to do where that cannot be
     ping         -> {version, pid, started}
     make_pod     {pod} -> one descriptor: the pod's new network namespace
     netns        {pod} -> one descriptor; the empty pod is the lab's own namespace
@@ -16,7 +18,7 @@ event has no `id`.
                  byte `since`
     kill         {handle, signal}
     forget       {handle}: drop the record of an ended process
-    list         -> {pods, processes}
+    list         -> {pods, processes, zygote}: the last is a process id, or 0
     open_socket  {pod, family, type, protocol, mark} -> one descriptor
     subscribe    -> from now on `{event: "exit", process}` for every process that ends
 
@@ -30,6 +32,7 @@ from typing import Any, NamedTuple
 VERSION = 1
 FRAME_LIMIT = 16 * 1024 * 1024
 _HEADER = struct.Struct(">I")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 Frame = dict[str, Any]
 
@@ -129,6 +132,11 @@ def command_spec(given: ContainerSpec, container: ContainerSpec) -> ContainerSpe
         capabilities=(container.capabilities if given.capabilities is None else given.capabilities),
         no_new_privileges=given.no_new_privileges or container.no_new_privileges,
     )
+
+
+def variables(spec: ContainerSpec) -> dict[str, str]:
+    """Return a container's environment, with a PATH where it names none."""
+    return {"PATH": _PATH} | dict(item.split("=", 1) for item in spec.env)
 
 
 def encode(frame: Frame) -> bytes:

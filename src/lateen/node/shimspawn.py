@@ -8,21 +8,18 @@ import contextlib
 import errno
 import fcntl
 import os
-import signal
 import termios
 import time
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
-from lateen.node import shimroot, syscalls
+from lateen.node import shimproto, shimroot, syscalls, zygote
 from lateen.node.shimproto import ContainerSpec
 
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _FAILED = 127
 _LOOKS, _BETWEEN_LOOKS = 4, 0.002
 _SIGWAIT = ("128", "137")
 """rt_sigtimedwait: x86-64, and what all newer architectures share."""
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Streams(NamedTuple):
@@ -57,9 +54,11 @@ def container(
     own_pid_ns: int,
     host: shimroot.HostView,
     joined: int = 0,
+    copy: zygote.Copy | None = None,
 ) -> Child:
     """Start a container in new mount and uts namespaces, in the given network; its pid namespace
-    is new too, or that of the process `joined`. Raises OSError."""
+    is new too, or that of the process `joined`. With `copy`, that process becomes the container;
+    what is forked here makes its namespaces and ends. Raises OSError."""
 
     def prepare() -> None:
         syscalls.setns(netns, syscalls.CLONE_NEWNET)
@@ -68,8 +67,12 @@ def container(
         if spec.hostname:
             syscalls.sethostname(spec.hostname)
 
-    if joined:
-        theirs = _namespace(joined, "pid")
+    def finish(reporter: int) -> None:
+        assert copy is not None
+        zygote.hand_over(copy, spec, (netns, *streams[:3], reporter))
+
+    if beside := copy.pid if copy else joined:
+        theirs = _namespace(beside, "pid")
         try:
             syscalls.setns(theirs, syscalls.CLONE_NEWPID)
         finally:
@@ -77,9 +80,10 @@ def container(
     else:
         syscalls.unshare(syscalls.CLONE_NEWPID)
     try:
-        return _fork(spec, streams, prepare)
+        child = _fork(spec, streams, prepare, finish if copy else None)
+        return child._replace(pid=copy.pid) if copy else child
     except OSError as error:
-        if joined and error.errno == errno.ENOMEM:
+        if beside and error.errno == errno.ENOMEM:
             # What the kernel says of a namespace whose first process has ended.
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
         raise
@@ -116,7 +120,7 @@ def helper(argv: list[str], log: str) -> int:
         if pid:
             return pid
         try:
-            _reset_signals()
+            syscalls.reset_signals()
             _connect(Streams(null, out, out))
             os.execv(argv[0], argv)
         finally:
@@ -174,34 +178,47 @@ def _namespace(pid: int, name: str) -> int:
     return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _fork(spec: ContainerSpec, streams: Streams, prepare: Callable[[], None]) -> Child:
+def _fork(
+    spec: ContainerSpec,
+    streams: Streams,
+    prepare: Callable[[], None],
+    finish: Callable[[int], None] | None = None,
+) -> Child:
     report, reporter = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(spec, streams, prepare, reporter)
+        _become(spec, streams, prepare, reporter, finish)
     os.close(reporter)
     os.set_blocking(report, False)
     return Child(pid, report)
 
 
 def _become(
-    spec: ContainerSpec, streams: Streams, prepare: Callable[[], None], reporter: int
+    spec: ContainerSpec,
+    streams: Streams,
+    prepare: Callable[[], None],
+    reporter: int,
+    finish: Callable[[int], None] | None,
 ) -> NoReturn:
+    """In the child: prepare, then become the program, or have `finish` hand all to another."""
     step = "prepare"
     try:
-        _reset_signals()
+        syscalls.reset_signals()
         os.setsid()
         prepare()
-        step = "user"
-        _drop_rights(spec)
+        if finish is None:
+            step = "user"
+            _drop_rights(spec)
         step = "chdir"
         os.chdir(spec.cwd or "/")
         step = "exec"
-        environment = dict(item.split("=", 1) for item in spec.env)
-        environment.setdefault("PATH", _PATH)
-        _connect(streams)
-        os.umask(0o022)
-        _execute(spec.argv, environment)
+        if finish is None:
+            _connect(streams)
+            os.umask(0o022)
+            _execute(spec.argv, shimproto.variables(spec))
+        else:
+            finish(reporter)
+            os._exit(0)
     except OSError as error:
         what = f": {error.filename}" if error.filename and step != "exec" else ""
         message = f"{os.strerror(error.errno or errno.EIO)}{what}"
@@ -228,13 +245,6 @@ def _execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
         except OSError as error:
             found = error
     raise found
-
-
-def _reset_signals() -> None:
-    signal.set_wakeup_fd(-1)
-    for number in (*_IGNORED_BY_PYTHON, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
 def _drop_rights(spec: ContainerSpec) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from lateen.compiler.backend import bootstrap
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
-from lateen.model.identity import spiffe_id
 from lateen.node.images.tools import PROXY_MARKER
 from lateen.node.objects import PodFields
 from lateen.node.podnetwork import ALL, CaptureOptions
@@ -67,7 +66,7 @@ def bootstrap_text(pod: PodFields, mesh: MeshSettings, workload: str, *, router:
         pod=pod.name,
         namespace=pod.namespace,
         ip=pod.ip,
-        identity=spiffe_id(mesh.trust_domain, pod.namespace, account),
+        identity=f"spiffe://{mesh.trust_domain}/ns/{pod.namespace}/sa/{account}",
         labels=tuple(sorted(pod.labels.items())),
         workload=workload,
     )

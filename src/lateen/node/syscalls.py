@@ -5,6 +5,7 @@
 
 import ctypes
 import os
+import signal
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -26,7 +27,10 @@ _AT_RECURSIVE = 0x8000
 _ATTR_RDONLY = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
-_LAST_CAPABILITY = 40
+LAST_CAPABILITY = 40
+
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+_CHANGED = (*_IGNORED_BY_PYTHON, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 
@@ -107,6 +111,15 @@ def sethostname(name: str) -> None:
     _check(_libc.sethostname(encoded, len(encoded)), "sethostname")
 
 
+def reset_signals() -> None:
+    """Give signals the meaning that a program expects which begins: Python ignores some, and a
+    process that was forked has its parent's handlers."""
+    signal.set_wakeup_fd(-1)
+    for number in _CHANGED:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+
+
 def no_new_privileges() -> None:
     """Let no program run later gain rights: not by set-user-id bits, not by file capabilities."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
@@ -114,6 +127,6 @@ def no_new_privileges() -> None:
 
 def limit_capabilities(keep: frozenset[int]) -> None:
     """Take every capability but these from the bounding set: no program run later has more."""
-    for capability in range(_LAST_CAPABILITY + 1):
+    for capability in range(LAST_CAPABILITY + 1):
         if capability not in keep:
             _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), "capabilities")

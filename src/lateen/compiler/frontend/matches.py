@@ -11,9 +11,7 @@ PRESENT = StringMatch(kind="present")
 ANY = RouteMatch()
 
 
-def translate(
-    match: networking_route.HTTPMatchRequest, source: Source, features: Features
-) -> RouteMatch | None:
+def translate(match: networking_route.HTTPMatchRequest, source: Source) -> RouteMatch | None:
     """Return the conditions of one match, or None if one of them cannot be compiled yet (a JWT
     claim): leaving it out would let more requests in than the user wrote."""
     if any(name.startswith(CLAIMS_PREFIX) for name in (*match.headers, *match.without_headers)):
@@ -32,12 +30,7 @@ def translate(
         for name, condition in sorted(match.headers.items())
     ]
     headers += [
-        HeaderMatch(
-            name=name.lower(),
-            match=_or_present(condition),
-            invert=True,
-            empty_if_missing=features.without_header_missing,
-        )
+        HeaderMatch(name=name.lower(), match=_or_present(condition), invert=True)
         for name, condition in sorted(match.without_headers.items())
     ]
     return RouteMatch(

@@ -9,7 +9,6 @@ from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Labels
 from lateen.model import core_container, core_pod
-from lateen.model.identity import spiffe_id
 from lateen.model.meta import ObjectRef
 
 PROXY_CONTAINER = "istio-proxy"
@@ -56,9 +55,10 @@ def translate(pod: core_pod.Pod, settings: MeshSettings) -> Workload:
 
 
 def identity(pod: core_pod.Pod, settings: MeshSettings) -> str:
-    """Return the pod's SPIFFE id (semantics 7)."""
+    """Return the pod's SPIFFE id (semantics 7); `@` in a trust domain becomes a dot."""
     account = pod.spec.service_account_name or pod.spec.service_account or "default"
-    return spiffe_id(settings.trust_domain, pod.metadata.namespace, account)
+    trust_domain = settings.trust_domain.replace("@", ".")
+    return f"spiffe://{trust_domain}/ns/{pod.metadata.namespace}/sa/{account}"
 
 
 def proxy_kind(pod: core_pod.Pod) -> ProxyKind | None:

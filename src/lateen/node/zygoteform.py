@@ -1,0 +1,160 @@
+"""A zygote as the shim knows it, and what a copy of it is told. Pure; standard library only.
+
+A zygote is a process that has loaded a program, up to the first instruction of its `main`, and
+waits there. Each copy of it (a fork) becomes a process of that program in namespaces of its own,
+without linking and without running the program's initializers again; pages that those wrote are
+shared. `zygotemake` makes it and holds the machine code that it waits in.
+
+What a copy is told is a program of system calls, then the pointers to its arguments and variables
+and their text, which the program receives over those that the zygote was started with, so that
+`/proc/PID/cmdline`, `/proc/PID/environ` and `getenv` say what they would after an `execve`.
+"""
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+SLOTS: Final = 1024
+"""How many variables a copy can have: Kubernetes gives a pod seven for each Service."""
+ROOM: Final = 65536
+"""How many bytes they can take, each with its terminating zero."""
+PAGE: Final = 4096
+
+CONTROL: Final = 3
+SOCKET: Final = 4
+"""Descriptors of a zygote and of its copy: what asks for copies; what tells one copy."""
+MOUNTS, NAMES, NETWORK, STDIN, STDOUT, STDERR, REPORT = range(5, 12)
+"""Descriptors that come with the message, in this order; `REPORT` is 11 in the machine code too."""
+
+PROGRAM: Final = PAGE
+"""Where a program lies in the data; before it is what the machine code keeps for itself."""
+CALLS: Final = 128
+_STEP = struct.Struct("<q6QQ")
+_END = _STEP.pack(-1, 0, 0, 0, 0, 0, 0, 0)
+_TEXT: Final = CALLS * _STEP.size
+PROGRAM_SIZE: Final = _TEXT + PAGE
+_CAPABILITY_VERSION = 0x20080522
+
+_BEFORE_MAIN = ("LD_", "GLIBC_", "MALLOC_", "TCMALLOC_", "LOCPATH", "TZ")
+"""Variables that act while a program loads: a process that has one is started the long way."""
+
+_RECVFROM, _SETNS, _PRCTL, _CAPSET, _CHDIR, _DUP2, _UMASK, _SETSID, _CLOSE_RANGE = (
+    45, 308, 157, 126, 80, 33, 95, 112, 436,
+)  # fmt: skip
+_PR_CAPBSET_DROP = 24
+_NAMESPACES = ((NETWORK, 0x40000000), (NAMES, 0x04000000), (MOUNTS, 0x00020000))
+_ALL = 0xFFFFFFFF
+
+
+class Form(NamedTuple):
+    """Where things lie in a zygote; addresses are its own."""
+
+    pid: int
+    argv: tuple[str, ...]
+    data: int
+    pointers: int
+    """The array that `argv` is, with the variables' behind it."""
+    strings: int
+    """The text that the first pointer points to; the others follow."""
+
+
+class Wanted(NamedTuple):
+    """What a copy shall be."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    keep: frozenset[int] | None
+    """Capabilities that it may have at most; None sets no limit."""
+    owned: int
+    """The capabilities that the zygote has, as bits."""
+    last_capability: int
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as a program finds it: bytes that are no UTF-8 as they were, and a zero."""
+    return text.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def length(texts: Sequence[str]) -> int:
+    """Return the bytes of texts, each with its terminating zero."""
+    return sum(len(encoded(text)) for text in texts)
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that a zygote is started with: room for those of its copies."""
+    each, rest = divmod(ROOM, SLOTS)
+    rooms = [each + (index < rest) for index in range(SLOTS)]
+    return {f"_{index:04}": "-" * (room - 7) for index, room in enumerate(rooms)}
+
+
+def fits(form: Form, argv: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Whether a copy can have these arguments and variables. The kernel keeps the bounds of the
+    arguments, so they must be as many and as long as the zygote's (two that differ in a digit)."""
+    texts = [f"{name}={value}" for name, value in env.items()]
+    return (
+        argv[0] == form.argv[0]
+        and len(argv) == len(form.argv)
+        and length(argv) == length(form.argv)
+        and len(texts) <= SLOTS
+        and length(texts) <= ROOM
+        and not any(name.startswith(_BEFORE_MAIN) for name in env)
+    )
+
+
+def messages(form: Form, wanted: Wanted) -> tuple[bytes, bytes, bytes]:
+    """Return what a copy is told, to be sent in this order. The caller saw that it fits."""
+    pointers, text = _arguments(form, wanted)
+    return _program(form, wanted, len(pointers), len(text)), pointers, text
+
+
+def _arguments(form: Form, wanted: Wanted) -> tuple[bytes, bytes]:
+    """Return pointers and text of arguments and variables."""
+    addresses, text = list[int](), b""
+    for group in (wanted.argv, [f"{name}={value}" for name, value in wanted.env.items()]):
+        for item in group:
+            addresses.append(form.strings + len(text))
+            text += encoded(item)
+        addresses.append(0)
+    return struct.pack(f"<{len(addresses)}Q", *addresses), text
+
+
+def _program(form: Form, wanted: Wanted, pointers: int, strings: int) -> bytes:
+    """Return the system calls between the fork and `main`, in the order of `shimspawn`."""
+    text_at = form.data + PROGRAM + _TEXT
+    text = encoded(wanted.cwd or "/")
+    calls: list[tuple[int, ...]] = [
+        (_RECVFROM, SOCKET, form.pointers, pointers),
+        (_RECVFROM, SOCKET, form.strings, strings),
+        (_SETSID,),
+    ]
+    calls += [(_SETNS, fd, kind) for fd, kind in _NAMESPACES]
+    if wanted.keep is not None:
+        every = range(wanted.last_capability + 1)
+        calls += [(_PRCTL, _PR_CAPBSET_DROP, one) for one in every if one not in wanted.keep]
+        text = text.ljust(len(text) + -len(text) % 8, b"\0")
+        header = text_at + len(text)
+        bits = wanted.owned & sum(1 << one for one in wanted.keep)
+        low, high = bits & _ALL, bits >> 32
+        # What `execve` would leave of them: permitted and effective, nothing to inherit.
+        text += struct.pack("<II6I", _CAPABILITY_VERSION, 0, low, low, 0, high, high, 0)
+        calls.append((_CAPSET, header, header + 8))
+    calls.append((_CHDIR, text_at))
+    calls += [(_DUP2, fd, number) for number, fd in enumerate((STDIN, STDOUT, STDERR))]
+    calls += [(_UMASK, 0o022), (_CLOSE_RANGE, CONTROL, _ALL)]
+    steps = b"".join(_STEP.pack(*call, *(0,) * (8 - len(call))) for call in calls) + _END
+    if len(steps) > _TEXT or len(text) > PAGE:
+        raise ValueError("more than a copy can be told")
+    return steps.ljust(_TEXT, b"\0") + text
+
+
+def encode(form: Form) -> bytes:
+    """Return a form as the maker sends it to the shim."""
+    return json.dumps(form._asdict()).encode()
+
+
+def decode(data: bytes) -> Form:
+    """Read a form back. Raises ValueError, TypeError."""
+    raw = json.loads(data)
+    return Form(**{**raw, "argv": tuple(raw["argv"])})
