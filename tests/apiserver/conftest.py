@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import auth, bootstrap, http, kubeconfig, serve, streams, verbs
+from lateen.apiserver import auth, http, kubeconfig, serve, streams, verbs
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 FETCHED = Path(__file__).parents[2] / ".venv" / "kubectl"
 """Where `./run test` puts what tools/kubectl.py fetched."""
@@ -225,7 +226,7 @@ def _serve(directory: Path, ready: "list[Running]", started: threading.Event) ->
     async def main() -> None:
         clock = SystemClock()
         api = verbs.Api(MemoryStore(), clock)
-        bootstrap.ensure(api)
+        first_namespaces.ensure(api)
         authority = Authority.open(directory / "ca", clock)
         made = authority.server_certificate(["127.0.0.1", "localhost"])
         files = serve.Tls(certificate=directory / "tls.crt", key=directory / "tls.key")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lateen.apiserver import auth, bootstrap, http, serve, verbs
+from lateen.apiserver import auth, http, serve, verbs
 from lateen.apiserver.client import Endpoint, HttpClient
 from lateen.apiserver.local import LocalClient
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiClient, WatchEvent
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 Check = Callable[[ApiClient, str], Awaitable[None]]
 
@@ -22,7 +23,7 @@ Check = Callable[[ApiClient, str], Awaitable[None]]
 async def opened(kind: str, directory: Path) -> AsyncIterator[ApiClient]:
     clock = SystemClock()
     api = verbs.Api(MemoryStore(), clock)
-    bootstrap.ensure(api)
+    first_namespaces.ensure(api)
     if kind == "local":
         yield LocalClient(api)
         return
@@ -60,7 +61,7 @@ def test_client(check: Check, kind: str, tmp_path: Path) -> None:
 def test_a_server_that_goes_away_is_told_to_the_watcher(tmp_path: Path) -> None:
     async def run() -> None:
         api = verbs.Api(MemoryStore(), SystemClock())
-        bootstrap.ensure(api)
+        first_namespaces.ensure(api)
         server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
         await server.listen(serve.unix(tmp_path / "s"))
         client = HttpClient(Endpoint(token="t", socket=str(tmp_path / "s")))

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import bootstrap, converting, verbs
+from lateen.apiserver import converting, verbs
 from lateen.apiserver.resources import Target
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 RESOURCE = "horizontalpodautoscalers.autoscaling"
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
@@ -28,7 +29,7 @@ OTHER = {
 
 def made() -> tuple[verbs.Api, Target, Target]:
     api = verbs.Api(MemoryStore(), ManualClock(datetime(2026, 11, 24, tzinfo=UTC)))
-    bootstrap.ensure(api)
+    first_namespaces.ensure(api)
     old, new = (
         api.resources.target("autoscaling", version, RESOURCE.partition(".")[0], "default")
         for version in ("v1", "v2")

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lateen.apiserver import auth, bootstrap, http, verbs
+from lateen.apiserver import auth, http, verbs
 from lateen.base.clock import SystemClock
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 Json = Any
 
@@ -25,7 +26,7 @@ class Caller:
 
     def __init__(self) -> None:
         self.api = verbs.Api(MemoryStore(), SystemClock())
-        bootstrap.ensure(self.api)
+        first_namespaces.ensure(self.api)
         self.app = http.build_app(self.api, None, auth.FixedTokens({"t": auth.ADMIN}))
 
     def __call__(

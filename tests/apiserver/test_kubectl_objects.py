@@ -376,6 +376,25 @@ def test_a_review_is_created_from_a_file(kubectl: Any) -> None:
     assert json.loads(made.out) == {"allowed": True}
 
 
+def test_a_list_is_applied_as_it_was_printed(kubectl: Any) -> None:
+    """Of a `kind: List` kubectl checks the fields itself, by OpenAPI v2 in protobuf's form."""
+    kubectl("apply", "-f", "-", stdin=ALL)
+    printed = kubectl("get", "deploy,svc,dr,cm", "-o", "yaml").out
+    assert yaml.safe_load(printed)["kind"] == "List"
+    kubectl("apply", "-f", "-", stdin=printed)
+    wrong = printed.replace("subsets:", "subsetz:").replace("replicas: 1", "replicaz: 1")
+    refused = kubectl("apply", "-f", "-", stdin=wrong, code=1).err
+    assert 'unknown field "replicaz" in io.k8s.api.apps.v1.DeploymentSpec' in refused
+    bare = {"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(CONFIG)]}
+    assert kubectl("create", "-f", "-", stdin=json.dumps(bare)).out == "configmap/config created\n"
+
+
+def test_a_kind_that_is_not_served_is_named(kubectl: Any) -> None:
+    text = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n"
+    refused = kubectl("apply", "-f", "-", stdin=text, code=1).err
+    assert 'no matches for kind "Widget" in version "example.com/v1"' in refused
+
+
 def test_an_autoscaler_in_both_versions(kubectl: Any) -> None:
     body = {
         "apiVersion": "autoscaling/v1",

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import bootstrap, cel, celrules, crds, structural, verbs
+from lateen.apiserver import cel, celrules, crds, structural, verbs
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 Json = dict[str, Any]
 
@@ -234,7 +235,7 @@ def definition(tree: Json, *versions: str, **spec: Any) -> Json:
 
 def server() -> verbs.Api:
     made = verbs.Api(MemoryStore(), ManualClock(datetime(2026, 11, 24, 8, 0, tzinfo=UTC)))
-    bootstrap.ensure(made)
+    first_namespaces.ensure(made)
     return made
 
 

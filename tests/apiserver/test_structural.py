@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import bootstrap, crds, structural, verbs
+from lateen.apiserver import crds, structural, verbs
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -162,7 +163,7 @@ def test_definitions_are_checked(changes: dict[str, Any], field: str) -> None:
 
 def api() -> verbs.Api:
     made = verbs.Api(MemoryStore(), ManualClock(datetime(2026, 11, 24, 8, 0, tzinfo=UTC)))
-    bootstrap.ensure(made)
+    first_namespaces.ensure(made)
     return made
 
 

@@ -12,7 +12,6 @@ from openapi_spec_validator import OpenAPIV2SpecValidator
 from lateen.apiserver import (
     admission,
     auth,
-    bootstrap,
     kubeconfig,
     listing,
     negotiate,
@@ -27,6 +26,7 @@ from lateen.apiserver import (
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 WRITE = verbs.WriteOptions()
@@ -34,7 +34,7 @@ WRITE = verbs.WriteOptions()
 
 def make(chain: admission.Chain | None = None) -> verbs.Api:
     api = verbs.Api(MemoryStore(), ManualClock(START), chain=chain)
-    bootstrap.ensure(api)
+    first_namespaces.ensure(api)
     return api
 
 

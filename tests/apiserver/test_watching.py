@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import bootstrap, following, listing, pulse, rendering, verbs, watching
+from lateen.apiserver import following, listing, pulse, rendering, verbs, watching
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 steps = st.lists(
@@ -75,7 +76,7 @@ def test_another_namespace_is_not_seen() -> None:
 def made(history: int = 10_000) -> tuple[verbs.Api, ManualClock]:
     clock = ManualClock(START)
     api = verbs.Api(MemoryStore(history), clock)
-    bootstrap.ensure(api)
+    first_namespaces.ensure(api)
     return api, clock
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import admission, bootstrap, errors, verbs
+from lateen.apiserver import admission, errors, verbs
 from lateen.app import istiochecks
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 DENIED = 'admission webhook "validation.istio.io" denied the request: configuration is invalid: '
 ROUTE = {"route": [{"destination": {"host": "web"}}]}
@@ -19,7 +20,7 @@ def refused(http: Any, **how: Any) -> ApiError:
     clock = ManualClock(datetime(2026, 11, 24, tzinfo=UTC))
     chain = admission.Chain(validators=[istiochecks.check])
     api = verbs.Api(MemoryStore(), clock, chain=chain)
-    bootstrap.ensure(api)
+    first_namespaces.ensure(api)
     target = api.target("virtualservices.networking.istio.io", "default")
     body = {"metadata": {"name": "x"}, "spec": {"hosts": ["web"], "http": http}}
     with pytest.raises(ApiError) as caught:

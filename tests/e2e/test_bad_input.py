@@ -43,6 +43,17 @@ OFFLINE = {
         ("FILE:1: no kind VirtualService in security.istio.io/v1", "networking.istio.io/v1"),
     ),
     "no-kind": Offline("metadata: {name: a}\n", ("FILE:1: apiVersion and kind not set",)),
+    "metadata-is-a-text": Offline(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: hello\n", ("FILE:3: metadata", "[LTN0003]")
+    ),
+    "no-metadata": Offline(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n",
+        ("FILE:3: metadata.name: Required value", "[IST0106]"),
+    ),
+    "generate-name": Offline(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n",
+        ("FILE:1: ConfigMap has only a generateName", "name it"),
+    ),
     "unknown-field": Offline(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
         "spec:\n  hosts: [web]\n  http:\n  - timeoutt: 3s\n"
@@ -391,7 +402,54 @@ def test_an_interrupted_up_leaves_nothing(make_lab: Callable[..., Lab], ordinary
     assert set(codes) <= {0, 130, -signal.SIGINT, 1}, codes
 
 
-def interrupted(argv: list[str], env: dict[str, str], moment: float | None) -> tuple[int, str]:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+def test_an_up_that_is_asked_to_end_leaves_nothing(
+    make_lab: Callable[..., Lab], number: signal.Signals
+) -> None:
+    """A time limit, or a terminal that is closed."""
+    lab = make_lab("ended")
+    up = [sys.executable, "-m", "lateen.cli.entry", "up", str(WALKTHROUGH)]
+    code, said = interrupted(lab.command(*up), lab.env, 0.2, number)
+    assert code == 128 + number, said
+    assert not lab_processes(lab.home), said
+    assert not [p for p in lab.home.rglob("*") if p.is_file()], said
+
+
+def test_what_was_kept_outlives_an_up_that_is_refused(
+    make_lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    lab = make_lab("kept")
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: precious}\n"
+    lab.ok("up", "-", stdin=manifest)
+    lab.ok("down", "--keep")
+    done = lab.lateen("up", "-", stdin="nonsense: [")
+    assert done.returncode == 65, done.stderr
+    lab.ok("up")
+    assert lab.ok("get", "cm", "precious", "-o", "name") == "configmap/precious\n"
+
+
+def test_streams_that_are_closed(running: Lab) -> None:
+    """Nobody reads the output, or there are no streams at all."""
+    python = f"{sys.executable} -m lateen.cli.entry"
+    for line, code in (
+        ("get pods -A | true; echo ${PIPESTATUS[0]}", "0"),
+        ("get pods -A -o json | head -c 1 >/dev/null; echo ${PIPESTATUS[0]}", "0"),
+        ("version >&- 2>&-; echo $?", "0"),
+        ("apply -f - <&-; echo $?", "1"),
+        ("get pods -A >/dev/full; echo $?", "1"),
+    ):
+        done = running.run("bash", "-c", f"{python} {line}")
+        assert done.stdout.split() == [code], (line, done.stdout, done.stderr)
+        assert "fault in Lateen" not in done.stderr, (line, done.stderr)
+        assert "Exception ignored" not in done.stderr, (line, done.stderr)
+
+
+def interrupted(
+    argv: list[str],
+    env: dict[str, str],
+    moment: float | None,
+    number: signal.Signals = signal.SIGINT,
+) -> tuple[int, str]:
     """Run a command, interrupt it, and return its exit code and what it said."""
     with subprocess.Popen(
         argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -401,7 +459,7 @@ def interrupted(argv: list[str], env: dict[str, str], moment: float | None) -> t
         try:
             process.wait(moment or 0.05)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
         _, rest = process.communicate(timeout=30)
     return process.returncode, first + rest
 

@@ -57,6 +57,21 @@ def issue(name: str, by: Pair | None = None, names: tuple[str, ...] = ()) -> Pai
     return Pair(signed.public_bytes(pem).decode(), private.decode(), (signed, key))
 
 
+def revoking(root: Pair, revoked: Pair) -> str:
+    """Return a root's list of revoked certificates, PEM, with one on it."""
+    now = SystemClock().now()
+    entry = x509.RevokedCertificateBuilder().serial_number(revoked.issuer[0].serial_number)
+    made = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(root.issuer[0].subject)
+        .last_update(now - datetime.timedelta(hours=1))
+        .next_update(now + datetime.timedelta(days=1))
+        .add_revoked_certificate(entry.revocation_date(now).build())
+    )
+    signed = made.sign(root.issuer[1], hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def secret(name: str, kind: str = "Opaque", **data: str) -> str:
     fields = {key.replace("_", "."): value for key, value in data.items()}
     return json.dumps(
@@ -159,6 +174,7 @@ class Entrance:
     root: Path
     client: tuple[Path, Path]
     stranger: tuple[Path, Path]
+    revoked: tuple[Path, Path]
     http: tuple[str, int]
     https: tuple[str, int]
 
@@ -178,12 +194,19 @@ def entrance(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFact
     root, other = issue("the root"), issue("another root")
     names = ("simple.example", "mutual.example", "newest.example", "oldest.example")
     server = issue("server", root, names)
+    revoked = issue("one who left", root)
     lab = make_lab("gates")
     up = lab.lateen("up", str(WALKTHROUGH), "--istio", "1.17")
     assert up.returncode == 0, up.stderr + lab.logs()
     made = [
         secret("simple", "kubernetes.io/tls", tls_crt=server.certificate, tls_key=server.key),
-        secret("mutual", tls_crt=server.certificate, tls_key=server.key, ca_crt=root.certificate),
+        secret(
+            "mutual",
+            tls_crt=server.certificate,
+            tls_key=server.key,
+            ca_crt=root.certificate,
+            ca_crl=revoking(root, revoked),
+        ),
         SERVERS,
     ]
     lab.ok("apply", "-f", "-", stdin="\n---\n".join(made))
@@ -207,6 +230,7 @@ def entrance(make_lab: Callable[..., Lab], tmp_path_factory: pytest.TempPathFact
         kept("root", root)[0],
         kept("client", issue("a client", root)),
         kept("stranger", issue("a stranger", other)),
+        kept("revoked", revoked),
         at("http"),
         at("https"),
     )
@@ -223,7 +247,7 @@ def test_mutual_asks_for_a_certificate(entrance: Entrance) -> None:
         return entrance.curl("https://mutual.example/", "--cacert", str(entrance.root), *own)
 
     assert ask(entrance.client).endswith("</h2>\n\n200")
-    for refused in (ask(None), ask(entrance.stranger)):
+    for refused in (ask(None), ask(entrance.stranger), ask(entrance.revoked)):
         assert "\n000" in refused, refused
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lateen.app import meshsettings
+from tests.e2e import credentials
 from tests.e2e.labs import Lab
 
 pytestmark = pytest.mark.e2e
@@ -109,3 +110,18 @@ def test_a_certificate_authority_in_a_file_is_asked(lab: Lab) -> None:
     rule(lab, "echo", f"{{tls: {tls}}}")
     inside(lab, "sh", "-c", "curl -s -m 10 http://echo:443/ || true")
     until(lambda: "CERTIFICATE_VERIFY_FAILED" in logged(lab), lambda: logged(lab))
+
+
+def test_a_credential_reaches_the_workloads_that_a_rule_selects(lab: Lab) -> None:
+    """Without it the connection cannot begin, and the mesh's state says what is missing."""
+    tls = "{mode: MUTUAL, credentialName: own, sni: echo, insecureSkipVerify: true}"
+    chosen = "workloadSelector: {matchLabels: {app: client}}, trafficPolicy:"
+    written = (RULE % ("selected", "echo", f"{{tls: {tls}}}")).replace("trafficPolicy:", chosen)
+    lab.ok("apply", "-f", "-", stdin=written)
+    ask = ("curl", "-s", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", "http://echo:443/")
+    until(lambda: "IST0161" in lab.ok("status"), lambda: lab.ok("status"))
+    assert inside(lab, "sh", "-c", f"{' '.join(ask)} || true") == "000"
+    held = credentials.secret("own", pair=credentials.Maker("a root").pair("client.example"))
+    lab.ok("apply", "-f", "-", stdin=held.replace("istio-system", "default"))
+    until(lambda: inside(lab, "sh", "-c", f"{' '.join(ask)} || true") == "200")
+    assert "IST0161" not in lab.ok("status")

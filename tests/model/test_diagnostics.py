@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from lateen.model import decode, diagnostics, kinds, manifests
+from lateen.model import decode, diagnostics, kinds
 from lateen.model.meta import Location, parse_source
-from lateen.model.validation import diagnosing, dispatch
+from lateen.model.validation import diagnosing
 
 SOURCE = parse_source("VirtualService/default/web#spec.gateways[0]")
 
@@ -36,9 +36,9 @@ def test_a_finding_reads_as_istioctl_prints_it() -> None:
 
 
 def test_worst_first() -> None:
-    info = diagnostics.make("IST0102", SOURCE, namespace="a")
+    warning = diagnostics.make("IST0127", SOURCE, labels="a=b")
     error = diagnostics.make("IST0101", SOURCE, reftype="gateway", refval="gw")
-    assert diagnostics.worst_first([info, error]) == [error, info]
+    assert diagnostics.worst_first([warning, error]) == [error, warning]
 
 
 def test_the_page_lists_every_code_once() -> None:
@@ -64,22 +64,13 @@ def test_problems_and_findings_get_their_codes() -> None:
         },
     }
     decoded = decode.decode(info, body)
-    problems = [diagnosing.of_problem(SOURCE.ref, problem) for problem in decoded.problems]
-    assert [(p.code, p.source.path) for p in problems] == [
+    assert [(diagnosing.CODES[p.kind], p.path) for p in decoded.problems] == [
         ("LTN0002", "spec.httpp"),
         ("LTN0003", "spec.http[3].timeout"),
     ]
-    found = diagnosing.of_validation(SOURCE.ref, dispatch.validate(info, decoded.object))
+    found = diagnosing.warnings(info, decoded.object)
     assert [(f.code, f.source.path) for f in found] == [
-        ("IST0106", "spec.hosts[0]"),
         ("IST0131", "spec.http[1].match[0]"),
         ("IST0130", "spec.http[3]"),
     ]
-    assert found[1].message.startswith("match [0] of rule spec.http[1] has no effect: ")
-
-
-def test_broken_text_has_a_place_and_no_object() -> None:
-    (problem,) = manifests.parse("a: b: c\n", "f.yaml").problems
-    found = diagnosing.of_text(problem)
-    assert str(found) == "Error [LTN0001] (f.yaml:1) a colon where no field can begin"
-    assert found.remedy == problem.remedy
+    assert found[0].message.startswith("match [0] of rule spec.http[1] has no effect: ")

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import auth, bootstrap, http, local, serve, verbs
+from lateen.apiserver import auth, http, local, serve, verbs
 from lateen.base.clock import SystemClock
 from lateen.node.shimproto import ContainerSpec
 from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 pytestmark = pytest.mark.netns
 Json = dict[str, Any]
@@ -142,7 +143,7 @@ async def node(lab: Any) -> AsyncIterator[Node]:
     if lab.python != sys.executable:
         pytest.skip("this user cannot run the test's Python")
     api = verbs.Api(MemoryStore(), SystemClock())
-    bootstrap.ensure(api)
+    first_namespaces.ensure(api)
     (lab.run / "token").write_text("t")
     app = http.build_app(api, NoStreams(), auth.FixedTokens({"t": auth.ADMIN}))
     server = serve.Server(app)

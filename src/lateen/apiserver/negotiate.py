@@ -1,5 +1,7 @@
 """Accept and Content-Type: which form an answer takes, and what a body may be. Pure."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from lateen.apiserver import errors
@@ -68,6 +70,12 @@ def accept(header: str) -> Form:
     if not choices:
         raise errors.not_acceptable(OFFERED)
     return min(choices, key=lambda choice: choice[:2])[2]
+
+
+def prefers(header: str, media_types: Sequence[str]) -> bool:
+    """Tell whether an Accept header names one of these before any form that every answer has."""
+    named = (clause.partition(";")[0].strip().lower() for clause in header[:4096].split(","))
+    return next((one for one in named if one in media_types or one in _MEDIA), "") in media_types
 
 
 def _parameters(text: str) -> dict[str, str]:

@@ -123,14 +123,9 @@ def of_review(virtual: discovery.Virtual, references: openapi_meta.References) -
         fails=_WRITE_FAILS,
         body=references.object,
     )
-    # kubectl asks the patch of a kind whether the server checks fields, or else for OpenAPI v2 in
-    # protobuf, which is not written here. So the document says of the patch that it is refused.
-    patch = Operation(
-        id="patch", action="patch", parameters=_WRITE, answers={}, fails=(400, 401, 405)
-    )
     named = (virtual.group, virtual.version, virtual.kind)
     make = _Maker(*named, namespaced=virtual.namespaced, references=references)
-    return {f"{space}/{virtual.plural}": make.path({"post": post, "patch": patch}, named=False)}
+    return {f"{space}/{virtual.plural}": make.path({"post": post}, named=False)}
 
 
 def _listing(name: str, references: openapi_meta.References) -> Operation:

@@ -47,6 +47,10 @@ def _plain(schema: Any) -> Any:
             made[word] = _plain(made[word])
     if "properties" in made:
         made["properties"] = {name: _plain(one) for name, one in made["properties"].items()}
-    if "allOf" in made:
-        made["allOf"] = [_plain(one) for one in made["allOf"]]
+    parts: list[Json] = made.get("allOf") or []
+    if len(parts) == 1 and "$ref" in parts[0]:
+        del made["allOf"]  # in v2 a reference may stand beside words about it
+        return {**parts[0], **made}
+    if parts:
+        made["allOf"] = [_plain(one) for one in parts]
     return made

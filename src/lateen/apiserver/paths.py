@@ -13,9 +13,11 @@ from lateen.apiserver import (
     negotiate,
     openapi_v2,
     openapi_v3,
+    openapi_wire,
     rendering,
     verbs,
 )
+from lateen.apiserver.resources import Kind
 from lateen.model.client import Json
 
 KUBERNETES = ("1", "36", "v1.36.0")
@@ -39,6 +41,8 @@ class Paths:
         self._counts = counts
         self._issuer = issuer
         self._documents = openapi_v3.Documents()
+        self._packed: tuple[tuple[Kind, ...], bytes] | None = None
+        """OpenAPI v2 in protobuf's form, and the kinds that it tells of."""
 
     def answer(self, call: exchange.Call) -> exchange.Response:
         """Answer a GET. Raises ApiError 404, 405."""
@@ -108,15 +112,23 @@ class Paths:
         raise errors.unknown_path()
 
     def _openapi(self, call: exchange.Call, parts: list[str]) -> exchange.Response:
-        form = call.form
         if parts[1:] == ["v2"]:
-            return _tagged(call, openapi_v2.document(self._api.resources), form)
+            return self._swagger(call)
+        form = call.form
         if parts[1:] == ["v3"]:
             return _json(self._documents.index(self._api.resources), form)
         if parts[1:2] == ["v3"]:
             document = self._documents.document(self._api.resources, "/".join(parts[2:]))
             return _tagged(call, document, form)
         raise errors.unknown_path()
+
+    def _swagger(self, call: exchange.Call) -> exchange.Response:
+        if not negotiate.prefers(call.headers.get("accept", ""), openapi_wire.ASKED):
+            return _tagged(call, openapi_v2.document(self._api.resources), call.form)
+        kinds, held = tuple(self._api.resources), self._packed
+        if held is None or [*map(id, held[0])] != [*map(id, kinds)]:
+            held = self._packed = (kinds, openapi_wire.encode(openapi_v2.document(kinds)))
+        return _with_tag(call, held[1], openapi_wire.MEDIA)
 
 
 def _discovery_of_issuer(server: str) -> Json:
@@ -154,14 +166,17 @@ def _json(value: Json, form: negotiate.Form | None = None) -> exchange.Response:
 
 def _tagged(call: exchange.Call, value: Json, form: negotiate.Form) -> exchange.Response:
     """Answer with an ETag; 304 when the client holds the same."""
-    made = rendering.body(value, form)
+    return _with_tag(call, rendering.body(value, form), form.content_type)
+
+
+def _with_tag(call: exchange.Call, made: bytes, media: str) -> exchange.Response:
     tag = '"' + hashlib.sha256(made).hexdigest()[:32].upper() + '"'
     if call.headers.get("if-none-match") == tag:
         return exchange.Response(
             status=304,
-            content_type=form.content_type,
+            content_type=media,
             headers=(("ETag", tag), ("Vary", "Accept")),
         )
     return exchange.Response(
-        body=made, content_type=form.content_type, headers=(("ETag", tag), ("Vary", "Accept"))
+        body=made, content_type=media, headers=(("ETag", tag), ("Vary", "Accept"))
     )

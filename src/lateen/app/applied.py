@@ -80,16 +80,23 @@ def _one(api: verbs.Api, item: Item, *, dry_run: bool) -> Json:
     written = api.patch(target, item.body, _MEDIA, options)
     if not dry_run:
         _place(api, target, written.object, item)
-    unchanged = "unchanged" if before == written.object else "configured"
+    same = before is not None and _without_books(before) == _without_books(written.object)
+    unchanged = "unchanged" if same else "configured"
     outcome = "created" if before is None else unchanged
     warnings = (*written.warnings, *handlers.not_acted_on(target.info))
     return {"outcome": outcome, "warnings": warnings}
 
 
+def _without_books(obj: Json) -> Json:
+    """Return an object without what a write changes though it changes nothing."""
+    books = ("managedFields", "resourceVersion")
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k not in books}}
+
+
 def _target(api: verbs.Api, body: Json) -> Target:
     """Return what a manifest is about. Raises ApiError 404 for a kind that is not served."""
     api_version, kind = str(body.get("apiVersion", "")), str(body.get("kind", ""))
-    info = kinds.find(api_version, kind)
+    info = kinds.find(api_version, kind) or _custom(api, api_version, kind)
     if info is None:
         raise ApiError(404, "NotFound", f"no kind {kind} in {api_version}")
     metadata = body.get("metadata") or {}
@@ -97,6 +104,12 @@ def _target(api: verbs.Api, body: Json) -> Target:
     namespace = str(metadata.get("namespace") or "default") if info.namespaced else ""
     name = str(metadata.get("name") or "")
     return api.resources.target(info.group, version, info.plural, namespace, name, "")
+
+
+def _custom(api: verbs.Api, api_version: str, kind: str) -> kinds.KindInfo | None:
+    """Return the row of a kind that a definition makes."""
+    rows = (served.info for served in api.resources if served.info.kind == kind)
+    return next((row for row in rows if api_version in row.api_versions), None)
 
 
 def _live(api: verbs.Api, target: Target) -> Json | None:

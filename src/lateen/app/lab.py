@@ -25,6 +25,8 @@ _LEAST_FREE = 4 << 20
 
 _PLANE_WAIT = 10.0
 """Seconds that a plane without its supervisor gets to end."""
+_LOCK_WAIT = 0.3
+"""Seconds for which the lock is tried: who looks whether a lab is up holds it for a moment."""
 
 
 class LabError(Exception):
@@ -53,7 +55,7 @@ def find(lab: str) -> Running | None:
 def _held(paths: LabPaths) -> bool:
     try:
         with paths.lock.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # others may look at the same time
     except FileNotFoundError:
         return False
     except BlockingIOError:
@@ -65,9 +67,25 @@ def require(lab: str) -> Running:
     """Return the running lab. Raises LabError that says how to start it."""
     if running := find(lab):
         return running
-    others = [name for name in lab_paths_module.labs() if find(name)]
+    others = [name for name in every() if find(name)]
     hint = f" Running: {', '.join(others)} (choose with --lab)." if others else ""
     raise LabError(f"lab {lab!r} is not up. Start it with `lateen up DIR`.{hint}")
+
+
+def every() -> list[str]:
+    """Return the names of this user's labs, those too that only left something, sorted.
+
+    Raises LabError when there is no place for labs.
+    """
+    try:
+        return lab_paths_module.labs()
+    except ValueError as error:
+        raise LabError(str(error), 64) from error
+
+
+def kept(lab: str) -> bool:
+    """Whether there are objects of an earlier run of a lab that its next one goes on with."""
+    return _paths(lab).store.exists()
 
 
 def _paths(lab: str) -> LabPaths:
@@ -98,23 +116,13 @@ def start(settings: LabSettings) -> Running:
     paths = _paths(settings.lab)
     _check_port(settings.api_port)
     _check_space(paths)
-    try:
-        for directory in (paths.state, paths.run, paths.logs, paths.run / "pods"):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
+    lock = hold(paths)
+    if lock < 0:
         raise LabError(
-            f"cannot make {error.filename or paths.state}: {error.strerror}. "
-            "Set LATEEN_HOME to a directory you may write to"
-        ) from error
+            f"lab {settings.lab!r} is up already: `lateen apply -f DIR` changes it, "
+            f"`lateen down` ends it, `lateen up --lab OTHER DIR` starts a second one"
+        )
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LabError(
-                f"lab {settings.lab!r} is up already: `lateen apply -f DIR` changes it, "
-                f"`lateen down` ends it, `lateen up --lab OTHER DIR` starts a second one"
-            ) from error
         try:
             lab_settings.save(_with_pool(settings), paths.settings)
             with (paths.logs / "supervisor.log").open("ab") as log, _plane_gone(paths) as plane:
@@ -127,6 +135,58 @@ def start(settings: LabSettings) -> Running:
     finally:
         os.close(lock)
     return Running(paths, supervisor.pid)
+
+
+def hold(paths: LabPaths) -> int:
+    """Make a lab's directories and return its lock, held; -1 if somebody has it and keeps it.
+
+    Who takes a lab down removes the lock with the rest while he holds it: what is held must be the
+    file that is there. Raises LabError when the directories cannot be made.
+    """
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            _make_directories(paths)
+            lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError as error:  # removed as soon as it was made, by another `down`
+            if time.monotonic() > deadline:
+                raise _unmakeable(paths, error) from error
+            continue
+        except OSError as error:
+            raise _unmakeable(paths, error) from error
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(lock, paths.lock):
+                # One that was killed leaves its number, which may be somebody else's by now.
+                paths.supervisor.unlink(missing_ok=True)
+                return lock
+        os.close(lock)
+        if time.monotonic() > deadline:
+            return -1
+        time.sleep(0.005)
+
+
+def _make_directories(paths: LabPaths) -> None:
+    for root in (paths.state.parent, paths.run.parent):
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _paths(paths.lab)  # whose they are, now that nobody else can make them any more
+    for directory in (paths.state, paths.run, paths.logs, paths.run / "pods"):
+        directory.mkdir(exist_ok=True, mode=0o700)
+
+
+def _unmakeable(paths: LabPaths, error: OSError) -> LabError:
+    return LabError(
+        f"cannot make {error.filename or paths.state}: {error.strerror}. "
+        "Set LATEEN_HOME to a directory you may write to"
+    )
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -224,8 +284,24 @@ def _await_end(running: Running, wait: float) -> None:
 
 
 def sweep(paths: LabPaths, *, keep: bool) -> bool:
-    """Remove what a lab that is not running left: host links by its ledger, sockets, state."""
-    found = paths.state.exists() or paths.run.exists()
+    """Remove what a lab that is not running left: host links by its ledger, sockets, state.
+
+    Returns whether there was anything; one that somebody has started meanwhile is left alone.
+    """
+    if not (paths.state.exists() or paths.run.exists()):
+        return False
+    with contextlib.suppress(LabError):  # what cannot be written to can be removed all the same
+        lock = hold(paths)
+        if lock < 0:
+            return False
+        with os.fdopen(lock):
+            _sweep(paths, keep=keep)
+        return True
+    _sweep(paths, keep=keep)
+    return True
+
+
+def _sweep(paths: LabPaths, *, keep: bool) -> None:
     if paths.ledger.exists():
         hostlink.remove(ledger.Ledger(paths.ledger))
     _remove(paths.run)
@@ -234,7 +310,6 @@ def sweep(paths: LabPaths, *, keep: bool) -> bool:
         for root in (paths.state.parent, paths.run.parent):
             with contextlib.suppress(OSError):
                 root.rmdir()
-    return found
 
 
 def _remove(directory: Path) -> None:

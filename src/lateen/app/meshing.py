@@ -23,7 +23,7 @@ from lateen.app.proxies import Proxies
 from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
-from lateen.compiler.frontend import annotations, unselected
+from lateen.compiler.frontend import shown
 from lateen.model.client import ApiError
 from lateen.model.diagnostics import Diagnostic, worst_first
 from lateen.observe.ledger import Ledger
@@ -149,6 +149,5 @@ class MeshPlane:
 
     def _findings(self) -> list[Diagnostic]:
         current = self._pipeline.current
-        idle = unselected.findings(current.snapshot, self._mesh.root_namespace)
-        notes = annotations.findings(current.snapshot)
-        return worst_first((*current.diagnostics, *idle, *notes))
+        now = shown.findings(current.snapshot, self._mesh.root_namespace)
+        return worst_first((*current.diagnostics, *self._pipeline.missing, *now))

@@ -2,11 +2,12 @@
 
 import os
 import re
+import stat
 from pathlib import Path
 
 import msgspec
 
-LAB_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+LAB_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _SOCKET_LIMIT = 107
 """Longest Unix socket path in bytes; a pod's xds.sock adds 56 to the run directory."""
 
@@ -97,17 +98,27 @@ class LabPaths(msgspec.Struct, frozen=True):
 
 
 def state_root() -> Path:
-    """Return the directory that holds every lab's state."""
+    """Return the directory that holds every lab's state.
+
+    Raises ValueError for a user without a home.
+    """
     if home := os.environ.get("LATEEN_HOME"):
-        return Path(home) / "state"
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "lateen"
+        return Path(home).absolute() / "state"
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(base):  # a relative one is to be ignored, by the specification
+        return Path(base) / "lateen"
+    try:
+        return Path.home() / ".local" / "state" / "lateen"
+    except RuntimeError as error:
+        raise ValueError(
+            "this user has no home: set LATEEN_HOME to a directory for labs"
+        ) from error
 
 
 def run_root() -> Path:
     """Return the directory that holds every lab's sockets."""
     if home := os.environ.get("LATEEN_HOME"):
-        return Path(home) / "run"
+        return Path(home).absolute() / "run"
     if os.getuid() == 0:
         return Path("/run/lateen")
     if (runtime := os.environ.get("XDG_RUNTIME_DIR")) and os.access(runtime, os.W_OK):
@@ -115,17 +126,33 @@ def run_root() -> Path:
     return Path(f"/tmp/lateen-{os.getuid()}")
 
 
+def _belongs_to_us(root: Path) -> bool:
+    """Whether nobody else may put anything into a directory, if it is there: the last choice for
+    sockets and tokens has a name that anyone can guess, in a place where anyone can make it."""
+    try:
+        found = root.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
 def lab_paths(lab: str) -> LabPaths:
     """Return the paths of a lab.
 
-    Raises ValueError when the name is not a short DNS label, or when the run directory is so
-    deep that a Unix socket in it would exceed the kernel's 107 bytes.
+    Raises ValueError when the name is not a short DNS label, when the user has no home, when
+    somebody else may write to the run directory, or when that is so deep that a Unix socket in it
+    would exceed the kernel's 107 bytes.
     """
-    if not LAB_NAME.match(lab):
+    if not LAB_NAME.fullmatch(lab):
         raise ValueError(
             f"lab name {lab!r}: use lower-case letters, digits and '-', at most 32 characters"
         )
-    paths = LabPaths(lab, state_root() / lab, run_root() / lab)
+    root = run_root()
+    if root.parent == Path("/tmp") and not _belongs_to_us(root):
+        raise ValueError(
+            f"{root} is not yours alone: remove it, or set LATEEN_HOME to a directory of your own"
+        )
+    paths = LabPaths(lab, state_root() / lab, root / lab)
     deepest = len(os.fsencode(paths.xds_socket("0" * 36)))
     if deepest > _SOCKET_LIMIT:
         raise ValueError(
@@ -136,9 +163,11 @@ def lab_paths(lab: str) -> LabPaths:
 
 
 def labs() -> list[str]:
-    """Return the names of the labs that have state or sockets, sorted."""
+    """Return the names of the labs that have state or sockets, sorted. Raises ValueError."""
     found: set[str] = set()
     for root in (state_root(), run_root()):
         if root.is_dir():
-            found.update(p.name for p in root.iterdir() if LAB_NAME.match(p.name) and p.is_dir())
+            found.update(
+                p.name for p in root.iterdir() if LAB_NAME.fullmatch(p.name) and p.is_dir()
+            )
     return sorted(found)

@@ -34,7 +34,11 @@ class Round(msgspec.Struct, frozen=True):
     revision: int
     snapshot: Snapshot
     mesh: Mesh | None
-    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What compiling noticed: found when it is asked for, so that no proxy waits for it."""
+        return self.mesh.diagnostics if self.mesh is not None else ()
 
 
 class Pipeline:
@@ -58,6 +62,7 @@ class Pipeline:
         self._renderer = Renderer(system_roots=system_roots)
         self._coalescer = Coalescer(clock, self._act)
         self._changed: dict[Key, Event] = {}
+        self._asking = credentials.Asking()
         self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
         self.current = Round(0, Snapshot(), None)
@@ -104,7 +109,7 @@ class Pipeline:
         revision = self._store.revision
         snapshot = self.current.snapshot.with_changes(list(_changes(changed.values())))
         mesh = self._frontend.build(snapshot)
-        self.current = Round(revision, snapshot, mesh, mesh.diagnostics)
+        self.current = Round(revision, snapshot, mesh)
         proxies = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
         for proxy in self._published.keys() - proxies.keys():
             self._published.pop(proxy)
@@ -123,8 +128,9 @@ class Pipeline:
                 self._hub.publish(proxy, "mesh", self._renderer.render(view))
             self._identities.ensure(proxy, view.node.identity)
             self._published[proxy] = view
-        if view.gateway is not None:
-            needed = credentials.credentials(view, snapshot)
+        asked = self._asking.of(view)
+        if asked or proxy in self._credentials:
+            needed = credentials.credentials(asked, view.node.namespace, snapshot)
             if self._credentials.get(proxy) != needed:
                 self._credentials[proxy] = needed
                 self._hub.publish(proxy, "credentials", _credential_resources(needed))
@@ -135,6 +141,12 @@ class Pipeline:
         self._credentials.pop(proxy, None)
         self._identities.forget(proxy)
         self._coalescer.notify()
+
+    @property
+    def missing(self) -> tuple[Diagnostic, ...]:
+        """What is said of credentials that proxies ask for and that are not there, each once."""
+        found = (each for held in self._credentials.values() for each in held.missing)
+        return tuple(dict.fromkeys(found))
 
     @property
     def views(self) -> Mapping[str, ProxyView]:
@@ -160,7 +172,7 @@ def _credential_resources(found: credentials.Credentials) -> ResourceSet:
     for secret in found.secrets:
         if secret.private_key:
             chain, key = secret.certificate_chain, secret.private_key
-            made.append(secrets.certificate_resource(secret.name, chain, key))
+            made.append(secrets.certificate_resource(secret.name, chain, key, secret.staple))
         else:
-            made.append(secrets.ca_resource(secret.name, secret.ca))
+            made.append(secrets.ca_resource(secret.name, secret.ca, secret.crl))
     return ResourceSet({ResourceType.SECRET: {resource.name: resource for resource in made}})

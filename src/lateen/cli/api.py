@@ -125,6 +125,11 @@ class Api:
                 _reply(response, response.read())
             while line := response.readline():
                 yield line
+        except http.client.HTTPException as error:
+            raise LabError(
+                "the API server of the lab ended while it answered; it is started again within "
+                "seconds"
+            ) from error
         finally:
             connection.close()
 

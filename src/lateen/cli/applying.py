@@ -9,9 +9,10 @@ import msgspec
 
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli import exits
+from lateen.cli import custom, exits
 from lateen.cli.files import Loaded, Refused
 from lateen.model.client import ApiError
+from lateen.model.kinds import KindInfo
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MOST_ITEMS = 20
@@ -48,11 +49,12 @@ class Batch(msgspec.Struct, frozen=True):
 def prepared(items: Sequence[Loaded]) -> list[Batch]:
     """Return what is to be sent, in order, cut into requests that the server answers soon.
 
-    Namespaces go first, whatever the order of the files, since objects need them to exist.
+    Namespaces go first and definitions of kinds next, whatever the order of the files, since
+    objects need them to exist.
     """
     batches: list[Batch] = []
     size = 0
-    for item in sorted(items, key=lambda item: item.kind.resource != "namespaces"):
+    for item in sorted(items, key=_rank):
         entry = msgspec.Raw(msgspec.json.encode(_entry(item)))
         size += len(bytes(entry))
         if not batches or len(batches[-1].items) == _MOST_ITEMS or size > _MOST_BYTES:
@@ -61,6 +63,11 @@ def prepared(items: Sequence[Loaded]) -> list[Batch]:
         last = batches.pop()
         batches.append(Batch((*last.items, item), (*last.entries, entry)))
     return batches
+
+
+def _rank(item: Loaded) -> int:
+    first = ("namespaces", custom.DEFINITIONS.resource)
+    return first.index(item.kind.resource) if item.kind.resource in first else len(first)
 
 
 def apply_all(
@@ -129,28 +136,47 @@ def _cause(item: Loaded, error: ApiError) -> str:
     return str(item.manifest.locate(fields[0])) if fields else item.where
 
 
+class Doomed(msgspec.Struct, frozen=True):
+    """An object that is to be deleted; `where` is its place in a file (`web.yaml:3: `)."""
+
+    kind: KindInfo
+    namespace: str
+    name: str
+    where: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its path on the server."""
+        return lab_api.object_path(self.kind, self.namespace, self.name)
+
+    @property
+    def epitaph(self) -> str:
+        """What kubectl says of it once it is gone."""
+        group = f".{self.kind.group}" if self.kind.group else ""
+        place = f" from {self.namespace} namespace" if self.namespace else ""
+        return f'{self.kind.singular}{group} "{self.name}" deleted{place}'
+
+
 def delete_all(
-    api: lab_api.Api, items: Sequence[Loaded], *, ignore_missing: bool, wait: bool
-) -> Iterable[tuple[Loaded, ApiError | None]]:
-    """Delete manifests in order and yield each with its error, if any; then wait for the last."""
-    gone: list[Loaded] = []
-    for item in items:
-        path = lab_api.object_path(item.kind, item.namespace, item.name)
+    api: lab_api.Api, every: Sequence[Doomed], *, ignore_missing: bool, wait: bool
+) -> Iterable[tuple[Doomed, ApiError | None]]:
+    """Delete objects in order and yield each with its error, if any; then wait for the last."""
+    going: list[Doomed] = []
+    for one in every:
         try:
-            api.request("DELETE", path, body={"propagationPolicy": "Background"})
-            gone.append(item)
-            yield item, None
+            api.request("DELETE", one.path, body={"propagationPolicy": "Background"})
+            going.append(one)
+            yield one, None
         except ApiError as error:
             if not (error.code == 404 and ignore_missing):
-                yield item, error
+                yield one, error
     if wait:
-        await_gone(api, gone)
+        await_gone(api, going)
 
 
-def await_gone(api: lab_api.Api, items: Sequence[Loaded], *, seconds: float = 60.0) -> None:
+def await_gone(api: lab_api.Api, every: Sequence[Doomed], *, seconds: float = 60.0) -> None:
     """Return when none of the objects is there any more, or after so many seconds."""
     deadline = time.monotonic() + seconds
-    for item in items:
-        path = lab_api.object_path(item.kind, item.namespace, item.name)
-        while _version(api, path) is not None and time.monotonic() < deadline:
+    for one in every:
+        while _version(api, one.path) is not None and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from lateen.app import lab as labs
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli import applying, exits, findings, getting, screen, up, waiting
+from lateen.cli import applying, custom, exits, findings, getting, screen, up, waiting
 from lateen.cli import files as manifest_files
 from lateen.cli.files import Refused
-from lateen.model.client import ApiError
 
 
 def apply(
     lab: str,
     names: Sequence[str],
     *,
+    namespace: str,
     recursive: bool,
     dry_run: bool,
     wait: bool,
@@ -24,7 +24,8 @@ def apply(
 ) -> int:
     """The command: apply, then wait until the change has arrived everywhere it concerns."""
     api = lab_api.Api.of(labs.require(lab))
-    loaded = manifest_files.load(names, recursive=recursive)
+    known = manifest_files.Surroundings(namespace, lambda: custom.of_lab(api))
+    loaded = manifest_files.load(names, known, recursive=recursive)
     if isinstance(loaded, Refused):
         return applying.refuse(loaded)
     if not loaded:
@@ -57,40 +58,32 @@ def delete(
     if bool(words) == bool(names):
         raise LabError("give either -f FILE or KIND NAME", exits.USAGE)
     if names:
-        return _delete_files(api, names, ignore_missing=ignore_missing, wait=wait)
-    return _delete_named(api, words, namespace, ignore_missing=ignore_missing)
-
-
-def _delete_files(
-    api: lab_api.Api, names: Sequence[str], *, ignore_missing: bool, wait: bool
-) -> int:
-    loaded = manifest_files.load(names)
-    if isinstance(loaded, Refused):
-        return applying.refuse(loaded)
+        known = manifest_files.Surroundings(namespace, lambda: custom.of_lab(api))
+        loaded = manifest_files.load(names, known)
+        if isinstance(loaded, Refused):
+            return applying.refuse(loaded)
+        every = [
+            applying.Doomed(item.kind, item.namespace, item.name, f"{item.where}: ")
+            for item in loaded
+        ]
+    else:
+        every = _named(api, words, namespace or "default")
     code = exits.OK
-    for item, error in applying.delete_all(api, loaded, ignore_missing=ignore_missing, wait=wait):
+    for one, error in applying.delete_all(api, every, ignore_missing=ignore_missing, wait=wait):
         if error is None:
-            kind = applying.qualified(item).partition("/")[0]
-            sys.stdout.write(f'{kind} "{item.name}" deleted\n')
+            sys.stdout.write(one.epitaph + "\n")
             sys.stdout.flush()
         else:
-            exits.complain(exits.from_server(error, f"{item.where}: "))
+            exits.complain(exits.from_server(error, one.where))
             code = exits.FAILED
     return code
 
 
-def _delete_named(
-    api: lab_api.Api, words: Sequence[str], namespace: str, *, ignore_missing: bool
-) -> int:
-    for kind, name in getting.targets(list(words)):
+def _named(api: lab_api.Api, words: Sequence[str], namespace: str) -> list[applying.Doomed]:
+    pairs = getting.targets(api, list(words))
+    for kind, name in pairs:
         if not name:
             raise LabError(f"name the {kind.singular} to delete", exits.USAGE)
-        try:
-            api.request("DELETE", lab_api.object_path(kind, namespace, name))
-        except ApiError as error:
-            if error.code == 404 and ignore_missing:
-                continue
-            raise
-        group = f".{kind.group}" if kind.group else ""
-        sys.stdout.write(f'{kind.singular}{group} "{name}" deleted\n')
-    return exits.OK
+    return [
+        applying.Doomed(kind, namespace if kind.namespaced else "", name) for kind, name in pairs
+    ]

@@ -1,13 +1,12 @@
 """`lateen down`."""
 
 from lateen.app import lab as labs
-from lateen.app import paths
 from lateen.cli import exits
 
 
 def down(lab: str, *, keep: bool, every: bool) -> int:
     """End one lab, or every lab of this user."""
-    names = paths.labs() if every else [lab]
+    names = labs.every() if every else [lab]
     for name in names:
         if labs.stop(name, keep=keep):
             exits.complain(f"lab {name} is down{', its state is kept' if keep else ''}")

@@ -2,6 +2,7 @@
 message, so Ctrl-C during it must be as quiet as later; and a command that starts a lab begins with
 what takes longest, before it has read its own arguments."""
 
+import os
 import sys
 
 _STARTING = ("up", "demo")
@@ -10,6 +11,7 @@ _ASKING = ("-h", "--help")
 
 def main() -> None:
     """Run the command line."""
+    _open_standard()
     words = sys.argv[1:]
     try:
         if words and words[0] in _STARTING and not set(words).intersection(_ASKING):
@@ -18,6 +20,19 @@ def main() -> None:
             _run()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _open_standard() -> None:
+    """Put nothing in the place of standard streams that are closed (`>&-`): the next file that is
+    opened would get their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8")
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
 def _start() -> None:

@@ -1,8 +1,10 @@
 """Exit codes, and the one place where an error becomes words on stderr."""
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lateen.app.lab import LabError
 from lateen.app.settings import SettingsError
@@ -13,6 +15,48 @@ FAILED = 1
 USAGE = 64
 UNPARSABLE = 65
 INTERRUPTED = 130
+
+ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(BaseException):
+    """The system asks this command to end: by SIGTERM, or with its terminal by SIGHUP."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code = 128 + number
+
+
+def end_in_order() -> None:
+    """Have a request to end raise `Ended`, so that what a command began is undone, as by Ctrl-C: a
+    lab half started, a terminal without echo. What is ignored (nohup) stays so."""
+
+    def end(number: int, _frame: object) -> None:
+        raise Ended(number)
+
+    for number in ASKED_TO_END:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Have cleaning up not cut short by a second Ctrl-C or the like."""
+    numbers = (signal.SIGINT, *ASKED_TO_END)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def unread() -> int:
+    """What is printed arrives nowhere any more (`| head`, a full disk): print no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return OK
 
 
 def complain(message: str) -> None:
@@ -32,13 +76,16 @@ def guarded(command: Callable[[], int | None]) -> int:
     A traceback never reaches the person; LATEEN_DEBUG=1 shows it to who asks for it.
     """
     try:
-        return command() or OK
+        code = command() or OK
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
+    except Ended as ended:
+        return ended.code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return OK
+        return unread()
     except LabError as error:
         complain(f"error: {error}")
         return error.code
@@ -49,6 +96,10 @@ def guarded(command: Callable[[], int | None]) -> int:
         complain(from_server(error))
         return FAILED
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            unread()  # or Python would complain once more at the very end
         where = f"{error.filename}: " if error.filename else ""
         complain(f"error: {where}{error.strerror or error}")
         return FAILED

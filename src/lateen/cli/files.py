@@ -1,7 +1,7 @@
 """Manifests from files, folders and standard input, checked before anything is sent."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 
 from lateen.app import settings as lab_settings
 from lateen.app.lab import LabError
-from lateen.cli import exits
+from lateen.cli import custom, exits
 from lateen.model import decode, kinds, manifests
 from lateen.model.kinds import KindInfo
 from lateen.model.validation import diagnosing, dispatch
@@ -23,23 +23,38 @@ class Loaded(msgspec.Struct, frozen=True):
     kind: KindInfo
     body: dict[str, Any]
     manifest: manifests.Manifest
+    home: str = "default"
+    """The namespace of what names none."""
 
     @property
     def name(self) -> str:
         """metadata.name."""
-        return str(self.body.get("metadata", {}).get("name", ""))
+        return str(_metadata(self.body).get("name") or "")
 
     @property
     def namespace(self) -> str:
-        """metadata.namespace, `default` when a namespaced manifest names none."""
+        """metadata.namespace, or that of its home; empty for what is in none."""
         if not self.kind.namespaced:
             return ""
-        return str(self.body.get("metadata", {}).get("namespace") or "default")
+        return str(_metadata(self.body).get("namespace") or self.home)
 
     @property
     def where(self) -> str:
         """`file:line` of the document."""
         return f"{self.manifest.file}:{self.manifest.line}"
+
+
+def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = body.get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """Where manifests are to go: the namespace that the command line names, and who tells, when
+    it is asked, which kinds there are that are not built in."""
+
+    namespace: str = ""
+    made: Callable[[], Sequence[KindInfo]] = tuple
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -85,30 +100,50 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def load(names: Sequence[str], *, recursive: bool = False) -> list[Loaded] | Refused:
+NOWHERE = Surroundings()
+
+
+def load(
+    names: Sequence[str], known: Surroundings = NOWHERE, *, recursive: bool = False
+) -> list[Loaded] | Refused:
     """Read and check manifests: syntax, kinds, fields, duplicates. Nothing is sent unless all
     are sound."""
     messages: list[str] = []
-    loaded: list[Loaded] = []
+    found: list[manifests.Manifest] = []
     for path in collect(names, recursive=recursive):
         label = "<stdin>" if str(path) == "-" else str(path)
         parsed = manifests.parse(_read(path), label)
-        messages += [str(problem) for problem in parsed.problems]
-        for manifest in parsed.manifests:
-            item = _known(manifest, messages)
-            if item:
-                loaded.append(item)
+        messages += [f"{problem} [{diagnosing.SYNTAX}]" for problem in parsed.problems]
+        found += parsed.manifests
+    made = _Made(found, known)
+    loaded = [item for manifest in found if (item := _checked(manifest, made, messages))]
     messages += _duplicates(loaded)
     return Refused(tuple(messages)) if messages else loaded
 
 
-def _known(manifest: manifests.Manifest, messages: list[str]) -> Loaded | None:
+class _Made:
+    """The kinds that are not built in, looked up when the first of them is met."""
+
+    def __init__(self, found: Sequence[manifests.Manifest], known: Surroundings) -> None:
+        self._found = found
+        self.known = known
+        self._kinds: tuple[KindInfo, ...] | None = None
+
+    def find(self, api_version: str, name: str) -> KindInfo | None:
+        if self._kinds is None:
+            defined = [m.body for m in self._found if m.body.get("kind") == custom.DEFINITIONS.kind]
+            self._kinds = (*custom.of_definitions(defined), *self.known.made())
+        return custom.of_object(api_version, name, self._kinds)
+
+
+def _checked(manifest: manifests.Manifest, made: _Made, messages: list[str]) -> Loaded | None:
     where = f"{manifest.file}:{manifest.line}"
     api_version = str(manifest.body.get("apiVersion", ""))
     name = str(manifest.body.get("kind", ""))
-    info = kinds.find(api_version, name)
+    info = kinds.find(api_version, name) or made.find(api_version, name)
     if info is None:
-        messages.append(f"{where}: {_unknown_kind(api_version, name)}")
+        unknown = _unknown_kind(api_version, name)
+        messages.append(f"{where}: {unknown} [{diagnosing.UNKNOWN_KIND}]")
         return None
     decoded = decode.decode(info, manifest.body, strict=True)
     for problem in decoded.problems:
@@ -119,7 +154,21 @@ def _known(manifest: manifests.Manifest, messages: list[str]) -> Loaded | None:
     if decoded.object is not None and not decoded.problems:
         for fault in dispatch.validate(info, decoded.object).errors:
             messages.append(f"{manifest.locate(fault.path)}: {fault} [{diagnosing.INVALID}]")
-    return Loaded(info, dict(manifest.body), manifest)
+    home = made.known.namespace
+    item = Loaded(info, dict(manifest.body), manifest, home or "default")
+    messages += _misplaced(item, home)
+    return item
+
+
+def _misplaced(item: Loaded, home: str) -> Iterator[str]:
+    """Yield why an object cannot be applied where it is to go, under the name it is to have."""
+    if not item.name and _metadata(item.body).get("generateName"):
+        yield f"{item.where}: {item.kind.kind} has only a generateName: name it, to apply it again"
+    if home and item.namespace not in ("", home):
+        yield (
+            f'{item.where}: the namespace from the provided object "{item.namespace}" does not '
+            f'match the namespace "{home}": leave out -n, or use -n {item.namespace}'
+        )
 
 
 def _unknown_kind(api_version: str, name: str) -> str:
@@ -141,7 +190,8 @@ def _duplicates(loaded: Sequence[Loaded]) -> list[str]:
         if key in first and item.name:
             messages.append(
                 f"{item.where}: {item.kind.kind} {item.namespace}/{item.name} is already defined "
-                f"at {first[key].where}: remove one, or give it another name"
+                f"at {first[key].where}: remove one, or give it another name "
+                f"[{diagnosing.DEFINED_TWICE}]"
             )
         first.setdefault(key, item)
     return messages

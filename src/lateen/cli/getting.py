@@ -1,37 +1,46 @@
 """`lateen get`: objects as tables, JSON, YAML or names."""
 
-import json
 import sys
 from typing import Any
 
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli import exits, tables
+from lateen.cli import custom, exits, printing, tables
 from lateen.model import decode, kinds
+from lateen.model.client import ApiError
 from lateen.model.kinds import KindInfo
 
 FORMATS = ("", "wide", "json", "yaml", "name")
 
 
-def kind_named(word: str) -> KindInfo:
-    """Return the kind a person means: plural, singular, short name or kind, any case.
+def kind_named(api: lab_api.Api, word: str) -> KindInfo:
+    """Return the kind a person means: plural, singular, short name or kind, any case; the lab's
+    own definitions are asked for what is not built in.
 
     Raises LabError with the nearest name.
     """
     if info := kinds.find_resource(word):
         return info
-    names = [n for k in kinds.KINDS.values() for n in (k.plural, k.singular, *k.short_names)]
+    made = custom.of_lab(api)
+    if info := custom.named(word, made):
+        return info
+    every = (*kinds.KINDS.values(), *made)
+    names = [name for k in every for name in (k.plural, k.singular, *k.short_names)]
     near = decode.nearest(word.lower(), names)
     hint = f": did you mean {near}?" if near else ""
     raise LabError(f'the server doesn\'t have a resource type "{word}"{hint}')
 
 
-def _kinds_named(word: str) -> tuple[KindInfo, ...]:
-    """Return the kinds of a category (`all`, `istio-io`), or the one kind that a word names."""
-    return kinds.in_category(word) or (kind_named(word),)
+def _kinds_named(api: lab_api.Api, word: str) -> tuple[KindInfo, ...]:
+    """Return the kinds of a category (`all`, `istio-io`) as discovery orders them, or the one kind
+    that a word names."""
+    category = kinds.in_category(word)
+    if len({kind.group.rpartition(".istio.io")[1] for kind in category}) == 1:
+        category = tuple(sorted(category, key=lambda kind: (kind.group, kind.plural)))
+    return category or (kind_named(api, word),)
 
 
-def targets(words: list[str]) -> list[tuple[KindInfo, str]]:
+def targets(api: lab_api.Api, words: list[str]) -> list[tuple[KindInfo, str]]:
     """Read `KIND [NAME…]`, `KIND/NAME …` and `KIND,KIND` into (kind, name or empty) pairs."""
     if not words:
         raise LabError("name a kind, as in `lateen get pods`", exits.USAGE)
@@ -41,9 +50,9 @@ def targets(words: list[str]) -> list[tuple[KindInfo, str]]:
             kind, _, name = word.partition("/")
             if not name:
                 raise LabError(f"{word}: use KIND/NAME for each, or KIND NAME", exits.USAGE)
-            pairs.append((kind_named(kind), name))
+            pairs.append((kind_named(api, kind), name))
         return pairs
-    named = [kind for word in words[0].split(",") for kind in _kinds_named(word)]
+    named = [kind for word in words[0].split(",") for kind in _kinds_named(api, word)]
     return [(kind, name) for kind in named for name in (words[1:] or [""])]
 
 
@@ -57,84 +66,94 @@ def get(
     output: str,
     header: bool = True,
 ) -> int:
-    """The command."""
+    """The command. What is there is shown, though something else that was named is not."""
     if output not in FORMATS:
         raise LabError(f"output {output!r}: use json, yaml, wide or name", exits.USAGE)
-    pairs = targets(words)
-    scope = "" if everywhere else namespace
+    pairs = targets(api, words)
+    if everywhere and any(name and kind.namespaced for kind, name in pairs):
+        raise LabError("a resource cannot be retrieved by name across all namespaces")
+    asked = _Asked(api, "" if everywhere else namespace, selector)
     if output in ("json", "yaml", "name"):
-        return _documents(api, pairs, scope, selector, output)
-    printed = 0
-    for index, (kind, name) in enumerate(pairs):
-        table = _table(api, kind, name, scope, selector)
-        if not table.get("rows"):
-            continue
-        several = len({k.resource for k, _ in pairs}) > 1
-        if printed and (several or not name):
+        _documents(asked, pairs, output)
+    else:
+        _tables(asked, pairs, wide=output == "wide", header=header)
+    return exits.FAILED if asked.failed else exits.OK
+
+
+class _Asked:
+    """Asks for objects one by one and says of each that is refused why."""
+
+    def __init__(self, api: lab_api.Api, scope: str, selector: str) -> None:
+        self._api, self.scope = api, scope
+        self._query = {"labelSelector": selector} if selector else None
+        self.failed = False
+        self.answered: set[str] = set()
+        """The kinds of which something could be asked for."""
+
+    def get(self, kind: KindInfo, name: str, accept: str = "application/json") -> Any:
+        """Return the answer, None when it was a refusal."""
+        path = lab_api.collection_path(kind, self.scope)
+        if name:
+            path = lab_api.object_path(kind, self.scope or "default", name)
+        try:
+            answer = self._api.request("GET", path, query=self._query, accept=accept).body
+        except ApiError as error:
+            exits.complain(exits.from_server(error))
+            self.failed = True
+            return None
+        self.answered.add(kind.resource)
+        return answer
+
+
+def _tables(asked: _Asked, pairs: list[tuple[KindInfo, str]], *, wide: bool, header: bool) -> None:
+    joined = _joined(asked, pairs)
+    several = len(asked.answered) > 1
+    for index, table in enumerate(joined):
+        kind = table["kind"]
+        if index:
             sys.stdout.write("\n")
         text = tables.from_server(
             table,
-            wide=output == "wide",
-            namespace=everywhere and kind.namespaced,
-            header=header and (index == 0 or not name or several),
+            wide=wide,
+            namespace=not asked.scope and kind.namespaced,
+            header=header,
             prefix=kind.singular + (f".{kind.group}" if kind.group else "") if several else "",
         )
         sys.stdout.write(text + "\n")
-        printed += 1
-    if not printed:
-        where = f" in {scope} namespace" if scope and pairs[0][0].namespaced else ""
-        exits.complain(f"No resources found{where}.")
-    return exits.OK
+    if not joined and not asked.failed:
+        where = f" in {asked.scope} namespace." if asked.scope and pairs[0][0].namespaced else ""
+        exits.complain(f"No resources found{where}")
 
 
-def _path(kind: KindInfo, name: str, scope: str) -> str:
-    if not name:
-        return lab_api.collection_path(kind, scope)
-    return lab_api.object_path(kind, scope or "default", name)
-
-
-def _table(
-    api: lab_api.Api, kind: KindInfo, name: str, scope: str, selector: str
-) -> dict[str, Any]:
-    query = {"labelSelector": selector} if selector else None
-    table: dict[str, Any] = api.request(
-        "GET", _path(kind, name, scope), query=query, accept=lab_api.TABLE
-    ).body
-    return table
-
-
-def _documents(
-    api: lab_api.Api,
-    pairs: list[tuple[KindInfo, str]],
-    scope: str,
-    selector: str,
-    output: str,
-) -> int:
-    query = {"labelSelector": selector} if selector else None
+def _joined(asked: _Asked, pairs: list[tuple[KindInfo, str]]) -> list[dict[str, Any]]:
+    """Return the tables that have rows; those of one kind that follow each other are one."""
     found: list[dict[str, Any]] = []
     for kind, name in pairs:
-        body = api.request("GET", _path(kind, name, scope), query=query).body
+        table = asked.get(kind, name, lab_api.TABLE)
+        if table is None or not table.get("rows"):
+            continue
+        if found and found[-1]["kind"] is kind:
+            found[-1]["rows"] += table["rows"]
+        else:
+            found.append({**table, "kind": kind})
+    return found
+
+
+def _documents(asked: _Asked, pairs: list[tuple[KindInfo, str]], output: str) -> None:
+    found: list[tuple[KindInfo, dict[str, Any]]] = []
+    for kind, name in pairs:
+        body = asked.get(kind, name)
         single = {"apiVersion": kind.api_version, "kind": kind.kind}
-        found += [{**single, **item} for item in body["items"]] if "items" in body else [body]
+        if body is not None:
+            listed = [{**single, **item} for item in body["items"]] if "items" in body else [body]
+            found += [(kind, item) for item in listed]
     if output == "name":
-        for item in found:
-            info = kinds.find(item["apiVersion"], item["kind"])
-            group = f".{info.group}" if info and info.group else ""
-            word = info.singular if info else item["kind"].lower()
-            sys.stdout.write(f"{word}{group}/{item['metadata']['name']}\n")
-        return exits.OK
-    one = len(pairs) == 1 and pairs[0][1]
-    document: Any = (
-        found[0] if one else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": found}
-    )
-    sys.stdout.write(_dump(document, output))
-    return exits.OK
-
-
-def _dump(document: Any, output: str) -> str:
-    if output == "json":
-        return json.dumps(document, indent=4) + "\n"
-    import yaml
-
-    text: str = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=True, width=1000)
-    return text
+        for kind, item in found:
+            group = f".{kind.group}" if kind.group else ""
+            sys.stdout.write(f"{kind.singular}{group}/{item['metadata']['name']}\n")
+        return
+    one = len(pairs) == 1 and bool(pairs[0][1])
+    if one and not found:
+        return
+    shown = [printing.plain(item) for _, item in found]
+    sys.stdout.write(printing.document(shown[0] if one else printing.listed(shown), output))

@@ -19,6 +19,17 @@ class Tree(click.Group):
         """Return the names in the order of definition."""
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Click would call it a failure when nobody reads its output."""
+        from lateen.cli import exits
+
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return exits.unread()
+        return result
+
 
 @click.group(
     cls=Tree,
@@ -57,7 +68,7 @@ def down(lab: str, **given: Any) -> int:
 
 @app.command(epilog="Examples: `lateen status`; `lateen status -o json`")
 @options.lab
-@options.output
+@options.as_json
 def status(lab: str, output: str) -> int:
     """Show processes, pods, proxies with their configuration state, and diagnostics."""
     from lateen.cli import showing
@@ -68,6 +79,7 @@ def status(lab: str, output: str) -> int:
 @app.command(epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`")
 @options.files
 @options.lab
+@options.home
 @flag("-R", "--recursive", text="Go into folders of folders.")
 @flag("--dry-run", text="Check only, change nothing.")
 @click.option("--wait/--no-wait", default=True, help="Wait until the proxies have taken it.")
@@ -85,7 +97,7 @@ def apply(files: tuple[str, ...], lab: str, **given: Any) -> int:
 @click.argument("words", nargs=-1, metavar="[KIND NAME...]")
 @options.files
 @options.lab
-@options.namespace
+@options.home
 @flag("--ignore-not-found", text="What is not there is no error.")
 @click.option("--wait/--no-wait", default=True, help="Wait until they are gone.")
 def delete(
@@ -169,7 +181,7 @@ def shell(command: tuple[str, ...], lab: str) -> int:
 
 @app.command(epilog="Examples: `lateen version`; `lateen version -o json`")
 @options.lab
-@options.output
+@options.as_json
 def version(lab: str, output: str) -> int:
     """Show the versions of Lateen, Envoy, and the Istio versions it can behave as."""
     from lateen.cli import showing
@@ -221,6 +233,8 @@ def completion(shell: str) -> int:
 def main() -> None:
     """The console script."""
     from lateen.cli import exits
+
+    exits.end_in_order()
 
     def run() -> int:
         try:

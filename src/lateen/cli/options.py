@@ -28,6 +28,10 @@ selector = click.option(
 output = click.option(
     "-o", "--output", default="", metavar="FORM", help="json, yaml, wide or name."
 )
+as_json = click.option("-o", "--output", default="", metavar="FORM", help="json.")
+home = click.option(
+    "-n", "--namespace", default="", metavar="NS", help="Namespace of what names none."
+)
 container = click.option(
     "-c", "--container", default="", metavar="NAME", help="Container of the pod."
 )

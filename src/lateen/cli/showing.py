@@ -48,6 +48,8 @@ def status(lab: str, output: str) -> int:
 
 def version(lab: str, output: str) -> int:
     """The command: what is installed, and what a running lab behaves as."""
+    if output not in ("", "json"):
+        raise LabError(f"output {output!r}: use json", exits.USAGE)
     running = labs.find(lab)
     oldest, newest = (".".join(map(str, v)) for v in (versions.OLDEST, versions.NEWEST))
     facts = {

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+_NARROWEST = 3
+"""Of a column, as kubectl has it: it tells where a column without its head is narrow."""
+
 
 def layout(head: Sequence[str], rows: Sequence[Sequence[str]], *, header: bool = True) -> str:
     """Lay out a table; the last column is not padded."""
     lines = [[cell.upper() for cell in head], *rows] if header else list(rows)
     if not lines:
         return ""
-    widths = [max(len(row[i]) for row in lines) for i in range(len(head))]
+    widths = [max(_NARROWEST, *(len(row[i]) for row in lines)) for i in range(len(head))]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in lines

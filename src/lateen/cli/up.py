@@ -6,7 +6,6 @@ modules that read and send manifests are imported; manifests that are refused ta
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -63,9 +62,10 @@ def bring_up(
     """Start a lab and apply manifests; returns it with its status once it is settled.
 
     Whatever goes wrong before the lab is up (a manifest that is refused, an error, Ctrl-C, the
-    time limit of the API server) takes the lab down again.
+    time limit of the API server) takes the lab down again; what `down --keep` kept is kept.
     """
     deadline = time.monotonic() + timeout
+    kept = labs.kept(settings.lab)
     running = labs.start(settings)
     try:
         progress.show("starting the lab")
@@ -81,20 +81,10 @@ def bring_up(
         status = waiting.await_settled(api, revision, deadline, progress.show)
     except BaseException:
         progress.clear()
-        with contextlib.suppress(LabError), _uninterrupted():
-            labs.stop(settings.lab)
+        with contextlib.suppress(LabError), exits.uninterrupted():
+            labs.stop(settings.lab, keep=kept)
         raise
     return running, api, status
-
-
-class _uninterrupted:
-    """Cleaning up is not cut short by a second Ctrl-C."""
-
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def __exit__(self, *_error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
 
 
 def apply_and_say(
@@ -111,7 +101,7 @@ def apply_and_say(
     for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
         if not quiet:
             progress.clear()
-            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (dry run)' * dry_run}\n")
+            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
     sys.stdout.flush()
     return int(api.request("GET", waiting.STATUS).body["written"])
 
@@ -157,11 +147,10 @@ def up(
 
 def stay(lab: str) -> None:
     """Wait until the lab ends or the person ends it; then take it down."""
-    signal.signal(signal.SIGTERM, lambda _n, _f: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
         while labs.find(lab):
             time.sleep(0.2)
-    except KeyboardInterrupt:
-        with _uninterrupted():
+    except (KeyboardInterrupt, exits.Ended):
+        with exits.uninterrupted():
             labs.stop(lab)
         exits.complain(f"lab {lab} is down")

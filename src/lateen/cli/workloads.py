@@ -29,7 +29,7 @@ def pod_named(api: lab_api.Api, word: str, namespace: str) -> dict[str, Any]:
     A workload or Service gives its first ready pod. Raises LabError when it has none.
     """
     kind, slash, name = word.rpartition("/")
-    info = getting.kind_named(kind) if slash else kinds.KINDS["pods"]
+    info = getting.kind_named(api, kind) if slash else kinds.KINDS["pods"]
     found: dict[str, Any] = api.request("GET", lab_api.object_path(info, namespace, name)).body
     if info.resource == "pods":
         return found
@@ -77,11 +77,18 @@ def logs(
 
 
 def _default_container(pod: dict[str, Any]) -> str:
+    """Return the container that an annotation names, else the first that is not the proxy; of
+    several it is told which, as kubectl does."""
     names = [c["name"] for c in pod["spec"]["containers"]]
     marked = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container")
     if marked in names:
         return str(marked)
-    return str(next((n for n in names if n != "istio-proxy"), names[0]))
+    found = str(next((n for n in names if n != "istio-proxy"), names[0]))
+    for field, word in (("ephemeralContainers", "ephem"), ("initContainers", "init")):
+        names += [f"{c['name']} ({word})" for c in pod["spec"].get(field) or ()]
+    if len(names) > 1:
+        exits.complain(f'Defaulted container "{found}" out of: {", ".join(names)}')
+    return found
 
 
 def run_in(
@@ -99,7 +106,9 @@ def run_in(
     if not command:
         raise LabError("give the command after --, as in `lateen exec POD -- ls`", exits.USAGE)
     pod = pod_named(api, word, namespace)
-    terminal = terminal and sys.stdin.isatty()
+    if terminal and not sys.stdin.isatty():
+        exits.complain("Unable to use a TTY - input is not a terminal or the right kind of file")
+        terminal = False
     query = [("container", container or _default_container(pod)), ("stdout", "true")]
     query += [("stdin", "true")] * stdin + [("tty", "true")] * terminal
     query += [("stderr", "true")] * (not terminal) + [("command", word) for word in command]

@@ -21,7 +21,6 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
     {
         "Manifests": messages.MANIFESTS,
         "What the compiler makes of them": messages.COMPILER,
-        "Processes and proxies": messages.RUNTIME,
         "Istio's own codes": messages_istio.ISTIO,
     }
 )

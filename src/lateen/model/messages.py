@@ -217,13 +217,6 @@ COMPILER = (
         "Bind a VirtualService with tls (sniHosts) or tcp routes to this gateway.",
     ),
     Row(
-        "LTN0032",
-        _W,
-        "ListenerConflict",
-        "port {port} of {service} is left out: {other} is older and uses {address}:{port}",
-        "Give the port a name with its protocol, or use another number.",
-    ),
-    Row(
         "LTN0033",
         _W,
         "TargetPortShared",
@@ -276,20 +269,6 @@ COMPILER = (
         "Expect what Istio does with requests that carry no token.",
     ),
     Row(
-        "LTN0040",
-        _E,
-        "TlsConflict",
-        "{client} sends {sent} and port {port} of {server} takes {accepted} only: requests fail",
-        "Change tls.mode of the DestinationRule or mtls.mode of the PeerAuthentication.",
-    ),
-    Row(
-        "LTN0041",
-        _W,
-        "PlaintextAllowed",
-        "port {port} of {server} takes plaintext as well as mutual TLS",
-        "Set mtls.mode to STRICT once every client is in the mesh.",
-    ),
-    Row(
         "LTN0042",
         _W,
         "IdleTimeoutIgnored",
@@ -311,42 +290,19 @@ COMPILER = (
         "{value}: a lab has IPv4 only, {effect}",
         "Write IPv4 addresses; Lateen cannot show what the other family would do.",
     ),
-)
-
-RUNTIME = (
     Row(
-        "LTN0050",
-        _E,
-        "UnknownImage",
-        "image {image} has no stand-in: containers here are processes, not images",
-        "Name a command for it under images: in lateen.yaml, or use one of {known}.",
-    ),
-    Row(
-        "LTN0051",
-        _E,
-        "ContainerFailed",
-        "container {container} ended with status {status}: {detail}",
-        "Read its log: `lateen logs {pod} -c {container} --previous`.",
-    ),
-    Row(
-        "LTN0052",
+        "LTN0045",
         _W,
-        "HostFieldIgnored",
-        "{field} has no effect: a lab's pods never touch the host",
-        "Remove the field, or read the limits in the documentation.",
+        "DestinationNotExported",
+        "requests through gateways in {namespace} get 503 (NC): {host} is exported elsewhere only",
+        "Add the namespace to its annotation networking.istio.io/exportTo.",
     ),
     Row(
-        "LTN0060",
-        _E,
-        "ConfigurationRejected",
-        "Envoy of {proxy} rejected its {type}: {detail}",
-        "This is a fault in Lateen or in an EnvoyFilter; the proxy keeps the last good state.",
-    ),
-    Row(
-        "LTN0061",
+        "LTN0046",
         _W,
-        "ConfigurationPending",
-        "Envoy of {proxy} has not acknowledged its newest {type} for {seconds} s",
-        "See `lateen status` and the proxy's log.",
+        "DestinationRuleSuperseded",
+        "not used by clients in {where}: {other} is newer and for {host} too, and rules are joined "
+        "only if their exportTo agree",
+        "Give both the same exportTo, written alike: unset and `*` are two things.",
     ),
 )

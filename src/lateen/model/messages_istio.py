@@ -5,8 +5,6 @@ from lateen.model.messages import Level, Row
 _E, _W, _I = Level.ERROR, Level.WARNING, Level.INFO
 
 ISTIO = (
-    Row("IST0001", _E, "InternalError", "fault in an analyzer: {detail}", "Please report it."),
-    Row("IST0002", _W, "Deprecated", "deprecated: {detail}", "Use what replaces it."),
     Row(
         "IST0101",
         _E,
@@ -14,35 +12,7 @@ ISTIO = (
         'there is no {reftype} "{refval}"',
         "Create it, or correct the name and namespace.",
     ),
-    Row(
-        "IST0102",
-        _I,
-        "NamespaceNotInjected",
-        "pods of namespace {namespace} get no sidecar",
-        "Label the namespace: `kubectl label namespace {namespace} istio-injection=enabled`.",
-    ),
-    Row(
-        "IST0103",
-        _W,
-        "PodMissingProxy",
-        "pod {pod} has no sidecar although its namespace asks for one",
-        "Delete the pod, so that it is made anew with a sidecar.",
-    ),
     Row("IST0106", _E, "SchemaValidationError", "{detail}", "Correct the field."),
-    Row(
-        "IST0107",
-        _W,
-        "MisplacedAnnotation",
-        "annotation {annotation} has no effect on a {kind}",
-        "Move it to a kind that reads it.",
-    ),
-    Row(
-        "IST0108",
-        _W,
-        "UnknownAnnotation",
-        "nothing reads annotation {annotation}",
-        "Check its spelling.",
-    ),
     Row(
         "IST0109",
         _E,
@@ -51,53 +21,11 @@ ISTIO = (
         "Merge them into one VirtualService, or bind them to gateways only.",
     ),
     Row(
-        "IST0110",
-        _E,
-        "ConflictingSidecarWorkloadSelectors",
-        "Sidecars {sidecars} in {namespace} all select pod {pod}",
-        "Make their selectors disjoint.",
-    ),
-    Row(
-        "IST0111",
-        _E,
-        "MultipleSidecarsWithoutWorkloadSelectors",
-        "Sidecars {sidecars} in {namespace} all cover the whole namespace",
-        "Keep one without a selector.",
-    ),
-    Row(
         "IST0112",
         _E,
         "VirtualServiceDestinationPortSelectorRequired",
         "{host} has several ports ({ports}) and the destination names none",
         "Set destination.port.number.",
-    ),
-    Row(
-        "IST0116",
-        _W,
-        "DeploymentAssociatedToMultipleServices",
-        "port {port} of {deployment} is served as different protocols by {services}",
-        "Give the port the same protocol in all of them.",
-    ),
-    Row(
-        "IST0118",
-        _I,
-        "PortNameIsNotUnderNamingConvention",
-        "port {port} ({name}) of the Service does not tell its protocol: it is detected",
-        "Name it `<protocol>[-suffix]`, such as http-web, or set appProtocol.",
-    ),
-    Row(
-        "IST0123",
-        _W,
-        "NamespaceMultipleInjectionLabels",
-        "namespace {namespace} has both istio-injection and istio.io/rev",
-        "Remove one of the two labels; istio-injection wins.",
-    ),
-    Row(
-        "IST0125",
-        _W,
-        "InvalidAnnotation",
-        "annotation {annotation}: {detail}",
-        "Correct its value.",
     ),
     Row(
         "IST0127",
@@ -110,17 +38,16 @@ ISTIO = (
         "IST0128",
         _W,
         "NoServerCertificateVerificationDestinationLevel",
-        "TLS mode {mode} to {host} names no caCertificates",
-        "Set tls.caCertificates; without it Istio before 1.21 accepts any certificate, and later "
-        "ones use the system's CAs.",
+        "TLS mode {mode} to {host} names no caCertificates: any certificate is accepted",
+        "Set tls.caCertificates; since Istio 1.21 the system's CAs stand in for it.",
     ),
     Row(
         "IST0129",
         _W,
         "NoServerCertificateVerificationPortLevel",
-        "TLS mode {mode} to port {port} of {host} names no caCertificates",
-        "Set tls.caCertificates; without it Istio before 1.21 accepts any certificate, and later "
-        "ones use the system's CAs.",
+        "TLS mode {mode} to port {port} of {host} names no caCertificates: any certificate is "
+        "accepted",
+        "Set tls.caCertificates; since Istio 1.21 the system's CAs stand in for it.",
     ),
     Row(
         "IST0130",
@@ -144,62 +71,6 @@ ISTIO = (
         "Add the host to a server of the gateway.",
     ),
     Row("IST0133", _W, "SchemaWarning", "{detail}", "Correct the field."),
-    Row(
-        "IST0134",
-        _W,
-        "ServiceEntryAddressesRequired",
-        "TCP port {port} without addresses captures every address on that port",
-        "Set spec.addresses, or name an HTTP or TLS protocol.",
-    ),
-    Row(
-        "IST0137",
-        _W,
-        "DeploymentConflictingPorts",
-        "{services} send different ports ({ports}) to target port {target_port} of {deployment}",
-        "Use one Service port for it.",
-    ),
-    Row(
-        "IST0138",
-        _W,
-        "GatewayDuplicateCertificate",
-        "{gateways} use the same certificate; HTTP/2 clients reuse a connection and get 404",
-        "Use one Gateway for all its hosts, or a certificate each.",
-    ),
-    Row(
-        "IST0140",
-        _W,
-        "IngressRouteRulesNotAffected",
-        "subset {subset} of {virtual_service} has no effect for requests through {gateway}",
-        "Bind the VirtualService to the gateway.",
-    ),
-    Row(
-        "IST0143",
-        _E,
-        "LocalhostListener",
-        "port {port} of pod {pod} is bound to loopback, where the sidecar cannot reach it",
-        "Let the application listen on 0.0.0.0.",
-    ),
-    Row(
-        "IST0144",
-        _W,
-        "InvalidApplicationUID",
-        "container {container} runs as user 1337, which is the sidecar's",
-        "Set another runAsUser.",
-    ),
-    Row(
-        "IST0145",
-        _E,
-        "ConflictingGateways",
-        "{gateways} select {selector} and both serve {hosts} on port {port}",
-        "Merge them, or use other hosts or ports.",
-    ),
-    Row(
-        "IST0150",
-        _W,
-        "ExternalNameServiceTypeInvalidPortName",
-        "port {port} of the ExternalName Service does not tell its protocol",
-        "Name it `<protocol>[-suffix]`: otherwise its traffic is not handled as meant.",
-    ),
     Row(
         "IST0157",
         _W,
@@ -258,12 +129,5 @@ ISTIO = (
         "UnknownDestinationRuleHost",
         "host {host} is not a service",
         "Correct spec.host; a name without a dot is taken in this namespace.",
-    ),
-    Row(
-        "IST0177",
-        _W,
-        "ConflictingServiceEntryProtocol",
-        "{entries} give port {port} of {host} different protocols ({protocols})",
-        "Use one protocol.",
     ),
 )

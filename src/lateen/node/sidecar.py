@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lateen.compiler.backend import bootstrap
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
+from lateen.model.identity import spiffe_id
 from lateen.node.images.tools import PROXY_MARKER
 from lateen.node.objects import PodFields
 from lateen.node.podnetwork import ALL, CaptureOptions
@@ -66,7 +67,7 @@ def bootstrap_text(pod: PodFields, mesh: MeshSettings, workload: str, *, router:
         pod=pod.name,
         namespace=pod.namespace,
         ip=pod.ip,
-        identity=f"spiffe://{mesh.trust_domain}/ns/{pod.namespace}/sa/{account}",
+        identity=spiffe_id(mesh.trust_domain, pod.namespace, account),
         labels=tuple(sorted(pod.labels.items())),
         workload=workload,
     )

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lateen.base.clock import Clock
+from lateen.model import identity
 from lateen.pki import files, svid
 
 DEFAULT_TTL = timedelta(hours=24)
@@ -34,7 +35,7 @@ class Authority:
     def __init__(self, directory: Path, clock: Clock, trust_domain: str) -> None:
         self._directory = directory
         self._clock = clock
-        self.trust_domain = trust_domain.replace("@", ".")
+        self.trust_domain = identity.domain(trust_domain)
         self._root, self._retired = self._open_root()
         self._intermediate = self._open_intermediate()
 

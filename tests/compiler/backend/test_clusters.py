@@ -261,15 +261,3 @@ def test_an_upgrade_of_clients_does_not_reach_the_application(mesh):
     options = http_options(mesh, made)
     assert options.common_http_protocol_options.idle_timeout.seconds == 3
     assert not options.explicit_http_config.HasField("http2_protocol_options")
-
-
-def test_trust_domain_aliases_repeat_every_identity(mesh):
-    settings = proxy.MeshSettings(
-        features=mesh.SETTINGS.features, trust_domain_aliases=("old.example",)
-    )
-    made = clusters.outbound(mesh.cluster(), settings, SIDECAR, ROOTS)
-    context = upstream_tls(mesh, made.transport_socket_matches[0].transport_socket)
-    default = context.common_tls_context.combined_validation_context.default_validation_context
-    assert [m.matcher.exact for m in default.match_typed_subject_alt_names] == sorted(
-        [mesh.ID, "spiffe://old.example/ns/default/sa/default"]
-    )

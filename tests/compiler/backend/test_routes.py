@@ -72,6 +72,13 @@ def test_header(mesh, match, invert, expected):
     assert as_dict(made.match.headers[0]) == {"name": "x-user", **expected}
 
 
+def test_before_1_22_a_missing_header_is_not_one_that_differs(mesh):
+    match = Match(kind="exact", value="v")
+    header = routing.HeaderMatch(name="x-user", match=match, invert=True, empty_if_missing=False)
+    made = one(mesh, match=routing.RouteMatch(headers=(header,)))
+    assert not made.match.headers[0].treat_missing_header_as_empty
+
+
 def test_query(mesh):
     query = (("a", Match(kind="present")), ("b", Match(kind="regex", value="[0-9]+")))
     made = one(mesh, match=routing.RouteMatch(query=query))

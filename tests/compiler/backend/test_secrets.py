@@ -22,7 +22,9 @@ def test_roots_and_credentials():
     resource = secrets.ca_resource("kubernetes://cred-cacert", b"CA", b"CRL")
     context = parse(resource).validation_context
     assert (context.trusted_ca.inline_bytes, context.crl.inline_bytes) == (b"CA", b"CRL")
-    assert secrets.certificate_resource("kubernetes://cred", "C", "K").name == "kubernetes://cred"
+    resource = secrets.certificate_resource("kubernetes://cred", "C", "K", b"STAPLE")
+    assert resource.name == "kubernetes://cred"
+    assert parse(resource).tls_certificate.ocsp_staple.inline_bytes == b"STAPLE"
 
 
 def test_a_key_never_prints_itself():

@@ -165,6 +165,13 @@ def secret(name: str, namespace: str, **data: str) -> str:
     )
 
 
+def given(built: Any, pod: str) -> credentials.Credentials:
+    """Return the credentials that a pod's proxy is given."""
+    view = built.view(pod)
+    asked = credentials.Asking().of(view)
+    return credentials.credentials(asked, view.node.namespace, built.snapshot)
+
+
 PAIR = {"tls.crt": "CERT", "tls.key": "KEY"}
 
 
@@ -194,12 +201,53 @@ def test_credentials_come_from_the_workload_namespace(
 ) -> None:
     mutual = server("HTTPS", "a.example.com", "mode: MUTUAL, credentialName: c")
     built = build(WEB + gateway("g", mutual) + routed("g") + "".join(secrets), gateway=True)
-    found = credentials.credentials(built.view("gateway"), built.snapshot)
+    found = given(built, "gateway")
     assert {s.name: s.certificate_chain or s.ca for s in found.secrets} == delivered
     wanted = {"kubernetes://c", "kubernetes://c-cacert"}
     assert len(found.missing) == len(wanted - delivered.keys())
     assert all(d.code == "IST0161" and "istio-system" in d.message for d in found.missing)
     assert "KEY" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "names", [("tls.crt", "tls.key", "ca.crt", "ca.crl"), ("cert", "key", "cacert", "crl")]
+)
+def test_a_credential_brings_what_was_revoked_along(names: tuple[str, ...], build: Any) -> None:
+    mutual = server("HTTPS", "a.example.com", "mode: MUTUAL, credentialName: c")
+    content = dict(zip(names, ("CERT", "KEY", "CA", "CRL"), strict=True))
+    held = secret("c", "istio-system", **content, **{"tls.ocsp-staple": "STAPLE"})
+    built = build(WEB + gateway("g", mutual) + routed("g") + held, gateway=True)
+    certificate, ca = given(built, "gateway").secrets
+    assert (ca.ca, ca.crl) == (b"CA", b"CRL")
+    assert certificate.staple == (b"STAPLE" if names[0] == "tls.crt" else b"")
+
+
+def test_a_rule_for_single_workloads_brings_its_credential_to_them(build: Any) -> None:
+    """Only to them: on other sidecars `credentialName` is plaintext."""
+    client = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: default, labels: {app: web}}
+spec: {containers: [{name: web}, {name: istio-proxy}]}
+---
+"""
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: out, namespace: default}
+spec:
+  host: web
+  workloadSelector: {matchLabels: {app: web}}
+  trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}
+---
+"""
+    built = build(WEB + client + rule + secret("c", "default", **PAIR, **{"ca.crt": "CA"}))
+    assert [s.name for s in given(built, "web").secrets] == [
+        "kubernetes://c",
+        "kubernetes://c-cacert",
+    ]
+    elsewhere = build(WEB + client + rule.replace("{app: web}", "{app: other}"))
+    assert given(elsewhere, "web").secrets == given(elsewhere, "web").missing == ()
 
 
 def test_a_server_name_is_in_one_chain_only(build: Any) -> None:

@@ -62,6 +62,67 @@ def test_what_a_policy_does_not_reach(policy: str, expected: list[tuple[str, str
     assert [(finding.code, finding.source.path) for finding in told] == expected
 
 
+def test_the_oldest_policy_for_a_workload_is_the_only_one() -> None:
+    policies = "---".join(
+        f"""
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: {name}, namespace: default, creationTimestamp: "{year}-01-01T00:00:00Z"}}
+spec: {{selector: {{matchLabels: {{{labels}}}}}, mtls: {{mode: STRICT}}}}
+"""
+        for name, year, labels in (
+            ("younger", 2021, "app: web"),
+            ("older", 2020, "tier: front"),
+            ("apart", 2022, "app: other"),
+        )
+    )
+    pods = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: default, labels: {app: web, tier: front}}
+spec: {containers: [{name: web}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: default, labels: {app: other}}
+spec: {containers: [{name: web}]}
+---"""
+    found = snapshot.of_bodies(yaml.safe_load_all(pods + policies))
+    (told,) = unselected.findings(found, "istio-system")
+    assert (told.code, told.source.ref.name) == ("LTN0024", "younger")
+    assert (
+        told.message
+        == "ignored for pod web: PeerAuthentication/default/older is older and selects it too"
+    )
+
+
+@pytest.mark.parametrize(("name", "told"), [("tcp", True), ("http-too", False)])
+def test_two_services_that_differ_about_a_port(name: str, told: bool) -> None:
+    text = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: web, namespace: default, labels: {{app: web}}}}
+spec: {{containers: [{{name: web, ports: [{{name: main, containerPort: 8080}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: b, namespace: default, creationTimestamp: "2020-01-01T00:00:00Z"}}
+spec: {{selector: {{app: web}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: a, namespace: default, creationTimestamp: "2021-01-01T00:00:00Z"}}
+spec:
+  selector: {{app: web}}
+  ports:
+  - {{name: https, port: 443, targetPort: 8443}}
+  - {{name: {name}, port: 81, targetPort: main}}
+"""
+    found = unselected.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+    expected = [("LTN0033", "Service/default/a#spec.ports[1]")] if told else []
+    assert [(each.code, str(each.source)) for each in found] == expected
+
+
 @pytest.mark.parametrize(
     ("written", "codes"),
     [("PreferClose", ["LTN0010"]), ("PreferSameZone", ["LTN0010"]), ("PreferSameNode", [])],

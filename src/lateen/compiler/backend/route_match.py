@@ -53,7 +53,7 @@ def _path(out: route_components_pb2.RouteMatch, path: StringMatch | None) -> Non
 
 
 def _header(out: route_components_pb2.HeaderMatcher, header: HeaderMatch) -> None:
-    """A negated value condition also holds when the header is missing."""
+    """A negated value condition also holds when the header is missing (since Istio 1.22)."""
     out.invert_match = header.invert
     present = header.match.kind == "present" or (
         header.match.kind == "regex" and header.match.value == "*"
@@ -62,5 +62,5 @@ def _header(out: route_components_pb2.HeaderMatcher, header: HeaderMatch) -> Non
         out.present_match = True
         return
     out.string_match.CopyFrom(string(header.match))
-    if header.invert:
+    if header.invert and header.empty_if_missing:
         out.treat_missing_header_as_empty = True

@@ -56,18 +56,19 @@ AlpnByCluster = Mapping[str, Alpn]
 """Clusters that are not plain HTTP/1.1; one that is missing is."""
 
 
-def table_bytes(name: str, hosts: Iterable[bytes]) -> bytes:
-    """Return a serialized route table around serialized virtual hosts.
+def table_bytes(name: str, hosts: Iterable[bytes], *, ignore_port: bool = True) -> bytes:
+    """Return a serialized route table around serialized virtual hosts. With `ignore_port` the port
+    in a request's Host does not count.
 
     A table of a thousand hosts is thus rebuilt by joining, when one of them changed.
     """
     head = route_pb2.RouteConfiguration(name=name).SerializeToString()
-    return b"".join((head, *(wire.field(2, host) for host in hosts), _table_tail()))
+    return b"".join((head, *(wire.field(2, host) for host in hosts), _table_tail(ignore_port)))
 
 
 @cache
-def _table_tail() -> bytes:
-    out = route_pb2.RouteConfiguration(ignore_port_in_host_matching=True)
+def _table_tail(ignore_port: bool) -> bytes:
+    out = route_pb2.RouteConfiguration(ignore_port_in_host_matching=ignore_port)
     out.validate_clusters.value = False
     out.max_direct_response_body_size_bytes.value = _MAX_DIRECT_BODY
     return bytes(out.SerializeToString(deterministic=True))

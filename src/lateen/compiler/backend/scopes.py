@@ -105,6 +105,8 @@ class Side:
         self._kind = kind
         self._settings = settings
         self._roots = system_roots
+        sidecar = kind is ProxyKind.SIDECAR
+        self._ignore_port = settings.features.sidecar_ignore_port or not sidecar
         self._cluster: Memo[OutboundCluster, _Cluster] = Memo(self._make_cluster)
         self._endpoints: Memo[ClusterEndpoints, Resource] = Memo(self._make_endpoints)
         self._host: Memo[VirtualHost, _HostEntry] = Memo(_HostEntry.of)
@@ -208,7 +210,8 @@ class Side:
         known = self._tables.get(source.name)
         if known is not None and known.key == key:
             return known.resource
-        body = routes.table_bytes(source.name, (host.body for host in hosts))
+        bodies = (host.body for host in hosts)
+        body = routes.table_bytes(source.name, bodies, ignore_port=self._ignore_port)
         sources = tuple(dict.fromkeys(s for host in hosts for s in host.sources))
         made = Resource(ResourceType.ROUTE, source.name, body, sources)
         self._tables[source.name] = _Table(key, hosts, made)

@@ -14,6 +14,7 @@ from google.protobuf import any_pb2
 from lateen.compiler.backend import names, pack
 from lateen.compiler.ir.policy import SYSTEM_ROOTS, ClientTls, TlsMode
 from lateen.compiler.ir.proxy import MeshSettings, OutboundCluster, ServerTls
+from lateen.model import identity
 
 CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -160,23 +161,8 @@ def istio_upstream(
     common.ParseFromString(_client_context(cluster.policy.http2(cluster.protocol)))
     _log_keys(common, settings)
     validation = common.combined_validation_context.default_validation_context
-    sans = tls.sans if tls and tls.sans else _with_aliases(cluster.sans, settings)
-    _exact_names(validation, sans)
+    _exact_names(validation, tls.sans if tls and tls.sans else cluster.sans)
     return context
-
-
-def _with_aliases(sans: tuple[str, ...], settings: MeshSettings) -> tuple[str, ...]:
-    """Repeat each identity of the mesh's trust domain for every alias, sorted."""
-    if not settings.trust_domain_aliases:
-        return sans
-    own = f"spiffe://{settings.trust_domain}/"
-    aliased = (
-        f"spiffe://{alias}/{san.removeprefix(own)}"
-        for alias in settings.trust_domain_aliases
-        for san in sans
-        if san.startswith(own)
-    )
-    return tuple(sorted({*sans, *aliased}))
 
 
 def user_upstream(
@@ -218,9 +204,9 @@ def inbound(settings: MeshSettings, *, http: bool) -> tls_pb2.DownstreamTlsConte
     common.tls_params.cipher_suites.extend(CIPHERS)
     common.alpn_protocols.extend(HTTP_ALPN if http else TCP_SERVER_ALPN)
     validation = common.combined_validation_context.default_validation_context
-    for domain in dict.fromkeys((settings.trust_domain, *settings.trust_domain_aliases)):
+    for trusted in dict.fromkeys((settings.trust_domain, *settings.trust_domain_aliases)):
         matcher = validation.match_typed_subject_alt_names.add(san_type=_SanType.URI)
-        matcher.matcher.prefix = f"spiffe://{domain}/"
+        matcher.matcher.prefix = f"{identity.SCHEME}{identity.domain(trusted)}/"
     return context
 
 

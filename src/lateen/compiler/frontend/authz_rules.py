@@ -8,7 +8,7 @@ import msgspec
 
 from lateen.compiler.ir.authz import Attribute, Pattern, Rule, Test
 from lateen.compiler.ir.proxy import Features, MeshSettings
-from lateen.model import security
+from lateen.model import identity, security
 from lateen.model.meta import Source
 
 _SCHEME = "spiffe://"
@@ -37,8 +37,8 @@ class Mesh(msgspec.Struct, frozen=True):
     @property
     def trust_domains(self) -> tuple[str, ...]:
         """Return the mesh's trust domain and its aliases."""
-        own = self.settings.trust_domain.replace("@", ".")
-        return own, *self.settings.trust_domain_aliases
+        every = (self.settings.trust_domain, *self.settings.trust_domain_aliases)
+        return tuple(map(identity.domain, every))
 
 
 class _Field(msgspec.Struct, frozen=True):

@@ -8,9 +8,11 @@ from lateen.compiler.frontend import (
     authn,
     client_tls,
     delegates,
+    gateways,
     hosts,
     inputs,
     routes,
+    rule_checks,
     rules,
     telemetries,
     telemetry_checks,
@@ -20,9 +22,10 @@ from lateen.compiler.frontend.incremental import Derived, Graph
 from lateen.compiler.frontend.inputs import Key
 from lateen.compiler.frontend.world import Scope, World
 from lateen.compiler.ir.workload import Protocol, Resolution, Service
-from lateen.model import networking, networking_route, security
+from lateen.model import kinds, networking, networking_route, security
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
+from lateen.model.validation import diagnosing
 
 Findings = tuple[Diagnostic, ...]
 Found = Iterator[Diagnostic]
@@ -53,25 +56,48 @@ class Checks:
         source = ages.source("VirtualService", obj)
         return (
             *uncompiled.unread(obj.spec, source.at("spec")),
+            *diagnosing.warnings(kinds.KINDS[inputs.VIRTUAL_SERVICES], obj),
             *self._gateways_named(obj, source),
-            *self._contested_hosts(obj, source),
+            *self._mesh_hosts(obj, source),
             *self._http(obj, source),
             *self._layer4(obj, source),
         )
 
     def _gateways_named(self, obj: networking.VirtualService, source: Source) -> Found:
-        known = {f"{g.metadata.namespace}/{g.metadata.name}" for g in self._inputs.gateways.get("")}
+        """Say which Gateways are not there, or have no host in common with it, and which of its
+        hosts nobody serves."""
+        known = {f"{g.metadata.namespace}/{g.metadata.name}": g for g in self._gateways()}
+        namespace = obj.metadata.namespace
+        wanted = inputs.virtual_hosts(obj, self._settings)
+        served: set[str] = set()
         for index, written in enumerate(obj.spec.gateways):
-            name = routes.gateway_name(written, obj.metadata.namespace)
-            if name != routes.MESH and name not in known:
-                at = source.at(f"spec.gateways[{index}]")
+            at = source.at(f"spec.gateways[{index}]")
+            name = routes.gateway_name(written, namespace)
+            if name == routes.MESH:
+                served.update(wanted)
+                continue
+            if name not in known:
                 yield make("IST0101", at, reftype="gateway", refval=written)
+                continue
+            admitted = {h for h in wanted if gateways.admits(known[name], namespace, h)}
+            served |= admitted
+            if wanted and not admitted:
+                yield make("IST0132", at, host=", ".join(wanted), gateway=written)
+        for index, host in enumerate(wanted):
+            if served and host not in served:
+                at = source.at(f"spec.hosts[{index}]")
+                yield make("IST0132", at, host=host, gateway=", ".join(obj.spec.gateways))
 
-    def _contested_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
+    def _gateways(self) -> tuple[networking.Gateway, ...]:
+        return self._inputs.gateways.get("")
+
+    def _mesh_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
+        """Return why sidecars do not follow it for some of its hosts."""
         if obj.spec.gateways and routes.MESH not in obj.spec.gateways:
             return
         own = obj.metadata.namespace
         for index, host in enumerate(inputs.virtual_hosts(obj, self._settings)):
+            at = source.at(f"spec.hosts[{index}]")
             others = [
                 other
                 for other in self._inputs.mesh_routes.table.get(host)
@@ -79,8 +105,10 @@ class Checks:
             ]
             if len(others) > 1 and others[0] is not obj:
                 names = ", ".join(f"{o.metadata.namespace}/{o.metadata.name}" for o in others)
-                at = source.at(f"spec.hosts[{index}]")
                 yield make("IST0109", at, virtual_services=names, host=host)
+            service = self._world.service(host)
+            if service is not None and service.resolution is Resolution.ALIAS:
+                yield _of_an_alias(service, at)
 
     def _http(self, obj: networking.VirtualService, source: Source) -> Found:
         for index, rule in enumerate(obj.spec.http):
@@ -113,7 +141,7 @@ class Checks:
             yield make("LTN0028", at.at("delegate"), delegate=name)
         elif found is not None:
             name = f"{found.metadata.namespace}/{found.metadata.name}"
-            for index in delegates.conflicts(rule, found):
+            for index in delegates.conflicts(obj, rule, found):
                 there = ages.source("VirtualService", found, f"spec.http[{index}]")
                 yield make("LTN0029", there, delegate=name)
 
@@ -136,6 +164,10 @@ class Checks:
             yield make("IST0101", at.at("host"), reftype="host", refval=target.host)
             return
         if service.resolution is Resolution.ALIAS:
+            named = self._world.service(service.external_name)
+            if named is None or named.resolution is Resolution.ALIAS:
+                where = f"{service.external_name}, the externalName of {target.host}"
+                yield make("IST0101", at.at("host"), reftype="host", refval=where)
             return
         ports = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
         listed = ", ".join(map(str, ports))
@@ -167,8 +199,11 @@ class Checks:
         host = hosts.resolve(obj.spec.host, key[0], self._settings.domain)
         return (
             *uncompiled.unread(obj.spec, source.at("spec")),
+            *diagnosing.warnings(kinds.KINDS[inputs.RULES], obj),
             *self._rule_host(obj, host, source),
             *self._overridden(obj, host, source),
+            *rule_checks.hides(obj, host, source, self._world),
+            *self._unverified(obj, source),
             *_timeouts_ignored(obj, source),
             *_plaintext_instead(
                 obj,
@@ -187,6 +222,9 @@ class Checks:
         if service is None:
             yield make("IST0174", source.at("spec.host"), host=obj.spec.host)
             return
+        if service.resolution is Resolution.ALIAS:
+            yield _of_an_alias(service, source.at("spec.host"))
+            return
         members = [e for _, found in self._world.behind.get(host).by_port for e in found]
         for index, subset in enumerate(obj.spec.subsets):
             wanted = subset.labels.items()
@@ -199,7 +237,9 @@ class Checks:
         written: rules.Rules = self._inputs.rules.table.get((namespace, host))
         if len(written) < 2:
             return
-        for rule in self._world.merged_rules.get((namespace, host)):
+        merged = self._world.merged_rules.get((namespace, host))
+        yield from rule_checks.superseded(obj, merged, source)
+        for rule in merged:
             if source.ref not in rule.members:
                 continue
             if obj.spec.traffic_policy is not None and rule.policy_source.ref != source.ref:
@@ -211,6 +251,10 @@ class Checks:
                     at = source.at(f"spec.subsets[{index}]")
                     yield make("LTN0026", at, subset=subset.name, host=host, other=kept.source.ref)
 
+    def _unverified(self, obj: networking.DestinationRule, source: Source) -> Found:
+        if not self._settings.features.verify_upstream:
+            yield from rule_checks.unverified(obj, _blocks(obj), source)
+
     def _policy(self, key: Key) -> Findings:
         found = self._inputs.policies.table.get(key[0])
         obj = next((p for p in found if p.metadata.name == key[1]), None)
@@ -219,6 +263,7 @@ class Checks:
         source = ages.source("PeerAuthentication", obj)
         return (
             *uncompiled.unread(obj.spec, source.at("spec")),
+            *diagnosing.warnings(kinds.KINDS[inputs.POLICIES], obj),
             *self._policy_scope(obj, found, source),
         )
 
@@ -242,13 +287,23 @@ class Checks:
 
         source = ages.source("AuthorizationPolicy", obj, "spec")
         unread = uncompiled.unread(obj.spec, source)
-        return (*unread, *authz_checks.findings(obj, self._settings))
+        doubtful = diagnosing.warnings(kinds.KINDS[inputs.AUTHORIZATION], obj)
+        return (*unread, *doubtful, *authz_checks.findings(obj, self._settings))
 
     def _gateway(self, key: Key) -> Findings:
         for obj in self._inputs.gateways.get(""):
             if (obj.metadata.namespace, obj.metadata.name) == key:
-                return uncompiled.unread(obj.spec, ages.source("Gateway", obj, "spec"))
+                unread = uncompiled.unread(obj.spec, ages.source("Gateway", obj, "spec"))
+                return (*unread, *diagnosing.warnings(kinds.KINDS[inputs.GATEWAYS], obj))
         return ()
+
+
+def _of_an_alias(service: Service, at: Source) -> Diagnostic:
+    reason = (
+        f"{service.hostname} is an ExternalName Service, another name for {service.external_name}: "
+        "what is said of that counts"
+    )
+    return make("IST0167", at, reason=reason)
 
 
 def _timeouts_ignored(obj: networking.DestinationRule, source: Source) -> Found:

@@ -6,12 +6,13 @@ of the answer, as on Istio: the listener stays and the handshake fails.
 
 import base64
 import binascii
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
-from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
+from lateen.compiler.ir.proxy import GatewayListener, OutboundCluster, ProxyView
 from lateen.model import core
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
@@ -19,19 +20,25 @@ from lateen.model.snapshot import Snapshot
 
 SCHEME = "kubernetes://"
 _CA_SUFFIX = "-cacert"
-_CERTIFICATE_KEYS = (("cert", "key"), ("tls.crt", "tls.key"))
-_CA_KEYS = ("cacert", "ca.crt")
+_CERTIFICATE_KEYS = (("cert", "key", ""), ("tls.crt", "tls.key", "tls.ocsp-staple"))
+"""Where a Secret has a chain, its key and, in that form alone, an answer of OCSP."""
+_CA_KEYS = (("cacert", "crl"), ("ca.crt", "ca.crl"))
+"""Where it has a CA, and the certificates that the CA revoked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CredentialSecret:
-    """One SDS resource: a certificate with its key, or a CA. PEM; empty where it has none."""
+    """One SDS resource: a certificate with its key, or a CA. Empty where it has none; all is PEM
+    but the staple, which is DER."""
 
     name: str
     """SDS resource name: `kubernetes://NAME` or `kubernetes://NAME-cacert`."""
     certificate_chain: bytes = b""
     private_key: bytes = field(default=b"", repr=False)
+    staple: bytes = b""
+    """What OCSP answered of the certificate, for clients that ask."""
     ca: bytes = b""
+    crl: bytes = b""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,12 +48,36 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Diagnostic, ...]
 
 
-def credentials(view: ProxyView, snapshot: Snapshot) -> Credentials:
-    """Return the credentials that a view's listeners and clusters name, by name."""
+Asked = tuple[tuple[str, Source], ...]
+"""Each credential that is asked for, with the field that names it."""
+
+
+class Asking:
+    """What views ask for. Clusters are looked at once for all proxies that share them."""
+
+    def __init__(self) -> None:
+        self._clusters: deque[tuple[tuple[OutboundCluster, ...], Asked]] = deque(maxlen=64)
+
+    def of(self, view: ProxyView) -> Asked:
+        """Return each credential that a view's listeners and clusters name, and where."""
+        if view.gateway is not None:
+            return (*_of_listeners(view.gateway.listeners), *self._of(view.gateway.clusters))
+        return self._of(view.outbound.clusters) if view.outbound is not None else ()
+
+    def _of(self, clusters: tuple[OutboundCluster, ...]) -> Asked:
+        for known, asked in self._clusters:
+            if known is clusters:
+                return asked
+        asked = tuple(_of_clusters(clusters))
+        self._clusters.appendleft((clusters, asked))
+        return asked
+
+
+def credentials(asked: Asked, namespace: str, snapshot: Snapshot) -> Credentials:
+    """Return the credentials that a proxy of a namespace asks for, by name."""
     found: dict[str, CredentialSecret] = {}
     missing: dict[tuple[str, Source], Diagnostic] = {}
-    namespace = view.node.namespace
-    for name, source in asked(view):
+    for name, source in asked:
         if name in found:
             continue
         made = _find(name, namespace, snapshot)
@@ -66,19 +97,16 @@ def credentials(view: ProxyView, snapshot: Snapshot) -> Credentials:
     )
 
 
-def asked(view: ProxyView) -> Iterator[tuple[str, Source]]:
-    """Return each credential a view names, with the field that names it."""
-    clusters: tuple[OutboundCluster, ...] = ()
-    if view.gateway is not None:
-        clusters = view.gateway.clusters
-        for listener in view.gateway.listeners:
-            for chain in listener.chains:
-                if chain.tls is not None:
-                    for name in (*chain.tls.secrets, chain.tls.ca):
-                        if name.startswith(SCHEME):
-                            yield name, chain.source.at("tls")
-    elif view.outbound is not None:
-        clusters = view.outbound.clusters
+def _of_listeners(listeners: tuple[GatewayListener, ...]) -> Iterator[tuple[str, Source]]:
+    for listener in listeners:
+        for chain in listener.chains:
+            if chain.tls is not None:
+                for name in (*chain.tls.secrets, chain.tls.ca):
+                    if name.startswith(SCHEME):
+                        yield name, chain.source.at("tls")
+
+
+def _of_clusters(clusters: tuple[OutboundCluster, ...]) -> Iterator[tuple[str, Source]]:
     for cluster in clusters:
         tls = cluster.policy.tls
         if tls is not None:
@@ -95,12 +123,13 @@ def _find(name: str, namespace: str, snapshot: Snapshot) -> CredentialSecret | s
     base = plain.removesuffix(_CA_SUFFIX)
     for candidate in (plain, base):
         secret = snapshot.secrets.get((namespace, candidate))
-        ca = _first(secret, _CA_KEYS) if secret is not None else b""
-        if ca:
-            return CredentialSecret(name=name, ca=ca)
-    return (
-        f"no Secret {plain} or {base} with {_CA_KEYS[0]} or {_CA_KEYS[1]} in namespace {namespace}"
-    )
+        if secret is None:
+            continue
+        for key, revoked in _CA_KEYS:
+            ca = _value(secret, key)
+            if ca:
+                return CredentialSecret(name=name, ca=ca, crl=_value(secret, revoked))
+    return f"no Secret {plain} or {base} with cacert or ca.crt in namespace {namespace}"
 
 
 def _certificate(
@@ -111,23 +140,25 @@ def _certificate(
         elsewhere = sorted(ns for ns, other in snapshot.secrets if other == plain)
         hint = f"; there is one in {elsewhere[0]}, which does not count" if elsewhere else ""
         return f"no Secret {plain} in the proxy's namespace {namespace}{hint}"
-    for chain_key, private_key in _CERTIFICATE_KEYS:
-        chain, private = _first(secret, (chain_key,)), _first(secret, (private_key,))
+    for chain_key, private_key, staple in _CERTIFICATE_KEYS:
+        chain, private = _value(secret, chain_key), _value(secret, private_key)
         if chain and private:
-            return CredentialSecret(name=name, certificate_chain=chain, private_key=private)
+            return CredentialSecret(
+                name=name,
+                certificate_chain=chain,
+                private_key=private,
+                staple=_value(secret, staple),
+            )
     return (
         f"Secret {plain} in namespace {namespace} has neither tls.crt and tls.key nor cert and key"
     )
 
 
-def _first(secret: core.Secret, keys: tuple[str, ...]) -> bytes:
-    for key in keys:
-        if secret.string_data.get(key):
-            return secret.string_data[key].encode()
-        try:
-            decoded = base64.b64decode(secret.data.get(key, ""), validate=True)
-        except binascii.Error:
-            continue
-        if decoded:
-            return decoded
-    return b""
+def _value(secret: core.Secret, key: str) -> bytes:
+    """Return what a Secret has under a key; empty for nothing, or what is no base64."""
+    if secret.string_data.get(key):
+        return secret.string_data[key].encode()
+    try:
+        return base64.b64decode(secret.data.get(key, ""), validate=True)
+    except binascii.Error:
+        return b""

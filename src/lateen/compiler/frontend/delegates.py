@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from lateen.compiler.frontend import ages, hosts
-from lateen.compiler.frontend.routes import HttpRule
+from lateen.compiler.frontend.routes import HttpRule, gateway_name
 from lateen.model import istio_types, networking_route
 from lateen.model.networking_route import HTTPMatchRequest, HTTPRoute, VirtualService
 
@@ -14,6 +14,7 @@ Find = Callable[[str, str], VirtualService | None]
 
 _INHERITED = (
     "rewrite",
+    "direct_response",
     "timeout",
     "retries",
     "fault",
@@ -40,7 +41,7 @@ def http_rules(root: VirtualService, find: Find, domain: str) -> tuple[HttpRule,
             continue
         child = delegate_of(root, spec, find)
         if child is not None:
-            found.extend(_joined(spec, child, domain))
+            found.extend(_joined(root, spec, child, domain))
     return tuple(found)
 
 
@@ -57,21 +58,40 @@ def delegate_of(root: VirtualService, spec: HTTPRoute, find: Find) -> VirtualSer
     return child
 
 
-def conflicts(spec: HTTPRoute, child: VirtualService) -> tuple[int, ...]:
-    """Return which of a delegate's rules are left out because they contradict the root's."""
+def conflicts(root: VirtualService, spec: HTTPRoute, child: VirtualService) -> tuple[int, ...]:
+    """Return which of a delegate's rules are left out because they contradict `spec`, a rule of
+    the root's."""
+    outer = _matches(root, spec)
     return tuple(
         index
         for index, inner in enumerate(child.spec.http)
-        if inner.delegate is not None or _intersect_all(spec.match, inner.match) is None
+        if inner.delegate is not None or _intersect_all(outer, _matches(child, inner)) is None
     )
 
 
-def _joined(root: HTTPRoute, child: VirtualService, domain: str) -> list[HttpRule]:
+def _matches(owner: VirtualService, spec: HTTPRoute) -> tuple[HTTPMatchRequest, ...]:
+    """Return a rule's matches with their gateways in full: a short one is of `owner`'s namespace,
+    and what is joined may be of two."""
+    namespace = owner.metadata.namespace
+    return tuple(
+        msgspec.structs.replace(
+            match, gateways=tuple(gateway_name(g, namespace) for g in match.gateways)
+        )
+        if match.gateways
+        else match
+        for match in spec.match
+    )
+
+
+def _joined(
+    owner: VirtualService, root: HTTPRoute, child: VirtualService, domain: str
+) -> list[HttpRule]:
     found = []
+    outer = _matches(owner, root)
     for index, spec in enumerate(child.spec.http):
         if spec.delegate is not None:
             continue
-        match = _intersect_all(root.match, spec.match)
+        match = _intersect_all(outer, _matches(child, spec))
         if match is None:
             continue
         inherited = {name: getattr(root, name) for name in _INHERITED if not getattr(spec, name)}
@@ -140,6 +160,10 @@ def _conflict(outer: HTTPMatchRequest, inner: HTTPMatchRequest) -> bool:
             return True
     if outer.port and inner.port and outer.port != inner.port:
         return True
+    if outer.source_namespace and inner.source_namespace != outer.source_namespace:
+        return True
+    if outer.gateways and not set(inner.gateways) <= set(outer.gateways):
+        return True
     return any(
         outer.source_labels.get(key, wanted) != wanted
         for key, wanted in inner.source_labels.items()
@@ -147,17 +171,14 @@ def _conflict(outer: HTTPMatchRequest, inner: HTTPMatchRequest) -> bool:
 
 
 def _wider(outer: istio_types.StringMatch, inner: istio_types.StringMatch) -> bool:
-    """Whether `inner` is not certain to lie within `outer`; regular expressions never are,
-    unless the outer one asks for nothing."""
-    if outer.exact is None and outer.prefix is None and outer.regex is None:
-        return False
+    """Whether `inner` is not taken to lie within `outer`: as on Istio nothing lies within a regular
+    expression, nor within a condition that asks for presence alone."""
     if outer.regex is not None or inner.regex is not None:
         return True
     if outer.exact is not None:
         return inner.exact != outer.exact
-    prefix = outer.prefix or ""
     text = inner.exact if inner.exact is not None else inner.prefix
-    return text is None or not text.startswith(prefix)
+    return outer.prefix is None or text is None or not text.startswith(outer.prefix)
 
 
 def _intersect(outer: HTTPMatchRequest, inner: HTTPMatchRequest) -> HTTPMatchRequest:
@@ -176,5 +197,6 @@ def _intersect(outer: HTTPMatchRequest, inner: HTTPMatchRequest) -> HTTPMatchReq
         port=inner.port or outer.port,
         source_labels=outer.source_labels | inner.source_labels,
         source_namespace=inner.source_namespace or outer.source_namespace,
-        gateways=outer.gateways or inner.gateways,
+        gateways=inner.gateways or outer.gateways,
+        stat_prefix=inner.stat_prefix or outer.stat_prefix,
     )

@@ -185,6 +185,17 @@ def attaches(server: BoundServer, binding: Binding) -> tuple[str, ...]:
     return tuple(found)
 
 
+def admits(gateway: networking.Gateway, namespace: str, host: str) -> bool:
+    """Whether a VirtualService of a namespace is served under a host, or some of it, by a server of
+    a Gateway."""
+    own = gateway.metadata.namespace
+    written = (_host(each, own) for server in gateway.spec.servers for each in server.hosts)
+    return any(
+        owner in (ANY_NAMESPACE, namespace) and hosts.intersect(pattern, host) is not None
+        for owner, pattern in written
+    )
+
+
 def _served(
     server: BoundServer, bindings: Iterable[Binding], namespace: str
 ) -> Iterable[tuple[str, tuple[str, str]]]:

@@ -11,7 +11,9 @@ PRESENT = StringMatch(kind="present")
 ANY = RouteMatch()
 
 
-def translate(match: networking_route.HTTPMatchRequest, source: Source) -> RouteMatch | None:
+def translate(
+    match: networking_route.HTTPMatchRequest, source: Source, features: Features
+) -> RouteMatch | None:
     """Return the conditions of one match, or None if one of them cannot be compiled yet (a JWT
     claim): leaving it out would let more requests in than the user wrote."""
     if any(name.startswith(CLAIMS_PREFIX) for name in (*match.headers, *match.without_headers)):
@@ -30,7 +32,12 @@ def translate(match: networking_route.HTTPMatchRequest, source: Source) -> Route
         for name, condition in sorted(match.headers.items())
     ]
     headers += [
-        HeaderMatch(name=name.lower(), match=_or_present(condition), invert=True)
+        HeaderMatch(
+            name=name.lower(),
+            match=_or_present(condition),
+            invert=True,
+            empty_if_missing=features.without_header_missing,
+        )
         for name, condition in sorted(match.without_headers.items())
     ]
     return RouteMatch(

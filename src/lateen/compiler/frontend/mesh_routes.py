@@ -71,6 +71,18 @@ def catch_all(settings: MeshSettings) -> VirtualHost:
     return VirtualHost(name="block_all", domains=("*",), routes=(route,))
 
 
+def _written(domains: tuple[str, ...], port: int, settings: MeshSettings) -> tuple[str, ...]:
+    """Return the domains as a table has them: before 1.16 the port in a Host counts, so they are
+    there with the port that is dialed too."""
+    if settings.features.sidecar_ignore_port or domains == ("*",):
+        return domains
+    return domains + tuple(f"{_bracketed(domain)}:{port}" for domain in domains)
+
+
+def _bracketed(domain: str) -> str:
+    return f"[{domain}]" if ":" in domain else domain
+
+
 def virtual_host(
     service: Service,
     port: Port,
@@ -83,7 +95,7 @@ def virtual_host(
     default one."""
     return VirtualHost(
         name=f"{service.hostname}:{port.number}",
-        domains=domains,
+        domains=_written(domains, port.number, settings),
         routes=made or (default_route(service, port, settings),),
         source=source if made else service.source,
     )
@@ -108,9 +120,10 @@ def foreign_host(
 ) -> VirtualHost:
     """Return the virtual host of a VirtualService for a host outside the registry."""
     absolute = settings.features.absolute_fqdn_domain and not hosts.is_wildcard(host)
+    domains = (host, f"{host}.") if absolute else (host,)
     return VirtualHost(
         name=f"{host}:{FOREIGN_PORT}",
-        domains=(host, f"{host}.") if absolute else (host,),
+        domains=_written(domains, FOREIGN_PORT, settings),
         routes=made,
         source=source,
     )

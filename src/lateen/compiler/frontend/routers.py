@@ -140,7 +140,23 @@ class Routers:
                 if ports and server.number not in ports:
                     selector = self._selector(server)
                     found.append(make("IST0162", at, port=server.number, selector=selector))
-        return tuple(found)
+        return (*found, *dict.fromkeys(self._hidden(number)))
+
+    def _hidden(self, number: int) -> Iterator[Diagnostic]:
+        """Say which routes lead to Services that are there, but not for the scope's proxies."""
+        namespace = self._scopes[number].scope.namespace
+        for name, _ in self._by_table(number):
+            for plan in self._plan.get((number, name)):
+                host = self._host.get((number, plan))
+                hidden = {h for h in host.reached if self._is_hidden(namespace, h)}
+                for route in host.virtual_host.routes if hidden else ():
+                    for hostname in hidden.intersection(_reached((route,))):
+                        if route.source is not None:
+                            yield make("LTN0045", route.source, namespace=namespace, host=hostname)
+
+    def _is_hidden(self, namespace: str, hostname: str) -> bool:
+        known = self._world.service(hostname) is not None
+        return known and self._world.seen(namespace, hostname) is None
 
     def _selector(self, server: BoundServer) -> str:
         """Return the labels by which a server's Gateway chose the proxy."""
@@ -250,7 +266,7 @@ class Routers:
                 for merged in self._servers.get(number).merged
                 for server in merged.servers
             ),
-            service=world.service,
+            service=lambda host: world.seen(scope.scope.namespace, host),
             hashed=lambda host, at, subset: world.hashed(scope.scope, host, at, subset),
             conduct=lambda host, subset, one: world.conduct(scope.scope, host, subset, one=one),
         )
@@ -339,6 +355,8 @@ class Routers:
     def _make_share(self, key: tuple[int, str]) -> Share:
         number, hostname = key
         scope = self._scopes[number].scope
+        if self._world.seen(scope.namespace, hostname) is None:
+            return Share(clusters=(), endpoints=())
         cluster_key = self._world.cluster_key(scope, hostname, gateway=True)
         return Share(
             clusters=self._world.clusters.get(cluster_key),

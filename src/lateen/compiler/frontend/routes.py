@@ -50,6 +50,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     secure: bool
     """Whether the client dialed in TLS that ends here."""
     service: Callable[[str], Service | None]
+    """The host of that name, if the client's namespace knows it."""
     hashed: Callable[[str, int, str], tuple[HashKey, ...]]
     """(hostname, port, subset) -> what its DestinationRule balances by."""
     conduct: Callable[[str, str, bool], Conduct]
@@ -57,8 +58,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gateway_name(written: str, namespace: str) -> str:
-    """Return a gateway reference in full: `mesh`, or `namespace/name`."""
-    return written if written == MESH or "/" in written else f"{namespace}/{written}"
+    """Return a gateway reference in full: `mesh`, or `namespace/name`.
+
+    The old form with dots still means something to Istio: `name.namespace` and what may follow.
+    """
+    if written == MESH or "/" in written:
+        return written
+    name, *rest = written.split(".")
+    return f"{rest[0] if rest else namespace}/{name}"
 
 
 def cluster_name(host: str, port: int, subset: str) -> str:
@@ -138,15 +145,13 @@ def _from_client(match: L4Match | networking_route.HTTPMatchRequest, context: Co
 def destination(target: networking_route.Destination, context: Context) -> tuple[str, int]:
     """Return the host and port a destination means.
 
-    Without a port: the service's only one, else the port dialed. An ExternalName host stands for
-    its target where that is in the registry.
+    Without a port: the service's only one, else the port dialed. An ExternalName service stands for
+    the host that it names, on its own ports.
     """
     host = hosts.resolve(target.host, context.namespace, context.settings.domain)
     service = context.service(host)
     if service is not None and service.resolution is Resolution.ALIAS:
-        aliased = context.service(service.external_name)
-        if aliased is not None:
-            host, service = aliased.hostname, aliased
+        host = service.external_name
     if target.port is not None and target.port.number:
         return host, target.port.number
     if service is not None:
@@ -191,7 +196,8 @@ def _matches(
         return
     for index, match in enumerate(rule.spec.match):
         if in_scope(match, context):
-            condition = matches.translate(match, rule.source.at(f"match[{index}]"))
+            at, features = rule.source.at(f"match[{index}]"), context.settings.features
+            condition = matches.translate(match, at, features)
             if condition is not None:
                 yield match, condition
 

@@ -53,7 +53,8 @@ def merge(rules: Rules, host: str, *, by_export: bool) -> tuple[Rule, ...]:
 
     Subsets are joined (a name declared twice counts once) and the oldest policy that is set
     wins whole. With `by_export` (Istio 1.24) rules merge only when their exportTo are equal, or
-    the later is a superset of a written earlier one. Rules with a workloadSelector stay apart.
+    the later is a superset of a written earlier one. Rules with a workloadSelector merge only with
+    others of the same selector.
     """
     groups: list[Rule] = []
     for obj in sorted(rules, key=ages.age):
@@ -162,6 +163,10 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         local = self._local(client, labels, hostname)
         if local is not None:
             return local
+        return self.beside(client, service, hostname)
+
+    def beside(self, client: str, service: str, hostname: str) -> Rule | None:
+        """Return the rule that counts for a client whose own namespace has none."""
         for namespace in dict.fromkeys((service, self.root)):
             found = self._exported(namespace, client, hostname)
             if found is not None:

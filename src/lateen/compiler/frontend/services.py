@@ -4,6 +4,7 @@ from lateen.compiler.frontend import ages, protocols
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
 from lateen.model import core_service
+from lateen.model.identity import spiffe_id
 from lateen.model.meta import Source
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
@@ -52,7 +53,7 @@ def annotated_identities(obj: core_service.Service, trust_domain: str) -> tuple[
     canonical = [a.strip() for a in notes.get(CANONICAL_ACCOUNT_ANNOTATION, "").split(",")]
     namespace = obj.metadata.namespace
     return tuple(
-        f"spiffe://{trust_domain}/ns/{namespace}/sa/{account}" for account in accounts if account
+        spiffe_id(trust_domain, namespace, account) for account in accounts if account
     ) + tuple(account for account in canonical if account)
 
 

@@ -146,13 +146,8 @@ class Sidecars:
     def _make_share(self, key: tuple[Scope, str]) -> Share:
         scope, hostname = key
         world = self._world
-        service = world.service(hostname)
-        if service is None:
-            return NOTHING
-        obj = self._inputs.services.get((service.namespace, service.name))
-        if obj is None or not services.visible(obj, scope.namespace):
-            return NOTHING
-        if service.resolution is Resolution.ALIAS:
+        service = world.seen(scope.namespace, hostname)
+        if service is None or service.resolution is Resolution.ALIAS:
             return NOTHING
         cluster_key = world.cluster_key(scope, hostname, gateway=False)
         return Share(
@@ -188,14 +183,8 @@ class Sidecars:
         )
 
     def _virtual_host(self, scope: Scope, service: Service, port: Port) -> VirtualHost:
-        aliases = self._inputs.aliases.table.get(service.hostname)
-        domain = self._settings.domain
-        named = [
-            self._world.service(services.hostname(a.metadata.namespace, a.metadata.name, domain))
-            for a in aliases
-        ]
-        standing = [a for a in named if a is not None and a.resolution is Resolution.ALIAS]
-        domains = mesh_routes.domains_of(service, standing, scope.namespace, self._settings)
+        aliases = self._world.aliases(service.hostname)
+        domains = mesh_routes.domains_of(service, aliases, scope.namespace, self._settings)
         return self._host_with(scope, service, port, domains)
 
     def _host_with(
@@ -236,7 +225,7 @@ class Sidecars:
             client_namespace=scope.namespace,
             client_labels=dict(scope.labels),
             secure=False,
-            service=self._world.service,
+            service=lambda host: self._world.seen(scope.namespace, host),
             hashed=lambda host, number, subset: self._world.hashed(scope, host, number, subset),
             conduct=lambda host, subset, one: self._world.conduct(scope, host, subset, one=one),
         )

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from lateen.compiler.frontend import ages, mesh_config, telemetries, uncompiled
-from lateen.compiler.frontend.inputs import Key
+from lateen.compiler.frontend.inputs import TELEMETRIES, Key
 from lateen.compiler.frontend.world import World
+from lateen.model import kinds
 from lateen.model import telemetry as model
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
+from lateen.model.validation import diagnosing
 
 Found = Iterator[Diagnostic]
 
@@ -29,6 +31,7 @@ class TelemetryChecks:
         source = ages.source("Telemetry", obj)
         return (
             *uncompiled.unread(obj.spec, source.at("spec")),
+            *diagnosing.warnings(kinds.KINDS[TELEMETRIES], obj),
             *self._covered(obj, filed, source),
             *self._logging(obj, source),
             *self._tracing(obj, source),

@@ -1,4 +1,4 @@
-"""Selectors that select nothing, and rules for nobody. Pure.
+"""Selectors that select nothing, or what an older object selects too, and rules for nobody. Pure.
 
 Asked when the state of a mesh is shown, not with every change: pods come and go all the time, and
 nothing is compiled differently for it.
@@ -7,9 +7,10 @@ nothing is compiled differently for it.
 import fnmatch
 from collections.abc import Iterator, Mapping
 
-from lateen.compiler.frontend import ages, telemetries
+from lateen.compiler.frontend import ages, authn, protocols, telemetries, workloads
 from lateen.compiler.frontend.inputs import TELEMETRIES
-from lateen.model import security
+from lateen.compiler.ir.workload import Protocol
+from lateen.model import core_pod, core_service, security
 from lateen.model import telemetry as model
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.snapshot import Snapshot
@@ -20,8 +21,9 @@ _BY_ZONE = ("PreferClose", "PreferSameZone")
 
 def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
     """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
-    answers to, for rules about namespaces that do not exist, for Telemetries that select the
-    same pod, and for Services that prefer near endpoints, as only a DestinationRule can here."""
+    answers to, for rules about namespaces that do not exist, for PeerAuthentications, Telemetries
+    and Services of which an older one counts for the same pod, and for Services that prefer near
+    endpoints, as only a DestinationRule can here."""
     return (
         *_gateways(snapshot),
         *_policies(snapshot, root_namespace),
@@ -41,12 +43,22 @@ def _gateways(snapshot: Snapshot) -> Iterator[Diagnostic]:
 
 
 def _policies(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
-    for (namespace, _), policy in snapshot.peer_authentications.items():
-        selector = policy.spec.selector
-        wanted = selector.match_labels if selector is not None else {}
-        if wanted and namespace != root_namespace and not _any(snapshot, namespace, wanted):
-            at = ages.source("PeerAuthentication", policy, "spec.selector.matchLabels")
+    """Of several that select a pod the oldest alone counts for it, its ports included."""
+    oldest: dict[tuple[str, str], security.PeerAuthentication] = {}
+    for policy in sorted(snapshot.peer_authentications.values(), key=ages.age):
+        namespace, wanted = policy.metadata.namespace, authn.selector(policy)
+        if not wanted or namespace == root_namespace:
+            continue
+        at = ages.source("PeerAuthentication", policy, "spec.selector.matchLabels")
+        names = [pod.metadata.name for pod in snapshot.matching(_PODS, namespace, wanted)]
+        if not names:
             yield make("IST0127", at, labels=_written(wanted))
+        taken = next((name for name in names if (namespace, name) in oldest), None)
+        if taken is not None:
+            other = ages.source("PeerAuthentication", oldest[namespace, taken]).ref
+            yield make("LTN0024", at, pod=taken, other=other)
+        for name in names:
+            oldest.setdefault((namespace, name), policy)
 
 
 def _telemetries(snapshot: Snapshot) -> Iterator[Diagnostic]:
@@ -100,10 +112,47 @@ def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
         if wanted and not _any(snapshot, namespace, wanted):
             at = ages.source("Service", service, "spec.selector")
             yield make("IST0127", at, labels=_written(wanted))
+        yield from _shared_ports(snapshot, service)
         nearness = service.spec.traffic_distribution
         if nearness in _BY_ZONE:  # on the one node of a lab PreferSameNode prefers every pod
             at = ages.source("Service", service, "spec.trafficDistribution")
             yield make("LTN0010", at, field=f"trafficDistribution {nearness}")
+
+
+def _shared_ports(snapshot: Snapshot, service: core_service.Service) -> Iterator[Diagnostic]:
+    """Of several Services that lead to a port of a pod the oldest decides what is spoken there."""
+    namespace = service.metadata.namespace
+    older = [
+        other
+        for (home, _), other in snapshot.services.items()
+        if home == namespace and other.spec.selector and ages.age(other) < ages.age(service)
+    ]
+    if not older or not service.spec.selector:
+        return
+    for pod in snapshot.matching(_PODS, namespace, service.spec.selector):
+        first: dict[int, tuple[core_service.Service, Protocol]] = {}
+        for other in sorted(older, key=ages.age):
+            if ages.selects(other.spec.selector, pod.metadata.labels):
+                for number, protocol, _ in _targets(other, pod):
+                    first.setdefault(number, (other, protocol))
+        for number, protocol, index in _targets(service, pod):
+            known = first.get(number)
+            if known is not None and known[1] is not protocol:
+                at = ages.source("Service", service, f"spec.ports[{index}]")
+                ref = ages.source("Service", known[0]).ref
+                yield make("LTN0033", at, port=number, other=ref, service=service.metadata.name)
+        return
+
+
+def _targets(
+    service: core_service.Service, pod: core_pod.Pod
+) -> Iterator[tuple[int, Protocol, int]]:
+    """Return the pod's ports that a Service leads to, with protocol and place."""
+    for index, port in enumerate(service.spec.ports):
+        number = workloads.container_port(pod, port.target_port or port.port)
+        spoken = protocols.select(port.port, port.name, port.app_protocol or "", port.protocol)
+        if number is not None and (port.protocol or "TCP") == "TCP":
+            yield number, spoken, index
 
 
 def _any(snapshot: Snapshot, namespace: str, wanted: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Labels
 from lateen.model import core_container, core_pod
+from lateen.model.identity import spiffe_id
 from lateen.model.meta import ObjectRef
 
 PROXY_CONTAINER = "istio-proxy"
@@ -55,10 +56,9 @@ def translate(pod: core_pod.Pod, settings: MeshSettings) -> Workload:
 
 
 def identity(pod: core_pod.Pod, settings: MeshSettings) -> str:
-    """Return the pod's SPIFFE id (semantics 7); `@` in a trust domain becomes a dot."""
+    """Return the pod's SPIFFE id (semantics 7)."""
     account = pod.spec.service_account_name or pod.spec.service_account or "default"
-    trust_domain = settings.trust_domain.replace("@", ".")
-    return f"spiffe://{trust_domain}/ns/{pod.metadata.namespace}/sa/{account}"
+    return spiffe_id(settings.trust_domain, pod.metadata.namespace, account)
 
 
 def proxy_kind(pod: core_pod.Pod) -> ProxyKind | None:

@@ -23,6 +23,7 @@ from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
 from lateen.compiler.ir.routing import PLAIN, Conduct
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Resolution, Service
+from lateen.model.identity import with_aliases
 
 
 class RuleKey(NamedTuple):
@@ -90,6 +91,31 @@ class World:
             key = self._keys[hostname] = hosts.split_service(hostname, self.settings.domain)
         return self.service_of.get(key) if key is not None else None
 
+    def seen(self, namespace: str, hostname: str) -> Service | None:
+        """Return the host of that name as proxies of a namespace know it: not if its Service is
+        exported elsewhere only."""
+        service = self.service(hostname)
+        if service is None:
+            return None
+        obj = self.inputs.services.get((service.namespace, service.name))
+        return service if obj is not None and services.visible(obj, namespace) else None
+
+    def aliases(self, hostname: str) -> tuple[Service, ...]:
+        """Return the ExternalName services that stand for a host, directly or by way of others."""
+        found: dict[str, Service] = {}
+        pending = [hostname]
+        while pending:
+            for obj in self.inputs.aliases.table.get(pending.pop()):
+                name = services.hostname(
+                    obj.metadata.namespace, obj.metadata.name, self.settings.domain
+                )
+                alias = self.service(name)
+                if alias is None or alias.resolution is not Resolution.ALIAS or name in found:
+                    continue
+                found[name] = alias
+                pending.append(name)
+        return tuple(found.values())
+
     def rule(self, key: RuleKey | None) -> rules.Rule | None:
         """Return a merged rule by its key."""
         if key is None:
@@ -100,6 +126,11 @@ class World:
     def rule_for(self, scope: Scope, hostname: str) -> rules.Rule | None:
         """Return the DestinationRule that clients of a scope obey for a host."""
         return self.rule(self.rule_key.get((scope, hostname)))
+
+    def beside(self, client: str, namespace: str, hostname: str) -> rules.Rule | None:
+        """Return the DestinationRule that clients of namespace `client` obey for a host of
+        `namespace` if their own has none."""
+        return self._search.beside(client, namespace, hostname)
 
     def policy(self, scope: Scope, hostname: str, port: int, subset: str) -> policies.Blocks:
         """Return the merged policy blocks for a destination."""
@@ -199,7 +230,7 @@ class World:
         if service is None:
             return ()
         obj = self.inputs.services.get((service.namespace, service.name))
-        trust_domain = self.settings.trust_domain.replace("@", ".")
+        trust_domain, aliases = self.settings.trust_domain, self.settings.trust_domain_aliases
         found = {
             endpoint.identity
             for _, members in self.behind.get(hostname).by_port
@@ -208,9 +239,8 @@ class World:
         }
         if obj is not None and obj.metadata.annotations:
             found.update(services.annotated_identities(obj, trust_domain))
-        prefix = f"spiffe://{trust_domain}/"
-        for alias in self.settings.trust_domain_aliases:
-            found |= {f"spiffe://{alias}/{i[len(prefix) :]}" for i in found if i.startswith(prefix)}
+        if aliases:
+            found = {each for one in found for each in with_aliases(one, trust_domain, aliases)}
         return tuple(sorted(found))
 
     def _merged(self, key: Key) -> tuple[rules.Rule, ...]:

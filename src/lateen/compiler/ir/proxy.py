@@ -63,7 +63,7 @@ class Features(Value, frozen=True, kw_only=True):
     lower_case_hosts: bool = True
     """1.27: VirtualService hosts are compared in lower case."""
     sidecar_ignore_port: bool = True
-    """1.16: sidecars ignore the port in Host."""
+    """1.16: sidecars ignore the port in Host; before, another than the one dialed is unknown."""
     private_is_internal: bool = False
     """Before 1.25 clients with private addresses count as internal: `x-envoy-internal`, and their
     `x-envoy-*` headers are believed."""

@@ -19,6 +19,8 @@ class HeaderMatch(Value, frozen=True, kw_only=True):
     name: str
     match: StringMatch
     invert: bool = False
+    empty_if_missing: bool = True
+    """With `invert`: whether a missing header is compared as an empty one, and not left alone."""
 
 
 class RouteMatch(Value, frozen=True, kw_only=True):
@@ -157,7 +159,7 @@ class VirtualHost(Value, frozen=True, kw_only=True):
 
 
 class RouteTable(Value, frozen=True, kw_only=True):
-    """One RDS resource. Istio always sets ignore_port_in_host_matching."""
+    """One RDS resource."""
 
     name: str
     hosts: tuple[VirtualHost, ...]

@@ -1,15 +1,19 @@
-"""Problems and findings as diagnostics of the catalogue. Pure."""
+"""What the catalogue calls the problems of a manifest. Pure."""
 
-from msgspec.structs import replace
+from typing import Any
 
-from lateen.model import diagnostics, manifests
-from lateen.model.decode import Problem
+from lateen.model import diagnostics
 from lateen.model.diagnostics import Diagnostic
+from lateen.model.kinds import KindInfo
 from lateen.model.meta import ObjectRef, Source
-from lateen.model.validation.report import Finding, Validation
+from lateen.model.validation import dispatch
 
 INVALID = "IST0106"
 """The code of whatever Istio's validation refuses."""
+
+SYNTAX = "LTN0001"
+UNKNOWN_KIND = "LTN0006"
+DEFINED_TWICE = "LTN0007"
 
 CODES = {
     "unknown": "LTN0002",
@@ -20,33 +24,16 @@ CODES = {
 }
 """The codes of decoding problems, by their kind."""
 
-
-def of_text(problem: manifests.Problem) -> Diagnostic:
-    """Return what broken text is called: there is no object yet, only a place."""
-    made = diagnostics.make("LTN0001", Source(ObjectRef("", "", "")), detail=problem.message)
-    return replace(made, remedy=problem.remedy, location=problem.location)
+_DOUBTFUL = "IST0133"
 
 
-def of_problem(ref: ObjectRef, problem: Problem) -> Diagnostic:
-    """Return what a decoding problem of an object is called."""
-    return diagnostics.make(
-        CODES[problem.kind],
-        Source(ref, problem.path),
-        path=problem.path,
-        detail=problem.message,
-        suggestion=problem.suggestion or "Correct the field.",
+def warnings(info: KindInfo, obj: Any) -> tuple[Diagnostic, ...]:
+    """Return what is doubtful in an object that validation lets pass: what its writer was warned
+    of, under the code that Istio's analyzer has for it."""
+    ref = ObjectRef(info.kind, obj.metadata.namespace, obj.metadata.name)
+    return tuple(
+        diagnostics.make(one.code, Source(ref, one.path), **dict(one.arguments))
+        if one.code
+        else diagnostics.make(_DOUBTFUL, Source(ref, one.path), detail=str(one))
+        for one in dispatch.validate(info, obj).warnings
     )
-
-
-def of_validation(ref: ObjectRef, found: Validation) -> tuple[Diagnostic, ...]:
-    """Return errors as IST0106 and warnings under their own code, or as IST0133."""
-    errors = (_of_finding(ref, finding, INVALID) for finding in found.errors)
-    warnings = (_of_finding(ref, finding, "IST0133") for finding in found.warnings)
-    return (*errors, *warnings)
-
-
-def _of_finding(ref: ObjectRef, finding: Finding, code: str) -> Diagnostic:
-    source = Source(ref, finding.path)
-    if finding.code:
-        return diagnostics.make(finding.code, source, **dict(finding.arguments))
-    return diagnostics.make(code, source, detail=str(finding))
