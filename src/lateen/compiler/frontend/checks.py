@@ -10,6 +10,7 @@ from lateen.compiler.frontend import (
     delegates,
     gateways,
     hosts,
+    ineffective,
     inputs,
     routes,
     rule_checks,
@@ -59,6 +60,7 @@ class Checks:
             *diagnosing.warnings(kinds.KINDS[inputs.VIRTUAL_SERVICES], obj),
             *self._gateways_named(obj, source),
             *self._mesh_hosts(obj, source),
+            *ineffective.of_matches(obj.spec, self._dialled(obj), source),
             *self._http(obj, source),
             *self._layer4(obj, source),
         )
@@ -109,6 +111,24 @@ class Checks:
             service = self._world.service(host)
             if service is not None and service.resolution is Resolution.ALIAS:
                 yield _of_an_alias(service, at)
+            elif service is not None and not set(obj.spec.gateways) - {routes.MESH}:
+                yield from ineffective.of_sections(obj.spec, service, source)
+
+    def _dialled(self, obj: networking.VirtualService) -> frozenset[int] | None:
+        """Return the ports at which anybody meets it; None if that is not known."""
+        namespace, written = obj.metadata.namespace, obj.spec.gateways
+        named = {routes.gateway_name(g, namespace) for g in written or (routes.MESH,)}
+        if not obj.spec.hosts:
+            return None
+        served = [
+            g for g in self._gateways() if f"{g.metadata.namespace}/{g.metadata.name}" in named
+        ]
+        if len(served) < len(named - {routes.MESH}):
+            return None
+        if routes.MESH not in named:
+            return ineffective.dialled((), served)
+        wanted = inputs.virtual_hosts(obj, self._settings)
+        return ineffective.dialled((self._world.service(host) for host in wanted), served)
 
     def _http(self, obj: networking.VirtualService, source: Source) -> Found:
         for index, rule in enumerate(obj.spec.http):
@@ -203,6 +223,7 @@ class Checks:
             *self._rule_host(obj, host, source),
             *self._overridden(obj, host, source),
             *rule_checks.hides(obj, host, source, self._world),
+            *ineffective.of_client_tls(_blocks(obj), self._settings.features, source),
             *self._unverified(obj, source),
             *_timeouts_ignored(obj, source),
             *_plaintext_instead(
@@ -225,6 +246,7 @@ class Checks:
         if service.resolution is Resolution.ALIAS:
             yield _of_an_alias(service, source.at("spec.host"))
             return
+        yield from ineffective.of_ports(_blocks(obj), service, source)
         members = [e for _, found in self._world.behind.get(host).by_port for e in found]
         for index, subset in enumerate(obj.spec.subsets):
             wanted = subset.labels.items()
@@ -293,8 +315,10 @@ class Checks:
     def _gateway(self, key: Key) -> Findings:
         for obj in self._inputs.gateways.get(""):
             if (obj.metadata.namespace, obj.metadata.name) == key:
-                unread = uncompiled.unread(obj.spec, ages.source("Gateway", obj, "spec"))
-                return (*unread, *diagnosing.warnings(kinds.KINDS[inputs.GATEWAYS], obj))
+                source = ages.source("Gateway", obj)
+                unread = uncompiled.unread(obj.spec, source.at("spec"))
+                idle = ineffective.of_gateway(obj.spec, source)
+                return (*unread, *idle, *diagnosing.warnings(kinds.KINDS[inputs.GATEWAYS], obj))
         return ()
 
 
