@@ -217,7 +217,8 @@ def inbound_table(
     action.timeout.SetInParent()
     action.max_stream_duration.max_stream_duration.SetInParent()
     action.max_stream_duration.grpc_timeout_header_max.SetInParent()
-    if features.inbound_retry and protocol not in (Protocol.GRPC, Protocol.GRPC_WEB):
+    grpc = protocol in (Protocol.GRPC, Protocol.GRPC_WEB)
+    if features.inbound_retry and (features.inbound_retry_of_grpc or not grpc):
         policy = RetryPolicy(
             attempts=2, retry_on="reset-before-request", avoid_previous_hosts=False
         )

@@ -79,6 +79,13 @@ GATES = (
     Gate("consistent-hash-retry-host", (1, 23, 0), "hash_retries_same_host"),
     Gate("default-retry-503", (1, 24, 0), "retry_503", new=False),
     Gate("inbound-retry-reset-before-request", (1, 24, 0), "inbound_retry"),
+    Gate(
+        "inbound-retry-not-of-grpc",
+        (1, 26, 0),
+        "inbound_retry_of_grpc",
+        new=False,
+        backports=((1, 25, 2), (1, 24, 5)),
+    ),
     Gate("dr-merge-exportto", (1, 24, 0), "rule_merge_by_export"),
     Gate("trailing-dot-fqdn", (1, 27, 0), "absolute_fqdn_domain"),
     Gate("vs-mixed-case-host", (1, 27, 0), "lower_case_hosts"),

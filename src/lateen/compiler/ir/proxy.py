@@ -37,6 +37,8 @@ class Features(Value, frozen=True, kw_only=True):
     """Before 1.19 the ALPN override also hit SIMPLE and MUTUAL clusters."""
     inbound_retry: bool = True
     """1.24: reset-before-request, twice, on inbound HTTP routes."""
+    inbound_retry_of_grpc: bool = False
+    """Before 1.26 on those of gRPC ports too."""
     shadow_host_suffix: bool = False
     """Before 1.28 mirrored requests carry `-shadow` in their Host."""
     absolute_fqdn_domain: bool = True
