@@ -42,7 +42,7 @@ def test_svid_has_istios_shape(authority: Authority, clock: ManualClock) -> None
     assert certificate.not_valid_before_utc == clock.now() - timedelta(minutes=2)
     assert certificate.not_valid_after_utc == clock.now() + timedelta(hours=1)
     assert svid.serial == f"{certificate.serial_number:032x}"
-    assert 120 < certificate.serial_number.bit_length() <= 128
+    assert 64 < certificate.serial_number.bit_length() <= 128
     assert svid.key_pem not in repr(svid)
 
 

@@ -122,6 +122,26 @@ def test_a_rejection_is_shown_and_explained_until_the_next_acknowledgement(hub):
     assert hub.status(PROXY).types[ROUTE].state is SyncState.SYNCED
 
 
+def test_a_rejection_stays_until_what_was_rejected_is_accepted_or_gone(hub):
+    """Envoy acknowledges what comes after, and still runs without what it refused."""
+    stream = Recorder()
+    hub.attach(PROXY, stream)
+    every = [resource(CLUSTER, name) for name in ("a", "b", "c")]
+    hub.publish(PROXY, "mesh", content(*every))
+    stream.behind.clear()
+    hub.settled(PROXY, CLUSTER, ("a", "b"), "Error adding/updating cluster(s) b: no such mode")
+    hub.settled(PROXY, CLUSTER, ("c",), None)
+    assert hub.status(PROXY).types[CLUSTER].state is SyncState.NACK
+    assert "cluster b" in hub.status(PROXY).types[CLUSTER].explanation
+    hub.publish(PROXY, "mesh", content(every[0], every[2]))
+    stream.behind.clear()
+    assert hub.status(PROXY).types[CLUSTER].state is SyncState.SYNCED
+    hub.settled(PROXY, CLUSTER, ("a",), "wrong")
+    hub.settled(PROXY, CLUSTER, ("c",), None)
+    hub.settled(PROXY, CLUSTER, ("a",), None)
+    assert hub.status(PROXY).types[CLUSTER].state is SyncState.SYNCED
+
+
 def test_changes_are_announced():
     seen = []
     hub = Hub(ManualClock(datetime(2026, 1, 1, tzinfo=UTC)), seen.append)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -80,6 +79,3 @@ class ManualClock:
 def rfc3339(moment: datetime) -> str:
     """Format as Kubernetes writes timestamps: whole seconds, UTC, a trailing Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-Now = Callable[[], datetime]

@@ -13,7 +13,7 @@ class TaskGroup:
     """A set of named tasks that end together.
 
     Unlike `asyncio.TaskGroup`, one failing task does not take its siblings down: its error is
-    logged and handed to `failed`, because a watch that broke must not end the mesh.
+    logged, because a watch that broke must not end the mesh.
     """
 
     def __init__(self, name: str) -> None:

@@ -135,8 +135,8 @@ def start(
     not_before: datetime,
     not_after: datetime,
 ) -> x509.CertificateBuilder:
-    """Begin a certificate: names, key, validity, and 128 bits of serial number."""
-    serial = x509.random_serial_number() & ((1 << 127) - 1) | 1 << 126
+    """Begin a certificate: names, key, validity, and a serial number of 128 random bits."""
+    serial = x509.random_serial_number() >> 31
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -58,14 +58,27 @@ def rejected(
     `names` are the resources the response spoke of, `known` those that exist, by name.
     """
     spoken_of = tuple(names)
-    mentioned = [name for name in spoken_of if name in error]
+    mentioned = blamed(error, spoken_of)
     if not mentioned and len(spoken_of) <= _FEW:
-        mentioned = list(spoken_of)
+        mentioned = spoken_of
     lines = [_subject(kind, name, known.get(name)) for name in mentioned[:_FEW]]
     what = "; ".join(lines) if lines else f"a {_KIND_NAMES[kind]}"
     remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, error, re.I)), "")
     kept = "The proxy keeps its last good configuration."
     return " ".join(part for part in (f"Envoy rejected {what}.", remedy, kept) if part)
+
+
+def blamed(error: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return which of the resources of a rejected response the client blames: those it names, or
+    the only one there is."""
+    spoken_of = tuple(names)
+    if len(spoken_of) == 1:
+        return spoken_of
+    return tuple(
+        name
+        for name in spoken_of
+        if re.search(rf"(?<![\w.|-]){re.escape(name)}(?!\.?[\w|-])", error)
+    )
 
 
 def _subject(kind: ResourceType, name: str, resource: Resource | None) -> str:

@@ -41,6 +41,8 @@ class _Kind(msgspec.Struct):
     acknowledged: int = 0
     error: str = ""
     explanation: str = ""
+    rejected: set[str] = msgspec.field(default_factory=set)
+    """What the client blamed, and was not told anew since: it runs on without that."""
     changed_at: datetime | None = None
     settled_at: datetime | None = None
 
@@ -97,6 +99,8 @@ class Hub:
             config[kind] = merged
             if names:
                 touched[kind] = names
+                if state.kinds[kind].rejected:
+                    self._accepted(state.kinds[kind], names - merged.keys())
         state.config = config
         if not touched:
             return False
@@ -134,6 +138,7 @@ class Hub:
         state.connected_at = self._clock.now()
         for kind in state.kinds.values():
             kind.error = kind.explanation = ""
+            kind.rejected.clear()
             kind.acknowledged = 0
         self._notify(proxy)
 
@@ -154,14 +159,22 @@ class Hub:
         entry = state.kinds[kind]
         entry.settled_at = self._clock.now()
         if error is None:
-            entry.error = entry.explanation = ""
+            self._accepted(entry, names)
             if state.stream is not None and not state.stream.waiting(kind):
                 entry.acknowledged = entry.version
         else:
             entry.error = error
+            names = tuple(names)
+            entry.rejected.update(explain.blamed(error, names))
             known = state.config.get(kind, {})
             entry.explanation = explain.rejected(kind, error, names, known)
         self._notify(proxy)
+
+    def _accepted(self, entry: _Kind, names: Iterable[str]) -> None:
+        """Forget a rejection once all that was blamed was accepted, or is gone."""
+        entry.rejected.difference_update(names)
+        if not entry.rejected:
+            entry.error = entry.explanation = ""
 
     def _notify(self, proxy: str) -> None:
         if self._on_change is not None:
