@@ -65,7 +65,6 @@ def cluster(
         port=port,
         protocol=protocol,
         subset=subset,
-        subset_labels=(),
         policy=policy.TrafficPolicy(tls=tls, rule=rule, **blocks),
         auto_mtls=auto_mtls,
         sans=sans,

@@ -59,7 +59,6 @@ def cluster(protocol, port, **fields):
         port=port,
         protocol=protocol,
         subset=fields.pop("subset", ""),
-        subset_labels=(),
         policy=policy.TrafficPolicy(**fields),
         auto_mtls=True,
         sans=(ID,),
@@ -108,12 +107,11 @@ def every_cluster():
         max_ejection_percent=50,
         min_health_percent=10,
     )
-    key = policy.HashKey(kind="header", name="x-user")
     blocks = [
         {"connection_pool": pool, "outlier_detection": ejection},
         {"connection_pool": policy.ConnectionPool(h2_upgrade="UPGRADE")},
-        {"load_balancer": policy.LoadBalancer(policy="RING_HASH", hash_key=key)},
-        {"load_balancer": policy.LoadBalancer(policy="MAGLEV", hash_key=key)},
+        {"load_balancer": policy.LoadBalancer(policy="RING_HASH")},
+        {"load_balancer": policy.LoadBalancer(policy="MAGLEV")},
         {"load_balancer": policy.LoadBalancer(policy="ROUND_ROBIN", warmup=10)},
         {"load_balancer": policy.LoadBalancer(policy="PASSTHROUGH")},
         {"load_balancer": policy.LoadBalancer(policy="RANDOM")},

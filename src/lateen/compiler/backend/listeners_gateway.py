@@ -46,7 +46,6 @@ def _by_name(source: GatewayListener) -> bool:
 def _start(
     out: listener_components_pb2.FilterChain, chain: GatewayChain, settings: MeshSettings
 ) -> None:
-    out.name = chain.name
     if chain.tls is not None:
         out.transport_socket.CopyFrom(tls.socket(tls.gateway(chain.tls, settings)))
         out.transport_socket_connect_timeout.seconds = _HANDSHAKE_SECONDS

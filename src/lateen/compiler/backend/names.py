@@ -37,11 +37,6 @@ SOURCE_METADATA: Final = "lateen"
 ISTIO_METADATA: Final = "istio"
 
 
-def outbound_cluster(port: int, subset: str, hostname: str) -> str:
-    """Return `outbound|8080|v1|reviews.default.svc.cluster.local`."""
-    return f"outbound|{port}|{subset}|{hostname}"
-
-
 def inbound_cluster(port: int) -> str:
     """Return `inbound|80||`; `port` is the workload's port."""
     return f"inbound|{port}||"

@@ -90,7 +90,7 @@ def sources_of(source: VirtualHost) -> tuple[Source, ...]:
 def virtual_host(source: VirtualHost, alpn: AlpnByCluster) -> route_components_pb2.VirtualHost:
     """Return one virtual host with its routes."""
     out = route_components_pb2.VirtualHost(name=source.name, domains=source.domains)
-    out.include_request_attempt_count = source.include_attempt_count
+    out.include_request_attempt_count = True
     if source.require_tls:
         out.require_tls = route_components_pb2.VirtualHost.TlsRequirementType.ALL
     pack.write_sources(out.metadata, (("source", source.source),))

@@ -91,7 +91,6 @@ def clusters(
                 port=port.number,
                 protocol=port.protocol,
                 subset=subset.name if subset is not None else "",
-                subset_labels=_labels(subset),
                 policy=policy,
                 auto_mtls=automatic
                 and policy.tls is None

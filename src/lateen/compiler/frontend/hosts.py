@@ -1,7 +1,5 @@
 """Host names: short names, wildcards, and which of two is more specific. Pure."""
 
-from collections.abc import Iterable
-
 from lateen.compiler.ir.workload import Service
 
 
@@ -42,11 +40,6 @@ def intersect(one: str, other: str) -> str | None:
 def specificity(host: str) -> tuple[int, int, str]:
     """Sort key: exact names first, then the longest wildcard."""
     return (1 if is_wildcard(host) else 0, -len(host), host)
-
-
-def most_specific(host: str, wildcards: Iterable[str]) -> str | None:
-    """Return the most specific wildcard that covers `host`; `wildcards` come sorted."""
-    return next((w for w in wildcards if covers(w, host)), None)
 
 
 def split_service(hostname: str, domain: str) -> tuple[str, str] | None:

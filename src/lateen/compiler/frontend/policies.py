@@ -208,7 +208,6 @@ def load_balancer(balancer: networking_policy.LoadBalancerSettings, source: Sour
     near = balancer.locality_lb_setting or networking_policy.LocalityLoadBalancerSetting()
     return LoadBalancer(
         policy=policy or "LEAST_REQUEST",
-        hash_key=_hash_key(chosen) if chosen is not None else None,
         minimum_ring_size=ring_size,
         maglev_table_size=table_size,
         warmup=quantities.seconds(

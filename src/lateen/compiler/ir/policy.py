@@ -98,7 +98,6 @@ class LoadBalancer(Value, frozen=True, kw_only=True):
     PASSTHROUGH, RING_HASH or MAGLEV."""
 
     policy: str = "LEAST_REQUEST"
-    hash_key: HashKey | None = None
     minimum_ring_size: int = 1024
     maglev_table_size: int = 65537
     warmup: float | None = None

@@ -149,7 +149,6 @@ class OutboundCluster(Value, frozen=True, kw_only=True):
     port: int
     protocol: Protocol
     subset: str
-    subset_labels: Labels
     policy: TrafficPolicy
     auto_mtls: bool
     """Whether to emit the tlsMode matchers (semantics 3.5, cluster level)."""
@@ -275,7 +274,6 @@ class GatewayChain(Value, frozen=True, kw_only=True):
     tls: ServerTls | None = None
     route_table: str = ""
     tcp: tuple[TcpRoute, ...] = ()
-    name: str = ""
 
 
 class GatewayListener(Value, frozen=True, kw_only=True):

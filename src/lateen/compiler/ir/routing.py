@@ -154,7 +154,6 @@ class VirtualHost(Value, frozen=True, kw_only=True):
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
     require_tls: bool = False
-    include_attempt_count: bool = True
     source: Source | None = None
 
 
