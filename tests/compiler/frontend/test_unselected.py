@@ -18,7 +18,7 @@ metadata: {name: istio-system}
 apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: default, labels: {app: web}}
-spec: {containers: [{name: web}]}
+spec: {containers: [{name: web}, {name: istio-proxy}]}
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -80,12 +80,12 @@ spec: {{selector: {{matchLabels: {{{labels}}}}}, mtls: {{mode: STRICT}}}}
 apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: default, labels: {app: web, tier: front}}
-spec: {containers: [{name: web}]}
+spec: {containers: [{name: web}, {name: istio-proxy}]}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: other, namespace: default, labels: {app: other}}
-spec: {containers: [{name: web}]}
+spec: {containers: [{name: web}, {name: istio-proxy}]}
 ---"""
     found = snapshot.of_bodies(yaml.safe_load_all(pods + policies))
     (told,) = unselected.findings(found, "istio-system")
@@ -96,13 +96,74 @@ spec: {containers: [{name: web}]}
     )
 
 
+SELECTING = {
+    "Gateway": "spec: {selector: {app: web}, servers: []}",
+    "PeerAuthentication": "spec: {selector: {matchLabels: {app: web}}}",
+    "AuthorizationPolicy": "spec: {selector: {matchLabels: {app: web}}}",
+    "Telemetry": "spec: {selector: {matchLabels: {app: web}}}",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "acting"),
+    [
+        ("Gateway", ["router"]),
+        ("PeerAuthentication", ["sidecar"]),
+        ("AuthorizationPolicy", ["router", "sidecar"]),
+        ("Telemetry", ["router", "sidecar"]),
+    ],
+)
+def test_selected_pods_must_run_what_acts(kind: str, acting: list[str]) -> None:
+    group = {"Gateway": "networking", "Telemetry": "telemetry"}.get(kind, "security")
+    told = []
+    for proxy in ("none", "router", "sidecar"):
+        containers = "{name: web}" if proxy == "none" else f"{{name: istio-proxy, args: [{proxy}]}}"
+        text = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: web, namespace: default, labels: {{app: web}}}}
+spec: {{containers: [{containers}]}}
+---
+apiVersion: {group}.istio.io/v1
+kind: {kind}
+metadata: {{name: p, namespace: default}}
+{SELECTING[kind]}
+"""
+        found = unselected.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+        assert {each.code for each in found} <= {"IST0167"}
+        told += [proxy] if not found else []
+    assert told == acting
+
+
+def test_a_delegate_that_nobody_delegates_to() -> None:
+    text = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: root, namespace: default}
+spec: {hosts: [web], http: [{delegate: {name: used}}, {delegate: {name: far, namespace: other}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: used, namespace: default}
+spec: {http: []}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: far, namespace: default}
+spec: {http: []}
+"""
+    found = unselected.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+    assert [str(each.source) for each in found] == ["VirtualService/default/far#spec.hosts"]
+
+
 @pytest.mark.parametrize(("name", "told"), [("tcp", True), ("http-too", False)])
 def test_two_services_that_differ_about_a_port(name: str, told: bool) -> None:
     text = f"""
 apiVersion: v1
 kind: Pod
 metadata: {{name: web, namespace: default, labels: {{app: web}}}}
-spec: {{containers: [{{name: web, ports: [{{name: main, containerPort: 8080}}]}}]}}
+spec:
+  containers: [{{name: istio-proxy}}, {{name: web, ports: [{{name: main, containerPort: 8080}}]}}]
 ---
 apiVersion: v1
 kind: Service

@@ -5,31 +5,37 @@ nothing is compiled differently for it.
 """
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lateen.compiler.frontend import ages, authn, protocols, telemetries, workloads
 from lateen.compiler.frontend.inputs import TELEMETRIES
+from lateen.compiler.ir.proxy import ProxyKind
 from lateen.compiler.ir.workload import Protocol
 from lateen.model import core_pod, core_service, security
 from lateen.model import telemetry as model
 from lateen.model.diagnostics import Diagnostic, make
+from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
 
 _PODS = "pods"
+_SIDECARS, _ROUTERS = frozenset({ProxyKind.SIDECAR}), frozenset({ProxyKind.ROUTER})
+_PROXIES = _SIDECARS | _ROUTERS
 _BY_ZONE = ("PreferClose", "PreferSameZone")
 
 
 def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
     """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
-    answers to, for rules about namespaces that do not exist, for PeerAuthentications, Telemetries
-    and Services of which an older one counts for the same pod, and for Services that prefer near
-    endpoints, as only a DestinationRule can here."""
+    answers to, or none with a proxy to act; for delegates that nobody delegates to, and rules
+    about namespaces that do not exist; for PeerAuthentications, Telemetries and Services of which
+    an older one counts for the same pod; and for Services that prefer near endpoints, as only a
+    DestinationRule can here."""
     return (
         *_gateways(snapshot),
         *_policies(snapshot, root_namespace),
         *_authorization(snapshot, root_namespace),
         *_telemetries(snapshot),
         *_services(snapshot),
+        *_delegates(snapshot),
     )
 
 
@@ -37,9 +43,13 @@ def _gateways(snapshot: Snapshot) -> Iterator[Diagnostic]:
     namespaces = {namespace for namespace, _ in snapshot.pods}
     for gateway in snapshot.gateways.values():
         wanted = gateway.spec.selector
-        if wanted and not any(_any(snapshot, namespace, wanted) for namespace in namespaces):
-            at = ages.source("Gateway", gateway, "spec.selector")
+        if not wanted:
+            continue
+        at = ages.source("Gateway", gateway, "spec.selector")
+        pods = [p for home in namespaces for p in snapshot.matching(_PODS, home, wanted)]
+        if not pods:
             yield make("IST0101", at, reftype="selector", refval=_written(wanted))
+        yield from _without(pods, _ROUTERS, "a gateway's proxy", at)
 
 
 def _policies(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
@@ -50,9 +60,11 @@ def _policies(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
         if not wanted or namespace == root_namespace:
             continue
         at = ages.source("PeerAuthentication", policy, "spec.selector.matchLabels")
-        names = [pod.metadata.name for pod in snapshot.matching(_PODS, namespace, wanted)]
+        pods = list(snapshot.matching(_PODS, namespace, wanted))
+        names = [pod.metadata.name for pod in pods]
         if not names:
             yield make("IST0127", at, labels=_written(wanted))
+        yield from _without(pods, _SIDECARS, "a sidecar", at)
         taken = next((name for name in names if (namespace, name) in oldest), None)
         if taken is not None:
             other = ages.source("PeerAuthentication", oldest[namespace, taken]).ref
@@ -67,9 +79,10 @@ def _telemetries(snapshot: Snapshot) -> Iterator[Diagnostic]:
     for obj in objects:
         namespace, wanted = obj.metadata.namespace, telemetries.selector(obj)
         pods = list(snapshot.matching(_PODS, namespace, wanted)) if wanted else []
+        at = ages.source("Telemetry", obj, "spec.selector.matchLabels")
         if wanted and not pods:
-            at = ages.source("Telemetry", obj, "spec.selector.matchLabels")
             yield make("IST0127", at, labels=_written(wanted))
+        yield from _without(pods, _PROXIES, "a proxy", at)
         keys = [(namespace, pod.metadata.name) for pod in pods]
         shared = next((key for key in keys if key in earlier), None)
         if shared is not None:
@@ -87,9 +100,11 @@ def _authorization(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnost
         wanted = selector.match_labels if selector is not None else {}
         everywhere = namespace == root_namespace
         homes = {home for home, _ in snapshot.pods} if everywhere else {namespace}
-        if wanted and not any(_any(snapshot, home, wanted) for home in homes):
-            at = ages.source("AuthorizationPolicy", policy, "spec.selector.matchLabels")
+        at = ages.source("AuthorizationPolicy", policy, "spec.selector.matchLabels")
+        pods = [p for home in homes for p in snapshot.matching(_PODS, home, wanted)]
+        if wanted and not pods:
             yield make("IST0127", at, labels=_written(wanted))
+        yield from _without(pods if wanted else (), _PROXIES, "a proxy", at)
         yield from _sources(snapshot, policy)
 
 
@@ -104,6 +119,29 @@ def _sources(snapshot: Snapshot, policy: security.AuthorizationPolicy) -> Iterat
                     path = f"spec.rules[{index}].from[{number}].source.namespaces[{place}]"
                     at = ages.source("AuthorizationPolicy", policy, path)
                     yield make("IST0101", at, reftype="namespace", refval=pattern)
+
+
+def _delegates(snapshot: Snapshot) -> Iterator[Diagnostic]:
+    """One without hosts is there for others to leave rules to it."""
+    wanted = {
+        (rule.delegate.namespace or obj.metadata.namespace, rule.delegate.name)
+        for obj in snapshot.virtual_services.values()
+        for rule in obj.spec.http
+        if rule.delegate is not None
+    }
+    for key, obj in snapshot.virtual_services.items():
+        if not obj.spec.hosts and key not in wanted:
+            at = ages.source("VirtualService", obj, "spec.hosts")
+            yield make("IST0167", at, reason="it has no hosts, and no other delegates to it")
+
+
+def _without(
+    pods: Iterable[core_pod.Pod], kinds: frozenset[ProxyKind], what: str, at: Source
+) -> Iterator[Diagnostic]:
+    """Say that of the pods that are selected none runs what would act."""
+    running = [workloads.proxy_kind(pod) for pod in pods]
+    if running and kinds.isdisjoint(running):
+        yield make("IST0167", at, reason=f"no pod that it selects has {what}")
 
 
 def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
