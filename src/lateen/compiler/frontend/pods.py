@@ -81,12 +81,12 @@ class Pods:
         modes = self._world.modes.get(key)
         if pod is None:
             return Inbound(mode=modes.mode)
-        scope = self._scope(key)
+        unlabelled = Scope(key[0])  # what a rule says to single workloads is for what they send
         return inbound.translate(
             pod,
             self._selecting.get(key),
             modes,
-            lambda service, port: self._pool(scope, service, port),
+            lambda service, port: self._pool(unlabelled, service, port),
         )
 
     def _pool(self, scope: Scope, service: Service, port: int) -> ConnectionPool | None:
