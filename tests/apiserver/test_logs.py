@@ -1,13 +1,16 @@
 """Container logs: what is picked from CRI lines."""
 
+import asyncio
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import logs, request
+from lateen.apiserver import logs, request, streams
+from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -71,3 +74,47 @@ def test_the_tail_begins_where_splitting_says(texts: list[bytes], count: int, en
         lines.pop()
     position = logs.tail_position(io.BytesIO(data), count)
     assert data[position:] == b"".join(lines[-count:] if count else [])
+
+
+class Logs:
+    """A container that writes to a log, which is rotated as the shim does it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.running = True
+        path.write_bytes(b"")
+
+    def write(self, *texts: str) -> None:
+        with self.path.open("ab") as file:
+            for text in texts:
+                file.write(b"2026-11-24T07:59:00.000000000Z stdout F %b\n" % text.encode())
+
+    def rotate(self) -> None:
+        self.path.replace(f"{self.path}.1")
+        self.path.write_bytes(b"")
+
+    def log(self, _pod: object, _container: str, *, previous: bool) -> streams.LogFile:
+        return streams.LogFile(self.path, running=self.running and not previous)
+
+    def log_shown(self, log: Path, size: int) -> None:
+        """Nobody attaches here."""
+
+
+def test_following_goes_on_in_the_next_file(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        written = Logs(tmp_path / "0.log")
+        written.write("one")
+        wanted = logs.LogOptions(follow=True)
+        followed = logs.follow(written, {}, "main", wanted, SystemClock())
+        assert await anext(followed) == b"one\n"
+        written.write("two")
+        written.rotate()
+        written.write("three")
+        assert await anext(followed) == b"two\n"
+        assert await anext(followed) == b"three\n"
+        written.rotate()
+        written.write("four")
+        written.running = False
+        assert [chunk async for chunk in followed] == [b"four\n"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

@@ -275,7 +275,9 @@ def test_init_containers_volumes_and_hooks(shim_lab: Any) -> None:
     async def scenario(node: Node) -> None:
         shared = [{"name": "data", "mountPath": "/data"}]
         hook = {"exec": {"command": ["sh", "-c", "echo hooked > /data/hook"]}}
-        probe = {"exec": {"command": ["cat", "/data/hook"]}, "periodSeconds": 1}
+        # More than a pipe holds: a command must not wait for somebody to read what it writes.
+        much = "cat /data/hook && head -c 300000 /dev/zero"
+        probe = {"exec": {"command": ["sh", "-c", much]}, "periodSeconds": 1}
         await node.create(
             "pod",
             shell(

@@ -12,7 +12,7 @@ from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.core_container import Container, ResourceFieldSelector, SecurityContext
 from lateen.model.core_pod import PodSpec
-from lateen.node import launch, objects, podenv, qos, sidecar, volumes
+from lateen.node import launch, objects, podenv, podfiles, qos, sidecar, volumes
 from lateen.node.objects import Missing, Objects, PodFields
 from lateen.node.shimproto import Mount
 from lateen.node.volumes import File, Sources
@@ -243,6 +243,27 @@ def test_host_paths_need_permission(tmp_path: Path) -> None:
         with pytest.raises(volumes.Refused, match="hostPaths"):
             volumes.host_path({"name": "v", "hostPath": {"path": path}}, [str(tmp_path)])
     assert "emptyDir" in str(volumes.unsupported({"name": "v", "nfs": {}}))
+
+
+@pytest.mark.parametrize("sub", ["../other/x", "../data2", "..", "link", "/etc"])
+def test_a_sub_path_stays_in_its_volume(sub: str, tmp_path: Path) -> None:
+    base = tmp_path / "data"
+    base.mkdir()
+    (tmp_path / "data2").mkdir()
+    (base / "link").symlink_to(tmp_path / "data2")
+    with pytest.raises(Missing, match="leads out of the volume"):
+        podfiles.below(base, sub)
+    assert not list((tmp_path / "data2").iterdir())
+
+
+def test_a_sub_path_is_made_as_its_volume_is(tmp_path: Path) -> None:
+    base = tmp_path / "data"
+    base.mkdir()
+    base.chmod(0o775)
+    made = podfiles.below(base, "a/b")
+    assert made == base / "a" / "b"
+    assert made.stat().st_mode & 0o7777 == 0o775
+    assert podfiles.below(base, "a/../a/b") == base / "a/../a/b"
 
 
 def test_volumes_are_replaced_as_a_whole(tmp_path: Path) -> None:

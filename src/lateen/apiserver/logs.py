@@ -1,5 +1,6 @@
 """Container logs: CRI lines on disk to what `kubectl logs` asked for, once or as they come."""
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -165,26 +166,37 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     picker = Filter(wanted)
     rest = b""
-    with _open(path) as file:
+    with contextlib.ExitStack() as files:
+        file = files.enter_context(path.open("rb"))
         file.seek(0 if wanted.tail is None else tail_position(file, wanted.tail))
         while True:
-            # Asked before reading: what a container wrote before it ended is then read for sure.
+            # Asked before reading: what a container wrote before it ended, or before its log was
+            # put aside for a new one, is then read for sure.
             more = wanted.follow and growing()
+            moved = wanted.follow and _is_elsewhere(file, path)
             while block := file.read(_BLOCK):
                 *lines, rest = (rest + block).split(b"\n")
                 if made := picker.pick(lines):
                     yield made
                 if picker.full:
                     return
-            if not more:
+            if moved:
+                files.close()
+                file = files.enter_context(path.open("rb"))
+            elif not more:
                 break
-            await time.sleep(POLL_SECONDS)
+            else:
+                await time.sleep(POLL_SECONDS)
         # A line without its end is being written: it is shown next time, whole.
         shown(file.tell() - len(rest))
 
 
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
+def _is_elsewhere(file: BinaryIO, path: Path) -> bool:
+    """Whether another file is at the path by now: the log was rotated."""
+    try:
+        return not os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False  # the new one is not there yet
 
 
 def missing(pod: Json, container: str, *, previous: bool) -> ApiError:

@@ -79,7 +79,8 @@ def service_endpoint(api: verbs.Api, service: Json, name: str) -> tuple[Json, in
         number = _slice_port(service, entry.value, wanted)
         for endpoint in entry.value.get("endpoints") or ():
             reference = endpoint.get("targetRef") or {}
-            if number and reference.get("kind") == "Pod":
+            ready = (endpoint.get("conditions") or {}).get("ready") is not False
+            if number and ready and reference.get("kind") == "Pod":
                 target = api.target("pods", metadata["namespace"], reference["name"])
                 return api.get(target), number
     raise errors.unavailable(f'no endpoints available for service "{name}"')

@@ -287,7 +287,7 @@ class PodFiles:
                     f'MountVolume.SetUp failed for volume "{mount.name}" : {error}'
                 ) from error
             sub = podenv.expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
-            source = _below(base, sub) if sub else base
+            source = below(base, sub) if sub else base
             files = volumes.is_files(named[mount.name])
             read_only = bool(mount.read_only) or files
             mounts.append(Mount(str(source), os.path.normpath(mount.mount_path), read_only))
@@ -310,11 +310,11 @@ class PodFiles:
                 raise volumes.unsupported(volume)
 
 
-def _below(base: Path, sub: str) -> Path:
+def below(base: Path, sub: str) -> Path:
     """Return a path inside a volume; directories that are missing are made, each with the rights
     of the volume's own. Raises Missing when it leads out of the volume."""
     path = base / sub
-    if not os.path.realpath(path).startswith(os.path.realpath(base)):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(base)):
         raise Missing(f"subPath {sub} leads out of the volume")
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):

@@ -62,6 +62,40 @@ def port_number(port: int | str, container: Container) -> int:
     raise ValueError(f"couldn't find port: {port!r} in container {container.name}")
 
 
+class _Output:
+    """What a command writes: read while it runs, or it would wait for room in the pipe, and kept
+    as far as it is shown."""
+
+    def __init__(self, reader: int) -> None:
+        self._reader = reader
+        self._kept = bytearray()
+        os.set_blocking(reader, False)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(reader, self._read)
+
+    def _read(self) -> bool:
+        """Take what is there; return whether there may be more."""
+        try:
+            data = os.read(self._reader, 65536)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._reader)
+        self._kept += data[: _OUTPUT_LIMIT - len(self._kept)]
+        return bool(data)
+
+    def text(self) -> str:
+        """Return what was written until now."""
+        while self._read():
+            pass
+        return self._kept.decode(errors="replace")
+
+    def close(self) -> None:
+        """Read no more."""
+        self._loop.remove_reader(self._reader)
+        os.close(self._reader)
+
+
 class Prober:
     """Probes and hooks on the shim."""
 
@@ -86,7 +120,7 @@ class Prober:
             return await self._over_network(action, container, target, "", plan.timeout)
         except ValueError as error:
             return Outcome(False, str(error))
-        except ShimError as error:
+        except OSError as error:  # of the shim, or of this process: no descriptor is left
             return Outcome(False, error.strerror or str(error))
 
     async def _rewritten(self, target: Target, meant: dict[str, Any], timeout: float) -> Outcome:
@@ -128,11 +162,13 @@ class Prober:
         return Outcome(False, "missing probe handler")
 
     async def command(self, handle: str, action: ExecAction, timeout: float | None) -> Outcome:
-        """Run a command in a container; exit status 0 is success, its output the message."""
+        """Run a command in a container; exit status 0 is success, the begin of its output the
+        message."""
         reader, writer = os.pipe()
-        null = os.open(os.devnull, os.O_RDONLY)
+        output = _Output(reader)
         run = f"{handle}#probe-{os.getpid()}-{next(self._numbers)}"
         try:
+            null = os.open(os.devnull, os.O_RDONLY)
             try:
                 spec = ContainerSpec(argv=action.command)
                 await self._shim.exec(run, handle, spec, (null, writer, writer))
@@ -146,14 +182,9 @@ class Prober:
                 with contextlib.suppress(ShimError):
                     await self._shim.kill(run, 9)
                 return Outcome(False, f'command "{" ".join(action.command)}" timed out')
-            os.set_blocking(reader, False)
-            try:
-                output = os.read(reader, _OUTPUT_LIMIT).decode(errors="replace")
-            except BlockingIOError:
-                output = ""
-            return Outcome(ended.code == 0, output)
+            return Outcome(ended.code == 0, output.text())
         finally:
-            os.close(reader)
+            output.close()
 
     async def hook(
         self,

@@ -106,6 +106,12 @@ def container(one: Mapping[str, Any], where: str, volumes: set[str]) -> list[bas
             causes.append(_missing(f"{field}.name", mount.get("name")))
         if not mount.get("mountPath"):
             causes.append(base.required(f"{field}.mountPath"))
+        for name in ("subPath", "subPathExpr"):
+            path = str(mount.get(name) or "")
+            if path.startswith("/"):
+                causes.append(base.invalid(f"{field}.{name}", path, "must be a relative path"))
+            elif ".." in path.split("/"):
+                causes.append(base.invalid(f"{field}.{name}", path, "must not contain '..'"))
     return causes
 
 
