@@ -5,7 +5,6 @@ the lab's network, so it meets the Service rules there as any client's would.
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
 from dataclasses import dataclass
@@ -41,6 +40,8 @@ class Forwarder:
         self._shim = shim
         self._tasks = tasks
         self._forwards: dict[Target, _Forward] = {}
+        self._wanted: dict[tuple[str, str], dict[Target, str]] = {}
+        """What each Service wants by the newest that is known of it; forwards follow."""
         self._lock = asyncio.Lock()
 
     @property
@@ -51,14 +52,20 @@ class Forwarder:
     def note(self, event: Event) -> None:
         """Take a change of a Service; called by the store within the write."""
         key = event.entry.key
+        service = (key.namespace, key.name)
         gone = event.type is EventType.DELETED
         wanted = {} if gone else _wanted(event.entry.value)
-        current = {t: f.address for t, f in self._forwards.items() if t[:2] == (key[1], key[2])}
-        if wanted != current:
-            self._tasks.start(self._adjust(key[1], key[2], wanted), "forward")
+        if wanted == self._wanted.get(service, {}):
+            return
+        if wanted:
+            self._wanted[service] = wanted
+        else:
+            del self._wanted[service]
+        self._tasks.start(self._adjust(*service), "forward")
 
-    async def _adjust(self, namespace: str, name: str, wanted: dict[Target, str]) -> None:
+    async def _adjust(self, namespace: str, name: str) -> None:
         async with self._lock:
+            wanted = self._wanted.get((namespace, name), {})
             for target, forward in list(self._forwards.items()):
                 if target[:2] == (namespace, name) and wanted.get(target) != forward.address:
                     forward.server.close()
@@ -95,11 +102,21 @@ class Forwarder:
             writer.transport.abort()
             return
         onward_reader, onward_writer = await asyncio.open_connection(sock=inside)
-        onward = self._tasks.start(_copy(reader, onward_writer), "forward out")
-        back = self._tasks.start(_copy(onward_reader, writer), "forward back")
-        await asyncio.wait({onward, back})
+        copying = {
+            self._tasks.start(_copy(reader, onward_writer), "forward out"),
+            self._tasks.start(_copy(onward_reader, writer), "forward back"),
+        }
+        whole = True
+        while copying and whole:
+            done, copying = await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
+            whole = all(task.result() for task in done)
+        for task in copying:  # one side is gone: nothing leads to it or comes from it any more
+            task.cancel()
         for each in (writer, onward_writer):
-            each.close()
+            if whole:
+                each.close()
+            else:
+                each.transport.abort()
 
     async def _connect(self, address: str, port: int) -> socket.socket:
         try:
@@ -131,11 +148,15 @@ def _wanted(service: JsonObject) -> dict[Target, str]:
     }
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the end, then close that direction only: the answer may still come."""
-    with contextlib.suppress(ConnectionError):
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Copy until the end, then close that direction only: the answer may still come. Returns
+    False when a connection broke instead."""
+    try:
         while data := await reader.read(_CHUNK):
             writer.write(data)
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+    except OSError:
+        return False
+    return True

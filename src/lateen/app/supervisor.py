@@ -107,8 +107,14 @@ class Supervisor:
     def _restart_due(self) -> None:
         now = time.monotonic()
         for child in self._children:
-            if not child.pid and child.due <= now:
+            if child.pid or child.due > now:
+                continue
+            try:
                 child.start(now)  # due is 0 at first, so the first round starts them all
+            except OSError as error:  # no memory or no process is left: later, perhaps
+                sys.stdout.write(f"{child.name} cannot be started: {error.strerror}\n")
+                sys.stdout.flush()
+                child.ended(time.monotonic())
 
     def _reap(self) -> None:
         for child in self._children:
