@@ -8,11 +8,14 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +95,32 @@ def test_traffic_outlives_the_control_plane_and_the_agent(lab: Lab, victim: str)
     lab.ok("apply", "-f", "-", stdin=POD)
     lab.ok("exec", "probe", "--", "true")
     lab.ok("delete", "-f", "-", stdin=POD)
+
+
+def test_another_program_takes_the_port_between_two_planes(lab: Lab) -> None:
+    """Who reads the kubeconfig finds the API server where it went, and `status` tells."""
+    before = processes(lab)
+    config = Path(lab.env["KUBECONFIG"])
+    port = int(re.findall(r"https://127.0.0.1:(\d+)", config.read_text())[0])
+    os.kill(before["supervisor"], signal.SIGSTOP)
+    try:
+        os.kill(before["plane"], signal.SIGKILL)
+        with contextlib.ExitStack() as taken:
+
+            def take() -> bool:
+                with contextlib.suppress(OSError):
+                    taken.enter_context(socket.create_server(("127.0.0.1", port)))
+                    return True
+                return False
+
+            await_that(take, "the port was not left")
+            os.kill(before["supervisor"], signal.SIGCONT)
+            await_that(lambda: f":{port}\n" not in config.read_text(), "no other port")
+            await_that(lambda: healthy(lab), f"the mesh did not recover\n{lab.logs()}")
+    finally:
+        os.kill(before["supervisor"], signal.SIGCONT)
+    assert f"another program has taken port {port} of 127.0.0.1" in lab.lateen("status").stdout
+    assert lab.kubectl("get", "ns", "default", "-o", "name").stdout == "namespace/default\n"
 
 
 POD = """

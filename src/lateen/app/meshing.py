@@ -4,7 +4,7 @@ Loaded while the API server already answers (see `app.plane`): it is two thirds 
 load, and a start has other things to do meanwhile.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lateen.apiserver import exchange
@@ -48,7 +48,9 @@ class MeshPlane:
         outside: Outside,
         proxies: Proxies,
         tasks: TaskGroup,
+        findings: Sequence[Diagnostic] = (),
     ) -> None:
+        self._of_the_lab = findings
         self._lab, self._istio, self._clock = paths.lab, chosen.istio, clock
         self._store, self._outside, self._tasks = store, outside, tasks
         self._mesh = meshsettings.mesh_settings(chosen)
@@ -150,4 +152,4 @@ class MeshPlane:
     def _findings(self) -> list[Diagnostic]:
         current = self._pipeline.current
         now = shown.findings(current.snapshot, self._mesh.root_namespace)
-        return worst_first((*current.diagnostics, *self._pipeline.missing, *now))
+        return worst_first((*self._of_the_lab, *current.diagnostics, *self._pipeline.missing, *now))

@@ -14,6 +14,7 @@ import ipaddress
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,9 @@ from lateen.app.podstreams import ShimLink, ShimStreams
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.controllers import apiservice, injection, manager, sidecar
+from lateen.model import diagnostics
 from lateen.model.identity import TRUST_DOMAIN
+from lateen.model.meta import ObjectRef, Source
 from lateen.node import addressing, hostlink
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
@@ -73,6 +76,8 @@ class Plane:
         )
         self.client = LocalClient(self.api)
         self.server: serve.Server | None = None
+        self.findings: list[diagnostics.Diagnostic] = []
+        """What there is to say of the lab itself."""
         self._mesh: asyncio.Task[MeshPlane] | None = None
 
     def _inject_sidecar(self, review: admission.Review) -> Json:
@@ -118,6 +123,7 @@ class Plane:
             self.outside,
             serving,
             self.tasks,
+            self.findings,
         )
         mesh.start()
         return mesh
@@ -143,7 +149,7 @@ class Plane:
             routes=self.routes(),
         )
         self.server, tls = serve.Server(app), self._tls()
-        listener = serve.loopback(self.settings.api_port)
+        listener = self._loopback()
         port = listener.getsockname()[1]
         await self.server.listen(serve.unix(self.paths.api_socket))
         await self.server.listen(listener, tls)
@@ -157,7 +163,25 @@ class Plane:
         )
         kubeconfig.write(self.paths.kubeconfig, text)
         if port != self.settings.api_port:
+            if self.settings.api_port:
+                self._moved(port)
             settings.save(settings.with_api_port(self.settings, port), self.paths.settings)
+
+    def _loopback(self) -> socket.socket:
+        """Bind the port that the lab has, or another one if somebody took it while no plane was
+        there: whoever reads the kubeconfig finds us all the same. Raises OSError."""
+        try:
+            return serve.loopback(self.settings.api_port)
+        except OSError as error:
+            if not self.settings.api_port:
+                raise
+            log.warning("port %d of 127.0.0.1: %s", self.settings.api_port, error.strerror)
+            return serve.loopback(0)
+
+    def _moved(self, port: int) -> None:
+        source = Source(ObjectRef("Service", "default", apiservice.NAME))
+        before = self.settings.api_port
+        self.findings.append(diagnostics.make("LTN0009", source, port=before, now=port))
 
     def _tls(self) -> serve.Tls:
         hosts = ["127.0.0.1", "localhost", *HOSTS, apiservice.ADDRESS, addressing.Plan().node_ip]

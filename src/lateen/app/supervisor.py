@@ -44,9 +44,9 @@ class Child:
         self.restarts = 0
 
     def start(self, now: float) -> None:
-        """Spawn it, its output appended to its log."""
-        self.pid = starting.spawn(self.argv, passing=self.keeps, log=self.log)
+        """Spawn it, its output appended to its log. Raises OSError."""
         self.started = now
+        self.pid = starting.spawn(self.argv, passing=self.keeps, log=self.log)
 
     def adopt(self, pid: int) -> None:
         """Supervise a child of this process that runs already."""

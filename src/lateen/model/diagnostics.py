@@ -20,6 +20,7 @@ __all__ = ["CATALOGUE", "SECTIONS", "Diagnostic", "Level", "Row", "make", "page"
 SECTIONS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
     {
         "Manifests": messages.MANIFESTS,
+        "The lab itself": messages.LAB,
         "What the compiler makes of them": messages.COMPILER,
         "Istio's own codes": messages_istio.ISTIO,
     }

@@ -88,6 +88,17 @@ MANIFESTS = (
     ),
 )
 
+LAB = (
+    Row(
+        "LTN0009",
+        _W,
+        "ApiPortMoved",
+        "another program has taken port {port} of 127.0.0.1, so the API server is at {now}; the "
+        "lab's kubeconfig says so",
+        "Copy the kubeconfig again if you have copied it; `lateen up --api-port` chooses a port.",
+    ),
+)
+
 COMPILER = (
     Row(
         "LTN0010",
