@@ -25,6 +25,36 @@ def test_nothing_is_answered_before_anything_was_published() -> None:
     assert [batch.kind for batch in plan.next()] == [ResourceType.LISTENER]
 
 
+def test_a_client_that_returns_before_the_first_publication_keeps_what_it_has() -> None:
+    """The server was started again: nothing that is there already may be taken for gone."""
+    made = {
+        kind: Resource(kind, "a", b"x")
+        for kind in ResourceType
+        if kind is not ResourceType.EXTENSION
+    }
+    plan = Plan({})
+    for kind, resource in made.items():
+        plan.has(kind, {"a": resource.version, "old": "1"})
+        if kind in (ResourceType.CLUSTER, ResourceType.LISTENER):
+            plan.subscribe_all(kind)
+        else:
+            plan.subscribe(kind, ["a"])
+    assert plan.next() == []
+    config = {kind: {"a": resource} for kind, resource in made.items()}
+    plan.publish({**NOTHING, **config}, {kind: ["a"] for kind in made})
+    nonce, removed = 0, []
+    while batches := plan.next():
+        for batch in batches:
+            nonce += 1
+            plan.mark(batch, str(nonce))
+            assert "a" not in batch.removed
+            assert all(resource.body for resource in batch.resources), "an empty one"
+            removed += [(batch.kind, name) for name in batch.removed]
+        for number, batch in enumerate(batches):
+            plan.settle(batch.kind, str(nonce - len(batches) + 1 + number), None)
+    assert removed == [(ResourceType.LISTENER, "old"), (ResourceType.CLUSTER, "old")]
+
+
 def test_a_filter_is_never_told_that_its_configuration_is_gone():
     """Not if it never was (the listener that asks is about to be replaced), nor once it was."""
     rules = Resource(ResourceType.EXTENSION, "rules", b"x")

@@ -164,7 +164,13 @@ class Plan:
         return bool(clusters.pending or ends.pending or self._warming)
 
     def next(self) -> list[Batch]:
-        """Return what can be sent now, in order. Each batch must be sent and then `mark`ed."""
+        """Return what can be sent now, in order. Each batch must be sent and then `mark`ed.
+
+        Before the first publication that is nothing: a client that comes back to a server which
+        was started again has all that it needs, and must not be told that it is gone.
+        """
+        if not self._config:
+            return []
         batches = [*self._take(ResourceType.CLUSTER), *self._take(ResourceType.ENDPOINT)]
         for kind in _AT_ONCE:
             batches.extend(self._take(kind))
@@ -213,9 +219,8 @@ class Plan:
         if not state.todo and not state.forced and not state.unanswered:
             return []
         # A client that asked for everything waits for an answer even if there is nothing: Envoy
-        # would stay in its initialization for ever. Before the first publication it does wait.
-        empty = state.unanswered and bool(self._config)
-        state.unanswered = state.unanswered and not empty
+        # would stay in its initialization for ever.
+        empty, state.unanswered = state.unanswered, False
         target = self._config.get(kind, {})
         fresh: list[Resource] = []
         absent: list[str] = []
