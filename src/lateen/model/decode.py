@@ -232,10 +232,26 @@ def _integer(node: Schema, value: Any, path: str, found: _Findings) -> Any:
         number = int(value)
     if isinstance(number, bool) or not isinstance(number, int):
         return _mistyped(node, value, path, found)
+    if node.form in _UNSIGNED:
+        return _unsigned(node, number, path, found)
     bound = _RANGES.get(node.form, 2**63)
     if not -bound <= number < (2 * bound if node.proto else bound):
         return _mistyped(node, value, path, found)
     return number
+
+
+_UNSIGNED = {"uint32": 2**32 - 1, "uint64": 2**63 - 1}
+
+
+def _unsigned(node: Schema, number: int, path: str, found: _Findings) -> Any:
+    """Protobuf's unsigned numbers have bounds in Istio's schemas, in whose words it is said."""
+    most = _UNSIGNED[node.form]
+    if 0 <= number <= most:
+        return number
+    wrong = "greater than or equal to 0" if number < 0 else f"less than or equal to {most}"
+    message = f"Invalid value: {number}: {path} in body should be {wrong}"
+    found.problems.append(Problem(path, "type", message, "The number is out of range."))
+    return _ABSENT
 
 
 def _number(node: Schema, value: Any, path: str, found: _Findings) -> Any:

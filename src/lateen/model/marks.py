@@ -82,8 +82,8 @@ def doc(
     patch (and the list map key when `keys` is not given), `unique` marks a list as a set, which
     the strategic merge patch joins too. `retain_keys` adds the strategy of that name; `replace` is
     that of an object which such a patch takes as a whole. `form` is an OpenAPI format or one of
-    ours: `quantity`, `time`, `duration`. For a protobuf enum, `enum` lists its names in the order
-    of their numbers.
+    ours: `quantity`, `time`, `duration`, `uint32`, `uint64`. For a protobuf enum, `enum` lists its
+    names in the order of their numbers.
     """
     marks: dict[str, Any] = {
         "required": required,

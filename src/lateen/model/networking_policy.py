@@ -18,7 +18,7 @@ from lateen.model.marks import ProtoStruct, doc
 class TcpKeepalive(ProtoStruct, frozen=True, kw_only=True):
     """TCP keep-alive probes."""
 
-    probes: Annotated[int, doc("Probes without answer before giving up.")] = 0
+    probes: Annotated[int, doc("Probes without answer before giving up.", form="uint32")] = 0
     time: Annotated[Duration, doc("Idle time before the first probe.")] = ""
     interval: Annotated[Duration, doc("Time between probes.")] = ""
 
@@ -72,12 +72,15 @@ class OutlierDetection(ProtoStruct, frozen=True, kw_only=True):
         bool, doc("Count failures to connect apart from error answers.")
     ] = False
     consecutive_local_origin_failures: Annotated[
-        int | None, doc("Failures to connect in a row; default 5.")
+        int | None, doc("Failures to connect in a row; default 5.", form="uint32")
     ] = None
     consecutive_gateway_errors: Annotated[
-        int | None, doc("502, 503, 504 or failures to connect in a row; default off.")
+        int | None,
+        doc("502, 503, 504 or failures to connect in a row; default off.", form="uint32"),
     ] = None
-    consecutive_5xx_errors: Annotated[int | None, doc("5xx in a row; default 5.")] = None
+    consecutive_5xx_errors: Annotated[
+        int | None, doc("5xx in a row; default 5.", form="uint32")
+    ] = None
     interval: Annotated[Duration, doc("Time between looks; default 10s.")] = ""
     base_ejection_time: Annotated[Duration, doc("First time out; default 30s.")] = ""
     max_ejection_percent: Annotated[int, doc("Share that may be out; default 10.")] = 0
@@ -103,13 +106,17 @@ class HTTPCookie(ProtoStruct, frozen=True, kw_only=True):
 class RingHash(ProtoStruct, frozen=True, kw_only=True):
     """Ring hash."""
 
-    minimum_ring_size: Annotated[int, doc("Least entries on the ring; default 1024.")] = 0
+    minimum_ring_size: Annotated[
+        int, doc("Least entries on the ring; default 1024.", form="uint64")
+    ] = 0
 
 
 class MagLev(ProtoStruct, frozen=True, kw_only=True):
     """Maglev hash."""
 
-    table_size: Annotated[int | None, doc("Entries of the table, a prime; default 65537.")] = None
+    table_size: Annotated[
+        int | None, doc("Entries of the table, a prime; default 65537.", form="uint64")
+    ] = None
 
 
 class ConsistentHashLB(ProtoStruct, frozen=True, kw_only=True):
@@ -121,7 +128,7 @@ class ConsistentHashLB(ProtoStruct, frozen=True, kw_only=True):
     http_query_parameter_name: Annotated[str | None, doc("Equal by this parameter.")] = None
     ring_hash: Annotated[RingHash | None, doc("Use ring hash (the default).")] = None
     maglev: Annotated[MagLev | None, doc("Use Maglev.")] = None
-    minimum_ring_size: Annotated[int, doc("Deprecated: use ringHash.")] = 0
+    minimum_ring_size: Annotated[int, doc("Deprecated: use ringHash.", form="uint64")] = 0
 
 
 class LocalityDistribute(ProtoStruct, frozen=True, kw_only=True):
@@ -153,7 +160,9 @@ class ZoneAwareLbSetting(ProtoStruct, frozen=True, kw_only=True):
     """Keeps requests in the zone as far as endpoints allow."""
 
     routing_enabled: Annotated[Percent | None, doc("Share of requests it acts on.")] = None
-    min_cluster_size: Annotated[int | None, doc("Least endpoints for it to act.")] = None
+    min_cluster_size: Annotated[
+        int | None, doc("Least endpoints for it to act.", form="uint32")
+    ] = None
 
 
 class WarmupConfiguration(ProtoStruct, frozen=True, kw_only=True):
@@ -225,7 +234,7 @@ class TunnelSettings(ProtoStruct, frozen=True, kw_only=True):
 
     protocol: Annotated[str, doc("CONNECT (default) or POST.")] = ""
     target_host: Annotated[str, doc("Host at the far end.", required=True)] = ""
-    target_port: Annotated[int, doc("Port at the far end.", required=True)] = 0
+    target_port: Annotated[int, doc("Port at the far end.", required=True, form="uint32")] = 0
 
 
 class ProxyProtocol(ProtoStruct, frozen=True, kw_only=True):
@@ -238,7 +247,9 @@ class RetryBudget(ProtoStruct, frozen=True, kw_only=True):
     """Bounds retries by the number of requests."""
 
     percent: Annotated[Percent | None, doc("Share of active requests; default 20.")] = None
-    min_retry_concurrency: Annotated[int, doc("Retries always allowed; default 3.")] = 0
+    min_retry_concurrency: Annotated[
+        int, doc("Retries always allowed; default 3.", form="uint32")
+    ] = 0
 
 
 class TrafficPolicy(ProtoStruct, frozen=True, kw_only=True):

@@ -44,7 +44,8 @@ class Schema:
     type: Type
     description: str = ""
     form: str = ""
-    """OpenAPI format (`int32`, `int64`, `byte`, `date-time`), or `quantity`, `duration`."""
+    """OpenAPI format (`int32`, `int64`, `byte`, `date-time`), or `quantity`, `duration`, `uint32`,
+    `uint64`."""
     name: str = ""
     """Object: the struct's name, such as `PodSpec`."""
     struct: _Struct | None = None

@@ -1,7 +1,6 @@
 """What a VirtualService's rule does to a request, apart from where it goes (semantics 5). Pure."""
 
 import base64
-import binascii
 
 from lateen.compiler.frontend import matches, quantities
 from lateen.compiler.ir.proxy import Features
@@ -88,7 +87,7 @@ def direct_response(block: networking_route.HTTPDirectResponse) -> DirectRespons
     elif block.body is not None and block.body.bytes is not None:
         try:
             body = base64.b64decode(block.body.bytes, validate=True)
-        except binascii.Error:
+        except ValueError:
             body = None
     return DirectResponse(status=block.status, body=body)
 

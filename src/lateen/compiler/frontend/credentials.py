@@ -5,7 +5,6 @@ of the answer, as on Istio: the listener stays and the handshake fails.
 """
 
 import base64
-import binascii
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -160,5 +159,5 @@ def _value(secret: core.Secret, key: str) -> bytes:
         return secret.string_data[key].encode()
     try:
         return base64.b64decode(secret.data.get(key, ""), validate=True)
-    except binascii.Error:
+    except ValueError:
         return b""
