@@ -123,3 +123,34 @@ def test_anything_decodes_or_is_reported_and_plain_bodies_are_stable(spec: Any) 
 def test_nearest() -> None:
     assert decode.nearest("lables", ["labels", "name"]) == "labels"
     assert decode.nearest("zzz", ["labels", "name"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (
+            {"outlierDetection": {"consecutive5xxErrors": -1}},
+            "Invalid value: -1: spec.trafficPolicy.outlierDetection.consecutive5xxErrors in body "
+            "should be greater than or equal to 0",
+        ),
+        (
+            {"outlierDetection": {"consecutive5xxErrors": 2**32}},
+            "Invalid value: 4294967296: spec.trafficPolicy.outlierDetection.consecutive5xxErrors "
+            "in body should be less than or equal to 4294967295",
+        ),
+        ({"outlierDetection": {"consecutive5xxErrors": 2**32 - 1}}, ""),
+        ({"connectionPool": {"tcp": {"maxConnections": 2**31 - 1}}}, ""),
+        (
+            {"connectionPool": {"tcp": {"maxConnections": 2**31}}},
+            'Invalid value: "integer": spec.trafficPolicy.connectionPool.tcp.maxConnections in '
+            'body must be of type integer: "integer"',
+        ),
+    ],
+)
+def test_numbers_of_protobuf_have_the_bounds_of_their_types(
+    policy: dict[str, object], message: str
+) -> None:
+    info = kinds.KINDS["destinationrules.networking.istio.io"]
+    body = {"metadata": {"name": "a"}, "spec": {"host": "a", "trafficPolicy": policy}}
+    problems = decode.decode(info, body).problems
+    assert [problem.message for problem in problems] == ([message] if message else [])

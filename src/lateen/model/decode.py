@@ -235,7 +235,7 @@ def _integer(node: Schema, value: Any, path: str, found: _Findings) -> Any:
     if node.form in _UNSIGNED:
         return _unsigned(node, number, path, found)
     bound = _RANGES.get(node.form, 2**63)
-    if not -bound <= number < (2 * bound if node.proto else bound):
+    if not -bound <= number < bound:
         return _mistyped(node, value, path, found)
     return number
 
