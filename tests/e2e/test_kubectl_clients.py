@@ -139,6 +139,16 @@ def test_helm_refuses_a_chart_that_istio_refuses(lab: Lab, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("version", ["kubectl-1.37", "kubectl-1.32"])
+def test_looking_into_the_node_is_refused_at_once(lab: Lab, version: str) -> None:
+    """It would wait for ever for a directory of the host that no pod is given."""
+    asked = ("debug", "node/lateen", "-it", "--image=nginx", "--", "ls", "/host")
+    done = lab.kubectl(*asked, version=version, timeout=20)
+    assert done.returncode == 1, done.stdout
+    assert "name / or a directory above it under `hostPaths` in lateen.yaml" in done.stderr
+    assert "node-debugger" not in lab.kubectl("get", "pods", "-A").stdout
+
+
+@pytest.mark.parametrize("version", ["kubectl-1.37", "kubectl-1.32"])
 def test_autoscale_is_refused_and_a_manifest_of_it_is_kept(lab: Lab, version: str) -> None:
     why = "a lab measures no load, so nothing would be scaled: choose the number of pods with"
     asked = ("autoscale", "deployment", "istio-ingressgateway", "-n", "istio-system", "--max=3")

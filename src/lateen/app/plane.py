@@ -71,7 +71,8 @@ class Plane:
             self.store,
             clock,
             chain=admission.Chain(
-                mutators=[self._inject_sidecar], validators=[istiochecks.check, refusals.check]
+                mutators=[self._inject_sidecar],
+                validators=[istiochecks.check, *refusals.checks(chosen.host_paths)],
             ),
         )
         self.client = LocalClient(self.api)
