@@ -147,6 +147,18 @@ def test_a_deletion_waits_until_the_object_is_gone(lab: Lab) -> None:
     assert lab.lateen("get", name).returncode == 1
 
 
+def test_a_pod_that_fails_already_holds_up_no_other_change(lab: Lab) -> None:
+    crashing = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: crash}\n"
+        "spec: {containers: [{name: a, image: curlimages/curl, command: ['false']}]}\n"
+    )
+    waited = lab.lateen("apply", "--timeout", "2", "-f", "-", stdin=crashing)
+    assert waited.returncode == 1
+    assert "pod default/crash: " in waited.stderr
+    lab.ok("apply", "--timeout", "2", "-f", "-", stdin=TORTURE)
+    lab.ok("delete", "pod", "crash")
+
+
 def test_what_was_printed_can_be_applied(lab: Lab) -> None:
     for form in ("yaml", "json"):
         printed = lab.ok("get", "cm", "texts", "-o", form)

@@ -1,7 +1,6 @@
 """Every refusal as Kubernetes words it, and as the Status object a client reads. Pure."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from lateen.apiserver.strategy.base import Cause
 from lateen.model import kinds
@@ -37,18 +36,6 @@ def success(info: kinds.KindInfo, name: str, uid: str) -> Json:
         "status": "Success",
         "details": details,
     }
-
-
-def from_status(body: Any, code: int) -> ApiError:
-    """Read an error response's body back into an ApiError (the client's side)."""
-    if not isinstance(body, dict) or body.get("kind") != "Status":
-        return ApiError(code, "", f"the server answered {code} without a Status object")
-    return ApiError(
-        int(body.get("code") or code),
-        str(body.get("reason") or ""),
-        str(body.get("message") or ""),
-        body.get("details"),
-    )
 
 
 def _cause(cause: Cause) -> Json:

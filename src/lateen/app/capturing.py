@@ -16,7 +16,6 @@ from lateen.observe import bpf, capture, capture_openings
 from lateen.observe.capture_openings import Openings
 from lateen.observe.wire.classify import Reading
 from lateen.observe.wire.frames import Segment
-from lateen.observe.wire.streams import Conversation
 from lateen.store.api import Event, EventType, JsonObject
 
 log = logging.getLogger(__name__)
@@ -50,12 +49,6 @@ class Recording:
     def dropped(self) -> int:
         """Packets lost so far, for want of room or time."""
         return self._lost + sum(tap.dropped for tap in self._taps.values())
-
-    def conversations(self, pod: str, leg: str) -> list[Conversation]:
-        """Return a pod's (uid) connections on a leg, `eth0` or `lo`, in the order they began."""
-        self.catch_up()
-        seen = self._seen.since(0.0)
-        return [each.conversation for each in seen if (each.pod, each.leg) == (pod, leg)]
 
     def reading(self, client: str, server: str) -> Reading | None:
         """Return what the connection between two `IP:port` was, be it older than the recording."""

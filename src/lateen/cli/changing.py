@@ -32,12 +32,15 @@ def apply(
         raise LabError("no objects passed to apply", exits.FAILED)
     progress = screen.Progress()
     batches = applying.prepared(loaded)
+    # A pod that fails already must not hold up every change from now on.
+    failing = waiting.unready(api.request("GET", waiting.STATUS).body) if wait else frozenset()
     revision = up.apply_and_say(api, batches, progress, dry_run=dry_run)
     if dry_run or not wait:
         return exits.OK
-    status = waiting.await_settled(api, revision, time.monotonic() + timeout, progress.show)
+    deadline = time.monotonic() + timeout
+    status = waiting.await_settled(api, revision, deadline, progress.show, failing)
     progress.clear()
-    complete = waiting.settled(status, revision)
+    complete = waiting.settled(status, revision, failing)
     if not complete:
         exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
     findings.complain(status, complete=complete)

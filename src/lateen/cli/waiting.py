@@ -51,12 +51,18 @@ def summary(status: dict[str, Any]) -> str:
     return f"pods ready {ready}/{len(pods)}, proxies in step {synced}/{len(proxies)}"
 
 
-def settled(status: dict[str, Any], revision: int) -> bool:
-    """Whether all that was written up to a revision is compiled, acknowledged and ready."""
+def unready(status: dict[str, Any]) -> frozenset[str]:
+    """Return the uids of the pods that are not ready."""
+    return frozenset(pod["uid"] for pod in status["pods"] if not pod["ready"])
+
+
+def settled(status: dict[str, Any], revision: int, besides: frozenset[str] = frozenset()) -> bool:
+    """Whether all that was written up to a revision is compiled, acknowledged and ready, besides
+    some pods (by uid) that nobody waits for."""
     return (
         status["revision"] >= revision
         and bool(status["pods"])
-        and all(pod["ready"] for pod in status["pods"])
+        and unready(status) <= besides
         and all(proxy["synced"] for proxy in status["proxies"])
         and not status["pending"]
     )
@@ -67,12 +73,13 @@ def await_settled(
     revision: int,
     deadline: float,
     show: Callable[[str], None],
+    besides: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """Return the lab's status once it is settled, or what it is at the deadline."""
     while True:
         status: dict[str, Any] = api.request("GET", STATUS).body
         show(summary(status))
-        if settled(status, revision) or hopeless(status) or time.monotonic() > deadline:
+        if settled(status, revision, besides) or hopeless(status) or time.monotonic() > deadline:
             return status
         time.sleep(_PAUSE)
 

@@ -62,7 +62,7 @@ MANIFESTS = (
         _E,
         "UnknownKind",
         "no kind {kind} in {api_version}",
-        "Check the spelling of kind and apiVersion; `lateen api-resources` lists what is served.",
+        "Check the spelling of kind and apiVersion; `kubectl api-resources` lists what is served.",
     ),
     Row(
         "LTN0007",

@@ -8,8 +8,10 @@ from lateen.store.history import History
 from lateen.store.table import Table
 from lateen.store.watching import Audience
 
-HISTORY_CAPACITY = 10_000
-"""Events kept for watches that resume."""
+HISTORY_CAPACITY = 2_000
+"""Events kept for watches that resume and for lists that go on where they were cut. One of a Pod
+holds some 14 KB: at 10,000 a lab that was used for an hour had a plane of 250 MB. A watch that is
+open has its own queue and needs none of them."""
 
 
 class Journal(Protocol):
