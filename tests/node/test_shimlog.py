@@ -71,10 +71,10 @@ def test_output_goes_to_log_and_listener(tmp_path: Path) -> None:
     output = shimlog.Output(str(path), {source: "stdout"}, clock)
     output.listen(listener, os.dup(listener))
     os.write(writer, b"one\ntw")
-    assert output.readable(source)
+    assert output.read(source)
     os.write(writer, b"o")
     os.close(writer)
-    assert not output.readable(source)
+    assert not output.read(source)
     output.close()
     os.close(source)
     with os.fdopen(heard, "rb") as got:
@@ -91,7 +91,7 @@ def test_a_listener_that_does_not_read_holds_nothing_up(tmp_path: Path) -> None:
     output.listen(listener, os.dup(listener))
     for _ in range(40):
         os.write(writer, b"x" * 8191 + b"\n")
-        assert output.readable(source)
+        assert output.read(source)
     output.close()
     for fd in (source, writer, heard):
         os.close(fd)

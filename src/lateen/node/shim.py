@@ -59,7 +59,7 @@ class Shim:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._connections: list[Connection] = []
         self._held: list[Record] = []
-        self._pumps = Pumps(self)
+        self._pumps = Pumps(self, time.monotonic)
         self._stop_at = 0.0
         self._stop_again = 0.0
         self._stopped = False
@@ -96,6 +96,7 @@ class Shim:
             for fd, _ in self._epoll.poll(self._pause()):
                 if callback := self._callbacks.get(fd):
                     callback()
+            self._pumps.resume(time.monotonic())
             self._reap()
             self._let_overdue_go(time.monotonic())
             if self._stop_at:
@@ -118,12 +119,17 @@ class Shim:
         return fd in self._callbacks
 
     def _pause(self) -> float:
-        if self._stop_at:
-            return max(0.0, min(self._stop_at, self._stop_again) - time.monotonic())
         now = time.monotonic()
+        if self._stop_at:
+            due = max(0.0, min(self._stop_at, self._stop_again) - now)
+            resting = self._pumps.pause(now)
+            return due if resting is None else min(due, resting)
         dues = [max(0.0, record.hold_until - now) for record in self._held]
-        agent = self._agent.pause(now)
-        return min(dues if agent < 0 else [*dues, agent], default=-1)
+        if (agent := self._agent.pause(now)) >= 0:
+            dues.append(agent)
+        if (output := self._pumps.pause(now)) is not None:
+            dues.append(output)
+        return min(dues, default=-1)
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
         if self._stop_at:

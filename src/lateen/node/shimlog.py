@@ -201,19 +201,26 @@ class Output:
         for cutter in self._cutters.values():
             self._tell(cutter.stream, cutter.rest)
 
-    def readable(self, fd: int) -> bool:
-        """Move what is there to the log; returns False when the stream has ended."""
+    @property
+    def followed(self) -> bool:
+        """Whether somebody is attached."""
+        return bool(self._listeners)
+
+    def read(self, fd: int) -> int | None:
+        """Move what is there to the log; returns how many bytes, None when the stream has ended."""
+        moved = 0
         for _ in range(_READS_PER_TURN):
             try:
                 data = os.read(fd, _READ)
             except BlockingIOError:
-                return True
+                break
             except OSError:
                 data = b""  # a terminal whose other side is closed says EIO
             self._take(fd, data)
             if not data:
-                return False
-        return True
+                return None
+            moved += len(data)
+        return moved
 
     def drain(self) -> None:
         """Read all that is left after the process ended."""

@@ -8,6 +8,12 @@ from typing import Protocol
 from lateen.node.shimlog import Output
 from lateen.node.shimtable import Record
 
+REST_SECONDS = 0.01
+"""How long output is left in its pipe after little of it was read. An application that logs each
+request would otherwise wake this process for each, which takes more time than a proxy does and its
+caches away from whoever answers. A pipe holds what comes meanwhile."""
+_LITTLE = 16 * 1024
+
 
 class Loop(Protocol):
     """What waits for descriptors."""
@@ -24,8 +30,11 @@ class Loop(Protocol):
 class Pumps:
     """Every container's output between its pipes and its end."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, now: Callable[[], float]) -> None:
+        """`now` tells seconds, as those that `pause` and `resume` are given."""
         self._loop = loop
+        self._now = now
+        self._resting: dict[int, tuple[float, Callable[[], None]]] = {}
 
     def start(self, record: Record, output: Output) -> None:
         """Read a container's output from now on."""
@@ -33,13 +42,27 @@ class Pumps:
         for fd in output.descriptors:
             self._loop.watch(fd, self._pump(record, output, fd))
 
+    def pause(self, now: float) -> float | None:
+        """Return the seconds until `resume` has something to do; None if it has not."""
+        if not self._resting:
+            return None
+        return max(0.0, next(iter(self._resting.values()))[0] - now)
+
+    def resume(self, now: float) -> None:
+        """Wait again for output that has rested."""
+        for fd, (due, pump) in tuple(self._resting.items()):
+            if due > now:
+                return
+            del self._resting[fd]
+            self._loop.watch(fd, pump)
+
     def stall(self, record: Record) -> None:
         """Leave output unread as long as a client has to read what it was given before."""
         output = record.output
         if output is None or (waiting := output.waits_for) < 0 or self._loop.watches(waiting):
             return
         for fd in output.descriptors:
-            self._loop.unwatch(fd)
+            self._unwatch(fd)
 
         def flush() -> None:
             output.flush()
@@ -64,13 +87,21 @@ class Pumps:
 
     def _pump(self, record: Record, output: Output, fd: int) -> Callable[[], None]:
         def pump() -> None:
-            if not output.readable(fd):
+            moved = output.read(fd)
+            if moved is None:
                 self._end_of(record, fd)
+            elif moved < _LITTLE and not output.followed:
+                self._loop.unwatch(fd)
+                self._resting[fd] = (self._now() + REST_SECONDS, pump)
             self.stall(record)
 
         return pump
 
-    def _end_of(self, record: Record, fd: int) -> None:
+    def _unwatch(self, fd: int) -> None:
         self._loop.unwatch(fd)
+        self._resting.pop(fd, None)
+
+    def _end_of(self, record: Record, fd: int) -> None:
+        self._unwatch(fd)
         if fd != record.terminal:
             os.close(fd)
