@@ -83,6 +83,8 @@ def _static(view: ProxyView, found: ResourceSet, mesh: MeshSettings, secrets: li
     listeners = [_plain(one, routes) for one in every(ResourceType.LISTENER).values()]
     body = bootstrap.bootstrap(view.node, mesh, "/nowhere")
     del body["dynamic_resources"]
+    layers = body["layered_runtime"]["layers"]
+    body["layered_runtime"]["layers"] = [layer for layer in layers if "rtds_layer" not in layer]
     fixed = body["static_resources"]
     fixed["clusters"] = [*fixed["clusters"], *(_plain(c, routes) for c in clusters)]
     fixed["listeners"] = [*fixed["listeners"], *listeners]

@@ -1,6 +1,7 @@
 """The ledger: bounded, indexed by connection and request, in step with a plain list."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +86,14 @@ def test_what_waits_is_bounded() -> None:
     for number in range(1, 5):
         ledger.take("a/x", [entries.entry(f"10.0.0.1:{number}")], WAITING_LIMIT // 2)
     assert [each.client for each in ledger.since(0)] == ["10.0.0.1:3", "10.0.0.1:4"]
+
+
+def test_a_request_stands_for_those_that_were_not_reported_when_it_ended() -> None:
+    def shares(moment: datetime) -> int:
+        return 8 if moment >= entries.START + timedelta(seconds=1) else 1
+
+    ledger = Ledger(shares=shares)
+    for after, sampled in ((0.0, True), (0.98, True), (0.995, True), (2.0, True), (2.0, False)):
+        ledger.add("a/x", [entries.entry("c:1", after=after, http=entries.http(), sampled=sampled)])
+    assert [each.stands_for for each in ledger.since(0)] == [1, 1, 8, 8, 1]
+    assert [each.one_in for each in ledger.since(0)] == [1, 1, 8, 8, 8]

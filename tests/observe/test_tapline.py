@@ -95,17 +95,17 @@ def at_web(**more: object) -> AccessEntry:
     return entry(**{**given, **more})
 
 
-def logged(*made: tuple[str, AccessEntry]) -> list[LogEntry]:
-    ledger = Ledger()
+def logged(*made: tuple[str, AccessEntry], one_in: int = 1) -> list[LogEntry]:
+    ledger = Ledger(shares=lambda _: one_in)
     for proxy, one in made:
         ledger.add(proxy, [one])
     return list(ledger.since(0))
 
 
-def joined(*made: tuple[str, AccessEntry]) -> list[Hop]:
+def joined(*made: tuple[str, AccessEntry], one_in: int = 1) -> list[Hop]:
     joiner = Joiner(lambda: WHO)
     found: list[Hop] = []
-    for number, one in enumerate(logged(*made)):
+    for number, one in enumerate(logged(*made, one_in=one_in)):
         found += joiner.take(one, number / 100)
     return found + joiner.due(float("inf"))
 
@@ -300,6 +300,25 @@ def test_edges_count_requests_and_errors_and_say_why_there_is_no_tls() -> None:
     naked = found["shop/db", "default/web"]
     assert (naked.tls, naked.no_tls_reason) == ("none", "the client has no sidecar")
     assert found["192.0.2.1", "istio-system/gw"].requests == 2
+
+
+def test_edges_count_what_a_share_stands_for_and_failures_one_by_one() -> None:
+    failing, late = http("r2", status=503), http("r3", status=500)
+    plain = TlsFacts()
+    hops = joined(
+        ("istio-system/gw", from_gateway(sampled=True)),
+        ("default/web", at_web(sampled=True)),
+        ("istio-system/gw", from_gateway(http=failing)),
+        ("default/web", at_web(http=failing)),
+        ("default/web", at_web(http=late, downstream=plain)),  # a retry then went well, unreported
+        one_in=8,
+    )
+    found = {(e.source, e.target, e.tls): e for e in edges.edges(hops, WHO, {})}
+    secured = found["istio-system/gw", "default/web", "mtls"]
+    assert (secured.requests, secured.errors, secured.sampled) == (9, 1, True)
+    alone = found["istio-system/gw", "default/web", "none"]
+    assert (alone.requests, alone.errors, alone.sampled) == (1, 1, False)
+    assert "one request in 8" in alone.no_tls_reason
 
 
 def test_a_refused_handshake_is_an_error_of_its_edge() -> None:

@@ -15,7 +15,7 @@ from lateen.xds.session import Send
 from lateen.xds.sotw import SotwSession
 
 NODE = "sidecar~10.244.0.2~a.default~default.svc.cluster.local"
-CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION = ResourceType
+CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION, RUNTIME = ResourceType
 
 
 def made(kind, name, content):
@@ -46,6 +46,7 @@ def config(clusters: Mapping[str, int], listeners: Mapping[str, tuple[int, str]]
         EXTENSION: {
             f"x-{n}": made(EXTENSION, f"x-{n}", f"{v // 2}") for n, (v, _) in listeners.items()
         },
+        RUNTIME: {"values": made(RUNTIME, "values", f"{len(clusters)}")},
     }
 
 
@@ -89,6 +90,7 @@ class Client:
             ROUTE: {f"r-{name}" for name in self.has[LISTENER]},
             SECRET: {"default", "missing"},
             EXTENSION: {f"x-{name}" for name in self.has[LISTENER]},
+            RUNTIME: {"values"},
         }
 
     def forget(self) -> None:
@@ -105,8 +107,9 @@ class DeltaClient(Client):
     def start(self) -> None:
         for kind in (CLUSTER, LISTENER):
             self._send(kind, first=kind is CLUSTER)
-        self.wanted[SECRET] = {"default", "missing"}
-        self._send(SECRET, subscribe=sorted(self.wanted[SECRET]))
+        self.wanted |= {SECRET: {"default", "missing"}, RUNTIME: {"values"}}
+        for kind in (SECRET, RUNTIME):
+            self._send(kind, subscribe=sorted(self.wanted[kind]))
 
     def _send(self, kind, subscribe=(), unsubscribe=(), nonce="", error="", first=False):
         request = discovery_pb2.DeltaDiscoveryRequest(type_url=kind.value, response_nonce=nonce)
@@ -157,8 +160,9 @@ class SotwClient(Client):
     def start(self) -> None:
         for kind in (CLUSTER, LISTENER):
             self._send(kind, first=kind is CLUSTER)
-        self.wanted[SECRET] = {"default", "missing"}
-        self._send(SECRET)
+        self.wanted |= {SECRET: {"default", "missing"}, RUNTIME: {"values"}}
+        for kind in (SECRET, RUNTIME):
+            self._send(kind)
 
     def _send(self, kind, error="", first=False):
         request = discovery_pb2.DiscoveryRequest(

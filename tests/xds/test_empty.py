@@ -72,3 +72,16 @@ def test_a_filter_is_never_told_that_its_configuration_is_gone():
     now = {**NOTHING, ResourceType.EXTENSION: {"rules": changed}}
     plan.publish(now, {ResourceType.EXTENSION: ["rules"]})
     assert [batch.resources for batch in plan.next()] == [(changed,)]
+
+
+def test_runtime_values_are_answered_before_anything_else_is_known():
+    """A proxy asks for them first, and for nothing else before it has them."""
+    plan = Plan({})
+    plan.subscribe(ResourceType.RUNTIME, ["lateen"])
+    (batch,) = plan.next()
+    assert [resource.name for resource in batch.resources] == ["lateen"]
+    plan.mark(batch, "1")
+    plan.settle(ResourceType.RUNTIME, "1", None)
+    values = Resource(ResourceType.RUNTIME, "lateen", b"x")
+    plan.publish({ResourceType.RUNTIME: {"lateen": values}}, {ResourceType.RUNTIME: ["lateen"]})
+    assert [batch.resources for batch in plan.next()] == [(values,)]

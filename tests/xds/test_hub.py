@@ -10,7 +10,7 @@ from lateen.model.meta import ObjectRef, Source
 from lateen.xds.hub import Hub
 from lateen.xds.status import SyncState
 
-CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION = ResourceType
+CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION, RUNTIME = ResourceType
 PROXY = "default/a"
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lateen.compiler.output import ResourceType
 
-CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION = ResourceType
+CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION, RUNTIME = ResourceType
 VARIANTS = ("delta", "sotw")
 
 clusters = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 3), min_size=1)

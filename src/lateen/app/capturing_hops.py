@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from lateen.apiserver import exchange
 from lateen.apiserver.routing import Names
 from lateen.app import routes
 from lateen.app.pipeline import Pipeline
+from lateen.app.reporting import Reporting
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError
 from lateen.observe import edges, facts, flowlines, tapline
@@ -28,10 +30,15 @@ class Hops:
     """Serves hops as they happen, and the table of those that the ledger still holds."""
 
     def __init__(
-        self, ledger: Ledger, pipeline: Pipeline, clock: Clock, readings: Readings
+        self,
+        ledger: Ledger,
+        pipeline: Pipeline,
+        clock: Clock,
+        readings: Readings,
+        reporting: Reporting,
     ) -> None:
         self._ledger, self._pipeline, self._clock = ledger, pipeline, clock
-        self._readings = readings
+        self._readings, self._reporting = readings, reporting
         self._built: tuple[object, Directory] | None = None
 
     def _directory(self) -> Directory:
@@ -42,14 +49,16 @@ class Hops:
         return self._built[1]
 
     async def tap(self, call: exchange.Call, _names: Names) -> exchange.Response:
-        """Stream hops, one JSON object a line, as they happen."""
-        chunks = self._stream(secrets=call.info.query.flag("secrets"))
+        """Stream hops, one JSON object a line, as they happen. With `every` all requests are
+        reported meanwhile, however many there are; else `sampled` tells when only a share is."""
+        query = call.info.query
+        chunks = self._stream(secrets=query.flag("secrets"), every=query.flag("every"))
         return exchange.Response(chunks=chunks, content_type="application/x-ndjson")
 
-    async def _stream(self, *, secrets: bool) -> AsyncIterator[bytes]:
+    async def _stream(self, *, secrets: bool, every: bool) -> AsyncIterator[bytes]:
         joiner = Joiner(self._directory)
         waiting: asyncio.Queue[LogEntry] = asyncio.Queue(_QUEUE)
-        lost = 0
+        lost, one_in = 0, 1
 
         def note(entry: LogEntry) -> None:
             nonlocal lost
@@ -58,17 +67,20 @@ class Hops:
             except asyncio.QueueFull:
                 lost += 1
 
-        cancel = self._ledger.subscribe(note)
-        try:
+        async with AsyncExitStack() as stack:
+            if every:
+                await stack.enter_async_context(self._reporting.everything())
+            stack.callback(self._ledger.subscribe(note))
             yield b"\n"  # the reader then knows that nothing is missed from here on
             while True:
+                if one_in != self._reporting.one_in and not every:
+                    one_in = self._reporting.one_in
+                    yield msgspec.json.encode({"event": "sampled", "one_in": one_in}) + b"\n"
                 for hop in await self._next(joiner, waiting):
                     yield self._told(self._looked_at(hop), secrets=secrets)
                 if lost:
                     yield msgspec.json.encode({"event": "lost", "entries": lost}) + b"\n"
                     lost = 0
-        finally:
-            cancel()
 
     def _looked_at(self, hop: Hop) -> Hop:
         """Ask the packets where no log says that there was TLS: proxies pass on what is not theirs

@@ -7,6 +7,7 @@ from envoy.config.core.v3 import extension_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.service.runtime.v3 import rtds_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
@@ -18,6 +19,7 @@ _MESSAGES: dict[ResourceType, type[Message]] = {
     ResourceType.LISTENER: listener_pb2.Listener,
     ResourceType.ROUTE: route_pb2.RouteConfiguration,
     ResourceType.EXTENSION: extension_pb2.TypedExtensionConfig,
+    ResourceType.RUNTIME: rtds_pb2.Runtime,
 }
 
 

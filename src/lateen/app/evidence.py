@@ -15,6 +15,7 @@ from lateen.app import routes
 from lateen.app.capturing import Recording, Taps
 from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink
+from lateen.app.reporting import Reporting
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.snapshot import Snapshot
 from lateen.observe import facts, journey, redact, story, verdict
@@ -62,10 +63,12 @@ class EvidenceEngine:
         ledger: Ledger,
         forwards: Callable[[], targets.Forwards],
         taps: Taps,
+        reporting: Reporting,
     ) -> None:
         self._shim, self._pipeline, self._ledger = shim, pipeline, ledger
         self._forwards = forwards
         self._taps = taps
+        self._reporting = reporting
 
     async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call with a request's story. Raises ApiError."""
@@ -83,7 +86,7 @@ class EvidenceEngine:
         from lateen.app import evidence_sending as sending  # its HTTP client loads for 15 ms
 
         pods = watched(current.snapshot, self._pipeline.views, start)
-        async with self._taps.recording(pods) as recording:
+        async with self._reporting.everything(), self._taps.recording(pods) as recording:
             response = await sending.send(self._shim, _request(asked, start, target))
             who = facts.directory(current.snapshot, self._pipeline.views)
             sent = _sent(asked, start, target, response, who, mark)

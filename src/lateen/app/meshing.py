@@ -20,6 +20,7 @@ from lateen.app.paths import LabPaths
 from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink
 from lateen.app.proxies import Proxies
+from lateen.app.reporting import Reporting
 from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
@@ -55,7 +56,8 @@ class MeshPlane:
         self._store, self._outside, self._tasks = store, outside, tasks
         self._mesh = meshsettings.mesh_settings(chosen)
         self._proxies, self._hub = proxies, proxies.hub
-        self._ledger = Ledger()
+        self._reporting = Reporting(self._hub, clock, chosen.full_log_rate)
+        self._ledger = Ledger(shares=self._reporting.at)
         proxies.on_log = self._access_logged
         self._identities = Identities(
             authority, clock, self._publish_secrets, ttl=chosen.certificate_ttl
@@ -71,9 +73,10 @@ class MeshPlane:
         proxies.on_renewed = self._pipeline.renew
         self._taps = Taps(shim, tasks)
         evidence = EvidenceEngine(
-            shim, self._pipeline, self._ledger, lambda: outside.ports, self._taps
+            shim, self._pipeline, self._ledger, lambda: outside.ports, self._taps, self._reporting
         )
-        hops = Hops(self._ledger, self._pipeline, clock, self._taps.openings.reading)
+        readings = self._taps.openings.reading
+        hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
         self.serving: Mapping[str, Serve] = {
             routes.STATUS: self._serve_status,
             routes.CONFIG: self._serve_config,
@@ -93,6 +96,7 @@ class MeshPlane:
         self._pipeline.load()
         self._tasks.start(self._pipeline.run(), "pipeline")
         self._tasks.start(self._identities.run(), "identities")
+        self._tasks.start(self._reporting.run(), "reporting")
         collector = Collector(self._clock, lambda: self._pipeline.changed_at)
         self._tasks.start(collector.run(), "garbage collection")
 
@@ -102,6 +106,7 @@ class MeshPlane:
         await self._proxies.stop()
 
     def _access_logged(self, proxy: str, batch: access_log.Batch) -> None:
+        self._reporting.count(batch)
         self._ledger.take(proxy, batch, len(batch.data))
 
     def _publish_secrets(self, proxy: str, content: Any) -> None:
@@ -136,6 +141,7 @@ class MeshPlane:
             "pods": report.pods(entry.value for entry in self._store.list("pods").entries),
             "proxies": report.proxies(self._hub.statuses(), kinds),
             "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
+            "reported": self._reporting.one_in,
             "gateways": report.gateways(current.snapshot, self._outside.ports),
         }
 

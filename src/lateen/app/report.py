@@ -21,6 +21,7 @@ _TYPES = {
     ResourceType.ROUTE: "RDS",
     ResourceType.SECRET: "SDS",
     ResourceType.EXTENSION: "ECDS",
+    ResourceType.RUNTIME: "RTDS",
 }
 
 

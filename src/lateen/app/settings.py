@@ -13,6 +13,16 @@ _SHORTEST, _LONGEST = 4.0, 2160 * 3600.0
 """Of a workload's certificate, in seconds: time to renew it twice; the ninety days Istio allows."""
 
 
+_AS_GIVEN = (
+    "inject_unlabelled",
+    "trace_sampling",
+    "host_paths",
+    "dns_forward",
+    "key_log",
+    "full_log_rate",
+)
+
+
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names file, field and remedy."""
 
@@ -48,6 +58,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Seconds a workload's certificate is valid; it is renewed at half of that, more or less."""
     key_log: bool = False
     """Whether the proxies write the keys of their TLS connections, for `lateen capture --keys`."""
+    full_log_rate: float = 400.0
+    """Reports a second up to which the proxies report every request for evidence; 0: always."""
 
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,13 +68,15 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     istio: str | float | None = None
     inject_unlabelled: bool | None = msgspec.field(default=None, name="injectUnlabelled")
     outbound_traffic_policy: str | None = msgspec.field(default=None, name="outboundTrafficPolicy")
-    access_log: str | None = msgspec.field(default=None, name="accessLog")
+    access_log: str | bool | None = msgspec.field(default=None, name="accessLog")
+    """YAML reads a bare `off` as false."""
     trace_sampling: float | None = msgspec.field(default=None, name="traceSampling")
     images: dict[str, list[str] | str] | None = None
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
     certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
     key_log: bool | None = msgspec.field(default=None, name="keyLog")
+    full_log_rate: float | None = msgspec.field(default=None, name="fullLogRate")
 
 
 def read_file(path: Path) -> FileSettings:
@@ -96,9 +110,9 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
             )
         changes["allow_any"] = word == "ALLOW_ANY"
     if file.access_log is not None:
-        word = file.access_log.upper()
+        word = "" if file.access_log is False else str(file.access_log).upper()
         if word not in ("TEXT", "JSON", "", "OFF"):
-            raise SettingsError(f"{CONFIG_NAME}: accessLog {word!r}: use TEXT, JSON or off")
+            raise SettingsError(f"{CONFIG_NAME}: accessLog {word}: use TEXT, JSON or off")
         changes["access_log"] = "" if word == "OFF" else word
     if file.images is not None:
         changes["images"] = {
@@ -107,7 +121,9 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
         }
     if file.certificate_ttl is not None:
         changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
-    for name in ("inject_unlabelled", "trace_sampling", "host_paths", "dns_forward", "key_log"):
+    if file.full_log_rate is not None and not file.full_log_rate >= 0:
+        raise SettingsError(f"{CONFIG_NAME}: fullLogRate {file.full_log_rate}: use 0 or more")
+    for name in _AS_GIVEN:
         if (given := getattr(file, name)) is not None:
             changes[name] = given
     return msgspec.structs.replace(base, **changes)

@@ -44,6 +44,10 @@ def edges(lab: str, output: str, since: str, namespace: str) -> int:
         if row is not header:
             cells[4] = screen.paint(cells[4], _COLOURS[row[4]])
         sys.stdout.write("   ".join(cells).rstrip() + "\n")
+    if any(edge["sampled"] for edge in answer["edges"]):
+        exits.complain(
+            "~ is estimated: only a share of so many requests was reported (fullLogRate)"
+        )
     return exits.OK
 
 
@@ -59,7 +63,7 @@ def _row(edge: dict[str, Any], *, wide: bool) -> list[str]:
         edge["port"],
         edge["protocol"] or "-",
         edge["tls"],
-        str(edge["requests"]),
+        f"~{edge['requests']}" if edge["sampled"] else str(edge["requests"]),
         str(edge["errors"]),
         *ids,
         edge["no_tls_reason"],

@@ -126,6 +126,7 @@ def capture(
     epilog="Examples: `lateen tap --tls none`; `lateen tap --http-status 5+ -c 1`; "
     "`lateen tap -n shop --not --from-pod host`",
 )
+@flag("--every-request", text="Show all, also when there are hundreds a second.")
 @options.lab
 @namespace
 @options.everywhere
@@ -137,7 +138,7 @@ def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
     """Follow finished requests across the mesh, from the logs of both proxies.
 
     With a namespace, those that come from it or go to it. An identity is one that a certificate
-    proved.
+    proved. Of hundreds of requests a second a share is shown, and every one that failed.
     """
     from lateen.cli import tap as command
 

@@ -33,6 +33,11 @@ def status(lab: str, output: str) -> int:
     )
     for gateway in found["gateways"]:
         sys.stdout.write(f"  gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
+    if found["reported"] > 1:
+        sys.stdout.write(
+            f"  very many requests: one in {found['reported']} is reported, "
+            "and every one that failed\n"
+        )
     proxies = found["proxies"]
     asked = (t for t in _RARE if any(p["types"].get(t, "NOT SENT") != "NOT SENT" for p in proxies))
     types = (*_TYPES, *asked)

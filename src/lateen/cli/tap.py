@@ -26,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
     output: str = ""
     show_secrets: bool = False
+    every_request: bool = False
 
 
 def tap(lab: str, options: Options) -> int:
@@ -44,7 +45,8 @@ def tap(lab: str, options: Options) -> int:
     api = lab_api.Api.of(labs.require(lab))
     known = _Known(api)
     shown = 0
-    query = {"secrets": "true"} if options.show_secrets else None
+    asked = {"secrets": options.show_secrets, "every": options.every_request}
+    query = {name: "true" for name, wanted in asked.items() if wanted}
     try:
         for raw in api.lines(_PATH, query):
             if not raw.strip():
@@ -52,6 +54,9 @@ def tap(lab: str, options: Options) -> int:
             told: dict[str, Any] = json.loads(raw)
             if told["event"] == "lost":
                 exits.complain(f"{told['entries']} log entries lost: this reader is too slow")
+                continue
+            if told["event"] == "sampled":
+                exits.complain(_sampled(told["one_in"]))
                 continue
             if not chosen.keeps(_subject(told, known)):
                 continue
@@ -65,6 +70,15 @@ def tap(lab: str, options: Options) -> int:
     except KeyboardInterrupt:
         return exits.OK
     return exits.OK
+
+
+def _sampled(one_in: int) -> str:
+    if one_in == 1:
+        return "every request is shown again"
+    return (
+        f"so many requests: one in {one_in} is shown, and every one that failed "
+        "(--every-request shows all, and slows them down)"
+    )
 
 
 class _Known:

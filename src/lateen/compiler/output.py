@@ -19,6 +19,7 @@ class ResourceType(Enum):
     ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
     SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
     EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
+    RUNTIME = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,11 @@ from lateen.observe.joining import Hop
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table. `requests` counts connections where the proxies saw no HTTP."""
+    """One line of the table. `requests` counts connections where the proxies saw no HTTP.
+
+    `sampled` says that it is an estimate, made from the share that was reported while there were
+    very many. Errors are always counted one by one.
+    """
 
     source: str
     target: str
@@ -22,21 +26,23 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     server_id: str = ""
     requests: int = 0
     errors: int = 0
+    sampled: bool = False
     no_tls_reason: str = ""
 
 
 def edges(hops: Iterable[Hop], who: Directory, views: Mapping[str, ProxyView]) -> list[Edge]:
     """Count hops by everything but their outcome, sorted by source and target."""
-    found: dict[Edge, tuple[int, int]] = {}
+    found: dict[Edge, tuple[int, int, bool]] = {}
     for hop in hops:
         if tapline.word(hop) == "end":
             continue  # its connection was counted when it was made
         key = _key(hop, who, views)
-        requests, errors = found.get(key, (0, 0))
-        found[key] = (requests + 1, errors + _failed(hop))
+        requests, errors, sampled = found.get(key, (0, 0, False))
+        many = hop.stands_for
+        found[key] = (requests + many, errors + _failed(hop), sampled or many > 1)
     made = [
-        msgspec.structs.replace(key, requests=requests, errors=errors)
-        for key, (requests, errors) in found.items()
+        msgspec.structs.replace(key, requests=requests, errors=errors, sampled=sampled)
+        for key, (requests, errors, sampled) in found.items()
     ]
     return sorted(made, key=lambda e: (e.source, e.target, e.port, e.protocol, e.tls))
 
@@ -66,6 +72,8 @@ def _reason(hop: Hop, source: Party, target: Party, views: Mapping[str, ProxyVie
     if hop.client is None:
         if target.role == "gateway":
             return "the client spoke plaintext to this port of the gateway"
+        if source.role in ("sidecar", "gateway") and hop.entry.one_in > 1:
+            return f"the client's proxy reported one request in {hop.entry.one_in} then, not this"
         if source.role in ("sidecar", "gateway"):
             return "the client's proxy sent it as a copy or an attempt, which it does not log"
         return "the client has no sidecar"

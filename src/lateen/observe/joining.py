@@ -35,6 +35,13 @@ class Hop(msgspec.Struct, frozen=True):
         return found
 
     @property
+    def stands_for(self) -> int:
+        """How many hops like it there were: more than one where only a share was reported."""
+        found = self.client or self.server
+        assert found is not None
+        return found.stands_for
+
+    @property
     def tls(self) -> str:
         """`none`, `tls` or `mtls`: by the server's log, else by the client's, else by packets."""
         logged = self._logged

@@ -6,6 +6,7 @@ oldest go when there are too many.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -27,6 +28,13 @@ class LogEntry(msgspec.Struct, frozen=True):
     entry: AccessEntry
     reused: bool = False
     """Whether its connection onward had carried an earlier request."""
+    one_in: int = 1
+    """One in so many requests that did not fail was reported then, and all that did."""
+
+    @property
+    def stands_for(self) -> int:
+        """How many requests like it there were, as far as can be known."""
+        return self.one_in if self.entry.sampled else 1
 
     @property
     def client(self) -> str:
@@ -44,13 +52,16 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 Listener = Callable[[LogEntry], None]
+Shares = Callable[[datetime], int]
+"""One in how many requests was reported at a moment."""
 
 
 class Ledger:
     """A bounded store of log entries with two indexes, and listeners for what comes in."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, shares: Shares = lambda _: 1) -> None:
         self._limit = limit
+        self._shares = shares
         self._entries: OrderedDict[int, LogEntry] = OrderedDict()
         self._by_client: dict[str, list[LogEntry]] = {}
         self._by_request: dict[str, list[LogEntry]] = {}
@@ -94,7 +105,9 @@ class Ledger:
         """Take entries that a proxy sent, and tell the listeners."""
         for entry in entries:
             self._position += 1
-            made = LogEntry(self._position, proxy, entry, self._onward(proxy, entry))
+            one_in = self._shares(entry.start + timedelta(seconds=entry.duration))
+            reused = self._onward(proxy, entry)
+            made = LogEntry(self._position, proxy, entry, reused, one_in)
             self._entries[made.number] = made
             self._by_client.setdefault(made.client, []).append(made)
             if entry.http is not None and entry.http.request_id:

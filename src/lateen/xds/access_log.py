@@ -11,10 +11,13 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 from google.protobuf.message import DecodeError
 
+from lateen.compiler.backend import names
+
 _TLS_VERSIONS: Mapping[int, str] = {1: "TLSv1", 2: "TLSv1.1", 3: "TLSv1.2", 4: "TLSv1.3"}
 _PROTOCOLS: Mapping[int, str] = {1: "HTTP/1.0", 2: "HTTP/1.1", 3: "HTTP/2", 4: "HTTP/3"}
 _METHODS: Mapping[int, str] = {n: name for name, n in base_pb2.RequestMethod.items()}
 _ABSENT = "-"
+_GRPC_OK = "0"
 
 
 class TlsFacts(msgspec.Struct, frozen=True):
@@ -81,6 +84,9 @@ class AccessEntry(msgspec.Struct, frozen=True):
     http: HttpFacts | None = None
     open: bool = False
     """Whether it is about a connection that was just made; its end is logged again."""
+    sampled: bool = False
+    """Whether it stands for others like it while only a share of the requests is reported: it is a
+    request that did not fail (`compiler.backend.access_logs`)."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -97,6 +103,13 @@ class Batch(msgspec.Struct, frozen=True):
         """Yield the entries; none for bytes that are no such message."""
         with contextlib.suppress(DecodeError):
             yield from read(self.data, self.name)[2]
+
+    def sampled(self) -> int:
+        """Return how many entries stand for others while only a share is reported."""
+        with contextlib.suppress(DecodeError):
+            message = als_pb2.StreamAccessLogsMessage.FromString(self.data)
+            return sum(1 for entry in message.http_logs.log_entry if _sampled(entry))
+        return 0
 
 
 def read(data: bytes, log: str = "") -> tuple[str, str, tuple[AccessEntry, ...]]:
@@ -132,17 +145,28 @@ def _http(entry: accesslog_pb2.HTTPAccessLogEntry) -> AccessEntry:
         user_agent=request.user_agent,
         forwarded_for=request.forwarded_for,
         request_headers=dict(request.request_headers),
-        response_headers=dict(response.response_headers),
+        response_headers={**response.response_headers, **response.response_trailers},
         request_bytes=request.request_body_bytes,
         response_bytes=response.response_body_bytes,
     )
-    return _entry(
+    made = _entry(
         entry.common_properties,
         "http",
         facts,
         request.request_body_bytes,
         response.response_body_bytes,
     )
+    return msgspec.structs.replace(made, sampled=_sampled(entry))
+
+
+def _sampled(entry: accesslog_pb2.HTTPAccessLogEntry) -> bool:
+    """Whether an entry is none of those that are always made."""
+    response = entry.response
+    flags = entry.common_properties.custom_tags.get("response_flags", _ABSENT)
+    if not 0 < response.response_code.value < names.FAILED_STATUS or flags != _ABSENT:
+        return False
+    either = (response.response_headers, response.response_trailers)
+    return all(found.get("grpc-status", _GRPC_OK) == _GRPC_OK for found in either)
 
 
 def _method(number: int) -> str:

@@ -12,6 +12,7 @@ _KIND_NAMES: Mapping[ResourceType, str] = {
     ResourceType.ROUTE: "route table",
     ResourceType.SECRET: "secret",
     ResourceType.EXTENSION: "authorization filter",
+    ResourceType.RUNTIME: "runtime values",
 }
 
 _FEW = 3

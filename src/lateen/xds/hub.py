@@ -122,6 +122,10 @@ class Hub:
             state.kinds[kind].version += 1
             state.kinds[kind].changed_at = now
 
+    def proxies(self) -> tuple[str, ...]:
+        """Return the names of all proxies that are known."""
+        return tuple(self._proxies)
+
     def config(self, proxy: str) -> resources.Config:
         """Return all that a proxy should have. Raises KeyError for an unknown proxy."""
         return self._proxies[proxy].config
@@ -195,6 +199,11 @@ class Hub:
     def statuses(self) -> tuple[ProxyStatus, ...]:
         """Return every proxy's status, by name."""
         return tuple(self.status(proxy) for proxy in sorted(self._proxies))
+
+    def waiting(self, kind: ResourceType) -> bool:
+        """Whether a proxy that is connected has something of a type unsent or unanswered."""
+        streams = (state.stream for state in self._proxies.values())
+        return any(stream is not None and stream.waiting(kind) for stream in streams)
 
     def _type_status(self, state: _Proxy, kind: ResourceType) -> TypeStatus:
         entry = state.kinds[kind]

@@ -22,7 +22,7 @@ from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import resources
 
 _GATED: Final = (ResourceType.LISTENER, ResourceType.ROUTE)
-_AT_ONCE: Final = (ResourceType.SECRET, ResourceType.EXTENSION)
+_AT_ONCE: Final = (ResourceType.SECRET, ResourceType.EXTENSION, ResourceType.RUNTIME)
 _ORDERED: Final = (
     ResourceType.CLUSTER,
     ResourceType.ENDPOINT,

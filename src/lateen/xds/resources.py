@@ -5,6 +5,8 @@ from typing import Final
 
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.service.runtime.v3 import rtds_pb2
+from google.protobuf.message import Message
 
 from lateen.compiler.output import Resource, ResourceType
 
@@ -16,16 +18,19 @@ BY_URL: Final[Mapping[str, ResourceType]] = {kind.value: kind for kind in Resour
 WILDCARD_TYPES: Final = frozenset({ResourceType.CLUSTER, ResourceType.LISTENER})
 """Types that a client asks for whole: an empty list of names means all of them."""
 
-ANSWERED_TYPES: Final = frozenset({ResourceType.ENDPOINT, ResourceType.ROUTE})
+ANSWERED_TYPES: Final = frozenset({ResourceType.ENDPOINT, ResourceType.ROUTE, ResourceType.RUNTIME})
 """Types of which every name must be answered, or what waits for it warms for ever."""
 
 
 def placeholder(kind: ResourceType, name: str) -> Resource:
     """Return an empty resource of a type in `ANSWERED_TYPES`, for a name nobody published."""
+    made: Message
     if kind is ResourceType.ENDPOINT:
         made = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    else:
+    elif kind is ResourceType.ROUTE:
         made = route_pb2.RouteConfiguration(name=name)
+    else:
+        made = rtds_pb2.Runtime(name=name)
     return Resource(kind, name, made.SerializeToString())
 
 

@@ -59,7 +59,7 @@ class ProxyStatus(msgspec.Struct, frozen=True):
         """Endpoints and routes are asked for once clusters and listeners arrived: a proxy that
         was given some but has not asked yet is not done."""
         if status.state is SyncState.NOT_SENT and status.resources:
-            return kind is ResourceType.SECRET
+            return kind in (ResourceType.SECRET, ResourceType.RUNTIME)
         return status.state in (SyncState.SYNCED, SyncState.NOT_SENT)
 
     @property

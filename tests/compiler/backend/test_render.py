@@ -12,7 +12,7 @@ from lateen.compiler.backend import render
 from lateen.compiler.ir import policy, proxy, routing, workload
 from lateen.compiler.output import ResourceType
 
-CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION = ResourceType
+CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION, _ = ResourceType
 Protocol = workload.Protocol
 
 

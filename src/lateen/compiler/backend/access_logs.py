@@ -12,6 +12,7 @@ from envoy.config.core.v3 import grpc_service_pb2, substitution_format_string_pb
 from envoy.extensions.access_loggers.file.v3 import file_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from envoy.type.v3 import percent_pb2
 from google.protobuf import message
 
 from lateen.compiler.backend import names, pack
@@ -94,8 +95,13 @@ _METADATA_TAGS = {"source": "route", "cluster_source": "cluster"}
 
 
 def http(logs: Logs) -> list[accesslog_pb2.AccessLog]:
-    """Return the logs of an HTTP connection manager."""
+    """Return the logs of an HTTP connection manager.
+
+    The stream has every request until the control plane asks for fewer (RTDS): then those that the
+    request's id chooses, which are the same at every proxy on the way, and all that failed.
+    """
     stream = _logger("envoy.access_loggers.http_grpc", _http_stream())
+    stream.filter.CopyFrom(_chosen())
     return [*(_file(log) for log in logs), stream]
 
 
@@ -127,6 +133,29 @@ def listener(logs: Logs) -> list[accesslog_pb2.AccessLog]:
 def sources(signals: Signals) -> tuple[tuple[str, Source], ...]:
     """Return what to note at a listener: the last of the fields that decided what it reports."""
     return tuple(("telemetry", source) for source in signals.sources[-1:])
+
+
+@cache
+def _chosen() -> accesslog_pb2.AccessLogFilter:
+    out = accesslog_pb2.AccessLogFilter()
+    either = out.or_filter.filters
+    drawn = either.add().runtime_filter
+    drawn.runtime_key = names.REPORTED_KEY
+    drawn.percent_sampled.numerator = names.REPORTED_OF
+    drawn.percent_sampled.denominator = percent_pb2.FractionalPercent.MILLION
+    failed = either.add().status_code_filter.comparison
+    failed.op = accesslog_pb2.ComparisonFilter.GE
+    failed.value.default_value = names.FAILED_STATUS
+    failed.value.runtime_key = "lateen.access_log.failed_status"
+    either.add().response_flag_filter.SetInParent()  # any flag there is
+    of_grpc = either.add().and_filter.filters
+    content = of_grpc.add().header_filter.header
+    content.name = "content-type"
+    content.string_match.prefix = "application/grpc"
+    status = of_grpc.add().grpc_status_filter
+    status.statuses.append(accesslog_pb2.GrpcStatusFilter.OK)
+    status.exclude = True
+    return out
 
 
 def _no_route() -> accesslog_pb2.AccessLogFilter:
@@ -206,7 +235,12 @@ def _http_stream() -> als_pb2.HttpGrpcAccessLogConfig:
             "x-envoy-attempt-count",
             "x-b3-traceid",
         ],
-        additional_response_headers_to_log=["x-envoy-upstream-service-time", "server"],
+        additional_response_headers_to_log=[
+            "x-envoy-upstream-service-time",
+            "server",
+            "grpc-status",
+        ],
+        additional_response_trailers_to_log=["grpc-status"],
     )
 
 

@@ -27,6 +27,8 @@ STATS_SUFFIXES: Final = ("rbac.allowed", "rbac.denied", "shadow_allowed", "shado
 _TYPE: Final = "type.googleapis.com/"
 _SOL_SOCKET: Final = 1
 _SO_MARK: Final = 36
+_DISCOVERED: Final = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+"""Where everything comes from that is discovered; waited for as long as it takes."""
 
 
 def bootstrap(
@@ -52,7 +54,15 @@ def bootstrap(
         "stats_config": _stats((*STATS_PREFIXES, *stats_prefixes)),
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "overload_manager": _overload(),
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": _runtime()}]},
+        "layered_runtime": {
+            "layers": [
+                {"name": "static", "static_layer": _runtime()},
+                {
+                    "name": names.RUNTIME_LAYER,
+                    "rtds_layer": {"name": names.RUNTIME_LAYER, "rtds_config": _DISCOVERED},
+                },
+            ]
+        },
     }
 
 
@@ -100,11 +110,6 @@ def _admin() -> Json:
 
 
 def _dynamic() -> Json:
-    source = {
-        "ads": {},
-        "initial_fetch_timeout": "0s",
-        "resource_api_version": "V3",
-    }
     return {
         "ads_config": {
             "api_type": "DELTA_GRPC",
@@ -112,8 +117,8 @@ def _dynamic() -> Json:
             "transport_api_version": "V3",
             "grpc_services": [{"envoy_grpc": {"cluster_name": names.XDS_CLUSTER}}],
         },
-        "cds_config": source,
-        "lds_config": source,
+        "cds_config": _DISCOVERED,
+        "lds_config": _DISCOVERED,
     }
 
 

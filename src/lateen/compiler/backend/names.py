@@ -22,6 +22,14 @@ XDS_CLUSTER: Final = "xds-grpc"
 TRACING_CLUSTER: Final = "zipkin"
 """The bootstrap's cluster for spans. It has no endpoint: headers travel, spans go nowhere."""
 
+RUNTIME_LAYER: Final = "lateen"
+"""The layer of runtime values that comes by discovery (RTDS)."""
+REPORTED_KEY: Final = "lateen.access_log.reported"
+"""Runtime key: how many of a million requests are reported for evidence, failures aside."""
+REPORTED_OF: Final = 1_000_000
+FAILED_STATUS: Final = 400
+"""From this status on a request counts as failed, and is reported whatever the share."""
+
 INBOUND_PORT: Final = 15006
 OUTBOUND_PORT: Final = 15001
 ADMIN_PORT: Final = 15000
