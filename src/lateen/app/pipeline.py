@@ -4,6 +4,7 @@ Runs in the plane's event loop. Between two rounds nothing is computed twice: ob
 change keep their identity through snapshot, mesh, view and rendering.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +16,7 @@ from lateen.base.debounce import Coalescer
 from lateen.compiler.backend import secrets
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import credentials
-from lateen.compiler.frontend.assemble import Frontend, Mesh
+from lateen.compiler.frontend.assemble import Frontend, Mesh, Superseded
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet, ResourceType
 from lateen.model import decode, kinds
@@ -34,11 +35,6 @@ class Round(msgspec.Struct, frozen=True):
     revision: int
     snapshot: Snapshot
     mesh: Mesh | None
-
-    @property
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What compiling noticed: found when it is asked for, so that no proxy waits for it."""
-        return self.mesh.diagnostics if self.mesh is not None else ()
 
 
 class Pipeline:
@@ -65,6 +61,7 @@ class Pipeline:
         self._asking = credentials.Asking()
         self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
+        self._noticed: tuple[Diagnostic, ...] = ()
         self.current = Round(0, Snapshot(), None)
         self.changed_at = clock.monotonic()
         """When something that is compiled changed last, by the clock's monotonic time."""
@@ -104,7 +101,8 @@ class Pipeline:
             self._changed = {**waiting, **self._changed}
 
     def compile(self) -> None:
-        """One round: everything that changed since the last one reaches the hub."""
+        """One round: everything that changed since the last one reaches the hub. A proxy that a
+        fault of ours concerns is left out, and served again when its view changes."""
         changed, self._changed = self._changed, {}
         revision = self._store.revision
         snapshot = self.current.snapshot.with_changes(list(_changes(changed.values())))
@@ -116,7 +114,10 @@ class Pipeline:
             self._credentials.pop(proxy, None)
             self._identities.forget(proxy)
         for proxy, ref in proxies.items():
-            self._publish(proxy, ref, mesh, snapshot)
+            try:
+                self._publish(proxy, ref, mesh, snapshot)
+            except Exception:
+                log.exception("%s cannot be configured and keeps what it has", proxy)
 
     def _publish(self, proxy: str, ref: ObjectRef, mesh: Mesh, snapshot: Snapshot) -> None:
         view = mesh.view(ref)
@@ -141,6 +142,15 @@ class Pipeline:
         self._credentials.pop(proxy, None)
         self._identities.forget(proxy)
         self._coalescer.notify()
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What compiling noticed: found when it is asked for, so that no proxy waits for it. After
+        a round that failed, what was noticed last."""
+        if self.current.mesh is not None:
+            with contextlib.suppress(Superseded):
+                self._noticed = self.current.mesh.diagnostics
+        return self._noticed
 
     @property
     def missing(self) -> tuple[Diagnostic, ...]:

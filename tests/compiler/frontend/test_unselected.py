@@ -1,4 +1,4 @@
-"""AuthorizationPolicies for nobody: selectors without pods, rules about namespaces that are not."""
+"""What selects nobody, or whom an older object selects too, and rules about nothing."""
 
 import pytest
 import yaml

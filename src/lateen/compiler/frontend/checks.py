@@ -60,7 +60,7 @@ class Checks:
             *diagnosing.warnings(kinds.KINDS[inputs.VIRTUAL_SERVICES], obj),
             *self._gateways_named(obj, source),
             *self._mesh_hosts(obj, source),
-            *ineffective.of_matches(obj.spec, self._dialled(obj), source),
+            *ineffective.of_matches(obj, self._dialled(obj), source),
             *self._http(obj, source),
             *self._layer4(obj, source),
         )

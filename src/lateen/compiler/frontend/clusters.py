@@ -5,7 +5,12 @@ import msgspec
 from lateen.compiler.frontend import client_tls, locality, policies
 from lateen.compiler.frontend.rules import Rule, Subset
 from lateen.compiler.ir.policy import ClientTls, TlsMode, TrafficPolicy
-from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
+from lateen.compiler.ir.proxy import (
+    ClusterEndpoints,
+    MeshSettings,
+    OutboundCluster,
+    cluster_name,
+)
 from lateen.compiler.ir.workload import (
     Endpoint,
     Labels,
@@ -130,7 +135,7 @@ def assignments(
         members, priorities, shares = locality.spread(members, target.policy, dict(client))
         found.append(
             ClusterEndpoints(
-                cluster=f"outbound|{target.port.number}|{name}|{service.hostname}",
+                cluster=cluster_name(service.hostname, target.port.number, name),
                 endpoints=members,
                 mtls=tuple([speaks_mtls(e, tls) for e in members]),
                 priorities=priorities,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from lateen.compiler.frontend import protocols
+from lateen.compiler.frontend.routes import MESH, gateway_name
 from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.workload import Protocol, Service
 from lateen.model import networking, networking_route
@@ -14,14 +15,19 @@ from lateen.model.meta import Source
 
 Found = Iterator[Diagnostic]
 
+Match = (
+    networking_route.HTTPMatchRequest
+    | networking_route.TLSMatchAttributes
+    | networking_route.L4MatchAttributes
+)
+
 Levels = Iterable[tuple[str, networking.TrafficPolicy | networking.PortTrafficPolicy]]
 """Every policy of a DestinationRule, and where it is written."""
 
-_VERSIONS = frozenset({"min_protocol_version", "max_protocol_version"})
 _OWN = frozenset(
     {"server_certificate", "private_key", "credential_name", "credential_names", "tls_certificates"}
 )
-_SUITES = _VERSIONS | {"cipher_suites", "ecdh_curves"}
+_SUITES = {"min_protocol_version", "max_protocol_version", "cipher_suites", "ecdh_curves"}
 _OF_SERVERS: Mapping[str, tuple[frozenset[str], str]] = {
     "PASSTHROUGH": (_OWN | {"ca_certificates"}, "mode PASSTHROUGH ends no TLS"),
     "SIMPLE": (_OWN | _SUITES, "mode SIMPLE asks clients for no certificate"),
@@ -97,38 +103,52 @@ def of_ports(levels: Levels, service: Service, source: Source) -> Found:
 
 
 def of_matches(
-    spec: networking.VirtualServiceSpec, dialled: frozenset[int] | None, source: Source
+    obj: networking.VirtualService, dialled: frozenset[int] | None, source: Source
 ) -> Found:
     """Say which conditions of a VirtualService do not act. `dialled` are the ports at which anybody
     can meet it; None if nobody knows."""
+    namespace, spec = obj.metadata.namespace, obj.spec
+    bound = {gateway_name(g, namespace) for g in spec.gateways or (MESH,)}
     for index, rule in enumerate(spec.http):
-        at = source.at(f"spec.http[{index}]")
-        yield from _beside_an_answer(rule, at)
-        for number, match in enumerate(rule.match):
-            here = at.at(f"match[{number}]")
-            yield from _port(match.port, dialled, here)
-            if match.gateways:
-                reason = "gateways, where it is written, alone says who is meant"
-                for written, name in (
-                    (match.source_labels, "sourceLabels"),
-                    (match.source_namespace, "sourceNamespace"),
-                ):
-                    if written:
-                        yield _idle(here.at(name), reason)
-            if match.ignore_uri_case and match.uri is not None and match.uri.regex is not None:
-                yield _idle(here.at("ignoreUriCase"), "a regular expression minds case: use (?i)")
-    ports = [
-        (f"spec.tls[{i}].match[{n}]", match.port)
-        for i, rule in enumerate(spec.tls)
-        for n, match in enumerate(rule.match)
-    ]
-    ports += [
-        (f"spec.tcp[{i}].match[{n}]", match.port)
-        for i, route in enumerate(spec.tcp)
-        for n, match in enumerate(route.match)
-    ]
-    for path, port in ports:
-        yield from _port(port, dialled, source.at(path))
+        yield from _beside_an_answer(rule, source.at(f"spec.http[{index}]"))
+    for path, match in _matches(spec):
+        at = source.at(path)
+        if match.port and dialled is not None and match.port not in dialled:
+            yield _idle(at.at("port"), f"nobody can dial port {match.port} here")
+        for index, name in enumerate(match.gateways if spec.hosts else ()):
+            # Whom a delegate is bound to its root says.
+            if gateway_name(name, namespace) not in bound:
+                reason = f"the VirtualService is not bound to {name}"
+                yield _idle(at.at(f"gateways[{index}]"), reason)
+        if isinstance(match, networking_route.HTTPMatchRequest):
+            yield from _beside_others(match, at)
+
+
+def _matches(spec: networking.VirtualServiceSpec) -> Iterator[tuple[str, Match]]:
+    """Return every match of a VirtualService, and where it is written."""
+    for index, http in enumerate(spec.http):
+        for number, match in enumerate(http.match):
+            yield f"spec.http[{index}].match[{number}]", match
+    for index, tls in enumerate(spec.tls):
+        for number, of_tls in enumerate(tls.match):
+            yield f"spec.tls[{index}].match[{number}]", of_tls
+    for index, tcp in enumerate(spec.tcp):
+        for number, of_tcp in enumerate(tcp.match):
+            yield f"spec.tcp[{index}].match[{number}]", of_tcp
+
+
+def _beside_others(match: networking_route.HTTPMatchRequest, at: Source) -> Found:
+    """Say which conditions another one beside them takes the effect from."""
+    if match.gateways:
+        reason = "gateways, where it is written, alone says who is meant"
+        for written, name in (
+            (match.source_labels, "sourceLabels"),
+            (match.source_namespace, "sourceNamespace"),
+        ):
+            if written:
+                yield _idle(at.at(name), reason)
+    if match.ignore_uri_case and match.uri is not None and match.uri.regex is not None:
+        yield _idle(at.at("ignoreUriCase"), "a regular expression minds case: use (?i)")
 
 
 def of_sections(spec: networking.VirtualServiceSpec, service: Service, source: Source) -> Found:
@@ -163,11 +183,6 @@ def dialled(
 
 def _numbers(service: Service) -> frozenset[int]:
     return frozenset(port.number for port in service.ports)
-
-
-def _port(written: int, dialled: frozenset[int] | None, at: Source) -> Found:
-    if written and dialled is not None and written not in dialled:
-        yield _idle(at.at("port"), f"nobody can dial port {written} here")
 
 
 def _beside_an_answer(rule: networking_route.HTTPRoute, at: Source) -> Found:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from lateen.compiler.frontend import actions, ages, hosts, matches, routes
-from lateen.compiler.ir.proxy import MeshSettings, TcpListener
+from lateen.compiler.ir.proxy import MeshSettings, TcpListener, cluster_name
 from lateen.compiler.ir.routing import (
     Destination,
     DirectResponse,
@@ -44,7 +44,7 @@ NO_PART = Part()
 
 def default_route(service: Service, port: Port, settings: MeshSettings) -> Route:
     """Return the route of a service port without a VirtualService."""
-    cluster = routes.cluster_name(service.hostname, port.number, "")
+    cluster = cluster_name(service.hostname, port.number, "")
     return Route(
         name="default",
         match=matches.ANY,
@@ -182,7 +182,7 @@ def tcp_routes(
         found, closed = tcp_rules(obj, context)
         if closed:
             return tuple(found)
-    cluster = routes.cluster_name(service.hostname, port.number, "")
+    cluster = cluster_name(service.hostname, port.number, "")
     names = (service.hostname,) if port.protocol.is_tls and _anywhere(service) else ()
     own = _tcp((Destination(cluster=cluster, source=port.source),), context, sni_hosts=names)
     return (*found, own)

@@ -7,7 +7,7 @@ import msgspec
 
 from lateen.compiler.frontend import actions, ages, hosts, matches, quantities
 from lateen.compiler.ir.policy import HashKey
-from lateen.compiler.ir.proxy import MeshSettings
+from lateen.compiler.ir.proxy import MeshSettings, cluster_name
 from lateen.compiler.ir.routing import (
     Conduct,
     Destination,
@@ -66,11 +66,6 @@ def gateway_name(written: str, namespace: str) -> str:
         return written
     name, *rest = written.split(".")
     return f"{rest[0] if rest else namespace}/{name}"
-
-
-def cluster_name(host: str, port: int, subset: str) -> str:
-    """Return Istio's name of an outbound cluster."""
-    return f"outbound|{port}|{subset}|{host}"
 
 
 def http(rules: tuple[HttpRule, ...], context: Context) -> tuple[Route, ...]:

@@ -142,6 +142,11 @@ class Node(Value, frozen=True, kw_only=True):
         )
 
 
+def cluster_name(host: str, port: int, subset: str) -> str:
+    """Return Istio's name of an outbound cluster: `outbound|8080|v1|reviews.default.svc.…`."""
+    return f"outbound|{port}|{subset}|{host}"
+
+
 class OutboundCluster(Value, frozen=True, kw_only=True):
     """One `outbound|port|subset|host` cluster, without its endpoints."""
 
@@ -160,7 +165,7 @@ class OutboundCluster(Value, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Istio's cluster name."""
-        return f"outbound|{self.port}|{self.subset}|{self.service.hostname}"
+        return cluster_name(self.service.hostname, self.port, self.subset)
 
     @property
     def sni(self) -> str:
