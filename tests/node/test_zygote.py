@@ -21,7 +21,7 @@ tell pid echo $$
 tell cmdline sed -z -e 's/$/;/' /proc/$$/cmdline
 tell environ sed -z -e '/^$/d' -e 's/$/;/' /proc/$$/environ
 tell variables sh -c 'env | sort'
-tell rights grep -E '^(Cap|Uid|Gid|Groups|NoNewPrivs|Seccomp|Sig|Threads|Umask)' /proc/$$/status
+tell rights grep -E '^(Cap|Uid|Gid|Groups|NoNewPrivs|Seccomp|Sig[^Q]|Threads|Umask)' /proc/$$/status
 tell files ls -l --time-style=+ /proc/$$/fd
 tell place sh -c 'pwd; hostname; cat /etc/hostname; ls /; ls /own'
 tell mounts sh -c 'cut -d" " -f2- /proc/self/mounts'
@@ -193,6 +193,37 @@ def test_a_zygote_that_was_killed_is_made_anew(shim_lab: ShimLab, script: Path) 
         second = await zygote_of(client, first)
         after = await ran(client, shim_lab, "b", spec_of(shim_lab, ARGUMENTS, "b"))
         assert after["layout"] != before["layout"], second
+
+    in_lab(shim_lab, scenario)
+
+
+def test_a_main_that_returns_is_rehearsed(shim_lab: ShimLab, script: Path) -> None:
+    touch = shutil.which("touch") or "/usr/bin/touch"
+    own = shim_lab.home / "own"
+    own.chmod(0o777)
+
+    async def scenario(client: ShimClient) -> None:
+        for name, rehearsal in (("a", (touch, str(own / "seen"))), ("b", (touch, "/no/such"))):
+            program = (touch, f"/own/{name}")
+            await client.prepare(program, rehearsal)
+            await zygote_of(client)
+            await client.run(f"pod/{name}/0", spec_of(shim_lab, program, name))
+            assert (await client.wait(f"pod/{name}/0")).code == 0
+
+    in_lab(shim_lab, scenario)
+    assert {"seen", "a", "b"} <= {path.name for path in own.iterdir()}
+
+
+def test_a_program_that_ends_in_its_rehearsal_is_loaded_again(
+    shim_lab: ShimLab, script: Path
+) -> None:
+    async def scenario(client: ShimClient) -> None:
+        plain = await ran(client, shim_lab, "a", spec_of(shim_lab, ARGUMENTS, "a"))
+        await client.prepare(ARGUMENTS, (PROGRAM, "-c", "exit 0"))
+        await zygote_of(client)
+        copies = [await ran(client, shim_lab, n, spec_of(shim_lab, ARGUMENTS, n)) for n in "bc"]
+        assert copies[0] == copies[1]
+        assert {**copies[0], "layout": ""} == {**plain, "layout": ""}
 
     in_lab(shim_lab, scenario)
 

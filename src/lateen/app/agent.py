@@ -34,7 +34,7 @@ from lateen.node.launch import LabFacts
 from lateen.node.network import LabNetwork
 from lateen.node.podfiles import Places
 from lateen.node.reporting import NodeFacts
-from lateen.node.runtime import ShimClient
+from lateen.node.runtime import ShimClient, ShimError
 from lateen.node.servicefeed import ServiceFeed
 
 log = logging.getLogger(__name__)
@@ -157,8 +157,9 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     zone = dnszone.Zone()
     tasks = TaskGroup("node")
     shim = await ShimClient.connect(paths.shim_socket, subscribe=True)
-    with contextlib.suppress(sidecar.EnvoyMissingError):
-        await shim.prepare(sidecar.command_line({}, router=False))
+    with contextlib.suppress(sidecar.EnvoyMissingError, ShimError):
+        rehearsal = sidecar.rehearsal(meshsettings.mesh_settings(chosen))
+        await shim.prepare(sidecar.command_line({}, router=False), rehearsal)
     client = await _connected(paths, clock)
     resolver = dns.Server(zone, forwarder(client) if chosen.dns_forward else None)
     await resolver.start(addresses.dns_ip)

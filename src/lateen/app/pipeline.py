@@ -122,6 +122,8 @@ class Pipeline:
     def _publish(self, proxy: str, ref: ObjectRef, mesh: Mesh, snapshot: Snapshot) -> None:
         view = mesh.view(ref)
         known = self._published.get(proxy)
+        if not view.node.ip:
+            return  # it cannot run yet; what it is told depends on its address
         if known is not view:
             # The mesh goes first: a proxy that is told its secrets alone would take the rest for
             # empty, and call itself ready.

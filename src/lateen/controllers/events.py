@@ -21,8 +21,10 @@ _SWEEP = 300.0
 _BACKLOG = 10_000
 _REMEMBERED = 4096
 _PATIENCE = 0.3
-"""Seconds from a first event until it is written, with those that came meanwhile: they come with
-the work that a person waits for, and can be read after it. They carry the time of recording."""
+_PATIENT = 5
+"""Events are written when none has come for so many seconds, or after so many times that: they
+come with the work that a person waits for, and can be read after it. They carry the time of
+recording."""
 
 
 def event(component: str, note: actions.Note, stamp: str, suffix: str) -> Json:
@@ -86,7 +88,11 @@ class Recorder:
         """Write what was recorded, until cancelled."""
         while True:
             recorded = await self._waiting.get()
-            await self._clock.sleep(_PATIENCE)
+            for _ in range(_PATIENT):
+                waiting = self._waiting.qsize()
+                await self._clock.sleep(_PATIENCE)
+                if self._waiting.qsize() == waiting:
+                    break
             await self._try(*recorded)
             while not self._waiting.empty():
                 await self._try(*self._waiting.get_nowait())

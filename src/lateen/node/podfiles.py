@@ -1,6 +1,7 @@
 """Gathers what a pod's containers need: variables, volumes, mounts. The shell around `podenv`,
 `volumes` and `launch`."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,8 @@ class PodFiles:
         self._caches = caches
         self._client = client
         self._tokens = tokens
+        self._issued: dict[str, str] = {}
+        self._issuing = asyncio.Lock()
         self._volumes: list[Json] = list(body["spec"].get("volumes") or ())
         self.take(body)
         self._owner = volumes.owner(self.spec) if lab.real_root else volumes.Owner()
@@ -195,6 +198,8 @@ class PodFiles:
     async def refresh(self, pod: PodFields) -> None:
         """Write the file volumes anew after something that they show has changed."""
         found = _forgiving(await self._objects(pod.namespace), self._used)
+        async with self._issuing:
+            self._issued.clear()
         sources = await self._sources(pod, found)
         for volume in self._volumes:
             if volumes.is_files(volume):
@@ -258,19 +263,24 @@ class PodFiles:
             raise OSError(error.message) from error
 
     async def _sources(self, pod: PodFields, found: Objects) -> volumes.Sources:
-        tokens: dict[str, str] = {}
-        issuer = self._tokens
-        for audience in _audiences(self._volumes):
-            if issuer is None:
-                break
-            try:
-                tokens[audience] = await issuer.token(
-                    pod.namespace, pod.service_account, audience, TOKEN_SECONDS, self.body
-                )
-            except ApiError as error:
-                raise OSError(error.message) from error
+        tokens = await self._granted(pod)
         capacity = self._lab.capacity
         return volumes.Sources(pod, found, self._containers, capacity, tokens, self._owner)
+
+    async def _granted(self, pod: PodFields) -> dict[str, str]:
+        """Return the pod's tokens by audience: the volumes' own, the same in every container."""
+        issuer = self._tokens
+        async with self._issuing:
+            for audience in _audiences(self._volumes):
+                if issuer is None or audience in self._issued:
+                    continue
+                try:
+                    self._issued[audience] = await issuer.token(
+                        pod.namespace, pod.service_account, audience, TOKEN_SECONDS, self.body
+                    )
+                except ApiError as error:
+                    raise OSError(error.message) from error
+            return dict(self._issued)
 
     def _mounts(
         self, container: Container, env: Mapping[str, str], sources: volumes.Sources

@@ -17,10 +17,12 @@ log = logging.getLogger(__name__)
 _RETRY = 0.2
 _EVENTS_KEPT = 512
 _PATIENCE = 0.3
-"""Seconds from a first Event until it is posted, with those that came meanwhile: they come with
-the work that a person waits for, and can be read after it. They carry the time they happened."""
-_GATHER = 0.02
-_GATHERED = 5
+_PATIENT = 5
+"""Events are posted when none has come for so many seconds, or after so many times that: they come
+with the work that a person waits for, and can be read after it. They carry the time they
+happened."""
+_GATHER = 0.05
+_GATHERED = 6
 """A status that nobody waits for is written when it has not changed for so many seconds, or after
 so many times that."""
 _LEASE = "leases.coordination.k8s.io"
@@ -158,7 +160,11 @@ class EventPoster:
         """Post until cancelled. An Event that cannot be posted is lost, as on a real node."""
         while True:
             happened = await self._queue.get()
-            await self._clock.sleep(_PATIENCE)
+            for _ in range(_PATIENT):
+                waiting = self._queue.qsize()
+                await self._clock.sleep(_PATIENCE)
+                if self._queue.qsize() == waiting:
+                    break
             await self._try(*happened)
             while not self._queue.empty():
                 await self._try(*self._queue.get_nowait())

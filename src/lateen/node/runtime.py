@@ -112,10 +112,11 @@ class ShimClient:
         """Close the connection; containers stay."""
         self._lost()
 
-    async def prepare(self, argv: Sequence[str]) -> None:
-        """Have a program loaded once: containers that run it are then copies of that process,
-        where its kind of machine is known. Returns at once."""
-        await self._call({"op": "prepare", "argv": tuple(argv)})
+    async def prepare(self, argv: Sequence[str], rehearsal: Sequence[str] = ()) -> None:
+        """Have a program loaded once, and run once as `rehearsal` says: containers that run it are
+        then copies of that process, where its kind of machine is known. Returns at once."""
+        frame = {"op": "prepare", "argv": tuple(argv), "rehearsal": tuple(rehearsal)}
+        await self._call(frame)
 
     async def make_pod(self, pod: str) -> int:
         """Make the pod's network namespace, or find it, and return a descriptor of it."""

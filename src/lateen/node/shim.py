@@ -215,7 +215,8 @@ class Shim:
         return {"version": shimproto.VERSION, "pid": os.getpid(), "started": self._started}, []
 
     def _prepare(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
-        self._zygote.begin(tuple(map(str, frame["argv"])))
+        argv, rehearsal = (tuple(map(str, frame[name])) for name in ("argv", "rehearsal"))
+        self._zygote.begin(argv, rehearsal)
         return {}, []
 
     def _make_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:

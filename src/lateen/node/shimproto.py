@@ -5,8 +5,9 @@ first byte of their frame (SCM_RIGHTS); the frame's `fds` says how many are its 
 carries `id` and `op`; its answer the same `id` and `ok` or `error` (with `errno` and `step`). An
 event has no `id`.
 
-    prepare      {argv}: load a program once, so that containers with its command become copies of
-                 that process (`zygote`); nothing to do where that cannot be
+    prepare      {argv, rehearsal}: load a program once, and run it once with the command that
+                 `rehearsal` is, if any, so that containers with its command become copies of
+                 that process (`zygote`); where that cannot be, nothing is done
     ping         -> {version, pid, started}
     make_pod     {pod} -> one descriptor: the pod's new network namespace
     netns        {pod} -> one descriptor; the empty pod is the lab's own namespace

@@ -59,6 +59,17 @@ def command_line(annotations: Mapping[str, str], *, router: bool) -> tuple[str, 
     return (envoy_binary(), "-c", BOOTSTRAP, *arguments)
 
 
+def rehearsal(mesh: MeshSettings) -> tuple[str, ...]:
+    """Return a command that has Envoy read a sidecar's bootstrap and end: what it builds for that,
+    above all the descriptors of messages, it keeps as long as it lives."""
+    node = Node(
+        kind=ProxyKind.SIDECAR, pod="pod", namespace="namespace", ip="127.0.0.1", identity=""
+    )
+    text = json.dumps(bootstrap.bootstrap(node, mesh, f"{XDS_DIRECTORY}/xds.sock"))
+    arguments = bootstrap.arguments(log_level="off")
+    return (envoy_binary(), "--mode", "validate", "--config-yaml", text, *arguments)
+
+
 def bootstrap_text(pod: PodFields, mesh: MeshSettings, workload: str, *, router: bool) -> str:
     """Return the bootstrap of the pod's proxy as JSON text."""
     account = pod.service_account or "default"

@@ -34,8 +34,9 @@ class Zygote:
         self._control: socket.socket | None = None
         self._form: Form | None = None
         self._argv: tuple[str, ...] = ()
+        self._rehearsal: tuple[str, ...] = ()
 
-    def begin(self, argv: tuple[str, ...]) -> None:
+    def begin(self, argv: tuple[str, ...], rehearsal: tuple[str, ...] = ()) -> None:
         """Have a zygote of a program made, unless that was begun already: what cannot be made is
         not tried again."""
         if argv == self._argv:
@@ -45,9 +46,10 @@ class Zygote:
         with theirs:
             pid = os.fork()
             if pid == 0:
-                _make(argv, theirs)
+                _make(argv, rehearsal, theirs)
         ours.settimeout(_PATIENCE)
         self._argv, self._maker, self._control = argv, pid, ours
+        self._rehearsal = rehearsal
 
     def ended(self, pid: int, status: int) -> bool:
         """Take note of the end of a process; whether it was the maker or the zygote itself, which
@@ -60,7 +62,7 @@ class Zygote:
         if pid == self.pid:
             argv = self._argv
             self.drop()
-            self.begin(argv)
+            self.begin(argv, self._rehearsal)
             return True
         return False
 
@@ -100,11 +102,11 @@ class Zygote:
         return Copy(pid, ours, form)
 
 
-def _make(argv: tuple[str, ...], control: socket.socket) -> NoReturn:
+def _make(argv: tuple[str, ...], rehearsal: tuple[str, ...], control: socket.socket) -> NoReturn:
     try:
         from lateen.node import zygotemake  # here: the shim never needs it itself
 
-        zygotemake.make(argv, control.fileno())
+        zygotemake.make(argv, rehearsal, control.fileno())
     finally:
         os._exit(1)
 

@@ -5,6 +5,7 @@ it); where it cannot be made, programs are started the long way. Runs in a proce
 that ends when the zygote stands, so that the zygote becomes a child of the shim, as its copies do.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -12,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from typing import Final, NoReturn
 
 from lateen.node import syscalls, zygoteform
@@ -24,6 +26,9 @@ _AT_ENTRY = 9
 _SYS_MMAP, _SYS_MPROTECT, _SYS_SET_TID_ADDRESS = 9, 10, 218
 _READ_WRITE, _READ_EXECUTE, _PRIVATE_ANONYMOUS = 3, 5, 0x22
 _START_LENGTH = 64
+_RED_ZONE = 1024
+"""Bytes of the stack below a function's frame that are left alone; a multiple of 16."""
+_LOOKS, _BETWEEN_LOOKS = 100, 0.001
 _TITLE = ": loaded, waits to be copied"
 
 _MESSAGE, _REQUEST_IOV, _REQUEST_CONTROL = 0x00, 0x40, 0x50
@@ -106,6 +111,7 @@ _CODE: Final = bytes.fromhex(
     "498b9c24b0010000"  # mov rbx, [r12+0x1b0]
     "4d8ba424b8010000"  # mov r12, [r12+0x1b8]
     "ffe0"  # jmp rax
+    "cc"  # int3, where a rehearsal returns to
 )
 _FAILED = f"{errno.EIO}\nexec\na copy of the loaded program could not enter its namespaces".encode()
 
@@ -148,7 +154,7 @@ class _Traced:
         """Wait for its next stop; returns the signal."""
         _, status = os.waitpid(self.pid, 0)
         if not os.WIFSTOPPED(status):
-            raise Unmakeable(f"it ended before its main, with status {status}")
+            raise Unmakeable(f"it ended with status {status}")
         return os.WSTOPSIG(status)
 
     def go(self, request: int) -> int:
@@ -211,10 +217,11 @@ class _Traced:
         return result
 
 
-def make(argv: tuple[str, ...], control: int) -> NoReturn:
+def make(argv: tuple[str, ...], rehearsal: tuple[str, ...], control: int) -> NoReturn:
     """In a child of the shim: make a zygote of a program, say on `control` what it is, and end.
 
-    The exit code is 0 when it stands.
+    Its `main` is called once with the arguments `rehearsal`, if there are any: what that sets up
+    for the life of the process, copies need not. The exit code is 0 when the zygote stands.
     """
     code = 1
     try:
@@ -223,10 +230,12 @@ def make(argv: tuple[str, ...], control: int) -> NoReturn:
             raise Unmakeable("only x86-64 is known")
         if os.readlink("/proc/self") != str(os.getpid()):
             raise Unmakeable("/proc shows another pid namespace")
-        pid = os.fork()
-        if pid == 0:
-            _become(argv, control)
-        form = _stop(_Traced(pid), argv)
+        try:
+            form = _made(argv, rehearsal, control)
+        except Unmakeable:
+            if not rehearsal:
+                raise
+            form = _made(argv, (), control)
         socket.socket(fileno=os.dup(control)).send(zygoteform.encode(form))
         code = 0
     except (OSError, Unmakeable) as error:
@@ -234,6 +243,20 @@ def make(argv: tuple[str, ...], control: int) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _made(argv: tuple[str, ...], rehearsal: tuple[str, ...], control: int) -> Form:
+    """Make one. Raises Unmakeable, OSError; no process is left then."""
+    pid = os.fork()
+    if pid == 0:
+        _become(argv, control)
+    try:
+        return _stop(_Traced(pid), argv, rehearsal)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise
 
 
 def _become(argv: tuple[str, ...], control: int) -> NoReturn:
@@ -250,7 +273,7 @@ def _become(argv: tuple[str, ...], control: int) -> NoReturn:
         os._exit(127)
 
 
-def _stop(traced: _Traced, argv: tuple[str, ...]) -> Form:
+def _stop(traced: _Traced, argv: tuple[str, ...], rehearsal: tuple[str, ...]) -> Form:
     """Bring it from its `execve` to where it waits for requests, and let go of it."""
     with open(f"/proc/{traced.pid}/auxv", "rb") as file:
         entry = dict(struct.iter_unpack("<QQ", file.read()))[_AT_ENTRY]
@@ -268,6 +291,8 @@ def _stop(traced: _Traced, argv: tuple[str, ...]) -> Form:
     form = Form(traced.pid, argv, data, registers["rsi"], strings)
     traced.write(code, _CODE)
     traced.call(_SYS_MPROTECT, code, PAGE, _READ_EXECUTE)
+    if rehearsal:
+        _rehearse(traced, rehearsal, code + len(_CODE) - 1, data + PROGRAM)
     traced.write(data, _data(form, registers, thread))
     title = os.fsencode(os.path.basename(argv[0]) + _TITLE)[: zygoteform.length(argv) - 1]
     traced.write(strings, title.ljust(zygoteform.length(argv) + ROOM, b"\0"))
@@ -278,11 +303,7 @@ def _stop(traced: _Traced, argv: tuple[str, ...]) -> Form:
 
 def _check(traced: _Traced, registers: _Registers, argv: tuple[str, ...], thread: int) -> int:
     """See that the process is as copies need it; returns where its strings begin."""
-    task = f"/proc/{traced.pid}"
-    if len(os.listdir(f"{task}/task")) != 1:
-        raise Unmakeable("it has threads before its main")
-    if sorted(map(int, os.listdir(f"{task}/fd"))) != list(range(CONTROL + 1)):
-        raise Unmakeable("it has opened files before its main")
+    _alone(traced)
     count = len(argv)
     pointers = traced.numbers(registers["rsi"], count + 1 + SLOTS + 1)
     strings = pointers[0]
@@ -292,6 +313,46 @@ def _check(traced: _Traced, registers: _Registers, argv: tuple[str, ...], thread
     if found != expected or not thread:
         raise Unmakeable("its main does not begin as expected")
     return strings
+
+
+def _alone(traced: _Traced) -> None:
+    """See that it has one thread, and no files but its own four. A thread that was joined is
+    listed for a moment more."""
+    task = f"/proc/{traced.pid}"
+    for _ in range(_LOOKS):
+        if len(os.listdir(f"{task}/task")) == 1:
+            break
+        time.sleep(_BETWEEN_LOOKS)
+    else:
+        raise Unmakeable("it has threads of its own")
+    if sorted(map(int, os.listdir(f"{task}/fd"))) != list(range(CONTROL + 1)):
+        raise Unmakeable("it has opened files")
+
+
+def _rehearse(traced: _Traced, words: tuple[str, ...], back: int, room: int) -> None:
+    """Call `main` with other arguments, which are written to `room`; it returns to the trap at
+    `back`, having left nothing behind but memory."""
+    kept = traced.registers
+    pointers, text = list[int](), b""
+    for word in words:
+        pointers.append(room + len(text))
+        text += zygoteform.encoded(word)
+    text += bytes(-len(text) % 8)
+    array = struct.pack(f"<{len(words) + 1}Q", *pointers, 0)
+    if len(text) + len(array) > zygoteform.PROGRAM_SIZE:
+        raise Unmakeable("the rehearsal's arguments are too long")
+    traced.write(room, text + array)
+    stack = kept["rsp"] - _RED_ZONE
+    traced.write(stack, struct.pack("<Q", back))
+    call = {"rsp": stack, "rdi": len(words), "rsi": room + len(text), "orig_rax": _NO_CALL}
+    traced.registers = {**kept, **call}
+    stop, registers = traced.go(_CONT), traced.registers
+    if stop != signal.SIGTRAP or registers["rip"] != back + 1:
+        raise Unmakeable(f"its rehearsal stopped of signal {stop}")
+    if registers["rax"] & 0xFFFFFFFF:
+        raise Unmakeable("its rehearsal failed")
+    traced.registers = kept
+    _alone(traced)
 
 
 def _data(form: Form, registers: _Registers, thread: int) -> bytes:
