@@ -69,13 +69,17 @@ class Reporting:
             self._tell()
 
     def _tell(self) -> bool:
-        """Publish the share to all proxies, also those that came since; whether it changed."""
+        """Publish the share to all proxies, also those that came since; whether it changed.
+
+        One that has no configuration yet must not get this as its first: it would take that for
+        all there is.
+        """
         one_in = 1 if self._holders else self._sampling.one_in
         changed = one_in != self._shares.now
         if changed:
             self._shares.change(self._clock.now(), one_in)
         if changed or one_in > 1:
-            for proxy in self._hub.proxies():
+            for proxy in self._hub.configured():
                 self._hub.publish(proxy, _LAYER, runtime.reporting(one_in))
         return changed
 

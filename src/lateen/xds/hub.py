@@ -122,9 +122,9 @@ class Hub:
             state.kinds[kind].version += 1
             state.kinds[kind].changed_at = now
 
-    def proxies(self) -> tuple[str, ...]:
-        """Return the names of all proxies that are known."""
-        return tuple(self._proxies)
+    def configured(self) -> tuple[str, ...]:
+        """Return the names of all proxies that something was published to."""
+        return tuple(proxy for proxy, state in self._proxies.items() if state.config)
 
     def config(self, proxy: str) -> resources.Config:
         """Return all that a proxy should have. Raises KeyError for an unknown proxy."""

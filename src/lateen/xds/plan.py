@@ -166,11 +166,12 @@ class Plan:
     def next(self) -> list[Batch]:
         """Return what can be sent now, in order. Each batch must be sent and then `mark`ed.
 
-        Before the first publication that is nothing: a client that comes back to a server which
-        was started again has all that it needs, and must not be told that it is gone.
+        Before the first publication that is nothing but runtime values, which a proxy asks for
+        before it asks for anything else: a client that comes back to a server which was started
+        again has all that it needs, and must not be told that it is gone.
         """
         if not self._config:
-            return []
+            return self._take(ResourceType.RUNTIME)
         batches = [*self._take(ResourceType.CLUSTER), *self._take(ResourceType.ENDPOINT)]
         for kind in _AT_ONCE:
             batches.extend(self._take(kind))
