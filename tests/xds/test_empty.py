@@ -30,7 +30,7 @@ def test_a_client_that_returns_before_the_first_publication_keeps_what_it_has() 
     made = {
         kind: Resource(kind, "a", b"x")
         for kind in ResourceType
-        if kind is not ResourceType.EXTENSION
+        if kind not in (ResourceType.EXTENSION, ResourceType.RUNTIME)
     }
     plan = Plan({})
     for kind, resource in made.items():
