@@ -140,7 +140,21 @@ class Routers:
                 if ports and server.number not in ports:
                     selector = self._selector(server)
                     found.append(make("IST0162", at, port=server.number, selector=selector))
-        return (*found, *dict.fromkeys(self._hidden(number)))
+        return tuple(dict.fromkeys((*found, *self._hidden(number), *self._unexported(number))))
+
+    def _unexported(self, number: int) -> Iterator[Diagnostic]:
+        """Say which VirtualServices the scope's proxies would serve, were they exported to them."""
+        namespace = self._scopes[number].scope.namespace
+        for merged in self._servers.get(number).merged:
+            for server in merged.servers:
+                for binding in self._bindings(server.gateway):
+                    owner = binding.metadata.namespace
+                    if ages.exported(binding.export_to, owner, namespace):
+                        continue
+                    if gateways.attaches(server, binding):
+                        at = ages.source("VirtualService", binding, "spec.exportTo")
+                        reason = f"gateway {server.gateway} runs in {namespace}, which is left out"
+                        yield make("IST0167", at, reason=reason)
 
     def _hidden(self, number: int) -> Iterator[Diagnostic]:
         """Say which routes lead to Services that are there, but not for the scope's proxies."""

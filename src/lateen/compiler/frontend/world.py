@@ -102,6 +102,8 @@ class World:
 
     def aliases(self, hostname: str) -> tuple[Service, ...]:
         """Return the ExternalName services that stand for a host, directly or by way of others."""
+        if not self.inputs.aliases.table.get(hostname):
+            return ()
         found: dict[str, Service] = {}
         pending = [hostname]
         while pending:
