@@ -31,6 +31,8 @@ from lateen.compiler.ir.workload import Protocol
         ("1.26", "absolute_fqdn_domain", False),
         ("1.27", "absolute_fqdn_domain", True),
         ("1.15", "sidecar_ignore_port", False),
+        ("1.29.1", "retry_budget_of_a_fifth", False),
+        ("1.28.6", "retry_budget_of_a_fifth", True),
         ("1.24.4", "inbound_retry_of_grpc", True),
         ("1.24.5", "inbound_retry_of_grpc", False),
         ("1.25.1", "inbound_retry_of_grpc", True),

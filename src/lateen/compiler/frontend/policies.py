@@ -13,6 +13,7 @@ from lateen.compiler.ir.policy import (
     RetryBudget,
     TrafficPolicy,
 )
+from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.routing import PLAIN, Conduct, Tunnel
 from lateen.model import networking_policy
 from lateen.model.meta import Source
@@ -106,7 +107,9 @@ def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) ->
         load_balancer=None
         if balancer is None
         else load_balancer(balancer, merged.source("load_balancer")),
-        retry_budget=None if budget is None else _budget(budget, merged.source("retry_budget")),
+        retry_budget=None
+        if budget is None
+        else _budget(budget, merged.source("retry_budget"), options.features),
         proxy_protocol=0 if protocol is None else _PROXY_PROTOCOLS.get(protocol.version, 1),
         rule=rule.source if rule is not None else None,
     )
@@ -139,10 +142,13 @@ def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
     return made if made == PLAIN else msgspec.structs.replace(made, source=rule.policy_source)
 
 
-def _budget(block: networking_policy.RetryBudget, source: Source) -> RetryBudget:
+def _budget(
+    block: networking_policy.RetryBudget, source: Source, features: Features
+) -> RetryBudget:
     share = block.percent.value if block.percent is not None else None
+    usual = 20.0 if features.retry_budget_of_a_fifth else 0.2
     return RetryBudget(
-        percent=20.0 if share is None else share,
+        percent=usual if share is None else share,
         least=block.min_retry_concurrency or 3,
         source=source,
     )

@@ -87,6 +87,12 @@ GATES = (
         backports=((1, 25, 2), (1, 24, 5)),
     ),
     Gate("dr-merge-exportto", (1, 24, 0), "rule_merge_by_export"),
+    Gate(
+        "retry-budget-percent",
+        (1, 30, 0),
+        "retry_budget_of_a_fifth",
+        backports=((1, 29, 2), (1, 28, 6)),
+    ),
     Gate("trailing-dot-fqdn", (1, 27, 0), "absolute_fqdn_domain"),
     Gate("vs-mixed-case-host", (1, 27, 0), "lower_case_hosts"),
     Gate("mirror-shadow-suffix", (1, 28, 0), "shadow_host_suffix", new=False),

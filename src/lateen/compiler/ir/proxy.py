@@ -60,6 +60,8 @@ class Features(Value, frozen=True, kw_only=True):
     """1.22: `withoutHeaders` also matches when the header is absent."""
     hash_retries_same_host: bool = True
     """1.23: with a consistent hash, retries may go to the host that failed."""
+    retry_budget_of_a_fifth: bool = True
+    """1.30: a retryBudget without percent allows 20 %; before, 0.2 %."""
     rule_merge_by_export: bool = True
     """1.24: DestinationRules for one host merge only if their exportTo agree."""
     lower_case_hosts: bool = True
