@@ -15,6 +15,7 @@ from lateen.compiler.frontend import (
     routes,
     rule_checks,
     rules,
+    services,
     telemetries,
     telemetry_checks,
     uncompiled,
@@ -111,8 +112,17 @@ class Checks:
             service = self._world.service(host)
             if service is not None and service.resolution is Resolution.ALIAS:
                 yield _of_an_alias(service, at)
-            elif service is not None and not set(obj.spec.gateways) - {routes.MESH}:
+            elif set(obj.spec.gateways) - {routes.MESH}:
+                continue
+            elif service is not None:
                 yield from ineffective.of_sections(obj.spec, service, source)
+            elif not self._covers_any(host):
+                yield from ineffective.of_foreign(obj.spec, host, source)
+
+    def _covers_any(self, host: str) -> bool:
+        domain = self._settings.domain
+        listed = self._inputs.service_list.get("") if hosts.is_wildcard(host) else ()
+        return any(hosts.covers(host, services.hostname(*key, domain)) for key in listed)
 
     def _dialled(self, obj: networking.VirtualService) -> frozenset[int] | None:
         """Return the ports at which anybody meets it; None if that is not known."""

@@ -166,6 +166,14 @@ def of_sections(spec: networking.VirtualServiceSpec, service: Service, source: S
             yield _idle(source.at(f"spec.{section}"), reason)
 
 
+def of_foreign(spec: networking.VirtualServiceSpec, host: str, source: Source) -> Found:
+    """Say which sections sidecars never ask for a host that is in no registry."""
+    reason = f"nobody registered {host}: sidecars know it by HTTP on port 80 alone"
+    for section, written in (("tls", spec.tls), ("tcp", spec.tcp)):
+        if written:
+            yield _idle(source.at(f"spec.{section}"), reason)
+
+
 def dialled(
     services: Iterable[Service | None], servers: Iterable[networking.Gateway]
 ) -> frozenset[int] | None:
