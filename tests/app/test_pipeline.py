@@ -44,7 +44,9 @@ class Lab:
         self.hub.publish(proxy, "identity", made)
 
     def write(self, resource: str, namespace: str, name: str, **spec: Any) -> None:
-        body = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        body: dict[str, Any] = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        if resource == "pods":
+            body["status"] = {"podIP": "10.244.0.2"}
         entry = self.store.create(Key(resource, namespace, name), body)
         self.pipeline.note(Event(EventType.ADDED, entry))
 

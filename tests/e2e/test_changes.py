@@ -212,3 +212,11 @@ def test_a_replaced_gateway_fails_no_new_request(lab: Lab, url: str) -> None:
             assert done.returncode == 0, done.stderr
         await_that(lambda: len(pods(lab, "istio=ingressgateway")) == 1)
     unbroken(streams)
+
+
+def test_from_strict_to_disable_and_back_fails_no_request(lab: Lab, url: str) -> None:
+    """Neither accepts what the other does: the server accepts both while its clients change."""
+    with steady(url, MTLS) as streams:
+        for mode in ("STRICT", "DISABLE") * 8:
+            lab.ok("apply", "-f", "-", stdin=POLICY.format(mode=mode))
+    unbroken(streams)

@@ -95,6 +95,7 @@ class MeshPlane:
             self._taps.note(Event(EventType.ADDED, entry))
         self._pipeline.load()
         self._tasks.start(self._pipeline.run(), "pipeline")
+        self._tasks.start(self._pipeline.hurry(), "turns")
         self._tasks.start(self._identities.run(), "identities")
         self._tasks.start(self._reporting.run(), "reporting")
         collector = Collector(self._clock, lambda: self._pipeline.changed_at)

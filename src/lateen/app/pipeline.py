@@ -4,12 +4,14 @@ Runs in the plane's event loop. Between two rounds nothing is computed twice: ob
 change keep their identity through snapshot, mesh, view and rendering.
 """
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from lateen.app import turns
 from lateen.app.identities import Identities
 from lateen.base.clock import Clock
 from lateen.base.debounce import Coalescer
@@ -27,6 +29,11 @@ from lateen.store.api import Event, EventType, Key, Store
 from lateen.xds.hub import Hub
 
 log = logging.getLogger(__name__)
+
+_FAULT = "%s cannot be configured and keeps what it has"
+
+PATIENCE_SECONDS = 1.0
+"""How long a change of what servers accept waits for a proxy that does not answer."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -62,14 +69,21 @@ class Pipeline:
         self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
         self._noticed: tuple[Diagnostic, ...] = ()
+        self._wanted: dict[str, ProxyView] = {}
+        """Views that wait for their turn."""
+        self._held = asyncio.Event()
+        self._opening: dict[str, float] = {}
+        self._choosing: dict[str, float] = {}
+        """Proxies that must answer before the next turn (see `turns`), and since when."""
+        hub.on_answer = self._answered
         self.current = Round(0, Snapshot(), None)
         self.changed_at = clock.monotonic()
         """When something that is compiled changed last, by the clock's monotonic time."""
 
     @property
     def pending(self) -> bool:
-        """Whether something written is not compiled yet."""
-        return bool(self._changed)
+        """Whether something written is not compiled and published yet."""
+        return bool(self._changed or self._wanted)
 
     def note(self, event: Event) -> None:
         """Remember a change; called by the store within the write."""
@@ -91,6 +105,24 @@ class Pipeline:
         """Compile whenever there is something to compile, for ever."""
         await self._coalescer.run()
 
+    async def hurry(self) -> None:
+        """Stop waiting for proxies that do not answer, for ever."""
+        while True:
+            await self._held.wait()
+            self._held.clear()
+            while self._wanted:
+                await self._clock.sleep(PATIENCE_SECONDS / 2)
+                self._give_up(self._clock.monotonic() - PATIENCE_SECONDS)
+
+    def _give_up(self, before: float) -> None:
+        """Go on without those that were sent their turn before a moment and have not answered."""
+        waiting = {**self._choosing, **self._opening}
+        late = sorted(proxy for proxy, since in waiting.items() if since <= before)
+        if late and self._wanted:
+            log.warning("%s: no answer; changed modes of mutual TLS go on without", ", ".join(late))
+            for proxy in late:
+                self._dismiss(proxy)
+
     async def _act(self) -> None:
         """Compile; a fault is logged, and what was to be compiled waits for the next change."""
         waiting = dict(self._changed)
@@ -110,39 +142,91 @@ class Pipeline:
         self.current = Round(revision, snapshot, mesh)
         proxies = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
         for proxy in self._published.keys() - proxies.keys():
-            self._published.pop(proxy)
-            self._credentials.pop(proxy, None)
-            self._identities.forget(proxy)
+            self._forget(proxy)
+        self._wanted = dict(self._compiled(mesh, proxies))
+        self._take_turns()
+        for proxy, view in self._published.items():
+            self._publish_credentials(proxy, view)
+
+    def _compiled(
+        self, mesh: Mesh, proxies: Mapping[str, ObjectRef]
+    ) -> Iterable[tuple[str, ProxyView]]:
+        """Yield each proxy whose view is another than what it was sent, and can be sent."""
         for proxy, ref in proxies.items():
             try:
-                self._publish(proxy, ref, mesh, snapshot)
+                view = mesh.view(ref)
             except Exception:
-                log.exception("%s cannot be configured and keeps what it has", proxy)
+                log.exception(_FAULT, proxy)
+                continue
+            # A pod without an address cannot run yet, and what it is told depends on it.
+            if view.node.ip and view is not self._published.get(proxy):
+                yield proxy, view
 
-    def _publish(self, proxy: str, ref: ObjectRef, mesh: Mesh, snapshot: Snapshot) -> None:
-        view = mesh.view(ref)
+    def _forget(self, proxy: str) -> None:
+        for kept in (self._published, self._credentials, self._opening, self._choosing):
+            kept.pop(proxy, None)
+        self._identities.forget(proxy)
+
+    def _take_turns(self) -> None:
+        """Publish what is wanted, as far as it can be without an answer."""
+        while self._wanted:
+            turn = turns.next_turn(
+                self._published, self._wanted, self._opening.keys(), self._choosing.keys()
+            )
+            for proxy, view in turn.views.items():
+                try:
+                    self._publish(proxy, view)
+                except Exception:
+                    log.exception(_FAULT, proxy)
+                    del self._wanted[proxy]
+            self._wanted = {
+                proxy: view
+                for proxy, view in self._wanted.items()
+                if self._published.get(proxy) is not view
+            }
+            self._opening = self._waiting(turn.opening, self._opening)
+            self._choosing = self._waiting(turn.choosing, self._choosing)
+            if self._opening or not turn.views:
+                break
+        if self._wanted:
+            self._held.set()
+
+    def _waiting(self, proxies: Iterable[str], since: Mapping[str, float]) -> dict[str, float]:
+        now = self._clock.monotonic()
+        return {proxy: since.get(proxy, now) for proxy in proxies if self._hub.busy(proxy)}
+
+    def _answered(self, proxy: str) -> None:
+        if (proxy in self._opening or proxy in self._choosing) and not self._hub.busy(proxy):
+            self._dismiss(proxy)
+
+    def _dismiss(self, proxy: str) -> None:
+        """Wait for a proxy no longer, and go on if that was what held the next turn up."""
+        self._opening.pop(proxy, None)
+        self._choosing.pop(proxy, None)
+        if self._wanted and not self._opening:
+            self._take_turns()
+
+    def _publish(self, proxy: str, view: ProxyView) -> None:
         known = self._published.get(proxy)
-        if not view.node.ip:
-            return  # it cannot run yet; what it is told depends on its address
-        if known is not view:
-            # The mesh goes first: a proxy that is told its secrets alone would take the rest for
-            # empty, and call itself ready.
-            if known != view:
-                self._hub.publish(proxy, "mesh", self._renderer.render(view))
-            self._identities.ensure(proxy, view.node.identity)
-            self._published[proxy] = view
+        # The mesh goes first: a proxy that is told its secrets alone would take the rest for
+        # empty, and call itself ready.
+        if known != view:
+            self._hub.publish(proxy, "mesh", self._renderer.render(view))
+        self._identities.ensure(proxy, view.node.identity)
+        self._published[proxy] = view
+        self._publish_credentials(proxy, view)
+
+    def _publish_credentials(self, proxy: str, view: ProxyView) -> None:
         asked = self._asking.of(view)
         if asked or proxy in self._credentials:
-            needed = credentials.credentials(asked, view.node.namespace, snapshot)
+            needed = credentials.credentials(asked, view.node.namespace, self.current.snapshot)
             if self._credentials.get(proxy) != needed:
                 self._credentials[proxy] = needed
                 self._hub.publish(proxy, "credentials", _credential_resources(needed))
 
     def renew(self, proxy: str) -> None:
         """Publish everything to a proxy again: another pod has taken its name."""
-        self._published.pop(proxy, None)
-        self._credentials.pop(proxy, None)
-        self._identities.forget(proxy)
+        self._forget(proxy)
         self._coalescer.notify()
 
     @property

@@ -60,12 +60,14 @@ class _Proxy(msgspec.Struct):
 class Hub:
     """The configuration of every proxy, in layers, and its acknowledgement.
 
-    `on_change` is called with a proxy's name whenever its status may have changed.
+    `on_change` is called with a proxy's name whenever its status may have changed, `on_answer`
+    when it answered something, or left.
     """
 
     def __init__(self, clock: Clock, on_change: Callable[[str], None] | None = None) -> None:
         self._clock = clock
         self._on_change = on_change
+        self.on_answer: Callable[[str], None] = lambda _proxy: None
         self._proxies: dict[str, _Proxy] = {}
 
     # For those who make configuration
@@ -152,6 +154,7 @@ class Hub:
         if state is not None and state.stream is stream:
             state.stream = None
             self._notify(proxy)
+            self.on_answer(proxy)
 
     def settled(
         self, proxy: str, kind: ResourceType, names: Iterable[str], error: str | None
@@ -173,6 +176,7 @@ class Hub:
             known = state.config.get(kind, {})
             entry.explanation = explain.rejected(kind, error, names, known)
         self._notify(proxy)
+        self.on_answer(proxy)
 
     def _accepted(self, entry: _Kind, names: Iterable[str]) -> None:
         """Forget a rejection once all that was blamed was accepted, or is gone."""
@@ -194,6 +198,15 @@ class Hub:
             connected=state.stream is not None,
             connected_at=state.connected_at if state.stream is not None else None,
             types={kind: self._type_status(state, kind) for kind in ResourceType},
+        )
+
+    def busy(self, proxy: str) -> bool:
+        """Whether a connected proxy has not answered all that it was published; to reject is to
+        answer. False for an unknown proxy."""
+        state = self._proxies.get(proxy)
+        stream = state.stream if state is not None else None
+        return stream is not None and any(
+            stream.subscribed(kind) and stream.waiting(kind) for kind in ResourceType
         )
 
     def statuses(self) -> tuple[ProxyStatus, ...]:
