@@ -179,3 +179,33 @@ def test_kinds_that_a_definition_makes(lab: Lab) -> None:
     assert "did you mean widgets?" in near.stderr
     lab.ok("delete", "widget", "w")
     assert lab.ok("get", "wd", "-o", "name") == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("get widg", {"widgets"}),
+        ("get deploy helloworld-m", {"helloworld-mtls"}),
+        ("delete svc hel", {"helloworld"}),
+        ("get pods -n ist", {"istio-system"}),
+        ("get pods -o y", {"yaml"}),
+        ("status --lab wor", {"words"}),
+        ("up --istio 1.16", {"1.16"}),
+        ("exec deploy/helloworld-mtls -c ist", {"istio-proxy"}),
+        ("curl --from deploy/helloworld-m", {"deploy/helloworld-mtls"}),
+        ("up exam", {"file,exam"}),
+        ("apply -f exam", {"file,exam"}),
+    ],
+)
+def test_what_a_shell_is_offered(lab: Lab, words: str, offered: set[str]) -> None:
+    asked = f"lateen {words}"
+    lab.env |= {
+        "_LATEEN_COMPLETE": "bash_complete",
+        "COMP_WORDS": asked,
+        "COMP_CWORD": str(len(asked.split()) - 1),
+    }
+    try:
+        found = lab.lateen().stdout.split()
+    finally:
+        del lab.env["_LATEEN_COMPLETE"]
+    assert {one.removeprefix("plain,") for one in found} == offered

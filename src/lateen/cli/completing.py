@@ -9,7 +9,7 @@ from typing import Any
 from lateen.app import lab as labs
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli.options import DEFAULT_LAB
+from lateen.cli import custom
 from lateen.model import kinds
 from lateen.model.client import ApiError
 from lateen.model.kinds import KindInfo
@@ -18,12 +18,11 @@ from lateen.model.kinds import KindInfo
 def kind_or_name(given: Mapping[str, Any], incomplete: str) -> list[str]:
     """Complete `get`: the first word is a kind, later ones are names of it."""
     so_far = given.get("words") or []
+    every = (*kinds.KINDS.values(), *_made(given))
     if not so_far:
-        words = [k.plural for k in kinds.KINDS.values()] + [
-            short for k in kinds.KINDS.values() for short in k.short_names
-        ]
+        words = [k.plural for k in every] + [short for k in every for short in k.short_names]
         return sorted(w for w in words if w.startswith(incomplete))
-    info = kinds.find_resource(so_far[0])
+    info = kinds.find_resource(so_far[0]) or custom.named(so_far[0], every)
     return [n for n in _names(given, info) if n.startswith(incomplete)] if info else []
 
 
@@ -32,6 +31,40 @@ def workload(given: Mapping[str, Any], incomplete: str) -> list[str]:
     offered = _names(given, kinds.KINDS["pods"])
     offered += [f"deploy/{n}" for n in _names(given, kinds.KINDS["deployments.apps"])]
     return [word for word in offered if word.startswith(incomplete)]
+
+
+def container(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Complete `-c`: the containers of the namespace's pods, since the target is not read yet
+    where an option waits for its value."""
+    found: set[str] = set()
+    for pod in _items(given, kinds.KINDS["pods"], given.get("namespace") or "default"):
+        spec = pod["spec"]
+        every = (*spec["containers"], *(spec.get("initContainers") or ()))
+        found |= {one["name"] for one in every}
+    return sorted(word for word in found if word.startswith(incomplete))
+
+
+def lab(_given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Complete the names of this user's labs."""
+    try:
+        return [name for name in labs.every() if name.startswith(incomplete)]
+    except (LabError, OSError):
+        return []
+
+
+def istio(_given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Complete the versions that can be behaved as."""
+    from lateen.compiler.frontend import versions
+
+    (major, first), (_, last) = versions.OLDEST[:2], versions.NEWEST[:2]
+    made = [f"{major}.{minor}" for minor in range(first, last + 1)]
+    return [version for version in made if version.startswith(incomplete)]
+
+
+def word(*arguments: Any) -> list[str]:
+    """Complete one of some words; the two last arguments are those of every completion."""
+    *words, _given, incomplete = arguments
+    return [one for one in words if one.startswith(incomplete)]
 
 
 def end(kind: str, given: Mapping[str, Any], incomplete: str) -> list[str]:
@@ -64,6 +97,11 @@ def leg(_given: Mapping[str, Any], incomplete: str) -> list[str]:
     return [word for word in ("wire", "app", "all") if word.startswith(incomplete)]
 
 
+def _made(given: Mapping[str, Any]) -> tuple[KindInfo, ...]:
+    """Return the kinds that the lab's definitions make."""
+    return custom.of_definitions(_items(given, custom.DEFINITIONS, ""))
+
+
 def _names(given: Mapping[str, Any], info: KindInfo) -> list[str]:
     items = _items(given, info, given.get("namespace") or "default")
     return sorted(item["metadata"]["name"] for item in items)
@@ -72,7 +110,7 @@ def _names(given: Mapping[str, Any], info: KindInfo) -> list[str]:
 def _items(given: Mapping[str, Any], info: KindInfo, namespace: str) -> list[dict[str, Any]]:
     """Return the objects of a kind in a namespace, or in all of them."""
     try:
-        running = labs.find(given.get("lab") or DEFAULT_LAB)
+        running = labs.find(given["lab"])
         if running is None:
             return []
         path = lab_api.collection_path(info, namespace)

@@ -1,16 +1,14 @@
 """The filters of capture and tap as options, and `--not`, which turns the next one round."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lateen.cli.options import Command, Example, text
+from lateen.cli.options import Command, Example, complete, text
 
 if TYPE_CHECKING:
     from lateen.observe.flowfilter import Condition
-
-Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 _TURNED = "\0"
 """Begins a value that `--not` stood before: no argument of a process can hold it."""
@@ -23,18 +21,6 @@ _ENDS = {
 }
 _SIDES = {"from": "Client", "to": "Server"}
 _FIELDS = (*(f"{side}-{kind}" for side in _SIDES for kind in _ENDS), "tls", "http-status", "port")
-
-
-def complete(what: str, *arguments: str) -> Completer:
-    """Return the completion that `completing` has under this name, loaded when it is asked for."""
-
-    def offered(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-        from lateen.cli import completing
-
-        made: Callable[..., list[str]] = getattr(completing, what)
-        return made(*arguments, ctx.params, incomplete)
-
-    return offered
 
 
 class Filtering(Example):

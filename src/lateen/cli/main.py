@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lateen.cli import filtering, options, seeing
+from lateen.cli import options, seeing
 from lateen.cli.options import flag
 
 
@@ -42,9 +42,13 @@ def app() -> None:
 @app.command(
     epilog="Examples: `lateen up examples/walkthrough --istio 1.17`; `cat *.yaml | lateen up -`"
 )
-@click.argument("names", nargs=-1, metavar="[DIR|FILE|-]...")
+@click.argument("names", nargs=-1, metavar="[DIR|FILE|-]...", type=click.Path())
 @options.lab
-@options.text("--istio", about="Istio version to behave as, `1.17`.")
+@options.text(
+    "--istio",
+    about="Istio version to behave as, `1.17`.",
+    complete=options.complete("istio"),
+)
 @flag("--foreground", text="Stay; Ctrl-C ends the lab.")
 @options.timeout
 @click.option("--api-port", default=0, metavar="PORT", help="Port of the API server; 0 picks one.")
@@ -94,7 +98,12 @@ def apply(files: tuple[str, ...], lab: str, **given: Any) -> int:
 
 
 @app.command(epilog="Examples: `lateen delete -f mesh/`; `lateen delete deploy/web`")
-@click.argument("words", nargs=-1, metavar="[KIND NAME...]")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[KIND NAME...]",
+    shell_complete=options.complete("kind_or_name"),
+)
 @options.files
 @options.lab
 @options.home
@@ -115,7 +124,7 @@ def delete(
     nargs=-1,
     required=True,
     metavar="KIND [NAME...]",
-    shell_complete=filtering.complete("kind_or_name"),
+    shell_complete=options.complete("kind_or_name"),
 )
 @options.lab
 @options.namespace
@@ -194,7 +203,11 @@ for shown in (seeing.curl, seeing.capture, seeing.tap, seeing.edges):
 
 
 @app.command(epilog="Examples: `lateen demo`; `lateen demo --istio 1.32 --no-keep`")
-@options.text("--istio", about="Istio version to behave as; 1.17, as the walkthrough.")
+@options.text(
+    "--istio",
+    about="Istio version to behave as; 1.17, as the walkthrough.",
+    complete=options.complete("istio"),
+)
 @click.option("--lab", default="demo", show_default=True, metavar="NAME", help="Which lab.")
 @click.option("--keep/--no-keep", default=True, help="Leave the lab up at the end.")
 def demo(istio: str, lab: str, keep: bool) -> int:

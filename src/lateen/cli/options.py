@@ -8,6 +8,21 @@ import click
 DEFAULT_LAB = "default"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def complete(what: str, *arguments: str) -> Completer:
+    """Return the completion that `completing` has under this name, loaded when it is asked for."""
+
+    def offered(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        from lateen.cli import completing
+
+        made: Callable[..., list[str]] = getattr(completing, what)
+        given = {**ctx.params, "lab": ctx.params.get("lab") or DEFAULT_LAB}
+        return made(*arguments, given, incomplete)
+
+    return offered
+
 
 lab = click.option(
     "--lab",
@@ -16,9 +31,18 @@ lab = click.option(
     show_default=True,
     show_envvar=True,
     metavar="NAME",
+    shell_complete=complete("lab"),
     help="Which lab.",
 )
-namespace = click.option("-n", "--namespace", default="default", metavar="NS", help="Namespace.")
+_NAMESPACES = complete("end", "namespace")
+namespace = click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    metavar="NS",
+    shell_complete=_NAMESPACES,
+    help="Namespace.",
+)
 everywhere = click.option(
     "-A", "--all-namespaces", "everywhere", is_flag=True, help="All namespaces."
 )
@@ -26,14 +50,36 @@ selector = click.option(
     "-l", "--selector", default="", metavar="LABELS", help="Label selector, `app=web`."
 )
 output = click.option(
-    "-o", "--output", default="", metavar="FORM", help="json, yaml, wide or name."
+    "-o",
+    "--output",
+    default="",
+    metavar="FORM",
+    shell_complete=complete("word", "json", "yaml", "wide", "name"),
+    help="json, yaml, wide or name.",
 )
-as_json = click.option("-o", "--output", default="", metavar="FORM", help="json.")
+as_json = click.option(
+    "-o",
+    "--output",
+    default="",
+    metavar="FORM",
+    shell_complete=complete("word", "json"),
+    help="json.",
+)
 home = click.option(
-    "-n", "--namespace", default="", metavar="NS", help="Namespace of what names none."
+    "-n",
+    "--namespace",
+    default="",
+    metavar="NS",
+    shell_complete=_NAMESPACES,
+    help="Namespace of what names none.",
 )
 container = click.option(
-    "-c", "--container", default="", metavar="NAME", help="Container of the pod."
+    "-c",
+    "--container",
+    default="",
+    metavar="NAME",
+    shell_complete=complete("container"),
+    help="Container of the pod.",
 )
 files = click.option(
     "-f",
@@ -41,6 +87,7 @@ files = click.option(
     "files",
     multiple=True,
     metavar="FILE",
+    type=click.Path(),
     help="File, folder, or - for standard input.",
 )
 timeout = click.option(
@@ -78,7 +125,7 @@ def text(
     *names: str,
     about: str,
     many: bool = False,
-    complete: Callable[[click.Context, click.Parameter, str], list[str]] | None = None,
+    complete: Completer | None = None,
 ) -> Callable[[Command], Command]:
     """Return an option whose value is a word, or with `many` any number of them."""
     default = None if many else ""

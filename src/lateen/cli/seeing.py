@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from lateen.cli import options
-from lateen.cli.filtering import Filtering, complete, filters, taken
-from lateen.cli.options import flag, text
+from lateen.cli.filtering import Filtering, filters, taken
+from lateen.cli.options import complete, flag, text
 
 target = click.argument("target", metavar="POD|deploy/NAME", shell_complete=complete("workload"))
 json_output = text("-o", "--output", about="json: an object a line.")
@@ -36,8 +36,19 @@ count = click.option(
 @text("-d", "--data", about="Body, `@FILE` or `@-`; POST. Several: joined by &.", many=True)
 @text("--data-binary", about="The same; FILE as it is, with its line ends.", many=True)
 @text("--data-raw", about="The same; @ means nothing.", many=True)
-@text("--from", "start", about="POD or deploy/NAME; the host if not given.")
-@click.option("--namespace", default="default", metavar="NS", help="Namespace of --from.")
+@text(
+    "--from",
+    "start",
+    about="POD or deploy/NAME; the host if not given.",
+    complete=complete("workload"),
+)
+@click.option(
+    "--namespace",
+    default="default",
+    metavar="NS",
+    shell_complete=complete("end", "namespace"),
+    help="Namespace of --from.",
+)
 @click.option("--http2/--http1.1", default=False, help="HTTP version.")
 @flag("--http1.0", "http10", text="Speak HTTP/1.0.")
 @flag("-k", "--insecure", text="Accept any certificate.")
