@@ -1,6 +1,7 @@
 """One frozen value with everything a lab was started with, and the reader of lateen.yaml."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _AS_GIVEN = (
     "key_log",
     "full_log_rate",
 )
+_ADDRESS = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
 class SettingsError(ValueError):
@@ -65,11 +67,10 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The fields of lateen.yaml. Unset is None: the command line or the default decides."""
 
-    istio: str | float | None = None
+    istio: str | None = None
     inject_unlabelled: bool | None = msgspec.field(default=None, name="injectUnlabelled")
     outbound_traffic_policy: str | None = msgspec.field(default=None, name="outboundTrafficPolicy")
-    access_log: str | bool | None = msgspec.field(default=None, name="accessLog")
-    """YAML reads a bare `off` as false."""
+    access_log: str | None = msgspec.field(default=None, name="accessLog")
     trace_sampling: float | None = msgspec.field(default=None, name="traceSampling")
     images: dict[str, list[str] | str] | None = None
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
@@ -84,7 +85,9 @@ def read_file(path: Path) -> FileSettings:
     import yaml
 
     try:
-        data: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        data = _read(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not a text file (byte {error.start}): use UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line + 1) if error.problem_mark else 1
         raise SettingsError(f"{path}:{line}: not YAML: {error.problem}") from error
@@ -97,11 +100,28 @@ def read_file(path: Path) -> FileSettings:
         raise SettingsError(f"{path}: {error}. Fields: {known}") from error
 
 
+_TEXTS = ("istio", "accessLog")
+"""Fields whose text counts: in YAML 1.20 is the number 1.2, and `off` is false."""
+
+
+def _read(text: str) -> Any:
+    import yaml
+
+    data = yaml.load(text, Loader=yaml.CSafeLoader)
+    node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    if isinstance(data, dict) and isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value in _TEXTS and isinstance(value, yaml.ScalarNode) and value.value:
+                data[key.value] = value.value
+    return data
+
+
 def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
     """Return the settings with what the file sets. Raises SettingsError on a bad word."""
+    _check_ranges(file)
     changes: dict[str, Any] = {}
     if file.istio is not None:
-        changes["istio"] = str(file.istio)
+        changes["istio"] = file.istio
     if file.outbound_traffic_policy is not None:
         word = file.outbound_traffic_policy
         if word not in ("ALLOW_ANY", "REGISTRY_ONLY"):
@@ -110,7 +130,7 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
             )
         changes["allow_any"] = word == "ALLOW_ANY"
     if file.access_log is not None:
-        word = "" if file.access_log is False else str(file.access_log).upper()
+        word = file.access_log.upper()
         if word not in ("TEXT", "JSON", "", "OFF"):
             raise SettingsError(f"{CONFIG_NAME}: accessLog {word}: use TEXT, JSON or off")
         changes["access_log"] = "" if word == "OFF" else word
@@ -121,12 +141,21 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
         }
     if file.certificate_ttl is not None:
         changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
-    if file.full_log_rate is not None and not file.full_log_rate >= 0:
-        raise SettingsError(f"{CONFIG_NAME}: fullLogRate {file.full_log_rate}: use 0 or more")
     for name in _AS_GIVEN:
         if (given := getattr(file, name)) is not None:
             changes[name] = given
     return msgspec.structs.replace(base, **changes)
+
+
+def _check_ranges(file: FileSettings) -> None:
+    if file.full_log_rate is not None and not file.full_log_rate >= 0:
+        raise SettingsError(f"{CONFIG_NAME}: fullLogRate {file.full_log_rate}: use 0 or more")
+    if file.trace_sampling is not None and not 0 <= file.trace_sampling <= 100:
+        raise SettingsError(f"{CONFIG_NAME}: traceSampling {file.trace_sampling:g}: use 0 to 100")
+    if file.dns_forward and not _ADDRESS.fullmatch(file.dns_forward):
+        raise SettingsError(
+            f"{CONFIG_NAME}: dnsForward {file.dns_forward!r}: use ADDRESS or ADDRESS:PORT"
+        )
 
 
 def _lifetime(text: str) -> float:
