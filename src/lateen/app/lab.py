@@ -157,6 +157,7 @@ def hold(paths: LabPaths) -> int:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(lock, paths.lock):
+                _make_directories(paths)  # a `down` may have been at them still
                 # One that was killed leaves its number, which may be somebody else's by now.
                 paths.supervisor.unlink(missing_ok=True)
                 return lock
@@ -302,14 +303,20 @@ def sweep(paths: LabPaths, *, keep: bool) -> bool:
 
 
 def _sweep(paths: LabPaths, *, keep: bool) -> None:
+    """Remove everything, the lock last: whoever makes a new one finds nothing half removed."""
     if paths.ledger.exists():
         hostlink.remove(ledger.Ledger(paths.ledger))
-    _remove(paths.run)
     if not keep:
         _remove(paths.state)
-        for root in (paths.state.parent, paths.run.parent):
-            with contextlib.suppress(OSError):
-                root.rmdir()
+    for entry in paths.run.iterdir() if paths.run.is_dir() else ():
+        if entry.is_dir() and not entry.is_symlink():
+            _remove(entry)
+        elif entry != paths.lock:
+            entry.unlink(missing_ok=True)
+    paths.lock.unlink(missing_ok=True)
+    for directory in (paths.run, *(() if keep else (paths.state.parent, paths.run.parent))):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def _remove(directory: Path) -> None:
