@@ -28,6 +28,7 @@ from lateen.compiler.ir.proxy import (
 from lateen.compiler.ir.workload import Mode, MtlsMode
 
 Changed = TypeVar("Changed", bound=msgspec.Struct)
+Part = TypeVar("Part")
 
 ABREAST = 2
 """How many clients may have had their turn without having answered."""
@@ -157,26 +158,31 @@ class _Choice:
 
 def _clusters_differ(old: tuple[OutboundCluster, ...], new: tuple[OutboundCluster, ...]) -> bool:
     """Automatic mutual TLS may come and go for a whole cluster."""
-    if old is new:
-        return False
-    known = set(map(id, old))
-    fresh = [cluster for cluster in new if id(cluster) not in known]
-    before = {cluster.name: cluster.auto_mtls for cluster in old} if fresh else {}
+    gone, fresh = _replaced(old, new)
+    before = {cluster.name: cluster.auto_mtls for cluster in gone}
     return any(before.get(each.name, each.auto_mtls) != each.auto_mtls for each in fresh)
 
 
 def _endpoints_differ(old: tuple[ClusterEndpoints, ...], new: tuple[ClusterEndpoints, ...]) -> bool:
-    if old is new:
-        return False
-    known = set(map(id, old))
-    fresh = [each for each in new if id(each) not in known]
-    before = {each.cluster: each for each in old} if fresh else {}
+    gone, fresh = _replaced(old, new)
+    before = {each.cluster: each for each in gone}
     return any(
         _marks(before[each.cluster]).get(place, mtls) != mtls
         for each in fresh
         if each.cluster in before
         for place, mtls in _marks(each).items()
     )
+
+
+def _replaced(old: tuple[Part, ...], new: tuple[Part, ...]) -> tuple[list[Part], list[Part]]:
+    """Return what one has that the other has not, by identity: as a rule in the same places."""
+    if old is new:
+        return [], []
+    if len(old) == len(new):
+        pairs = [(a, b) for a, b in zip(old, new, strict=True) if a is not b]
+        return [a for a, _ in pairs], [b for _, b in pairs]
+    before, after = set(map(id, old)), set(map(id, new))
+    return [a for a in old if id(a) not in after], [b for b in new if id(b) not in before]
 
 
 def _marks(found: ClusterEndpoints) -> dict[tuple[str, int], bool]:
