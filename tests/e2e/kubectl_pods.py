@@ -454,7 +454,7 @@ AS_USER: dict[str, tuple[Case, ...]] = {
             "owned",
             "NoSuchUser",
             r"Warning +NoSuchUser .*spec\.securityContext\.runAsUser, .*fsGroup.*: no effect, "
-            r"since an ordinary user's lab has no other user than 0",
+            r"since this lab has no other user than 0",
         ),
         Case("kubectl delete pod owned"),
     ),

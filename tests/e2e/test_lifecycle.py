@@ -191,6 +191,27 @@ def test_two_labs_side_by_side(lab: Lab, make_lab: Callable[..., Lab]) -> None:
     assert status(first) == "200"
 
 
+CONTAINERS_ROOT = (
+    "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,"
+    "sys_chroot,mknod,audit_write,setfcap"
+)
+"""What Docker leaves to the root of a container."""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_the_root_of_a_container_has_the_lab_of_an_ordinary_user(
+    make_lab: Callable[..., Lab],
+) -> None:
+    """It may make namespaces, where seccomp lets it, but no users in them and no link to them."""
+    lab = make_lab("contained")
+    kept = ",".join(f"+{word}" for word in CONTAINERS_ROOT.split(","))
+    lab.inside = ("setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all")
+    lab.ok("up", str(WALKTHROUGH), "--istio", "1.32", "--timeout", "20")
+    url = gateway(lab)
+    assert url.startswith("http://127.0.0.1:")
+    lab.ok("down")
+
+
 @pytest.fixture
 def private(make_lab: Callable[..., Lab]) -> Iterator[Callable[..., Lab]]:
     """Make a lab whose host is a network namespace of its own, if we may."""

@@ -27,7 +27,7 @@ from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError, Json
-from lateen.node import addressing, dns, dnszone, hostlink, sidecar
+from lateen.node import addressing, dns, dnszone, hostlink, permission, sidecar
 from lateen.node.agent import Agent, AgentOptions
 from lateen.node.images import tools
 from lateen.node.launch import LabFacts
@@ -137,7 +137,7 @@ def lab_facts(
         installed=installed,
         images=chosen.images,
         host_paths=tuple(chosen.host_paths),
-        real_root=chosen.user == 0,
+        real_root=permission.has_users(),
         capacity=capacity,
     )
 

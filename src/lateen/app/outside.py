@@ -9,6 +9,7 @@ from lateen.app.podstreams import ShimLink
 from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
+from lateen.node import permission
 from lateen.store.api import Event, EventType, Store
 
 
@@ -20,7 +21,8 @@ class Outside:
     ) -> None:
         self._tasks = tasks
         self._forwarder = Forwarder(shim, tasks)
-        self._link = None if chosen.user else HostLink(shim, paths, chosen.pool)
+        linked = chosen.user == 0 and permission.may_administer()  # root in a container may not
+        self._link = HostLink(shim, paths, chosen.pool) if linked else None
 
     def start(self, store: Store, clock: Clock) -> None:
         """Make the link whenever the node comes up, or follow the Services to be forwarded to."""

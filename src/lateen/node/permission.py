@@ -11,6 +11,8 @@ from typing import NamedTuple
 EXIT_REFUSED = 77
 """EX_NOPERM of sysexits.h: the kernel forbids what a lab needs."""
 
+_USERS = 1 << 16
+
 
 class Facts(NamedTuple):
     """What the system says of itself; None where it has no such file."""
@@ -163,6 +165,20 @@ def may_administer() -> bool:
     """
     needed = 1 << 21 | 1 << 12
     return int(_status("CapEff") or "0", 16) & needed == needed
+
+
+def has_users(uid_map: str = "/proc/self/uid_map") -> bool:
+    """Return whether this process's namespace has the user ids that pods may ask for (16 bits).
+
+    Where root may not administer, or is root of a namespace of one user only, its lab has no other
+    user id than 0: being root does not tell.
+    """
+    try:
+        with open(uid_map) as file:
+            ranges = [tuple(map(int, line.split())) for line in file]
+    except (OSError, ValueError):
+        return False
+    return any(first == 0 and count >= _USERS for first, _outside, count in ranges)
 
 
 def _number(path: str) -> int | None:

@@ -113,7 +113,7 @@ class PodFiles:
         told = {
             "NoSuchUser": (
                 users,
-                "since an ordinary user's lab has no other user than 0; run lateen as root",
+                "since this lab has no other user than 0, as a lab of root would have",
             ),
             "NoEffect": (fields, "since a lab's pods share nothing with their node"),
         }
