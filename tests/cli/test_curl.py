@@ -70,7 +70,7 @@ WRONG = {
     "-I|-d|a": "-X HEAD",
     "-n|0": "0 is not in the range",
     "-n|x": "not a valid integer",
-    "-m|0": "0.0 is not in the range",
+    "-m|0": "it must be more than 0",
     "-o|yaml": "use json",
 }
 

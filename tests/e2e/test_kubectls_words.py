@@ -192,6 +192,8 @@ def test_kinds_that_a_definition_makes(lab: Lab) -> None:
         ("status --lab wor", {"words"}),
         ("up --istio 1.16", {"1.16"}),
         ("exec deploy/helloworld-mtls -c ist", {"istio-proxy"}),
+        ("exec deploy/helloworld-mtls -c ", {"helloworld", "istio-proxy", "istio-init"}),
+        ("logs -n istio-system deploy/istio-ingressgateway -c ", {"istio-proxy"}),
         ("curl --from deploy/helloworld-m", {"deploy/helloworld-mtls"}),
         ("up exam", {"file,exam"}),
         ("apply -f exam", {"file,exam"}),

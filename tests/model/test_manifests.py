@@ -106,6 +106,39 @@ def test_json_with_tabs_and_escapes() -> None:
     assert manifest.locate("a.b").line == 2
 
 
+@pytest.mark.parametrize("between", ["", " ", "\n", "\n\n", "\n---\n", "\t\n"])
+def test_json_documents_one_after_the_other(between: str) -> None:
+    one, two = '{"kind": "A"}', '{"kind": "B",\n "s": {"x": 1}}'
+    text = f"{one}{between}{two}{between}{one}\n"
+    found = manifests.parse(text, "f.json").manifests
+    assert [m.body["kind"] for m in found] == ["A", "B", "A"]
+    start = between.count("\n")
+    assert found[1].line == start + 1
+    place = found[1].locate("s.x")
+    assert (place.line, place.column) == (start + 2, 8)
+
+
+def test_what_is_wrong_among_json_documents() -> None:
+    assert bodies('{"kind": "A"}\n---\nkind: B\n') == [{"kind": "A"}, {"kind": "B"}]
+    text = '{"kind": "A"}\n{"kind": "B"}\n{"kind": [}\n'
+    parsed = manifests.parse(text, "f.json")
+    assert [m.body["kind"] for m in parsed.manifests] == ["A", "B"]
+    assert parsed.problems[0].location.line == 3
+    twice = manifests.parse('{"kind": "A"}{"a": 1,\n"a": 2}', "f.json").problems
+    assert [p.location.line for p in twice] == [2]
+
+
+def test_elements_of_typed_lists_need_no_kind() -> None:
+    text = "apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- metadata: {name: a}\n"
+    text += "- kind: B\n- apiVersion: v9\n"
+    assert bodies(text) == [
+        {"metadata": {"name": "a"}, "apiVersion": "apps/v1", "kind": "Deployment"},
+        {"kind": "B"},
+        {"apiVersion": "v9"},
+    ]
+    assert bodies("apiVersion: v1\nkind: List\nitems: [{a: 1}]\n") == [{"a": 1}]
+
+
 @pytest.mark.parametrize(
     ("text", "start"),
     [

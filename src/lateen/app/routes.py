@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
+from lateen import __version__
 from lateen.apiserver import exchange
 from lateen.apiserver.routing import Names, Route, Serve
-from lateen.model.client import ApiError
+from lateen.model.client import VERSION_HEADER, ApiError
 
 STATUS = "/lateen/v1/status"
 CONFIG = "/lateen/v1/config/{namespace}/{pod}"
@@ -29,7 +30,9 @@ def owned(path: str, serve: Serve, method: str = "GET", *, limit: int = exchange
     async def checked(call: exchange.Call, names: Names) -> exchange.Response:
         if not call.user.is_admin:
             raise ApiError(403, "Forbidden", f"{call.user.name} may not use {call.info.path}")
-        return await serve(call, names)
+        made = await serve(call, names)
+        told = (*made.headers, (VERSION_HEADER, __version__))
+        return msgspec.structs.replace(made, headers=told)
 
     return Route(path, checked, method, limit)
 

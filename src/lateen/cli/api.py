@@ -14,11 +14,15 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from lateen import __version__
 from lateen.app.lab import LabError, Running
-from lateen.model.client import ApiError
+from lateen.cli import answers, exits
+from lateen.model.client import VERSION_HEADER, ApiError
 from lateen.model.kinds import KindInfo
 
 Json = dict[str, Any]
+_OWN = "/lateen/v1/"
+"""Paths whose answers have the form that the lab's version gives them."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -49,6 +53,8 @@ class Api:
         self._token_path = token_path
         self._timeout = timeout
         self._connection: _UnixConnection | None = None
+        self.version: str | None = None
+        """Of the plane, once it has answered a path of the lab's own; empty if it does not say."""
 
     @classmethod
     def of(cls, running: Running) -> "Api":
@@ -113,7 +119,17 @@ class Api:
             return self.request(
                 method, path, query=query, body=body, accept=accept, content_type=content_type
             )
-        return _reply(response, content)
+        if not path.startswith(_OWN):
+            return _reply(response, content)
+        return _reply(response, content, self._version(response))
+
+    def _version(self, response: http.client.HTTPResponse) -> str:
+        """Return the version of the plane that answers; say once that it is not this command's."""
+        theirs = response.getheader(VERSION_HEADER) or ""
+        if theirs != __version__ and self.version is None:
+            exits.complain(f"Warning: {answers.told(theirs)}")
+        self.version = theirs
+        return theirs
 
     def lines(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[bytes]:
         """Stream an answer line by line, without a time limit between lines."""
@@ -123,6 +139,8 @@ class Api:
             response = self._send(connection, "GET", target, None, {"Accept": "*/*"})
             if response.status >= 400:
                 _reply(response, response.read())
+            if path.startswith(_OWN):
+                self._version(response)
             while line := response.readline():
                 yield line
         except http.client.HTTPException as error:
@@ -134,12 +152,15 @@ class Api:
             connection.close()
 
 
-def _reply(response: http.client.HTTPResponse, content: bytes) -> Reply:
+def _reply(response: http.client.HTTPResponse, content: bytes, theirs: str | None = None) -> Reply:
+    """Return what was answered; `theirs` is the version of who did, for the lab's own paths."""
     warnings = tuple(
         _warning_text(value) for name, value in response.getheaders() if name.lower() == "warning"
     )
     try:
-        body = json.loads(content) if content else None
+        body = None
+        if content:
+            body = json.loads(content) if theirs is None else answers.read(content, theirs)
     except ValueError:
         body = content.decode(errors="replace")
     if response.status >= 400:

@@ -10,8 +10,8 @@ import msgspec
 from lateen.app import lab as labs
 from lateen.app.paths import LabPaths
 from lateen.base.clock import SystemClock
+from lateen.cli import answers, capturing, exits, screen, spans
 from lateen.cli import api as lab_api
-from lateen.cli import capturing, exits, screen, spans
 from lateen.cli.capturefile import CaptureFile, keylog_readers
 from lateen.cli.capturing import Pod, Source
 from lateen.observe import flowlines
@@ -69,7 +69,7 @@ def capture(lab: str, options: Options) -> int:
         where = f" in {options.namespace}" if options.namespace else ""
         exits.complain(f"no running pod{where} has a proxy: name one, POD or deploy/NAME")
         return exits.FAILED
-    kept = msgspec.convert(api.request("GET", _KEPT).body, Kept)
+    kept = answers.converted(api.request("GET", _KEPT).body, Kept)
     printer = Printer(options, chosen, places)
     if options.since:
         since = SystemClock().now().timestamp() - spans.seconds(options.since)

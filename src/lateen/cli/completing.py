@@ -14,6 +14,8 @@ from lateen.model import kinds
 from lateen.model.client import ApiError
 from lateen.model.kinds import KindInfo
 
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+
 
 def kind_or_name(given: Mapping[str, Any], incomplete: str) -> list[str]:
     """Complete `get`: the first word is a kind, later ones are names of it."""
@@ -34,14 +36,29 @@ def workload(given: Mapping[str, Any], incomplete: str) -> list[str]:
 
 
 def container(given: Mapping[str, Any], incomplete: str) -> list[str]:
-    """Complete `-c`: the containers of the namespace's pods, since the target is not read yet
-    where an option waits for its value."""
-    found: set[str] = set()
-    for pod in _items(given, kinds.KINDS["pods"], given.get("namespace") or "default"):
-        spec = pod["spec"]
-        every = (*spec["containers"], *(spec.get("initContainers") or ()))
-        found |= {one["name"] for one in every}
+    """Complete `-c`: the containers of the pod that is named, of all the namespace's before."""
+    # Where an option waits for its value, click has read words but not what they are for.
+    target = given.get("target") or next(iter(given.get("args") or ()), "")
+    namespace = given.get("namespace") or "default"
+    pods = _pod(given, target, namespace) if target else []
+    pods = pods or _items(given, kinds.KINDS["pods"], namespace)
+    found = {
+        one["name"] for pod in pods for field in _CONTAINERS for one in pod["spec"].get(field) or ()
+    }
     return sorted(word for word in found if word.startswith(incomplete))
+
+
+def _pod(given: Mapping[str, Any], target: str, namespace: str) -> list[dict[str, Any]]:
+    """Return the pod that a target means, if it is there."""
+    from lateen.cli import workloads  # other completions need no terminal
+
+    try:
+        running = labs.find(given["lab"])
+        if running is None:
+            return []
+        return [workloads.pod_named(lab_api.Api.of(running), target, namespace)]
+    except (ApiError, LabError, OSError):
+        return []
 
 
 def lab(_given: Mapping[str, Any], incomplete: str) -> list[str]:

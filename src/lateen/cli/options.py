@@ -1,11 +1,13 @@
 """Options that many commands share."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 DEFAULT_LAB = "default"
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -18,7 +20,7 @@ def complete(what: str, *arguments: str) -> Completer:
         from lateen.cli import completing
 
         made: Callable[..., list[str]] = getattr(completing, what)
-        given = {**ctx.params, "lab": ctx.params.get("lab") or DEFAULT_LAB}
+        given = {**ctx.params, "lab": ctx.params.get("lab") or DEFAULT_LAB, "args": ctx.args}
         return made(*arguments, given, incomplete)
 
     return offered
@@ -90,8 +92,44 @@ files = click.option(
     type=click.Path(),
     help="File, folder, or - for standard input.",
 )
+
+
+class Span(click.ParamType[float]):
+    """A length of time as kubectl takes it, `90s` or `1m30s`, or a number of seconds; in seconds.
+
+    With `positive` it must be more than 0, else 0 at least.
+    """
+
+    name = "duration"
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self._positive = positive
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; what cannot be read is a usage error that tells how to write it."""
+        from lateen.model import durations  # the tree is loaded before it is known what is asked
+
+        if isinstance(value, float):
+            return value
+        try:
+            found = float(value) if _NUMBER.fullmatch(value) else durations.seconds(value)
+        except ValueError as error:
+            self.fail(f"{error}, or as a number of seconds", param, ctx)
+        if found < 0 or (self._positive and not found):
+            least = "more than" if self._positive else "at least"
+            self.fail(f"{value}: it must be {least} 0", param, ctx)
+        return found
+
+
 timeout = click.option(
-    "--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait."
+    "--timeout",
+    type=Span(),
+    default=60.0,
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait: 90s, 1m30s, or a number of seconds.",
 )
 show_secrets = click.option(
     "--show-secrets", is_flag=True, help="Do not hide what may be a secret."

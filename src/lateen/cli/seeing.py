@@ -65,8 +65,9 @@ count = click.option(
     "-m",
     "--timeout",
     default=15.0,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds for each.",
+    type=options.Span(positive=True),
+    metavar="TIME",
+    help="For each: 15s, or a number of seconds.",
 )
 @flag("-f", "--fail", text="End with 1 on status 400 and up.")
 @text("-o", "--output", about="json.")
@@ -103,9 +104,9 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 @click.option(
     "--seconds",
     default=0.0,
-    metavar="S",
-    type=click.FloatRange(min=0),
-    help="End after this time.",
+    metavar="TIME",
+    type=options.Span(),
+    help="End after this time: 1m30s, or a number of seconds.",
 )
 @json_output
 @click.option(

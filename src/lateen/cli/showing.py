@@ -8,6 +8,7 @@ from typing import Any
 from lateen import __version__
 from lateen.app import lab as labs
 from lateen.app.lab import LabError
+from lateen.app.paths import LAB_NAME
 from lateen.cli import api as lab_api
 from lateen.cli import exits, findings, screen, tables, waiting
 from lateen.compiler.frontend import versions
@@ -33,7 +34,7 @@ def status(lab: str, output: str) -> int:
     )
     for gateway in found["gateways"]:
         sys.stdout.write(f"  gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
-    if found["reported"] > 1:
+    if found.get("reported", 1) > 1:
         sys.stdout.write(
             f"  very many requests: one in {found['reported']} is reported, "
             "and every one that failed\n"
@@ -51,11 +52,21 @@ def status(lab: str, output: str) -> int:
     return exits.OK if settled else exits.FAILED
 
 
+def _running(lab: str) -> labs.Running | None:
+    """Return the lab if it is up; a user who has no place for labs has none."""
+    try:
+        return labs.find(lab)
+    except LabError:
+        if not LAB_NAME.fullmatch(lab):
+            raise
+        return None
+
+
 def version(lab: str, output: str) -> int:
     """The command: what is installed, and what a running lab behaves as."""
     if output not in ("", "json"):
         raise LabError(f"output {output!r}: use json", exits.USAGE)
-    running = labs.find(lab)
+    running = _running(lab)
     oldest, newest = (".".join(map(str, v)) for v in (versions.OLDEST, versions.NEWEST))
     facts = {
         "lateen": __version__,

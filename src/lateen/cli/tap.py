@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from lateen.app import lab as labs
+from lateen.cli import answers, exits
 from lateen.cli import api as lab_api
-from lateen.cli import exits
 from lateen.observe.ends import End, Places, short_identity
 from lateen.observe.flowfilter import Condition, Filter, Subject
 
@@ -51,7 +51,7 @@ def tap(lab: str, options: Options) -> int:
         for raw in api.lines(_PATH, query):
             if not raw.strip():
                 continue
-            told: dict[str, Any] = json.loads(raw)
+            told: dict[str, Any] = answers.read(raw, api.version or "")
             if told["event"] == "lost":
                 exits.complain(f"{told['entries']} log entries lost: this reader is too slow")
                 continue

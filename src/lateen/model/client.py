@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import msgspec
 
 Json = dict[str, Any]
+VERSION_HEADER = "Lateen-Version"
+"""Names the version of the plane, in its answers to `/lateen/v1/...`."""
 
 
 class ApiError(Exception):

@@ -1,5 +1,6 @@
 """Manifests from text: YAML of several documents or JSON, with the place of every field. Pure."""
 
+import contextlib
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from lateen.model import jsonpath, yamlscalars
 from lateen.model.meta import Location
 
 Json = dict[str, Any]
+_TEXT = re.compile(r"\S")
 MAX_NODES = 1_000_000
 """Values a file may hold once its aliases are written out."""
 
@@ -92,16 +94,25 @@ def parse(text: str, file: str) -> Parsed:
     """
     reader = _Reader(file)
     text = text.removeprefix("\ufeff")
-    if text.lstrip()[:1] == "{" and reader.read_json(text):
-        return Parsed(tuple(reader.manifests), tuple(reader.problems))
-    offset = 0
-    rest = text
+    read = reader.read_json(text)
+    offset, rest = text.count("\n", 0, read), text[read:]
     while rest:
         broken_at = reader.read_yaml(rest, offset)
         if broken_at is None:
             break
         rest, offset = _after(rest, broken_at, offset)
     return Parsed(tuple(reader.manifests), tuple(reader.problems))
+
+
+def _unspaced(text: str, position: int) -> int:
+    """Return where the next text that is not white space begins."""
+    found = _TEXT.search(text, position)
+    return found.start() if found else len(text)
+
+
+def _misread(text: str) -> bool:
+    """Whether JSON has what YAML would misread."""
+    return "\t" in text or "\\/" in text
 
 
 def _compose(document: str) -> Any:
@@ -168,24 +179,26 @@ class _Reader:
             loader.dispose()
         return None
 
-    def read_json(self, text: str) -> bool:
-        """Read JSON objects if the text is JSON that YAML could misread; False otherwise."""
-        if "\t" not in text and "\\/" not in text:
-            return False
+    def read_json(self, text: str) -> int:
+        """Read the JSON objects that a text begins with, one after the other as kubectl takes
+        them, without anything between; return where what YAML is to read begins."""
         decoder = json.JSONDecoder()
-        position = 0
-        found: list[tuple[Any, int]] = []
-        try:
-            while position < len(text):
+        found: list[tuple[Any, int, int]] = []
+        position = _unspaced(text, 0)
+        with contextlib.suppress(ValueError):  # not JSON from here on
+            while text[position : position + 1] == "{":
                 value, end = decoder.raw_decode(text, position)
-                found.append((value, text.count("\n", 0, position) + 1))
-                position = end + len(text[end:]) - len(text[end:].lstrip())
-        except ValueError:
-            return False
-        for value, line in found:
-            if isinstance(value, dict):
-                self._object(Manifest(value, self.file, line), None)
-        return True
+                found.append((value, position, end))
+                position = _unspaced(text, end)
+        if len(found) < 2 and not _misread(text[:position]):
+            return 0
+        for value, start, end in found:
+            line, column = text.count("\n", 0, start), start - text.rfind("\n", 0, start) - 1
+            if _misread(text[start:end]):
+                self._object(Manifest(value, self.file, line + 1), None)
+            else:
+                self.read_yaml(" " * column + text[start:end], line)
+        return position if found else 0
 
     def _document(self, node: yaml.Node, text: str, offset: int) -> None:
         start = node.start_mark
@@ -212,16 +225,26 @@ class _Reader:
         if not (str(found.body.get("kind", "")).endswith("List") and isinstance(items, list)):
             self.manifests.append(found)
             return
+        typed = self._typed(found.body)
         nodes = _elements(node) if node is not None else ()
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 continue
+            body = item
             below: yaml.Node | None = nodes[index] if nodes else None
             line = found.line
             if node is not None and below is not None:
                 line += below.start_mark.line - node.start_mark.line
-            element = replace(found, body=item, line=line, _element=(*found._element, index))
+            if typed and not item.get("kind") and not item.get("apiVersion"):
+                body = {**item, **typed}
+            element = replace(found, body=body, line=line, _element=(*found._element, index))
             self._object(element, below)
+
+    @staticmethod
+    def _typed(body: Json) -> Json:
+        """Return what the kind of a list (`DeploymentList`) says of elements that name no kind."""
+        kind = str(body["kind"]).removesuffix("List")
+        return {"apiVersion": body.get("apiVersion", ""), "kind": kind} if kind else {}
 
     def duplicate(self, mark: yaml.Mark, offset: int, name: str, first: yaml.Mark) -> None:
         """Report a key that is set twice in one mapping."""

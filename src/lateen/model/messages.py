@@ -90,6 +90,14 @@ MANIFESTS = (
 
 LAB = (
     Row(
+        "LTN0047",
+        _W,
+        "OtherVersion",
+        "the lab's control plane is Lateen {theirs}, this command is {ours}{effect}",
+        "`lateen down --keep`, then `lateen up` with the same options: objects and keys stay, the "
+        "pods start anew.",
+    ),
+    Row(
         "LTN0009",
         _W,
         "ApiPortMoved",
