@@ -192,7 +192,7 @@ def test_kinds_that_a_definition_makes(lab: Lab) -> None:
         ("status --lab wor", {"words"}),
         ("up --istio 1.16", {"1.16"}),
         ("exec deploy/helloworld-mtls -c ist", {"istio-proxy"}),
-        ("exec deploy/helloworld-mtls -c ", {"helloworld", "istio-proxy", "istio-init"}),
+        ("exec deploy/helloworld-mtls -c ", {"helloworld", "istio-proxy"}),
         ("logs -n istio-system deploy/istio-ingressgateway -c ", {"istio-proxy"}),
         ("curl --from deploy/helloworld-m", {"deploy/helloworld-mtls"}),
         ("up exam", {"file,exam"}),
@@ -204,7 +204,7 @@ def test_what_a_shell_is_offered(lab: Lab, words: str, offered: set[str]) -> Non
     lab.env |= {
         "_LATEEN_COMPLETE": "bash_complete",
         "COMP_WORDS": asked,
-        "COMP_CWORD": str(len(asked.split()) - 1),
+        "COMP_CWORD": str(len(asked.split(" ")) - 1),
     }
     try:
         found = lab.lateen().stdout.split()
