@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from lateen.compiler.frontend import versions
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.node import sidecar
 from lateen.node.runtime import ShimClient, ShimError
 from lateen.node.shimproto import ContainerSpec, Mount
 
@@ -19,7 +22,7 @@ TELL = r"""
 tell() { echo "== $1"; shift; "$@" 2>&1; }
 tell pid echo $$
 tell cmdline sed -z -e 's/$/;/' /proc/$$/cmdline
-tell environ sed -z -e '/^$/d' -e 's/$/;/' /proc/$$/environ
+tell environ sed -z -e 's/$/;/' /proc/$$/environ
 tell variables sh -c 'env | sort'
 tell rights grep -E '^(Cap|Uid|Gid|Groups|NoNewPrivs|Seccomp|Sig[^Q]|Threads|Umask)' /proc/$$/status
 tell files ls -l --time-style=+ /proc/$$/fd
@@ -37,6 +40,7 @@ pytestmark = [
     pytest.mark.skipif(os.uname().machine != "x86_64", reason="no copies are made elsewhere"),
 ]
 ShimLab = Any
+BLOCK = 1024
 
 
 ARGUMENTS = (PROGRAM, "--norc", "/own/tell.sh")
@@ -77,7 +81,7 @@ def on_host(lab: ShimLab, inside: int) -> int:
     listed = Path(f"/proc/{lab.shim_pid()}/task/{lab.shim_pid()}/children").read_text().split()
     for pid in listed:
         status = Path(f"/proc/{pid}/status").read_text()
-        if f"NSpid:\t{pid}\t{inside}\n" in status:
+        if re.search(rf"^NSpid:\t{pid}\t{inside}\b", status, re.MULTILINE):
             return int(pid)
     raise AssertionError(f"no process {inside} among {listed}")
 
@@ -157,7 +161,7 @@ def test_what_no_copy_can_be_is_started_the_long_way(shim_lab: ShimLab, script: 
     in_lab(shim_lab, scenario)
 
 
-def test_many_variables_reach_a_copy(shim_lab: ShimLab, script: Path) -> None:
+def test_many_variables_and_longer_arguments_reach_a_copy(shim_lab: ShimLab, script: Path) -> None:
     env = tuple(f"SERVICE_{n:04}_HOST=10.96.0.{n % 256}" for n in range(1000))
 
     async def scenario(client: ShimClient) -> None:
@@ -167,6 +171,11 @@ def test_many_variables_reach_a_copy(shim_lab: ShimLab, script: Path) -> None:
         assert found["layout"] == plain["layout"]
         assert set(env) < set(found["variables"].splitlines())
         assert found["environ"].count("SERVICE_") == len(env)
+        longer = (PROGRAM, "--noprofile", "/own/tell.sh")
+        other = await ran(client, shim_lab, "c", spec_of(shim_lab, longer, "c"))
+        assert other["layout"] == plain["layout"]
+        assert other["cmdline"] == "".join(f"{word};" for word in longer)
+        assert {**other, "cmdline": ""} == {**plain, "cmdline": ""}
 
     in_lab(shim_lab, scenario)
 
@@ -190,9 +199,36 @@ def test_a_zygote_that_was_killed_is_made_anew(shim_lab: ShimLab, script: Path) 
         first = await prepared(client, ARGUMENTS)
         before = await ran(client, shim_lab, "a", spec_of(shim_lab, ARGUMENTS, "a"))
         os.kill(on_host(shim_lab, first), signal.SIGKILL)
+        # Asked for at once, perhaps before the shim knows of the end: the long way.
+        spec = spec_of(shim_lab, ARGUMENTS, "c")
+        assert (await ran(client, shim_lab, "c", spec))["layout"] != before["layout"]
         second = await zygote_of(client, first)
         after = await ran(client, shim_lab, "b", spec_of(shim_lab, ARGUMENTS, "b"))
         assert after["layout"] != before["layout"], second
+
+    in_lab(shim_lab, scenario)
+
+
+def test_a_program_that_was_replaced_is_loaded_again(shim_lab: ShimLab, script: Path) -> None:
+    program = shim_lab.home / "own" / "program"
+    argv = (str(program), *ARGUMENTS[1:])
+
+    async def scenario(client: ShimClient) -> None:
+        shutil.copy(PROGRAM, program)
+        first = await prepared(client, argv)
+        own = str(program.parent)
+        plain = spec_of(shim_lab, argv, "a", mounts=(Mount(own, "/own"), Mount(own, own)))
+        specs = {n: plain._replace(log=plain.log.replace("/a/", f"/{n}/")) for n in "abc"}
+        before = await ran(client, shim_lab, "a", specs["a"])
+        shutil.copy(PROGRAM, newer := program.with_name("newer"))
+        newer.replace(program)
+        after = [await ran(client, shim_lab, "b", specs["b"])]
+        assert await zygote_of(client, first)
+        after.append(await ran(client, shim_lab, "c", specs["c"]))
+        for one in after:
+            assert str(program) in one["links"]
+            assert "deleted" not in one["links"]
+            assert one["layout"] != before["layout"]
 
     in_lab(shim_lab, scenario)
 
@@ -234,5 +270,41 @@ def test_a_program_that_cannot_be_loaded_is_no_zygote(shim_lab: ShimLab, script:
         await ran(client, shim_lab, "a", spec_of(shim_lab, ARGUMENTS, "a"))
         assert (await client.state()).zygote == 0
         assert await prepared(client, ARGUMENTS)
+
+    in_lab(shim_lab, scenario)
+
+
+def drawn_ahead(pid: int) -> set[bytes]:
+    """Return the blocks of a process's memory that hold random bytes."""
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            bounds, rights, *_ = line.split()
+            first, last = (int(part, 16) for part in bounds.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(first)
+                held = memory.read(last - first)
+                blocks = (held[at : at + BLOCK] for at in range(0, len(held), BLOCK))
+                found |= {block for block in blocks if len(set(block)) > 230}
+    return found
+
+
+def test_copies_of_a_rehearsed_envoy_draw_random_numbers_of_their_own(
+    shim_lab: ShimLab, script: Path
+) -> None:
+    rehearsal = sidecar.rehearsal(MeshSettings(features=versions.features()))
+    argv = (rehearsal[0], *rehearsal[3:])
+    spec = ContainerSpec(argv=argv, log=str(shim_lab.state / "logs" / "pod" / "envoy.log"))
+
+    async def scenario(client: ShimClient) -> None:
+        await client.prepare(argv, rehearsal)
+        await zygote_of(client)
+        os.close(await client.make_pod("other"))
+        run = [await client.run(f"{pod}/envoy/0", spec) for pod in ("pod", "other")]
+        pids = [on_host(shim_lab, process.pid) for process in run]
+        deadline = asyncio.get_running_loop().time() + 5
+        while not all(found := [drawn_ahead(pid) for pid in pids]) or found[0] & found[1]:
+            assert asyncio.get_running_loop().time() < deadline, [len(each) for each in found]
+            await asyncio.sleep(0.05)
 
     in_lab(shim_lab, scenario)

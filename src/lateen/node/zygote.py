@@ -34,6 +34,7 @@ class Zygote:
         self._control: socket.socket | None = None
         self._form: Form | None = None
         self._argv: tuple[str, ...] = ()
+        self._program: object = None
         self._rehearsal: tuple[str, ...] = ()
 
     def begin(self, argv: tuple[str, ...], rehearsal: tuple[str, ...] = ()) -> None:
@@ -42,14 +43,27 @@ class Zygote:
         if argv == self._argv:
             return
         self.drop()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._argv, self._rehearsal, self._program = argv, rehearsal, _file(argv)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            return
         with theirs:
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError:  # nothing that process 1 may end of
+                ours.close()
+                return
             if pid == 0:
                 _make(argv, rehearsal, theirs)
         ours.settimeout(_PATIENCE)
-        self._argv, self._maker, self._control = argv, pid, ours
-        self._rehearsal = rehearsal
+        self._maker, self._control = pid, ours
+
+    def _again(self) -> None:
+        """Have it made anew."""
+        argv = self._argv
+        self.drop()
+        self.begin(argv, self._rehearsal)
 
     def ended(self, pid: int, status: int) -> bool:
         """Take note of the end of a process; whether it was the maker or the zygote itself, which
@@ -60,9 +74,7 @@ class Zygote:
                 self._learn()
             return True
         if pid == self.pid:
-            argv = self._argv
-            self.drop()
-            self.begin(argv, self._rehearsal)
+            self._again()
             return True
         return False
 
@@ -88,13 +100,16 @@ class Zygote:
         form, control = self._form, self._control
         if form is None or control is None or not _fits(form, spec):
             return None
+        if self._program != _file(form.argv):
+            self._again()  # another package of the program was installed meanwhile
+            return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 socket.send_fds(control, [bytes(_ANSWER.size)], [theirs.fileno()])
             (pid,) = _ANSWER.unpack(control.recv(_ANSWER.size))
         except (OSError, struct.error):
-            self.drop()
+            self._again()
             pid = -1
         if pid <= 0:
             ours.close()
@@ -109,6 +124,15 @@ def _make(argv: tuple[str, ...], rehearsal: tuple[str, ...], control: socket.soc
         zygotemake.make(argv, rehearsal, control.fileno())
     finally:
         os._exit(1)
+
+
+def _file(argv: tuple[str, ...]) -> object:
+    """Return what tells a program's file from one that was put in its place."""
+    try:
+        found = os.stat(argv[0])
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _parent(pid: int) -> int:

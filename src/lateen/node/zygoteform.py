@@ -39,6 +39,9 @@ _CAPABILITY_VERSION = 0x20080522
 _BEFORE_MAIN = ("LD_", "GLIBC_", "MALLOC_", "TCMALLOC_", "LOCPATH", "TZ")
 """Variables that act while a program loads: a process that has one is started the long way."""
 
+SET_MEMORY_MAP: Final = (157, 35, 14)
+"""prctl, PR_SET_MM, PR_SET_MM_MAP: needs no right, but CONFIG_CHECKPOINT_RESTORE."""
+
 _RECVFROM, _SETNS, _PRCTL, _CAPSET, _CHDIR, _DUP2, _UMASK, _SETSID, _CLOSE_RANGE = (
     45, 308, 157, 126, 80, 33, 95, 112, 436,
 )  # fmt: skip
@@ -57,6 +60,9 @@ class Form(NamedTuple):
     """The array that `argv` is, with the variables' behind it."""
     strings: int
     """The text that the first pointer points to; the others follow."""
+    bounds: tuple[int, ...] = ()
+    """What the kernel knows of its memory: code, data, heap, stack (see `memory_map`); nothing
+    where the kernel does not let a process change where its arguments and variables end."""
 
 
 class Wanted(NamedTuple):
@@ -90,15 +96,15 @@ def environment() -> dict[str, str]:
 
 
 def fits(form: Form, argv: Sequence[str], env: Mapping[str, str]) -> bool:
-    """Whether a copy can have these arguments and variables. The kernel keeps the bounds of the
-    arguments, so they must be as many and as long as the zygote's (two that differ in a digit)."""
+    """Whether a copy can have these arguments and variables. As many as the zygote's the arguments
+    must be; as long, too, where their bounds cannot be changed."""
     texts = [f"{name}={value}" for name, value in env.items()]
     return (
         argv[0] == form.argv[0]
         and len(argv) == len(form.argv)
-        and length(argv) == length(form.argv)
+        and (bool(form.bounds) or length(argv) == length(form.argv))
         and len(texts) <= SLOTS
-        and length(texts) <= ROOM
+        and length(argv) + length(texts) <= length(form.argv) + ROOM
         and not any(name.startswith(_BEFORE_MAIN) for name in env)
     )
 
@@ -120,6 +126,14 @@ def _arguments(form: Form, wanted: Wanted) -> tuple[bytes, bytes]:
     return struct.pack(f"<{len(addresses)}Q", *addresses), text
 
 
+def memory_map(bounds: Sequence[int], strings: int, arguments: int, variables: int) -> bytes:
+    """Return a `struct prctl_mm_map` by which arguments and variables take so many bytes from
+    `strings` on; `bounds` are its first seven fields."""
+    end = strings + arguments
+    places = (*bounds, strings, end, end, end + variables)
+    return struct.pack("<11Q Q I i", *places, 0, 0, -1)
+
+
 def _program(form: Form, wanted: Wanted, pointers: int, strings: int) -> bytes:
     """Return the system calls between the fork and `main`, in the order of `shimspawn`."""
     text_at = form.data + PROGRAM + _TEXT
@@ -130,6 +144,12 @@ def _program(form: Form, wanted: Wanted, pointers: int, strings: int) -> bytes:
         (_SETSID,),
     ]
     calls += [(_SETNS, fd, kind) for fd, kind in _NAMESPACES]
+    if form.bounds:
+        own = length(wanted.argv)
+        text = text.ljust(len(text) + -len(text) % 8, b"\0")
+        bounds = memory_map(form.bounds, form.strings, own, strings - own)
+        calls.append((*SET_MEMORY_MAP, text_at + len(text), len(bounds), 0))
+        text += bounds
     if wanted.keep is not None:
         every = range(wanted.last_capability + 1)
         calls += [(_PRCTL, _PR_CAPBSET_DROP, one) for one in every if one not in wanted.keep]
@@ -157,4 +177,4 @@ def encode(form: Form) -> bytes:
 def decode(data: bytes) -> Form:
     """Read a form back. Raises ValueError, TypeError."""
     raw = json.loads(data)
-    return Form(**{**raw, "argv": tuple(raw["argv"])})
+    return Form(**{**raw, "argv": tuple(raw["argv"]), "bounds": tuple(raw["bounds"])})

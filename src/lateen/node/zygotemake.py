@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Final, NoReturn
 
 from lateen.node import syscalls, zygoteform
@@ -23,12 +24,13 @@ _TIME_LIMIT = 10
 _TRACEME, _CONT, _STEP, _GETREGS, _SETREGS, _DETACH, _SYSCALL = 0, 7, 9, 12, 13, 17, 24
 _SETOPTIONS, _TRACESYSGOOD, _EXITKILL = 0x4200, 1, 1 << 20
 _AT_ENTRY = 9
-_SYS_MMAP, _SYS_MPROTECT, _SYS_SET_TID_ADDRESS = 9, 10, 218
+_SYS_MMAP, _SYS_MPROTECT, _SYS_BRK, _SYS_SET_TID_ADDRESS = 9, 10, 12, 218
 _READ_WRITE, _READ_EXECUTE, _PRIVATE_ANONYMOUS = 3, 5, 0x22
 _START_LENGTH = 64
 _RED_ZONE = 1024
 """Bytes of the stack below a function's frame that are left alone; a multiple of 16."""
 _LOOKS, _BETWEEN_LOOKS = 100, 0.001
+_POOL = 256
 _TITLE = ": loaded, waits to be copied"
 
 _MESSAGE, _REQUEST_IOV, _REQUEST_CONTROL = 0x00, 0x40, 0x50
@@ -288,17 +290,35 @@ def _stop(traced: _Traced, argv: tuple[str, ...], rehearsal: tuple[str, ...]) ->
     strings = _check(traced, registers, argv, thread)
     data = traced.call(_SYS_MMAP, 0, PAGE + _DATA_SIZE, _READ_WRITE, _PRIVATE_ANONYMOUS, -1, 0)
     code, data = data, data + PAGE
-    form = Form(traced.pid, argv, data, registers["rsi"], strings)
     traced.write(code, _CODE)
     traced.call(_SYS_MPROTECT, code, PAGE, _READ_EXECUTE)
     if rehearsal:
         _rehearse(traced, rehearsal, code + len(_CODE) - 1, data + PROGRAM)
+    bounds = _bounds(traced, data + PROGRAM, strings, zygoteform.length(argv))
+    form = Form(traced.pid, argv, data, registers["rsi"], strings, bounds)
     traced.write(data, _data(form, registers, thread))
     title = os.fsencode(os.path.basename(argv[0]) + _TITLE)[: zygoteform.length(argv) - 1]
     traced.write(strings, title.ljust(zygoteform.length(argv) + ROOM, b"\0"))
     traced.registers = {**registers, "r12": data, "rip": code, "orig_rax": _NO_CALL}
     _ptrace(_DETACH, traced.pid)
     return form
+
+
+def _bounds(traced: _Traced, room: int, strings: int, arguments: int) -> tuple[int, ...]:
+    """Return the bounds that copies hand back with others for their arguments and variables;
+    none where the kernel would not take them."""
+    with open(f"/proc/{traced.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
+        fields = file.read().rpartition(")")[2].split()
+    heap = traced.call(_SYS_BRK, 0)
+    code, data, stack = map(int, fields[23:25]), map(int, fields[42:44]), int(fields[25])
+    bounds = (*code, *data, int(fields[44]), heap, stack)
+    same = zygoteform.memory_map(bounds, strings, arguments, ROOM)
+    traced.write(room, same)
+    try:
+        traced.call(*zygoteform.SET_MEMORY_MAP, room, len(same), 0)
+    except OSError:
+        return ()
+    return bounds
 
 
 def _check(traced: _Traced, registers: _Registers, argv: tuple[str, ...], thread: int) -> int:
@@ -342,6 +362,7 @@ def _rehearse(traced: _Traced, words: tuple[str, ...], back: int, room: int) -> 
     if len(text) + len(array) > zygoteform.PROGRAM_SIZE:
         raise Unmakeable("the rehearsal's arguments are too long")
     traced.write(room, text + array)
+    at, own = _thread_locals(traced, kept["fs_base"])
     stack = kept["rsp"] - _RED_ZONE
     traced.write(stack, struct.pack("<Q", back))
     call = {"rsp": stack, "rdi": len(words), "rsi": room + len(text), "orig_rax": _NO_CALL}
@@ -353,6 +374,32 @@ def _rehearse(traced: _Traced, words: tuple[str, ...], back: int, room: int) -> 
         raise Unmakeable("its rehearsal failed")
     traced.registers = kept
     _alone(traced)
+    for index in _drawn(own, traced.numbers(at, len(own))):
+        traced.write(at + 8 * index, struct.pack("<Q", _POOL))
+
+
+def _thread_locals(traced: _Traced, end: int) -> tuple[int, tuple[int, ...]]:
+    """Return where the thread's own variables begin, at the earliest, and those words; they lie
+    before what its segment register points to."""
+    with open(f"/proc/{traced.pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            first, last = (int(part, 16) for part in line.split()[0].split("-"))
+            if first <= end < last:
+                return first, traced.numbers(first, (end - first) // 8)
+    raise Unmakeable("its thread has no variables of its own")
+
+
+def _drawn(before: Sequence[int], after: Sequence[int]) -> Iterator[int]:
+    """Yield where a thread counts what it has used of the random numbers that it drew ahead.
+
+    Envoy draws 256 at a time, and a count of 256 has it draw again. Copies of a rehearsal's rest
+    would all use the same: their main threads' jitter, and the order of their endpoints.
+    """
+    fresh = bytes(was == 0 != now for was, now in zip(before, after, strict=True))
+    if bytes([1]) * _POOL in fresh:
+        for index, (was, now) in enumerate(zip(before, after, strict=True)):
+            if was == _POOL and 0 < now < _POOL:
+                yield index
 
 
 def _data(form: Form, registers: _Registers, thread: int) -> bytes:
