@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 Hop = dict[str, Any]
 MANY, FAILING, FEW = 1250, 30, 20
-SETTINGS = "fullLogRate: 40\naccessLog: off\n"
+SETTINGS = "fullLogRate: 40\naccessLog: off\ncopyProxies: false\n"
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +102,11 @@ def test_edges_estimate_how_many_there_were(lab: Lab) -> None:
     assert edge["errors"] == FAILING
     assert edge["requests"] == pytest.approx(total, rel=0.3)
     assert f"~{edge['requests']}" in lab.ok("edges")
+
+
+def test_a_lab_may_start_each_proxy_for_itself(lab: Lab) -> None:
+    shim = max(pid for pid, words in lab.processes().items() if "lateen.node.shim" in words)
+    children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
+    lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in children]
+    assert [line for line in lines if "/envoy\0" in line]
+    assert not [line for line in lines if "waits to be copied" in line]

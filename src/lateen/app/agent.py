@@ -157,9 +157,10 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     zone = dnszone.Zone()
     tasks = TaskGroup("node")
     shim = await ShimClient.connect(paths.shim_socket, subscribe=True)
-    with contextlib.suppress(sidecar.EnvoyMissingError, ShimError):
-        rehearsal = sidecar.rehearsal(meshsettings.mesh_settings(chosen))
-        await shim.prepare(sidecar.command_line({}, router=False), rehearsal)
+    if chosen.copy_proxies:
+        with contextlib.suppress(sidecar.EnvoyMissingError, ShimError):
+            rehearsal = sidecar.rehearsal(meshsettings.mesh_settings(chosen))
+            await shim.prepare(sidecar.command_line({}, router=False), rehearsal)
     client = await _connected(paths, clock)
     resolver = dns.Server(zone, forwarder(client) if chosen.dns_forward else None)
     await resolver.start(addresses.dns_ip)

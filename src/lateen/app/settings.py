@@ -21,6 +21,7 @@ _AS_GIVEN = (
     "dns_forward",
     "key_log",
     "full_log_rate",
+    "copy_proxies",
 )
 _ADDRESS = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -62,6 +63,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whether the proxies write the keys of their TLS connections, for `lateen capture --keys`."""
     full_log_rate: float = 400.0
     """Reports a second up to which the proxies report every request for evidence; 0: always."""
+    copy_proxies: bool = True
+    """Whether proxies start as copies of one that has loaded, where that can be."""
 
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +81,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
     key_log: bool | None = msgspec.field(default=None, name="keyLog")
     full_log_rate: float | None = msgspec.field(default=None, name="fullLogRate")
+    copy_proxies: bool | None = msgspec.field(default=None, name="copyProxies")
 
 
 def read_file(path: Path) -> FileSettings:
