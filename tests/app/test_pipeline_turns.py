@@ -49,9 +49,9 @@ class Proxy:
 
 
 class Mesh:
-    """One server with a Service, two clients, and a policy for the server."""
+    """One server with a Service, some clients, and a policy for the server."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, clients=("client", "other")):
         self.clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.store, self.hub = MemoryStore(), Hub(self.clock)
         authority = Authority.open(directory, self.clock, "cluster.local")
@@ -64,7 +64,8 @@ class Mesh:
             system_roots="/etc/ssl/cert.pem",
         )
         self.store.subscribe("*", self.pipeline.note)
-        for number, name in enumerate(("server", "client", "other")):
+        self.names = [f"default/{name}" for name in ("server", *clients)]
+        for number, name in enumerate(("server", *clients)):
             self.hub.add_proxy(f"default/{name}")
             self.put("pods", pod(name, f"10.244.0.{number + 2}"))
         self.put("services", SERVICE)
@@ -76,7 +77,7 @@ class Mesh:
         self.store.create(Key(resource, "default", body["metadata"]["name"]), body)
 
     def connect(self):
-        self.proxies = [Proxy(name, self.hub) for name in (SERVER, CLIENT, OTHER)]
+        self.proxies = [Proxy(name, self.hub) for name in self.names]
         return self.proxies
 
     def mode(self, mode):
@@ -216,6 +217,24 @@ def test_who_does_not_answer_is_waited_for_no_longer_than_that(mesh):
         assert server.heard()[-1] == "LISTENER"
         assert mesh.accepted() == "DISABLE"
         assert not mesh.pipeline.pending
+        await tasks.stop()
+
+    asyncio.run(scene())
+
+
+def test_many_that_do_not_answer_are_not_waited_for_one_after_the_other(tmp_path):
+    mesh = Mesh(tmp_path, [f"client-{number}" for number in range(20)])
+
+    async def scene():
+        tasks = TaskGroup("turns")
+        tasks.start(mesh.pipeline.hurry(), "hurry")
+        server, *_ = mesh.connect()
+        mesh.mode("DISABLE")
+        server.answer()
+        for _ in range(8):
+            await mesh.clock.advance(PATIENCE_SECONDS / 2)
+        assert not mesh.pipeline.pending
+        assert mesh.accepted() == "DISABLE"
         await tasks.stop()
 
     asyncio.run(scene())

@@ -75,6 +75,9 @@ class Pipeline:
         self._opening: dict[str, float] = {}
         self._choosing: dict[str, float] = {}
         """Proxies that must answer before the next turn (see `turns`), and since when."""
+        self._hasty = False
+        """Whether somebody did not answer in time: then all other clients have one turn, or each
+        silent pair of a hundred would be waited for anew."""
         hub.on_answer = self._answered
         self.current = Round(0, Snapshot(), None)
         self.changed_at = clock.monotonic()
@@ -120,6 +123,7 @@ class Pipeline:
         late = sorted(proxy for proxy, since in waiting.items() if since <= before)
         if late and self._wanted:
             log.warning("%s: no answer; changed modes of mutual TLS go on without", ", ".join(late))
+            self._hasty = True
             for proxy in late:
                 self._dismiss(proxy)
 
@@ -170,9 +174,9 @@ class Pipeline:
     def _take_turns(self) -> None:
         """Publish what is wanted, as far as it can be without an answer."""
         while self._wanted:
-            turn = turns.next_turn(
-                self._published, self._wanted, self._opening.keys(), self._choosing.keys()
-            )
+            waited = self._opening.keys(), self._choosing.keys()
+            abreast = len(self._wanted) if self._hasty else turns.ABREAST
+            turn = turns.next_turn(self._published, self._wanted, *waited, abreast)
             for proxy, view in turn.views.items():
                 try:
                     self._publish(proxy, view)
@@ -188,6 +192,7 @@ class Pipeline:
             self._choosing = self._waiting(turn.choosing, self._choosing)
             if self._opening or not turn.views:
                 break
+        self._hasty = self._hasty and bool(self._wanted)
         if self._wanted:
             self._held.set()
 

@@ -49,11 +49,13 @@ def next_turn(
     wanted: Mapping[str, ProxyView],
     opening: Set[str],
     choosing: Set[str],
+    abreast: int = ABREAST,
 ) -> Turn:
     """Return what may be published now.
 
     `wanted` has the newest view of each proxy that was sent another, `sent` the last view of every
-    proxy. `opening` and `choosing` are those of the turns before that have not answered. Views that
+    proxy. `opening` and `choosing` are those of the turns before that have not answered, `abreast`
+    is how many clients may be among the latter. Views that
     hold nothing up are published in the first turn; an empty turn means that somebody must answer.
     """
     servers = {name: _between(sent.get(name), view) for name, view in wanted.items()}
@@ -62,7 +64,7 @@ def next_turn(
     order = sorted(wanted, key=lambda name: wanted[name].gateway is None)
     anew = [name for name in order if choice.differs(sent.get(name), wanted[name])]
     opened |= opening
-    room = 0 if opened else max(0, ABREAST - len(choosing))
+    room = 0 if opened else max(0, abreast - len(choosing))
     held, chose = set(anew[room:]), choosing | set(anew[:room])
     refusing = not opened and not chose and not held
     views = {}

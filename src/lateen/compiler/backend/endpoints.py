@@ -11,11 +11,6 @@ from lateen.model.meta import Source
 
 TRANSPORT_METADATA = "envoy.transport_socket_match"
 
-PLAINTEXT = "plaintext"
-"""The host name of an endpoint that could speak mutual TLS and is not to. Envoy takes an endpoint
-of another name for another one, and lets go of the connections that it holds to the old: without
-that a changed mode would count for new connections alone. Nothing else reads the name."""
-
 
 def assignment(source: ClusterEndpoints, cluster_id: str) -> endpoint_pb2.ClusterLoadAssignment:
     """Return one cluster's endpoints, grouped by priority and locality; a group weighs what its
@@ -62,7 +57,11 @@ def _endpoint(
     if mtls:
         metadata[TRANSPORT_METADATA].fields["tlsMode"].string_value = "istio"
     elif source.sidecar:
-        out.endpoint.hostname = PLAINTEXT
+        # It could speak mutual TLS and is not to. Envoy takes an endpoint of another name for
+        # another one, and lets go of the connections that it holds to the old: without that a
+        # changed mode would count for new connections alone. Where there is no name, Envoy's logs
+        # have the address (`%UPSTREAM_HOST_NAME%`), so nobody who reads them sees a difference.
+        out.endpoint.hostname = f"{source.address}:{source.port}"
     if source.workload:
         workload = (
             source.workload,

@@ -1,0 +1,18 @@
+"""Endpoints as Envoy is given them."""
+
+from lateen.compiler.backend import endpoints
+from lateen.compiler.ir.proxy import ClusterEndpoints
+from lateen.compiler.ir.workload import Endpoint
+
+
+def test_an_endpoint_has_its_own_address_for_a_name_where_its_mode_says_plaintext() -> None:
+    """Then Envoy takes it for another one when the mode changes, and no log shows a difference."""
+    found = (
+        Endpoint(address="10.244.0.2", port=80, sidecar=True),
+        Endpoint(address="10.244.0.3", port=8080, sidecar=True),
+        Endpoint(address="10.244.0.4", port=80),
+    )
+    given = ClusterEndpoints(cluster="c", endpoints=found, mtls=(True, False, False))
+    made = endpoints.assignment(given, "Kubernetes")
+    names = [each.endpoint.hostname for group in made.endpoints for each in group.lb_endpoints]
+    assert names == ["", "10.244.0.3:8080", ""]
