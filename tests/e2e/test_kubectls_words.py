@@ -83,6 +83,65 @@ COMMANDS = (
     "delete cm nosuch kube-root-ca.crt --wait=false",
     "delete pod/nosuch",
 )
+JSONPATH = (
+    "{.items[*].metadata.name}",
+    "{.items[-1].metadata.name}",
+    "{.items[0:1].metadata.name}",
+    "{.items[::2].metadata.name}",
+    "{.items[0,1].metadata.name}",
+    "{.items[*]['metadata.name', 'status.phase']}",
+    '{range .items[*]}{.metadata.name}{"\\t"}{.status.phase}{"\\n"}{end}',
+    "{range .items[*]}[{.metadata.name}, {range .spec.containers[*]}{.name} {end}] {end}",
+    "{range .items[*]}{.metadata.name}",
+    '{.items[?(@.metadata.labels.mtls=="true")].metadata.name}',
+    "{.items[?(@.metadata.labels.mtls!='true')].metadata.name}",
+    "{.items[*].status.containerStatuses[?(@.ready==true)].name}",
+    "{.items[*].spec.containers[*].ports[?(@.containerPort>80)].containerPort}",
+    "{.items[*].spec.containers[?(@.ports)].name}",
+    '{.items[0].status.conditions[?(@.type=="Ready")].status}',
+    "{.items[0].metadata.annotations.sidecar\\.istio\\.io/status}",
+    "{.items[0].metadata.annotations['sidecar\\.istio\\.io/status']}",
+    "{.items[0].spec.containers[*].ports}",
+    "{.items[0].nosuch.deeper}",
+    "{.items[7].metadata.name}",
+    "{.items[2:1]}",
+    "{.items[?(@.spec.terminationGracePeriodSeconds<30.5)].metadata.name}",
+    "{.items..image}",
+    "{.kind}{$.kind}{@.apiVersion}{ .kind }",
+    "{'it\\'s'}{1}{-1.5}{true}",
+    "{.items}",
+    "{.items[0",
+    "{foo}",
+    "{end}",
+    "plain",
+)
+COLUMNS = (
+    "NAME:.metadata.name,Phase:.status.phase",
+    "N:metadata.name,L:.metadata.labels",
+    "n:{.metadata.name},x:.nosuch.y,c:.spec.containers[*].name",
+    "I:.spec.containers[0].image,P:.spec.containers[*].ports",
+    "A:.x:b",
+    "A",
+    'A:.spec.containers[?(@.name=="helloworld")].image',
+    "b:.spec.priority,c:.status.containerStatuses[0].ready,d:.spec.terminationGracePeriodSeconds",
+)
+FORMS = (
+    *(("pods", f"-o=jsonpath={template}") for template in JSONPATH),
+    *(("pods", "-o", f"custom-columns={spec}") for spec in COLUMNS),
+    ("pods", "--no-headers", "-o", f"custom-columns={COLUMNS[2]}"),
+    ("svc,deploy", "-o", f"custom-columns={COLUMNS[0]}"),
+    ("svc", "kubernetes", "-o", "jsonpath-as-json={.spec.ports[*]['name','port']}{.spec}"),
+    ("svc", "kubernetes", "-o", "custom-columns=NAME:.metadata.name"),
+    ("pods", "-l=app=nobody", "-o", "custom-columns=NAME:.metadata.name"),
+    ("pods", "-o", "jsonpath"),
+    ("pods", "-A", "--sort-by=.metadata.name", "-o=name"),
+    ("svc", "-A", "--sort-by={.spec.ports[0].port}", "-o=name"),
+    ("pods", "--sort-by=.nosuch", "-o=name"),
+    ("sa", "-A", "--sort-by=metadata.name"),
+    ("pods", "-A", "--show-labels", "--no-headers"),
+    ("pods", "-L=app,mtls", "-L", "istio.io/rev"),
+    ("svc,deploy", "--show-labels"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +167,25 @@ def test_the_same_words(lab: Lab, command: str) -> None:
     assert words(ours.stdout) == words(real.stdout)
     assert words(ours.stderr) == words(real.stderr)
     assert ours.returncode == real.returncode
+
+
+@pytest.mark.parametrize("command", FORMS, ids=" ".join)
+def test_the_same_in_a_form_of_ones_own(lab: Lab, command: tuple[str, ...]) -> None:
+    ours, real = lab.lateen("get", *command), lab.kubectl("get", *command)
+    assert words(ours.stdout) == words(real.stdout)
+    assert (ours.returncode == 0) == (real.returncode == 0)
+
+
+def test_forms_from_a_file_and_those_that_are_not_there(lab: Lab, tmp_path: Path) -> None:
+    template, columns = tmp_path / "template", tmp_path / "columns"
+    template.write_text("{range .items[*]}{.metadata.name}{'\\n'}{end}")
+    columns.write_text("NAME            PHASE\n.metadata.name  .status.phase\n")
+    for form in (f"jsonpath-file={template}", f"custom-columns-file={columns}"):
+        ours = lab.ok("get", "pods", "-o", form)
+        assert ours == lab.kubectl("get", "pods", "-o", form).stdout
+    refused = lab.lateen("get", "pods", "-o", "go-template={{.kind}}")
+    assert refused.returncode == 64
+    assert "use jsonpath" in refused.stderr
 
 
 def test_apply_and_delete_by_file(lab: Lab, tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
-"""`lateen get`: objects as tables, JSON, YAML or names."""
+"""`lateen get`: objects as tables, JSON, YAML, names, or in a form that a person writes."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from lateen.app.lab import LabError
 from lateen.cli import api as lab_api
-from lateen.cli import custom, exits, printing, tables
+from lateen.cli import custom, exits, forms, printing, tables
 from lateen.model import decode, kinds
 from lateen.model.client import ApiError
 from lateen.model.kinds import KindInfo
@@ -56,27 +60,40 @@ def targets(api: lab_api.Api, words: list[str]) -> list[tuple[KindInfo, str]]:
     return [(kind, name) for kind in named for name in (words[1:] or [""])]
 
 
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """How objects are shown; names are kubectl's."""
+
+    output: str = ""
+    header: bool = True
+    sort_by: str = ""
+    show_labels: bool = False
+    label_columns: Sequence[str] = ()
+
+
 def get(
     api: lab_api.Api,
     words: list[str],
+    shown: Shown,
     *,
     namespace: str,
     everywhere: bool,
     selector: str,
-    output: str,
-    header: bool = True,
 ) -> int:
     """The command. What is there is shown, though something else that was named is not."""
-    if output not in FORMATS:
-        raise LabError(f"output {output!r}: use json, yaml, wide or name", exits.USAGE)
+    form = forms.named(shown.output, header=shown.header)
+    if form is None and shown.output not in FORMATS:
+        named = ", ".join((*FORMATS[1:], *(f"{name}=…" for name in forms.NAMES)))
+        raise LabError(f"output {shown.output!r}: use one of {named}", exits.USAGE)
+    if shown.output and shown.output != "wide" and (shown.show_labels or shown.label_columns):
+        raise LabError("--show-labels and -L add columns to a table: leave out -o", exits.USAGE)
     pairs = targets(api, words)
     if everywhere and any(name and kind.namespaced for kind, name in pairs):
         raise LabError("a resource cannot be retrieved by name across all namespaces")
     asked = _Asked(api, "" if everywhere else namespace, selector)
-    if output in ("json", "yaml", "name"):
-        _documents(asked, pairs, output)
+    if shown.output in ("", "wide"):
+        _tables(asked, pairs, shown)
     else:
-        _tables(asked, pairs, wide=output == "wide", header=header)
+        _documents(asked, pairs, shown, form)
     return exits.FAILED if asked.failed else exits.OK
 
 
@@ -85,18 +102,26 @@ class _Asked:
 
     def __init__(self, api: lab_api.Api, scope: str, selector: str) -> None:
         self._api, self.scope = api, scope
-        self._query = {"labelSelector": selector} if selector else None
+        self._query = {"labelSelector": selector} if selector else {}
         self.failed = False
         self.answered: set[str] = set()
         """The kinds of which something could be asked for."""
 
-    def get(self, kind: KindInfo, name: str, accept: str = "application/json") -> Any:
+    def get(
+        self,
+        kind: KindInfo,
+        name: str,
+        accept: str = "application/json",
+        query: Mapping[str, str] = MappingProxyType({}),
+    ) -> Any:
         """Return the answer, None when it was a refusal."""
         path = lab_api.collection_path(kind, self.scope)
         if name:
             path = lab_api.object_path(kind, self.scope or "default", name)
         try:
-            answer = self._api.request("GET", path, query=self._query, accept=accept).body
+            answer = self._api.request(
+                "GET", path, query={**self._query, **query}, accept=accept
+            ).body
         except ApiError as error:
             exits.complain(exits.from_server(error))
             self.failed = True
@@ -105,18 +130,23 @@ class _Asked:
         return answer
 
 
-def _tables(asked: _Asked, pairs: list[tuple[KindInfo, str]], *, wide: bool, header: bool) -> None:
-    joined = _joined(asked, pairs)
+def _tables(asked: _Asked, pairs: list[tuple[KindInfo, str]], shown: Shown) -> None:
+    order = forms.Order(shown.sort_by) if shown.sort_by else None
+    joined = _joined(asked, pairs, whole=order is not None)
     several = len(asked.answered) > 1
     for index, table in enumerate(joined):
         kind = table["kind"]
         if index:
             sys.stdout.write("\n")
+        if order:
+            table["rows"] = order.sorted(table["rows"], lambda row: row["object"])
         text = tables.from_server(
             table,
-            wide=wide,
+            wide=shown.output == "wide",
             namespace=not asked.scope and kind.namespaced,
-            header=header,
+            header=shown.header,
+            labels=shown.label_columns,
+            all_labels=shown.show_labels,
             prefix=kind.singular + (f".{kind.group}" if kind.group else "") if several else "",
         )
         sys.stdout.write(text + "\n")
@@ -125,11 +155,15 @@ def _tables(asked: _Asked, pairs: list[tuple[KindInfo, str]], *, wide: bool, hea
         exits.complain(f"No resources found{where}")
 
 
-def _joined(asked: _Asked, pairs: list[tuple[KindInfo, str]]) -> list[dict[str, Any]]:
-    """Return the tables that have rows; those of one kind that follow each other are one."""
+def _joined(
+    asked: _Asked, pairs: list[tuple[KindInfo, str]], *, whole: bool
+) -> list[dict[str, Any]]:
+    """Return the tables that have rows, with `whole` the objects in them; those of one kind that
+    follow each other are one."""
+    include = {"includeObject": "Object"} if whole else {}
     found: list[dict[str, Any]] = []
     for kind, name in pairs:
-        table = asked.get(kind, name, lab_api.TABLE)
+        table = asked.get(kind, name, lab_api.TABLE, include)
         if table is None or not table.get("rows"):
             continue
         if found and found[-1]["kind"] is kind:
@@ -139,7 +173,9 @@ def _joined(asked: _Asked, pairs: list[tuple[KindInfo, str]]) -> list[dict[str, 
     return found
 
 
-def _documents(asked: _Asked, pairs: list[tuple[KindInfo, str]], output: str) -> None:
+def _documents(
+    asked: _Asked, pairs: list[tuple[KindInfo, str]], how: Shown, form: forms.Form | None
+) -> None:
     found: list[tuple[KindInfo, dict[str, Any]]] = []
     for kind, name in pairs:
         body = asked.get(kind, name)
@@ -147,7 +183,9 @@ def _documents(asked: _Asked, pairs: list[tuple[KindInfo, str]], output: str) ->
         if body is not None:
             listed = [{**single, **item} for item in body["items"]] if "items" in body else [body]
             found += [(kind, item) for item in listed]
-    if output == "name":
+    if how.sort_by:
+        found = forms.Order(how.sort_by).sorted(found, lambda pair: pair[1])
+    if how.output == "name":
         for kind, item in found:
             group = f".{kind.group}" if kind.group else ""
             sys.stdout.write(f"{kind.singular}{group}/{item['metadata']['name']}\n")
@@ -155,5 +193,7 @@ def _documents(asked: _Asked, pairs: list[tuple[KindInfo, str]], output: str) ->
     one = len(pairs) == 1 and bool(pairs[0][1])
     if one and not found:
         return
-    shown = [printing.plain(item) for _, item in found]
-    sys.stdout.write(printing.document(shown[0] if one else printing.listed(shown), output))
+    # As with kubectl, what a person's own form asks for may be who manages a field.
+    shown = [item if form else printing.plain(item) for _, item in found]
+    document = shown[0] if one else printing.listed(shown)
+    sys.stdout.write(form(document) if form else printing.document(document, how.output))

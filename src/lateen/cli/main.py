@@ -118,7 +118,10 @@ def delete(
     return changing.delete(lab, list(words), list(files), ignore_missing=ignore_not_found, **given)
 
 
-@app.command(epilog="Examples: `lateen get pods -A`; `lateen get vs helloworld-vs -o yaml`")
+@app.command(
+    epilog="Examples: `lateen get pods -A`; `lateen get vs helloworld-vs -o yaml`; "
+    "`lateen get pods -o jsonpath='{.items[*].metadata.name}'`"
+)
 @click.argument(
     "words",
     nargs=-1,
@@ -132,14 +135,29 @@ def delete(
 @options.selector
 @options.output
 @flag("--no-headers", text="Print the rows alone.")
-def get(words: tuple[str, ...], lab: str, no_headers: bool, **given: Any) -> int:
+@options.text("--sort-by", about="Path of a field, `.metadata.name`.")
+@flag("--show-labels", text="Add a column of all labels.")
+@options.label_columns
+def get(
+    words: tuple[str, ...],
+    lab: str,
+    namespace: str,
+    everywhere: bool,
+    selector: str,
+    no_headers: bool,
+    **given: Any,
+) -> int:
     """List objects, or show one."""
     from lateen.app import lab as labs
     from lateen.cli import api as lab_api
     from lateen.cli import getting
 
     api = lab_api.Api.of(labs.require(lab))
-    return getting.get(api, list(words), header=not no_headers, **given)
+    labels = [label for text in given.pop("label_columns") for label in text.split(",")]
+    shown = getting.Shown(header=not no_headers, label_columns=labels, **given)
+    return getting.get(
+        api, list(words), shown, namespace=namespace, everywhere=everywhere, selector=selector
+    )
 
 
 @app.command(epilog="Examples: `lateen exec deploy/web -- ls /`; `lateen exec -it POD -- sh`")

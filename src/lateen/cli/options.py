@@ -26,72 +26,15 @@ def complete(what: str, *arguments: str) -> Completer:
     return offered
 
 
-lab = click.option(
-    "--lab",
-    envvar="LATEEN_LAB",
-    default=DEFAULT_LAB,
-    show_default=True,
-    show_envvar=True,
-    metavar="NAME",
-    shell_complete=complete("lab"),
-    help="Which lab.",
-)
-_NAMESPACES = complete("end", "namespace")
-namespace = click.option(
-    "-n",
-    "--namespace",
-    default="default",
-    metavar="NS",
-    shell_complete=_NAMESPACES,
-    help="Namespace.",
-)
-everywhere = click.option(
-    "-A", "--all-namespaces", "everywhere", is_flag=True, help="All namespaces."
-)
-selector = click.option(
-    "-l", "--selector", default="", metavar="LABELS", help="Label selector, `app=web`."
-)
-output = click.option(
-    "-o",
-    "--output",
-    default="",
-    metavar="FORM",
-    shell_complete=complete("word", "json", "yaml", "wide", "name"),
-    help="json, yaml, wide or name.",
-)
-as_json = click.option(
-    "-o",
-    "--output",
-    default="",
-    metavar="FORM",
-    shell_complete=complete("word", "json"),
-    help="json.",
-)
-home = click.option(
-    "-n",
-    "--namespace",
-    default="",
-    metavar="NS",
-    shell_complete=_NAMESPACES,
-    help="Namespace of what names none.",
-)
-container = click.option(
-    "-c",
-    "--container",
-    default="",
-    metavar="NAME",
-    shell_complete=complete("container"),
-    help="Container of the pod.",
-)
-files = click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(),
-    help="File, folder, or - for standard input.",
-)
+class Word(click.ParamType[str]):
+    """A value that may follow its short option with a sign between, as kubectl takes it: `-o=json`,
+    which click takes for the value `=json`."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value without the sign."""
+        return str(value).removeprefix("=")
 
 
 class Span(click.ParamType[float]):
@@ -121,6 +64,86 @@ class Span(click.ParamType[float]):
             least = "more than" if self._positive else "at least"
             self.fail(f"{value}: it must be {least} 0", param, ctx)
         return found
+
+
+lab = click.option(
+    "--lab",
+    envvar="LATEEN_LAB",
+    default=DEFAULT_LAB,
+    show_default=True,
+    show_envvar=True,
+    metavar="NAME",
+    shell_complete=complete("lab"),
+    help="Which lab.",
+)
+_NAMESPACES = complete("end", "namespace")
+namespace = click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    type=Word(),
+    metavar="NS",
+    shell_complete=_NAMESPACES,
+    help="Namespace.",
+)
+everywhere = click.option(
+    "-A", "--all-namespaces", "everywhere", is_flag=True, help="All namespaces."
+)
+selector = click.option(
+    "-l", "--selector", type=Word(), default="", metavar="LABELS", help="Label selector, `app=web`."
+)
+output = click.option(
+    "-o",
+    "--output",
+    default="",
+    type=Word(),
+    metavar="FORM",
+    shell_complete=complete("word", "json", "yaml", "wide", "name", "jsonpath=", "custom-columns="),
+    help="json, yaml, wide, name, jsonpath=TEMPLATE or custom-columns=SPEC (-file=NAME of both).",
+)
+as_json = click.option(
+    "-o",
+    "--output",
+    default="",
+    metavar="FORM",
+    shell_complete=complete("word", "json"),
+    help="json.",
+)
+home = click.option(
+    "-n",
+    "--namespace",
+    default="",
+    type=Word(),
+    metavar="NS",
+    shell_complete=_NAMESPACES,
+    help="Namespace of what names none.",
+)
+container = click.option(
+    "-c",
+    "--container",
+    default="",
+    type=Word(),
+    metavar="NAME",
+    shell_complete=complete("container"),
+    help="Container of the pod.",
+)
+label_columns = click.option(
+    "-L",
+    "--label-columns",
+    multiple=True,
+    metavar="LABELS",
+    type=Word(),
+    help="Add columns of these labels, `app,version`.",
+)
+files = click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="File, folder, or - for standard input.",
+)
 
 
 timeout = click.option(

@@ -15,7 +15,7 @@ _NUMBER = re.compile(
 """What it reads as a number, `1e3` and `0o7` too."""
 _TEXTS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:yaml")
 """What Go's library takes for a text: the second is a lone sign, such as `*`."""
-_IN_GO = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+IN_GO = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 """What Go escapes in JSON, so that it can stand in a page."""
 
 
@@ -35,7 +35,7 @@ def document(value: Json, form: str) -> str:
     """Return a value as `json` or `yaml`, keys in order of the alphabet."""
     if form == "json":
         text = json.dumps(value, indent=4, sort_keys=True, ensure_ascii=False)
-        return text.translate(_IN_GO) + "\n"
+        return text.translate(IN_GO) + "\n"
     return _yaml(value)
 
 

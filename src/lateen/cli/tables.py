@@ -7,30 +7,51 @@ _NARROWEST = 3
 """Of a column, as kubectl has it: it tells where a column without its head is narrow."""
 
 
-def layout(head: Sequence[str], rows: Sequence[Sequence[str]], *, header: bool = True) -> str:
-    """Lay out a table; the last column is not padded."""
-    lines = [[cell.upper() for cell in head], *rows] if header else list(rows)
+def layout(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    header: bool = True,
+    raw: bool = False,
+) -> str:
+    """Lay out a table; the last column is not padded. Heads are in capitals, or as they are if
+    `raw`."""
+    first = [cell if raw else cell.upper() for cell in head]
+    lines = [first, *rows] if header else list(rows)
     if not lines:
         return ""
-    widths = [max(_NARROWEST, *(len(row[i]) for row in lines)) for i in range(len(head))]
+    widths = [max(_NARROWEST, *(len(row[i]) for row in lines)) for i in range(len(head) - 1)]
     return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "   ".join((*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=True)), row[-1]))
         for row in lines
     )
 
 
 def from_server(
-    table: dict[str, Any], *, wide: bool, namespace: bool, header: bool, prefix: str = ""
+    table: dict[str, Any],
+    *,
+    wide: bool,
+    namespace: bool,
+    header: bool,
+    prefix: str = "",
+    labels: Sequence[str] = (),
+    all_labels: bool = False,
 ) -> str:
-    """Lay out a meta.k8s.io/v1 Table; columns of priority above 0 only when wide."""
+    """Lay out a meta.k8s.io/v1 Table; columns of priority above 0 only when wide. `labels` get a
+    column each at the end, all of them another."""
     columns = table["columnDefinitions"]
     shown = [i for i, c in enumerate(columns) if wide or not c.get("priority")]
     head = [columns[i]["name"] for i in shown]
+    head += [label.rpartition("/")[2] for label in labels] + ["labels"] * all_labels
     rows = []
     for row in table.get("rows") or []:
         cells = [_cell(row["cells"][i]) for i in shown]
         if prefix:
             cells[0] = f"{prefix}/{cells[0]}"
+        own = row["object"]["metadata"].get("labels") or {}
+        cells += [own.get(label, "") for label in labels]
+        if all_labels:
+            cells.append(",".join(sorted(f"{k}={v}" for k, v in own.items())) or "<none>")
         if namespace:
             cells.insert(0, row["object"]["metadata"].get("namespace", ""))
         rows.append(cells)
