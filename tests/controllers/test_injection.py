@@ -183,6 +183,13 @@ def test_the_proxy_comes_first_when_it_holds_the_app(
     assert (result["spec"]["containers"][0]["name"] == "istio-proxy") is first
 
 
+def test_the_pods_part_of_the_proxys_configuration_is_in_its_environment() -> None:
+    notes = {"proxy.istio.io/config": "terminationDrainDuration: 1m5s\nconcurrency: 2\n"}
+    (*_, proxy) = injection.inject(pod(notes=notes), namespace(), ON)["spec"]["containers"]
+    (config,) = [one["value"] for one in proxy["env"] if one["name"] == "PROXY_CONFIG"]
+    assert json.loads(config) == {"terminationDrainDuration": "1m5s", "concurrency": 2}
+
+
 def test_a_users_own_proxy_container_is_laid_over_the_template() -> None:
     own = {
         "name": "istio-proxy",

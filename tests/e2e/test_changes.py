@@ -50,6 +50,18 @@ spec:
 """
 
 
+IDLE = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: idle
+  labels: {app: helloworld, mtls: "false", idle: "yes"}
+  annotations: {proxy.istio.io/config: "terminationDrainDuration: 1s"}
+spec:
+  containers: [{name: helloworld, image: oriolfilter/https-nginx-demo}]
+"""
+
+
 @pytest.fixture(scope="module")
 def lab(make_lab: Callable[..., Lab]) -> Lab:
     made = make_lab("chg")
@@ -175,6 +187,19 @@ def test_scaling_and_restarting_fail_no_request(lab: Lab, url: str) -> None:
         await_that(lambda: len(pods(lab, "app=helloworld,mtls=true")) == 1)
     assert not before & set(pods(lab, "app=helloworld,mtls=true")), "no pod was replaced"
     unbroken(streams)
+
+
+def test_a_connection_without_a_request_holds_no_pod_longer_than_its_proxy_drains(lab: Lab) -> None:
+    """nginx that quits gracefully waits for it a minute; Istio's agent ends its Envoy."""
+    lab.ok("apply", "-f", "-", stdin=IDLE)
+    await_that(lambda: "2/2" in lab.ok("get", "pod", "idle"))
+    ((_, address),) = pods(lab, "idle=yes").values()
+    with lab.connect(address, 443):
+        time.sleep(0.2)
+        began = time.monotonic()
+        lab.ok("delete", "pod", "idle")
+        took = time.monotonic() - began
+    assert 1 <= took < 10, f"{took:.1f} s of a grace period of 30"
 
 
 @pytest.mark.parametrize("container", ["istio-proxy", "helloworld"])

@@ -267,6 +267,45 @@ def test_deletion_stops_the_app_then_the_drained_proxy() -> None:
     assert pod.exit("istio-proxy", 0) == [ev.TearDown()]
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_a_drained_proxy_waits_for_the_application_only_as_a_native_sidecar(native: bool) -> None:
+    """An application may wait for a connection of Envoy to end: Istio's agent ends Envoy."""
+    proxy = container("istio-proxy", **({"restartPolicy": "Always"} if native else {}))
+    apps = (container("app"),) if native else (container("app"), proxy)
+    pod = Script(plan(*apps, init=(proxy,) if native else ()))
+    pod.network()
+    for name in ("istio-proxy", "app"):
+        pod.start(name)
+        pod(ev.Probed(name, 0, ProbeKind.STARTUP, True))
+    pod(ev.DeletionAsked(30))
+    assert pod(ev.Tick(), after=0.2) == [ev.Signal("app", 0, "SIGTERM")]
+    assert pod(ev.Drained(), after=1) == []
+    due = podstate.next_wake(pod.state)
+    assert due == pytest.approx(T0 + 5)
+    ended = [] if native else [ev.Signal("istio-proxy", 0, "SIGTERM")]
+    assert pod(ev.Tick(), after=due - pod.now) == ended
+    assert podstate.next_wake(pod.state) == T0 + 30, "nothing else is due"
+    last = pod.exit("app", 0)
+    assert last == ([ev.Signal("istio-proxy", 0, "SIGTERM")] if native else [])
+    assert pod.exit("istio-proxy", 0) == [ev.TearDown()]
+
+
+@pytest.mark.parametrize(
+    ("config", "seconds"),
+    [
+        ("{}\n", 5),
+        ('{"terminationDrainDuration":"1m5s"}\n', 65),
+        ('{"terminationDrainDuration":"0s"}', 0),
+        ('{"terminationDrainDuration":"long"}', 5),
+        ("[]", 5),
+        ("{", 5),
+    ],
+)
+def test_how_long_a_proxy_drains(config: str, seconds: float) -> None:
+    env = [{"name": "PROXY_CONFIG", "value": config}]
+    assert plan(container("istio-proxy", env=env), container("app")).drain == seconds
+
+
 def test_the_grace_period_ends_in_sigkill_for_all() -> None:
     pod = Script(plan(container("app"), container("istio-proxy")))
     pod.network()
@@ -274,7 +313,8 @@ def test_the_grace_period_ends_in_sigkill_for_all() -> None:
     pod.start("istio-proxy")
     pod(ev.DeletionAsked(30))
     pod(ev.Tick(), after=1)
-    killed = pod(ev.Tick(), after=29)
+    pod(ev.Tick(), after=4)
+    killed = pod(ev.Tick(), after=25)
     assert killed == [ev.Signal("app", 0, "SIGKILL"), ev.Signal("istio-proxy", 0, "SIGKILL")]
     assert podstate.next_wake(pod.state) is None
     pod.exit("app", 137)

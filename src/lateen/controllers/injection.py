@@ -92,7 +92,8 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
     probers = ""
     if fields.annotations(pod).get(_KEEP_PROBES, "true").lower() in _YES:
         apps, probers = app_probes.rewritten(apps)
-    proxy = sidecar.container(result, settings.mesh, role=role, probers=probers)
+    config = _proxy_config(pod)
+    proxy = sidecar.container(result, settings.mesh, role=role, probers=probers, config=config)
     if own:
         proxy = sidecar.merged(proxy, own[0])
     native = role == "sidecar" and _native(pod, settings)
@@ -124,18 +125,22 @@ def _native(pod: JsonView, settings: Settings) -> bool:
 
 def _held(pod: JsonView, settings: Settings) -> bool:
     """Tell whether the proxy comes first, so that the app starts after it."""
+    given = _proxy_config(pod).get("holdApplicationUntilProxyStarts", settings.hold_application)
+    return bool(given)
+
+
+def _proxy_config(pod: JsonView) -> JsonView:
+    """Return the pod's own part of the proxy's configuration; nothing where it cannot be read."""
     text = fields.annotations(pod).get(_PROXY_CONFIG, "")
     if not text:
-        return settings.hold_application
+        return {}
     import yaml  # 8 ms, and few pods have the annotation
 
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError:
-        return settings.hold_application
-    if not isinstance(config, dict):
-        return settings.hold_application
-    return bool(config.get("holdApplicationUntilProxyStarts", settings.hold_application))
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def _add_volumes(spec: Json) -> None:

@@ -46,8 +46,11 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.hub}/proxyv2:{self.istio_version}"
 
 
-def container(pod: JsonView, mesh: Mesh, *, role: str, probers: str = "") -> Json:
-    """Return istio-proxy for a pod; `role` is `sidecar` or `router`."""
+def container(
+    pod: JsonView, mesh: Mesh, *, role: str, probers: str = "", config: JsonView | None = None
+) -> Json:
+    """Return istio-proxy for a pod; `role` is `sidecar` or `router`, `config` what the pod says
+    itself of the proxy's configuration."""
     return {
         "name": PROXY,
         "image": mesh.image,
@@ -60,7 +63,7 @@ def container(pod: JsonView, mesh: Mesh, *, role: str, probers: str = "") -> Jso
             "--proxyComponentLogLevel=misc:error",
             "--log_output_level=default:info",
         ],
-        "env": _environment(pod, mesh, probers),
+        "env": _environment(pod, mesh, probers, config or {}),
         "ports": [{"containerPort": STATS_PORT, "name": "http-envoy-prom", "protocol": "TCP"}],
         "readinessProbe": readiness(),
         "resources": fields.copied(_RESOURCES),
@@ -90,7 +93,7 @@ def readiness() -> Json:
     }
 
 
-def _environment(pod: JsonView, mesh: Mesh, probers: str) -> list[Json]:
+def _environment(pod: JsonView, mesh: Mesh, probers: str, config: JsonView) -> list[Json]:
     owner, workload = workload_of(pod)
     rows: list[Json] = [
         _field("POD_NAME", "metadata.name"),
@@ -98,7 +101,7 @@ def _environment(pod: JsonView, mesh: Mesh, probers: str) -> list[Json]:
         _field("INSTANCE_IP", "status.podIP"),
         _field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
         _field("HOST_IP", "status.hostIP"),
-        {"name": "PROXY_CONFIG", "value": "{}\n"},
+        {"name": "PROXY_CONFIG", "value": f"{_json(config)}\n"},
         {"name": "ISTIO_META_POD_PORTS", "value": _pod_ports(pod)},
         {"name": "ISTIO_META_APP_CONTAINERS", "value": ",".join(app_containers(pod))},
         {"name": "ISTIO_META_CLUSTER_ID", "value": mesh.cluster_id},
@@ -112,6 +115,11 @@ def _environment(pod: JsonView, mesh: Mesh, probers: str) -> list[Json]:
     if probers:
         rows.append({"name": app_probes.PROBERS, "value": probers})
     return rows
+
+
+def _json(config: JsonView) -> str:
+    # YAML has values that JSON has not, moments above all; no field of a ProxyConfig is one.
+    return json.dumps(config, separators=(",", ":"), default=str)
 
 
 def _field(name: str, path: str) -> Json:

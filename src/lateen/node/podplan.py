@@ -5,6 +5,7 @@ from enum import Enum
 import msgspec
 from msgspec.structs import replace
 
+from lateen.model import durations
 from lateen.model.core_container import Container, LifecycleHandler, Probe
 from lateen.model.core_pod import PodSpec
 
@@ -13,6 +14,7 @@ CAPTURE = "istio-init"
 FIRST_PROCESS = "pause:"
 """What holds the process namespace that a pod's containers share; no container has such a name."""
 _DEFAULT_GRACE = 30
+_DEFAULT_DRAIN = 5.0
 
 
 class Role(Enum):
@@ -56,7 +58,8 @@ class ContainerPlan(msgspec.Struct, frozen=True):
     image: str
     role: Role
     proxy: bool = False
-    """Envoy: starts as soon as there is a network, and is the last to end."""
+    """Envoy: starts as soon as there is a network, and ends after the application, or at the end of
+    its drain where it is no native sidecar."""
     holds: bool = False
     """Whether later containers wait until this proxy is ready: a native sidecar, or one with
     Istio's holdApplicationUntilProxyStarts."""
@@ -84,6 +87,8 @@ class PodPlan(msgspec.Struct, frozen=True):
     grace: float = _DEFAULT_GRACE
     deadline: float | None = None
     """activeDeadlineSeconds."""
+    drain: float = 0.0
+    """The proxy's terminationDrainDuration: seconds that Istio's agent lets Envoy drain."""
 
     @property
     def proxied(self) -> bool:
@@ -116,7 +121,21 @@ def plan(spec: PodSpec, pod: str = "") -> PodPlan:
         restart_policy=spec.restart_policy or "Always",
         grace=float(_DEFAULT_GRACE if grace is None else grace),
         deadline=spec.active_deadline_seconds,
+        drain=next(
+            (_drain(c) for c in spec.init_containers + spec.containers if c.name == PROXY), 0
+        ),
     )
+
+
+def _drain(container: Container) -> float:
+    """Read terminationDrainDuration where Istio's agent reads it: in the proxy's environment."""
+    text = next((one.value for one in container.env if one.name == "PROXY_CONFIG"), "")
+    try:
+        config = msgspec.json.decode(text or "{}")
+        given = config.get("terminationDrainDuration") if isinstance(config, dict) else None
+        return _DEFAULT_DRAIN if given is None else max(0.0, durations.seconds(str(given)))
+    except ValueError:
+        return _DEFAULT_DRAIN
 
 
 def _container(container: Container, role: Role) -> ContainerPlan:

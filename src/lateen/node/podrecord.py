@@ -109,6 +109,8 @@ class PodState(msgspec.Struct, frozen=True):
     doomed: str = ""
     """Why the pod ends although nobody deleted it: kubelet's reason word."""
     drainage: Drainage = Drainage.NONE
+    drain_until: float | None = None
+    """When the proxy ends although the application has not."""
     torn: bool = False
 
     def with_container(self, name: str, state: ContainerState) -> "PodState":

@@ -1,9 +1,15 @@
 """A pod's life: events in, commands out. Pure.
 
 The rules are kubelet's: init containers in order, restarts with back-off, hooks, probes, a grace
-period. Two things are ours. The proxy starts first and ends last, so that the application never
-sees a network without it. And when a ready pod is deleted, its processes hear of it a moment
-later than everybody else: kubelet has such a delay by nature, and clients need it to turn away.
+period. Two things are ours. The proxy starts first, so that the application never sees a network
+without it. And when a ready pod is deleted, its processes hear of it a moment later than everybody
+else: kubelet has such a delay by nature, and clients need it to turn away.
+
+The end of the proxy is Istio's. A native sidecar ends after the application. Any other is asked to
+end together with the application, and Istio's agent ends Envoy when terminationDrainDuration is
+over, whatever the application does; here it ends sooner where the application is done. An
+application may wait for just that: nginx that quits gracefully waits a minute for a connection
+without a request, and Envoy keeps such ones.
 """
 
 from collections.abc import Callable
@@ -65,7 +71,8 @@ def next_wake(state: PodState) -> float | None:
         return None
     times = [c.wake for c in state.containers.values() if c.wake is not None]
     to_kill = any(c.live and not c.killed for c in state.containers.values())
-    times += [t for t in (state.network_wake, state.kill_at if to_kill else None) if t is not None]
+    others = (state.network_wake, state.kill_at if to_kill else None, state.drain_until)
+    times += [t for t in others if t is not None]
     unfinished = any(c.life is not Life.ENDED for c in state.containers.values())
     if state.deadline is not None and unfinished and not state.closing:
         times.append(state.deadline)
@@ -382,6 +389,11 @@ class _Turn:
         if self.state.network_wake is not None:
             self.state = replace(self.state, network_wake=None)
         killing = self.state.kill_at is not None and self.now >= self.state.kill_at
+        until = self.state.drain_until
+        if until is not None and self.now >= until:
+            self.state = replace(self.state, drain_until=None)
+            if not killing:
+                self._stop_drained()
         for name, container in self.state.containers.items():
             overdue = container.wake is not None and container.wake <= self.now
             if (container.life is Life.STOPPING and overdue) or (
@@ -400,6 +412,12 @@ class _Turn:
         if self.state.deleting is not None:
             self.state = replace(self.state, torn=True)
             self.do(ev.TearDown())
+
+    def _stop_drained(self) -> None:
+        """The time to drain is over: Envoy ends, if it is no native sidecar."""
+        for planned in self.plan.containers:
+            if planned.proxy and planned.role is not Role.SIDECAR:
+                self._stop_when_settled(planned.name)
 
     def _stop_in_order(self) -> None:
         """Applications first, then sidecars the last one first, the proxy when it is drained."""
@@ -428,7 +446,8 @@ class _Turn:
         if any(c.life is Life.STARTING for c in proxies):
             return
         if any(c.life is Life.RUNNING for c in proxies):
-            self.state = replace(self.state, drainage=Drainage.ASKED)
+            until = self.now + self.plan.drain
+            self.state = replace(self.state, drainage=Drainage.ASKED, drain_until=until)
             self.do(ev.Drain())
         else:
             self.state = replace(self.state, drainage=Drainage.DONE)

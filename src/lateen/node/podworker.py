@@ -399,9 +399,9 @@ class PodWorker:
 
     async def _drain(self) -> None:
         """Ask Envoy to drain, and wait until its clients are gone: a quarter of a second at least,
-        Istio's five at most."""
+        Istio's terminationDrainDuration at most."""
         try:
-            async with asyncio.timeout(sidecar.DRAIN_SECONDS):
+            async with asyncio.timeout(self._plan.drain):
                 await self._ask_to_drain()
                 await self._kit.clock.sleep(sidecar.LEAST_DRAIN_SECONDS)
                 while await self._connections():

@@ -19,8 +19,6 @@ XDS_DIRECTORY = PROXY_MARKER
 """Where the pod's own run directory is mounted: a directory, not the socket, so that a plane that
 was started again and made the socket anew is found."""
 ADMIN_PORT = 15000
-DRAIN_SECONDS = 5.0
-"""Istio's terminationDrainDuration."""
 LEAST_DRAIN_SECONDS = 0.25
 """However few its connections are: Services' rules and other proxies learn a moment after the agent
 that the pod goes, and until then new connections come."""

@@ -25,6 +25,7 @@ spec:
         proxy.istio.io/config: |
           holdApplicationUntilProxyStarts: true
           concurrency: 2
+          terminationDrainDuration: 10s
           proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true"}
     spec: {containers: [{name: web}]}
 """
@@ -52,6 +53,11 @@ def test_each_is_named_once_with_its_place() -> None:
 
 def test_pods_without_a_proxy_have_none_to_ignore() -> None:
     assert found(DEPLOYMENT % "false") == ()
+
+
+def test_a_drain_that_is_no_duration_is_named() -> None:
+    text = DEPLOYMENT.replace("10s", "10 seconds") % "true"
+    assert any("terminationDrainDuration, which is no duration" in f.message for f in found(text))
 
 
 def test_a_configuration_that_is_not_yaml_is_named() -> None:

@@ -11,6 +11,7 @@ from lateen.model import core_pod, jsonpath
 from lateen.model.diagnostics import Diagnostic, make
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.snapshot import Snapshot
+from lateen.model.validation import syntax
 
 _DOMAIN = "istio.io"
 _MODE = "sidecar.istio.io/interceptionMode"
@@ -36,7 +37,7 @@ _READ = frozenset(
         "traffic.sidecar.istio.io/excludeInterfaces",
     }
 )
-_CONFIG_READ = frozenset({"holdApplicationUntilProxyStarts"})
+_HOLD, _DRAIN = "holdApplicationUntilProxyStarts", "terminationDrainDuration"
 
 
 def findings(snapshot: Snapshot) -> tuple[Diagnostic, ...]:
@@ -74,7 +75,9 @@ def _unread(text: str) -> Iterator[str]:
     for key, value in config.items() if isinstance(config, Mapping) else ():
         if key == "proxyMetadata" and isinstance(value, Mapping):
             yield from (jsonpath.join("proxyMetadata", str(name)) for name in value)
-        elif key not in _CONFIG_READ:
+        elif key == _DRAIN and syntax.duration(str(value), zero=True):
+            yield f"{key}, which is no duration,"
+        elif key not in (_HOLD, _DRAIN):
             yield str(key)
 
 
