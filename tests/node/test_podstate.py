@@ -37,12 +37,13 @@ class Script:
     def __init__(self, pod: PodPlan) -> None:
         self.plan = pod
         self.now = T0
+        self.skew = 0.0
         self.state = podrecord.initial(pod, T0)
         self.notes: list[ev.Note] = []
 
     def __call__(self, event: Event, after: float = 0.0) -> list[Command]:
         self.now += after
-        self.state, commands = podstate.step(self.plan, self.state, event, self.now)
+        self.state, commands = podstate.step(self.plan, self.state, event, self.now, self.skew)
         self.notes += [c for c in commands if isinstance(c, ev.Note)]
         return [c for c in commands if not isinstance(c, ev.Note)]
 
@@ -52,11 +53,11 @@ class Script:
 
     def start(self, name: str, attempt: int = 0) -> list[Command]:
         assert self(ev.Prepared(name)) == [ev.Start(name, attempt)]
-        return self(ev.Started(name, attempt, self.now))
+        return self(ev.Started(name, attempt, self.now + self.skew))
 
     def exit(self, name: str, code: int = 0, attempt: int = 0, after: float = 1.0) -> list[Command]:
         self.now += after
-        return self(ev.Exited(name, attempt, code, 0, self.now))
+        return self(ev.Exited(name, attempt, code, 0, self.now + self.skew))
 
     def life(self, name: str) -> Life:
         return self.state.containers[name].life
@@ -494,6 +495,42 @@ def test_no_order_of_events_breaks_it(pod: PodPlan, script: list[tuple[float, Ev
 
 def _waits_for_start(state: PodState) -> bool:
     return any(c.life is Life.STARTING for c in state.containers.values())
+
+
+@pytest.mark.parametrize("jump", [-86400.0, -30.0, 30.0, 86400.0])
+def test_a_clock_that_is_set_changes_no_back_off(jump: float) -> None:
+    pod = Script(plan(container("app")))
+    pod.network()
+    pod.start("app")
+    pod.skew += jump
+    assert pod.exit("app", 1) == [ev.Prepare("app")]
+    pod.start("app", 1)
+    pod.skew += jump
+    pod.exit("app", 1, 1)
+    assert podstate.next_wake(pod.state) == pod.now + podbackoff.FIRST
+    pod.skew += jump
+    assert pod(ev.Tick(), after=podbackoff.FIRST - 1) == []
+    assert pod(ev.Tick(), after=1) == [ev.Prepare("app")]
+    pod.start("app", 2)
+    ending = pod.state.containers["app"].ending
+    assert ending is not None
+    assert ending.finished == pod.now - podbackoff.FIRST + 2 * jump  # as the wall clock had it
+    pod.skew -= jump
+    pod.exit("app", 1, 2)
+    assert podstate.next_wake(pod.state) == pod.now + 2 * podbackoff.FIRST
+
+
+@pytest.mark.parametrize("jump", [-86400.0, 86400.0])
+def test_a_clock_that_is_set_changes_no_grace_period(jump: float) -> None:
+    pod = Script(plan(container("app")))
+    pod.network()
+    pod.start("app")
+    pod(ev.DeletionAsked(30.0))
+    pod(ev.Tick(), after=podstate.ENDPOINT_SETTLE)
+    pod.skew += jump
+    assert pod(ev.Tick(), after=29.0) == []
+    killed = pod(ev.Tick(), after=1.0)
+    assert [type(command) for command in killed] == [ev.Signal]
 
 
 @settings(max_examples=200, deadline=None)

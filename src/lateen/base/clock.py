@@ -38,6 +38,23 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class Steady:
+    """A timeline in seconds since the epoch that no setting of the wall clock bends: what is
+    measured is measured by it. It is the wall clock's at the moment when it is made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start = clock.now().timestamp() - clock.monotonic()
+
+    def now(self) -> float:
+        """Return the moment by the steady timeline."""
+        return self._start + self._clock.monotonic()
+
+    def skew(self) -> float:
+        """Return by how many seconds the wall clock is ahead of it now."""
+        return self._clock.now().timestamp() - self.now()
+
+
 class ManualClock:
     """A clock that moves only when told to: the second implementation, for tests."""
 
@@ -61,6 +78,10 @@ class ManualClock:
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._elapsed + seconds, wake))
         await wake
+
+    def set_wall(self, ahead: float) -> None:
+        """Set the wall clock by so many seconds, as an administrator may; nothing wakes."""
+        self._wall += ahead
 
     async def advance(self, seconds: float) -> None:
         """Move time, waking sleepers in the order they were due."""

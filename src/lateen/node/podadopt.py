@@ -58,6 +58,7 @@ def _adopted(planned: ContainerPlan, process: Process, shown: Mapping[str, Any])
         life=Life.RUNNING,
         attempt=attempt,
         since=process.started / _NANO,
+        began=process.started / _NANO,
         started=started,
         ready=ready and started,
         hooked=True,

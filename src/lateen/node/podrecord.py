@@ -44,7 +44,9 @@ class ContainerState(msgspec.Struct, frozen=True):
     life: Life = Life.WAITING
     attempt: int = 0
     since: float = 0.0
-    """When the current run started."""
+    """When the current run started, by the wall clock, as it is shown."""
+    began: float = 0.0
+    """The same by the timeline that never jumps, as are all moments that something waits for."""
     reason: str = ""
     """Why it waits: kubelet's word."""
     message: str = ""

@@ -51,15 +51,18 @@ _HOOK_FAILED = {
 
 
 def step(
-    plan: PodPlan, state: PodState, event: Event, now: float
+    plan: PodPlan, state: PodState, event: Event, now: float, skew: float = 0.0
 ) -> tuple[PodState, tuple[Command, ...]]:
     """Take one event at a time `now`; return the new state and what is to be done.
+
+    `now` never jumps; `skew` is how far the wall clock is ahead of it, whose moments events bring
+    and statuses show.
 
     Events that no longer fit (an old run, an unknown container) change nothing.
     """
     if state.torn:
         return state, ()
-    turn = _Turn(plan, state, now)
+    turn = _Turn(plan, state, now, skew)
     turn.take(event)
     turn.advance()
     return turn.state, tuple(turn.commands)
@@ -82,10 +85,11 @@ def next_wake(state: PodState) -> float | None:
 class _Turn:
     """One step in the making."""
 
-    def __init__(self, plan: PodPlan, state: PodState, now: float) -> None:
+    def __init__(self, plan: PodPlan, state: PodState, now: float, skew: float) -> None:
         self.plan = plan
         self.state = state
         self.now = now
+        self.skew = skew
         self.commands: list[Command] = []
 
     def do(self, command: Command) -> None:
@@ -152,7 +156,7 @@ class _Turn:
             case ev.StartFailed(_, _, code, message):
                 if container.life is Life.STARTING:
                     self.do(ev.Note("Failed", f"Error: {message}", warning=True, container=name))
-                    self._ended(name, code, 0, self.now, message, "StartError")
+                    self._ended(name, code, 0, self.now + self.skew, message, "StartError")
             case ev.Exited(_, _, code, signal, at, message):
                 reason = "Completed" if code == 0 else "Error"
                 self._ended(name, code, signal, at, message, reason)
@@ -209,7 +213,7 @@ class _Turn:
 
     def _started(self, name: str, at: float) -> None:
         planned = self.plan.container(name)
-        self.put(name, life=Life.RUNNING, since=at)
+        self.put(name, life=Life.RUNNING, since=at, began=at - self.skew)
         if planned.builtin:
             return
         self.do(ev.Note("Started", f"Started container {name}", container=name))
@@ -271,9 +275,11 @@ class _Turn:
         if not self._restarts(name, code):
             return
         first = container.attempt == 0
-        delay = podbackoff.restart(-1.0 if first else container.delay, at - since)
+        ended = at - self.skew
+        ran = ended - container.began if container.since else 0.0
+        delay = podbackoff.restart(-1.0 if first else container.delay, ran)
         self.put(name, life=Life.BACKOFF, attempt=container.attempt + 1, delay=delay)
-        self.put(name, wake=at + delay)
+        self.put(name, wake=ended + delay)
         if delay:
             words = f"Back-off restarting failed container {name} in pod {self.plan.pod}"
             self.do(ev.Note("BackOff", words, warning=True, container=name))

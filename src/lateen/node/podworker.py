@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from lateen.base.clock import Clock
+from lateen.base.clock import Clock, Steady
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.node import (
@@ -81,7 +81,8 @@ class PodWorker:
         self._known = processes
         status = body.get("status") or {}
         self._conditions: tuple[Json, ...] = tuple(status.get("conditions") or ())
-        self._state = podadopt.restore(self._plan, status, processes, self._now())
+        self._time = Steady(kit.clock)
+        self._state = podadopt.restore(self._plan, status, processes, self._time.now())
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._prober = prober.Prober(kit.shim, kit.clock)
         self._specs: dict[str, ContainerSpec] = {}
@@ -150,7 +151,7 @@ class PodWorker:
                 self._take(await self._queue.get())
             await self._tear_down()
 
-    def _now(self) -> float:
+    def _wall(self) -> float:
         return self._kit.clock.now().timestamp()
 
     def _post(self, event: Event) -> None:
@@ -173,7 +174,9 @@ class PodWorker:
 
     def _take(self, event: Event) -> None:
         before = self._state
-        self._state, commands = podstate.step(self._plan, before, event, self._now())
+        self._state, commands = podstate.step(
+            self._plan, before, event, self._time.now(), self._time.skew()
+        )
         for command in commands:
             self._do(command)
         if self._state is not before:
@@ -186,7 +189,7 @@ class PodWorker:
             self._timer = None
         wake = podstate.next_wake(self._state)
         if wake is not None:
-            self._timer = self._tasks.start(self._tick(wake - self._now()), "timer")
+            self._timer = self._tasks.start(self._tick(wake - self._time.now()), "timer")
 
     async def _tick(self, seconds: float) -> None:
         # A moment past the due time, lest rounding makes it come early.
@@ -201,7 +204,7 @@ class PodWorker:
             case podevents.SetUpNetwork():
                 start(self._set_up_network(), "network")
             case podevents.Capture(name, attempt):
-                at = self._now()
+                at = self._wall()
                 self._post(podevents.Started(name, attempt, at))
                 self._post(podevents.Exited(name, attempt, 0, 0, at))
             case podevents.Prepare(name):
@@ -460,7 +463,7 @@ class PodWorker:
             gates=tuple(gate.condition_type for gate in self._files.spec.readiness_gates),
             generation=metadata.get("generation"),
         )
-        rendered = podstatus.render(self._plan, self._state, facts, self._now())
+        rendered = podstatus.render(self._plan, self._state, facts, self._wall())
         self._conditions = tuple(rendered["conditions"])
         return rendered
 
