@@ -1,69 +1,19 @@
 """The pod's state machine: scripts of events and the commands they lead to, and laws."""
 
-from typing import Any
-
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lateen.model.core_pod import PodSpec
-from lateen.node import podbackoff, podplan, podrecord, podstate, podstatus
+from lateen.node import podbackoff, podrecord, podstate, podstatus
 from lateen.node import podevents as ev
-from lateen.node.podevents import Command, Event, Hook
+from lateen.node.podevents import Event, Hook
 from lateen.node.podplan import PodPlan, ProbeKind
 from lateen.node.podrecord import Life, PodState
+from tests.node.podscript import T0, Script, container, plan
 
-T0 = 1_000_000.0
 FACTS = podstatus.PodFacts("shop", "web-1", "uid-1", "10.244.0.1")
 PROBE = {"httpGet": {"path": "/", "port": 80}}
-
-
-def container(name: str, **fields: Any) -> dict[str, Any]:
-    return {"name": name, "image": f"{name}:1", **fields}
-
-
-def plan(
-    *containers: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **fields: Any
-) -> PodPlan:
-    body = {"containers": list(containers), "initContainers": list(init), **fields}
-    return podplan.plan(msgspec.convert(body, PodSpec))
-
-
-class Script:
-    """A pod whose events are given one after the other; notes are kept apart."""
-
-    def __init__(self, pod: PodPlan) -> None:
-        self.plan = pod
-        self.now = T0
-        self.skew = 0.0
-        self.state = podrecord.initial(pod, T0)
-        self.notes: list[ev.Note] = []
-
-    def __call__(self, event: Event, after: float = 0.0) -> list[Command]:
-        self.now += after
-        self.state, commands = podstate.step(self.plan, self.state, event, self.now, self.skew)
-        self.notes += [c for c in commands if isinstance(c, ev.Note)]
-        return [c for c in commands if not isinstance(c, ev.Note)]
-
-    def network(self) -> list[Command]:
-        assert self(ev.Tick()) == [ev.SetUpNetwork()]
-        return self(ev.NetworkReady("10.0.0.1"))
-
-    def start(self, name: str, attempt: int = 0) -> list[Command]:
-        assert self(ev.Prepared(name)) == [ev.Start(name, attempt)]
-        return self(ev.Started(name, attempt, self.now + self.skew))
-
-    def exit(self, name: str, code: int = 0, attempt: int = 0, after: float = 1.0) -> list[Command]:
-        self.now += after
-        return self(ev.Exited(name, attempt, code, 0, self.now + self.skew))
-
-    def life(self, name: str) -> Life:
-        return self.state.containers[name].life
-
-    def phase(self) -> str:
-        return podstatus.phase(self.plan, self.state)
 
 
 def test_network_comes_first_then_every_container_at_once() -> None:
@@ -495,42 +445,6 @@ def test_no_order_of_events_breaks_it(pod: PodPlan, script: list[tuple[float, Ev
 
 def _waits_for_start(state: PodState) -> bool:
     return any(c.life is Life.STARTING for c in state.containers.values())
-
-
-@pytest.mark.parametrize("jump", [-86400.0, -30.0, 30.0, 86400.0])
-def test_a_clock_that_is_set_changes_no_back_off(jump: float) -> None:
-    pod = Script(plan(container("app")))
-    pod.network()
-    pod.start("app")
-    pod.skew += jump
-    assert pod.exit("app", 1) == [ev.Prepare("app")]
-    pod.start("app", 1)
-    pod.skew += jump
-    pod.exit("app", 1, 1)
-    assert podstate.next_wake(pod.state) == pod.now + podbackoff.FIRST
-    pod.skew += jump
-    assert pod(ev.Tick(), after=podbackoff.FIRST - 1) == []
-    assert pod(ev.Tick(), after=1) == [ev.Prepare("app")]
-    pod.start("app", 2)
-    ending = pod.state.containers["app"].ending
-    assert ending is not None
-    assert ending.finished == pod.now - podbackoff.FIRST + 2 * jump  # as the wall clock had it
-    pod.skew -= jump
-    pod.exit("app", 1, 2)
-    assert podstate.next_wake(pod.state) == pod.now + 2 * podbackoff.FIRST
-
-
-@pytest.mark.parametrize("jump", [-86400.0, 86400.0])
-def test_a_clock_that_is_set_changes_no_grace_period(jump: float) -> None:
-    pod = Script(plan(container("app")))
-    pod.network()
-    pod.start("app")
-    pod(ev.DeletionAsked(30.0))
-    pod(ev.Tick(), after=podstate.ENDPOINT_SETTLE)
-    pod.skew += jump
-    assert pod(ev.Tick(), after=29.0) == []
-    killed = pod(ev.Tick(), after=1.0)
-    assert [type(command) for command in killed] == [ev.Signal]
 
 
 @settings(max_examples=200, deadline=None)
