@@ -10,6 +10,7 @@ import yaml
 from lateen.controllers import ingress, injection, sidecar
 
 Json = dict[str, Any]
+PROXY = sidecar.PROXY
 ON = injection.Settings()
 OFF = injection.Settings(inject_unlabelled=False)
 
@@ -224,6 +225,8 @@ def test_native_sidecars(setting: bool | None, version: str, word: str, native: 
     given = pod(notes={"sidecar.istio.io/nativeSidecar": word} if word else {})
     given["spec"]["initContainers"] = [{"name": "setup", "image": "x"}]
     spec = injection.inject(given, namespace(), settings)["spec"]
+    (proxy,) = [c for c in spec["containers"] + spec["initContainers"] if c["name"] == PROXY]
+    assert ("preStop" in proxy.get("lifecycle", {})) is native
     inits = [(one["name"], one.get("restartPolicy")) for one in spec["initContainers"]]
     names = [one["name"] for one in spec["containers"]]
     if native:
@@ -241,6 +244,12 @@ def test_by_version_only_pods_that_end_get_a_native_sidecar(restart: str, native
     given["spec"]["restartPolicy"] = restart
     spec = injection.inject(given, namespace(), settings)["spec"]
     assert bool(spec.get("initContainers")) is native
+    (proxy,) = [
+        c for c in [*spec["containers"], *spec.get("initContainers", ())] if c["name"] == PROXY
+    ]
+    assert "drain" in proxy["lifecycle"]["preStop"]["exec"]["command"], (
+        "it outlasts the application"
+    )
 
 
 def test_a_gateway_pod_gets_a_router() -> None:

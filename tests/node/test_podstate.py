@@ -1,5 +1,7 @@
 """The pod's state machine: scripts of events and the commands they lead to, and laws."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -218,12 +220,21 @@ def test_deletion_stops_the_app_then_the_drained_proxy() -> None:
     assert pod.exit("istio-proxy", 0) == [ev.TearDown()]
 
 
-@pytest.mark.parametrize("native", [False, True])
-def test_a_drained_proxy_waits_for_the_application_only_as_a_native_sidecar(native: bool) -> None:
+HEARS = {"preStop": {"exec": {"command": ["pilot-agent", "request", "POST", "drain"]}}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "native"),
+    [({}, False), ({"lifecycle": HEARS}, True), ({"restartPolicy": "Always"}, True)],
+)
+def test_a_drained_proxy_waits_for_the_application_only_as_a_native_sidecar(
+    extra: dict[str, Any], native: bool
+) -> None:
     """An application may wait for a connection of Envoy to end: Istio's agent ends Envoy."""
-    proxy = container("istio-proxy", **({"restartPolicy": "Always"} if native else {}))
-    apps = (container("app"),) if native else (container("app"), proxy)
-    pod = Script(plan(*apps, init=(proxy,) if native else ()))
+    proxy = container("istio-proxy", **extra)
+    inside = "restartPolicy" in extra
+    apps = (container("app"),) if inside else (container("app"), proxy)
+    pod = Script(plan(*apps, init=(proxy,) if inside else ()))
     pod.network()
     for name in ("istio-proxy", "app"):
         pod.start(name)

@@ -97,12 +97,15 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
     if own:
         proxy = sidecar.merged(proxy, own[0])
     native = role == "sidecar" and _native(pod, settings)
+    if role == "sidecar" and _outlasts(pod, settings):
+        proxy.setdefault("lifecycle", {}).setdefault("preStop", sidecar.drain_hook())
     if native:
         proxy["restartPolicy"] = "Always"
         spec["containers"] = apps
         spec["initContainers"] = [proxy, *(spec.get("initContainers") or ())]
     elif _held(pod, settings):
-        proxy["lifecycle"] = {"postStart": {"exec": {"command": ["pilot-agent", "wait"]}}}
+        wait = {"exec": {"command": ["pilot-agent", "wait"]}}
+        proxy["lifecycle"] = {**(proxy.get("lifecycle") or {}), "postStart": wait}
         spec["containers"] = [proxy, *apps]
     else:
         spec["containers"] = [*apps, proxy]
@@ -111,16 +114,30 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
     return result
 
 
-def _native(pod: JsonView, settings: Settings) -> bool:
+def _asked_native(pod: JsonView, settings: Settings) -> bool | None:
+    """Tell what the pod or the lab asks for; None where the version decides."""
     word = fields.annotations(pod).get(_NATIVE, "")
-    if word:
-        return word.lower() in _YES
-    if settings.native_sidecars is not None:
-        return settings.native_sidecars
-    numbers = [int(one) for one in settings.mesh.istio_version.split(".")[:2] if one.isdigit()]
+    return word.lower() in _YES if word else settings.native_sidecars
+
+
+def _native(pod: JsonView, settings: Settings) -> bool:
+    """Tell whether the proxy stands among the init containers. By version only where a pod's start
+    or completion depends on it: in its place among the containers it delays no start."""
+    asked = _asked_native(pod, settings)
     spec = fields.spec(pod)
     tells = spec.get("restartPolicy", "Always") != "Always" or bool(spec.get("initContainers"))
-    return numbers >= [1, 27] and tells
+    return tells and _native_by_version(settings) if asked is None else asked
+
+
+def _outlasts(pod: JsonView, settings: Settings) -> bool:
+    """Tell whether the proxy ends after the application, as native sidecars do."""
+    asked = _asked_native(pod, settings)
+    return _native_by_version(settings) if asked is None else asked
+
+
+def _native_by_version(settings: Settings) -> bool:
+    numbers = [int(one) for one in settings.mesh.istio_version.split(".")[:2] if one.isdigit()]
+    return numbers >= [1, 27]
 
 
 def _held(pod: JsonView, settings: Settings) -> bool:

@@ -82,6 +82,13 @@ def container(
     }
 
 
+def drain_hook() -> Json:
+    """Return the hook by which a native sidecar hears that the pod ends: it is asked to end itself
+    only when the application has."""
+    command = ["pilot-agent", "request", "--debug-port=15020", "POST", "drain"]
+    return {"exec": {"command": command}}
+
+
 def readiness() -> Json:
     """Return the proxy's probe. It asks each second, where Istio's asks each 15 after a start-up
     probe: here a proxy is ready in tens of milliseconds, and nobody shall wait for a next turn."""

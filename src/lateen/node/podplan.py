@@ -58,8 +58,10 @@ class ContainerPlan(msgspec.Struct, frozen=True):
     image: str
     role: Role
     proxy: bool = False
-    """Envoy: starts as soon as there is a network, and ends after the application, or at the end of
-    its drain where it is no native sidecar."""
+    """Envoy: starts as soon as there is a network."""
+    outlasts: bool = False
+    """Whether this proxy ends after the application: it is a native sidecar, or has the hook that
+    Istio gives to those. Another ends with its drain at the latest."""
     holds: bool = False
     """Whether later containers wait until this proxy is ready: a native sidecar, or one with
     Istio's holdApplicationUntilProxyStarts."""
@@ -147,6 +149,7 @@ def _container(container: Container, role: Role) -> ContainerPlan:
         role=role,
         proxy=proxy,
         holds=proxy and (role is Role.SIDECAR or _waits(container)),
+        outlasts=proxy and (role is Role.SIDECAR or _hears_early(container)),
         builtin=container.name == CAPTURE and role is Role.INIT,
         probes=_probes(container),
         # The pilot-agent's hooks wait for its own process; there is none here.
@@ -165,6 +168,12 @@ def _waits(container: Container) -> bool:
     """Tell whether a proxy has the hook by which Istio holds the application."""
     hook = container.lifecycle.post_start if container.lifecycle else None
     return bool(hook and hook.exec and tuple(hook.exec.command[:2]) == ("pilot-agent", "wait"))
+
+
+def _hears_early(container: Container) -> bool:
+    """Tell whether a proxy has the hook by which Istio tells native sidecars that the pod ends."""
+    hook = container.lifecycle.pre_stop if container.lifecycle else None
+    return bool(hook and hook.exec and tuple(hook.exec.command[:2]) == ("pilot-agent", "request"))
 
 
 def _probes(container: Container) -> tuple[ProbePlan, ...]:

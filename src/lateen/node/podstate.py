@@ -7,9 +7,9 @@ else: kubelet has such a delay by nature, and clients need it to turn away.
 
 The end of the proxy is Istio's. A native sidecar ends after the application. Any other is asked to
 end together with the application, and Istio's agent ends Envoy when terminationDrainDuration is
-over, whatever the application does; here it ends sooner where the application is done. An
+over, whatever the application does; here both end sooner where the application is done. An
 application may wait for just that: nginx that quits gracefully waits a minute for a connection
-without a request, and Envoy keeps such ones.
+without a request, and Envoy keeps such ones. Behind a native sidecar it waits out the grace period.
 """
 
 from collections.abc import Callable
@@ -420,9 +420,9 @@ class _Turn:
             self.do(ev.TearDown())
 
     def _stop_drained(self) -> None:
-        """The time to drain is over: Envoy ends, if it is no native sidecar."""
+        """The time to drain is over: Envoy ends, if it does not wait for the application."""
         for planned in self.plan.containers:
-            if planned.proxy and planned.role is not Role.SIDECAR:
+            if planned.proxy and not planned.outlasts:
                 self._stop_when_settled(planned.name)
 
     def _stop_in_order(self) -> None:
