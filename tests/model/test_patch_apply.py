@@ -290,6 +290,15 @@ def test_refusals(config: Any, manager: str, message: str) -> None:
         server_side_apply(None, config, manager, False, DEPLOYMENT, NOW)
 
 
+@pytest.mark.parametrize("item", [["a"], {"a": 1}])
+def test_an_item_of_a_set_that_is_no_scalar_is_left_to_the_schema(item: Any) -> None:
+    config = {**HEAD, "metadata": {"name": "x", "finalizers": ["a"]}}
+    live = server_side_apply(None, config, "me", False, SERVICE, NOW).object
+    wrong = {**HEAD, "metadata": {"name": "x", "finalizers": [item]}}
+    result = server_side_apply(live, wrong, "me", False, SERVICE, NOW).object
+    assert result["metadata"]["finalizers"] == [item]
+
+
 @pytest.mark.parametrize(
     "entry",
     [

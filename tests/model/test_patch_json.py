@@ -61,6 +61,7 @@ def test_json_patch(doc: Any, ops: Any, expected: Any) -> None:
         ([{"op": "add", "path": "/b/c", "value": 1}], False, "/b does not exist"),
         ([{"op": "replace", "path": "/b", "value": 1}], False, "/b does not exist"),
         ([{"op": "add", "path": "/l/3", "value": 1}], False, "index 3 is out of bounds"),
+        ([{"op": "remove", "path": "/l/" + "9" * 5000}], False, "index 9{19} is out of bounds"),
         ([{"op": "add", "path": "/l/01", "value": 1}], False, "not an array index"),
         ([{"op": "remove", "path": "/l/-"}], False, "not an array index"),
         ([{"op": "remove", "path": "/l/2"}], False, "out of bounds"),

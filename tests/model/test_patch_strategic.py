@@ -131,6 +131,9 @@ def test_retain_keys_clears_the_rest_of_a_union() -> None:
         ({"spec": {"strategy": {"$retainKeys": "a"}}}, "must be a list"),
         (pod({"image": "x"}), "lacks its merge key name"),
         ({"metadata": {"$setElementOrder/finalizers": 1}}, "must be a list"),
+        ({"metadata": {"finalizers": [["a"]]}}, "a list of scalars has an item that is none"),
+        ({"metadata": {"$setElementOrder/finalizers": [["a"]]}}, "an item that is none"),
+        ({"metadata": {"$setElementOrder/finalizers": [{"a": 1}]}}, "an item that is none"),
     ],
 )
 def test_refusals(patch: Any, message: str) -> None:

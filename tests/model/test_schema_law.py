@@ -15,6 +15,7 @@ from lateen.model.validation import diagnosing, dispatch
 TYPED = [info for info in kinds.KINDS.values() if info.struct is not None]
 WORDS = st.sampled_from(["a", "b.c", "example.com/d"])
 MOMENTS = st.sampled_from(["2026-11-24T08:00:00Z", "2026-11-24T08:00:00.123456+01:00"])
+QUANTITIES = st.sampled_from(["0", "500m", "1.5Gi", "-2e3", "1E"])
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.sampled_from(["", "x", "10s"]),
     "integer": st.integers(0, 9),
@@ -32,6 +33,8 @@ def bodies(draw: st.DrawFn, node: Schema, depth: int = 0) -> Any:
         return draw(st.sampled_from(node.enum))
     if node.form == "date-time":
         return draw(MOMENTS)
+    if node.form == "quantity":
+        return draw(QUANTITIES)
     if node.type in SCALARS:
         return draw(SCALARS[node.type])
     if node.type == "object":

@@ -197,11 +197,11 @@ def _string(node: Schema, value: Any, path: str, found: _Findings) -> Any:
             )
         if node.form == "date-time" and not _TIME.fullmatch(value):
             return _no_time(value, path, found)
-        return value
+        return _quantity(value, path, found) if node.form == "quantity" else value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _mistyped(node, value, path, found)
     if node.form == "quantity":
-        return str(value)
+        return _quantity(str(value), path, found)
     if node.enum and node.proto and isinstance(value, int):
         known = 0 <= value < len(node.enum)
         return node.enum[value] if known else _unsupported(node, str(value), path, found)
@@ -212,6 +212,21 @@ _TIME = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"([.,][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
+
+
+_QUANTITY = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?"
+)
+
+
+def _quantity(value: str, path: str, found: _Findings) -> Any:
+    if _QUANTITY.fullmatch(value):
+        return value
+    form = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+    message = f"quantities must match the regular expression '{form}'"
+    hint = "Write a number, and a unit if there is one: 500m, 64Mi, 2, 1e3."
+    found.problems.append(Problem(path, "type", message, hint))
+    return _ABSENT
 
 
 def _no_time(value: str, path: str, found: _Findings) -> Any:

@@ -40,10 +40,11 @@ class Requirement(msgspec.Struct, frozen=True):
         return self._compares(value)
 
     def _compares(self, value: str | None) -> bool:
-        if value is None or not re.fullmatch(r"-?[0-9]+", value):
+        number = None if value is None else _integer(value)
+        bound = _integer(next(iter(self.values)))
+        if number is None or bound is None:
             return False
-        bound = int(next(iter(self.values)))
-        return int(value) > bound if self.operator == "gt" else int(value) < bound
+        return number > bound if self.operator == "gt" else number < bound
 
     def __str__(self) -> str:
         listed = ",".join(sorted(self.values))
@@ -113,10 +114,18 @@ def _requirement(match: re.Match[str]) -> Requirement:
         return Requirement(_key(match["set"]), match["how"], members)
     key, value, operator = _key(match["key"]), match["value"], match["op"]
     if operator in "<>":
-        if not re.fullmatch(r"-?[0-9]+", value):
+        if _integer(value) is None:
             raise ValueError(f"values: Invalid value: {value!r}: for 'Gt', 'Lt' must be an integer")
         return Requirement(key, "gt" if operator == ">" else "lt", frozenset((value,)))
     return Requirement(key, "notin" if operator == "!=" else "in", frozenset((_value(value),)))
+
+
+def _integer(text: str) -> int | None:
+    """Read a number as Kubernetes does for `>` and `<`: one of 64 bits, else none."""
+    if not re.fullmatch(r"[-+]?[0-9]{1,4000}", text, re.ASCII):
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
 
 
 _NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"

@@ -50,7 +50,8 @@ def children(value: Any, schema: Schema) -> Iterator[tuple[str, Any, Schema]] | 
         if schema.list_type == "map":
             return _items(value, schema)
         if schema.list_type == "set":
-            return ((f"v:{_compact(each)}", each, UNKNOWN) for each in dict.fromkeys(value))
+            members = {_compact(each): each for each in value}
+            return ((f"v:{text}", each, UNKNOWN) for text, each in members.items())
     return None
 
 

@@ -10,6 +10,8 @@ from lateen.model.patch.problem import PatchError, PatchTooLargeError
 MAX_COPIED = 3 * 1024 * 1024
 """Bytes that the copies of one patch may come to, as JSON: each may double what is there."""
 _ARRAY_END = "-"
+_INDEX_LENGTH = 19
+"""Digits of an index: no list is longer, and a number of thousands of digits is not read."""
 
 
 def apply_json_patch(obj: Any, ops: Any) -> Any:
@@ -211,8 +213,8 @@ def _is_list(value: Any) -> bool:
 def _index(token: str, last: int) -> int:
     if not token.isascii() or not token.isdigit() or (len(token) > 1 and token[0] == "0"):
         raise PatchError(f"{token!r} is not an array index", malformed=False)
-    if int(token) > last:
-        raise PatchError(f"index {token} is out of bounds", malformed=False)
+    if len(token) > _INDEX_LENGTH or int(token) > last:
+        raise PatchError(f"index {token[:_INDEX_LENGTH]} is out of bounds", malformed=False)
     return int(token)
 
 

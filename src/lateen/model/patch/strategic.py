@@ -69,8 +69,8 @@ def _merge_list(old: Sequence[Any], patch: Sequence[Any], schema: Schema) -> lis
     """Join two lists. What the patch names comes in the patch's order, what it does not name stays
     where it stood, and of the two, what the server does not know yet goes first."""
     if not any(isinstance(each, Mapping) for each in (*old, *patch)):
-        joined = list(dict.fromkeys((*old, *patch)))
-        return _ordered(joined, patch, old, lambda item: item)
+        joined = list({_scalar(each): each for each in (*old, *patch)}.values())
+        return _ordered(joined, patch, old, _scalar)
     if not schema.merge_key:
         raise PatchError("a list of objects without a merge key cannot be merged", malformed=False)
     identity = _by(schema.merge_key)
@@ -103,9 +103,7 @@ def _order(
         return
     value = before.get(name)
     old: Sequence[Any] = value if isinstance(value, list | tuple) else ()
-    identity: _Identity = (
-        (lambda item: item) if not isinstance(items[0], Mapping) else (_by(schema.merge_key))
-    )
+    identity = _by(schema.merge_key) if isinstance(items[0], Mapping) else _scalar
     wanted = [identity(each) for each in order]
     result[name] = _ordered(items, wanted, [identity(each) for each in old], identity)
 
@@ -163,6 +161,12 @@ def _deletes(item: Any) -> bool:
     return isinstance(item, Mapping) and item.get(PATCH) in ("delete", "replace")
 
 
+def _scalar(item: Any) -> Any:
+    if isinstance(item, Mapping) or _is_list(item):
+        raise PatchError("a list of scalars has an item that is none", malformed=False)
+    return item
+
+
 def _by(merge_key: str) -> _Identity:
     def identity(item: Any) -> Any:
         if not isinstance(item, Mapping):
@@ -172,7 +176,7 @@ def _by(merge_key: str) -> _Identity:
         if merge_key not in item:
             raise PatchError(f"an item of a list lacks its merge key {merge_key}")
         value = item[merge_key]
-        return value if not isinstance(value, Mapping | list) else repr(value)
+        return value if not isinstance(value, Mapping | list | tuple) else repr(value)
 
     return identity
 

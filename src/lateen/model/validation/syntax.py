@@ -133,14 +133,42 @@ _NOT_RE2 = (
     (re.compile(r"\(\?(?:=|!|<=|<!)"), "look-around is not supported"),
     (re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]"), "back-references are not supported"),
     (re.compile(r"\(\?>|[*+?}]\+"), "possessive matching is not supported"),
+    (re.compile(r"\(\?(?:#|\(|P=)"), "comments, conditions and named references are not supported"),
+    (
+        re.compile(r"\(\?[a-zA-Z-]*[aLux][a-zA-Z-]*[:)]"),
+        "flags other than i, m, s, U are not supported",
+    ),
+    (
+        re.compile(
+            r"\[:(?!\^?(?:alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper"
+            r"|word|xdigit):\])\^?[a-z]*:\]"
+        ),
+        "a character class of that name is not known",
+    ),
+    (re.compile(r"(?<!\\)(?:\\\\)*\\[uUNZ]"), "\\u, \\U, \\N and \\Z are not supported"),
+    (
+        re.compile(r"(?<!\\x)\{(?:\d+,)?(?:\d{5,}|[2-9]\d{3}|1(?!000\b)\d{3})[,}]"),
+        "more than 1000 repetitions",
+    ),
 )
 _RE2_ONLY = (
-    (re.compile(r"\\[pP](?:\{\^?\w+\}|\w)"), "a"),
+    (re.compile(r"\\x\{[0-9A-Fa-f]{1,6}\}"), "a"),
+    (re.compile(r"\(\?<(?=[A-Za-z_])"), "(?P<"),
+    (re.compile(r"\\[pP](?:\{\^?\w+\}|[CLMNPSZ])"), "a"),
     (re.compile(r"\\z"), r"\\Z"),
-    (re.compile(r"\[:\^?[a-z]+:\]"), "a"),
-    (re.compile(r"\(\?([imsU]*)U([imsU]*)(-[imsU]+)?(:|\))"), r"(?:"),
+    (
+        re.compile(
+            r"\[:\^?(?:alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word"
+            r"|xdigit):\]"
+        ),
+        "a",
+    ),
+    (re.compile(r"\(\?[ims]*U[imsU]*(?:-[imsU]+)?:"), "(?:"),
     (re.compile(r"\\C"), "."),
 )
+_QUOTED = re.compile(r"(?<!\\)((?:\\\\)*)\\Q(.*?)(?:\\E|$)", re.DOTALL)
+_FLAGS = re.compile(r"\(\?[imsU]*(?:-[imsU]+)?\)")
+"""Flags for what follows; Python takes them at the beginning only."""
 MAX_PATTERN = 1024
 
 
@@ -148,17 +176,20 @@ def pattern(text: str) -> str:
     """Check a regular expression of RE2's syntax."""
     if len(text) > MAX_PATTERN:
         return f"regex is too large, max length allowed is {MAX_PATTERN}"
+    given = text
+    text = _QUOTED.sub(lambda quoted: quoted[1] + re.escape(quoted[2]), text)
     for form, why in _NOT_RE2:
         if form.search(text):
-            return f"invalid regex {text!r}: {why} by RE2"
+            return f"invalid regex {given!r}: {why} by RE2"
+    text = _FLAGS.sub("", text)
     for form, instead in _RE2_ONLY:
         text = form.sub(instead, text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             re.compile(text)
-    except re.error as error:
-        return f"invalid regex {text!r}: {error}"
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"invalid regex {given!r}: {error}"
     return ""
 
 
