@@ -324,4 +324,20 @@ COMPILER = (
         "only if their exportTo agree",
         "Give both the same exportTo, written alike: unset and `*` are two things.",
     ),
+    Row(
+        "LTN0048",
+        _E,
+        "RefusedByEnvoy",
+        "{value}: Istio sends this, and Envoy, which takes {taken}, refuses the whole update with "
+        "it; a lab leaves it out",
+        "Write a value that Envoy takes: {taken}.",
+    ),
+    Row(
+        "LTN0049",
+        _W,
+        "ListenerTaken",
+        "TCP connections to port {port} of {host} go where those of {other} go, which is older: "
+        "neither has an address of its own to tell them apart by",
+        "Give one of them another port; since Istio 1.21 an ExternalName has no listener.",
+    ),
 )

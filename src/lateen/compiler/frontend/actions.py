@@ -2,7 +2,7 @@
 
 import base64
 
-from lateen.compiler.frontend import matches, quantities
+from lateen.compiler.frontend import matches, quantities, refused
 from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.routing import (
     Cors,
@@ -51,9 +51,11 @@ def rewrite(block: networking_route.HTTPRewrite | None, header_host: str) -> Rew
     if block is None:
         return Rewrite(authority=header_host) if header_host else None
     regex = block.uri_regex_rewrite
+    if regex is not None and regex.rewrite and not refused.text(regex.rewrite):
+        regex = None
     return Rewrite(
-        uri=block.uri,
-        authority=block.authority or header_host,
+        uri=refused.text(block.uri),
+        authority=refused.text(block.authority) or header_host,
         regex=regex.match if regex is not None else "",
         substitution=regex.rewrite if regex is not None else "",
     )
@@ -70,9 +72,9 @@ def redirect(block: networking_route.HTTPRedirect, dialed: int, *, secure: bool)
     if port == _DEFAULT_PORTS.get(block.scheme or ("https" if secure else "http")):
         port = None
     return Redirect(
-        uri=block.uri,
-        prefix=block.prefix_rewrite,
-        authority=block.authority,
+        uri=refused.text(block.uri),
+        prefix=refused.text(block.prefix_rewrite),
+        authority=refused.text(block.authority),
         scheme=block.scheme,
         port=port or None,
         code=block.redirect_code or 301,

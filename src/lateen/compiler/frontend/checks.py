@@ -12,10 +12,12 @@ from lateen.compiler.frontend import (
     hosts,
     ineffective,
     inputs,
+    refused,
     routes,
     rule_checks,
     rules,
     services,
+    taken,
     telemetries,
     telemetry_checks,
     uncompiled,
@@ -51,6 +53,13 @@ class Checks:
             inputs.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
         }
 
+        if not self._settings.features.external_name_alias:
+            ports = Derived(graph, self._ports_taken, watched=True)
+            self.by_resource[inputs.SERVICES] = ports
+
+    def _ports_taken(self, key: Key) -> Findings:
+        return tuple(taken.of_service(key, self._world))
+
     def _virtual_service(self, key: Key) -> Findings:
         obj = self._inputs.virtual_services.get(key)
         if obj is None:
@@ -64,6 +73,7 @@ class Checks:
             *ineffective.of_matches(obj, self._dialled(obj), source),
             *self._http(obj, source),
             *self._layer4(obj, source),
+            *refused.of_routes(obj.spec.http, source),
         )
 
     def _gateways_named(self, obj: networking.VirtualService, source: Source) -> Found:
@@ -236,6 +246,7 @@ class Checks:
             *ineffective.of_client_tls(_blocks(obj), self._settings.features, source),
             *self._unverified(obj, source),
             *_timeouts_ignored(obj, source),
+            *refused.of_policies(_blocks(obj), source),
             *_plaintext_instead(
                 obj,
                 source,

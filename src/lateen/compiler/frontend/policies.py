@@ -3,7 +3,7 @@ translation into the IR. Pure."""
 
 import msgspec
 
-from lateen.compiler.frontend import client_tls, locality, quantities
+from lateen.compiler.frontend import client_tls, locality, quantities, refused
 from lateen.compiler.frontend.rules import Rule, Subset
 from lateen.compiler.ir.policy import (
     ConnectionPool,
@@ -95,7 +95,7 @@ def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) ->
     """Return the IR policy of merged blocks."""
     pool, balancer = merged.connection_pool, merged.load_balancer
     outlier, tls = merged.outlier_detection, merged.tls
-    budget, protocol = merged.retry_budget, merged.proxy_protocol
+    budget, protocol = refused.budget(merged.retry_budget), merged.proxy_protocol
     made = TrafficPolicy(
         tls=None if tls is None else client_tls.translate(tls, merged.source("tls"), options),
         connection_pool=None
