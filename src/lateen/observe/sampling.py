@@ -5,6 +5,7 @@ second, so beyond a rate only one in 2, 4, 8 … is made, and every failure. The
 all proxies and they choose by the request's id: what one of them reports, the others report too.
 """
 
+import re
 from bisect import bisect_right
 from datetime import datetime
 
@@ -18,6 +19,15 @@ _WINDOW = 4
 """How many ticks must agree before the share changes: 2 seconds. A burst is reported in full."""
 _MOST = 4096
 _REMEMBERED = 256
+
+
+_CHOOSING = re.compile(r"[0-9a-fA-F]{8}")
+
+
+def by_id(request_id: str) -> bool:
+    """Say whether proxies choose by this x-request-id: Envoy reads its first eight digits, base
+    16. By any other each chooses for itself."""
+    return _CHOOSING.match(request_id) is not None
 
 
 class Sampling(msgspec.Struct, frozen=True):
