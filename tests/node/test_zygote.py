@@ -264,9 +264,16 @@ def test_a_program_that_ends_in_its_rehearsal_is_loaded_again(
     in_lab(shim_lab, scenario)
 
 
-def test_a_program_that_cannot_be_loaded_is_no_zygote(shim_lab: ShimLab, script: Path) -> None:
+def test_a_program_that_cannot_be_loaded_is_no_zygote(
+    shim_lab: ShimLab, script: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def scenario(client: ShimClient) -> None:
         await client.prepare(("/no/such/program", "a"))
+        deadline, said = asyncio.get_running_loop().time() + 10, ""
+        while "it cannot be started to be traced (No such file or directory)" not in said:
+            assert asyncio.get_running_loop().time() < deadline, said
+            await asyncio.sleep(0.01)
+            said += capfd.readouterr().err
         await ran(client, shim_lab, "a", spec_of(shim_lab, ARGUMENTS, "a"))
         assert (await client.state()).zygote == 0
         assert await prepared(client, ARGUMENTS)

@@ -148,7 +148,10 @@ class _Traced:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.wait()
+        _, status = os.waitpid(pid, 0)
+        if os.WIFEXITED(status):  # see `_become`
+            why = os.strerror(os.WEXITSTATUS(status))
+            raise Unmakeable(f"it cannot be started to be traced ({why})")
         _ptrace(_SETOPTIONS, pid, _TRACESYSGOOD | _EXITKILL)
         self._memory = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
 
@@ -262,6 +265,8 @@ def _made(argv: tuple[str, ...], rehearsal: tuple[str, ...], control: int) -> Fo
 
 
 def _become(argv: tuple[str, ...], control: int) -> NoReturn:
+    """Become the program, stopped; the exit code is the number of the error that prevented it."""
+    code = errno.EIO
     try:
         syscalls.reset_signals()
         null = os.open("/dev/null", os.O_RDWR)
@@ -271,8 +276,10 @@ def _become(argv: tuple[str, ...], control: int) -> NoReturn:
         os.chdir("/")
         _ptrace(_TRACEME, 0)
         os.execve(argv[0], argv, zygoteform.environment())
+    except OSError as error:
+        code = error.errno or errno.EIO
     finally:
-        os._exit(127)
+        os._exit(code)
 
 
 def _stop(traced: _Traced, argv: tuple[str, ...], rehearsal: tuple[str, ...]) -> Form:
