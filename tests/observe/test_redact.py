@@ -85,6 +85,10 @@ BODIES = (
     '{"access_token":"hunter2 \\" more", "expires_in": 3600}',
     '{"password": 1234567, "x": 1}',
     '{"cookies": 1, "Cookie": ["a=hunter2", "b"], "x": [1]}',
+    '{"users": [{"token": "hunter2"}], "x": 1}',
+    '{"a": ["b", {"password": "hunter2"}, {"c": [{"api_key": "hunter2"}]}]}',
+    '{"credentials": {"user": "b", "value": ["hunter2", "}"]}, "x": 1}',
+    '{"tokens": [["a", "]"], ["hunter2"]], "x": 1}',
 )
 
 
@@ -95,6 +99,11 @@ def test_secret_fields_of_json_are_hidden_and_it_stays_json(body: str) -> None:
     assert "1234567" not in json.dumps(after)
     assert before.keys() == after.keys()
     assert {k: v for k, v in after.items() if isinstance(v, int)}.items() <= before.items()
+
+
+@pytest.mark.parametrize("cut", ['{"token": "hunter2', '{"a": [{"token": ["b", "hunter2"'])
+def test_what_is_cut_off_is_hidden_to_its_end(cut: str) -> None:
+    assert "hunter2" not in redact.body(cut)
 
 
 def test_secret_lines_and_form_fields_are_hidden() -> None:

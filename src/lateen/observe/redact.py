@@ -47,11 +47,11 @@ _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _PAIR = re.compile(r"([?&;#])([^=&;#?\s]{1,128})=([^&;#\s]*)")
 _USER = re.compile(r"(?<=://)[^/?#@\s]+(?=@)")
 _NAME = r"[A-Za-z][\w.-]{0,127}"
-_QUOTED = re.compile(
-    rf"""(?P<before>(?P<quote>["'])(?P<name>{_NAME})(?P=quote)\s*[:=]\s*)"""
-    r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\[[^\]]*\]|[^\s"'\[{,}\]][^\s,}\]]*)"""
-)
-"""A field of JSON, and of what looks like it."""
+_BEGIN = re.compile(rf"""(?P<quote>["'])(?P<name>{_NAME})(?P=quote)\s*[:=]\s*""")
+"""What a field of JSON begins with, and of what looks like it."""
+_TEXT = r""""(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?"""
+_SIMPLE = re.compile(rf"""{_TEXT}|[^\s"'\[{{,}}\]][^\s,}}\]]*""", re.DOTALL)
+_BRACKET = re.compile(rf"{_TEXT}|[\[\]{{}}]", re.DOTALL)
 _LINE = re.compile(rf"(?P<before>(?<![\w.-])(?P<name>{_NAME})[ \t]*:[ \t]*)(?P<value>[^\r\n<]+)")
 """A header, one a line."""
 _FORM = re.compile(rf"(?P<before>(?<![\w.-])(?P<name>{_NAME})=)(?P<value>[^&\s;,<>]+)")
@@ -87,7 +87,7 @@ def body(text: str, known: Iterable[str] = ()) -> str:
     an echo of the request's headers; and what is `known` to be secret, wherever it stands."""
     for value in sorted(known, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
-    return path(_FORM.sub(_field, _LINE.sub(_field, _QUOTED.sub(_field, text))))
+    return path(_FORM.sub(_field, _LINE.sub(_field, _fields(text))))
 
 
 def values(pairs: Iterable[tuple[str, str]], url: str) -> frozenset[str]:
@@ -124,9 +124,30 @@ def _hidden(text: str, depth: int) -> str:
     return _PAIR.sub(parameter, _USER.sub(HIDDEN, text))
 
 
+def _fields(text: str) -> str:
+    """Hide the values of secret fields of JSON, whole; what others hold is looked through."""
+    parts, at = list[str](), 0
+    while found := _BEGIN.search(text, at):
+        parts.append(text[at : found.end()])
+        at = found.end()
+        if secret_name(found["name"]) and (end := _end(text, at)) > at:
+            parts.append(f"{found['quote']}{HIDDEN}{found['quote']}")
+            at = end
+    return "".join((*parts, text[at:]))
+
+
+def _end(text: str, at: int) -> int:
+    """Return where a value of JSON ends; what is cut off ends with the text."""
+    if text[at : at + 1] not in ("[", "{"):
+        found = _SIMPLE.match(text, at)
+        return found.end() if found else at
+    depth = 0
+    for bracket in _BRACKET.finditer(text, at):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
+        if not depth:
+            return bracket.end()
+    return len(text)
+
+
 def _field(found: re.Match[str]) -> str:
-    if not secret_name(found["name"]):
-        return found[0]
-    mark = found["before"][0]
-    quoted = mark in "\"'"
-    return found["before"] + (f"{mark}{HIDDEN}{mark}" if quoted else HIDDEN)
+    return found["before"] + HIDDEN if secret_name(found["name"]) else found[0]
