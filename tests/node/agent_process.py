@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from lateen.apiserver import client as http_client
@@ -13,6 +14,17 @@ from lateen.node import addressing, agent, network, reporting
 from lateen.node.launch import LabFacts
 from lateen.node.podfiles import Places
 from lateen.node.runtime import ShimClient
+
+
+class SetClock(SystemClock):
+    """A machine whose wall clock is ahead by the seconds that a file says, if it is there."""
+
+    def __init__(self, ahead: Path) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        ahead = self._ahead.read_text() if self._ahead.exists() else "0"
+        return super().now() + timedelta(seconds=float(ahead))
 
 
 async def main(state: Path, run: Path) -> None:
@@ -43,7 +55,7 @@ async def main(state: Path, run: Path) -> None:
     shim = await ShimClient.connect(run / "shim.sock", subscribe=True)
     lab_network = network.LabNetwork(plan)
     options = agent.AgentOptions(lab=lab, places=Places(run=run, state=state), node=node)
-    await agent.Agent(client, shim, SystemClock(), lab_network, options).run()
+    await agent.Agent(client, shim, SetClock(state / "ahead"), lab_network, options).run()
 
 
 if __name__ == "__main__":

@@ -368,3 +368,20 @@ def test_a_grace_period_is_kept_then_ends(shim_lab: Any) -> None:
         assert 0.9 < time.monotonic() - begun < 4
 
     on_node(shim_lab, scenario)
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_a_clock_that_is_set_bends_no_grace_period(shim_lab: Any, ahead: int) -> None:
+    async def scenario(node: Node) -> None:
+        stubborn = "trap 'echo asked' TERM; echo up; while :; do sleep 0.02; done"
+        await node.create("pod", shell(stubborn), terminationGracePeriodSeconds=1)
+        await node.ready("pod")
+        await node.when("pod", lambda _: node.log("pod", "app") == "up", "up")
+        begun = time.monotonic()
+        await node.client.delete("pods", "default", "pod")
+        await node.when("pod", lambda _: node.log("pod", "app").endswith("asked"), "asked to end")
+        (node.lab.state / "ahead").write_text(str(ahead))
+        await node.deleted("pod")
+        assert 0.9 < time.monotonic() - begun < 4
+
+    on_node(shim_lab, scenario)
