@@ -153,7 +153,7 @@ class Printer:
             sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
             return
         clock = datetime.fromtimestamp(flow.time, UTC).astimezone().strftime("%H:%M:%S.%f")
-        text = flowlines.line(flow, self._names, clock)
+        text = screen.visible(flowlines.line(flow, self._names, clock))
         word = f" {flow.tls:<4} "
         sys.stdout.write(text.replace(word, screen.paint(word, _COLOURS[flow.tls]), 1) + "\n")
 

@@ -158,12 +158,12 @@ def told(answer: Json) -> str:
     lines = [
         f"{screen.paint(request['method'] + ' ' + request['url'], 'bold')}  ->  {came}  "
         f"({response['http'] or 'no answer'}, {milliseconds})",
-        *(f"  {line}" for line in body[:3]),
+        *(f"  {screen.visible(line)}" for line in body[:3]),
     ]
     for number, leg in enumerate(answer["legs"], 1):
         lines += _leg(number, leg)
     verdict = answer["verdict"]
-    lines.append(f"  {screen.paint('why', 'bold')}: {verdict['sentence']}")
+    lines.append(f"  {screen.paint('why', 'bold')}: {screen.visible(verdict['sentence'])}")
     for source in verdict["sources"]:
         where = f"{source['location']}  " if source["location"] else ""
         lines.append(f"    {where}{source['text']}")
@@ -176,8 +176,8 @@ def _leg(number: int, leg: Json) -> list[str]:
     ends = [leg["from"], leg["to"]]
     named = [dict.fromkeys((e["name"], e["address"])) for e in ends]
     shown = " -> ".join(" ".join(filter(None, words)) or "nowhere" for words in named)
-    lines = [f"  {number}. {leg['name']}: {leg['line']}{mark}", f"     {shown}"]
+    lines = [f"  {number}. {leg['name']}: {screen.visible(leg['line'])}{mark}", f"     {shown}"]
     log = leg["server_log"]
     if log is not None:
-        lines.append(f"     {leg['to']['role']} logged: {log['line']}")
+        lines.append(f"     {leg['to']['role']} logged: {screen.visible(log['line'])}")
     return lines

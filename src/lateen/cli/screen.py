@@ -1,6 +1,7 @@
 """What a terminal may show: colour, progress, width. Decided once per stream."""
 
 import os
+import re
 import sys
 import time
 from typing import TextIO
@@ -22,6 +23,15 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
     if not colourful(stream or sys.stdout):
         return text
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+def visible(text: str) -> str:
+    """Return a line of what travelled as it can be shown: an application's bytes neither command
+    the terminal nor begin lines of their own. Control characters are written `\\x1b`."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class Progress:

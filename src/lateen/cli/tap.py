@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lateen.app import lab as labs
-from lateen.cli import answers, exits
+from lateen.cli import answers, exits, screen
 from lateen.cli import api as lab_api
 from lateen.observe.ends import End, Places, short_identity
 from lateen.observe.flowfilter import Condition, Filter, Subject
@@ -62,7 +62,10 @@ def tap(lab: str, options: Options) -> int:
                 continue
             shown += 1
             event = told.pop("event")
-            text = json.dumps({"event": event, **told}) if options.output else line(event, told)
+            if options.output:
+                text = json.dumps({"event": event, **told})
+            else:
+                text = screen.visible(line(event, told))
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
             if options.count and shown >= options.count:

@@ -1,0 +1,65 @@
+"""What travelled is shown, and commands no terminal."""
+
+from typing import Any
+
+import pytest
+
+from lateen.cli import capture, curl, screen
+from lateen.observe.ends import Places
+from lateen.observe.flowfilter import Filter
+from lateen.observe.flowlines import Flow
+
+HOSTILE = "/a\x1b]0;title\x07\x9b2J\x7f\nline\tend"
+SHOWN = r"/a\x1b]0;title\x07\x9b2J\x7f\x0aline"
+
+
+def test_control_characters_are_written_out() -> None:
+    assert screen.visible(HOSTILE) == f"{SHOWN}\tend"
+    assert screen.visible("ä→ \u00a0") == "ä→ \u00a0"
+
+
+def test_a_captured_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    flow = Flow(
+        time=0.0,
+        pod="default/a",
+        leg="wire",
+        client="10.0.0.1:1",
+        server="10.0.0.2:80",
+        event="request",
+        tls="none",
+        kind="HTTP/1",
+        method="GET",
+        path=HOSTILE,
+    )
+    capture.Printer(capture.Options(), Filter(), Places(())).show(flow)
+    assert SHOWN in (out := capsys.readouterr().out)
+    assert out.count("\n") == 1
+    assert "\x1b" not in out
+
+
+def test_a_told_body_and_log_are_lines() -> None:
+    end = {"name": "default/a", "address": "10.0.0.1:1", "role": "sidecar"}
+    leg: dict[str, Any] = {
+        "failed": False,
+        "from": end,
+        "to": end,
+        "name": "client -> sidecar",
+        "line": HOSTILE,
+        "server_log": {"line": HOSTILE},
+    }
+    answer = {
+        "request": {"method": "GET", "url": "http://a/"},
+        "response": {
+            "status": 200,
+            "error": "",
+            "seconds": 0.1,
+            "http": "HTTP/1.1",
+            "body": "\x1b[2J",
+        },
+        "legs": [leg],
+        "verdict": {"sentence": HOSTILE, "sources": [], "remedies": []},
+    }
+    told = curl.told(answer)
+    assert told.count(SHOWN) == 3
+    assert r"\x1b[2J" in told
+    assert "\x1b" not in told
