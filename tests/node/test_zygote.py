@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import re
+import resource
 import shutil
 import signal
 from pathlib import Path
@@ -16,6 +17,7 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.node import sidecar
 from lateen.node.runtime import ShimClient, ShimError
 from lateen.node.shimproto import ContainerSpec, Mount
+from lateen.node.zygote import Zygote
 
 PROGRAM = shutil.which("bash") or "/bin/bash"
 TELL = r"""
@@ -279,6 +281,20 @@ def test_a_program_that_cannot_be_loaded_is_no_zygote(
         assert await prepared(client, ARGUMENTS)
 
     in_lab(shim_lab, scenario)
+
+
+def test_where_nothing_can_be_had_there_is_no_zygote_and_the_shim_goes_on() -> None:
+    """It asks for one when another has ended, and would end with all that is in its namespaces."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            found = Zygote()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+            found.begin(ARGUMENTS)
+            os._exit(found.pid)
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def drawn_ahead(pid: int) -> set[bytes]:
