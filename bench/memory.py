@@ -9,7 +9,6 @@ from bench.tables import Row
 
 PODS = 12
 SERVICES = 1000
-ZYGOTE = "envoy: loaded"
 APPLY = "application/apply-patch+yaml"
 
 
@@ -57,7 +56,6 @@ def run() -> list[Row]:
             found = of_lab(lab)
             sidecars = [p for p, line in found.items() if "/_bin/envoy" in line and _single(line)]
             each = [megabytes(pid) for pid in sidecars]
-            loaded = [megabytes(p) for p, line in found.items() if ZYGOTE in line]
             own = [megabytes(pid, "Private_Dirty") for pid in sidecars]
             copied = [megabytes(p) for p, line in found.items() if "waits to be copied" in line]
             python = [
@@ -77,10 +75,6 @@ def run() -> list[Row]:
             met=middle <= 22,
         ),
         *(Row("the process that they are copies of", f"{size:.1f} MB") for size in copied),
-        Row(
-            "the loaded Envoy that they are copies of, its PSS",
-            ", ".join(f"{each:.1f} MB" for each in loaded) or "none",
-        ),
         Row("Python processes of the lab, whatever the number of pods", str(len(python))),
         Row("control plane's PSS with that mesh", f"{idle:.0f} MB"),
         Row(
