@@ -116,6 +116,7 @@ SESSIONS: dict[str, tuple[Case, ...]] = {
             1,
         ),
         Case("kubectl set env deploy web A=b && kubectl set env deploy web --list", ("^A=b$",)),
+        ROLLED,
         Case("kubectl get endpoints web", (r"^web +10\.[\d.]+:80,10\.[\d.]+:80 ",)),
         Case("kubectl delete deploy,svc web"),
     ),
