@@ -74,27 +74,34 @@ NAMES = {("Gateway", "servers[].name")}
 
 
 class Base:
-    """A mesh of which one object at a time is changed."""
+    """A mesh of which one object at a time is changed, and which is built again after each change:
+    that it is then what one built anew would be is `test_incremental`'s to hold."""
 
     def __init__(self, text: str) -> None:
         self.bodies = [body for body in yaml.safe_load_all(text) if body]
+        self.whole = offline.complete(snapshot.of_bodies(self.bodies))
+        self.frontend = assemble.Frontend(MeshSettings(features=versions.features()))
+        self.renderer = Renderer()
 
     def of(self, kind: str) -> list[int]:
         """Return the places of the objects of a kind."""
         return [place for place, body in enumerate(self.bodies) if body["kind"] == kind]
 
-    def told(self, place: int, body: dict[str, Any]) -> tuple[Any, tuple[Diagnostic, ...]]:
+    def told(
+        self, info: kinds.KindInfo, body: dict[str, Any]
+    ) -> tuple[Any, tuple[Diagnostic, ...]]:
         """Return what the proxies are told and what is found, with one object replaced."""
-        bodies = [*self.bodies[:place], body, *self.bodies[place + 1 :]]
-        settings = MeshSettings(features=versions.features())
-        mesh = assemble.Frontend(settings).build(offline.complete(snapshot.of_bodies(bodies)))
-        made = {}
+        (((namespace, name), made),) = snapshot.of_bodies([body]).of(info.resource).items()
+        assert (namespace, name) in self.whole.of(info.resource)
+        change = snapshot.Change(info.resource, namespace, name, made)
+        mesh = self.frontend.build(self.whole.with_changes([change]))
+        told = {}
         for ref in mesh.proxies():
-            resources = Renderer().render(mesh.view(ref))
+            resources = self.renderer.render(mesh.view(ref))
             for kind in ResourceType:
                 for name, resource in resources.of(kind).items():
-                    made[ref, kind, name] = resource.body
-        return made, mesh.diagnostics
+                    told[ref, kind, name] = resource.body
+        return told, mesh.diagnostics
 
 
 BASES = [
@@ -178,11 +185,11 @@ def acts(info: kinds.KindInfo, base: Base, at: int, path: Path_, value: Any) -> 
     put(container(with_it, path, tree)[0], path[-1], value)
     if decode.decode(info, with_it).problems:
         return False
-    told, found = base.told(at, with_it)
+    told, found = base.told(info, with_it)
     enclosing = set(jsonpath.enclosing(jsonpath.join(place, path[-1])))
     if any(f.code in SAYS_SO and f.source.path in enclosing for f in found):
         return True
-    before, known = base.told(at, without)
+    before, known = base.told(info, without)
     return told != before or found != known
 
 
