@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from lateen.apiserver import following, listing, pulse, rendering, verbs, watching
 from lateen.base.clock import ManualClock
+from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
 from lateen.store.memory import MemoryStore
@@ -240,17 +243,44 @@ def test_a_large_change_is_sent_in_pieces() -> None:
     assert asyncio.run(sizes()) == [3, 3]
 
 
+def compute(seconds: float) -> None:
+    """Take so much of this thread's time."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def rest_after(sending: Callable[[], None], others: Callable[[], None]) -> float:
+    """Return how long the second round waits after a first one that did something, in a turn of
+    the event loop in which others had something to do too."""
+    loop, rounds, again = asyncio.get_running_loop(), pulse.Pulse(), asyncio.Event()
+    sent = asyncio.Event()
+
+    async def sender() -> None:
+        await sent.wait()
+        sending()
+        rounds.join(again.set)
+
+    task = TaskGroup("test").start(sender(), "sender")
+    await asyncio.sleep(0)
+    rounds.join(sent.set)
+    loop.call_soon(others)
+    await task
+    done = loop.time()
+    await again.wait()
+    return loop.time() - done
+
+
 def test_a_round_goes_at_once_and_the_next_one_rests() -> None:
     """What comes while a round goes out waits, and is called once however often it came."""
 
-    async def play() -> tuple[list[str], float, float]:
+    async def play() -> tuple[list[str], float]:
         loop, told, rounds = asyncio.get_running_loop(), list[str](), pulse.Pulse()
-        again, began = asyncio.Event(), loop.time()
+        again = asyncio.Event()
 
         def busy() -> None:
             told.append("first")
-            while loop.time() < began + 0.01:
-                pass
+            compute(0.01)
             rounds.join(lambda: told.append("second"))
             rounds.join(again.set)
 
@@ -260,8 +290,25 @@ def test_a_round_goes_at_once_and_the_next_one_rests() -> None:
         assert told == ["first"]
         sent = loop.time()
         await again.wait()
-        return told, sent - began, loop.time() - sent
+        return told, loop.time() - sent
 
-    told, round_, rest = asyncio.run(play())
+    told, rest = asyncio.run(play())
     assert told == ["first", "second"]
-    assert rest >= round_
+    assert rest >= 0.01 * pulse.REST - 0.001
+
+
+def test_a_rest_is_as_long_as_the_sending_asks_for() -> None:
+    rest = asyncio.run(rest_after(lambda: compute(0.01), lambda: None))
+    assert rest >= 0.01 * pulse.REST - 0.001
+
+
+def test_watches_do_not_rest_for_what_others_take() -> None:
+    """Other tasks of the process, and other processes: here the thread waits, as it does for a
+    processor that is busy."""
+    rest = asyncio.run(rest_after(lambda: time.sleep(0.1), lambda: compute(0.1)))
+    assert rest < 0.4, "five times what was taken would be a second"
+
+
+def test_a_rest_has_an_end_however_much_was_sent() -> None:
+    rest = asyncio.run(rest_after(lambda: compute(0.1), lambda: None))
+    assert pulse.LONGEST_REST - 0.001 <= rest < 0.4
