@@ -221,6 +221,11 @@ class Running:
 
         return asyncio.run_coroutine_threadsafe(inside(), self.loop).result(10)
 
+    def create(self, resource: str, body: Any, namespace: str = "") -> None:
+        """Create an object at once: what a test begins with."""
+        target = self.api.target(resource, namespace)
+        self.call(lambda: self.api.create(target, body, verbs.WriteOptions()))
+
 
 def _serve(directory: Path, ready: "list[Running]", started: threading.Event) -> None:
     async def main() -> None:
@@ -355,16 +360,32 @@ class Output:
         return self.out.splitlines()
 
 
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The home of each kubectl: what it has asked of the server once it keeps there, for a person
+    from command to command and for a module from test to test."""
+    made: dict[str, Path] = {}
+
+    def of(version: str) -> Path:
+        if version not in made:
+            made[version] = tmp_path_factory.mktemp(f"home-{version}")
+        return made[version]
+
+    return of
+
+
 @pytest.fixture(params=VERSIONS)
-def kubectl(request: pytest.FixtureRequest, server: Running, tmp_path: Path) -> Iterator[Kubectl]:
+def kubectl(
+    request: pytest.FixtureRequest,
+    server: Running,
+    homes: Callable[[str], Path],
+    tmp_path: Path,
+) -> Kubectl:
     """Each kubectl in turn, with a fresh namespace as its default."""
     version = request.param
-    path = find_kubectl(version)
     name = f"t{abs(hash(request.node.nodeid)) % 10**8}"
     config = tmp_path / "kubeconfig"
     text = server.kubeconfig.read_text()
     kubeconfig.write(config, text.replace("namespace: default", f"namespace: {name}"))
-    runner = Kubectl(path, version, config, tmp_path, name)
-    runner("create", "namespace", name)
-    yield runner
-    runner("delete", "namespace", name, "--wait=false")
+    server.create("namespaces", {"metadata": {"name": name}})
+    return Kubectl(find_kubectl(version), version, config, homes(version), name)

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import http.server
-import json
 import os
 import pty
 import random
@@ -21,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from lateen.apiserver import verbs
 
 POD = """
 apiVersion: v1
@@ -31,6 +33,7 @@ spec:
   automountServiceAccountToken: false
   containers: [{name: main, image: nginx, ports: [{containerPort: 80}]}, {name: side, image: x}]
 """
+MERGE_PATCH = "application/merge-patch+json"
 RUNNING = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
 TRANSPORTS = {
     "websocket": {},
@@ -47,11 +50,10 @@ def transport(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def pod(kubectl: Any) -> Any:
-    kubectl("create", "-f", "-", stdin=POD)
-    kubectl(
-        "patch", "pod", "web", "--subresource=status", "--type=merge", "-p", json.dumps(RUNNING)
-    )
+def pod(kubectl: Any, server: Any) -> Any:
+    server.create("pods", yaml.safe_load(POD), kubectl.namespace)
+    status = server.api.target("pods", kubectl.namespace, "web", "status")
+    server.call(lambda: server.api.patch(status, RUNNING, MERGE_PATCH, verbs.WriteOptions()))
     return kubectl
 
 
@@ -83,9 +85,7 @@ def test_exec_where_nothing_is(pod: Any, transport: dict[str, str]) -> None:
 
 
 def test_exec_with_a_terminal_follows_its_size(pod: Any, transport: dict[str, str]) -> None:
-    script = (
-        "tty >/dev/null && echo is-tty; for i in 1 2 3 4 5 6 7 8; do stty size; sleep 0.2; done"
-    )
+    script = "tty >/dev/null && echo is-tty; while stty size; do sleep 0.02; done"
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
     process = subprocess.Popen(
@@ -182,7 +182,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 def port() -> Iterator[int]:
     """A web server that stands for what listens in the pod."""
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
+    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
     yield made.server_port
     made.shutdown()
     made.server_close()

@@ -32,7 +32,7 @@ class Admin(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Admin) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield str(server.server_port)
         server.shutdown()
 
