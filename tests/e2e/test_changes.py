@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -47,6 +49,17 @@ spec:
   selector: {{matchLabels: {{app: helloworld, mtls: "true"}}}}
   action: DENY
   rules: [{{when: [{{key: "request.headers[x-word]", values: ["{word}"]}}]}}]
+"""
+
+
+DIRECT = """
+apiVersion: v1
+kind: Service
+metadata: {name: direct}
+spec:
+  type: LoadBalancer
+  selector: {app: helloworld, mtls: "false"}
+  ports: [{name: http, port: 8088, targetPort: 80}]
 """
 
 
@@ -169,6 +182,25 @@ def test_a_route_moves_under_load(lab: Lab, url: str) -> None:
         unbroken(streams)
     finally:
         lab.ok("delete", "virtualservice", "moving")
+
+
+def test_who_waits_for_a_service_waits_for_the_rules_that_lead_to_it(lab: Lab) -> None:
+    """The agent that makes them is stopped, as a busy machine may stop it for a moment."""
+    (agent,) = (pid for pid, words in lab.processes().items() if "lateen.app.agent" in words)
+    try:
+        os.kill(agent, signal.SIGSTOP)
+        early = lab.lateen("apply", "-f", "-", "--timeout", "1s", stdin=DIRECT)
+        os.kill(agent, signal.SIGCONT)
+        assert early.returncode == 1, early.stderr
+        assert "Services not yet in the node's rules" in early.stderr
+        lab.ok("apply", "-f", "-", stdin=DIRECT)
+        found = json.loads(lab.ok("get", "service", "direct", "-o", "json"))
+        address = found["status"]["loadBalancer"]["ingress"][0]["ip"]
+        with lab.connect(address, 8088):
+            pass
+    finally:
+        os.kill(agent, signal.SIGCONT)
+        lab.ok("delete", "service", "direct")
 
 
 def test_scaling_and_restarting_fail_no_request(lab: Lab, url: str) -> None:

@@ -35,12 +35,13 @@ from lateen.node.network import LabNetwork
 from lateen.node.podfiles import Places
 from lateen.node.reporting import NodeFacts
 from lateen.node.runtime import ShimClient, ShimError
-from lateen.node.servicefeed import ServiceFeed
+from lateen.node.servicefeed import ServiceFeed, Tell
 
 log = logging.getLogger(__name__)
 
 NODE = "lateen"
 RESOLVE = "/lateen/v1/resolve"
+RULES = "/lateen/v1/rules"
 KUBERNETES = "v1.36.0"
 """The Kubernetes version whose API is served."""
 _PROGRAMS = ("nginx", "openssl", "curl", "tcpdump", "tar")
@@ -164,7 +165,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     client = await _connected(paths, clock)
     resolver = dns.Server(zone, forwarder(client) if chosen.dns_forward else None)
     await resolver.start(addresses.dns_ip)
-    feed = ServiceFeed(network, zone)
+    feed = ServiceFeed(network, zone, teller(client))
     tasks.start(feed.run(client, clock), "services")
     facts = node_facts(addresses.node_ip)
     capacity = {"cpu": float(facts.cpus), "memory": float(facts.memory)}
@@ -198,6 +199,15 @@ def forwarder(client: HttpClient) -> dns.Forwarder:
         return base64.b64decode(answer["answer"])
 
     return ask
+
+
+def teller(client: HttpClient) -> Tell:
+    """Return a function that tells the plane how far the rules of Services have come."""
+
+    async def tell(reached: Mapping[str, int]) -> None:
+        await client.post(RULES, dict(reached))
+
+    return tell
 
 
 async def _connected(paths: LabPaths, clock: Clock) -> HttpClient:

@@ -21,6 +21,7 @@ from lateen.app.pipeline import Pipeline
 from lateen.app.podstreams import ShimLink
 from lateen.app.proxies import Proxies
 from lateen.app.reporting import Reporting
+from lateen.app.ruling import Rules
 from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
@@ -47,6 +48,7 @@ class MeshPlane:
         authority: Authority,
         shim: ShimLink,
         outside: Outside,
+        rules: Rules,
         proxies: Proxies,
         tasks: TaskGroup,
         findings: Sequence[Diagnostic] = (),
@@ -54,6 +56,7 @@ class MeshPlane:
         self._of_the_lab = findings
         self._lab, self._istio, self._clock = paths.lab, chosen.istio, clock
         self._store, self._outside, self._tasks = store, outside, tasks
+        self._rules = rules
         self._mesh = meshsettings.mesh_settings(chosen)
         self._proxies, self._hub = proxies, proxies.hub
         self._reporting = Reporting(self._hub, clock, chosen.full_log_rate)
@@ -139,6 +142,7 @@ class MeshPlane:
             "written": self._store.revision,
             "revision": (current.revision if self._pipeline.pending else self._store.revision),
             "pending": self._pending(),
+            "ruled": self._rules.settled,
             "pods": report.pods(entry.value for entry in self._store.list("pods").entries),
             "proxies": report.proxies(self._hub.statuses(), kinds),
             "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
@@ -147,13 +151,14 @@ class MeshPlane:
         }
 
     def _pending(self) -> bool:
-        """Whether something written has not had its effect yet, as far as the plane's part goes."""
+        """Whether something written has not had its effect yet, but for pods and proxies."""
         deployments = (entry.value for entry in self._store.list("deployments.apps").entries)
         return (
             self._pipeline.pending
             or not self._outside.settled
             or report.progressing(deployments)
             or report.lagging(self._pipeline.current.snapshot)
+            or not self._rules.settled
         )
 
     def _findings(self) -> list[Diagnostic]:

@@ -29,6 +29,7 @@ from lateen.app.inside import HOSTS, InsideServer
 from lateen.app.outside import Outside
 from lateen.app.paths import LabPaths
 from lateen.app.podstreams import ShimLink, ShimStreams
+from lateen.app.ruling import Rules
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.controllers import apiservice, injection, manager, sidecar
@@ -62,6 +63,7 @@ class Plane:
         self.accounts = AccountTokens.open(paths.authority, clock)
         self.shim = ShimLink(paths.shim_socket)
         self.outside = Outside(self.shim, paths, chosen, self.tasks)
+        self.rules = Rules(self.store)
         self.inject = injection.Settings(
             mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,
@@ -122,6 +124,7 @@ class Plane:
             self.authority,
             self.shim,
             self.outside,
+            self.rules,
             serving,
             self.tasks,
             self.findings,
@@ -197,6 +200,7 @@ class Plane:
         return [
             apply_route(self.api),
             resolving.route(self.settings.dns_forward),
+            self.rules.route(),
             *(self._meshed(path) for path in _OF_THE_MESH),
             self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),
         ]

@@ -44,11 +44,13 @@ def last_words(running: Running) -> str:
 
 
 def summary(status: dict[str, Any]) -> str:
-    """Return one line: how many pods are ready and proxies are in step."""
+    """Return one line: how many pods are ready and proxies are in step, and whether the node's
+    rules of Services are behind."""
     pods, proxies = status["pods"], status["proxies"]
     ready = sum(1 for pod in pods if pod["ready"])
     synced = sum(1 for proxy in proxies if proxy["synced"])
-    return f"pods ready {ready}/{len(pods)}, proxies in step {synced}/{len(proxies)}"
+    behind = "" if status.get("ruled", True) else ", Services not yet in the node's rules"
+    return f"pods ready {ready}/{len(pods)}, proxies in step {synced}/{len(proxies)}{behind}"
 
 
 def unready(status: dict[str, Any]) -> frozenset[str]:

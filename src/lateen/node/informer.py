@@ -34,11 +34,16 @@ class Informer:
         clock: Clock,
         resource: str,
         changed: Callable[[Json | None, Json | None], None],
+        followed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`followed` is called whenever `version` is known anew: after each list and change."""
         self._client = client
         self._clock = clock
         self._resource = resource
         self._changed = changed
+        self._followed = followed
+        self.version = 0
+        """The revision of the server up to which this copy has come."""
         self._objects: dict[Key, Json] = {}
         self.synced = asyncio.Event()
         """Set after the first list."""
@@ -75,6 +80,7 @@ class Informer:
         for body in present.values():
             self._take(body)
         self.synced.set()
+        self._come_to(version)
         return version
 
     async def _watch(self, version: str) -> None:
@@ -83,6 +89,12 @@ class Informer:
                 self._take(event.object)
             elif event.type == "DELETED":
                 self._remove(key_of(event.object))
+            if event.type != "BOOKMARK":
+                self._come_to(event.object["metadata"]["resourceVersion"])
+
+    def _come_to(self, version: str) -> None:
+        self.version = int(version)
+        self._followed()
 
     def _take(self, body: Json) -> None:
         key = key_of(body)

@@ -1,16 +1,17 @@
 """Keeps the rules of Services and the cluster's DNS up with the API server.
 
-Follows Services, EndpointSlices and Pods. Changes that arrive together reach the kernel together.
+Follows Services, EndpointSlices and Pods. Changes that arrive together reach the kernel together,
+and the server is told how far the kernel's rules have come: who waits for a change waits for them.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model import core, decode, discovery, kinds
-from lateen.model.client import ApiClient, Json
+from lateen.model.client import ApiClient, ApiError, Json
 from lateen.node import dnszone, network
 from lateen.node.informer import Informer, Key, key_of
 
@@ -19,7 +20,13 @@ log = logging.getLogger(__name__)
 SERVICE_NAME = "kubernetes.io/service-name"
 """The label that tells whose endpoints a slice has."""
 
-_RESOURCES = ("services", "endpointslices.discovery.k8s.io", "pods")
+RULED = ("services", "endpointslices.discovery.k8s.io")
+"""The resources that rules are made of."""
+_RETRY = 0.2
+
+Tell = Callable[[Mapping[str, int]], Awaitable[None]]
+"""Tells the server up to which revision of each resource that rules are made of they have come.
+Raises ApiError, OSError."""
 
 
 class ServiceFeed:
@@ -28,9 +35,14 @@ class ServiceFeed:
     Until all is listed nothing is changed: the rules that an earlier agent left keep working.
     """
 
-    def __init__(self, net: network.LabNetwork, zone: dnszone.Zone) -> None:
+    def __init__(self, net: network.LabNetwork, zone: dnszone.Zone, tell: Tell) -> None:
         self._network = net
         self._zone = zone
+        self._tell = tell
+        self._ruled: dict[str, Informer] = {}
+        self._reached: dict[str, int] = {}
+        """By resource, the revision up to which its changes are in the kernel."""
+        self._news = asyncio.Event()
         self._services: dict[Key, core.Service] = {}
         self._slices: dict[Key, dict[str, discovery.EndpointSlice]] = {}
         self._changed: dict[Key, None] = {}
@@ -39,16 +51,18 @@ class ServiceFeed:
 
     async def run(self, client: ApiClient, clock: Clock) -> None:
         """Follow the API server until cancelled."""
-        callbacks = (self.service_changed, self.slice_changed, self.pod_changed)
-        informers = [
-            Informer(client, clock, resource, callback)
-            for resource, callback in zip(_RESOURCES, callbacks, strict=True)
-        ]
+        callbacks = (self.service_changed, self.slice_changed)
+        self._ruled = {
+            resource: Informer(client, clock, resource, callback, self._hasten)
+            for resource, callback in zip(RULED, callbacks, strict=True)
+        }
+        informers = [*self._ruled.values(), Informer(client, clock, "pods", self.pod_changed)]
         async with TaskGroup("services") as tasks:
             running = [tasks.start(each.run(), "watch") for each in informers]
             for each in informers:
                 await each.synced.wait()
             self.ready()
+            tasks.start(self._report(clock), "report")
             await asyncio.gather(*running)
 
     def ready(self) -> None:
@@ -98,6 +112,10 @@ class ServiceFeed:
         else:
             self._zone.set_service(service, self._slices_of(key))
         self._changed[key] = None
+        self._hasten()
+
+    def _hasten(self) -> None:
+        """Have what is known reach the kernel, and the server hear of that."""
         if self.synced.is_set() and not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -110,11 +128,27 @@ class ServiceFeed:
                 self._network.remove_service(*key)
             else:
                 self._network.set_service(service, self._slices_of(key))
-        self._changed.clear()
-        try:
-            self._network.commit()
-        except OSError as error:
-            log.error("Services are not reachable as they should be: %s", error)
+        if self._changed:
+            self._changed.clear()
+            try:
+                self._network.commit()
+            except OSError as error:
+                log.error("Services are not reachable as they should be: %s", error)
+        self._reached = {name: informer.version for name, informer in self._ruled.items()}
+        self._news.set()
+
+    async def _report(self, clock: Clock) -> None:
+        """Tell how far the rules are, for ever; again after each list, since a server that was
+        started anew does not know."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._tell(self._reached)
+            except (ApiError, OSError) as error:
+                log.info("telling of the rules of Services: %s", error)
+                self._news.set()
+                await clock.sleep(_RETRY)
 
 
 def _decoded(body: Json, resource: str) -> object:

@@ -1,12 +1,18 @@
 """From API objects to rules and names."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from lateen.apiserver import verbs
+from lateen.apiserver.local import LocalClient
+from lateen.base.clock import SystemClock
+from lateen.base.tasks import TaskGroup
 from lateen.node import dnszone, netlink, servicefeed
+from lateen.store.memory import MemoryStore
+from tests import first_namespaces
 
 pytestmark = pytest.mark.netns
 
@@ -33,6 +39,10 @@ def _slice(name: str, owner: str, *ips: str) -> dict[str, Any]:
     }
 
 
+async def untold(_: Mapping[str, int]) -> None:
+    """Take what the server would be told."""
+
+
 def test_changes_reach_kernel_and_names(lab: Any, fetch: Callable[..., str]) -> None:
     ips = []
     for name in ("one", "two"):
@@ -40,7 +50,7 @@ def test_changes_reach_kernel_and_names(lab: Any, fetch: Callable[..., str]) -> 
         lab.namespaces.serve(pod, 8080, lambda *_, name=name: name)
         ips.append(ip)
     zone = dnszone.Zone()
-    feed = servicefeed.ServiceFeed(lab.net, zone)
+    feed = servicefeed.ServiceFeed(lab.net, zone, untold)
 
     async def live() -> None:
         before = _slice("web-1", "web", ips[0])
@@ -64,9 +74,53 @@ def test_changes_reach_kernel_and_names(lab: Any, fetch: Callable[..., str]) -> 
     netlink.inside(lab.root, lambda: asyncio.run(live()))
 
 
+def test_the_server_hears_of_a_change_once_the_kernel_has_it(
+    lab: Any, fetch: Callable[..., str]
+) -> None:
+    """And again after a failure: who waits would wait for ever."""
+    pod, ip = lab.pod("one")
+    lab.namespaces.serve(pod, 8080, lambda *_: "one")
+    clock = SystemClock()
+    api = verbs.Api(MemoryStore(), clock)
+    first_namespaces.ensure(api)
+    client = LocalClient(api)
+    heard: asyncio.Queue[Mapping[str, int]] = asyncio.Queue()
+    failures = [ConnectionResetError("the plane is started again")]
+
+    async def tell(reached: Mapping[str, int]) -> None:
+        if failures:
+            raise failures.pop()
+        heard.put_nowait(reached)
+
+    async def hears() -> Mapping[str, int]:
+        wanted, reached = api.store.revision, {}
+        async with asyncio.timeout(5):
+            while not reached or max(reached.values()) < wanted:
+                reached = await heard.get()
+        return reached
+
+    async def live() -> None:
+        feed = servicefeed.ServiceFeed(lab.net, dnszone.Zone(), tell)
+        async with TaskGroup("test") as tasks:
+            tasks.start(feed.run(client, clock), "feed")
+            assert set(await hears()) == {"services", "endpointslices.discovery.k8s.io"}
+            await client.create("services", "default", SERVICE)
+            await client.create(
+                "endpointslices.discovery.k8s.io", "default", _slice("web-1", "web", ip)
+            )
+            await hears()
+            assert fetch(lab.root, "10.96.0.20", 80) == "one"
+            await client.delete("services", "default", "web")
+            await hears()
+            with pytest.raises(ConnectionRefusedError):
+                fetch(lab.root, "10.96.0.20", 80)
+
+    netlink.inside(lab.root, lambda: asyncio.run(live()))
+
+
 def test_pods_have_names_while_they_have_addresses(lab: Any) -> None:
     zone = dnszone.Zone()
-    feed = servicefeed.ServiceFeed(lab.net, zone)
+    feed = servicefeed.ServiceFeed(lab.net, zone, untold)
     bare = {"metadata": {"name": "a", "namespace": "default"}}
     running = {**bare, "status": {"podIP": "10.244.0.9"}}
     feed.pod_changed(None, bare)
