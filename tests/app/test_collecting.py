@@ -30,13 +30,21 @@ def collector() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("young", "quiet", "expected"),
-    [(0, 60.0, False), (1, 0.5, False), (1, 1.0, True), (49, 0.0, False), (50, 0.0, True)],
+    ("young", "fresh", "quiet", "expected"),
+    [
+        (0, 19_999, 60.0, False),
+        (0, 20_000, 1.0, True),
+        (0, 20_000, 0.9, False),
+        (1, 0, 0.5, False),
+        (1, 0, 1.0, True),
+        (4, 200_000, 0.0, False),
+        (5, 0, 0.0, True),
+    ],
 )
 def test_it_waits_for_a_quiet_moment_but_not_for_ever(
-    young: int, quiet: float, expected: bool
+    young: int, fresh: int, quiet: float, expected: bool
 ) -> None:
-    assert collecting.due(young, quiet) is expected
+    assert collecting.due(young, fresh, quiet) is expected
 
 
 def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: None) -> None:

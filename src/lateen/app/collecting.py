@@ -13,18 +13,22 @@ from lateen.base.clock import Clock
 EVERY_SECONDS = 5.0
 QUIET_SECONDS = 1.0
 """How long nothing must have changed."""
-MOST = 50
+MOST = 5
 """Collections of the youngest generation after which it is done even under load: what died since in
 cycles would take too much memory."""
+WORTH = 20_000
+"""New objects that are worth a look in a quiet moment."""
 WHOLE = 20
 """Every how many times what was taken out of sight is looked through too."""
 _NEVER = 1_000_000
 
 
-def due(young: int, quiet: float) -> bool:
-    """Return whether to collect, after so many collections of the youngest generation alone and so
-    many seconds without a change."""
-    return young >= MOST or (young > 0 and quiet >= QUIET_SECONDS)
+def due(young: int, fresh: int, quiet: float) -> bool:
+    """Return whether to collect, after so many collections of the youngest generation alone, so
+    many new objects since the last of them, and so many seconds without a change."""
+    if quiet >= QUIET_SECONDS and (young > 0 or fresh >= WORTH):
+        return True
+    return young >= MOST
 
 
 class Collector:
@@ -40,7 +44,8 @@ class Collector:
         gc.set_threshold(gc.get_threshold()[0], _NEVER, _NEVER)
         while True:
             await self._clock.sleep(EVERY_SECONDS)
-            if due(gc.get_count()[1], self._clock.monotonic() - self._changed_at()):
+            fresh, young, _ = gc.get_count()
+            if due(young, fresh, self._clock.monotonic() - self._changed_at()):
                 self.collect()
 
     def collect(self) -> None:

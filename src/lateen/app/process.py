@@ -15,9 +15,10 @@ import importlib
 import sys
 from collections.abc import Iterator
 
-_ALLOCATIONS = 20_000
+_ALLOCATIONS = 200_000
 """New objects between two collections. A compiled mesh is hundreds of thousands of values without
-cycles; at Python's 700 a quarter of a large compilation would go into looking through them."""
+cycles; at Python's 700 a quarter of a large compilation would go into looking through them, and at
+20,000 still a twentieth. The plane does not wait for so many (`app.collecting`)."""
 
 
 def settle() -> None:

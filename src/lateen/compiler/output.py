@@ -1,16 +1,15 @@
 """What the compiler hands out: named xDS resources as bytes, each with what caused it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
 from hashlib import blake2b
 
 import msgspec
 
+from lateen.compiler.ir.value import Choice
 from lateen.model.meta import Source
 
 
-class ResourceType(Enum):
+class ResourceType(Choice):
     """The xDS resource types, in the order they must be sent (make before break)."""
 
     CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -22,8 +21,7 @@ class ResourceType(Enum):
     RUNTIME = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One serialized resource. Compared by identity: rendering caches, so an unchanged resource
     is the same object; `version` is a digest of the bytes, for the wire."""
 
@@ -31,11 +29,11 @@ class Resource:
     name: str
     body: bytes
     sources: tuple[Source, ...] = ()
-    version: str = field(init=False)
+    version: str = ""
 
     def __post_init__(self) -> None:
         digest = blake2b(self.body, digest_size=8).hexdigest()
-        object.__setattr__(self, "version", digest)
+        msgspec.structs.force_setattr(self, "version", digest)
 
     def __repr__(self) -> str:
         secret = self.type is ResourceType.SECRET

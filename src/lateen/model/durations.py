@@ -1,6 +1,7 @@
 """Lengths of time as Go and protobuf write them. Pure."""
 
 import re
+from functools import lru_cache
 
 _UNITS = {
     "ns": 1,
@@ -15,6 +16,7 @@ _UNITS = {
 _PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>ns|us|µs|μs|ms|s|m|h)")
 
 
+@lru_cache(maxsize=1024)
 def nanoseconds(text: str) -> int:
     """Return the nanoseconds of `1h2m3.5s`, `250ms`, `0`. Raises ValueError for anything else."""
     body = text[1:] if text[:1] in ("-", "+") else text

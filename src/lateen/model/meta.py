@@ -1,11 +1,9 @@
 """References to objects and to places inside them. Pure."""
 
-from typing import NamedTuple
-
 import msgspec
 
 
-class ObjectRef(NamedTuple):
+class ObjectRef(msgspec.Struct, frozen=True, order=True, gc=False):
     """Which object: its kind (`VirtualService`), namespace (empty if cluster-wide) and name."""
 
     kind: str
@@ -20,7 +18,7 @@ class ObjectRef(NamedTuple):
         )
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True, order=True, gc=False):
     """The manifest field that decided something.
 
     `path` is a JSON path without the leading dollar: `spec.http[0].route[1].destination`.

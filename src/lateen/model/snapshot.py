@@ -140,11 +140,11 @@ class Snapshot:
         None when there is none, or when the object's spec is another one by now.
         """
         ref = source.ref
-        namespace = ref.namespace or "default"
+        kind, name, namespace = ref.kind, ref.name, ref.namespace or "default"
         entry: SourceMap | None = self.of(_MAPS).get(
-            (namespace, sourcelines.source_map_name(*ref[::2]))
+            (namespace, sourcelines.source_map_name(kind, name))
         )
-        if entry is None or (entry.spec.target.kind, entry.spec.target.name) != ref[::2]:
+        if entry is None or (entry.spec.target.kind, entry.spec.target.name) != (kind, name):
             return None
         if not self._current(entry, ref.namespace):
             return None

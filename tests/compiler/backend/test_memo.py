@@ -3,10 +3,10 @@
 import gc
 
 from lateen.compiler.backend.memo import Memo, Recent
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Kept
 
 
-class Thing(Value, frozen=True, kw_only=True):
+class Thing(Kept, frozen=True, kw_only=True):
     name: str
 
 

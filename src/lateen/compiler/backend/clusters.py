@@ -48,12 +48,13 @@ def outbound(
     """
     policy = source.policy
     cluster = cluster_pb2.Cluster()
-    cluster.CopyFrom(_template(settings.connect_timeout))
-    cluster.name = source.name
-    cluster.alt_stat_name = names.stat_name(source.name)
+    cluster.ParseFromString(_template(settings.connect_timeout))
+    name = source.name
+    cluster.name = name
+    cluster.alt_stat_name = names.stat_name(name)
     if policy.load_balancer is not None:
         cluster_policy.load_balancer(cluster, policy.load_balancer)
-    _discovery(cluster, source, kind)
+    _discovery(cluster, name, source, kind)
     if policy.connection_pool is not None or policy.retry_budget is not None:
         cluster.ClearField("circuit_breakers")
         cluster_policy.circuit_breakers(cluster, policy.connection_pool, policy.retry_budget)
@@ -70,19 +71,19 @@ def outbound(
 
 
 @cache
-def _template(connect_timeout: float) -> cluster_pb2.Cluster:
-    """Return what a cluster without a DestinationRule has beside its names: copying it costs a
-    tenth of setting it field by field."""
+def _template(connect_timeout: float) -> bytes:
+    """Return what a cluster without a DestinationRule has beside its names, serialized: parsing it
+    costs a tenth of setting it field by field."""
     cluster = cluster_pb2.Cluster(type=_Discovery.EDS)
     cluster.connect_timeout.CopyFrom(pack.duration(connect_timeout))
     cluster.eds_cluster_config.eds_config.CopyFrom(pack.ads())
     cluster_policy.load_balancer(cluster, None)
     cluster_policy.circuit_breakers(cluster, None)
-    return cluster
+    return bytes(cluster.SerializeToString())
 
 
 @cache
-def _by_endpoint() -> cluster_pb2.Cluster:
+def _by_endpoint() -> bytes:
     """Return the two sockets that endpoints choose from, the first one's context still empty."""
     cluster = cluster_pb2.Cluster()
     empty = tls.socket(tls_pb2.UpstreamTlsContext())
@@ -92,12 +93,14 @@ def _by_endpoint() -> cluster_pb2.Cluster:
         name="tlsMode-disabled", transport_socket=tls.raw_socket()
     )
     plain.match.SetInParent()
-    return cluster
+    return bytes(cluster.SerializeToString())
 
 
-def _discovery(cluster: cluster_pb2.Cluster, source: OutboundCluster, kind: ProxyKind) -> None:
+def _discovery(
+    cluster: cluster_pb2.Cluster, name: str, source: OutboundCluster, kind: ProxyKind
+) -> None:
     if uses_eds(source, kind):
-        cluster.eds_cluster_config.service_name = source.name
+        cluster.eds_cluster_config.service_name = name
         if cluster.lb_policy == _PROVIDED:
             cluster.lb_policy = cluster_pb2.Cluster.LbPolicy.ROUND_ROBIN
         return
@@ -159,7 +162,7 @@ def _automatic_mtls(
     if _original_destination(source, kind):
         cluster.transport_socket.CopyFrom(tls.socket(context))
         return
-    cluster.MergeFrom(_by_endpoint())
+    cluster.MergeFromString(_by_endpoint())
     packed = cluster.transport_socket_matches[0].transport_socket.typed_config
     packed.value = context.SerializeToString(deterministic=True)
 

@@ -53,6 +53,8 @@ def _endpoint(
     address.address = source.address
     address.port_value = source.port
     out.load_balancing_weight.value = source.weight
+    if not (mtls or source.sidecar or source.workload or source.pod or source.mode_source):
+        return
     metadata = out.metadata.filter_metadata
     if mtls:
         metadata[TRANSPORT_METADATA].fields["tlsMode"].string_value = "istio"

@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-K = TypeVar("K")
+from lateen.compiler.ir.value import Kept
+
+K = TypeVar("K", bound=Kept)
 R = TypeVar("R")
 
 
@@ -47,7 +49,10 @@ class Memo(Generic[K, R]):
     def __init__(self, make: Callable[[K], R]) -> None:
         self._make = make
         self._by_identity: dict[int, tuple[_Ref[K], R]] = {}
-        self._by_content: weakref.WeakKeyDictionary[K, R] = weakref.WeakKeyDictionary()
+        self._by_content: dict[weakref.ref[K], R] = {}
+        """A weak reference has the hash of its value and equals one to an equal value."""
+        self._ended = self._forget
+        """Bound once, not for each value."""
 
     def __call__(self, value: K) -> R:
         """Return the value's result, made at most once."""
@@ -55,11 +60,11 @@ class Memo(Generic[K, R]):
         known = self._by_identity.get(key)
         if known is not None and known[0]() is value:
             return known[1]
-        result = self._by_content.get(value)
-        if result is None:
-            result = self._by_content[value] = self._make(value)
-        reference = _Ref(value, self._forget)
+        reference = _Ref(value, self._ended)
         reference.key = key
+        result = self._by_content.get(reference)
+        if result is None:
+            result = self._by_content[reference] = self._make(value)
         self._by_identity[key] = (reference, result)
         return result
 
@@ -68,6 +73,7 @@ class Memo(Generic[K, R]):
         entry = self._by_identity.get(key)
         if entry is not None and entry[0] is gone:
             del self._by_identity[key]
+        self._by_content.pop(gone, None)
 
     def __len__(self) -> int:
         return len(self._by_identity)

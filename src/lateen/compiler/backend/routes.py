@@ -1,7 +1,6 @@
 """Route tables (RDS), and the table embedded in an inbound listener. Pure."""
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from functools import cache, lru_cache
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
@@ -10,13 +9,14 @@ from google.protobuf import any_pb2
 from lateen.compiler.backend import clusters, filters, pack, route_action, route_match, wire
 from lateen.compiler.ir.proxy import Features, OutboundCluster, ProxyKind
 from lateen.compiler.ir.routing import Destination, RetryPolicy, Route, VirtualHost
+from lateen.compiler.ir.value import Choice
 from lateen.compiler.ir.workload import Protocol
 from lateen.model.meta import Source
 
 _MAX_DIRECT_BODY = 1_048_576
 
 
-class Alpn(Enum):
+class Alpn(Choice):
     """How the ALPN override treats requests to a cluster."""
 
     HTTP1 = "http1"
@@ -125,22 +125,25 @@ def _route(out: route_components_pb2.Route, source: Route, alpn: AlpnByCluster) 
 
 
 def _forward(out: route_components_pb2.RouteAction, source: Route) -> None:
-    weighted = [d for d in source.destinations if d.weight > 0]
-    if len(source.destinations) > 1 and weighted:
-        for destination in weighted:
-            _weighted(out.weighted_clusters.clusters.add(), destination)
-    else:
+    several = len(source.destinations) > 1
+    weighted = [d for d in source.destinations if d.weight > 0] if several else []
+    for destination in weighted:
+        _weighted(out.weighted_clusters.clusters.add(), destination)
+    if not weighted:
         _single(out, source.destinations[0])
-    out.MergeFrom(_limits(source.timeout, source.retries))
+    out.MergeFromString(_limits(source.timeout, source.retries))
     if source.rewrite is not None:
         route_action.rewrite(out, source.rewrite)
-    out.request_mirror_policies.extend(route_action.mirror(m) for m in source.mirrors if m.ppm)
-    out.hash_policy.extend(route_action.hash_policy(k) for k in source.hash_keys)
+    for mirror in source.mirrors:
+        if mirror.ppm:
+            out.request_mirror_policies.append(route_action.mirror(mirror))
+    for key in source.hash_keys:
+        out.hash_policy.append(route_action.hash_policy(key))
 
 
 @lru_cache(maxsize=256)
-def _limits(timeout: float, retries: RetryPolicy | None) -> route_components_pb2.RouteAction:
-    """Return timeout and retries, which most routes have in common."""
+def _limits(timeout: float, retries: RetryPolicy | None) -> bytes:
+    """Return timeout and retries, which most routes have in common, serialized."""
     out = route_components_pb2.RouteAction()
     out.timeout.CopyFrom(pack.duration(timeout))
     if timeout:
@@ -152,7 +155,7 @@ def _limits(timeout: float, retries: RetryPolicy | None) -> route_components_pb2
         out.max_stream_duration.grpc_timeout_header_max.SetInParent()
     if retries is not None and retries.attempts > 0:
         out.retry_policy.CopyFrom(route_action.retry_policy(retries))
-    return out
+    return bytes(out.SerializeToString(deterministic=True))
 
 
 def _single(out: route_components_pb2.RouteAction, destination: Destination) -> None:

@@ -1,7 +1,6 @@
 """What all proxies of one scope share, rendered: clusters, endpoints, route tables. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 from envoy.config.listener.v3 import listener_pb2
@@ -37,7 +36,7 @@ def named(resources: Iterable[Resource]) -> dict[str, Resource]:
     return {resource.name: resource for resource in resources}
 
 
-class _Cluster(msgspec.Struct, frozen=True):
+class _Cluster(msgspec.Struct, frozen=True, gc=False):
     """A rendered cluster and what the rest of the proxy must know of it."""
 
     resource: Resource
@@ -45,8 +44,7 @@ class _Cluster(msgspec.Struct, frozen=True):
     eds: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Clusters:
+class _Clusters(msgspec.Struct, frozen=True, eq=False):
     """A scope's rendered clusters: which have endpoints by EDS, which are special to ALPN."""
 
     resources: Mapping[str, Resource]
@@ -54,8 +52,7 @@ class _Clusters:
     special: routes.AlpnByCluster
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Host:
+class _Host(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A rendered virtual host."""
 
     body: bytes
@@ -220,7 +217,7 @@ class Side:
     def _render_host(self, source: VirtualHost, special: routes.AlpnByCluster) -> _Host:
         """A host depends on its own content and on how its clusters treat ALPN."""
         entry = self._host(source)
-        if special.keys().isdisjoint(entry.reach):
+        if not special or special.keys().isdisjoint(entry.reach):
             relevant: routes.AlpnByCluster = {}
         else:
             relevant = {name: alpn for name, alpn in special.items() if name in entry.reach}

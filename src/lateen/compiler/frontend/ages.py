@@ -36,8 +36,10 @@ def exported(
     export_to: tuple[str, ...], owner: str, client: str, default: tuple[str, ...] = ("*",)
 ) -> bool:
     """Whether an object of namespace `owner` is visible in namespace `client`."""
-    wanted = export_to or default
-    return any(e == "*" or e == client or (e == "." and owner == client) for e in wanted)
+    for written in export_to or default:
+        if written == "*" or written == client or (written == "." and owner == client):
+            return True
+    return False
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:

@@ -23,7 +23,7 @@ from lateen.compiler.ir.routing import RouteTable, TcpRoute, VirtualHost
 T = TypeVar("T")
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True):
+class Share(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one service adds to a scope."""
 
     clusters: tuple[OutboundCluster, ...] = ()

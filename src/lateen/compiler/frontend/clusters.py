@@ -22,7 +22,7 @@ from lateen.compiler.ir.workload import (
 )
 
 
-class Behind(msgspec.Struct, frozen=True, kw_only=True):
+class Behind(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What stands behind a service: its endpoints by port number, in port order."""
 
     by_port: tuple[tuple[int, tuple[Endpoint, ...]], ...] = ()
@@ -35,12 +35,20 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One (port, subset) pair of a service, with the policy that reaches it."""
 
     port: Port
     subset: Subset | None
     policy: TrafficPolicy
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A service as clients under one DestinationRule reach it."""
+
+    service: Service
+    rule: Rule | None
+    targets: tuple[Target, ...]
 
 
 def targets(
@@ -72,8 +80,7 @@ NO_POLICY = TrafficPolicy()
 
 
 def clusters(
-    service: Service,
-    reached: tuple[Target, ...],
+    reach: Reach,
     mode: MtlsMode,
     behind: Behind | None,
     identities: tuple[str, ...],
@@ -84,11 +91,12 @@ def clusters(
     `mode` is the PeerAuthentication mode of the service's namespace. `behind` is needed only
     where TLS must be decided for all endpoints at once (headless, PASSTHROUGH).
     """
+    service = reach.service
     automatic = (
         settings.auto_mtls and not service.external and service.resolution is not Resolution.DNS
     )
     found = []
-    for target in reached:
+    for target in reach.targets:
         port, subset, policy = target.port, target.subset, target.policy
         found.append(
             OutboundCluster(
@@ -108,21 +116,17 @@ def clusters(
 
 
 def assignments(
-    service: Service,
-    reached: tuple[Target, ...],
-    behind: Behind,
-    client: Labels,
-    *,
-    gateway: bool,
+    reach: Reach, behind: Behind, client: Labels, *, gateway: bool
 ) -> tuple[ClusterEndpoints, ...]:
     """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST.
 
     `client` has the labels by which a client is near or far.
     """
+    service = reach.service
     if service.resolution is Resolution.PASSTHROUGH and not gateway:
         return ()
     found = []
-    for target in reached:
+    for target in reach.targets:
         subset, tls, balancer = target.subset, target.policy.tls, target.policy.load_balancer
         if balancer is not None and balancer.policy == "PASSTHROUGH":
             continue
@@ -132,14 +136,14 @@ def assignments(
             wanted = frozenset(labels)
             members = tuple([e for e in members if wanted.issubset(e.labels)])
         name = subset.name if subset is not None else ""
-        members, priorities, shares = locality.spread(members, target.policy, dict(client))
+        spread = locality.spread(members, target.policy, dict(client))
         found.append(
             ClusterEndpoints(
                 cluster=cluster_name(service.hostname, target.port.number, name),
-                endpoints=members,
-                mtls=tuple([speaks_mtls(e, tls) for e in members]),
-                priorities=priorities,
-                shares=shares,
+                endpoints=spread.members,
+                mtls=tuple([speaks_mtls(e, tls) for e in spread.members]),
+                priorities=spread.priorities,
+                shares=spread.shares,
             )
         )
     return tuple(found)

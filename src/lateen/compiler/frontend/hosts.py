@@ -48,7 +48,7 @@ def split_service(hostname: str, domain: str) -> tuple[str, str] | None:
     if not hostname.endswith(tail):
         return None
     parts = hostname[: -len(tail)].split(".")
-    return (parts[1], parts[0]) if len(parts) == 2 and all(parts) else None
+    return (parts[1], parts[0]) if len(parts) == 2 and parts[0] and parts[1] else None
 
 
 def domains(service: Service, client_namespace: str, *, absolute: bool) -> tuple[str, ...]:

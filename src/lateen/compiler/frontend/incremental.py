@@ -90,6 +90,7 @@ class Table(Generic[K, V]):
 
     def __init__(self, graph: Graph, default: V) -> None:
         self._graph = graph
+        self._running = graph.running
         self._default = default
         self.entries: dict[K, V] = {}
         self.readers: dict[K, Cell | set[Cell]] = {}
@@ -97,7 +98,7 @@ class Table(Generic[K, V]):
 
     def get(self, key: K) -> V:
         """Return the entry, noting who asked."""
-        running = self._graph.running
+        running = self._running
         if running:
             reader = running[-1]
             known = self.readers.get(key)
@@ -126,7 +127,7 @@ class Derived(Generic[K, V]):
     """A function of a key, computed when asked for and kept until something it read changes."""
 
     def __init__(self, graph: Graph, compute: Callable[[K], V], *, watched: bool = False) -> None:
-        self._graph = graph
+        self._running = graph.running
         self._compute = compute
         self.watched = watched
         self.cells: dict[K, Cell] = {}
@@ -139,9 +140,16 @@ class Derived(Generic[K, V]):
         cell = self.cells.get(key)
         if cell is None:
             cell = self.cells[key] = Cell(self, key)
+        running = self._running
         if not cell.fresh:
-            self._run(cell, key)
-        running = self._graph.running
+            running.append(cell)
+            try:
+                value = self._compute(key)
+            finally:
+                running.pop()
+            if cell.value is None or value != cell.value:
+                cell.value = value
+            cell.fresh = True
         if running:
             reader = running[-1]
             known = cell.readers
@@ -152,19 +160,8 @@ class Derived(Generic[K, V]):
                     known.add(reader)
                 else:
                     cell.readers = {known, reader}
-        value: V = cell.value
-        return value
-
-    def _run(self, cell: Cell, key: K) -> None:
-        running = self._graph.running
-        running.append(cell)
-        try:
-            value = self._compute(key)
-        finally:
-            running.pop()
-        if cell.value is None or value != cell.value:
-            cell.value = value
-        cell.fresh = True
+        found: V = cell.value
+        return found
 
     def forget(self, cell: Cell) -> None:
         """Drop a value nobody needs."""

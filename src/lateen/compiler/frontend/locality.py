@@ -7,7 +7,8 @@ for nearer ones. Without a setting that is so by default, as on Istio.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from lateen.compiler.frontend.workloads import LOCALITY_LABEL
 from lateen.compiler.ir.policy import LoadBalancer, TrafficPolicy
@@ -24,7 +25,7 @@ _TOPOLOGY = (
 _OTHER_REGION, _LEFT_OUT, _STEPS = 3, 4, 5
 
 
-class Spread(NamedTuple):
+class Spread(msgspec.Struct, frozen=True, gc=False):
     """Endpoints with, one for each, their priority (0 first), and shares by locality.
 
     Both are empty where all endpoints are alike.
@@ -61,6 +62,8 @@ def spread(
     members: tuple[Endpoint, ...], policy: TrafficPolicy, client: Mapping[str, str]
 ) -> Spread:
     """Return the endpoints as a client with these labels sees them."""
+    if policy.load_balancer is None and policy.outlier_detection is None:
+        return Spread(members)
     balancer = policy.load_balancer or LoadBalancer()
     if balancer.locality_enabled is False:
         return Spread(members)

@@ -29,7 +29,7 @@ FOREIGN_PORT = 80
 """The only port where a VirtualService for a host outside the registry acts on sidecars."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one service adds to the outbound side of a scope, apart from clusters."""
 
     hosts: tuple[tuple[int, VirtualHost], ...] = ()

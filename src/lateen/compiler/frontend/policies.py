@@ -275,7 +275,7 @@ def _port_entry(
 
 
 def _read(policy: PolicyStruct, source: Source) -> Blocks:
-    ref, at = source
+    ref, at = source.ref, source.path
     return Blocks(
         connection_pool=policy.connection_pool,
         load_balancer=policy.load_balancer,

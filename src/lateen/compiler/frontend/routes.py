@@ -28,7 +28,7 @@ MESH = "mesh"
 NO_MATCH = networking_route.HTTPMatchRequest()
 
 
-class HttpRule(msgspec.Struct, frozen=True, kw_only=True):
+class HttpRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One `http` rule, delegates already followed, and where it is written."""
 
     spec: networking_route.HTTPRoute
@@ -150,9 +150,9 @@ def destination(target: networking_route.Destination, context: Context) -> tuple
     if target.port is not None and target.port.number:
         return host, target.port.number
     if service is not None:
-        ports = [p for p in service.ports if p.protocol is not Protocol.UDP]
-        if len(ports) == 1:
-            return host, ports[0].number
+        numbers = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
+        if len(numbers) == 1:
+            return host, numbers[0]
     return host, context.port
 
 
@@ -284,7 +284,7 @@ def _operation(cluster: str, path: str) -> str:
     return f"{host}:{port}{path}"
 
 
-class _Targets(msgspec.Struct, frozen=True, kw_only=True):
+class _Targets(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A rule's destinations, what a single one adds to the route, and what is hashed."""
 
     destinations: tuple[Destination, ...]

@@ -12,7 +12,7 @@ from lateen.model.meta import ObjectRef, Source
 Rules = tuple[networking_policy.DestinationRule, ...]
 
 
-class Subset(msgspec.Struct, frozen=True, kw_only=True):
+class Subset(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One subset and the DestinationRule field that declares it."""
 
     name: str
@@ -20,7 +20,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one or more DestinationRules of a namespace say together about a host."""
 
     namespace: str
@@ -56,6 +56,8 @@ def merge(rules: Rules, host: str, *, by_export: bool) -> tuple[Rule, ...]:
     the later is a superset of a written earlier one. Rules with a workloadSelector merge only with
     others of the same selector.
     """
+    if len(rules) == 1:
+        return (_marked(_single(rules[0], host), 0),)
     groups: list[Rule] = []
     for obj in sorted(rules, key=ages.age):
         made = _single(obj, host)
@@ -69,14 +71,11 @@ def merge(rules: Rules, host: str, *, by_export: bool) -> tuple[Rule, ...]:
 
 
 def _marked(group: Rule, index: int) -> Rule:
-    balancers = []
-    for level in (group.policy, *(s.spec.traffic_policy for s in group.subsets)):
+    found: list[networking_policy.LoadBalancerSettings] = []
+    for level in (group.policy, *[s.spec.traffic_policy for s in group.subsets]):
         if level is not None:
-            balancers += [
-                level.load_balancer,
-                *(p.load_balancer for p in level.port_level_settings),
-            ]
-    found = [block for block in balancers if block is not None]
+            blocks = (level.load_balancer, *[p.load_balancer for p in level.port_level_settings])
+            found += [block for block in blocks if block is not None]
     if not found and not index and not group.near:
         return group
     return msgspec.structs.replace(
@@ -110,6 +109,8 @@ def _single(obj: networking_policy.DestinationRule, host: str) -> Rule:
 
 def _export_to(obj: networking_policy.DestinationRule) -> tuple[str, ...]:
     """Return exportTo with `.` written out; unset stays unset, which is not the same as `*`."""
+    if not obj.spec.export_to:
+        return ()
     own = obj.metadata.namespace
     return tuple(sorted({own if e == "." else e for e in obj.spec.export_to}))
 

@@ -1,5 +1,7 @@
 """The registry: Kubernetes Services as hosts of the mesh (semantics 3.2, 3.4, 10.3). Pure."""
 
+from collections.abc import Mapping
+
 from lateen.compiler.frontend import ages, protocols
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
@@ -34,27 +36,30 @@ def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
         created=meta.creation_timestamp or "",
         external_name=spec.external_name.rstrip(".") if spec.type == "ExternalName" else "",
         selector=tuple(sorted(spec.selector.items())),
+        export_to=_words(meta.annotations, EXPORT_ANNOTATION),
+        identities=_annotated_identities(obj, settings.trust_domain) if meta.annotations else (),
     )
 
 
-def visible(obj: core_service.Service, namespace: str) -> bool:
+def visible(service: Service, namespace: str) -> bool:
     """Whether sidecars of `namespace` may know the service (annotation `exportTo`)."""
-    written = obj.metadata.annotations.get(EXPORT_ANNOTATION)
+    wanted = service.export_to
+    return not wanted or ages.exported(wanted, service.namespace, namespace)
+
+
+def _annotated_identities(obj: core_service.Service, trust_domain: str) -> tuple[str, ...]:
+    notes, namespace = obj.metadata.annotations, obj.metadata.namespace
+    accounts = _words(notes, ACCOUNT_ANNOTATION)
+    own = tuple(spiffe_id(trust_domain, namespace, account) for account in accounts)
+    return own + _words(notes, CANONICAL_ACCOUNT_ANNOTATION)
+
+
+def _words(annotations: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the words of an annotation that lists some between commas."""
+    written = annotations.get(name)
     if not written:
-        return True
-    wanted = tuple(part.strip() for part in written.split(",") if part.strip())
-    return ages.exported(wanted, obj.metadata.namespace, namespace)
-
-
-def annotated_identities(obj: core_service.Service, trust_domain: str) -> tuple[str, ...]:
-    """Return the SPIFFE ids that a Service claims for its endpoints by annotation."""
-    notes = obj.metadata.annotations
-    accounts = [a.strip() for a in notes.get(ACCOUNT_ANNOTATION, "").split(",")]
-    canonical = [a.strip() for a in notes.get(CANONICAL_ACCOUNT_ANNOTATION, "").split(",")]
-    namespace = obj.metadata.namespace
-    return tuple(
-        spiffe_id(trust_domain, namespace, account) for account in accounts if account
-    ) + tuple(account for account in canonical if account)
+        return ()
+    return tuple(word for part in written.split(",") if (word := part.strip()))
 
 
 def _port(port: core_service.ServicePort, index: int, source: Source) -> Port:

@@ -23,6 +23,7 @@ from lateen.compiler.ir.proxy import Outbound, TcpListener
 from lateen.compiler.ir.routing import Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
 from lateen.model import networking
+from lateen.model.meta import ObjectRef, Source
 
 NOTHING = Share()
 
@@ -195,8 +196,7 @@ class Sidecars:
         source = None
         if chosen is not None:
             made = self._http.get((scope, chosen, port.number))
-            obj = self._inputs.virtual_services.get(chosen)
-            source = ages.source("VirtualService", obj) if obj is not None else None
+            source = Source(ObjectRef("VirtualService", *chosen))
         return mesh_routes.virtual_host(service, port, made, domains, source, self._settings)
 
     def _sniffed_table(self, scope: Scope, service: Service, port: Port) -> RouteTable:
@@ -271,7 +271,7 @@ class Sidecars:
         names: list[str] | None = None
         for host in self._inputs.mesh_hosts.get(""):
             if not hosts.is_wildcard(host):
-                key = hosts.split_service(host, self._settings.domain)
+                key = self._world.key_of(host)
                 if key is None or not self._inputs.registered.get(key):
                     found.append(host)
                 continue

@@ -21,8 +21,7 @@ def of_service(key: Key, world: World) -> Iterator[Diagnostic]:
         if other == key or not pending:
             return
         older = _without_address(other, world)
-        obj = world.inputs.services.get(other)
-        if older is None or obj is None or not services.visible(obj, own.namespace):
+        if older is None or not services.visible(older, own.namespace):
             continue
         for number in [port.number for port in older.ports if _plain(port)]:
             if (mine := pending.pop(number, None)) is not None:

@@ -3,7 +3,7 @@
 This is where the rules of the neighbouring modules meet the inputs; it decides nothing itself.
 """
 
-from typing import NamedTuple
+import msgspec
 
 from lateen.compiler.frontend import (
     authn,
@@ -26,7 +26,7 @@ from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Resolution, Serv
 from lateen.model.identity import with_aliases
 
 
-class RuleKey(NamedTuple):
+class RuleKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Which merged DestinationRule: its namespace, written host, and place among those."""
 
     namespace: str
@@ -34,14 +34,14 @@ class RuleKey(NamedTuple):
     place: int
 
 
-class Scope(NamedTuple):
+class Scope(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Clients that see the mesh alike: a namespace, and those labels that any rule asks for."""
 
     namespace: str
     labels: Labels = ()
 
 
-class ClusterKey(NamedTuple):
+class ClusterKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What a service's clusters depend on beside the service."""
 
     hostname: str
@@ -65,9 +65,7 @@ class World:
         self.identities: Derived[str, tuple[str, ...]] = Derived(graph, self._identities)
         self.merged_rules: Derived[Key, tuple[rules.Rule, ...]] = Derived(graph, self._merged)
         self.rule_key: Derived[tuple[Scope, str], RuleKey | None] = Derived(graph, self._rule_key)
-        self._targets: Derived[ClusterKey, tuple[clusters.Target, ...]] = Derived(
-            graph, self._make_targets
-        )
+        self._reach: Derived[ClusterKey, clusters.Reach | None] = Derived(graph, self._make_reach)
         self.clusters: Derived[ClusterKey, tuple[OutboundCluster, ...]] = Derived(
             graph, self._clusters
         )
@@ -85,20 +83,23 @@ class World:
 
     def service(self, hostname: str) -> Service | None:
         """Return the host of that name, or None if the registry has none."""
+        key = self.key_of(hostname)
+        return self.service_of.get(key) if key is not None else None
+
+    def key_of(self, hostname: str) -> Key | None:
+        """Return the namespace and name that a Service of that host has, or None for a name that
+        is no Service's."""
         try:
-            key = self._keys[hostname]
+            return self._keys[hostname]
         except KeyError:
             key = self._keys[hostname] = hosts.split_service(hostname, self.settings.domain)
-        return self.service_of.get(key) if key is not None else None
+            return key
 
     def seen(self, namespace: str, hostname: str) -> Service | None:
         """Return the host of that name as proxies of a namespace know it: not if its Service is
         exported elsewhere only."""
         service = self.service(hostname)
-        if service is None:
-            return None
-        obj = self.inputs.services.get((service.namespace, service.name))
-        return service if obj is not None and services.visible(obj, namespace) else None
+        return service if service is not None and services.visible(service, namespace) else None
 
     def aliases(self, hostname: str) -> tuple[Service, ...]:
         """Return the ExternalName services that stand for a host, directly or by way of others."""
@@ -161,7 +162,8 @@ class World:
 
     def assignments(self, scope: Scope, key: ClusterKey) -> tuple[ClusterEndpoints, ...]:
         """Return the endpoints of a host's clusters as clients of a scope see them."""
-        rule = self.rule(key.rule)
+        reach = self._reach.get(key)
+        rule = reach.rule if reach is not None else None
         if rule is None or not rule.near:
             return self._assigned.get((key, ()))
         near = tuple((label, value) for label, value in scope.labels if label in rule.near)
@@ -231,7 +233,6 @@ class World:
         service = self.service(hostname)
         if service is None:
             return ()
-        obj = self.inputs.services.get((service.namespace, service.name))
         trust_domain, aliases = self.settings.trust_domain, self.settings.trust_domain_aliases
         found = {
             endpoint.identity
@@ -239,8 +240,7 @@ class World:
             for endpoint in members
             if endpoint.identity
         }
-        if obj is not None and obj.metadata.annotations:
-            found.update(services.annotated_identities(obj, trust_domain))
+        found.update(service.identities)
         if aliases:
             found = {each for one in found for each in with_aliases(one, trust_domain, aliases)}
         return tuple(sorted(found))
@@ -266,23 +266,24 @@ class World:
         rule = self._search.select(scope.namespace, dict(scope.labels), namespace, hostname)
         return RuleKey(rule.namespace, rule.host, rule.index) if rule is not None else None
 
-    def _make_targets(self, key: ClusterKey) -> tuple[clusters.Target, ...]:
+    def _make_reach(self, key: ClusterKey) -> clusters.Reach | None:
         service = self.service(key.hostname)
         if service is None:
-            return ()
-        return clusters.targets(service, self.rule(key.rule), self.settings, gateway=key.gateway)
+            return None
+        rule = self.rule(key.rule)
+        targets = clusters.targets(service, rule, self.settings, gateway=key.gateway)
+        return clusters.Reach(service=service, rule=rule, targets=targets)
 
     def _clusters(self, key: ClusterKey) -> tuple[OutboundCluster, ...]:
-        service = self.service(key.hostname)
-        if service is None:
+        reach = self._reach.get(key)
+        if reach is None:
             return ()
-        rule = self.rule(key.rule)
+        service, rule = reach.service, reach.rule
         together = service.resolution is Resolution.PASSTHROUGH or (
             rule is not None and rule.passing
         )
         return clusters.clusters(
-            service,
-            self._targets.get(key),
+            reach,
             self.namespace_mode.get(service.namespace).mode,
             self.behind.get(key.hostname) if together else None,
             self.identities.get(key.hostname),
@@ -291,11 +292,11 @@ class World:
 
     def _assignments(self, asked: tuple[ClusterKey, Labels]) -> tuple[ClusterEndpoints, ...]:
         key, client = asked
-        service = self.service(key.hostname)
-        if service is None:
+        reach = self._reach.get(key)
+        if reach is None:
             return ()
-        reached, behind = self._targets.get(key), self.behind.get(key.hostname)
-        return clusters.assignments(service, reached, behind, client, gateway=key.gateway)
+        behind = self.behind.get(key.hostname)
+        return clusters.assignments(reach, behind, client, gateway=key.gateway)
 
     def _http_rules(self, key: Key) -> tuple[routes.HttpRule, ...]:
         root = self.inputs.virtual_services.get(key)

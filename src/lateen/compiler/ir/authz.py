@@ -3,13 +3,11 @@
 A rule matches if all tests of any of its operations hold, and all tests of any of its sources.
 """
 
-from enum import Enum
-
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Choice, Kept, Value
 from lateen.model.meta import Source
 
 
-class Action(Enum):
+class Action(Choice):
     """What a match means, in the order of evaluation."""
 
     CUSTOM = "CUSTOM"
@@ -19,7 +17,7 @@ class Action(Enum):
     ALLOW = "ALLOW"
 
 
-class Attribute(Enum):
+class Attribute(Choice):
     """What a test looks at."""
 
     HOST = "host"
@@ -131,7 +129,7 @@ class Check(Value, frozen=True, kw_only=True):
     dry_policies: tuple[Source, ...] = ()
 
 
-class Authorization(Value, frozen=True, kw_only=True):
+class Authorization(Kept, frozen=True, kw_only=True):
     """All that is checked at one workload, for requests and for TCP connections, in order."""
 
     http: tuple[Check, ...]

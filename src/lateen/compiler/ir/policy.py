@@ -1,13 +1,11 @@
 """Traffic policy after Istio's merge order (semantics 3.6, 3.7): what one cluster gets. Pure."""
 
-from enum import Enum
-
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Choice, Value
 from lateen.compiler.ir.workload import Protocol
 from lateen.model.meta import Source
 
 
-class TlsMode(Enum):
+class TlsMode(Choice):
     """A client's TLS mode (DestinationRule) or a server's (Gateway)."""
 
     DISABLE = "DISABLE"

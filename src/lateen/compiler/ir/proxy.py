@@ -5,19 +5,17 @@ A view is the cache key of rendering: equal views share bytes. What many proxies
 nothing to find out.
 """
 
-from enum import Enum
-
 from lateen.compiler.ir.authz import Authorization
 from lateen.compiler.ir.policy import ConnectionPool, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Choice, Kept, Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Service
 from lateen.model.identity import TRUST_DOMAIN
 from lateen.model.meta import Source
 
 
-class ProxyKind(Enum):
+class ProxyKind(Choice):
     """The first part of Istio's node id."""
 
     SIDECAR = "sidecar"
@@ -120,7 +118,7 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     """File in the proxy's container for the keys of every TLS connection; empty for none."""
 
 
-class Node(Value, frozen=True, kw_only=True):
+class Node(Kept, frozen=True, kw_only=True):
     """Who the proxy is, and what it reports: all that its listeners do not share with others."""
 
     kind: ProxyKind
@@ -149,7 +147,7 @@ def cluster_name(host: str, port: int, subset: str) -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
-class OutboundCluster(Value, frozen=True, kw_only=True):
+class OutboundCluster(Kept, frozen=True, kw_only=True):
     """One `outbound|port|subset|host` cluster, without its endpoints."""
 
     service: Service
@@ -175,7 +173,7 @@ class OutboundCluster(Value, frozen=True, kw_only=True):
         return f"outbound_.{self.port}_.{self.subset}_.{self.service.hostname}"
 
 
-class ClusterEndpoints(Value, frozen=True, kw_only=True):
+class ClusterEndpoints(Kept, frozen=True, kw_only=True):
     """EDS for one cluster. `mtls[i]` says whether endpoint i carries `tlsMode: istio`."""
 
     cluster: str
@@ -195,7 +193,7 @@ class HttpListener(Value, frozen=True, kw_only=True):
     bind: str = "0.0.0.0"
 
 
-class TcpListener(Value, frozen=True, kw_only=True):
+class TcpListener(Kept, frozen=True, kw_only=True):
     """A sidecar's listener for a TCP service port (`bind` is a VIP or 0.0.0.0).
 
     `routes` are tried by SNI and CIDR, the last without either is the default. `sniffed` is
@@ -210,7 +208,7 @@ class TcpListener(Value, frozen=True, kw_only=True):
     route_table: str = ""
 
 
-class Outbound(Value, frozen=True, kw_only=True):
+class Outbound(Kept, frozen=True, kw_only=True):
     """The outbound side that all sidecars of one scope share."""
 
     clusters: tuple[OutboundCluster, ...]
@@ -220,7 +218,7 @@ class Outbound(Value, frozen=True, kw_only=True):
     tables: tuple[RouteTable, ...]
 
 
-class InboundPort(Value, frozen=True, kw_only=True):
+class InboundPort(Kept, frozen=True, kw_only=True):
     """A workload port that a Service targets."""
 
     port: int
@@ -297,7 +295,7 @@ class GatewayListener(Value, frozen=True, kw_only=True):
         return f"{self.bind}_{self.port}"
 
 
-class GatewayConfig(Value, frozen=True, kw_only=True):
+class GatewayConfig(Kept, frozen=True, kw_only=True):
     """A router's whole traffic configuration."""
 
     listeners: tuple[GatewayListener, ...]
@@ -306,7 +304,7 @@ class GatewayConfig(Value, frozen=True, kw_only=True):
     endpoints: tuple[ClusterEndpoints, ...]
 
 
-class ProxyView(Value, frozen=True, kw_only=True):
+class ProxyView(Kept, frozen=True, kw_only=True):
     """The whole input of one proxy's generation. A sidecar has inbound and outbound, a router
     has gateway."""
 

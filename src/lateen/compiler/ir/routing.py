@@ -1,7 +1,7 @@
 """Virtual hosts, routes, matches and actions. Pure."""
 
 from lateen.compiler.ir.policy import HashKey
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Kept, Value
 from lateen.model.meta import Source
 
 
@@ -147,7 +147,7 @@ class Route(Value, frozen=True, kw_only=True):
     stat_prefix: str = ""
 
 
-class VirtualHost(Value, frozen=True, kw_only=True):
+class VirtualHost(Kept, frozen=True, kw_only=True):
     """Routes for a set of domains. `require_tls` answers 301 to https for everything."""
 
     name: str

@@ -3,7 +3,7 @@
 The structured stream that evidence is made from is no part of it: nobody can switch that off.
 """
 
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Kept, Value
 from lateen.model.meta import Source
 
 STDOUT = "/dev/stdout"
@@ -25,7 +25,7 @@ class LogFile(Value, frozen=True, kw_only=True):
     """The field that asked for it; None for the lab's own setting."""
 
 
-class Signals(Value, frozen=True, kw_only=True):
+class Signals(Kept, frozen=True, kw_only=True):
     """What one side of a proxy reports."""
 
     logs: tuple[LogFile, ...] = (LogFile(),)

@@ -1,14 +1,12 @@
 """Services, their ports and the endpoints behind them, in mesh terms. Pure."""
 
-from enum import Enum
-
-from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.value import Choice, Value
 from lateen.model.meta import Source
 
 Labels = tuple[tuple[str, str], ...]
 
 
-class Protocol(Enum):
+class Protocol(Choice):
     """A port's protocol as Istio classes it (semantics 10.3)."""
 
     HTTP = "HTTP"
@@ -52,7 +50,7 @@ _TLS = (Protocol.HTTPS, Protocol.TLS)
 _TCP = (*_TLS, Protocol.TCP, Protocol.MONGO, Protocol.MYSQL, Protocol.REDIS)
 
 
-class Resolution(Enum):
+class Resolution(Choice):
     """How a service's endpoints are found."""
 
     EDS = "EDS"
@@ -65,7 +63,7 @@ class Resolution(Enum):
     """ExternalName: another name for a host, without a listener of its own."""
 
 
-class MtlsMode(Enum):
+class MtlsMode(Choice):
     """What a server accepts, after mesh, namespace, workload and port levels are resolved."""
 
     DISABLE = "DISABLE"
@@ -106,6 +104,10 @@ class Service(Value, frozen=True, kw_only=True):
     """MESH_EXTERNAL: never auto mTLS."""
     external_name: str = ""
     selector: Labels = ()
+    export_to: tuple[str, ...] = ()
+    """Namespaces whose sidecars may know it, as its annotation names them; empty: all."""
+    identities: tuple[str, ...] = ()
+    """SPIFFE ids that its annotations claim for its endpoints."""
 
     def port(self, number: int) -> Port | None:
         """Return the port of that number, or None."""
