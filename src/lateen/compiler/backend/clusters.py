@@ -228,9 +228,9 @@ def _sources(source: OutboundCluster) -> tuple[tuple[str, Source | None], ...]:
     )
 
 
-def outbound_sources(source: OutboundCluster) -> tuple[Source, ...]:
-    """Return every field that shaped an outbound cluster, without repeats."""
-    return tuple(dict.fromkeys(s for _, s in _sources(source) if s is not None))
+def outbound_sources(source: OutboundCluster) -> list[Source]:
+    """Return every field that shaped an outbound cluster."""
+    return [where for _, where in _sources(source) if where is not None]
 
 
 def inbound(port: InboundPort, settings: MeshSettings) -> cluster_pb2.Cluster:

@@ -1,7 +1,5 @@
 """Endpoints (EDS): the path that changes most often, so it is short. Pure."""
 
-from collections.abc import Iterable
-
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from lateen.compiler.backend import names
@@ -80,7 +78,6 @@ def _endpoint(
             fields["mode"].string_value = str(source.mode_source)
 
 
-def sources(source: ClusterEndpoints) -> tuple[Source, ...]:
+def sources(source: ClusterEndpoints) -> list[Source | None]:
     """Return the PeerAuthentication fields that decided the endpoints' modes."""
-    modes: Iterable[Source | None] = (e.mode_source for e in source.endpoints)
-    return tuple(dict.fromkeys(mode for mode in modes if mode is not None))
+    return [endpoint.mode_source for endpoint in source.endpoints]

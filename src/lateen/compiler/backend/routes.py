@@ -77,14 +77,14 @@ def _table_tail(ignore_port: bool) -> bytes:
 def clusters_of(source: VirtualHost) -> frozenset[str]:
     """Return the names of all clusters that a virtual host can send a request to."""
     return frozenset(
-        destination.cluster for route in source.routes for destination in route.destinations
+        [destination.cluster for route in source.routes for destination in route.destinations]
     )
 
 
 def sources_of(source: VirtualHost) -> tuple[Source, ...]:
     """Return the fields that made a virtual host and its routes."""
-    every = (source.source, *(route.source for route in source.routes))
-    return tuple(dict.fromkeys(known for known in every if known is not None))
+    every = (source.source, *[route.source for route in source.routes])
+    return tuple(dict.fromkeys([known for known in every if known is not None]))
 
 
 def virtual_host(source: VirtualHost, alpn: AlpnByCluster) -> route_components_pb2.VirtualHost:

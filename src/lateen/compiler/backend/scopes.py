@@ -27,7 +27,7 @@ def resource(
     kind: ResourceType, made: message.Message, name: str, sources: Iterable[Source | None] = ()
 ) -> Resource:
     """Serialize a message as a named resource, with the fields that shaped it."""
-    known = tuple(dict.fromkeys(s for s in sources if s is not None))
+    known = tuple(dict.fromkeys([s for s in sources if s is not None]))
     return Resource(kind, name, made.SerializeToString(deterministic=True), known)
 
 
@@ -120,10 +120,9 @@ class Side:
 
     def _make_cluster(self, source: OutboundCluster) -> _Cluster:
         made = clusters.outbound(source, self._settings, self._kind, self._roots)
+        sources = clusters.outbound_sources(source)
         return _Cluster(
-            resource=resource(
-                ResourceType.CLUSTER, made, source.name, clusters.outbound_sources(source)
-            ),
+            resource=resource(ResourceType.CLUSTER, made, made.name, sources),
             alpn=routes.alpn_of(source, self._kind),
             eds=clusters.uses_eds(source, self._kind),
         )

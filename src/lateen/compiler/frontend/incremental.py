@@ -13,21 +13,20 @@ costs a needless recomputation now and then and saves the bookkeeping of every r
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Cell:
+class Cell(msgspec.Struct, eq=False):
     """One derived value: what it is, and who read it (nobody, one other cell, or several)."""
 
-    __slots__ = ("fresh", "key", "owner", "readers", "value")
-
-    def __init__(self, owner: "Derived[Any, Any] | None", key: Any) -> None:
-        self.owner = owner
-        self.key = key
-        self.value: Any = None
-        self.fresh = False
-        self.readers: Cell | set[Cell] | None = None
+    owner: "Derived[Any, Any] | None"
+    key: Any
+    value: Any = None
+    fresh: bool = False
+    readers: "Cell | set[Cell] | None" = None
 
 
 Readers = Cell | set[Cell] | None

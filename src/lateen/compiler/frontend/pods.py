@@ -73,7 +73,7 @@ class Pods:
                 if ages.selects(obj.spec.selector, labels):
                     found[(namespace, obj.metadata.name)] = obj
         ordered = sorted(found.values(), key=ages.age)
-        named = (self._world.service_of.get((namespace, o.metadata.name)) for o in ordered)
+        named = (self._world.service_of((namespace, o.metadata.name)) for o in ordered)
         return tuple(service for service in named if service is not None)
 
     def _inbound(self, key: Key) -> Inbound:

@@ -154,12 +154,15 @@ def _budget(
     )
 
 
+_NO_TCP = networking_policy.TCPSettings()
+_NO_HTTP = networking_policy.HTTPSettings()
+
+
 def connection_pool(
     pool: networking_policy.ConnectionPoolSettings, source: Source
 ) -> ConnectionPool:
     """Return the IR form of `connectionPool`."""
-    tcp = pool.tcp or networking_policy.TCPSettings()
-    http = pool.http or networking_policy.HTTPSettings()
+    tcp, http = pool.tcp or _NO_TCP, pool.http or _NO_HTTP
     alive = tcp.tcp_keepalive
     upgrade, pings = http.h2_upgrade_policy, http.http2_keep_alive
     return ConnectionPool(

@@ -24,7 +24,7 @@ def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
     meta, spec = obj.metadata, obj.spec
     host = hostname(meta.namespace, meta.name, settings.domain)
     source = ages.source("Service", obj)
-    ports = tuple(_port(p, i, source) for i, p in enumerate(spec.ports))
+    ports = tuple([_port(p, i, source) for i, p in enumerate(spec.ports)])
     return Service(
         hostname=host,
         name=meta.name,
@@ -89,4 +89,4 @@ def _addresses(spec: core_service.ServiceSpec) -> tuple[str, ...]:
     if spec.type == "ExternalName":
         return ()
     found = spec.cluster_ips or (spec.cluster_ip,)
-    return tuple(address for address in found if address and address != "None")
+    return tuple([address for address in found if address and address != "None"])

@@ -271,7 +271,7 @@ class Sidecars:
         names: list[str] | None = None
         for host in self._inputs.mesh_hosts.get(""):
             if not hosts.is_wildcard(host):
-                key = self._world.key_of(host)
+                key = hosts.split_service(host, self._settings.domain)
                 if key is None or not self._inputs.registered.get(key):
                     found.append(host)
                 continue

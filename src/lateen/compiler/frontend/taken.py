@@ -35,7 +35,7 @@ def of_service(key: Key, world: World) -> Iterator[Diagnostic]:
 
 
 def _without_address(key: Key, world: World) -> Service | None:
-    service = world.service_of.get(key)
+    service = world.service_of(key)
     return service if service is not None and service.resolution is Resolution.DNS else None
 
 

@@ -55,8 +55,9 @@ class World:
     def __init__(self, graph: Graph, inputs: Inputs, settings: MeshSettings) -> None:
         self.inputs = inputs
         self.settings = settings
-        self._keys: dict[str, Key | None] = {}
-        self.service_of: Derived[Key, Service | None] = Derived(graph, self._translate)
+        self._services: Derived[str, Service | None] = Derived(graph, self._translate)
+        self.service = self._services.get
+        """Hostname -> the host of that name, or None if the registry has none."""
         self.workload: Derived[Key, workloads.Workload | None] = Derived(graph, self._workload)
         self.namespace_mode: Derived[str, Mode] = Derived(graph, self._namespace_mode)
         self._alike: Derived[str, authn.WorkloadModes | None] = Derived(graph, self._alike_modes)
@@ -81,19 +82,9 @@ class World:
             root=settings.root_namespace,
         )
 
-    def service(self, hostname: str) -> Service | None:
-        """Return the host of that name, or None if the registry has none."""
-        key = self.key_of(hostname)
-        return self.service_of.get(key) if key is not None else None
-
-    def key_of(self, hostname: str) -> Key | None:
-        """Return the namespace and name that a Service of that host has, or None for a name that
-        is no Service's."""
-        try:
-            return self._keys[hostname]
-        except KeyError:
-            key = self._keys[hostname] = hosts.split_service(hostname, self.settings.domain)
-            return key
+    def service_of(self, key: Key) -> Service | None:
+        """Return the host that a Service is, or None if there is no such Service."""
+        return self.service(services.hostname(*key, self.settings.domain))
 
     def seen(self, namespace: str, hostname: str) -> Service | None:
         """Return the host of that name as proxies of a namespace know it: not if its Service is
@@ -169,8 +160,9 @@ class World:
         near = tuple((label, value) for label, value in scope.labels if label in rule.near)
         return self._assigned.get((key, near))
 
-    def _translate(self, key: Key) -> Service | None:
-        obj = self.inputs.services.get(key)
+    def _translate(self, hostname: str) -> Service | None:
+        key = hosts.split_service(hostname, self.settings.domain)
+        obj = self.inputs.services.get(key) if key is not None else None
         return services.translate(obj, self.settings) if obj is not None else None
 
     def _workload(self, key: Key) -> workloads.Workload | None:
@@ -209,8 +201,10 @@ class World:
         ordered = sorted(slices, key=lambda s: s.metadata.name) if len(slices) > 1 else slices
         return clusters.Behind(
             by_port=tuple(
-                (p.number, endpoints.behind(p, ordered, self._find, self._modes_of))
-                for p in service.ports
+                [
+                    (p.number, endpoints.behind(p, ordered, self._find, self._modes_of))
+                    for p in service.ports
+                ]
             )
         )
 
