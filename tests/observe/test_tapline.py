@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,6 +301,23 @@ def test_edges_count_requests_and_errors_and_say_why_there_is_no_tls() -> None:
     naked = found["shop/db", "default/web"]
     assert (naked.tls, naked.no_tls_reason) == ("none", "the client has no sidecar")
     assert found["192.0.2.1", "istio-system/gw"].requests == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "errors"), [("", 0), ("0", 0), ("5", 0), ("4", 1), ("14", 1), ("99", 1)]
+)
+def test_what_grpc_says_of_a_call_is_told_and_counts_as_http_would(
+    status: str, errors: int
+) -> None:
+    """NOT_FOUND is no more an error of the server than 404; DEADLINE_EXCEEDED, UNAVAILABLE and what
+    gRPC does not know are."""
+    called = msgspec.structs.replace(http(), response_headers={"grpc-status": status})
+    hops = joined(
+        ("istio-system/gw", from_gateway(http=called)), ("default/web", at_web(http=called))
+    )
+    found = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
+    assert [(each.requests, each.errors) for each in found] == [(1, errors)]
+    assert {tapline.fields(hop, WHO).get("grpc-status", "") for hop in hops} == {status}
 
 
 def test_edges_count_what_a_share_stands_for_and_failures_one_by_one() -> None:

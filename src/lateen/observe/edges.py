@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from lateen.compiler.ir.proxy import ProxyView
+from lateen.model import grpcstatus
 from lateen.observe import facts, sampling, tapline
 from lateen.observe.facts import Directory, Party
 from lateen.observe.joining import Hop
@@ -104,5 +105,7 @@ def _reason(hop: Hop, source: Party, target: Party, views: Mapping[str, ProxyVie
 def _failed(hop: Hop) -> bool:
     entry = hop.entry.entry
     if entry.http is not None:
-        return entry.http.status >= 500 or entry.http.status == 0
+        if entry.http.status >= 500 or entry.http.status == 0:
+            return True
+        return grpcstatus.blames_server(entry.http.response_headers.get("grpc-status", ""))
     return tapline.word(hop) == "refused" or entry.flags not in ("", "-")

@@ -53,6 +53,7 @@ def _http_fields(entry: LogEntry, *, secrets: bool) -> Mapping[str, Any]:
         ":authority": http.authority,
         ":path": path if secrets else redact.path(path),
         ":status": http.status,
+        "grpc-status": http.response_headers.get("grpc-status", ""),
         "protocol": http.protocol,
     }
 
