@@ -24,7 +24,7 @@ from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
-from tests import first_namespaces
+from tests import first_namespaces, go_programs
 
 FETCHED = Path(__file__).parents[2] / ".venv" / "kubectl"
 """Where `./run test` puts what tools/kubectl.py fetched."""
@@ -346,6 +346,7 @@ class Kubectl:
             "HOME": str(self.home),
             "PATH": os.environ["PATH"],
             "POD_NAMESPACE": self.namespace,
+            **go_programs.UNHURRIED,
         }
 
 

@@ -85,7 +85,7 @@ def test_exec_where_nothing_is(pod: Any, transport: dict[str, str]) -> None:
 
 
 def test_exec_with_a_terminal_follows_its_size(pod: Any, transport: dict[str, str]) -> None:
-    script = "tty >/dev/null && echo is-tty; while stty size; do sleep 0.02; done"
+    script = "tty >/dev/null && echo is-tty; for i in $(seq 200); do stty size; sleep 0.02; done"
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
     process = subprocess.Popen(

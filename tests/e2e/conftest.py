@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import go_programs
 from tests.e2e.labs import ORDINARY, Lab
 
 
@@ -30,6 +31,7 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
             "LATEEN_LAB": name,
             "KUBECONFIG": str(home / "state" / name / "kubeconfig"),
             "LANG": "C.UTF-8",
+            **go_programs.UNHURRIED,
         }
         lab = Lab(name, home, ordinary, env)
         made.append(lab)

@@ -9,9 +9,9 @@ ENDED = (
 )
 
 
-def told(pod: str, reason: str, shows: str, hides: tuple[str, ...] = ()) -> Case:
+def told(pod: str, waited: str, shows: str, hides: tuple[str, ...] = ()) -> Case:
     """Return the case that waits for an Event of a pod: the node tells of what it did after it."""
-    line = f"until kubectl events --for pod/{pod} > told; grep {reason} told; do sleep 0.1; done"
+    line = f"until kubectl events --for pod/{pod} > told; grep '{waited}' told; do sleep 0.1; done"
     return Case(f"{line}; cat told", (shows,), hides=hides)
 
 
@@ -296,7 +296,7 @@ PODS: dict[str, tuple[Case, ...]] = {
             "kubectl describe pod target",
             ("^Ephemeral Containers:$", "^  one:$", "Exit Code: +3", "^  two:$", "^  three:$"),
         ),
-        told("target", "three", "Started container three"),
+        told("target", "Started container three", "Started container three"),
         Case(
             "kubectl debug target --image=busybox --target=none -- true",
             (r"targetContainerName: Not found: \"none\"$",),

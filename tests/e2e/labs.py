@@ -34,15 +34,19 @@ def as_ordinary_user(argv: list[str]) -> list[str]:
     Where the interpreter or the checkout lies below a private directory (root's home), a private
     mount namespace puts an open directory in its place with only those trees in it.
     """
-    steps = []
-    for tree in dict.fromkeys([Path(sys.base_prefix), Path(sys.prefix), ROOT]):
-        closed = readable_by_all(tree)
-        if closed:
-            steps.append(
-                f'keep=$(mktemp -d) && mount --bind "{tree}" "$keep" && '
-                f'mount -t tmpfs -o mode=755 open "{closed[0]}" && '
-                f'mkdir -p "{tree}" && mount --move "$keep" "{tree}"'
-            )
+    hidden = {
+        tree: closed[0]
+        for tree in dict.fromkeys([Path(sys.base_prefix), Path(sys.prefix), ROOT])
+        if (closed := readable_by_all(tree))
+    }
+    trees = list(enumerate(hidden, start=3))
+    steps = [f'exec {fd}<"{tree}"' for fd, tree in trees]
+    steps += [
+        f'mount -t tmpfs -o mode=755 open "{place}"' for place in dict.fromkeys(hidden.values())
+    ]
+    for fd, tree in trees:
+        bind = f'mount --no-canonicalize --bind /proc/self/fd/{fd} "{tree}"'
+        steps += [f'mkdir -p "{tree}"', bind, f"exec {fd}<&-"]
     drop = f'exec setpriv --reuid={ORDINARY} --regid={ORDINARY} --clear-groups -- "$@"'
     script = " && ".join([*steps, drop])
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *argv]

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.kubectl_pods import AS_ROOT, AS_USER, PODS
 from tests.e2e.kubectl_sessions import SESSIONS
-from tests.e2e.labs import USERS, Lab
+from tests.e2e.labs import ORDINARY, USERS, Lab
 from tests.e2e.shells import Shell
 
 pytestmark = pytest.mark.e2e
@@ -15,31 +16,46 @@ pytestmark = pytest.mark.e2e
 ALL = {**SESSIONS, **PODS, **AS_ROOT, **AS_USER}
 
 
+KUBECTLS = ("kubectl-1.37", "kubectl-1.32")
+
+
+def space(title: str, version: str) -> str:
+    """Return the namespace of a session."""
+    return f"session-{list(ALL).index(title)}-{version[-2:]}"
+
+
 @pytest.fixture(scope="module", params=USERS)
 def lab(make_lab: Callable[..., Lab], request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A lab with nothing but its gateway."""
+    """A lab with nothing but its gateway, and a namespace without sidecars for every session."""
     made = make_lab("sessions", ordinary=request.param)
     made.ok("up")
+    labels = "labels: {istio-injection: disabled}"
+    spaces = [
+        f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {space(title, version)}, {labels}}}\n"
+        for title in ALL
+        for version in KUBECTLS
+    ]
+    made.ok("apply", "-f", "-", stdin="---\n".join(spaces))
     yield made
     made.ok("down")
 
 
-@pytest.mark.parametrize("version", ["kubectl-1.37", "kubectl-1.32"])
+@pytest.mark.parametrize("version", KUBECTLS)
 @pytest.mark.parametrize("title", ALL)
 def test_session(lab: Lab, version: str, title: str) -> None:
     """Run a session's lines in a directory and a namespace of their own."""
     if title in (AS_ROOT if lab.ordinary or os.getuid() else AS_USER):
         pytest.skip("another user's")
-    name = f"session-{list(ALL).index(title)}-{version[-2:]}"
-    opening = Shell(lab, version)
-    opening(
-        f"mkdir {name} && kubectl create namespace {name} && "
-        f"kubectl label namespace {name} istio-injection=disabled && umask 077 && "
-        f"sed 's/namespace: default/namespace: {name}/' $KUBECONFIG > {name}/kubeconfig"
-    )
+    name = space(title, version)
     folder = lab.home / name
-    shell = Shell(
-        lab, version, {"KUBECONFIG": str(folder / "kubeconfig"), "NAMESPACE": name}, folder
-    )
+    folder.mkdir(mode=0o700)
+    config = folder / "kubeconfig"
+    text = Path(lab.env["KUBECONFIG"]).read_text()
+    config.write_text(text.replace("namespace: default", f"namespace: {name}"))
+    config.chmod(0o600)
+    if lab.ordinary:
+        os.chown(folder, ORDINARY, ORDINARY)
+        os.chown(config, ORDINARY, ORDINARY)
+    shell = Shell(lab, version, {"KUBECONFIG": str(config), "NAMESPACE": name}, folder)
     for case in ALL[title]:
         shell.run(case)
