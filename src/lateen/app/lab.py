@@ -1,4 +1,5 @@
-"""Starting, finding and ending a lab from outside. Light: the CLI imports it for every command."""
+"""Starting, finding and ending a lab from outside. Light: the CLI imports it for every command, and
+what makes and removes a lab's link only when one starts or ends."""
 
 import contextlib
 import fcntl
@@ -17,7 +18,6 @@ from lateen.app import settings as lab_settings
 from lateen.app import starting
 from lateen.app.paths import LabPaths
 from lateen.app.settings import LabSettings
-from lateen.node import hostlink, ledger, netlink
 
 _LEAST_FREE = 4 << 20
 """Bytes: database, certificates and the first logs."""
@@ -247,6 +247,8 @@ def _with_pool(settings: LabSettings) -> LabSettings:
     """Choose the lab's private network; nothing that the host has a route to is touched."""
     if settings.pool:
         return settings
+    from lateen.node import hostlink, netlink
+
     with netlink.open_netlink() as rt:
         used = hostlink.in_use(rt)
     try:
@@ -305,6 +307,8 @@ def sweep(paths: LabPaths, *, keep: bool) -> bool:
 def _sweep(paths: LabPaths, *, keep: bool) -> None:
     """Remove everything, the lock last: whoever makes a new one finds nothing half removed."""
     if paths.ledger.exists():
+        from lateen.node import hostlink, ledger
+
         hostlink.remove(ledger.Ledger(paths.ledger))
     if not keep:
         _remove(paths.state)

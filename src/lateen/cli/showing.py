@@ -1,6 +1,5 @@
 """`lateen status` and `lateen version`."""
 
-import importlib.metadata
 import json
 import sys
 from typing import Any
@@ -11,7 +10,6 @@ from lateen.app.lab import LabError
 from lateen.app.paths import LAB_NAME
 from lateen.cli import api as lab_api
 from lateen.cli import exits, findings, screen, tables, waiting
-from lateen.compiler.frontend import versions
 
 _TYPES = ("CDS", "EDS", "LDS", "RDS", "SDS")
 _RARE = ("ECDS",)
@@ -64,6 +62,11 @@ def _running(lab: str) -> labs.Running | None:
 
 def version(lab: str, output: str) -> int:
     """The command: what is installed, and what a running lab behaves as."""
+    # `status`, which is asked again and again, needs neither.
+    import importlib.metadata
+
+    from lateen.compiler.frontend import versions
+
     if output not in ("", "json"):
         raise LabError(f"output {output!r}: use json", exits.USAGE)
     running = _running(lab)

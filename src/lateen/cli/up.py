@@ -17,7 +17,6 @@ from lateen.app import settings as lab_settings
 from lateen.app.lab import LabError, Running
 from lateen.app.settings import LabSettings, SettingsError
 from lateen.cli import exits, findings, screen
-from lateen.compiler.frontend import versions
 
 if TYPE_CHECKING:
     from lateen.cli import api as lab_api
@@ -30,6 +29,8 @@ def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 
     Raises SettingsError for a version in lateen.yaml that is not modelled, LabError (usage) for one
     on the command line.
     """
+    from lateen.compiler.frontend import versions  # `apply`, which says what this says, needs none
+
     folder = next((Path(n) for n in names if n != "-" and Path(n).is_dir()), None)
     base = LabSettings(
         lab=lab,
