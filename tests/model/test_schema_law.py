@@ -15,7 +15,8 @@ from lateen.model.validation import diagnosing, dispatch
 TYPED = [info for info in kinds.KINDS.values() if info.struct is not None]
 WORDS = st.sampled_from(["a", "b.c", "example.com/d"])
 MOMENTS = st.sampled_from(["2026-11-24T08:00:00Z", "2026-11-24T08:00:00.123456+01:00"])
-QUANTITIES = st.sampled_from(["0", "500m", "1.5Gi", "-2e3", "1E"])
+QUANTITIES = st.sampled_from(["0", "500m", "1536Mi", "-2e3", "1E"])
+BYTES = st.sampled_from(["", "YQ==", "3q2+7w=="])
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.sampled_from(["", "x", "10s"]),
     "integer": st.integers(0, 9),
@@ -35,6 +36,8 @@ def bodies(draw: st.DrawFn, node: Schema, depth: int = 0) -> Any:
         return draw(MOMENTS)
     if node.form == "quantity":
         return draw(QUANTITIES)
+    if node.form == "byte":
+        return draw(BYTES)
     if node.type in SCALARS:
         return draw(SCALARS[node.type])
     if node.type == "object":

@@ -1,10 +1,13 @@
-"""Durations and identities."""
+"""Durations, quantities, bytes and identities."""
+
+import base64
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import durations, identity
+from lateen.model import durations, identity, octets, quantities
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,63 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 def test_a_written_duration_is_read_back(nanoseconds: int) -> None:
     micro = nanoseconds // 1000 * 1000
     assert durations.nanoseconds(durations.written(micro / 1e9)) == micro
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("0.5", "500m"),
+        ("1000m", "1"),
+        ("1000", "1k"),
+        ("100.50m", "100500u"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.1Gi", "107374182400m"),
+        ("0.5Ki", "512"),
+        ("1E3", "1e3"),
+        ("1e2", "100"),
+        ("12e6", "12e6"),
+        ("-2048Ki", "-2Mi"),
+        ("+00", "0"),
+        ("0.0000000001", "1n"),
+        ("1e999999999999", "9223372036854775807"),
+        ("1e-999999999999", "1e-9"),
+    ],
+)
+def test_a_quantity_is_written_as_a_cluster_writes_it(text: str, written: str) -> None:
+    assert quantities.written(text) == written
+
+
+@given(
+    number=st.decimals("-1e6", "1e6", places=3),
+    suffix=st.sampled_from([*"munkMG", "Ki", "Mi", "Gi", "", "e3", "E-3"]),
+)
+def test_a_written_quantity_stays_as_it_is(number: Decimal, suffix: str) -> None:
+    written = quantities.written(f"{number}{suffix}")
+    assert quantities.written(written) == written
+
+
+@pytest.mark.parametrize("text", ["", ".", "1GB", "1 Gi", "0x10", "NaN", "1e", "--1"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a quantity"):
+        quantities.written(text)
+
+
+@given(data=st.binary(max_size=40), every=st.integers(1, 12))
+def test_bytes_may_be_written_on_many_lines(data: bytes, every: int) -> None:
+    text = base64.b64encode(data).decode()
+    lines = [text[at : at + every] for at in range(0, len(text), every)]
+    assert octets.written("\r\n".join([*lines, ""])) == text
+    assert octets.size(text) == len(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [("YQ", 0), ("YWIx\nY", 5), ("YQ=", 3), ("YQ=x", 2), ("YW==x", 4), ("é", 0), ("A===", 1)],
+)
+def test_the_place_of_a_wrong_byte_is_told(text: str, at: int) -> None:
+    with pytest.raises(ValueError, match=f"illegal base64 data at input byte {at}$"):
+        octets.written(text)
 
 
 names = st.text("abc-", min_size=1, max_size=5)

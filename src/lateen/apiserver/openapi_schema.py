@@ -90,7 +90,7 @@ class Definitions(msgspec.Struct):
         name = f"{place}.{node.name}"
         if name not in self.found:
             self.found[name] = {}
-            own = node if node.struct is None else schemas.of_struct(node.struct)
+            own = node if node.definition is None else schemas.of_struct(node.definition)
             self.found[name].update(self._object(own, place))
         return {"$ref": self.reference + name}
 

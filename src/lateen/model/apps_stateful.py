@@ -34,8 +34,14 @@ class StatefulSetUpdateStrategy(KubeStruct, frozen=True, kw_only=True):
 class ClaimRetentionPolicy(KubeStruct, frozen=True, kw_only=True):
     """What becomes of a pod's claims."""
 
-    when_deleted: Annotated[str, doc("With the StatefulSet: Retain or Delete.")] = ""
-    when_scaled: Annotated[str, doc("With a pod too many: Retain or Delete.")] = ""
+    when_deleted: Annotated[str, doc("With the StatefulSet.", enum=("Delete", "Retain"))] = ""
+    when_scaled: Annotated[str, doc("With a pod too many.", enum=("Delete", "Retain"))] = ""
+
+
+class StatefulSetOrdinals(KubeStruct, frozen=True, kw_only=True):
+    """Numbers of the pods."""
+
+    start: Annotated[int | None, doc("The first; default 0.")] = None
 
 
 class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
@@ -63,7 +69,7 @@ class StatefulSetSpec(KubeStruct, frozen=True, kw_only=True):
     persistent_volume_claim_retention_policy: Annotated[
         ClaimRetentionPolicy | None, doc("What becomes of claims.")
     ] = None
-    ordinals: Annotated[Any, doc("First number of the pods.")] = None
+    ordinals: Annotated[StatefulSetOrdinals | None, doc("Numbers of the pods.")] = None
 
 
 class StatefulSetStatus(KubeStruct, frozen=True, kw_only=True):

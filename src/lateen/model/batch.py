@@ -22,8 +22,12 @@ class JobSpec(KubeStruct, frozen=True, kw_only=True):
     active_deadline_seconds: Annotated[
         int | None, doc("Seconds until it is stopped.", form="int64")
     ] = None
-    pod_failure_policy: Annotated[Any, doc("What failures mean.")] = None
-    success_policy: Annotated[Any, doc("When it counts as done.")] = None
+    pod_failure_policy: Annotated[
+        Any, doc("What failures mean.", of="batch_policies.PodFailurePolicy")
+    ] = None
+    success_policy: Annotated[
+        Any, doc("When it counts as done.", of="batch_policies.SuccessPolicy")
+    ] = None
     backoff_limit: Annotated[int | None, doc("Failures allowed; default 6.")] = None
     backoff_limit_per_index: Annotated[int | None, doc("Failures allowed per index.")] = None
     max_failed_indexes: Annotated[int | None, doc("Failed indexes allowed.")] = None
@@ -33,9 +37,13 @@ class JobSpec(KubeStruct, frozen=True, kw_only=True):
         PodTemplateSpec()
     )
     ttl_seconds_after_finished: Annotated[int | None, doc("Seconds kept when done.")] = None
-    completion_mode: Annotated[str | None, doc("NonIndexed or Indexed.")] = None
+    completion_mode: Annotated[
+        str | None, doc("Whether pods have numbers.", enum=("Indexed", "NonIndexed"))
+    ] = None
     suspend: Annotated[bool | None, doc("Whether it waits.")] = None
-    pod_replacement_policy: Annotated[str | None, doc("When a pod is replaced.")] = None
+    pod_replacement_policy: Annotated[
+        str | None, doc("When a pod is replaced.", enum=("Failed", "TerminatingOrFailed"))
+    ] = None
     scheduling: Annotated[Any, doc("How its pods are placed.")] = None
     managed_by: Annotated[str | None, doc("Controller that runs it.")] = None
 
@@ -43,7 +51,9 @@ class JobSpec(KubeStruct, frozen=True, kw_only=True):
 class JobStatus(KubeStruct, frozen=True, kw_only=True):
     """Observed state of a Job."""
 
-    conditions: Annotated[tuple[Condition, ...], doc("Complete, Failed, …", merge="type")] = ()
+    conditions: Annotated[
+        tuple[Condition, ...], doc("Complete, Failed, …", merge="type", atomic=True)
+    ] = ()
     start_time: Annotated[Time | None, doc("When it started.")] = None
     completion_time: Annotated[Time | None, doc("When it was done.")] = None
     active: Annotated[int | None, doc("Pods running.")] = None

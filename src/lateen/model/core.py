@@ -53,6 +53,7 @@ from lateen.model.core_service import (
 from lateen.model.core_volume import Volume
 from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import (
+    Bytes,
     Condition,
     KubeObject,
     LocalObjectReference,
@@ -154,9 +155,7 @@ class Secret(KubeObject, frozen=True, kw_only=True):
     """Confidential data; values are base64."""
 
     immutable: Annotated[bool | None, doc("Whether it can never change.")] = None
-    data: Annotated[dict[str, str], doc("Values in base64.", form="byte")] = field(
-        default_factory=dict
-    )
+    data: Annotated[dict[str, Bytes], doc("Values in base64.")] = field(default_factory=dict)
     string_data: Annotated[dict[str, str], doc("Values as text, moved into data.")] = field(
         default_factory=dict
     )
@@ -168,9 +167,7 @@ class ConfigMap(KubeObject, frozen=True, kw_only=True):
 
     immutable: Annotated[bool | None, doc("Whether it can never change.")] = None
     data: Annotated[dict[str, str], doc("Texts.")] = field(default_factory=dict)
-    binary_data: Annotated[dict[str, str], doc("Bytes in base64.", form="byte")] = field(
-        default_factory=dict
-    )
+    binary_data: Annotated[dict[str, Bytes], doc("Bytes in base64.")] = field(default_factory=dict)
 
 
 class Taint(KubeStruct, frozen=True, kw_only=True):
@@ -178,7 +175,14 @@ class Taint(KubeStruct, frozen=True, kw_only=True):
 
     key: Annotated[str, doc("Key.", required=True)] = ""
     value: Annotated[str, doc("Value.")] = ""
-    effect: Annotated[str, doc("NoSchedule, PreferNoSchedule or NoExecute.", required=True)] = ""
+    effect: Annotated[
+        str,
+        doc(
+            "What becomes of pods.",
+            required=True,
+            enum=("NoExecute", "NoSchedule", "PreferNoSchedule"),
+        ),
+    ] = ""
     time_added: Annotated[Time | None, doc("When it was added.")] = None
 
 

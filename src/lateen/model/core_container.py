@@ -56,7 +56,12 @@ class EnvVarSource(KubeStruct, frozen=True, kw_only=True):
     ] = None
     config_map_key_ref: Annotated[KeySelector | None, doc("From a ConfigMap.")] = None
     secret_key_ref: Annotated[KeySelector | None, doc("From a Secret.")] = None
-    file_key_ref: Annotated[Any, doc("From a file of variables in a volume.")] = None
+    file_key_ref: Annotated[
+        Any,
+        doc(
+            "From a file of variables in a volume.", atomic=True, of="core_details.FileKeySelector"
+        ),
+    ] = None
 
 
 class EnvVar(KubeStruct, frozen=True, kw_only=True):
@@ -89,7 +94,10 @@ class ResourceRequirements(KubeStruct, frozen=True, kw_only=True):
     requests: Annotated[dict[str, Quantity], doc("What must be available.")] = field(
         default_factory=dict
     )
-    claims: Annotated[tuple[Any, ...], doc("Resource claims used.", keys=("name",))] = ()
+    claims: Annotated[
+        tuple[Any, ...],
+        doc("Resource claims used.", keys=("name",), of="core_details.ResourceClaim"),
+    ] = ()
 
 
 class VolumeMount(KubeStruct, frozen=True, kw_only=True):
@@ -97,11 +105,22 @@ class VolumeMount(KubeStruct, frozen=True, kw_only=True):
 
     name: Annotated[str, doc("Name of the volume.", required=True)] = ""
     read_only: Annotated[bool | None, doc("Whether writing is refused.")] = None
-    recursive_read_only: Annotated[str, doc("Whether sub-mounts are read-only as well.")] = ""
+    recursive_read_only: Annotated[
+        str,
+        doc(
+            "Whether sub-mounts are read-only as well.", enum=("Disabled", "Enabled", "IfPossible")
+        ),
+    ] = ""
     mount_path: Annotated[str, doc("Path in the container.", required=True)] = ""
     sub_path: Annotated[str, doc("Path inside the volume.")] = ""
-    mount_propagation: Annotated[str, doc("How mounts spread to and from the node.")] = ""
-    bind_mount_options: Annotated[tuple[str, ...], doc("Options of the mount.")] = ()
+    mount_propagation: Annotated[
+        str,
+        doc(
+            "How mounts spread to and from the node.",
+            enum=("Bidirectional", "HostToContainer", "None"),
+        ),
+    ] = ""
+    bind_mount_options: Annotated[tuple[str, ...], doc("Options of the mount.", distinct=True)] = ()
     sub_path_expr: Annotated[str, doc("Like subPath, with variables.")] = ""
 
 
@@ -207,8 +226,10 @@ class SecurityContext(KubeStruct, frozen=True, kw_only=True):
 
     capabilities: Annotated[Capabilities | None, doc("Linux capabilities.")] = None
     privileged: Annotated[bool | None, doc("All privileges of the node.")] = None
-    se_linux_options: Annotated[Any, doc("SELinux label.")] = None
-    windows_options: Annotated[Any, doc("Windows settings.")] = None
+    se_linux_options: Annotated[Any, doc("SELinux label.", of="core_details.SELinuxOptions")] = None
+    windows_options: Annotated[
+        Any, doc("Windows settings.", of="core_details.WindowsSecurityContextOptions")
+    ] = None
     run_as_user: Annotated[int | None, doc("User id.", form="int64")] = None
     run_as_group: Annotated[int | None, doc("Group id.", form="int64")] = None
     run_as_non_root: Annotated[bool | None, doc("Refuse to run as user 0.")] = None
@@ -216,9 +237,13 @@ class SecurityContext(KubeStruct, frozen=True, kw_only=True):
     allow_privilege_escalation: Annotated[
         bool | None, doc("Whether a process may gain more privileges than its parent.")
     ] = None
-    proc_mount: Annotated[str, doc("Kind of /proc.")] = ""
-    seccomp_profile: Annotated[Any, doc("Seccomp profile.")] = None
-    app_armor_profile: Annotated[Any, doc("AppArmor profile.")] = None
+    proc_mount: Annotated[str, doc("Kind of /proc.", enum=("Default", "Unmasked"))] = ""
+    seccomp_profile: Annotated[Any, doc("Seccomp profile.", of="core_details.SeccompProfile")] = (
+        None
+    )
+    app_armor_profile: Annotated[
+        Any, doc("AppArmor profile.", of="core_details.AppArmorProfile")
+    ] = None
 
 
 class Container(KubeStruct, frozen=True, kw_only=True):
@@ -238,12 +263,20 @@ class Container(KubeStruct, frozen=True, kw_only=True):
     ] = ()
     env: Annotated[tuple[EnvVar, ...], doc("Environment variables.", merge="name")] = ()
     resources: Annotated[ResourceRequirements | None, doc("Requests and limits.")] = None
-    resize_policy: Annotated[tuple[Any, ...], doc("How a resize acts.", atomic=True)] = ()
+    resize_policy: Annotated[
+        tuple[Any, ...],
+        doc("How a resize acts.", atomic=True, of="core_details.ContainerResizePolicy"),
+    ] = ()
     restart_policy: Annotated[
-        str, doc("`Always` on an init container makes it a sidecar that keeps running.")
+        str,
+        doc(
+            "`Always` on an init container makes it a sidecar that keeps running.",
+            enum=("Always", "Never", "OnFailure"),
+        ),
     ] = ""
     restart_policy_rules: Annotated[
-        tuple[Any, ...], doc("Restart decisions by exit code.", atomic=True)
+        tuple[Any, ...],
+        doc("Restart decisions by exit code.", atomic=True, of="core_details.ContainerRestartRule"),
     ] = ()
     volume_mounts: Annotated[
         tuple[VolumeMount, ...], doc("Volumes made visible.", merge="mountPath")

@@ -32,19 +32,33 @@ class Sysctl(KubeStruct, frozen=True, kw_only=True):
 class PodSecurityContext(KubeStruct, frozen=True, kw_only=True):
     """What all containers of the pod may do, unless they say otherwise."""
 
-    se_linux_options: Annotated[Any, doc("SELinux label.")] = None
-    windows_options: Annotated[Any, doc("Windows settings.")] = None
+    se_linux_options: Annotated[Any, doc("SELinux label.", of="core_details.SELinuxOptions")] = None
+    windows_options: Annotated[
+        Any, doc("Windows settings.", of="core_details.WindowsSecurityContextOptions")
+    ] = None
     run_as_user: Annotated[int | None, doc("User id.", form="int64")] = None
     run_as_group: Annotated[int | None, doc("Group id.", form="int64")] = None
     run_as_non_root: Annotated[bool | None, doc("Refuse to run as user 0.")] = None
-    supplemental_groups: Annotated[tuple[int, ...], doc("More group ids.", atomic=True)] = ()
-    supplemental_groups_policy: Annotated[str, doc("How image groups are joined.")] = ""
+    supplemental_groups: Annotated[
+        tuple[Annotated[int, doc(form="int64")], ...], doc("More group ids.", atomic=True)
+    ] = ()
+    supplemental_groups_policy: Annotated[
+        str, doc("How image groups are joined.", enum=("Merge", "Strict"))
+    ] = ""
     fs_group: Annotated[int | None, doc("Group that owns volumes.", form="int64")] = None
     sysctls: Annotated[tuple[Sysctl, ...], doc("Kernel settings.", atomic=True)] = ()
-    fs_group_change_policy: Annotated[str, doc("When ownership is changed.")] = ""
-    seccomp_profile: Annotated[Any, doc("Seccomp profile.")] = None
-    app_armor_profile: Annotated[Any, doc("AppArmor profile.")] = None
-    se_linux_change_policy: Annotated[str, doc("How SELinux labels are applied.")] = ""
+    fs_group_change_policy: Annotated[
+        str, doc("When ownership is changed.", enum=("Always", "OnRootMismatch"))
+    ] = ""
+    seccomp_profile: Annotated[Any, doc("Seccomp profile.", of="core_details.SeccompProfile")] = (
+        None
+    )
+    app_armor_profile: Annotated[
+        Any, doc("AppArmor profile.", of="core_details.AppArmorProfile")
+    ] = None
+    se_linux_change_policy: Annotated[
+        str, doc("How SELinux labels are applied.", enum=("MountOption", "Recursive"))
+    ] = ""
 
 
 class HostAlias(KubeStruct, frozen=True, kw_only=True):
@@ -73,9 +87,13 @@ class Toleration(KubeStruct, frozen=True, kw_only=True):
     """A taint the pod puts up with."""
 
     key: Annotated[str, doc("Taint key.")] = ""
-    operator: Annotated[str, doc("Exists or Equal.")] = ""
+    operator: Annotated[
+        str, doc("How the value is compared.", enum=("Equal", "Exists", "Gt", "Lt"))
+    ] = ""
     value: Annotated[str, doc("Taint value.")] = ""
-    effect: Annotated[str, doc("Which effect.")] = ""
+    effect: Annotated[
+        str, doc("Which effect.", enum=("NoExecute", "NoSchedule", "PreferNoSchedule"))
+    ] = ""
     toleration_seconds: Annotated[int | None, doc("For how long.", form="int64")] = None
 
 
@@ -146,7 +164,9 @@ class PodSpec(KubeStruct, frozen=True, kw_only=True):
     hostname: Annotated[str, doc("Host name.")] = ""
     hostname_override: Annotated[str | None, doc("Host name, whatever else says.")] = None
     subdomain: Annotated[str, doc("Headless Service that gives the pod a DNS name.")] = ""
-    affinity: Annotated[Any, doc("Preferences for nodes and neighbours.")] = None
+    affinity: Annotated[
+        Any, doc("Preferences for nodes and neighbours.", of="core_placement.Affinity")
+    ] = None
     scheduler_name: Annotated[str, doc("Who places it.")] = ""
     tolerations: Annotated[tuple[Toleration, ...], doc("Taints put up with.", atomic=True)] = ()
     host_aliases: Annotated[
@@ -162,7 +182,9 @@ class PodSpec(KubeStruct, frozen=True, kw_only=True):
     enable_service_links: Annotated[
         bool | None, doc("Whether Services become environment variables; default true.")
     ] = None
-    preemption_policy: Annotated[str | None, doc("Whether it may push others out.")] = None
+    preemption_policy: Annotated[
+        str | None, doc("Whether it may push others out.", enum=("Never", "PreemptLowerPriority"))
+    ] = None
     overhead: Annotated[dict[str, Quantity], doc("What the runtime itself needs.")] = field(
         default_factory=dict
     )
@@ -172,22 +194,26 @@ class PodSpec(KubeStruct, frozen=True, kw_only=True):
             "How pods spread over nodes.",
             keys=("topologyKey", "whenUnsatisfiable"),
             merge="topologyKey",
+            of="core_placement.TopologySpreadConstraint",
         ),
     ] = ()
     set_hostname_as_fqdn: Annotated[bool | None, doc("Host name with its domain.")] = None
-    os: Annotated[Any, doc("Operating system of the containers.")] = None
+    os: Annotated[Any, doc("Operating system of the containers.", of="core_details.PodOS")] = None
     scheduling_gates: Annotated[
         tuple[PodSchedulingGate, ...], doc("Hold the pod back from being placed.", merge="name")
     ] = ()
     resource_claims: Annotated[
-        tuple[Any, ...], doc("Resource claims.", merge="name", retain_keys=True)
+        tuple[Any, ...],
+        doc("Resource claims.", merge="name", retain_keys=True, of="core_details.PodResourceClaim"),
     ] = ()
     resources: Annotated[ResourceRequirements | None, doc("Requests of the pod as a whole.")] = None
-    workload_ref: Annotated[Any, doc("Deprecated: use schedulingGroup.")] = None
     eviction_responders: Annotated[
-        tuple[Any, ...], doc("Who answers a request to move it.", merge="name")
+        tuple[Any, ...],
+        doc("Who answers a request to move it.", merge="name", of="core_details.EvictionResponder"),
     ] = ()
-    scheduling_group: Annotated[Any, doc("Scheduling group it belongs to.")] = None
+    scheduling_group: Annotated[
+        Any, doc("Scheduling group it belongs to.", of="core_details.PodSchedulingGroup")
+    ] = None
 
 
 class PodIP(KubeStruct, frozen=True, kw_only=True):
@@ -217,7 +243,9 @@ class PodStatus(KubeStruct, frozen=True, kw_only=True):
     reason: Annotated[str, doc("One word for it.")] = ""
     nominated_node_name: Annotated[str, doc("Node being cleared for it.")] = ""
     host_ip: Annotated[str, doc("Address of its node.")] = ""
-    host_ips: Annotated[tuple[HostIP, ...], doc("Addresses of its node.", merge="ip")] = ()
+    host_ips: Annotated[
+        tuple[HostIP, ...], doc("Addresses of its node.", merge="ip", atomic=True)
+    ] = ()
     pod_ip: Annotated[str, doc("Address of the pod.")] = ""
     pod_ips: Annotated[tuple[PodIP, ...], doc("Addresses of the pod.", merge="ip")] = ()
     start_time: Annotated[Time | None, doc("When the node took it up.")] = None

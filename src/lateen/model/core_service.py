@@ -1,6 +1,6 @@
 """Services and their endpoints. Pure."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import field
 
@@ -69,8 +69,13 @@ class ServiceSpec(KubeStruct, frozen=True, kw_only=True):
     session_affinity_config: Annotated[
         SessionAffinityConfig | None, doc("Settings of the stickiness.")
     ] = None
-    ip_families: Annotated[tuple[str, ...], doc("IPv4, IPv6.", atomic=True)] = ()
-    ip_family_policy: Annotated[str | None, doc("Single or dual stack.")] = None
+    ip_families: Annotated[
+        tuple[Annotated[str, doc(enum=("IPv4", "IPv6"))], ...], doc("IPv4, IPv6.", atomic=True)
+    ] = ()
+    ip_family_policy: Annotated[
+        str | None,
+        doc("Single or dual stack.", enum=("PreferDualStack", "RequireDualStack", "SingleStack")),
+    ] = None
     allocate_load_balancer_node_ports: Annotated[
         bool | None, doc("Whether a load balancer needs node ports.")
     ] = None
@@ -78,7 +83,13 @@ class ServiceSpec(KubeStruct, frozen=True, kw_only=True):
     internal_traffic_policy: Annotated[
         str | None, doc("Where inside traffic may go.", enum=("Cluster", "Local"))
     ] = None
-    traffic_distribution: Annotated[str | None, doc("Preference for near endpoints.")] = None
+    traffic_distribution: Annotated[
+        str | None,
+        doc(
+            "Preference for near endpoints.",
+            enum=("PreferClose", "PreferSameNode", "PreferSameZone"),
+        ),
+    ] = None
 
 
 class PortStatus(KubeStruct, frozen=True, kw_only=True):
@@ -121,6 +132,8 @@ class Service(KubeObject, frozen=True, kw_only=True):
 class EndpointAddress(KubeStruct, frozen=True, kw_only=True):
     """An address behind a Service."""
 
+    ATOMIC: ClassVar[bool] = True
+
     ip: Annotated[str, doc("The address.", required=True)] = ""
     hostname: Annotated[str, doc("Host name.")] = ""
     node_name: Annotated[str | None, doc("Its node.")] = None
@@ -129,6 +142,8 @@ class EndpointAddress(KubeStruct, frozen=True, kw_only=True):
 
 class EndpointPort(KubeStruct, frozen=True, kw_only=True):
     """A port behind a Service."""
+
+    ATOMIC: ClassVar[bool] = True
 
     name: Annotated[str, doc("Name of the Service's port.")] = ""
     port: Annotated[int, doc("Port number.", required=True)] = 0

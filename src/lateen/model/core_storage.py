@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import field
 
+from lateen.model.core_placement import NodeSelector
 from lateen.model.core_volume import HostPathVolumeSource
 from lateen.model.marks import KubeStruct, doc
 from lateen.model.objectmeta import (
@@ -17,44 +18,7 @@ from lateen.model.objectmeta import (
 )
 
 _MODES = ("Block", "Filesystem")
-
-
-class NodeSelectorRequirement(KubeStruct, frozen=True, kw_only=True):
-    """One condition on a node's label or field."""
-
-    key: Annotated[str, doc("Label or field.", required=True)] = ""
-    operator: Annotated[
-        str,
-        doc(
-            "How key and values relate.",
-            required=True,
-            enum=("DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn"),
-        ),
-    ] = ""
-    values: Annotated[tuple[str, ...], doc("Values to compare with.", atomic=True)] = ()
-
-
-class NodeSelectorTerm(KubeStruct, frozen=True, kw_only=True):
-    """Conditions on a node; all must hold."""
-
-    ATOMIC: ClassVar[bool] = True
-
-    match_expressions: Annotated[
-        tuple[NodeSelectorRequirement, ...], doc("Conditions on labels.", atomic=True)
-    ] = ()
-    match_fields: Annotated[
-        tuple[NodeSelectorRequirement, ...], doc("Conditions on fields.", atomic=True)
-    ] = ()
-
-
-class NodeSelector(KubeStruct, frozen=True, kw_only=True):
-    """Selects nodes; one of the terms must hold."""
-
-    ATOMIC: ClassVar[bool] = True
-
-    node_selector_terms: Annotated[
-        tuple[NodeSelectorTerm, ...], doc("The terms.", required=True, atomic=True)
-    ] = ()
+_ACCESS = doc(enum=("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"))
 
 
 class VolumeNodeAffinity(KubeStruct, frozen=True, kw_only=True):
@@ -151,7 +115,8 @@ class PersistentVolumeSpec(KubeStruct, frozen=True, kw_only=True):
 
     capacity: Annotated[dict[str, Quantity], doc("Its size.")] = field(default_factory=dict)
     access_modes: Annotated[
-        tuple[str, ...], doc("How it can be mounted, such as ReadWriteOnce.", atomic=True)
+        tuple[Annotated[str, _ACCESS], ...],
+        doc("How it can be mounted, such as ReadWriteOnce.", atomic=True),
     ] = ()
     claim_ref: Annotated[ClaimReference | None, doc("Claim it belongs to.")] = None
     persistent_volume_reclaim_policy: Annotated[
@@ -179,14 +144,24 @@ class PersistentVolumeSpec(KubeStruct, frozen=True, kw_only=True):
     flex_volume: Annotated[Any, doc("Deprecated.")] = None
     quobyte: Annotated[Any, doc("Deprecated.")] = None
     storageos: Annotated[Any, doc("Deprecated.")] = None
-    portworx_volume: Annotated[Any, doc("Deprecated.")] = None
+    portworx_volume: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.PortworxVolumeSource")
+    ] = None
     scale_io: Annotated[Any, doc("Deprecated.")] = None
-    vsphere_volume: Annotated[Any, doc("Deprecated.")] = None
+    vsphere_volume: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.VsphereVirtualDiskVolumeSource")
+    ] = None
     photon_persistent_disk: Annotated[Any, doc("Deprecated.")] = None
-    azure_disk: Annotated[Any, doc("Deprecated.")] = None
+    azure_disk: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.AzureDiskVolumeSource")
+    ] = None
     azure_file: Annotated[Any, doc("Deprecated.")] = None
-    aws_elastic_block_store: Annotated[Any, doc("Deprecated.")] = None
-    gce_persistent_disk: Annotated[Any, doc("Deprecated.")] = None
+    aws_elastic_block_store: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.AWSElasticBlockStoreVolumeSource")
+    ] = None
+    gce_persistent_disk: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.GCEPersistentDiskVolumeSource")
+    ] = None
 
 
 class PersistentVolumeStatus(KubeStruct, frozen=True, kw_only=True):
@@ -225,7 +200,8 @@ class PersistentVolumeClaimSpec(KubeStruct, frozen=True, kw_only=True):
     """What is claimed."""
 
     access_modes: Annotated[
-        tuple[str, ...], doc("How it is to be mounted, such as ReadWriteOnce.", atomic=True)
+        tuple[Annotated[str, _ACCESS], ...],
+        doc("How it is to be mounted, such as ReadWriteOnce.", atomic=True),
     ] = ()
     selector: Annotated[LabelSelector | None, doc("Which volumes will do.")] = None
     resources: Annotated[VolumeResourceRequirements | None, doc("How large it is to be.")] = None

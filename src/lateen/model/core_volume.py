@@ -44,11 +44,22 @@ class EmptyDirVolumeSource(KubeStruct, frozen=True, kw_only=True):
     mode: Annotated[int | None, doc("Permission bits.")] = None
 
 
+_PATH_TYPES = (
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+
+
 class HostPathVolumeSource(KubeStruct, frozen=True, kw_only=True):
     """A path of the node."""
 
     path: Annotated[str, doc("The path.", required=True)] = ""
-    type: Annotated[str, doc("What must be there, such as Directory or File.")] = ""
+    type: Annotated[str, doc("What must be there.", enum=_PATH_TYPES)] = ""
 
 
 class DownwardAPIVolumeFile(KubeStruct, frozen=True, kw_only=True):
@@ -103,8 +114,12 @@ class VolumeProjection(KubeStruct, frozen=True, kw_only=True):
     service_account_token: Annotated[
         ServiceAccountTokenProjection | None, doc("A service account token.")
     ] = None
-    cluster_trust_bundle: Annotated[Any, doc("A trust bundle.")] = None
-    pod_certificate: Annotated[Any, doc("A certificate for the pod.")] = None
+    cluster_trust_bundle: Annotated[
+        Any, doc("A trust bundle.", of="core_volume_sources.ClusterTrustBundleProjection")
+    ] = None
+    pod_certificate: Annotated[
+        Any, doc("A certificate for the pod.", of="core_volume_sources.PodCertificateProjection")
+    ] = None
 
 
 class ProjectedVolumeSource(KubeStruct, frozen=True, kw_only=True):
@@ -135,26 +150,50 @@ class Volume(KubeStruct, frozen=True, kw_only=True):
     persistent_volume_claim: Annotated[
         PersistentVolumeClaimVolumeSource | None, doc("A persistent volume claim.")
     ] = None
-    nfs: Annotated[Any, doc("An NFS share.")] = None
-    csi: Annotated[Any, doc("A CSI driver's volume.")] = None
-    ephemeral: Annotated[Any, doc("A claim made with the pod.")] = None
-    image: Annotated[Any, doc("The content of an image.")] = None
-    iscsi: Annotated[Any, doc("An iSCSI disk.")] = None
-    fc: Annotated[Any, doc("A Fibre Channel disk.")] = None
-    git_repo: Annotated[Any, doc("Deprecated.")] = None
-    glusterfs: Annotated[Any, doc("Deprecated.")] = None
-    rbd: Annotated[Any, doc("Deprecated.")] = None
-    cephfs: Annotated[Any, doc("Deprecated.")] = None
-    cinder: Annotated[Any, doc("Deprecated.")] = None
+    nfs: Annotated[Any, doc("An NFS share.", of="core_storage.NFSVolumeSource")] = None
+    csi: Annotated[Any, doc("A CSI driver's volume.", of="core_volume_sources.CSIVolumeSource")] = (
+        None
+    )
+    ephemeral: Annotated[
+        Any, doc("A claim made with the pod.", of="core_volume_sources.EphemeralVolumeSource")
+    ] = None
+    image: Annotated[
+        Any, doc("The content of an image.", of="core_volume_sources.ImageVolumeSource")
+    ] = None
+    iscsi: Annotated[Any, doc("An iSCSI disk.", of="core_volume_sources.ISCSIVolumeSource")] = None
+    fc: Annotated[Any, doc("A Fibre Channel disk.", of="core_storage.FCVolumeSource")] = None
+    git_repo: Annotated[Any, doc("Deprecated.", of="core_volume_sources.GitRepoVolumeSource")] = (
+        None
+    )
+    glusterfs: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.GlusterfsVolumeSource")
+    ] = None
+    rbd: Annotated[Any, doc("Deprecated.", of="core_volume_sources.RBDVolumeSource")] = None
+    cephfs: Annotated[Any, doc("Deprecated.", of="core_volume_sources.CephFSVolumeSource")] = None
+    cinder: Annotated[Any, doc("Deprecated.", of="core_volume_sources.CinderVolumeSource")] = None
     flocker: Annotated[Any, doc("Deprecated.")] = None
-    flex_volume: Annotated[Any, doc("Deprecated.")] = None
+    flex_volume: Annotated[Any, doc("Deprecated.", of="core_volume_sources.FlexVolumeSource")] = (
+        None
+    )
     quobyte: Annotated[Any, doc("Deprecated.")] = None
     storageos: Annotated[Any, doc("Deprecated.")] = None
-    portworx_volume: Annotated[Any, doc("Deprecated.")] = None
+    portworx_volume: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.PortworxVolumeSource")
+    ] = None
     scale_io: Annotated[Any, doc("Deprecated.")] = None
-    vsphere_volume: Annotated[Any, doc("Deprecated.")] = None
+    vsphere_volume: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.VsphereVirtualDiskVolumeSource")
+    ] = None
     photon_persistent_disk: Annotated[Any, doc("Deprecated.")] = None
-    azure_disk: Annotated[Any, doc("Deprecated.")] = None
-    azure_file: Annotated[Any, doc("Deprecated.")] = None
-    aws_elastic_block_store: Annotated[Any, doc("Deprecated.")] = None
-    gce_persistent_disk: Annotated[Any, doc("Deprecated.")] = None
+    azure_disk: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.AzureDiskVolumeSource")
+    ] = None
+    azure_file: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.AzureFileVolumeSource")
+    ] = None
+    aws_elastic_block_store: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.AWSElasticBlockStoreVolumeSource")
+    ] = None
+    gce_persistent_disk: Annotated[
+        Any, doc("Deprecated.", of="core_volume_sources.GCEPersistentDiskVolumeSource")
+    ] = None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from lateen.model import jsonpath
+from lateen.model import jsonpath, octets, quantities
 from lateen.model import schema as schemas
 from lateen.model.kinds import KindInfo
 from lateen.model.objectmeta import StoredObject
@@ -32,7 +32,8 @@ class Problem(msgspec.Struct, frozen=True):
 class Decoded(msgspec.Struct, frozen=True):
     """`object` is the typed value; where there are problems, the fields in question are unset.
     It is None only if nothing could be made of the body. `body` is the JSON in its plain form:
-    no nulls, protobuf's alternative spellings replaced, unknown fields dropped."""
+    no nulls, protobuf's alternative spellings replaced, unknown fields dropped, quantities and
+    bytes as the API server writes them."""
 
     object: Any
     problems: tuple[Problem, ...] = ()
@@ -195,9 +196,8 @@ def _string(node: Schema, value: Any, path: str, found: _Findings) -> Any:
             return (
                 _ABSENT if not value and not node.proto else _unsupported(node, value, path, found)
             )
-        if node.form == "date-time" and not _TIME.fullmatch(value):
-            return _no_time(value, path, found)
-        return _quantity(value, path, found) if node.form == "quantity" else value
+        form = _FORMS.get(node.form)
+        return value if form is None or node.proto else form(value, path, found)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _mistyped(node, value, path, found)
     if node.form == "quantity":
@@ -214,14 +214,11 @@ _TIME = re.compile(
 )
 
 
-_QUANTITY = re.compile(
-    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?"
-)
-
-
 def _quantity(value: str, path: str, found: _Findings) -> Any:
-    if _QUANTITY.fullmatch(value):
-        return value
+    try:
+        return quantities.written(value)
+    except ValueError:
+        pass
     form = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
     message = f"quantities must match the regular expression '{form}'"
     hint = "Write a number, and a unit if there is one: 500m, 64Mi, 2, 1e3."
@@ -229,12 +226,30 @@ def _quantity(value: str, path: str, found: _Findings) -> Any:
     return _ABSENT
 
 
-def _no_time(value: str, path: str, found: _Findings) -> Any:
+def _time(value: str, path: str, found: _Findings) -> Any:
+    if _TIME.fullmatch(value):
+        return value
     form = "2006-01-02T15:04:05Z07:00"
     message = f'parsing time "{value}" as "{form}": cannot parse "{value}" as "2006"'
     hint = "Write a moment such as 2026-11-24T08:00:00Z."
     found.problems.append(Problem(path, "type", message, hint))
     return _ABSENT
+
+
+def _bytes(value: str, path: str, found: _Findings) -> Any:
+    try:
+        return octets.written(value)
+    except ValueError as error:
+        hint = "Write the bytes in base64; text may stand in a Secret's stringData as it is."
+        found.problems.append(Problem(path, "type", str(error), hint))
+    return _ABSENT
+
+
+_FORMS: dict[str, Callable[[str, str, _Findings], Any]] = {
+    "byte": _bytes,
+    "date-time": _time,
+    "quantity": _quantity,
+}
 
 
 _RANGES = {"int32": 2**31, "int64": 2**63}

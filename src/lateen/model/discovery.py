@@ -1,6 +1,6 @@
 """The `discovery.k8s.io` API group. Pure."""
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 from msgspec import field
 
@@ -16,27 +16,40 @@ class EndpointConditions(KubeStruct, frozen=True, kw_only=True):
     terminating: Annotated[bool | None, doc("Is ending.")] = None
 
 
+class ForZone(KubeStruct, frozen=True, kw_only=True):
+    """A zone, or a node, that should use an endpoint."""
+
+    name: Annotated[str, doc("Its name.", required=True)] = ""
+
+
+class EndpointHints(KubeStruct, frozen=True, kw_only=True):
+    """Who should use an endpoint."""
+
+    for_zones: Annotated[tuple[ForZone, ...], doc("Zones.", atomic=True)] = ()
+    for_nodes: Annotated[tuple[ForZone, ...], doc("Nodes.", atomic=True)] = ()
+
+
 class Endpoint(KubeStruct, frozen=True, kw_only=True):
     """One backend of a Service."""
 
     addresses: Annotated[
-        tuple[str, ...], doc("Addresses; the first is used.", required=True, unique=True)
+        tuple[str, ...], doc("Addresses; the first is used.", required=True, distinct=True)
     ] = ()
     conditions: Annotated[EndpointConditions, doc("Whether it takes traffic.")] = (
         EndpointConditions()
     )
     hostname: Annotated[str | None, doc("Host name.")] = None
     target_ref: Annotated[ObjectReference | None, doc("The pod.")] = None
-    deprecated_topology: Annotated[dict[str, str], doc("Deprecated.", atomic=True)] = field(
-        default_factory=dict
-    )
+    deprecated_topology: Annotated[dict[str, str], doc("Deprecated.")] = field(default_factory=dict)
     node_name: Annotated[str | None, doc("Its node.")] = None
     zone: Annotated[str | None, doc("Its zone.")] = None
-    hints: Annotated[Any, doc("Zones that should use it.")] = None
+    hints: Annotated[EndpointHints | None, doc("Who should use it.")] = None
 
 
 class EndpointPort(KubeStruct, frozen=True, kw_only=True):
     """A port of every endpoint in the slice."""
+
+    ATOMIC: ClassVar[bool] = True
 
     name: Annotated[str | None, doc("Name of the Service's port.")] = None
     protocol: Annotated[str | None, doc("Protocol.")] = None

@@ -124,7 +124,9 @@ class IngressClassParametersReference(KubeStruct, frozen=True, kw_only=True):
     api_group: Annotated[str | None, doc("Its API group.")] = None
     kind: Annotated[str, doc("Its kind.", required=True)] = ""
     name: Annotated[str, doc("Its name.", required=True)] = ""
-    scope: Annotated[str | None, doc("Cluster (default) or Namespace.")] = None
+    scope: Annotated[
+        str | None, doc("Cluster (default) or Namespace.", enum=("Cluster", "Namespace"))
+    ] = None
     namespace: Annotated[str | None, doc("Its namespace, where it has one.")] = None
 
 

@@ -21,6 +21,13 @@ class Column(NamedTuple):
 AGE = Column("Age", ".metadata.creationTimestamp", "date")
 
 
+def struct_at(place: str) -> type[msgspec.Struct]:
+    """Return the struct at a place in this room, such as `core.Pod`; its module loads."""
+    module, _, name = place.partition(".")
+    found: type[msgspec.Struct] = getattr(importlib.import_module(f"lateen.model.{module}"), name)
+    return found
+
+
 class KindInfo(msgspec.Struct, frozen=True):
     """What is known of a kind.
 
@@ -53,13 +60,7 @@ class KindInfo(msgspec.Struct, frozen=True):
         Loaded when it is first asked for: defining all of them takes 20 ms, and each process of a
         lab reads a few.
         """
-        if not self.typed:
-            return None
-        module, _, name = self.typed.partition(".")
-        found: type[msgspec.Struct] = getattr(
-            importlib.import_module(f"lateen.model.{module}"), name
-        )
-        return found
+        return struct_at(self.typed) if self.typed else None
 
     def in_version(self, version: str) -> "KindInfo":
         """Return the row by which objects of a version (`v1` or `autoscaling/v1`) are read: its

@@ -19,6 +19,7 @@ _UPPER = {
     "uuid": "UUID",
     "uid": "UID",
     "cpu": "CPU",
+    "uri": "URI",
     "urls": "URLs",
     "wwns": "WWNs",
 }
@@ -71,30 +72,37 @@ def doc(
     keys: tuple[str, ...] = (),
     merge: str = "",
     unique: bool = False,
+    distinct: bool = False,
     atomic: bool = False,
     retain_keys: bool = False,
     replace: bool = False,
     form: str = "",
+    of: str = "",
 ) -> msgspec.Meta:
     """Describe one field.
 
     `keys` are the list map keys of server-side apply, `merge` is the key of the strategic merge
-    patch (and the list map key when `keys` is not given), `unique` marks a list as a set, which
-    the strategic merge patch joins too. `retain_keys` adds the strategy of that name; `replace` is
-    that of an object which such a patch takes as a whole. `form` is an OpenAPI format or one of
-    ours: `quantity`, `time`, `duration`, `uint32`, `uint64`. For a protobuf enum, `enum` lists its
-    names in the order of their numbers.
+    patch (and the list map key when `keys` is not given and the list is not `atomic`), `unique`
+    marks a list as a set, which the strategic merge patch joins too; `distinct` one that it
+    replaces. `retain_keys` adds the strategy of that name; `replace` is that of an object which
+    such a patch takes as a whole. `form` is an OpenAPI format or one of ours: `quantity`, `time`,
+    `duration`, `uint32`, `uint64`. For a protobuf enum, `enum` lists its names in the order of
+    their numbers. `of` is where the struct of a field of type Any (or of its elements) is, such as
+    `core_placement.Affinity`: the value is kept as JSON and checked by that struct, whose module
+    loads with the first manifest that has the field.
     """
     marks: dict[str, Any] = {
         "required": required,
         "enum": enum,
-        "keys": keys or ((merge,) if merge else ()),
+        "keys": keys or ((merge,) if merge and not atomic else ()),
         "merge": merge,
         "unique": unique,
+        "distinct": distinct,
         "atomic": atomic,
         "retain_keys": retain_keys,
         "replace": replace,
         "form": form,
+        "of": of,
     }
     extra = {name: mark for name, mark in marks.items() if mark}
     return msgspec.Meta(description=description or None, extra=extra)

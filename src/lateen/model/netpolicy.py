@@ -68,7 +68,8 @@ class NetworkPolicySpec(KubeStruct, frozen=True, kw_only=True):
         tuple[NetworkPolicyEgressRule, ...], doc("What may go out.", atomic=True)
     ] = ()
     policy_types: Annotated[
-        tuple[str, ...], doc("Directions it is about: Ingress, Egress.", atomic=True)
+        tuple[Annotated[str, doc(enum=("Egress", "Ingress"))], ...],
+        doc("Directions it is about.", atomic=True),
     ] = ()
 
 

@@ -9,6 +9,7 @@ from lateen.model.marks import KubeStruct, doc
 IntOrString = int | str
 Quantity = Annotated[str, doc(form="quantity")]
 Time = Annotated[str, doc(form="date-time")]
+Bytes = Annotated[str, doc(form="byte")]
 
 
 class OwnerReference(KubeStruct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union
 import msgspec
 
 from lateen.model import jsonpath
-from lateen.model.kinds import KindInfo
+from lateen.model.kinds import KindInfo, struct_at
 from lateen.model.marks import KubeStruct, ProtoStruct
 from lateen.model.objectmeta import StoredObject
 
@@ -50,6 +50,8 @@ class Schema:
     """Object: the struct's name, such as `PodSpec`."""
     struct: _Struct | None = None
     """Object: the struct that `parts` are read from when they are first asked for."""
+    place: str = ""
+    """Object without either: where its struct is, which loads when `parts` are first asked for."""
     given: Parts = _NONE
     """Object without a struct: its parts."""
     items: "Schema | None" = None
@@ -75,7 +77,13 @@ class Schema:
     def parts(self) -> Parts:
         """What an object is made of. Lazy, since most kinds reach far more structs than one
         process ever reads."""
-        return self.given if self.struct is None else _parts(self.struct)
+        found = self.definition
+        return self.given if found is None else _parts(found)
+
+    @functools.cached_property
+    def definition(self) -> _Struct | None:
+        """The struct that an object's `parts` are read from; None where they are given."""
+        return self.struct if not self.place else struct_at(self.place)
 
     @functools.cached_property
     def fields(self) -> "Mapping[str, Schema]":
@@ -206,6 +214,8 @@ def _plain(bare: Any, proto: bool) -> Schema:
 def _described(node: Schema, marks: Mapping[str, Any]) -> Schema:
     if not marks:
         return node
+    if place := marks.get("of", ""):
+        node = _placed(node, place, bool(marks.get("atomic")))
     merge = marks.get("merge", "")
     unique = bool(marks.get("unique"))
     strategies = ("merge",) if merge or unique else ()
@@ -215,7 +225,8 @@ def _described(node: Schema, marks: Mapping[str, Any]) -> Schema:
         strategies = ("replace",)
     list_type: ListType = ""
     if node.type == "array":
-        list_type = "map" if marks.get("keys") else "set" if unique else "atomic"
+        distinct = unique or marks.get("distinct")
+        list_type = "map" if marks.get("keys") else "set" if distinct else "atomic"
     return replace(
         node,
         description=marks.get("description") or node.description,
@@ -227,3 +238,11 @@ def _described(node: Schema, marks: Mapping[str, Any]) -> Schema:
         strategies=strategies,
         atomic=node.atomic or (node.type != "array" and bool(marks.get("atomic"))),
     )
+
+
+def _placed(node: Schema, place: str, atomic: bool) -> Schema:
+    """Return the node of a field of type Any, or of a list of them, as the struct at a place."""
+    found = Schema(type="object", name=place.partition(".")[2], place=place)
+    if node.type == "array":
+        return replace(node, items=found)
+    return replace(found, atomic=atomic)

@@ -1,11 +1,11 @@
 """Kinds with little of their own: namespaces, secrets, service accounts, storage, RBAC. Pure."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
 from lateen.apiserver.strategy import base, names
+from lateen.model import octets
 
 Json = dict[str, Any]
 
@@ -53,10 +53,7 @@ def _check_secret(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
     for key, value in data.items():
         if detail := names.config_key(key):
             causes.append(base.invalid(f"data[{key}]", key, detail))
-        try:
-            size += len(base64.b64decode(str(value), validate=True))
-        except binascii.Error:
-            causes.append(base.invalid(f"data[{key}]", value, "must be base64"))
+        size += octets.size(value)
     if size > _MAXIMUM_SECRET:
         message = f"Too long: may not be more than {_MAXIMUM_SECRET} bytes"
         causes.append(base.Cause("FieldValueTooLong", message, "data"))
@@ -73,8 +70,7 @@ def _check_config_map(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
         for key, value in held.items():
             if detail := names.config_key(key):
                 causes.append(base.invalid(f"{field}[{key}]", key, detail))
-            length = len(str(value).encode())
-            size += length if field == "data" else length * 3 // 4
+            size += len(value.encode()) if field == "data" else octets.size(value)
     for key in sorted(set(data) & set(binary)):
         detail = "duplicate of key present in binaryData"
         causes.append(base.invalid(f"data[{key}]", key, detail))
