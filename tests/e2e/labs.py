@@ -115,6 +115,22 @@ class Lab:
         assert done.returncode == 0, f"lateen {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return str(done.stdout)
 
+    def curl(self, *words: str) -> str:
+        """Run curl on the host, which must get an answer of whatever status, and return what it
+        printed. A failure tells why there was none, and how the lab was then."""
+        done = self.run("curl", "-sS", "-m", "10", *words)
+        assert done.returncode == 0, (
+            f"curl {words}: exit code {done.returncode}: {done.stderr}"
+            f"{self.lateen('status').stdout}{self.logs()}"
+        )
+        return str(done.stdout)
+
+    def fetch(self, *words: str) -> tuple[int, str]:
+        """Run `curl WORDS` and return status and body: an empty body alone would not tell a lost
+        route from a lost connection."""
+        body, _, status = self.curl("-w", "\n%{http_code}", *words).rpartition("\n")
+        return int(status), body
+
     def kill(self, uid: str, container: str) -> None:
         """Kill a container of a pod, as whoever runs out of memory is killed."""
 

@@ -272,8 +272,7 @@ def test_ports_in_use_on_the_host_do_not_stop_the_gateway(
         lab.ok("up", str(WALKTHROUGH), "--istio", "1.17")
         status = json.loads(lab.ok("status", "-o", "json"))
         url = next(u for u in status["gateways"][0]["urls"] if u.startswith("http:"))
-        answer = lab.run("curl", "-s", "-m", "10", f"{url}/http-mTLS")
-        assert "<h2>Howdy</h2>" in answer.stdout, (url, answer)
+        assert lab.fetch(f"{url}/http-mTLS") == (200, "<h2>Howdy</h2>\n")
         if ordinary and holders:
             assert not url.endswith(f":{holders[0].getsockname()[1]}")
     finally:
@@ -335,7 +334,8 @@ def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) ->
         url=$(lateen status | sed -n 's/.*gateway.* \\(http:[^ ]*\\).*/\\1/p')
         dd if=/dev/zero of="{shop}/filler" bs=4k 2>/dev/null
         lateen apply -f "{WALKTHROUGH}/../full" 2>&1; echo code $?
-        curl -s -m 10 $url/http-mTLS
+        curl -sS -m 10 -w 'status %{{http_code}}\n' "$url/http-mTLS" 2>&1; answer=$?
+        [ $answer = 0 ] || {{ echo "curl $answer"; lateen status; tail -n 20 "{shop}"/logs/*.log; }}
         rm "{shop}/filler"
         lateen apply -f "{WALKTHROUGH}/../full"; echo code $?
         lateen down >&2; ls -A "{lab.home}"
@@ -349,10 +349,11 @@ def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) ->
         done = on_small_disk(lab, 6, script.replace(f"{WALKTHROUGH}/../full", str(big)))
     finally:
         big.unlink()
-    assert "InsufficientStorage" in done.stdout, done
+    said = done.stdout + done.stderr
+    assert "InsufficientStorage" in done.stdout, said
     assert "store.db" in done.stdout
-    assert "code 1\n<h2>Howdy</h2>" in done.stdout
-    assert done.stdout.endswith("configmap/big created\ncode 0\n")
+    assert "code 1\n<h2>Howdy</h2>\nstatus 200\n" in done.stdout, said
+    assert done.stdout.endswith("configmap/big created\ncode 0\n"), said
 
 
 def test_a_python_too_old_is_named(tmp_path: Path) -> None:

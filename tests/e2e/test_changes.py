@@ -176,7 +176,7 @@ def test_a_route_moves_under_load(lab: Lab, url: str) -> None:
                 lab.ok("apply", "-f", "-", stdin=ROUTE.format(subset=subset))
                 mark = f"/mark-{number}-to-{subset}"
                 for _ in range(3):
-                    lab.run("curl", "-s", "-m", "5", "-H", "host: moving.example", url + mark)
+                    lab.curl("-H", "host: moving.example", url + mark)
                 logs = ("logs", f"deploy/helloworld-{subset}", "-c", "istio-proxy")
                 await_that(lambda a=logs, m=mark: lab.ok(*a).count(f"{m} ") == 3)
         unbroken(streams)

@@ -50,15 +50,11 @@ class Mesh:
         """Run curl with arguments in which `URL` stands for where the service answers."""
         host = ["-H", f"host: {HOST}"] if origin == "gateway" else []
         url = self.url if origin == "gateway" else f"http://{HOST}"
-        words = ["curl", "-sS", "-m", "10", *host, *(a.replace("URL", url) for a in args)]
+        words = [*host, *(a.replace("URL", url) for a in args)]
         if origin == "gateway":
-            done = self.lab.run(*words)
-            assert done.returncode == 0, (
-                f"curl {done.returncode}: {done.stderr}{self.lab.lateen('status').stdout}"
-                f"{self.lab.logs()}"
-            )
-            return str(done.stdout)
-        return self.lab.ok("exec", "deploy/client", "-c", "curl", "--", *words)
+            return self.lab.curl(*words)
+        inside = ("exec", "deploy/client", "-c", "curl", "--", "curl", "-sS", "-m", "10")
+        return self.lab.ok(*inside, *words)
 
     def ask(self, origin: str, path: str, *args: str) -> Answer:
         """Send one request and read the answer."""

@@ -312,5 +312,5 @@ def test_tcp_forwards_whatever_is_said(
     entrance.lab.ok("delete", "gateway", "secure", "--ignore-not-found")
     entrance.lab.ok("apply", "-f", "-", stdin=TCP % (BACKEND, port, subset))
     address, number = entrance.http
-    answer = entrance.lab.run("curl", "-sk", "-m", "10", f"{scheme}://{address}:{number}/")
-    assert answer.stdout == "<h2>Howdy</h2>\n", answer
+    answer = entrance.lab.fetch("-k", f"{scheme}://{address}:{number}/")
+    assert answer == (200, "<h2>Howdy</h2>\n")

@@ -50,7 +50,7 @@ def test_four_requests_have_their_outcomes(
     assert up.returncode == 0, up.stdout + up.stderr + lab.logs()
     base = gateway(lab)
     for path, (status, body) in OUTCOMES[version].items():
-        answer = lab.run("curl", "-s", "-m", "10", "-w", "\n%{http_code}", base + path)
-        assert answer.stdout.rpartition("\n")[2] == str(status), (path, answer.stdout)
-        assert body in answer.stdout
+        answer = lab.fetch(base + path)
+        assert answer[0] == status, (path, answer)
+        assert body in answer[1]
     assert lab.lateen("down").returncode == 0
