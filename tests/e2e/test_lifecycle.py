@@ -170,6 +170,21 @@ def test_up_after_a_killed_supervisor(lab: Lab) -> None:
     assert lab.fetch(f"{gateway(lab)}/http-mTLS") == (200, "<h2>Howdy</h2>\n")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's labs have no network of the host")
+def test_two_labs_of_one_name_that_start_together(make_lab: Callable[..., Lab]) -> None:
+    """As two people have them: neither gets the other's network, or answers for it."""
+    labs = [make_lab("twin") for _ in range(2)]
+    up = [sys.executable, "-m", "lateen.cli.entry", "up"]
+    quiet = subprocess.DEVNULL
+    started = [subprocess.Popen(lab.command(*up), env=lab.env, stdout=quiet) for lab in labs]
+    assert [process.wait(60) for process in started] == [0, 0]
+    first, second = (gateway(lab) for lab in labs)
+    assert first != second
+    for lab, url in zip(labs, (first, second), strict=True):
+        assert lab.fetch(f"{url}:15021/healthz/ready")[0] == 200
+        lab.ok("down")
+
+
 def test_two_labs_side_by_side(lab: Lab, make_lab: Callable[..., Lab]) -> None:
     """Each has its own gateway, pods and state; the end of one is nothing to the other."""
     other = make_lab("kill2")

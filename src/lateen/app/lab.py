@@ -27,6 +27,9 @@ _PLANE_WAIT = 10.0
 """Seconds that a plane without its supervisor gets to end."""
 _LOCK_WAIT = 0.3
 """Seconds for which the lock is tried: who looks whether a lab is up holds it for a moment."""
+_claims: dict[str, socket.socket] = {}
+"""What holds the networks of the labs that this process started: until it ends, by when the labs'
+routes hold them."""
 
 
 class LabError(Exception):
@@ -247,14 +250,13 @@ def _with_pool(settings: LabSettings) -> LabSettings:
     """Choose the lab's private network; nothing that the host has a route to is touched."""
     if settings.pool:
         return settings
-    from lateen.node import hostlink, netlink
+    from lateen.node import hostlink
 
-    with netlink.open_netlink() as rt:
-        used = hostlink.in_use(rt)
     try:
-        return lab_settings.with_pool(settings, hostlink.choose(settings.lab, used).network)
+        pool, _claims[settings.lab] = hostlink.claim(settings.lab)
     except hostlink.NoPool as error:
         raise LabError(str(error)) from error
+    return lab_settings.with_pool(settings, pool.network)
 
 
 def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
@@ -264,6 +266,8 @@ def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
     """
     running = find(lab)
     paths = running.paths if running else _paths(lab)
+    if claim := _claims.pop(lab, None):
+        claim.close()
     if running:
         if running.supervisor:
             with contextlib.suppress(ProcessLookupError):

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import ipaddress
 import secrets
+import socket
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -77,6 +78,39 @@ def _candidates(lab: str) -> Iterator[ipaddress.IPv4Network]:
 def in_use(rt: netlink.Netlink) -> tuple[ipaddress.IPv4Network, ...]:
     """Return the networks that the namespace of the socket has routes to."""
     return tuple(each.destination for each in rtnetlink.routes(rt))
+
+
+def claim(lab: str) -> tuple[Pool, socket.socket]:
+    """Choose a pool and hold it against labs that start at the same time: its route, by which the
+    others know that it is taken, comes only when the lab's node is up. Raises NoPool.
+
+    What holds it is a socket whose name belongs to the network namespace, as routes do, and goes
+    with its process. Close it once the link stands.
+    """
+    others: list[ipaddress.IPv4Network] = []
+    with netlink.open_netlink() as rt:
+        while True:
+            pool = choose(lab, (*in_use(rt), *others))
+            holder = _hold(pool)
+            if holder is None:
+                others.append(ipaddress.IPv4Network(pool.network))
+            elif choose(lab, (*in_use(rt), *others)) == pool:
+                return pool, holder
+            else:  # who held it let go between the two, because the link stands
+                holder.close()
+
+
+def _hold(pool: Pool) -> socket.socket | None:
+    """Return what holds a pool, None when somebody else has it."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0lateen network {pool.network}")
+    except OSError as error:
+        holder.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
+    return holder
 
 
 def make(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> None:

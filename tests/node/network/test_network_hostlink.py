@@ -3,6 +3,7 @@
 import ipaddress
 import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,35 @@ def test_a_pool_that_was_taken_meanwhile_is_refused_and_undone(
     assert _host_state(host) == before
     assert books[1].entries() == ()
     assert netlink.inside(host, lambda: hostlink.choose("default", _in_use())) != pool
+
+
+@pytest.mark.netns
+def test_labs_that_start_at_the_same_time_get_pools_of_their_own(
+    namespaces: Any, tmp_path: Path
+) -> None:
+    """Before there is a route by which the second could know of the first."""
+    host, lab = namespaces.make(), namespaces.make()
+
+    def claim() -> tuple[hostlink.Pool, socket.socket]:
+        return hostlink.claim("default")
+
+    first, holder = netlink.inside(host, claim)
+    second, other = netlink.inside(host, claim)
+    assert first == hostlink.choose("default", ())
+    assert second != first
+    holder.close()
+    again, holder = netlink.inside(host, claim)
+    assert again == first
+    book = ledger.Ledger(tmp_path / "ledger.json")
+    netlink.inside(host, lambda: hostlink.make(book, lab, first))
+    for each in (holder, other):
+        each.close()
+    later, holder = netlink.inside(host, claim)
+    assert later == second, "the route holds the first"
+    elsewhere, other = netlink.inside(namespaces.make(), claim)
+    assert elsewhere == first, "another machine, as far as routes go"
+    for each in (holder, other):
+        each.close()
 
 
 def _in_use() -> tuple[ipaddress.IPv4Network, ...]:
