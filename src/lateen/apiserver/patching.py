@@ -1,6 +1,6 @@
 """The four forms of patch on an object of a kind, and the books of who owns which field. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -121,10 +121,14 @@ def _about(one: ssa.Conflict) -> str:
 def track_write(
     target: Target, old: Mapping[str, Any] | None, obj: Json, manager: str, now: datetime
 ) -> Json:
-    """Bring metadata.managedFields up to date; without a manager they stay as they are."""
-    if not manager:
-        return obj
+    """Bring metadata.managedFields up to date; without a manager they stay as they are.
+
+    Who applies the same again is given no new time for it, also where defaults in what was applied
+    made it look different at first: such a write changes nothing.
+    """
     if old is not None and _same(old, obj):
+        return {**obj, "metadata": old["metadata"]}
+    if not manager:
         return obj
     try:
         return ssa.track_update(
@@ -141,4 +145,16 @@ def track_write(
 
 
 def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return old == new
+    """Compare all but the times at which managers became owners."""
+    before, after = dict(old["metadata"]), dict(new["metadata"])
+    owners = [one.pop("managedFields", None) or () for one in (before, after)]
+    return (
+        before == after
+        and {**old, "metadata": None} == {**new, "metadata": None}
+        and _timeless(owners[0]) == _timeless(owners[1])
+    )
+
+
+def _timeless(owners: Iterable[Any]) -> list[Any]:
+    listed = [{**one, "time": None} if isinstance(one, Mapping) else one for one in owners]
+    return sorted(listed, key=str)

@@ -11,17 +11,15 @@ Json = dict[str, Any]
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 
 
-def fill(container: Json, *, host_network: bool) -> None:
-    """Fill what Kubernetes fills in a container of any sort."""
+def fill(container: Json) -> None:
+    """Fill what Kubernetes fills in a container of any sort, wherever it stands."""
     image = str(container.get("image", ""))
     container.setdefault("imagePullPolicy", pull_policy(image))
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
-    _resources(container.setdefault("resources", {}))
+    container.setdefault("resources", {})
     for port in container.get("ports") or ():
         port.setdefault("protocol", "TCP")
-        if host_network and port.get("containerPort"):
-            port.setdefault("hostPort", port["containerPort"])
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(name) is not None:
             _probe(container[name])
@@ -29,9 +27,23 @@ def fill(container: Json, *, host_network: bool) -> None:
         if isinstance(handler, dict):
             _http(handler)
     for variable in container.get("env") or ():
-        reference = (variable.get("valueFrom") or {}).get("fieldRef")
-        if reference is not None:
-            reference.setdefault("apiVersion", "v1")
+        references(variable.get("valueFrom") or {})
+
+
+def fill_in_pod(container: Json, *, host_network: bool) -> None:
+    """Fill what Kubernetes fills in a pod's container and not in a template's."""
+    _resources(container.setdefault("resources", {}))
+    for port in container.get("ports") or () if host_network else ():
+        if port.get("containerPort") and not port.get("hostPort"):
+            port["hostPort"] = port["containerPort"]
+
+
+def references(source: Json) -> None:
+    """Fill what a reference to a field or a resource of the pod leaves out."""
+    if source.get("fieldRef") is not None:
+        source["fieldRef"].setdefault("apiVersion", "v1")
+    if source.get("resourceFieldRef") is not None:
+        source["resourceFieldRef"].setdefault("divisor", "0")
 
 
 def pull_policy(image: str) -> str:

@@ -1,4 +1,4 @@
-"""Kinds with little of their own: namespaces, secrets, service accounts, storage, RBAC. Pure."""
+"""Kinds with little of their own: namespaces, secrets, service accounts, definitions. Pure."""
 
 import base64
 from collections.abc import Mapping
@@ -105,41 +105,6 @@ def _endpoints(obj: Json) -> None:
             port.setdefault("protocol", "TCP")
 
 
-def _creating_claim(obj: Json) -> None:
-    obj["status"] = {"phase": "Pending"}
-
-
-def _claim(obj: Json) -> None:
-    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-
-
-def _autoscaler(obj: Json) -> None:
-    spec = obj.setdefault("spec", {})
-    if spec.get("minReplicas") is None:
-        spec["minReplicas"] = 1
-    if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": 80}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-
-
-def _check_autoscaler(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    spec = obj["spec"]
-    least, most, causes = spec["minReplicas"], spec.get("maxReplicas"), []
-    target = spec.get("scaleTargetRef") or {}
-    for field in ("kind", "name"):
-        if not target.get(field):
-            causes.append(base.required(f"spec.scaleTargetRef.{field}"))
-    if least < 1:
-        detail = "must be greater than or equal to 1"
-        causes.append(base.invalid("spec.minReplicas", least, detail))
-    if most is None or most < 1:
-        causes.append(base.invalid("spec.maxReplicas", most or 0, "must be greater than 0"))
-    elif most < least:
-        detail = "must be greater than or equal to `minReplicas`"
-        causes.append(base.invalid("spec.maxReplicas", most, detail))
-    return tuple(causes)
-
-
 def _definition(obj: Json) -> None:
     """Custom resource definitions: names derived from the kind, one strategy of conversion."""
     spec = obj.setdefault("spec", {})
@@ -201,21 +166,9 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     "endpointslices.discovery.k8s.io": base.Standard(
         defaults=_endpoint_slice, check_change=_fixed_slice, status=False
     ),
-    "horizontalpodautoscalers.autoscaling": base.Standard(
-        defaults=_autoscaler,
-        check=_check_autoscaler,
-        says_missing=("spec.scaleTargetRef", "spec.maxReplicas"),
-        generation=False,
-    ),
     "leases.coordination.k8s.io": _plain(),
     "controllerrevisions.apps": _plain(),
-    "priorityclasses.scheduling.k8s.io": _plain(),
-    "limitranges": _plain(),
     "nodes": base.Standard(generation=False, born_with_status=True),
-    "persistentvolumeclaims": base.Standard(
-        defaults=_claim, creating=_creating_claim, generation=False
-    ),
-    "persistentvolumes": base.Standard(generation=False),
     "customresourcedefinitions.apiextensions.k8s.io": base.Standard(
         defaults=_definition, check=_check_definition, check_change=_fixed_definition
     ),

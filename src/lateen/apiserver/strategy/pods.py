@@ -17,17 +17,23 @@ _FIXED = (
     "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
     "to 1 if it was previously negative)"
 )
+_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+"""The classes that every cluster has; a class of the user's own is kept and does nothing."""
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def _defaults(pod: Json) -> None:
     spec = pod.setdefault("spec", {})
     podspec.fill(spec)
+    host_network = bool(spec.get("hostNetwork"))
+    for part in ("initContainers", "containers"):
+        for one in spec.get(part) or ():
+            containers.fill_in_pod(one, host_network=host_network)
     spec.setdefault("enableServiceLinks", True)
     spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    spec.setdefault("priority", 0)
+    spec.setdefault("priority", _PRIORITIES.get(str(spec.get("priorityClassName")), 0))
     status = pod.setdefault("status", {})
     status.setdefault("phase", "Pending")
     status["qosClass"] = containers.quality_of_service(spec)
@@ -44,7 +50,10 @@ def _creating(pod: Json) -> None:
 
 def _tolerate(spec: Json, key: str) -> None:
     tolerations = spec.setdefault("tolerations", [])
-    if not any(one.get("key") in (key, None, "") for one in tolerations):
+    if not any(
+        one.get("key") in (key, None, "") and one.get("effect") in ("NoExecute", None, "")
+        for one in tolerations
+    ):
         five_minutes = {"effect": "NoExecute", "operator": "Exists", "tolerationSeconds": 300}
         tolerations.append({"key": key, **five_minutes})
 

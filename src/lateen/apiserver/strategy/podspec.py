@@ -9,6 +9,8 @@ Json = dict[str, Any]
 
 _FILE_MODE = 0o644
 _VOLUME_SOURCES_WITH_MODE = ("secret", "configMap", "downwardAPI", "projected")
+_CEPH = {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"}
+_AZURE = {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"}
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 
 
@@ -22,10 +24,9 @@ def fill(spec: Json, *, restart_policy: str = "Always") -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    host_network = bool(spec.get("hostNetwork"))
     for part in ("initContainers", "containers", "ephemeralContainers"):
         for one in spec.get(part) or ():
-            containers.fill(one, host_network=host_network)
+            containers.fill(one)
     for volume in spec.get("volumes") or ():
         _volume(volume)
 
@@ -45,8 +46,25 @@ def _volume(volume: Json) -> None:
         downward.append(source.get("downwardAPI") or {})
     for one in downward:
         for item in one.get("items") or ():
-            if item.get("fieldRef") is not None:
-                item["fieldRef"].setdefault("apiVersion", "v1")
+            containers.references(item)
+    _rare(volume)
+
+
+def _rare(volume: Json) -> None:
+    image, disk = volume.get("image"), volume.get("azureDisk")
+    if image is not None:
+        image.setdefault("pullPolicy", containers.pull_policy(str(image.get("reference") or "")))
+    claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+    if claim is not None:
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    if volume.get("iscsi") is not None:
+        volume["iscsi"].setdefault("iscsiInterface", "default")
+    if volume.get("rbd") is not None:
+        for name, value in _CEPH.items():
+            volume["rbd"].setdefault(name, value)
+    if disk is not None:
+        for name, given in _AZURE.items():
+            disk.setdefault(name, given)
 
 
 def check(

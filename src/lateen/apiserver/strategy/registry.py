@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lateen.apiserver.strategy import access, base, objects, pods, services, workloads
+from lateen.apiserver.strategy import access, base, objects, pods, services, stored, workloads
 
 STRATEGIES: Mapping[str, base.Strategy] = {
     **pods.STRATEGIES,
@@ -10,6 +10,7 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     **workloads.STRATEGIES,
     **objects.STRATEGIES,
     **access.STRATEGIES,
+    **stored.STRATEGIES,
 }
 
 _GENERIC = base.Standard()

@@ -29,8 +29,9 @@ def _defaults(service: Json) -> None:
     if kind == "ExternalName":
         return
     _families(spec)
+    outside = kind in ("NodePort", "LoadBalancer") or bool(spec.get("externalIPs"))
     spec.setdefault("internalTrafficPolicy", "Cluster")
-    if kind in ("NodePort", "LoadBalancer"):
+    if outside:
         spec.setdefault("externalTrafficPolicy", "Cluster")
     else:
         spec.pop("externalTrafficPolicy", None)
@@ -45,6 +46,11 @@ def _families(spec: Json) -> None:
         spec["clusterIPs"] = [spec["clusterIP"]]
     elif spec.get("clusterIPs") and not spec.get("clusterIP"):
         spec["clusterIP"] = spec["clusterIPs"][0]
+    if spec.get("clusterIP") == "None" and not spec.get("selector"):
+        # Somebody else lists its addresses: they may be of any family.
+        both = spec.setdefault("ipFamilyPolicy", "RequireDualStack") != "SingleStack"
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if both else ["IPv4"])
+        return
     spec.setdefault("ipFamilies", ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
 

@@ -13,6 +13,20 @@ Json = dict[str, Any]
 _ROLLING_25 = {"maxUnavailable": "25%", "maxSurge": "25%"}
 
 
+def _replication_controller(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("replicas") is None:
+        spec["replicas"] = 1
+    if spec.get("template") is None:
+        return
+    _template(spec)
+    labels = spec["template"]["metadata"].get("labels")
+    if labels and not spec.get("selector"):
+        spec["selector"] = dict(labels)
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
+
+
 def _template(spec: Json, restart_policy: str = "Always") -> None:
     template = spec.setdefault("template", {})
     template.setdefault("metadata", {})
@@ -79,11 +93,16 @@ def _job_spec(spec: Json) -> None:
         spec["completions"] = 1
     if spec.get("parallelism") is None:
         spec["parallelism"] = 1
-    spec.setdefault("backoffLimit", 6)
+    endless = spec.get("backoffLimitPerIndex") is not None
+    spec.setdefault("backoffLimit", 2**31 - 1 if endless else 6)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
     spec.setdefault("manualSelector", False)
-    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
+    judged = spec.get("podFailurePolicy")
+    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed" if judged is None else "Failed")
+    for rule in (judged or {}).get("rules") or ():
+        for condition in rule.get("onPodConditions") or ():
+            condition.setdefault("status", "True")
     _template(spec)
 
 
@@ -252,6 +271,10 @@ STRATEGIES: Mapping[str, base.Strategy] = {
         check=_check_selected,
         check_change=_fixed_stateful_set,
     ),
+    "replicationcontrollers": base.Standard(
+        defaults=_replication_controller, creating=_born_with(replicas=0)
+    ),
+    "podtemplates": base.Standard(defaults=_template, status=False),
     "daemonsets.apps": base.Standard(
         defaults=_daemon_set,
         creating=_born_with(
