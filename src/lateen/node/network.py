@@ -83,14 +83,15 @@ class LabNetwork:
         self._frontends.pop(f"{namespace}/{name}", None)
 
     def commit(self) -> None:
-        """Bring the kernel's rules to what was noted, in one transaction: a change of endpoints
-        takes as many elements as changed. The first one replaces what an earlier agent left.
-        Raises NetlinkError, with the old rules in place."""
+        """Bring the kernel's rules to what was noted: a change of endpoints takes as many elements
+        as changed, and no connection is refused for it that somebody answers before and after.
+        The first one replaces what an earlier agent left, and so does the one after a failure.
+        Raises NetlinkError, with the old rules in place, or those with what is new among them."""
         names = sorted(self._frontends)
         every = (frontend for name in names for frontend in self._frontends[name])
         table = services.table(every, self._node)
-        known = self._table
-        nftwire.apply(
-            self._filter, nftwire.changes(known, table) if known else nftwire.replace(table)
-        )
+        known, self._table = self._table, None
+        steps = nftwire.changes(known, table) if known else [nftwire.replace(table)]
+        for messages in steps:
+            nftwire.apply(self._filter, messages)
         self._table = table

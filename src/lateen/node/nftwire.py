@@ -19,8 +19,8 @@ _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_TABLE, _DEL_TABLE = 0, 2
 _NEW_CHAIN = 3
-_NEW_RULE = 6
-_NEW_SET = 9
+_NEW_RULE, _DEL_RULE = 6, 8
+_NEW_SET, _DEL_SET = 9, 11
 _NEW_ELEMENTS, _DEL_ELEMENTS = 12, 14
 
 _FIRST = 8
@@ -70,18 +70,68 @@ def delete(name: str) -> list[netlink.Message]:
     return [_table(_DEL_TABLE, name)]
 
 
-def changes(old: nft.Table, new: nft.Table) -> list[netlink.Message]:
-    """Return the transaction body that leads from one table to the other: elements where only
-    those differ, else the whole table; nothing when they are equal."""
-    if _shape(old) != _shape(new):
-        return replace(new)
-    messages: list[netlink.Message] = []
-    for before, after in zip(old.sets, new.sets, strict=True):
-        gone = {k: v for k, v in before.elements.items() if after.elements.get(k) != v}
-        come = {k: v for k, v in after.elements.items() if before.elements.get(k) != v}
-        messages += _elements(_DEL_ELEMENTS, new.name, before, gone)
-        messages += _elements(_NEW_ELEMENTS, new.name, after, come)
-    return messages
+def changes(old: nft.Table, new: nft.Table) -> list[list[netlink.Message]]:
+    """Return the transactions that lead from one table to the other, to be applied in this order.
+
+    What is new is there before what is old goes, and no chain is replaced: the kernel reads which
+    generation of rules counts for each chain and each look into a set anew, so a packet that meets
+    the moment of a transaction finds either's, or neither's if one took the other's place.
+    Only where chains come, go or move are they all replaced.
+    """
+    if _frame(old) != _frame(new) or _retyped(old, new):
+        return [replace(new)]
+    both = _joined(old, new)
+    return [each for each in (_step(old, both), _step(both, new)) if each]
+
+
+def _frame(table: nft.Table) -> object:
+    return table.name, tuple((chain.name, chain.base) for chain in table.chains)
+
+
+def _retyped(old: nft.Table, new: nft.Table) -> bool:
+    before = {each.name: (each.key, each.value) for each in old.sets}
+    return any(before.get(s.name, (s.key, s.value)) != (s.key, s.value) for s in new.sets)
+
+
+def _joined(old: nft.Table, new: nft.Table) -> nft.Table:
+    """Return a table in which what either has is found; of two values of a key the new one."""
+    before = {each.name: each for each in old.sets}
+    names = {each.name for each in new.sets}
+    sets = [
+        nft.Set(s.name, s.key, {**before[s.name].elements, **s.elements}, s.value)
+        if s.name in before
+        else s
+        for s in new.sets
+    ]
+    chains = (
+        nft.Chain(a.name, b.rules + tuple(r for r in a.rules if r not in b.rules), a.base)
+        for a, b in zip(old.chains, new.chains, strict=True)
+    )
+    return nft.Table(
+        new.name, tuple(chains), (*sets, *(s for s in old.sets if s.name not in names))
+    )
+
+
+def _step(old: nft.Table, new: nft.Table) -> list[netlink.Message]:
+    """Return one transaction's body: sets and elements that come, rules of chains that have others,
+    elements and sets that go."""
+    before, after = ({each.name: each for each in table.sets} for table in (old, new))
+    messages = [
+        _set(new.name, each, number)
+        for number, each in enumerate(new.sets, 1)
+        if each.name not in before
+    ]
+    for each in new.sets:
+        known = before[each.name].elements if each.name in before else {}
+        gone = {k: v for k, v in known.items() if each.elements.get(k) != v}
+        come = {k: v for k, v in each.elements.items() if known.get(k) != v}
+        messages += _elements(_DEL_ELEMENTS, new.name, each, gone)
+        messages += _elements(_NEW_ELEMENTS, new.name, each, come)
+    for first, then in zip(old.chains, new.chains, strict=True):
+        if first.rules != then.rules:
+            messages.append(_no_rules(new.name, then.name))
+            messages += [_rule(new.name, then.name, rule) for rule in then.rules]
+    return messages + [_no_set(new.name, each.name) for each in old.sets if each.name not in after]
 
 
 def apply(socket: netlink.Netlink, messages: Sequence[netlink.Message]) -> None:
@@ -105,10 +155,6 @@ def apply(socket: netlink.Netlink, messages: Sequence[netlink.Message]) -> None:
                 " load it as root with modprobe",
             ) from error
         raise
-
-
-def _shape(table: nft.Table) -> object:
-    return table.name, table.chains, tuple((s.name, s.key, s.value) for s in table.sets)
 
 
 def _message(kind: int, flags: int, body: bytes, about: str) -> netlink.Message:
@@ -138,6 +184,16 @@ def _rule(table: str, chain: str, rule: nft.Rule) -> netlink.Message:
     body += nested(4, *(nested(1, each) for each in expressions))
     flags = netlink.CREATE | netlink.APPEND
     return _message(_NEW_RULE, flags, body, f"rule in {table} {chain}: {rule}")
+
+
+def _no_rules(table: str, chain: str) -> netlink.Message:
+    body = netlink.text(1, table) + netlink.text(2, chain)
+    return _message(_DEL_RULE, 0, body, f"rules of {table} {chain}")
+
+
+def _no_set(table: str, name: str) -> netlink.Message:
+    body = netlink.text(1, table) + netlink.text(2, name)
+    return _message(_DEL_SET, 0, body, f"set {table} {name}")
 
 
 def _expression(name: str, *attributes: bytes) -> bytes:

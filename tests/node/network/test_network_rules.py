@@ -1,5 +1,6 @@
 """Rules as values: goldens of their text, and the kernel's own listing of what it was given."""
 
+import itertools
 import os
 import re
 import shutil
@@ -84,17 +85,26 @@ def _sorted_elements(found: re.Match[str]) -> str:
 @pytest.mark.netns
 @pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_the_kernel_lists_what_it_was_given(case: Path, namespaces: Any) -> None:
+    table = _table(case)
+    assert _plain(_listed(namespaces, table)) == _plain(nft.text(table))
+
+
+def _listed(namespaces: Any, table: nft.Table, *later: nft.Table) -> str:
+    """Return what `nft list ruleset` says after a table was made and changed to others."""
     program = shutil.which("nft") or shutil.which("/usr/sbin/nft")
     if program is None:
         pytest.skip("the nft program is not installed")
-    table, fd = _table(case), namespaces.make()
+    fd = namespaces.make()
     with netlink.open_netlink(fd, netlink.NETFILTER) as socket:
         nftwire.apply(socket, nftwire.create(table))
+        for before, after in itertools.pairwise((table, *later)):
+            for messages in nftwire.changes(before, after):
+                nftwire.apply(socket, messages)
     listing = netlink.inside(
         fd,
         lambda: subprocess.run([program, "list", "ruleset"], capture_output=True, check=True),
     )
-    assert _plain(listing.stdout.decode()) == _plain(nft.text(table))
+    return listing.stdout.decode()
 
 
 def _frontend(number: int, *endpoints: int) -> services.Frontend:
@@ -107,15 +117,50 @@ def test_a_change_of_endpoints_is_a_change_of_elements() -> None:
     before = services.table([_frontend(20, 3), _frontend(21, 4)], NODE)
     after = services.table([_frontend(20, 3), _frontend(21, 5)], NODE)
     assert nftwire.changes(before, before) == []
-    wanted = ["elements of lateen-services loops"] * 2
-    wanted += ["elements of lateen-services endpoints-1"] * 2
-    assert [each.about for each in nftwire.changes(before, after)] == wanted
+    loops, endpoints = (f"elements of lateen-services {name}" for name in ("loops", "endpoints-1"))
+    assert [[message.about for message in each] for each in nftwire.changes(before, after)] == [
+        [loops, endpoints, endpoints],
+        [loops],
+    ]
 
 
-def test_more_endpoints_than_any_service_had_take_a_new_table() -> None:
-    before = services.table([_frontend(20, 3)], NODE)
-    after = services.table([_frontend(20, 3, 4)], NODE)
-    assert nftwire.changes(before, after) == nftwire.replace(after)
+TABLES = [
+    services.table(every, NODE)
+    for every in (
+        [_frontend(20, 3), _frontend(21, 4)],
+        [_frontend(20, 3, 4), _frontend(21, 4)],
+        [_frontend(20, 3, 4), _frontend(21, 4, 5, 6)],
+        [_frontend(20), replace(_frontend(21, 4), sticky=True)],
+        [_frontend(21, 7)],
+        [],
+    )
+]
+STEPS = [(a, b) for a in TABLES for b in TABLES if a is not b]
+
+
+@pytest.mark.parametrize(("before", "after"), STEPS)
+def test_what_is_new_comes_before_what_is_old_goes(before: nft.Table, after: nft.Table) -> None:
+    """Or a packet that meets the moment would find neither, and be refused."""
+    steps = nftwire.changes(before, after)
+    said = {message.about.split()[0] for each in steps for message in each}
+    assert not {"table", "chain"} & said, "chains that packets pass were replaced"
+
+    def lacks(table: nft.Table, other: nft.Table) -> bool:
+        known = {each.name: each.elements.keys() for each in table.sets}
+        return any(each.elements.keys() - known.get(each.name, set()) for each in other.sets)
+
+    assert len(steps) == lacks(before, after) + lacks(after, before)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("before", "after"), STEPS)
+def test_the_kernel_comes_to_a_table_from_any_other(
+    before: nft.Table, after: nft.Table, namespaces: Any
+) -> None:
+    listed = _listed(namespaces, before, after)
+    made = re.findall(r"^\t(?:set|map) (\S+) \{", listed, flags=re.MULTILINE)
+    sets = sorted(after.sets, key=lambda each: made.index(each.name))
+    assert _plain(listed) == _plain(nft.text(nft.Table(after.name, after.chains, tuple(sets))))
 
 
 def test_of_two_services_on_one_port_the_first_wins() -> None:
