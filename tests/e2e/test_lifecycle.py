@@ -301,6 +301,19 @@ def test_kills_at_random_moments_leave_the_host_as_it_was(
         same(before, lab, f"turn {turn}: {victim} after {moment:.3f} s")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's labs have no link to the host")
+def test_a_network_that_another_program_took_is_named(private: Callable[..., Lab]) -> None:
+    """A lab's node that is started again makes its link anew."""
+    lab = private("taken", ordinary=False)
+    lab.ok("up")
+    network = json.loads((lab.home / "state" / "taken" / "lab.json").read_text())["pool"]
+    taken = lab.run("sh", "-c", f"ip link set lo up && ip route replace {network} dev lo")
+    assert taken.returncode == 0, taken.stderr
+    os.kill(processes(lab)["shim"], signal.SIGKILL)
+    await_that(lambda: "[LTN0050]" in lab.lateen("status").stdout, "nobody said so")
+    assert f"cannot be made (route {network}: File exists)" in lab.lateen("status").stdout
+
+
 def same(before: host.Host, lab: Lab, why: str = "") -> None:
     """The host is as it was; what the kernel takes apart on its own has a second to go."""
     deadline = time.monotonic() + 5

@@ -6,7 +6,9 @@ import os
 from lateen.app.paths import LabPaths
 from lateen.app.podstreams import ShimLink
 from lateen.base.clock import Clock
+from lateen.model import diagnostics
 from lateen.model.client import ApiError
+from lateen.model.meta import ObjectRef, Source
 from lateen.node import hostlink
 from lateen.node.ledger import Ledger
 from lateen.node.netlink import NetlinkError
@@ -14,7 +16,8 @@ from lateen.node.runtime import ShimError, ShimGoneError
 
 log = logging.getLogger(__name__)
 
-_RETRY = 0.05
+_NODE = "lateen"
+_RETRY, _LATER = 0.05, 60.0
 
 
 class HostLink:
@@ -26,6 +29,8 @@ class HostLink:
         self._pool = hostlink.Pool(network)
         self.settled = False
         """Whether the link stands, or cannot be made: nothing more to wait for."""
+        self.findings: tuple[diagnostics.Diagnostic, ...] = ()
+        """What there is to say of it."""
 
     async def run(self, clock: Clock) -> None:
         """Make the link each time the node comes up, for ever."""
@@ -33,7 +38,7 @@ class HostLink:
             try:
                 client = await self._shim.get()
                 await self._make(await client.netns(""))
-                self.settled = True
+                self.settled, self.findings = True, ()
                 async for _ in client.exits():
                     pass
                 self.settled = False
@@ -46,8 +51,14 @@ class HostLink:
                     "only, see `lateen shell`",
                     error,
                 )
+                source = Source(ObjectRef("Node", "", _NODE))
+                self.findings = (
+                    diagnostics.make(
+                        "LTN0050", source, network=self._pool.network, why=error.strerror
+                    ),
+                )
                 self.settled = True
-                await clock.sleep(60.0)
+                await clock.sleep(_LATER)
 
     async def _make(self, lab_netns: int) -> None:
         try:

@@ -164,6 +164,5 @@ class MeshPlane:
     def _findings(self) -> list[Diagnostic]:
         current = self._pipeline.current
         now = shown.findings(current.snapshot, self._mesh.root_namespace)
-        return worst_first(
-            (*self._of_the_lab, *self._pipeline.diagnostics, *self._pipeline.missing, *now)
-        )
+        lab = (*self._of_the_lab, *self._outside.findings)
+        return worst_first((*lab, *self._pipeline.diagnostics, *self._pipeline.missing, *now))

@@ -9,6 +9,7 @@ from lateen.app.podstreams import ShimLink
 from lateen.app.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
+from lateen.model.diagnostics import Diagnostic
 from lateen.node import permission
 from lateen.store.api import Event, EventType, Store
 
@@ -37,6 +38,11 @@ class Outside:
     def settled(self) -> bool:
         """Whether there is nothing more to wait for."""
         return self._link is None or self._link.settled
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """What there is to say of the way in."""
+        return self._link.findings if self._link is not None else ()
 
     @property
     def ports(self) -> Mapping[Target, int]:

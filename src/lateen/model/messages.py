@@ -105,6 +105,15 @@ LAB = (
         "lab's kubeconfig says so",
         "Copy the kubeconfig again if you have copied it; `lateen up --api-port` chooses a port.",
     ),
+    Row(
+        "LTN0050",
+        _E,
+        "NoWayIn",
+        "nothing of the host reaches the lab's gateways: the link over network {network} cannot be "
+        "made ({why})",
+        "`lateen down` and `lateen up` choose a free network; `lateen curl` and `lateen shell` "
+        "need none.",
+    ),
 )
 
 COMPILER = (
