@@ -2,7 +2,7 @@
 
 import pytest
 
-from lateen.apiserver.strategy import podspec
+from lateen.apiserver.strategy import registry
 
 
 @pytest.mark.parametrize("field", ["subPath", "subPathExpr"])
@@ -20,6 +20,9 @@ from lateen.apiserver.strategy import podspec
 def test_a_path_inside_of_a_volume(field: str, path: str, why: str) -> None:
     mount = {"name": "v", "mountPath": "/x", field: path}
     one = {"name": "main", "image": "nginx", "volumeMounts": [mount]}
-    found = [(c.field, c.message) for c in podspec.container(one, "spec.containers[0]", {"v"})]
+    spec = {"containers": [one], "volumes": [{"name": "v", "emptyDir": {}}]}
+    pods = registry.strategy_for("pods")
+    causes = pods.validate_create(pods.default({"metadata": {"name": "a"}, "spec": spec}))
+    found = [(one.field, one.message) for one in causes]
     at = f"spec.containers[0].volumeMounts[0].{field}"
     assert found == ([(at, f'Invalid value: "{path}": {why}')] if why else [])

@@ -260,7 +260,7 @@ def test_a_refused_pod_is_told_in_an_event_and_tried_again(play: Any) -> None:
         made = await cluster.client.create(SETS, "default", body)
         await cluster.until(lambda: cluster.all(PODS))
         broken = json.loads(json.dumps(made))
-        broken["spec"]["template"]["metadata"]["annotations"] = {"bad key!": "x"}
+        broken["spec"]["template"]["metadata"]["finalizers"] = ["bad key!"]
         broken["spec"]["replicas"] = 2
         del broken["metadata"]["resourceVersion"]
         await cluster.client.update(SETS, "default", "bad", broken)

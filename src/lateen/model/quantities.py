@@ -27,16 +27,22 @@ def written(text: str) -> str:
     if match is None:
         raise ValueError(f"not a quantity: {text!r}")
     suffix = match["suffix"] or ""
-    if suffix[1:] and suffix[0] in "eE":
-        amount, style = _amount(match["number"], int(suffix[1:][:9]), 1), "exponent"
-    elif suffix in _BINARY[1:]:
-        factor = 1024 ** _BINARY.index(suffix)
-        amount, style = _amount(match["number"], 0, factor), "binary"
-    else:
-        amount, style = _amount(match["number"], _EXPONENTS[suffix], 1), "decimal"
-    if style == "binary" and abs(amount) >= 1024 and amount == amount.to_integral_value():
+    amount = _value(match["number"], suffix)
+    if suffix in _BINARY[1:] and abs(amount) >= 1024 and amount == amount.to_integral_value():
         return _binary(int(amount))
-    return _decimal(amount, exponents=style == "exponent")
+    return _decimal(amount, exponents=_is_exponent(suffix))
+
+
+def _is_exponent(suffix: str) -> bool:
+    return suffix[:1] in ("e", "E") and suffix[1:] not in ("", "i")
+
+
+def _value(number: str, suffix: str) -> Decimal:
+    if _is_exponent(suffix):
+        return _amount(number, int(suffix[1:][:9]), 1)
+    if suffix in _BINARY[1:]:
+        return _amount(number, 0, 1024 ** _BINARY.index(suffix))
+    return _amount(number, _EXPONENTS[suffix], 1)
 
 
 def _amount(number: str, exponent: int, factor: int) -> Decimal:
@@ -70,3 +76,11 @@ def _binary(amount: int) -> str:
     while amount % 1024 == 0:
         amount, power = amount // 1024, power + 1
     return f"{amount}{_BINARY[power]}"
+
+
+def value(text: str) -> Decimal:
+    """Return a quantity as a number. Raises ValueError where it is none."""
+    match = re.fullmatch(_FORM, text)
+    if match is None:
+        raise ValueError(f"not a quantity: {text!r}")
+    return _value(match["number"], match["suffix"] or "")

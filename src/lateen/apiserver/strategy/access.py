@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lateen.apiserver.strategy import base, names
+from lateen.apiserver.strategy import base
 from lateen.apiserver.strategy.base import Cause, Json
+from lateen.model.validation import names
 
 _GROUP = "rbac.authorization.k8s.io"
 _KINDS = ("Group", "ServiceAccount", "User")

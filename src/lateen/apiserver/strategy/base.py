@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lateen.apiserver.strategy import names
+from lateen.model import decode, kinds
+from lateen.model.validation import dispatch, names
 
 Json = dict[str, Any]
 Defaults = Callable[[Json], None]
@@ -120,6 +121,20 @@ def accept(_: Mapping[str, Any]) -> tuple[Cause, ...]:
 def accept_change(_: Mapping[str, Any], __: Mapping[str, Any]) -> tuple[Cause, ...]:
     """Refuse no change."""
     return ()
+
+
+def by_model(resource: str) -> Check:
+    """Return the check by the rules that `model.validation` has for a kind."""
+    info = kinds.KINDS[resource]
+
+    def check(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
+        found = decode.decode_stored(info, obj)
+        if found is None:
+            return ()  # it has been read, so this is not met
+        errors = dispatch.of_kind(info, found).errors
+        return tuple(Cause(one.reason, one.message, one.path) for one in errors)
+
+    return check
 
 
 def keep(_: Mapping[str, Any], __: Mapping[str, Any], ___: Json) -> None:

@@ -4,7 +4,9 @@ never removed. Pure."""
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lateen.apiserver.strategy import base, podspec
+import msgspec
+
+from lateen.apiserver.strategy import base
 
 Json = dict[str, Any]
 
@@ -59,10 +61,11 @@ def _sound(spec: Mapping[str, Any], after: Sequence[Json]) -> Iterator[base.Caus
     others = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     names = {str(one.get("name")) for one in others}
     seen = set(names)
-    volumes = {str(one.get("name")) for one in spec.get("volumes") or ()}
+    volumes = frozenset(str(one.get("name")) for one in spec.get("volumes") or ())
+    network = bool(spec.get("hostNetwork"))
     for index, one in enumerate(after):
         at = f"{_PATH}[{index}]"
-        yield from podspec.container(one, at, volumes)
+        yield from _container(one, at, volumes, host_network=network)
         name = str(one.get("name"))
         if name in seen:
             yield base.Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name")
@@ -73,6 +76,20 @@ def _sound(spec: Mapping[str, Any], after: Sequence[Json]) -> Iterator[base.Caus
                 "FieldValueNotFound", f'Not found: "{target}"', f"{at}.targetContainerName"
             )
         yield from _forbidden(one, at)
+
+
+def _container(
+    one: Mapping[str, Any], at: str, volumes: frozenset[str], *, host_network: bool
+) -> Iterator[base.Cause]:
+    from lateen.model.core_container import EphemeralContainer  # rare: a start does without
+    from lateen.model.validation import container
+    from lateen.model.validation.report import Report
+
+    report = Report()
+    found = msgspec.convert(one, EphemeralContainer)
+    container.check(report, found, at, volumes, host_network=host_network)
+    for error in report.errors:
+        yield base.Cause(error.reason, error.message, error.path)
 
 
 def _forbidden(one: Mapping[str, Any], at: str) -> Iterator[base.Cause]:

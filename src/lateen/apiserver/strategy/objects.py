@@ -4,8 +4,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from lateen.apiserver.strategy import base, names
+from lateen.apiserver.strategy import base
 from lateen.model import octets
+from lateen.model.validation import names
 
 Json = dict[str, Any]
 

@@ -119,10 +119,6 @@ def _conditions(pod: Mapping[str, Any]) -> list[Json]:
     return list(pod.get("status", {}).get("conditions") or ())
 
 
-def _check(pod: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    return podspec.check(pod.get("spec", {}), "spec")
-
-
 def _check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
     before, after = _fixed_part(old), _fixed_part(new)
     if is_binding(old, new):
@@ -155,7 +151,7 @@ STRATEGIES: Mapping[str, base.Strategy] = {
         defaults=_defaults,
         creating=_creating,
         updating=_updating,
-        check=_check,
+        check=base.by_model("pods"),
         check_change=_check_change,
         check_new=ephemeral.check_new,
     ),

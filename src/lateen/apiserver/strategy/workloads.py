@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.apiserver.strategy import base, names, podspec
+from lateen.apiserver.strategy import base, podspec
 from lateen.model import objectmeta, selectors
 
 Json = dict[str, Any]
@@ -148,67 +148,17 @@ def _creating_job(job: Json) -> None:
         job["metadata"]["labels"] = dict(labels)
 
 
-def _check_selected(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    """Refuse a template whose labels the selector does not match, and a bad template."""
-    spec = obj.get("spec", {})
-    causes: list[base.Cause] = []
-    selector = spec.get("selector")
-    labels = spec.get("template", {}).get("metadata", {}).get("labels") or {}
-    if selector is None:
-        causes.append(base.required("spec.selector"))
-    elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
-        detail = "empty selector is invalid for deployment"
-        causes.append(base.invalid("spec.selector", selector, detail))
-    elif not matches(selector, labels):
-        detail = "`selector` does not match template `labels`"
-        causes.append(base.invalid("spec.template.metadata.labels", labels, detail))
-    causes.extend(_check_replicas(spec))
-    template = spec.get("template", {}).get("spec", {})
-    claims = spec.get("volumeClaimTemplates") or ()
-    claimed = [str((one.get("metadata") or {}).get("name")) for one in claims]
-    causes.extend(podspec.check(template, "spec.template.spec", ("Always",), claimed))
-    return tuple(causes)
+def _check_selected(resource: str) -> base.Check:
+    """Refuse what the model refuses, and a missing selector, which to the model is empty."""
+    by_model = base.by_model(resource)
 
+    def check(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+        causes = by_model(obj)
+        if obj.get("spec", {}).get("selector") is not None:
+            return causes
+        return (base.required("spec.selector"), *(c for c in causes if c.field != "spec.selector"))
 
-def _check_replicas(spec: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    replicas = spec.get("replicas", 0)
-    if isinstance(replicas, int) and replicas >= 0:
-        return ()
-    detail = "must be greater than or equal to 0"
-    return (base.invalid("spec.replicas", replicas, detail),)
-
-
-def _check_deployment(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    causes = list(_check_selected(obj))
-    strategy = obj.get("spec", {}).get("strategy", {})
-    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
-    if kind not in ("Recreate", "RollingUpdate"):
-        allowed = ("Recreate", "RollingUpdate")
-        causes.append(base.unsupported("spec.strategy.type", kind, allowed))
-    elif kind == "Recreate" and rolling is not None:
-        detail = "may not be specified when strategy `type` is 'Recreate'"
-        causes.append(base.forbidden("spec.strategy.rollingUpdate", detail))
-    elif rolling and all(rolling.get(one) in (0, "0%") for one in _ROLLING_25):
-        detail = "may not be 0 when `maxSurge` is 0"
-        field = "spec.strategy.rollingUpdate.maxUnavailable"
-        causes.append(base.invalid(field, rolling["maxUnavailable"], detail))
-    return tuple(causes)
-
-
-def _check_job(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    template = obj.get("spec", {}).get("template", {}).get("spec", {})
-    return podspec.check(template, "spec.template.spec", ("OnFailure", "Never"))
-
-
-def _check_cron_job(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    spec = obj.get("spec", {})
-    job = spec.get("jobTemplate", {}).get("spec", {})
-    path = "spec.jobTemplate.spec.template.spec"
-    template = job.get("template", {}).get("spec", {})
-    causes = podspec.check(template, path, ("OnFailure", "Never"))
-    if not spec.get("schedule"):
-        return (base.required("spec.schedule"), *causes)
-    return causes
+    return check
 
 
 def _fixed_selector(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
@@ -256,19 +206,19 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     "deployments.apps": base.Standard(
         defaults=_deployment,
         creating=_born_with(),
-        check=_check_deployment,
+        check=_check_selected("deployments.apps"),
         check_change=_fixed_selector,
     ),
     "replicasets.apps": base.Standard(
         defaults=_replica_set,
         creating=_born_with(replicas=0),
-        check=_check_selected,
+        check=_check_selected("replicasets.apps"),
         check_change=_fixed_selector,
     ),
     "statefulsets.apps": base.Standard(
         defaults=_stateful_set,
         creating=_born_with(replicas=0, availableReplicas=0),
-        check=_check_selected,
+        check=_check_selected("statefulsets.apps"),
         check_change=_fixed_stateful_set,
     ),
     "replicationcontrollers": base.Standard(
@@ -283,13 +233,16 @@ STRATEGIES: Mapping[str, base.Strategy] = {
             numberMisscheduled=0,
             numberReady=0,
         ),
-        check=_check_selected,
+        check=_check_selected("daemonsets.apps"),
         check_change=_fixed_selector,
     ),
     "jobs.batch": base.Standard(
-        defaults=_job, creating=_creating_job, check=_check_job, check_change=_fixed_job
+        defaults=_job,
+        creating=_creating_job,
+        check=base.by_model("jobs.batch"),
+        check_change=_fixed_job,
     ),
     "cronjobs.batch": base.Standard(
-        defaults=_cron_job, creating=_born_with(), check=_check_cron_job, name_rule=names.subdomain
+        defaults=_cron_job, creating=_born_with(), check=base.by_model("cronjobs.batch")
     ),
 }

@@ -10,13 +10,13 @@ from lateen.model.validation.report import Report, Validation
 
 _RULES: Mapping[str, str] = {
     "pods": "podspec.pod",
-    "services": "kubernetes.service",
-    "deployments.apps": "podspec.workload",
-    "replicasets.apps": "podspec.workload",
-    "statefulsets.apps": "podspec.workload",
-    "daemonsets.apps": "podspec.workload",
-    "jobs.batch": "podspec.job",
-    "cronjobs.batch": "podspec.cron_job",
+    "services": "service.service",
+    "deployments.apps": "workloads.deployment",
+    "replicasets.apps": "workloads.workload",
+    "statefulsets.apps": "workloads.workload",
+    "daemonsets.apps": "workloads.workload",
+    "jobs.batch": "workloads.job",
+    "cronjobs.batch": "workloads.cron_job",
     "gateways.networking.istio.io": "gateway.validate",
     "virtualservices.networking.istio.io": "virtualservice.validate",
     "destinationrules.networking.istio.io": "destinationrule.validate",
@@ -43,7 +43,18 @@ def validate(info: KindInfo, obj: Any) -> Validation:
     """Check a decoded object by the rules of its kind, and its metadata by those of all kinds."""
     report = Report()
     kubernetes.metadata(report, info, obj.metadata)
+    _by_kind(report, info, obj)
+    return report.result()
+
+
+def of_kind(info: KindInfo, obj: Any) -> Validation:
+    """Check a decoded object by the rules of its kind alone."""
+    report = Report()
+    _by_kind(report, info, obj)
+    return report.result()
+
+
+def _by_kind(report: Report, info: KindInfo, obj: Any) -> None:
     rules = _rules(info.resource)
     if rules is not None:
         rules(report, obj)
-    return report.result()

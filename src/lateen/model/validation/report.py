@@ -1,5 +1,7 @@
 """What validation finds. Pure."""
 
+import json
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -62,14 +64,30 @@ class Report(msgspec.Struct):
         filled = tuple(sorted(arguments.items()))
         self.warnings.append(Finding(path, message, code=code, arguments=filled))
 
-    def required(self, path: str) -> None:
+    def required(self, path: str, detail: str = "") -> None:
         """Say that a field must be set, in Kubernetes' words."""
-        self.error(path, "Required value", "FieldValueRequired")
+        message = f"Required value: {detail}" if detail else "Required value"
+        self.error(path, message, "FieldValueRequired")
 
     def invalid(self, path: str, value: object, detail: str) -> None:
         """Say what is wrong with a value, in Kubernetes' words."""
-        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        shown = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
         self.error(path, f"Invalid value: {shown}: {detail}")
+
+    def rule(self, path: str, value: str, detail: str) -> None:
+        """Say what a rule of `names` found, if it found anything."""
+        if detail:
+            self.invalid(path, value, detail)
+
+    def forbidden(self, path: str, detail: str) -> None:
+        """Say why a field may not be set, in Kubernetes' words."""
+        self.error(path, f"Forbidden: {detail}", "FieldValueForbidden")
+
+    def unsupported(self, path: str, value: str, allowed: Iterable[str]) -> None:
+        """Say that a value is none of those there are, in Kubernetes' words."""
+        listed = ", ".join(f'"{one}"' for one in sorted(allowed))
+        message = f'Unsupported value: "{value}": supported values: {listed}'
+        self.error(path, message, "FieldValueNotSupported")
 
     def duplicate(self, path: str, value: object) -> None:
         """Say that a value is there twice, in Kubernetes' words."""
