@@ -1,6 +1,5 @@
 """What a body must be before it is written: of its kind, known fields, sound metadata. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from lateen.apiserver.strategy import base
 from lateen.apiserver.strategy.base import Cause
 from lateen.model import decode
 from lateen.model.client import Json
+from lateen.model.validation import names
 
 MAX_ANNOTATIONS = 256 * 1024
 """Bytes of all annotations of one object, as Kubernetes has it."""
@@ -125,20 +125,6 @@ def faults(
     return tuple(found)
 
 
-_NAME_PART = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_VALUE_RULE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
-    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-_KEY_RULE = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-    "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-
-
 def _metadata(metadata: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
     if not metadata.get("name"):
         yield base.required("metadata.name", "name or generateName is required")
@@ -146,9 +132,8 @@ def _metadata(metadata: Mapping[str, Any], *, namespaced: bool) -> Iterator[Caus
         yield base.required("metadata.namespace")
     for key, value in (metadata.get("labels") or {}).items():
         yield from _qualified("metadata.labels", key)
-        if value and (len(value) > 63 or not _NAME_PART.fullmatch(value)):
-            rule = _VALUE_RULE if len(value) <= 63 else "must be no more than 63 bytes"
-            yield base.invalid("metadata.labels", value[:200], rule)
+        if wrong := names.label_value(value):
+            yield base.invalid("metadata.labels", value[:200], wrong)
     annotations = metadata.get("annotations") or {}
     for key in annotations:
         yield from _qualified("metadata.annotations", key.lower())
@@ -159,21 +144,13 @@ def _metadata(metadata: Mapping[str, Any], *, namespaced: bool) -> Iterator[Caus
             "metadata.annotations",
         )
     for one in metadata.get("finalizers") or ():
-        if not _valid_key(one):
-            yield base.invalid("metadata.finalizers", one[:200], _KEY_RULE)
+        yield from _qualified("metadata.finalizers", one)
     yield from _owners(metadata.get("ownerReferences") or ())
 
 
 def _qualified(field: str, key: str) -> Iterator[Cause]:
-    if not _valid_key(key):
-        yield base.invalid(field, key[:200], _KEY_RULE)
-
-
-def _valid_key(key: str) -> bool:
-    prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > 253 or not _PREFIX.fullmatch(prefix)):
-        return False
-    return len(name) <= 63 and bool(_NAME_PART.fullmatch(name))
+    if wrong := names.label_key(key):
+        yield base.invalid(field, key[:200], wrong)
 
 
 def _owners(owners: Any) -> Iterator[Cause]:

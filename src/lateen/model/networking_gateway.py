@@ -43,6 +43,9 @@ class ServerTLSSettings(ProtoStruct, frozen=True, kw_only=True):
     credential_name: Annotated[
         str, doc("Secret with the certificate, in the gateway workload's namespace.")
     ] = ""
+    ca_cert_credential_name: Annotated[
+        str, doc("Secret with the CA alone; it goes before those of the others.")
+    ] = ""
     credential_names: Annotated[tuple[str, ...], doc("Two Secrets: one RSA, one ECDSA.")] = ()
     tls_certificates: Annotated[tuple[TLSCertificate, ...], doc("Two certificates in files.")] = ()
     subject_alt_names: Annotated[tuple[str, ...], doc("Names a client must have.")] = ()

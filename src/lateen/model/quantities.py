@@ -1,6 +1,7 @@
 """Quantities such as `500m` and `64Mi`, in the form that Kubernetes writes them. Pure."""
 
 import decimal
+import functools
 import re
 from decimal import Decimal
 
@@ -78,6 +79,7 @@ def _binary(amount: int) -> str:
     return f"{amount}{_BINARY[power]}"
 
 
+@functools.lru_cache(maxsize=1024)
 def value(text: str) -> Decimal:
     """Return a quantity as a number. Raises ValueError where it is none."""
     match = re.fullmatch(_FORM, text)

@@ -209,6 +209,20 @@ def test_credentials_come_from_the_workload_namespace(
     assert "KEY" not in repr(found)
 
 
+@pytest.mark.parametrize("named", ["clients", "clients-cacert"])
+def test_the_authority_may_be_in_a_secret_of_its_own(named: str, build: Any) -> None:
+    tls = f"mode: MUTUAL, credentialName: c, caCertCredentialName: {named}"
+    held = secret("c", "istio-system", **PAIR, **{"ca.crt": "INSIDE"})
+    held += secret(named, "istio-system", **{"ca.crt": "APART"})
+    mutual = server("HTTPS", "a.example.com", tls)
+    built = build(WEB + gateway("g", mutual) + routed("g") + held, gateway=True)
+    found = given(built, "gateway")
+    assert {s.name: s.ca for s in found.secrets if s.ca} == {
+        "kubernetes://clients-cacert": b"APART"
+    }
+    assert found.missing == ()
+
+
 @pytest.mark.parametrize(
     "names", [("tls.crt", "tls.key", "ca.crt", "ca.crl"), ("cert", "key", "cacert", "crl")]
 )

@@ -337,7 +337,8 @@ def _certificates(tls: networking.ServerTLSSettings) -> tuple[str, ...]:
 
 
 def _authority(tls: networking.ServerTLSSettings) -> str:
-    name = tls.credential_name or next(iter(tls.credential_names), "")
+    own = tls.ca_cert_credential_name
+    name = own or tls.credential_name or next(iter(tls.credential_names), "")
     if name:
-        return f"kubernetes://{name}-cacert"
+        return f"kubernetes://{name.removesuffix('-cacert')}-cacert"
     return f"file-root:{tls.ca_certificates}" if tls.ca_certificates else ""

@@ -49,6 +49,7 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
         "ca_certificates",
         "credential_name",
         "credential_names",
+        "ca_cert_credential_name",
         "tls_certificates",
         "subject_alt_names",
         "min_protocol_version",

@@ -1,5 +1,6 @@
 """Which rules go with which kind. Pure."""
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ _RULES: Mapping[str, str] = {
 """Module of this room and function; a kind's rules load with the first object of the kind."""
 
 
+@functools.cache
 def _rules(resource: str) -> Callable[[Report, Any], None] | None:
     place = _RULES.get(resource)
     if place is None:

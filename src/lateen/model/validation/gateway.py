@@ -146,7 +146,8 @@ def _files(report: Report, tls: ServerTLSSettings, path: str) -> None:
             report.error(f"{path}.serverCertificate", f"{mode} TLS requires a server certificate")
         if not tls.private_key:
             report.error(f"{path}.privateKey", f"{mode} TLS requires a private key")
-    if mode in ("MUTUAL", "OPTIONAL_MUTUAL") and not tls.ca_certificates:
+    bundle = tls.ca_certificates or tls.ca_cert_credential_name
+    if mode in ("MUTUAL", "OPTIONAL_MUTUAL") and not bundle:
         report.error(f"{path}.caCertificates", f"{mode} TLS requires a client CA bundle")
 
 

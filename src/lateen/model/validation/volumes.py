@@ -3,6 +3,7 @@
 Words and reasons are the API server's.
 """
 
+import operator
 from collections.abc import Sequence
 
 from lateen.model.core_volume import DownwardAPIVolumeFile, KeyToPath, Volume
@@ -10,6 +11,14 @@ from lateen.model.validation import kubernetes, names
 from lateen.model.validation.report import Report
 
 _LARGEST_MODE = 0o777
+_SOURCES = [
+    (name, operator.attrgetter(attribute))
+    for attribute, name in zip(
+        Volume.__struct_fields__, Volume.__struct_encode_fields__, strict=True
+    )
+    if attribute != "name"
+]
+"""What a volume may be made of, each by the name of its field."""
 
 
 def check(report: Report, volumes: Sequence[Volume], path: str) -> set[str]:
@@ -21,12 +30,7 @@ def check(report: Report, volumes: Sequence[Volume], path: str) -> set[str]:
         if volume.name in seen:
             report.duplicate(f"{at}.name", volume.name)
         seen.add(volume.name)
-        attributes = zip(volume.__struct_fields__, volume.__struct_encode_fields__, strict=True)
-        sources = [
-            name
-            for attribute, name in attributes
-            if attribute != "name" and getattr(volume, attribute) is not None
-        ]
+        sources = [name for name, given in _SOURCES if given(volume) is not None]
         for name in sources[1:]:
             report.forbidden(f"{at}.{name}", "may not specify more than 1 volume type")
         _files(report, volume, at)
