@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -30,24 +29,30 @@ RUNS = [
 ROWS: dict[str, list[failure_table.Row]] = {NEW: [], OLD: []}
 
 
-@pytest.fixture(scope="module")
-def failing(make_lab: Callable[..., Lab]) -> Callable[[str], Lab]:
-    """The lab of a version."""
-    made: dict[str, Lab] = {}
+Failing = Callable[[str], tuple[Lab, str]]
 
-    def of(version: str) -> Lab:
+
+@pytest.fixture(scope="module")
+def failing(make_lab: Callable[..., Lab]) -> Failing:
+    """The lab of a version, and the address of its gateway's HTTPS."""
+    made: dict[str, tuple[Lab, str]] = {}
+
+    def of(version: str) -> tuple[Lab, str]:
         if version not in made:
-            lab = made[version] = make_lab(f"fail{version.replace('.', '')}")
+            lab = make_lab(f"fail{version.replace('.', '')}")
             folder = str(Path(__file__).parent / "failures")
             up = lab.lateen("up", folder, "--istio", version)
             assert up.returncode == 0, up.stderr + lab.logs()
             lab.ok("apply", "-f", "-", stdin=credentials.every())
+            urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
+            secure = next(u for u in urls if u.startswith("https:"))
+            made[version] = lab, secure.removeprefix("https://")
         return made[version]
 
     return of
 
 
-def ask(lab: Lab, case: Case) -> Json:
+def ask(lab: Lab, gateway: str, case: Case) -> Json:
     """Bring a case about, send its request, and take it back.
 
     An open connection keeps the rules it began under: then the request is sent again.
@@ -55,9 +60,7 @@ def ask(lab: Lab, case: Case) -> Json:
     if case.policies:
         lab.ok("apply", "-f", "-", stdin=case.policies)
     try:
-        urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
-        address = re.sub(r"^https?://", "", next(u for u in urls if u.startswith("https:")))
-        url = case.url.replace("GATEWAY", address)
+        url = case.url.replace("GATEWAY", gateway)
         deadline = SystemClock().monotonic() + 10
         other: subprocess.Popen[bytes] | None = None
         while True:
@@ -101,11 +104,9 @@ def kept(answer: Json) -> bool:
 @pytest.mark.parametrize(
     ("case", "version"), RUNS, ids=[f"{case.title} ({version})" for case, version in RUNS]
 )
-def test_every_failure_is_told_apart(
-    failing: Callable[[str], Lab], case: Case, version: str
-) -> None:
+def test_every_failure_is_told_apart(failing: Failing, case: Case, version: str) -> None:
     case = case.on(version)
-    answer = ask(failing(version), case)
+    answer = ask(*failing(version), case)
     verdict = answer["verdict"]
     assert verdict["code"] == case.code, (verdict, [leg["line"] for leg in answer["legs"]])
     marked = [leg for leg in answer["legs"] if leg["failed"]]
