@@ -45,7 +45,8 @@ LOOKING = {
     "arguments": Case("kubectl logs full", ("^arguments foo-bar$",)),
     "logs by tail": Case("kubectl logs full -c clock --tail=2 | wc -l", (r"^\s*2$",)),
     "logs by age": Case(
-        "sleep 1; kubectl logs full -c clock --since=1s --timestamps",
+        "until kubectl logs full -c clock | grep 'tick 7$'; do sleep 0.1; done >/dev/null; "
+        "kubectl logs full -c clock --since=1s --timestamps",
         (r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z tick \d+$",),
         hides=(r"tick 1$",),
     ),

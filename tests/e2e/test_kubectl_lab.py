@@ -57,6 +57,7 @@ def lab(make_lab: Callable[..., Lab], request: pytest.FixtureRequest) -> Iterato
     shell(f"kubectl apply -f {PODS}")
     for wanted in SETTLED:
         shell(f"kubectl wait --timeout=25s --for={wanted}")
+    shell("kubectl exec full -c main -- curl -s localhost")  # its log is looked at
     yield made
     made.ok("down")
 
