@@ -1,7 +1,25 @@
-"""Settings of all tests."""
+"""Settings of all tests, and the order in which files are handed to workers."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is: timings belong in `bench/`.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+LONGEST = ("test_kubectl_sessions.py", "test_kubectl_lab.py", "test_lifecycle.py")
+"""The end-to-end tests that take a minute each. A file stays on one worker, which makes its lab
+once: what is long begins first, and the run ends with what is short on all workers together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, then the other end-to-end tests, then the rest."""
+    items.sort(key=lambda item: _rank(item.path))
+
+
+def _rank(path: Path) -> int:
+    if path.parent.name != "e2e":
+        return len(LONGEST) + 1
+    return LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST)
