@@ -45,6 +45,7 @@ class EmptyDirVolumeSource(KubeStruct, frozen=True, kw_only=True):
 
 
 _PATH_TYPES = (
+    "",
     "BlockDevice",
     "CharDevice",
     "Directory",

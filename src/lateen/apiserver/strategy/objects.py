@@ -12,9 +12,11 @@ Json = dict[str, Any]
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _MAXIMUM_SECRET = 1024 * 1024
+_ACCOUNT = "kubernetes.io/service-account.name"
 _NEEDED_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
 
@@ -58,9 +60,20 @@ def _check_secret(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
     if size > _MAXIMUM_SECRET:
         message = f"Too long: may not be more than {_MAXIMUM_SECRET} bytes"
         causes.append(base.Cause("FieldValueTooLong", message, "data"))
+    causes.extend(_missing_parts(obj, data))
     missing = (one for one in _NEEDED_KEYS.get(str(obj.get("type")), ()) if one not in data)
     causes.extend(base.required(f"data[{key}]") for key in missing)
     return tuple(causes)
+
+
+def _missing_parts(obj: Mapping[str, Any], data: Mapping[str, Any]) -> list[base.Cause]:
+    kind = obj.get("type")
+    if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
+        return [base.required("data[username]"), base.required("data[password]")]
+    notes = obj.get("metadata", {}).get("annotations") or {}
+    if kind == "kubernetes.io/service-account-token" and not notes.get(_ACCOUNT):
+        return [base.required(f"metadata.annotations[{_ACCOUNT}]")]
+    return []
 
 
 def _check_config_map(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:

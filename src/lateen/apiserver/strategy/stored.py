@@ -132,7 +132,10 @@ _HOOKS = "webhookconfigurations.admissionregistration.k8s.io"
 
 STRATEGIES: Mapping[str, base.Strategy] = {
     "persistentvolumeclaims": base.Standard(
-        defaults=_claim, creating=_born_with(phase="Pending"), generation=False
+        defaults=_claim,
+        creating=_born_with(phase="Pending"),
+        check=base.by_model("persistentvolumeclaims"),
+        generation=False,
     ),
     "persistentvolumes": base.Standard(
         defaults=_volume, creating=_born_with(phase="Pending"), generation=False
@@ -143,10 +146,18 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     "limitranges": base.Standard(defaults=_limits, generation=False, status=False),
     "resourcequotas": base.Standard(creating=_born_with(), generation=False),
     "priorityclasses.scheduling.k8s.io": base.Standard(defaults=_priority, status=False),
-    "networkpolicies.networking.k8s.io": base.Standard(defaults=_network_policy, status=False),
-    "ingresses.networking.k8s.io": base.Standard(creating=_born_with(loadBalancer={})),
+    "networkpolicies.networking.k8s.io": base.Standard(
+        defaults=_network_policy,
+        check=base.by_model("networkpolicies.networking.k8s.io"),
+        status=False,
+    ),
+    "ingresses.networking.k8s.io": base.Standard(
+        creating=_born_with(loadBalancer={}), check=base.by_model("ingresses.networking.k8s.io")
+    ),
     "ingressclasses.networking.k8s.io": base.Standard(defaults=_ingress_class, status=False),
-    "poddisruptionbudgets.policy": base.Standard(creating=_born_with(**_BUDGET)),
+    "poddisruptionbudgets.policy": base.Standard(
+        creating=_born_with(**_BUDGET), check=base.by_model("poddisruptionbudgets.policy")
+    ),
     "certificatesigningrequests.certificates.k8s.io": base.Standard(
         creating=_born_with(), generation=False
     ),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _NAMED = {"StatefulSetSpec": "statefulset", "DaemonSetSpec": "daemonset"}
 """What the message on an empty selector calls a kind; that of a ReplicaSet is a Deployment's."""
 _NONE = (0, "0%")
+_LONGEST_NAME = 52
+"""Of a CronJob, whose Jobs have eleven characters more."""
 
 
 def workload(report: Report, obj: "Deployment | ReplicaSet | StatefulSet | DaemonSet") -> None:
@@ -42,11 +44,22 @@ def workload(report: Report, obj: "Deployment | ReplicaSet | StatefulSet | Daemo
     policy = spec.template.spec.restart_policy
     if policy and policy != "Always":
         report.unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
-    if spec.template.spec.active_deadline_seconds is not None:
-        at = "spec.template.spec.activeDeadlineSeconds"
-        report.forbidden(at, "activeDeadlineSeconds in ReplicaSet is not Supported")
+    _no_deadline(report, obj)
     if not empty:
         _own(report, spec.template, selectors_of(obj))
+
+
+def _no_deadline(report: Report, obj: "Deployment | ReplicaSet | StatefulSet | DaemonSet") -> None:
+    """Refuse pods that end by themselves; to the message a Deployment's are a ReplicaSet's."""
+    deadline = obj.spec.template.spec.active_deadline_seconds
+    at = "spec.template.spec.activeDeadlineSeconds"
+    if deadline is None:
+        return
+    if isinstance(obj, DaemonSet):
+        report.invalid(at, deadline, "must not be specified")
+        return
+    named = "ReplicaSet" if isinstance(obj, Deployment | ReplicaSet) else "StatefulSet"
+    report.forbidden(at, f"activeDeadlineSeconds in {named} is not Supported")
 
 
 def selectors_of(
@@ -120,6 +133,9 @@ def _job(report: Report, spec: JobSpec, path: str) -> None:
 def cron_job(report: Report, obj: CronJob) -> None:
     """Check a CronJob."""
     spec = obj.spec
+    if len(obj.metadata.name) > _LONGEST_NAME:
+        detail = f"must be no more than {_LONGEST_NAME} characters"
+        report.invalid("metadata.name", obj.metadata.name, detail)
     if not spec.schedule:
         report.required("spec.schedule")
     for field, number in (
