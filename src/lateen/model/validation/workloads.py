@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from lateen.model import selectors
 from lateen.model.apps import DaemonSet, DaemonSetSpec, Deployment, ReplicaSet
-from lateen.model.batch import CronJob, Job, JobSpec
 from lateen.model.core_pod import PodTemplateSpec
 from lateen.model.validation import kubernetes, podspec
 from lateen.model.validation.report import Report
 
 if TYPE_CHECKING:
     from lateen.model.apps_stateful import StatefulSet  # most starts read none
+    from lateen.model.batch import CronJob, Job, JobSpec
     from lateen.model.core_storage import PersistentVolumeClaim
 
 _NAMED = {"StatefulSetSpec": "statefulset", "DaemonSetSpec": "daemonset"}
@@ -102,12 +102,12 @@ def deployment(report: Report, obj: Deployment) -> None:
         report.invalid("spec.progressDeadlineSeconds", deadline, detail)
 
 
-def job(report: Report, obj: Job) -> None:
+def job(report: Report, obj: "Job") -> None:
     """Check a Job."""
     _job(report, obj.spec, "spec")
 
 
-def _job(report: Report, spec: JobSpec, path: str) -> None:
+def _job(report: Report, spec: "JobSpec", path: str) -> None:
     for field, number in (
         ("parallelism", spec.parallelism),
         ("completions", spec.completions),
@@ -130,7 +130,7 @@ def _job(report: Report, spec: JobSpec, path: str) -> None:
         report.invalid(at, policy, detail)
 
 
-def cron_job(report: Report, obj: CronJob) -> None:
+def cron_job(report: Report, obj: "CronJob") -> None:
     """Check a CronJob."""
     spec = obj.spec
     if len(obj.metadata.name) > _LONGEST_NAME:
