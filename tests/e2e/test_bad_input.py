@@ -281,15 +281,30 @@ def test_ports_in_use_on_the_host_do_not_stop_the_gateway(
         lab.lateen("down")
 
 
+LATE = """
+import sys, time
+if "lateen.node.enter" in sys.orig_argv:
+    time.sleep(2)
+"""
+"""A `sitecustomize` that lets the API server answer before the node finds that it cannot work."""
+
+
 @needs_root
-def test_a_kernel_that_forbids_user_namespaces_is_named(make_lab: Callable[..., Lab]) -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "after-the-api-server"])
+def test_a_kernel_that_forbids_user_namespaces_is_named(
+    make_lab: Callable[..., Lab], late: bool
+) -> None:
     """An ordinary user in a user namespace whose own limit is zero."""
     lab = make_lab("refused", ordinary=True)
+    site = lab.home / "site"
+    if late:
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(LATE, encoding="utf-8")
     forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
     up = as_ordinary_user([sys.executable, "-m", "lateen.cli.entry", "up"])
     with subprocess.Popen(
         ["unshare", "--user", "sh", "-c", 'read go && exec sh -c "$FORBID" sh "$@"', "sh", *up],
-        env={**lab.env, "FORBID": forbid},
+        env={**lab.env, "FORBID": forbid, "PYTHONPATH": str(site)},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -44,6 +44,10 @@ class Reply(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
+class NoAnswer(LabError):
+    """The API server of a lab is not there, or ended while it answered."""
+
+
 class Api:
     """Synchronous requests to one lab. Raises ApiError with the server's words, LabError when
     the server is not there."""
@@ -83,7 +87,7 @@ class Api:
             )
             return connection.getresponse()
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise LabError(
+            raise NoAnswer(
                 "the API server of the lab does not answer; it is started again within seconds: "
                 f"see {self._socket.parent} and `lateen status`"
             ) from error
@@ -112,7 +116,7 @@ class Api:
             connection.close()
             self._connection = None
             if fresh:
-                raise LabError(
+                raise NoAnswer(
                     "the API server of the lab ended while it answered; it is started again "
                     "within seconds"
                 ) from error
@@ -144,7 +148,7 @@ class Api:
             while line := response.readline():
                 yield line
         except http.client.HTTPException as error:
-            raise LabError(
+            raise NoAnswer(
                 "the API server of the lab ended while it answered; it is started again within "
                 "seconds"
             ) from error

@@ -77,9 +77,10 @@ def bring_up(
         if isinstance(items, manifest_files.Refused):
             raise applying.refusal(items)
         batches = applying.prepared(items)
-        api = waiting.await_server(running, deadline, lambda: labs.find(settings.lab) is not None)
-        revision = apply_and_say(api, batches, progress, quiet=quiet)
-        status = waiting.await_settled(api, revision, deadline, progress.show)
+        with waiting.starting(running, lambda: labs.find(settings.lab) is not None) as alive:
+            api = waiting.await_server(running, deadline, alive)
+            revision = apply_and_say(api, batches, progress, quiet=quiet)
+            status = waiting.await_settled(api, revision, deadline, progress.show)
     except BaseException:
         progress.clear()
         with contextlib.suppress(LabError), exits.uninterrupted():

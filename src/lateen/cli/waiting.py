@@ -1,7 +1,8 @@
 """Waiting for the mesh to have taken what was sent."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lateen.app.lab import LabError, Running
@@ -10,6 +11,30 @@ from lateen.cli import api as lab_api
 STATUS = "/lateen/v1/status"
 _PAUSE = 0.025
 """Seconds between two looks; looking more often takes CPU from the pods that are waited for."""
+_ENDING = 1.0
+"""Seconds that a supervisor has between its API server's end and its own."""
+
+
+@contextlib.contextmanager
+def starting(running: Running, alive: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """Say why a lab ended while it started, where a command would say that it does not answer.
+
+    The API server may have answered before another part of the lab found that it cannot work here,
+    whereupon the supervisor ends all of them, the API server first.
+    """
+    try:
+        yield alive
+    except lab_api.NoAnswer as error:
+        limit = time.monotonic() + _ENDING
+        while alive():
+            if time.monotonic() > limit:
+                raise
+            time.sleep(_PAUSE)
+        raise _failed(running) from error
+
+
+def _failed(running: Running) -> LabError:
+    return LabError(f"the lab could not start:\n{last_words(running)}")
 
 
 def await_server(running: Running, deadline: float, alive: Callable[[], bool]) -> lab_api.Api:
@@ -26,7 +51,7 @@ def await_server(running: Running, deadline: float, alive: Callable[[], bool]) -
             except LabError:
                 pass
         if not alive():
-            raise LabError(f"the lab could not start:\n{last_words(running)}")
+            raise _failed(running)
         if time.monotonic() > deadline:
             raise LabError(f"the API server did not answer in time:\n{last_words(running)}")
         time.sleep(0.004)
