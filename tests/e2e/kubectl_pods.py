@@ -395,7 +395,8 @@ PODS: dict[str, tuple[Case, ...]] = {
 """Sessions as in kubectl_sessions; what holds for root alone is in AS_ROOT."""
 
 SEEN = (
-    "kubectl exec owned -c main -- sh -c 'id; stat -L -c %n:%u:%g:%a /own /part /memory /files/*; "
+    "kubectl exec owned -c main -- sh -c 'exec 2>&1; id; "
+    "stat -L -c %n:%u:%g:%a /own /part /memory /files/*; "
     'cat /files/facts/notes; echo; grep -c " /memory tmpfs .*size=1024k" /proc/mounts; '
     "head -c 2000000 /dev/zero > /memory/big; env | grep ^C_; touch /own/mine && "
     "stat -c %u:%g /own/mine'"
