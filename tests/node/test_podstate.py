@@ -382,6 +382,13 @@ def test_the_deadline_fails_the_pod() -> None:
     assert pod.phase() == "Failed"
 
 
+def test_what_is_prepared_when_the_deadline_is_over_is_not_started() -> None:
+    pod = Script(plan(container("app"), activeDeadlineSeconds=5, restartPolicy="Never"))
+    assert pod.network() == [ev.Prepare("app")]
+    assert pod(ev.Prepared("app"), after=5) == []
+    assert pod.phase() == "Failed"
+
+
 def test_deletion_before_anything_ran() -> None:
     pod = Script(plan(container("app")))
     assert pod(ev.DeletionAsked(30)) == [ev.TearDown()]

@@ -119,6 +119,10 @@ class PodState(msgspec.Struct, frozen=True):
         """Return this state with one container replaced."""
         return replace(self, containers={**self.containers, name: state})
 
+    def overdue(self, now: float) -> bool:
+        """Whether activeDeadlineSeconds are over: then nothing is started any more."""
+        return self.deadline is not None and now >= self.deadline
+
     @property
     def closing(self) -> bool:
         """Whether nothing is to be started any more."""

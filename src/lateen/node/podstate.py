@@ -200,6 +200,8 @@ class _Turn:
         self.do(ev.Note("Failed", f"Error: {reason}", warning=True, container=name))
 
     def _start(self, name: str) -> None:
+        if self.state.overdue(self.now):
+            return
         attempt = self.get(name).attempt
         self.put(name, life=Life.STARTING, reason="", message="", wake=None, pull_delay=0.0)
         planned = self.plan.container(name)
@@ -313,8 +315,7 @@ class _Turn:
         """See whether the pod ends by itself: by its deadline, or by a failed init container."""
         if self.state.closing:
             return
-        deadline = self.state.deadline
-        if deadline is not None and self.now >= deadline and not self._apps_done():
+        if self.state.overdue(self.now) and not self._apps_done():
             self._end_all("DeadlineExceeded")
         for planned in self.plan.containers:
             container = self.get(planned.name)
