@@ -1,9 +1,15 @@
 """Settings of all tests, and the order in which files are handed to workers."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Begun in a shell's background: what the tests start would ignore Ctrl-C too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 # How long an example takes says how busy the machine is: timings belong in `bench/`.
 settings.register_profile("untimed", deadline=None)
