@@ -66,8 +66,9 @@ class UpgradingProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._switched = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock: a connection that says nothing is closed."""
+        assert isinstance(transport, asyncio.Transport)  # a stream's: uvicorn serves nothing else
         super().connection_made(transport)
         self._expect_request()
 
