@@ -17,6 +17,7 @@ from bench.labs import ROOT, WALKTHROUGH, Lab, environment, until
 from bench.ports import ask
 from bench.tables import Row
 from lateen.app import settings
+from lateen.base import interpreter
 from lateen.cli import waiting
 from lateen.compiler.backend import bootstrap
 from lateen.node import hostlink, sidecar
@@ -83,7 +84,7 @@ def _application(image: str, root: Path) -> list[str]:
     context = ImageContext(
         work=str(root),
         cache=str(root / "cache"),
-        python=sys.executable,
+        python=interpreter.command(),
         installed=programs,
         root=str(root),
     )

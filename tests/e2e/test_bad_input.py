@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.interpreters import late_interpreter
 from tests.e2e.labs import ROOT, WALKTHROUGH, Lab, as_ordinary_user
 
 pytestmark = pytest.mark.e2e
@@ -281,14 +282,6 @@ def test_ports_in_use_on_the_host_do_not_stop_the_gateway(
         lab.lateen("down")
 
 
-LATE = """
-import sys, time
-if "lateen.node.enter" in sys.orig_argv:
-    time.sleep(2)
-"""
-"""A `sitecustomize` that lets the API server answer before the node finds that it cannot work."""
-
-
 @needs_root
 @pytest.mark.parametrize("late", [False, True], ids=["at-once", "after-the-api-server"])
 def test_a_kernel_that_forbids_user_namespaces_is_named(
@@ -296,15 +289,12 @@ def test_a_kernel_that_forbids_user_namespaces_is_named(
 ) -> None:
     """An ordinary user in a user namespace whose own limit is zero."""
     lab = make_lab("refused", ordinary=True)
-    site = lab.home / "site"
-    if late:
-        site.mkdir()
-        (site / "sitecustomize.py").write_text(LATE, encoding="utf-8")
+    python = late_interpreter(lab.home) if late else sys.executable
     forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
-    up = as_ordinary_user([sys.executable, "-m", "lateen.cli.entry", "up"])
+    up = as_ordinary_user([python, "-m", "lateen.cli.entry", "up"])
     with subprocess.Popen(
         ["unshare", "--user", "sh", "-c", 'read go && exec sh -c "$FORBID" sh "$@"', "sh", *up],
-        env={**lab.env, "FORBID": forbid, "PYTHONPATH": str(site)},
+        env={**lab.env, "FORBID": forbid},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -33,7 +33,7 @@ async def main(state: Path, run: Path) -> None:
     client = http_client.HttpClient(http_client.Endpoint(token=token, socket=str(run / "api.sock")))
     lab = LabFacts(
         node_name="lateen",
-        python=sys.executable,
+        python=(sys.executable,),
         mesh=MeshSettings(features=versions.features("1.28")),
         dns_ip=plan.dns_ip,
         masks=(str(state.parent),),

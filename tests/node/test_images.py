@@ -10,11 +10,11 @@ import pytest
 from lateen.node.images import catalogue, reference, tools
 from lateen.node.images.spec import ImageContext
 
-WEB = ["/py", "-m", "lateen.node.standins.web"]
+WEB = ["/py", "-I", "-m", "lateen.node.standins.web"]
 
 
 def context(**more: Any) -> ImageContext:
-    return ImageContext(work="/w", cache="/c", python="/py", **more)
+    return ImageContext(work="/w", cache="/c", python=("/py", "-I"), **more)
 
 
 def argv(image: str, **more: Any) -> list[str]:
@@ -120,7 +120,7 @@ def test_built_in_server(image: str, more: dict[str, Any], expected: list[str]) 
         (
             "istio/tcp-echo-server:1.3",
             {"command": ("/bin/tcp-echo", "9000,9001", "hi")},
-            ["/py", "-m", "lateen.node.standins.tcpecho", "9000,9001", "hi"],
+            ["/py", "-I", "-m", "lateen.node.standins.tcpecho", "9000,9001", "hi"],
         ),
     ],
 )
@@ -163,7 +163,7 @@ def test_nginx_keeps_its_own_arguments() -> None:
 
 def test_service_variables_are_no_ports() -> None:
     env = {"HTTP_PORT": "tcp://10.96.0.9:80"}
-    assert argv("mendhak/http-https-echo", env=env)[5:7] == ["--port", "8080"]
+    assert argv("mendhak/http-https-echo", env=env)[6:8] == ["--port", "8080"]
 
 
 def test_overrides_go_first_and_the_tagged_one_before_the_other() -> None:
@@ -196,11 +196,11 @@ def test_every_row_starts_something(image: str) -> None:
 
 
 def test_tools() -> None:
-    both = tools.scripts("/py", {"tcpdump": "/usr/bin/tcpdump"})["tcpdump"]
+    both = tools.scripts(("/py", "-I"), {"tcpdump": "/usr/bin/tcpdump"})["tcpdump"]
     assert "exec /usr/bin/tcpdump -Z root" in both
-    for script in (both, tools.scripts("/py", {})["tcpdump"]):
-        assert script.endswith('exec /py -E -m lateen.node.standins.tcpdump "$@"\n')
-    assert "/usr/bin/tcpdump" not in tools.scripts("/py", {})["tcpdump"]
+    for script in (both, tools.scripts(("/py", "-I"), {})["tcpdump"]):
+        assert script.endswith('exec /py -I -m lateen.node.standins.tcpdump "$@"\n')
+    assert "/usr/bin/tcpdump" not in tools.scripts(("/py", "-I"), {})["tcpdump"]
 
 
 @pytest.mark.netns
@@ -210,7 +210,9 @@ def test_tcpdump_script_works_whatever_the_uids(tmp_path: Path, namespaces: str)
         pytest.skip("only root can make a network namespace alone")
     real = shutil.which("tcpdump")
     script = tmp_path / "tcpdump"
-    script.write_text(tools.scripts(sys.executable, {"tcpdump": real} if real else {})["tcpdump"])
+    script.write_text(
+        tools.scripts((sys.executable, "-I"), {"tcpdump": real} if real else {})["tcpdump"]
+    )
     script.chmod(0o755)
     case = Path(__file__).parent / "cases" / "tcpdump" / "loopback"
     done = subprocess.run(

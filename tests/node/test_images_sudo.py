@@ -9,7 +9,7 @@ from lateen.node.images import tools
 @pytest.fixture
 def sudo(tmp_path: Path) -> str:
     script = tmp_path / "sudo"
-    script.write_text(tools.scripts("/py", {})["sudo"])
+    script.write_text(tools.scripts(("/py",), {})["sudo"])
     script.chmod(0o755)
     return str(script)
 

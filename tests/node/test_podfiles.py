@@ -293,7 +293,7 @@ def test_volumes_are_replaced_as_a_whole(tmp_path: Path) -> None:
 
 LAB = launch.LabFacts(
     node_name="lateen",
-    python="/usr/bin/python3",
+    python=("/usr/bin/python3",),
     mesh=MeshSettings(features=versions.features("1.28")),
     dns_ip="10.96.0.10",
     images={"mine": ["/opt/mine", "$(A)"]},

@@ -93,7 +93,7 @@ def real_nginx(tmp_path: Path) -> Iterator[Running]:
         work=str(work),
         root=str(tmp_path / "root"),
         cache=str(tmp_path / "cache"),
-        python=sys.executable,
+        python=(sys.executable,),
         installed={"nginx": program, "openssl": openssl},
     )
     port, tls = free_port(), free_port()

@@ -24,6 +24,7 @@ from lateen.apiserver.client import Endpoint, HttpClient
 from lateen.app import meshsettings, settings
 from lateen.app.paths import LabPaths
 from lateen.app.settings import LabSettings
+from lateen.base import interpreter
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError, Json
@@ -112,8 +113,12 @@ def _os_image() -> str:
 
 
 def installed_programs() -> dict[str, str]:
-    """Return the paths of the programs that stand-ins use where the machine has them."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_DIRECTORIES))
+    """Return the paths of the programs that stand-ins use where the machine has them.
+
+    A relative part of PATH would be the folder in which the lab was started.
+    """
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    path = os.pathsep.join([*filter(os.path.isabs, places), *_SYSTEM_DIRECTORIES])
     return {name: found for name in _PROGRAMS if (found := shutil.which(name, path=path))}
 
 
@@ -125,11 +130,11 @@ def lab_facts(
     bin_directory, cache = paths.run / "tools", paths.run / "cache"
     for directory in (bin_directory, cache):
         directory.mkdir(mode=0o755, exist_ok=True)
-    for name, script in tools.scripts(sys.executable, installed).items():
+    for name, script in tools.scripts(interpreter.command(), installed).items():
         _write_program(bin_directory / name, script)
     return LabFacts(
         node_name=NODE,
-        python=sys.executable,
+        python=interpreter.command(),
         mesh=meshsettings.mesh_settings(chosen),
         dns_ip=dns_ip,
         masks=(str(paths.run.parent), str(paths.state.parent)),

@@ -8,8 +8,9 @@ Stdlib only, and little of it: this is the first thing that `lateen up` does.
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterable, Sequence
+
+from lateen.base import interpreter
 
 _NULL = os.devnull
 
@@ -94,7 +95,7 @@ _begun: list[Waiting] = []
 
 def supervisor() -> Waiting:
     """Return a new supervisor without a lab."""
-    return Waiting([sys.executable, "-m", "lateen.app.supervisor"])
+    return Waiting(interpreter.module("lateen.app.supervisor"))
 
 
 def begin() -> None:

@@ -15,6 +15,7 @@ import sys
 import time
 
 from lateen.app import starting, told
+from lateen.base import interpreter
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
@@ -142,8 +143,9 @@ class Supervisor:
 def main(argv: list[str]) -> int:
     """Supervise the lab that this process is told of: its name, its state and run directories;
     with open files for its lock, the plane's lock and the log."""
-    load = [sys.executable, "-m", "lateen.app.process"]
-    loading = starting.Waiting([*load, "lateen.app.plane", "--told"])
+    os.chdir("/")  # a folder of manifests can be moved and unmounted while its lab runs
+    load = interpreter.module("lateen.app.process", "lateen.app.plane", "--told")
+    loading = starting.Waiting(load)
     words, files = told.wait(int(argv[1]))
     if not words:
         os.kill(loading.pid, signal.SIGKILL)
@@ -159,19 +161,19 @@ def supervise(loading: starting.Waiting, where: list[str], plane_lock: int) -> i
     pid_file = f"{run}/supervisor.pid"
     with open(pid_file, "w", encoding="ascii") as file:
         file.write(f"{own}\n")
-    python, logs = sys.executable, f"{state}/logs"
-    shim = [python, "-m", "lateen.node.shim", *where]
-    enter = [python, "-m", "lateen.node.enter"]
+    logs = f"{state}/logs"
+    shim = interpreter.module("lateen.node.shim", *where)
+    enter = interpreter.module("lateen.node.enter", "--lab", lab, "--parent", own)
     plane = Child(
         "plane",
-        [python, "-m", "lateen.app.process", "lateen.app.plane", *where, own],
+        interpreter.module("lateen.app.process", "lateen.app.plane", *where, own),
         f"{logs}/plane.log",
         keeps=(plane_lock,),
     )
     with open(plane.log, "ab") as out:
         loading.tell([*where, own], [plane_lock, out.fileno()])
     plane.adopt(loading.pid)
-    node = Child("node", [*enter, "--lab", lab, "--parent", own, "--", *shim], f"{logs}/node.log")
+    node = Child("node", [*enter, "--", *shim], f"{logs}/node.log")
     code = Supervisor([plane, node]).run()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)

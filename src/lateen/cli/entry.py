@@ -5,12 +5,15 @@ what takes longest, before it has read its own arguments."""
 import os
 import sys
 
+from lateen.base import interpreter
+
 _STARTING = ("up", "demo")
 _ASKING = ("-h", "--help")
 
 
-def main() -> None:
-    """Run the command line."""
+def main(*, by_module: bool = False) -> None:
+    """Run the command line; `by_module` tells that it was started by `python -m`."""
+    interpreter.leave_current_folder(sys.path, os.environ, by_module)
     _open_standard()
     words = sys.argv[1:]
     try:
@@ -52,4 +55,4 @@ def _run() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(by_module=True)

@@ -68,8 +68,8 @@ class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is the same for every container of a lab."""
 
     node_name: str
-    python: str
-    """Absolute path of the interpreter that runs stand-ins."""
+    python: tuple[str, ...]
+    """Command line of the interpreter that runs stand-ins; `-m MODULE` follows."""
     mesh: MeshSettings
     domain: str = "cluster.local"
     dns_ip: str = ""

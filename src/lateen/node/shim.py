@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from lateen.base import interpreter
 from lateen.node import shimconn, shimproto, shimroot, shimspawn, shimstreams, syscalls
 from lateen.node.shimconn import Connection
 from lateen.node.shimkeep import AgentKeeper
@@ -488,8 +489,7 @@ def _write_sysctl(name: str, value: str) -> None:
 def main(argv: list[str]) -> int:
     """Run a lab's init."""
     lab, state, run = argv[1:4]
-    load = [sys.executable, "-m", "lateen.app.process"]
-    command = [*load, "lateen.app.agent", lab, state, run]
+    command = interpreter.module("lateen.app.process", "lateen.app.agent", lab, state, run)
     if argv[4:5] == ["--"]:
         command = argv[5:]
     return Shim(run, AgentKeeper(command, os.path.join(state, "logs", "agent.log"))).serve()

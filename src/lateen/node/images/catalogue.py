@@ -143,7 +143,7 @@ _TCP_ECHO = ImageSpec(
     ports=(9000,),
     programs={
         "tcp-echo": lambda ctx, words: Launch(
-            (ctx.python, "-m", "lateen.node.standins.tcpecho", *words)
+            (*ctx.python, "-m", "lateen.node.standins.tcpecho", *words)
         )
     },
 )

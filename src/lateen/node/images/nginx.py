@@ -134,7 +134,7 @@ def certified(ctx: ImageContext, kind: str) -> tuple[str, ...]:
     The shell looks, since starting Python to find the file there would cost every pod 25 ms.
     """
     path, openssl = web.certificate_path(ctx, kind), ctx.installed.get("openssl", "")
-    make = [ctx.python, "-m", "lateen.node.standins.selfsigned"]
+    make = [*ctx.python, "-m", "lateen.node.standins.selfsigned"]
     make += ["--out", path, "--name", "localhost"]
     make += ["--openssl", openssl] if openssl else []
     script = f'[ -s {shlex.quote(path)} ] || {shlex.join(make)} && exec "$@"'

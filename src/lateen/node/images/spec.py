@@ -18,7 +18,8 @@ class ImageContext(msgspec.Struct, frozen=True):
     """A writable directory of this container alone."""
     cache: str
     """A writable directory that all containers of the lab share; it outlives them."""
-    python: str
+    python: tuple[str, ...]
+    """Command line of the interpreter that runs stand-ins; `-m MODULE` follows."""
     hostname: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()

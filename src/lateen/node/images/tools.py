@@ -4,7 +4,8 @@ The node puts these scripts into a directory that comes first on the PATH of com
 container with `kubectl exec`.
 """
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 
 PROXY_MARKER = "/var/lib/lateen/xds"
 """A directory that only a proxy's container has."""
@@ -59,22 +60,24 @@ exec tar "$@"
 _AGENT = """\
 #!/bin/sh
 if [ -d {marker} ]; then
-    exec {python} -E -m lateen.node.standins.pilotagent "$@"
+    exec {python} -m lateen.node.standins.pilotagent "$@"
 fi
 echo "sh: pilot-agent: not found" >&2
 exit 127
 """
 
 
-def scripts(python: str, installed: Mapping[str, str]) -> dict[str, str]:
+def scripts(python: Sequence[str], installed: Mapping[str, str]) -> dict[str, str]:
     """Return each program's name and its script (to be written with mode 0755).
 
-    `installed` maps the programs found on this machine to their paths.
+    `python` is the interpreter's command line; `installed` maps the programs found on this machine
+    to their paths.
     """
-    built_in = f'exec {python} -E -m lateen.node.standins.tcpdump "$@"\n'
+    interpreter = shlex.join(python)
+    built_in = f'exec {interpreter} -m lateen.node.standins.tcpdump "$@"\n'
     real = installed.get("tcpdump")
     choice = _REAL.format(tcpdump=real) if real else ""
-    agent = _AGENT.format(python=python, marker=PROXY_MARKER)
+    agent = _AGENT.format(python=interpreter, marker=PROXY_MARKER)
     made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}", "pilot-agent": agent}
     if tar := installed.get("tar"):
         made["tar"] = _TAR.format(directory=tar.rpartition("/")[0])

@@ -30,7 +30,7 @@ def server(
         chosen += [flags[name] for name in port_flags if name in flags]
         first = _port(chosen[-1]) if chosen else None
         plain = ports if first is None else (first, *ports[1:])
-        argv = [ctx.python, "-m", MODULE, "--kind", kind]
+        argv = [*ctx.python, "-m", MODULE, "--kind", kind]
         for port in plain:
             argv += ["--port", str(port)]
         for port in tls_ports:
