@@ -76,7 +76,7 @@ def through_the_mesh(scratch: Path) -> list[Row]:
     words: dict[str, list[str]] = {mode: [] for mode in MODES}
     with Lab(WALKTHROUGH, "capturing", cold.OPTIONS) as lab:
         plan = cold.plan(lab, scratch)
-        shim = max(p for p, line in memory.of_lab(lab).items() if "lateen.node.shim" in line)
+        shim = max(p for p, line in memory.of_lab(lab).items() if "lateen.node.shim.init" in line)
         load(shim, plan)
         for _ in range(ROUNDS):
             for mode in MODES:

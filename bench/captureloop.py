@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lateen.cli.capturefile import CaptureFile
-from lateen.observe import bpf, capture
-from lateen.observe.capture_ring import Frame, Ring
-from lateen.observe.narrator import Narrator
+from lateen.cli.traffic.capturefile import CaptureFile
+from lateen.observe.packets import bpf, capture
+from lateen.observe.packets.capture_ring import Frame, Ring
+from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import frames
 
 ASK = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"

@@ -16,13 +16,14 @@ from bench import static, tables
 from bench.labs import ROOT, WALKTHROUGH, Lab, environment, until
 from bench.ports import ask
 from bench.tables import Row
-from lateen.app import settings
+from lateen.app.lab import settings
 from lateen.base import interpreter
-from lateen.cli import waiting
+from lateen.cli.objects import waiting
 from lateen.compiler.backend import bootstrap
-from lateen.node import hostlink, sidecar
+from lateen.node.container import sidecar
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
+from lateen.node.net import hostlink
 
 ROUNDS = 5
 MORE_PODS = 12

@@ -11,10 +11,11 @@ from typing import Any
 
 from bench import meshes, tables
 from bench.tables import Row
-from lateen.app import meshsettings, process
-from lateen.app.identities import Identities
-from lateen.app.pipeline import Pipeline
-from lateen.app.settings import LabSettings
+from lateen.app import process
+from lateen.app.lab import meshsettings
+from lateen.app.lab.settings import LabSettings
+from lateen.app.mesh.identities import Identities
+from lateen.app.mesh.pipeline import Pipeline
 from lateen.base.clock import SystemClock
 from lateen.compiler.frontend import versions
 from lateen.pki.authority import Authority

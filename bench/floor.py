@@ -16,10 +16,11 @@ import time
 from typing import Any
 
 from bench.ports import ask
-from lateen.controllers import sidecar
-from lateen.node import addressing, syscalls
-from lateen.node.network import LabNetwork
-from lateen.node.podnetwork import CaptureOptions
+from lateen.controllers.injection import sidecar
+from lateen.node.net import addressing
+from lateen.node.net.network import LabNetwork
+from lateen.node.net.podnetwork import CaptureOptions
+from lateen.node.shim import syscalls
 
 
 def namespace(home: int) -> int:

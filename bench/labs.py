@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lateen.app import lab as labs
-from lateen.cli import api as lab_api
-from lateen.cli import waiting
+from lateen.app.lab import lab as labs
+from lateen.cli.connection import api as lab_api
+from lateen.cli.objects import waiting
 
 ROOT = Path(__file__).resolve().parent.parent
 WALKTHROUGH = ROOT / "examples" / "walkthrough"

@@ -14,7 +14,7 @@ from bench.tables import Row
 
 ROUNDS = 5
 WARMING_SECONDS = 2.5
-"""As long as a lab reports every request of a load that goes on (see `observe.sampling`)."""
+"""A lab reports every request of a load for this long (see `observe.requests.sampling`)."""
 SECONDS = 2.0
 LOADS = {"one connection, as fast as it goes": (1, 0), "1000/s on 4 connections": (4, 1000)}
 """Connections, and requests a second over all of them (0: the next follows the answer)."""
@@ -55,7 +55,7 @@ def sides(lab: Lab, scratch: Path) -> Iterator[tuple[str, str, dict[str, float]]
     file = scratch / "plan.json"
     file.write_text(json.dumps(plan), encoding="utf-8")
     lines = memory.of_lab(lab)
-    shim = max(p for p, line in lines.items() if "lateen.node.shim" in line)
+    shim = max(p for p, line in lines.items() if "lateen.node.shim.init" in line)
     (plane,) = [p for p, line in lines.items() if "lateen.app.plane" in line]
     ours = [p for p, line in lines.items() if "/_bin/envoy" in line]
     with cold.floor(file) as standing:

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lateen.app import envoyjson, meshsettings, settings
+from lateen.app.api import envoyjson
+from lateen.app.lab import meshsettings, settings
 from lateen.base.clock import SystemClock
-from lateen.cli import api as lab_api
+from lateen.cli.connection import api as lab_api
 from lateen.compiler.backend import bootstrap
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Frontend
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet, ResourceType
-from lateen.model import decode, kinds
+from lateen.model.schema import decode, kinds
 from lateen.model.snapshot import Change, Snapshot
 from lateen.pki.authority import Authority
 

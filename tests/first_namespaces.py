@@ -1,6 +1,6 @@
 """What a new lab's API holds before anybody writes: the namespaces of a cluster and Istio's own."""
 
-from lateen.apiserver import verbs
+from lateen.apiserver.writing import verbs
 from lateen.model.client import ApiError, Json
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", "istio-system")

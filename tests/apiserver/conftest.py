@@ -19,7 +19,10 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import auth, http, kubeconfig, serve, streams, verbs
+from lateen.apiserver.access import auth
+from lateen.apiserver.connecting import streams
+from lateen.apiserver.serving import http, kubeconfig, serve
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 from lateen.pki.authority import Authority

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import auth, exchange, http, routing, verbs
+from lateen.apiserver.access import auth
+from lateen.apiserver.protocol import exchange, routing
+from lateen.apiserver.serving import http
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
-from lateen.model import kinds
+from lateen.model.schema import kinds
 from lateen.store.memory import MemoryStore
 
 BOB = auth.service_account("default", "bob")

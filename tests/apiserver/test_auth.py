@@ -2,7 +2,7 @@
 
 import pytest
 
-from lateen.apiserver import auth
+from lateen.apiserver.access import auth
 
 ACCOUNT = auth.service_account("shop", "web")
 

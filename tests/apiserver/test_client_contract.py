@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lateen.apiserver import auth, http, serve, verbs
+from lateen.apiserver.access import auth
 from lateen.apiserver.client import Endpoint, HttpClient
-from lateen.apiserver.local import LocalClient
+from lateen.apiserver.serving import http, serve
+from lateen.apiserver.serving.local import LocalClient
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiClient, WatchEvent
 from lateen.pki.authority import Authority

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import converting, verbs
-from lateen.apiserver.resources import Target
+from lateen.apiserver.kinds import conversion
+from lateen.apiserver.kinds.resources import Target
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
@@ -150,7 +151,7 @@ metrics = st.one_of(
 
 @given(st.lists(metrics, max_size=4))
 def test_there_and_back_loses_nothing_but_the_place_of_cpu(drawn: list[Any]) -> None:
-    older, newer = converting.to_served(RESOURCE, "v1"), converting.to_stored(RESOURCE, "v1")
+    older, newer = conversion.to_served(RESOURCE, "v1"), conversion.to_stored(RESOURCE, "v1")
     assert older is not None
     assert newer is not None
     body = {"metadata": {"name": "x"}, "spec": {"maxReplicas": 2, "metrics": drawn}}
@@ -181,7 +182,7 @@ def test_what_is_kept_as_it_was_sent_can_be_read(spec: Any, status: Any, notes: 
     """Nothing has checked the fields of a kind without a struct, and both versions are asked."""
     parts = {"metrics": spec, "behavior": spec}, {"currentMetrics": status, "conditions": status}
     body = {"metadata": {"annotations": notes}, "spec": parts[0], "status": parts[1]}
-    for convert in (converting.to_served, converting.to_stored):
+    for convert in (conversion.to_served, conversion.to_stored):
         found = convert(RESOURCE, "v1")
         assert found is not None
         assert set(found(body)) == {"metadata", "spec", "status"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lateen.apiserver.strategy import registry
-from lateen.model import decode, kinds
+from lateen.apiserver.kinds.strategy import registry
+from lateen.model.schema import decode, kinds
 
 CASES = sorted((Path(__file__).parent / "cases" / "defaults").iterdir())
 

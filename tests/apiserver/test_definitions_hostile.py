@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from lateen.apiserver import crds, verbs
+from lateen.apiserver.kinds import crds
+from lateen.apiserver.writing import verbs
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import matching
-from lateen.apiserver.resources import Resources
+from lateen.apiserver.kinds.resources import Resources
+from lateen.apiserver.reading import matching
 from lateen.model.client import ApiError
 
 RESOURCES = Resources()

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lateen.apiserver import auth, http, verbs
+from lateen.apiserver.access import auth
+from lateen.apiserver.serving import http
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.store.memory import MemoryStore
 from tests import first_namespaces

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lateen.apiserver import verbs
+from lateen.apiserver.writing import verbs
 
 POD = """
 apiVersion: v1

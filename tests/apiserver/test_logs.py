@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import logs, request, streams
+from lateen.apiserver.connecting import logs, streams
+from lateen.apiserver.protocol import request
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 

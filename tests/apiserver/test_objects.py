@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import objects
-from lateen.model import kinds
+from lateen.apiserver.writing import objects
 from lateen.model.client import ApiError
+from lateen.model.schema import kinds
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 PODS, MAPS, SPACES = (kinds.KINDS[name] for name in ("pods", "configmaps", "namespaces"))

@@ -6,20 +6,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.apiserver import negotiate, openapi_v2, openapi_wire, wireform
-from lateen.apiserver.resources import Resources
+from lateen.apiserver.kinds.resources import Resources
+from lateen.apiserver.openapi import v2, wire
+from lateen.apiserver.protocol import negotiate, protobuf
 
-PACKED, OLD = openapi_wire.ASKED
+PACKED, OLD = wire.ASKED
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi_v2.document(Resources())
+    return v2.document(Resources())
 
 
 def fields(data: bytes, number: int) -> Iterator[bytes]:
     """Yield the contents of a message's fields of one number."""
-    for found, value in wireform._fields(data):
+    for found, value in protobuf._fields(data):
         if found == number and isinstance(value, bytes):
             yield value
 
@@ -37,7 +38,7 @@ def named(data: bytes, number: int = 1) -> dict[str, bytes]:
 
 
 def test_every_schema_keeps_its_properties_and_types(document: dict[str, Any]) -> None:
-    schemas = named(one(openapi_wire.encode(document), 9))
+    schemas = named(one(wire.encode(document), 9))
     assert schemas.keys() == document["definitions"].keys()
     for name, wanted in document["definitions"].items():
         found = named(b"".join(fields(schemas[name], 25)))
@@ -53,7 +54,7 @@ def test_every_schema_keeps_its_properties_and_types(document: dict[str, Any]) -
 
 def test_a_patch_says_of_what_kind_it_is_and_what_it_takes(document: dict[str, Any]) -> None:
     """This is where clients look for the parameter `fieldValidation`."""
-    paths = named(one(openapi_wire.encode(document), 8), 2)
+    paths = named(one(wire.encode(document), 8), 2)
     assert paths.keys() == document["paths"].keys()
     patch = one(paths["/api/v1/namespaces/{name}"], 8)
     extensions = {
@@ -83,4 +84,4 @@ def test_a_patch_says_of_what_kind_it_is_and_what_it_takes(document: dict[str, A
     ],
 )
 def test_who_gets_which_form(accept: str, packed: bool) -> None:
-    assert negotiate.prefers(accept, openapi_wire.ASKED) is packed
+    assert negotiate.prefers(accept, wire.ASKED) is packed

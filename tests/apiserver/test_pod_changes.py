@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver.strategy import ephemeral, registry
+from lateen.apiserver.kinds.strategy import ephemeral, registry
 
 Json = dict[str, Any]
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import proxying, verbs
+from lateen.apiserver.connecting import proxying
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore

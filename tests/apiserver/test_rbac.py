@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import auth, furnishing, objects, rbac, request, verbs
-from lateen.apiserver.rbac import Asked, Rule
+from lateen.apiserver.access import auth, rbac
+from lateen.apiserver.access.rbac import Asked, Rule
+from lateen.apiserver.protocol import request
+from lateen.apiserver.serving import default_roles
+from lateen.apiserver.writing import objects, verbs
 from lateen.base.clock import SystemClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
@@ -23,7 +26,7 @@ NAMESPACES = ("home", "other")
 def api() -> verbs.Api:
     """An API with a cluster's roles and two namespaces."""
     made = verbs.Api(MemoryStore(), SystemClock())
-    furnishing.Roles(made).ensure()
+    default_roles.Roles(made).ensure()
     for name in NAMESPACES:
         made.create(made.target("namespaces"), {"metadata": {"name": name}}, verbs.WriteOptions())
     return made

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lateen.apiserver import negotiate, request
+from lateen.apiserver.protocol import negotiate, request
 from lateen.model.client import ApiError
 
 CASES = {

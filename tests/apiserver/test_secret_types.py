@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver.strategy import registry
+from lateen.apiserver.kinds.strategy import registry
 
 ACCOUNT = "kubernetes.io/service-account.name"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lateen.apiserver import verbs
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import ManualClock
 from lateen.store.memory import MemoryStore
 from tests import first_namespaces

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import spdy
+from lateen.apiserver.connecting import spdy
 
 names = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12)
 values = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=40)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver.strategy import addresses, registry
+from lateen.apiserver.kinds.strategy import addresses, registry
 
 Json = dict[str, Any]
 RANGES = addresses.Ranges(service_cidr="10.0.0.0/29", reserved=frozenset({"10.0.0.1"}))

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import crds, structural, verbs
+from lateen.apiserver.kinds import crds, structural
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lateen.apiserver.strategy import registry
+from lateen.apiserver.kinds.strategy import registry
 
 
 @pytest.mark.parametrize("field", ["subPath", "subPathExpr"])

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import tables
-from lateen.apiserver.printers import cells, pods
-from lateen.model import kinds
+from lateen.apiserver.reading import tables
+from lateen.apiserver.reading.printers import cells, pods
+from lateen.model.schema import kinds
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)

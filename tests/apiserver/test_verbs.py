@@ -9,20 +9,12 @@ import pytest
 from msgspec.structs import replace
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
-from lateen.apiserver import (
-    admission,
-    auth,
-    kubeconfig,
-    listing,
-    negotiate,
-    objects,
-    openapi_v2,
-    openapi_v3,
-    rendering,
-    serve,
-    subresources,
-    verbs,
-)
+from lateen.apiserver.access import auth
+from lateen.apiserver.openapi import v2, v3
+from lateen.apiserver.protocol import negotiate
+from lateen.apiserver.reading import listing, rendering
+from lateen.apiserver.serving import kubeconfig, serve, subresources
+from lateen.apiserver.writing import admission, objects, verbs
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
@@ -184,11 +176,11 @@ def test_binding_and_eviction() -> None:
 
 def test_every_kind_is_described_and_every_reference_resolves() -> None:
     api = make()
-    swagger = openapi_v2.document(api.resources)
+    swagger = v2.document(api.resources)
     used = set(_references(swagger))
     assert used <= _defined(swagger)
     assert not list(OpenAPIV2SpecValidator(swagger).iter_errors())
-    documents = openapi_v3.Documents()
+    documents = v3.Documents()
     index = documents.index(api.resources)["paths"]
     assert {"api/v1", "apis/apps/v1", "apis/networking.istio.io/v1alpha3"} <= set(index)
     for path, place in index.items():

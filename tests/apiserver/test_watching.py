@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import following, listing, pulse, rendering, verbs, watching
+from lateen.apiserver.reading import listing, rendering, send_rounds, watch_events, watch_stream
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import ManualClock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
@@ -53,7 +54,7 @@ def test_a_list_and_its_watch_are_the_later_list(
     play(store, after)
     last = 0
     for event in seen:
-        told = watching.translate(event, "default", selected)
+        told = watch_events.translate(event, "default", selected)
         if told is None:
             continue
         kind, entry = told
@@ -72,8 +73,8 @@ def test_a_list_and_its_watch_are_the_later_list(
 def test_another_namespace_is_not_seen() -> None:
     entry = store_api.Entry(store_api.Key("pods", "other", "x"), 1, {"metadata": {}})
     event = store_api.Event(store_api.EventType.ADDED, entry)
-    assert watching.translate(event, "default", None) is None
-    assert watching.translate(event, "", None) == ("ADDED", entry)
+    assert watch_events.translate(event, "default", None) is None
+    assert watch_events.translate(event, "", None) == ("ADDED", entry)
 
 
 def made(history: int = 10_000) -> tuple[verbs.Api, ManualClock]:
@@ -89,9 +90,9 @@ def create(api: verbs.Api, name: str) -> None:
 
 
 async def lines(api: verbs.Api, count: int, **options: Any) -> list[Any]:
-    wanted = following.WatchOptions(**options)
+    wanted = watch_stream.WatchOptions(**options)
     target = api.target("configmaps", "default")
-    follower = following.Follower(api, target, wanted, rendering.Frames(), pulse.Pulse())
+    follower = watch_stream.Follower(api, target, wanted, rendering.Frames(), send_rounds.Pulse())
     found: list[Any] = []
     chunks = follower.chunks()
     async with asyncio.timeout(10):
@@ -128,7 +129,7 @@ def test_initial_events_end_with_a_bookmark() -> None:
 def test_options_that_make_no_sense(options: dict[str, Any], code: int, words: str) -> None:
     api, _ = made()
     with pytest.raises(ApiError, match=words) as caught:
-        following.open_watch(api, api.target("configmaps"), following.WatchOptions(**options))
+        watch_stream.open_watch(api, api.target("configmaps"), watch_stream.WatchOptions(**options))
     assert caught.value.code == code
 
 
@@ -175,8 +176,8 @@ def test_a_compacted_version_is_gone() -> None:
     for number in range(20):
         create(api, f"c{number}")
     with pytest.raises(ApiError) as caught:
-        following.open_watch(
-            api, api.target("configmaps"), following.WatchOptions(resource_version="1")
+        watch_stream.open_watch(
+            api, api.target("configmaps"), watch_stream.WatchOptions(resource_version="1")
         )
     assert (caught.value.code, caught.value.reason) == (410, "Expired")
 
@@ -187,7 +188,7 @@ def test_frames_are_encoded_once_for_all_watchers() -> None:
     target = api.target("configmaps", "default")
     (entry,) = api.store.list("configmaps").entries
     frames = rendering.Frames()
-    plain = following.WatchOptions().form
+    plain = watch_stream.WatchOptions().form
     first = frames.of(target, plain, "").frame("ADDED", entry, clock.now())
     assert frames.of(target, plain, "").frame("ADDED", entry, clock.now()) is first
 
@@ -195,19 +196,19 @@ def test_frames_are_encoded_once_for_all_watchers() -> None:
 def test_watchers_of_the_same_share_what_is_joined() -> None:
     api, _ = made()
     target = api.target("configmaps", "default")
-    frames, rounds = rendering.Frames(), pulse.Pulse()
+    frames, rounds = rendering.Frames(), send_rounds.Pulse()
 
-    async def first(follower: following.Follower) -> bytes:
+    async def first(follower: watch_stream.Follower) -> bytes:
         chunks = follower.chunks()
         chunk = await anext(chunks)
         await chunks.aclose()
         return chunk
 
     async def both() -> tuple[bytes, bytes, bytes]:
-        plain = following.WatchOptions(resource_version=str(api.store.revision))
+        plain = watch_stream.WatchOptions(resource_version=str(api.store.revision))
         chosen = msgspec.structs.replace(plain, labels="a=b")
         one, two, other = (
-            following.Follower(api, target, options, frames, rounds)
+            watch_stream.Follower(api, target, options, frames, rounds)
             for options in (plain, plain, chosen)
         )
         for name in "xyz":
@@ -230,8 +231,10 @@ def test_a_large_change_is_sent_in_pieces() -> None:
     target = api.target("configmaps", "default")
 
     async def sizes() -> list[int]:
-        options = following.WatchOptions(resource_version=str(api.store.revision))
-        follower = following.Follower(api, target, options, rendering.Frames(), pulse.Pulse())
+        options = watch_stream.WatchOptions(resource_version=str(api.store.revision))
+        follower = watch_stream.Follower(
+            api, target, options, rendering.Frames(), send_rounds.Pulse()
+        )
         for number in range(6):
             body = {"metadata": {"name": f"c{number}"}, "data": {"x": "y" * 400_000}}
             api.create(target, body, verbs.WriteOptions())
@@ -253,7 +256,7 @@ def compute(seconds: float) -> None:
 async def rest_after(sending: Callable[[], None], others: Callable[[], None]) -> float:
     """Return how long the second round waits after a first one that did something, in a turn of
     the event loop in which others had something to do too."""
-    loop, rounds, again = asyncio.get_running_loop(), pulse.Pulse(), asyncio.Event()
+    loop, rounds, again = asyncio.get_running_loop(), send_rounds.Pulse(), asyncio.Event()
     sent = asyncio.Event()
 
     async def sender() -> None:
@@ -275,7 +278,7 @@ def test_a_round_goes_at_once_and_the_next_one_rests() -> None:
     """What comes while a round goes out waits, and is called once however often it came."""
 
     async def play() -> tuple[list[str], float]:
-        loop, told, rounds = asyncio.get_running_loop(), list[str](), pulse.Pulse()
+        loop, told, rounds = asyncio.get_running_loop(), list[str](), send_rounds.Pulse()
         again = asyncio.Event()
 
         def busy() -> None:
@@ -294,12 +297,12 @@ def test_a_round_goes_at_once_and_the_next_one_rests() -> None:
 
     told, rest = asyncio.run(play())
     assert told == ["first", "second"]
-    assert rest >= 0.01 * pulse.REST - 0.001
+    assert rest >= 0.01 * send_rounds.REST - 0.001
 
 
 def test_a_rest_is_as_long_as_the_sending_asks_for() -> None:
     rest = asyncio.run(rest_after(lambda: compute(0.01), lambda: None))
-    assert rest >= 0.01 * pulse.REST - 0.001
+    assert rest >= 0.01 * send_rounds.REST - 0.001
 
 
 def test_watches_do_not_rest_for_what_others_take() -> None:
@@ -311,4 +314,4 @@ def test_watches_do_not_rest_for_what_others_take() -> None:
 
 def test_a_rest_has_an_end_however_much_was_sent() -> None:
     rest = asyncio.run(rest_after(lambda: compute(0.1), lambda: None))
-    assert pulse.LONGEST_REST - 0.001 <= rest < 0.4
+    assert send_rounds.LONGEST_REST - 0.001 <= rest < 0.4

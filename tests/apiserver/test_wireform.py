@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.apiserver import wireform
+from lateen.apiserver.protocol import protobuf
 
 CONFIG_MAP = bytes.fromhex(
     "6b3873000a0f0a0276311209436f6e6669674d6170121c0a120a02636d12001a0022002a003200380042001206"
@@ -14,7 +14,7 @@ CONFIG_MAP = bytes.fromhex(
 
 
 def test_a_config_map_of_kubectl() -> None:
-    assert wireform.decode(CONFIG_MAP) == {
+    assert protobuf.decode(CONFIG_MAP) == {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "cm"},
@@ -25,8 +25,8 @@ def test_a_config_map_of_kubectl() -> None:
 @pytest.mark.parametrize("cut", range(5, len(CONFIG_MAP) - 4, 3))
 def test_cut_off_bytes_are_refused_or_hold_less(cut: int) -> None:
     try:
-        body = wireform.decode(CONFIG_MAP[:cut])
-    except wireform.WireError:
+        body = protobuf.decode(CONFIG_MAP[:cut])
+    except protobuf.WireError:
         return
     assert set(body) <= {"apiVersion", "kind", "metadata", "data"}
 
@@ -37,11 +37,11 @@ def test_any_bytes_raise_nothing_but_its_own_error(data: bytes, kind: str) -> No
     named = b"\x0a" + bytes([len(version)]) + version + b"\x12" + bytes([len(kind)]) + kind.encode()
     head = b"\x0a" + bytes([len(named)]) + named + b"\x12" + bytes([len(data) & 0x7F])
     try:
-        wireform.decode(wireform.MAGIC + head + data[:127])
-    except wireform.WireError:
+        protobuf.decode(protobuf.MAGIC + head + data[:127])
+    except protobuf.WireError:
         return
 
 
 def test_an_unknown_kind_names_itself() -> None:
-    with pytest.raises(wireform.WireError, match="'Nonsense' of 'v1' is read as JSON only"):
-        wireform.decode(wireform.MAGIC + b"\x0a\x0e\x0a\x02v1\x12\x08Nonsense")
+    with pytest.raises(protobuf.WireError, match="'Nonsense' of 'v1' is read as JSON only"):
+        protobuf.decode(protobuf.MAGIC + b"\x0a\x0e\x0a\x02v1\x12\x08Nonsense")

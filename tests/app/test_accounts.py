@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lateen.apiserver import auth
-from lateen.app.accounts import AccountAuthenticator
+from lateen.apiserver.access import auth
+from lateen.app.api.accounts import AccountAuthenticator
 from lateen.base.clock import ManualClock
 from lateen.pki.accounts import AccountTokens
 from lateen.store.api import Key

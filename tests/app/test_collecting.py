@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lateen.app import collecting
+from lateen.app.mesh import gcpolicy
 from lateen.base.clock import ManualClock
 from lateen.base.tasks import TaskGroup
 
@@ -44,7 +44,7 @@ def collector() -> Iterator[None]:
 def test_it_waits_for_a_quiet_moment_but_not_for_ever(
     young: int, fresh: int, quiet: float, expected: bool
 ) -> None:
-    assert collecting.due(young, fresh, quiet) is expected
+    assert gcpolicy.due(young, fresh, quiet) is expected
 
 
 def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: None) -> None:
@@ -52,7 +52,7 @@ def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: Non
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         changed = 0.0
         async with TaskGroup("test") as tasks:
-            tasks.start(collecting.Collector(clock, lambda: changed).run(), "collector")
+            tasks.start(gcpolicy.Collector(clock, lambda: changed).run(), "collector")
             await clock.advance(0)
             gc.collect()
             ring = Ring()
@@ -62,9 +62,9 @@ def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: Non
             gc.collect(0)
             assert died() is not None, "Python looked through more than the youngest"
             changed = 4.5
-            await clock.advance(collecting.EVERY_SECONDS)
+            await clock.advance(gcpolicy.EVERY_SECONDS)
             assert died() is not None, "half a second after a change"
-            await clock.advance(collecting.EVERY_SECONDS)
+            await clock.advance(gcpolicy.EVERY_SECONDS)
             assert died() is None
             assert gc.get_freeze_count() > 1000
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lateen.app import evidence_targets as targets
-from lateen.app.podstreams import ShimLink
+from lateen.app.reach.podstreams import ShimLink
+from lateen.app.requests import targets
 from lateen.model import snapshot
 from lateen.model.client import ApiError
 

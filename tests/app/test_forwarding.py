@@ -7,7 +7,7 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
-from lateen.app.forwarding import Forwarder
+from lateen.app.reach.forwarding import Forwarder
 from lateen.base.tasks import TaskGroup
 from lateen.store.api import Entry, Event, EventType, Key
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import admission, errors, verbs
-from lateen.app import istiochecks
+from lateen.apiserver import errors
+from lateen.apiserver.writing import admission, verbs
+from lateen.app.admission import istio
 from lateen.base.clock import ManualClock
 from lateen.model.client import ApiError
 from lateen.store.memory import MemoryStore
@@ -18,7 +19,7 @@ ROUTE = {"route": [{"destination": {"host": "web"}}]}
 
 def refused(http: Any, **how: Any) -> ApiError:
     clock = ManualClock(datetime(2026, 11, 24, tzinfo=UTC))
-    chain = admission.Chain(validators=[istiochecks.check])
+    chain = admission.Chain(validators=[istio.check])
     api = verbs.Api(MemoryStore(), clock, chain=chain)
     first_namespaces.ensure(api)
     target = api.target("virtualservices.networking.istio.io", "default")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lateen.app import lab as labs
-from lateen.app import paths
-from lateen.app.lab import LabError
-from lateen.app.paths import LabPaths
+from lateen.app.lab import lab as labs
+from lateen.app.lab import paths
+from lateen.app.lab.lab import LabError
+from lateen.app.lab.paths import LabPaths
 
 
 @pytest.fixture

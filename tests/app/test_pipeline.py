@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lateen.app.identities import Identities
-from lateen.app.pipeline import Pipeline
+from lateen.app.mesh.identities import Identities
+from lateen.app.mesh.pipeline import Pipeline
 from lateen.base.clock import ManualClock
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings

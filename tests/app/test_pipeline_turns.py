@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lateen.app.identities import Identities
-from lateen.app.pipeline import PATIENCE_SECONDS, Pipeline
+from lateen.app.mesh.identities import Identities
+from lateen.app.mesh.pipeline import PATIENCE_SECONDS, Pipeline
 from lateen.base.clock import ManualClock
 from lateen.base.tasks import TaskGroup
 from lateen.compiler.frontend import versions

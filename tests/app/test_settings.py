@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lateen.app import settings
-from lateen.app.settings import LabSettings, SettingsError
+from lateen.app.lab import settings
+from lateen.app.lab.settings import LabSettings, SettingsError
 
 BASE = LabSettings(lab="default", istio="1.32", user=0)
 

@@ -5,7 +5,7 @@ import select
 import signal
 import sys
 
-from lateen.app import starting
+from lateen.app.lab import starting
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -46,7 +46,9 @@ def test_what_is_passed_is_kept_by_its_number(tmp_path: object) -> None:
 
 
 def test_a_waiting_process_ends_with_who_began_it() -> None:
-    wait = "import sys; from lateen.app import told; told.wait(int(sys.argv[1]))"
+    wait = (
+        "import sys; from lateen.app.lab import starting_child as told; told.wait(int(sys.argv[1]))"
+    )
     begun = starting.Waiting([sys.executable, "-c", wait])
     assert os.getsid(begun.pid) == begun.pid
     begun.dismiss()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lateen.app import turns
+from lateen.app.mesh import turns
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import (
     ClusterEndpoints,

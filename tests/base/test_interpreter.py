@@ -14,9 +14,9 @@ from tests import hostile_modules
 
 MODULES = {
     "lateen.app.supervisor": ["0"],
-    "lateen.app.process": ["lateen.app.told", "--told", "9"],
-    "lateen.node.enter": [],
-    "lateen.node.shim": [],
+    "lateen.app.process": ["lateen.app.lab.starting_child", "--told", "9"],
+    "lateen.node.shim.enter": [],
+    "lateen.node.shim.init": [],
     "lateen.node.standins.web": ["--help"],
     "lateen.node.standins.tcpecho": [],
     "lateen.node.standins.selfsigned": [],
@@ -55,7 +55,7 @@ def test_hostile_modules_do_not_run(tmp_path: Path, name: str, by: str) -> None:
 def test_the_trap_is_one(tmp_path: Path) -> None:
     """The plain way of starting a module runs what lies in the folder."""
     ran = hostile_modules.trap(tmp_path)
-    plain = [sys.executable, "-m", "lateen.node.enter"]
+    plain = [sys.executable, "-m", "lateen.node.shim.enter"]
     done = subprocess.run(plain, cwd=tmp_path, capture_output=True, timeout=30, check=False)
     assert done.returncode == 66
     assert ran.exists()

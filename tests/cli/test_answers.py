@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from lateen import __version__
-from lateen.app import lab as labs
-from lateen.app.lab import Running
-from lateen.app.paths import LabPaths
-from lateen.cli import capture, curl, edges, exits, showing
+from lateen.app.lab import lab as labs
+from lateen.app.lab.lab import Running
+from lateen.app.lab.paths import LabPaths
+from lateen.cli import exits
+from lateen.cli.lab import status
+from lateen.cli.traffic import capture, curl, edges
 from lateen.model.client import VERSION_HEADER
 
 OLDER = {
@@ -87,7 +89,7 @@ def test_status_of_an_older_plane_is_shown(
     version: str | None, answering: Answering, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(version)
-    assert exits.guarded(lambda: showing.status("t", "")) == exits.OK
+    assert exits.guarded(lambda: status.status("t", "")) == exits.OK
     shown = capsys.readouterr()
     assert shown.out.startswith("✔ lab t, Istio 1.17: pods ready 1/1")
     assert shown.err.count("[LTN0047]") == 1
@@ -120,5 +122,5 @@ def test_the_same_version_is_nothing_to_speak_of(
     answering: Answering, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(__version__)
-    assert exits.guarded(lambda: showing.status("t", "")) == exits.OK
+    assert exits.guarded(lambda: status.status("t", "")) == exits.OK
     assert not capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lateen.cli import curl, seeing
+from lateen.cli.traffic import commands, curl
 
 URL = "http://web/"
 
@@ -77,7 +77,7 @@ WRONG = {
 
 @pytest.mark.parametrize("line", WRONG)
 def test_what_cannot_be_sent_is_told_before_anything_is_sent(line: str) -> None:
-    done = CliRunner().invoke(seeing.curl, [*line.split("|"), URL], standalone_mode=False)
+    done = CliRunner().invoke(commands.curl, [*line.split("|"), URL], standalone_mode=False)
     said = done.output if done.exception is None else str(done.exception)
     assert WRONG[line] in said
     assert done.exception is not None or done.return_value == 64

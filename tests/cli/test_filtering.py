@@ -3,8 +3,9 @@
 import click
 import pytest
 
-from lateen.cli import filtering, seeing, spans
-from lateen.observe.flowfilter import Condition
+from lateen.cli.screen import spans
+from lateen.cli.traffic import commands, filters
+from lateen.observe.packets.flowfilter import Condition
 
 TURNED = {
     "--not --tls mtls": ["--tls", "\0mtls"],
@@ -18,21 +19,21 @@ TURNED = {
 
 @pytest.mark.parametrize("line", TURNED)
 def test_not_goes_to_the_next_value(line: str) -> None:
-    assert filtering.turned(line.split()) == TURNED[line]
+    assert filters.turned(line.split()) == TURNED[line]
 
 
 @pytest.mark.parametrize("line", ["--not", "--not --tls", "--not web", "--not --not --tls none"])
 def test_not_before_no_filter_is_told(line: str) -> None:
     with pytest.raises(click.UsageError, match="--not stands before"):
-        filtering.turned(line.split())
-    filtering.turned(line.split(), lenient=True)
+        filters.turned(line.split())
+    filters.turned(line.split(), lenient=True)
 
 
-@pytest.mark.parametrize("command", [seeing.capture, seeing.tap])
+@pytest.mark.parametrize("command", [commands.capture, commands.tap])
 def test_filters_are_taken_in_any_order(command: click.Command) -> None:
     line = "--not --tls mtls --to-service db --not --to-service web --http-status 5+ --port 80"
     with command.make_context("x", line.split()) as context:
-        found = set(map(_told, filtering.taken(context.params)))
+        found = set(map(_told, filters.taken(context.params)))
     assert found == {
         "not tls mtls",
         "to-service db",

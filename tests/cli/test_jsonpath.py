@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.cli import forms, jsonpath
-from lateen.cli.jsonpath_reading import TemplateError, parse, relaxed
+from lateen.cli.objects import forms, jsonpath
+from lateen.cli.objects.jsonpath_reading import TemplateError, parse, relaxed
 
 POD: dict[str, Any] = {
     "kind": "Pod",

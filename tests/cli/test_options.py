@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lateen.app import lab as labs
+from lateen.app.lab import lab as labs
 from lateen.cli import options
 from lateen.cli.main import app
 

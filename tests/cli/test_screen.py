@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from lateen.cli import capture, curl, screen
+from lateen.cli.screen import screen
+from lateen.cli.traffic import capture, curl
 from lateen.observe.ends import Places
-from lateen.observe.flowfilter import Filter
-from lateen.observe.flowlines import Flow
+from lateen.observe.packets.flowfilter import Filter
+from lateen.observe.packets.flowlines import Flow
 
 HOSTILE = "/a\x1b]0;title\x07\x9b2J\x7f\nline\tend"
 SHOWN = r"/a\x1b]0;title\x07\x9b2J\x7f\x0aline"

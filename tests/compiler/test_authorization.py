@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lateen.compiler.backend import rbac
-from lateen.compiler.frontend import authz, versions
+from lateen.compiler.frontend import versions
+from lateen.compiler.frontend.security import authz
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import snapshot
-from lateen.model.security import AuthorizationPolicy
+from lateen.model.istio.security import AuthorizationPolicy
 from tests.compiler.envoy_rbac import Request, allowed
 
 Json = dict[str, Any]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import local, verbs
+from lateen.apiserver.serving import local
+from lateen.apiserver.writing import verbs
 from lateen.base import clock as clocks
 from lateen.base import tasks
 from lateen.controllers import manager

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.controllers import cron, endpoints, hashing, job_index, pods, queue, rollout, world
+from lateen.controllers.engine import cache, queue
+from lateen.controllers.jobs import cron, index
+from lateen.controllers.network import endpoints
+from lateen.controllers.workloads import hashing, pods, rollout
 
 Json = dict[str, Any]
 
@@ -120,7 +123,7 @@ def test_hashes_are_stable_and_safe() -> None:
 
 @given(st.sets(st.integers(0, 50)))
 def test_indexes_are_read_as_written(indexes: set[int]) -> None:
-    assert job_index.read(job_index.written(indexes)) == indexes
+    assert index.read(index.written(indexes)) == indexes
 
 
 def pod(name: str, **status: Any) -> Json:
@@ -170,7 +173,7 @@ def test_slices_hold_a_hundred_and_keep_their_members() -> None:
         "metadata": {"name": "web", "namespace": "d", "uid": "s"},
         "spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": 80}]},
     }
-    known = world.World()
+    known = cache.World()
     known.put("services", {**service, "metadata": {**service["metadata"], "resourceVersion": "1"}})
     for number in range(150):
         one = pod(f"p{number:03}", phase="Running", podIP=f"10.0.0.{number}")
@@ -196,7 +199,7 @@ def thing(version: int, uid: str = "u", **meta: Any) -> Json:
 
 
 def test_the_world_ignores_what_it_knows_already() -> None:
-    known = world.World()
+    known = cache.World()
     assert known.put("things", thing(5)) is not None
     assert known.put("things", thing(4)) is None
     assert known.put("things", thing(5)) is None
@@ -204,7 +207,7 @@ def test_the_world_ignores_what_it_knows_already() -> None:
 
 
 def test_our_own_deletion_is_not_undone_by_late_events() -> None:
-    known = world.World()
+    known = cache.World()
     known.put("things", thing(5))
     assert known.drop("things", thing(5), seen=False) is not None
     assert known.put("things", thing(4)) is None
@@ -213,7 +216,7 @@ def test_our_own_deletion_is_not_undone_by_late_events() -> None:
 
 
 def test_owners_are_indexed() -> None:
-    known = world.World()
+    known = cache.World()
     known.put("things", thing(1, ownerReferences=[{"uid": "o"}]))
     assert [key.name for key, _ in known.dependents("o")] == ["x"]
     known.put("things", thing(2))
@@ -221,7 +224,7 @@ def test_owners_are_indexed() -> None:
 
 
 def test_a_list_replaces_what_is_gone() -> None:
-    known = world.World()
+    known = cache.World()
     known.put("things", thing(1))
     (change,) = known.replace("things", ())
     assert (change.before, change.after) == (thing(1), None)

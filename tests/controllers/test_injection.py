@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from lateen.controllers import ingress, injection, sidecar
+from lateen.controllers.injection import injector, sidecar
+from lateen.controllers.network import ingress
 
 Json = dict[str, Any]
 PROXY = sidecar.PROXY
-ON = injection.Settings()
-OFF = injection.Settings(inject_unlabelled=False)
+ON = injector.Settings()
+OFF = injector.Settings(inject_unlabelled=False)
 
 
 def namespace(name: str = "default", **labels: str) -> Json:
@@ -32,7 +33,7 @@ YES, NO = {"sidecar.istio.io/inject": "true"}, {"sidecar.istio.io/inject": "fals
 ENABLED, DISABLED = {"istio-injection": "enabled"}, {"istio-injection": "disabled"}
 REV, OTHER = {"istio.io/rev": "default"}, {"istio.io/rev": "canary"}
 
-DECISIONS: list[tuple[str, Json, Json, injection.Settings, bool]] = [
+DECISIONS: list[tuple[str, Json, Json, injector.Settings, bool]] = [
     ("unlabelled namespace, setting on", namespace(), pod(), ON, True),
     ("unlabelled namespace, setting off", namespace(), pod(), OFF, False),
     ("pod asks, setting off", namespace(), pod(labels=YES), OFF, True),
@@ -49,9 +50,9 @@ DECISIONS: list[tuple[str, Json, Json, injection.Settings, bool]] = [
     ("pod of another revision", namespace(), pod(labels=OTHER), ON, False),
     ("istio-system, unlabelled", namespace("istio-system"), pod(), ON, False),
     ("istio-system, pod asks", namespace("istio-system"), pod(labels=YES), ON, True),
-    ("odd word is no", namespace(**ENABLED), pod(labels={injection.INJECT: "perhaps"}), ON, False),
+    ("odd word is no", namespace(**ENABLED), pod(labels={injector.INJECT: "perhaps"}), ON, False),
     *((f"{n} is ignored", namespace(n, **ENABLED), pod(labels=YES), ON, False)
-      for n in injection.IGNORED),
+      for n in injector.IGNORED),
 ]  # fmt: skip
 
 
@@ -61,10 +62,10 @@ DECISIONS: list[tuple[str, Json, Json, injection.Settings, bool]] = [
     ids=[row[0] for row in DECISIONS],
 )
 def test_who_is_injected(
-    space: Json, given: Json, settings: injection.Settings, expected: bool
+    space: Json, given: Json, settings: injector.Settings, expected: bool
 ) -> None:
     before = copy.deepcopy(given)
-    result = injection.inject(given, space, settings)
+    result = injector.inject(given, space, settings)
     assert given == before
     assert (len(result["spec"]["containers"]) == 2) is expected
     if not expected:
@@ -74,18 +75,18 @@ def test_who_is_injected(
 def test_the_host_network_is_never_captured() -> None:
     given = pod(labels=YES)
     given["spec"]["hostNetwork"] = True
-    assert injection.inject(given, namespace(**ENABLED), ON) == given
+    assert injector.inject(given, namespace(**ENABLED), ON) == given
 
 
 def test_injecting_again_changes_nothing() -> None:
-    once = injection.inject(pod(), namespace(), ON)
-    assert injection.inject(once, namespace(), ON) == once
+    once = injector.inject(pod(), namespace(), ON)
+    assert injector.inject(once, namespace(), ON) == once
 
 
 def test_the_sidecar_is_istios() -> None:
     mesh = sidecar.Mesh(istio_version="1.17.2")
     given = pod(labels={"app": "helloworld", "version": "v2"})
-    result = injection.inject(given, namespace(), injection.Settings(mesh=mesh))
+    result = injector.inject(given, namespace(), injector.Settings(mesh=mesh))
     app, proxy = result["spec"]["containers"]
     assert app["name"] == "app"
     assert proxy["image"] == "docker.io/istio/proxyv2:1.17.2"
@@ -143,7 +144,7 @@ PROBES: list[tuple[str, Json, str, Json | None]] = [
 def test_probes_are_turned_towards_the_agent(probe: Json, field: str, meant: Json | None) -> None:
     app = {"name": "app", "image": "x", field: probe}
     app["ports"] = [{"name": "web", "containerPort": 8080}]
-    result = injection.inject(pod(app), namespace(), ON)
+    result = injector.inject(pod(app), namespace(), ON)
     app, proxy = result["spec"]["containers"]
     told = {one["name"]: one.get("value") for one in proxy["env"]}.get("ISTIO_KUBE_APP_PROBERS")
     if meant is None:
@@ -162,7 +163,7 @@ def test_probes_stay_when_the_pod_says_so() -> None:
     probe = {"httpGet": {"path": "/", "port": 80}}
     notes = {"sidecar.istio.io/rewriteAppHTTPProbers": "false"}
     given = pod({"name": "app", "image": "x", "livenessProbe": probe}, notes=notes)
-    result = injection.inject(given, namespace(), ON)
+    result = injector.inject(given, namespace(), ON)
     assert result["spec"]["containers"][0]["livenessProbe"] == probe
 
 
@@ -179,14 +180,14 @@ def test_the_proxy_comes_first_when_it_holds_the_app(
     config: Json | None, mesh_wide: bool, first: bool
 ) -> None:
     notes = {"proxy.istio.io/config": yaml.safe_dump(config)} if config else {}
-    settings = injection.Settings(hold_application=mesh_wide)
-    result = injection.inject(pod(notes=notes), namespace(), settings)
+    settings = injector.Settings(hold_application=mesh_wide)
+    result = injector.inject(pod(notes=notes), namespace(), settings)
     assert (result["spec"]["containers"][0]["name"] == "istio-proxy") is first
 
 
 def test_the_pods_part_of_the_proxys_configuration_is_in_its_environment() -> None:
     notes = {"proxy.istio.io/config": "terminationDrainDuration: 1m5s\nconcurrency: 2\n"}
-    (*_, proxy) = injection.inject(pod(notes=notes), namespace(), ON)["spec"]["containers"]
+    (*_, proxy) = injector.inject(pod(notes=notes), namespace(), ON)["spec"]["containers"]
     (config,) = [one["value"] for one in proxy["env"] if one["name"] == "PROXY_CONFIG"]
     assert json.loads(config) == {"terminationDrainDuration": "1m5s", "concurrency": 2}
 
@@ -198,7 +199,7 @@ def test_a_users_own_proxy_container_is_laid_over_the_template() -> None:
         "env": [{"name": "TRUST_DOMAIN", "value": "other"}, {"name": "NEW", "value": "1"}],
         "resources": {"limits": {"cpu": "4"}},
     }
-    result = injection.inject(pod({"name": "app", "image": "x"}, own), namespace(), ON)
+    result = injector.inject(pod({"name": "app", "image": "x"}, own), namespace(), ON)
     (_, proxy) = result["spec"]["containers"]
     assert proxy["image"] == ON.mesh.image
     values = [(one["name"], one.get("value")) for one in proxy["env"]]
@@ -221,10 +222,10 @@ def test_a_users_own_proxy_container_is_laid_over_the_template() -> None:
 )
 def test_native_sidecars(setting: bool | None, version: str, word: str, native: bool) -> None:
     mesh = sidecar.Mesh(istio_version=version)
-    settings = injection.Settings(mesh=mesh, native_sidecars=setting)
+    settings = injector.Settings(mesh=mesh, native_sidecars=setting)
     given = pod(notes={"sidecar.istio.io/nativeSidecar": word} if word else {})
     given["spec"]["initContainers"] = [{"name": "setup", "image": "x"}]
-    spec = injection.inject(given, namespace(), settings)["spec"]
+    spec = injector.inject(given, namespace(), settings)["spec"]
     (proxy,) = [c for c in spec["containers"] + spec["initContainers"] if c["name"] == PROXY]
     assert ("preStop" in proxy.get("lifecycle", {})) is native
     inits = [(one["name"], one.get("restartPolicy")) for one in spec["initContainers"]]
@@ -239,10 +240,10 @@ def test_native_sidecars(setting: bool | None, version: str, word: str, native: 
 
 @pytest.mark.parametrize(("restart", "native"), [("Always", False), ("Never", True)])
 def test_by_version_only_pods_that_end_get_a_native_sidecar(restart: str, native: bool) -> None:
-    settings = injection.Settings(mesh=sidecar.Mesh(istio_version="1.30.0"), native_sidecars=None)
+    settings = injector.Settings(mesh=sidecar.Mesh(istio_version="1.30.0"), native_sidecars=None)
     given = pod()
     given["spec"]["restartPolicy"] = restart
-    spec = injection.inject(given, namespace(), settings)["spec"]
+    spec = injector.inject(given, namespace(), settings)["spec"]
     assert bool(spec.get("initContainers")) is native
     (proxy,) = [
         c for c in [*spec["containers"], *spec.get("initContainers", ())] if c["name"] == PROXY
@@ -258,7 +259,7 @@ def test_a_gateway_pod_gets_a_router() -> None:
         labels=YES,
         notes={"inject.istio.io/templates": "gateway"},
     )
-    result = injection.inject(given, namespace(), OFF)
+    result = injector.inject(given, namespace(), OFF)
     (proxy,) = result["spec"]["containers"]
     assert proxy["args"][1] == "router"
     assert "security.istio.io/tlsMode" not in result["metadata"]["labels"]

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import local, verbs
+from lateen.apiserver.serving import local
+from lateen.apiserver.writing import verbs
 from lateen.base import clock as clocks
 from lateen.base import tasks
-from lateen.controllers import ingress, injection, manager, sidecar
+from lateen.controllers import manager
+from lateen.controllers.injection import injector, sidecar
+from lateen.controllers.network import ingress
 from lateen.model.client import ApiError, WatchEvent
 from lateen.store import memory
 
@@ -210,7 +213,7 @@ def test_pods_wait_for_a_node_that_fits(
 def test_another_istio_version_changes_the_gateway_but_not_the_users_part(play: Any) -> None:
     def settings(version: str) -> manager.Settings:
         mesh = sidecar.Mesh(istio_version=version)
-        return manager.Settings(inject=injection.Settings(mesh=mesh))
+        return manager.Settings(inject=injector.Settings(mesh=mesh))
 
     async def run(cluster: Any, version: str) -> None:
         async with tasks.TaskGroup(version) as group:

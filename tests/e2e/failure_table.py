@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lateen.observe import causes
+from lateen.observe.requests import failures
 from tests.e2e.failure_cases import Case
 
 Json = dict[str, Any]
@@ -114,5 +114,5 @@ def _alike(rows: Sequence[Row]) -> str:
 def _codes() -> str:
     return "".join(
         f"| `{cause.code}` | {cause.words or 'it was answered'} | {'; '.join(cause.remedies)} |\n"
-        for cause in causes.EVERY
+        for cause in failures.EVERY
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 LATE = """
 import sys, time
-if "lateen.node.enter" in sys.orig_argv:
+if "lateen.node.shim.enter" in sys.orig_argv:
     time.sleep(2)
 """
 """A `sitecustomize` that lets the API server answer before the node finds that it cannot work."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lateen.node import shimproto
-from lateen.node.runtime import ShimClient
+from lateen.node.shim import protocol
+from lateen.node.shim.client import ShimClient
 
 ROOT = Path(__file__).parents[2]
 WALKTHROUGH = ROOT / "examples" / "walkthrough"
@@ -138,7 +138,7 @@ class Lab:
             shim = await ShimClient.connect(self.home / "run" / self.name / "shim.sock")
             for process in (await shim.state()).processes:
                 running = process.state == "running"
-                if running and shimproto.parse_handle(process.handle)[:2] == (uid, container):
+                if running and protocol.parse_handle(process.handle)[:2] == (uid, container):
                     await shim.kill(process.handle, signal.SIGKILL)
             await shim.close()
 

@@ -150,7 +150,7 @@ def test_the_document_is_what_was_seen() -> None:
 
 def test_every_code_is_brought_about() -> None:
     """None is only said of."""
-    from lateen.observe import causes
+    from lateen.observe.requests import failures
 
     brought = {case.code for case in CASES}
-    assert brought == {cause.code for cause in causes.EVERY}
+    assert brought == {cause.code for cause in failures.EVERY}

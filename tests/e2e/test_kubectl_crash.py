@@ -134,7 +134,7 @@ def test_a_killed_agent_changes_nothing_for_pods(lab: Lab) -> None:
 
 def test_pods_come_back_when_the_node_is_killed(lab: Lab) -> None:
     before = pods(lab)
-    os.kill(process_of(lab, "lateen.node.shim"), signal.SIGKILL)
+    os.kill(process_of(lab, "lateen.node.shim.init"), signal.SIGKILL)
 
     def back() -> bool:
         now = pods(lab)

@@ -162,7 +162,7 @@ def test_a_pod_sees_neither_keys_nor_sockets_nor_processes(lab: Lab, container: 
     own = ["xds.sock"] if container == "istio-proxy" else []
     assert [Path(line).name for line in sockets.split()] == own
     seen = in_pod(lab, "meshed", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", container)
-    assert "lateen.node.shim" not in seen
+    assert "lateen.node.shim.init" not in seen
     assert "lateen.app" not in seen
     assert ("sleep 3600" in seen) == (container == "app")
 

@@ -35,8 +35,8 @@ def processes(lab: Lab) -> dict[str, int]:
     wanted = {
         "supervisor": "lateen.app.supervisor",
         "plane": "lateen.app.plane",
-        "enter": "lateen.node.enter",
-        "shim": "lateen.node.shim",
+        "enter": "lateen.node.shim.enter",
+        "shim": "lateen.node.shim.init",
         "agent": "lateen.app.agent",
     }
     found = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lateen.app import meshsettings
+from lateen.app.lab import meshsettings
 from tests.e2e import credentials
 from tests.e2e.labs import Lab
 

@@ -105,7 +105,7 @@ def test_edges_estimate_how_many_there_were(lab: Lab) -> None:
 
 
 def test_a_lab_may_start_each_proxy_for_itself(lab: Lab) -> None:
-    shim = max(pid for pid, words in lab.processes().items() if "lateen.node.shim" in words)
+    shim = max(pid for pid, words in lab.processes().items() if "lateen.node.shim.init" in words)
     children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
     lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in children]
     assert [line for line in lines if "/envoy\0" in line]

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from lateen.node.runtime import ShimClient
+from lateen.node.shim.client import ShimClient
 from lateen.observe.wire import classify, frames, streams
 from lateen.observe.wire.classify import Reading
 from lateen.observe.wire.frames import Segment

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import decode, kinds, manifests
+from lateen.model.manifests import reader
+from lateen.model.schema import decode, kinds
 
 CASES = sorted((Path(__file__).parent / "cases" / "decode").iterdir())
 WALKTHROUGH = sorted((Path(__file__).parents[2] / "examples" / "walkthrough").glob("*.yaml"))
@@ -21,7 +22,7 @@ def kind(body: dict[str, Any]) -> kinds.KindInfo:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_case(case: Path, golden: Any) -> None:
-    parsed = manifests.parse((case / "in.yaml").read_text(), "in.yaml")
+    parsed = reader.parse((case / "in.yaml").read_text(), "in.yaml")
     assert not parsed.problems
     found = [
         {
@@ -41,7 +42,7 @@ def test_the_walkthrough_is_sound() -> None:
     decoded = [
         decode.decode(kind(manifest.body), manifest.body)
         for file in WALKTHROUGH
-        for manifest in manifests.parse(file.read_text(), file.name).manifests
+        for manifest in reader.parse(file.read_text(), file.name).manifests
     ]
     assert len(decoded) == 8
     assert not [problem for one in decoded for problem in one.problems]

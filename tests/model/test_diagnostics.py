@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from lateen.model import decode, diagnostics, kinds
+from lateen.model.messages import diagnostics
 from lateen.model.meta import Location, parse_source
-from lateen.model.validation import diagnosing
+from lateen.model.schema import decode, kinds
+from lateen.model.validation import codes
 
 SOURCE = parse_source("VirtualService/default/web#spec.gateways[0]")
 
@@ -64,11 +65,11 @@ def test_problems_and_findings_get_their_codes() -> None:
         },
     }
     decoded = decode.decode(info, body)
-    assert [(diagnosing.CODES[p.kind], p.path) for p in decoded.problems] == [
+    assert [(codes.CODES[p.kind], p.path) for p in decoded.problems] == [
         ("LTN0002", "spec.httpp"),
         ("LTN0003", "spec.http[3].timeout"),
     ]
-    found = diagnosing.warnings(info, decoded.object)
+    found = codes.warnings(info, decoded.object)
     assert [(f.code, f.source.path) for f in found] == [
         ("IST0131", "spec.http[1].match[0]"),
         ("IST0130", "spec.http[3]"),

@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from lateen.model import core, decode, kinds, networking, schema
-from lateen.model.kinds import KINDS
+from lateen.model.istio import networking
+from lateen.model.kube.core import objects
+from lateen.model.schema import decode, describe, kinds
+from lateen.model.schema.kinds import KINDS
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_printer_columns_of_istio() -> None:
 def test_defaults_of_every_kind_are_empty_and_sound(info: kinds.KindInfo) -> None:
     struct = info.struct
     if struct is None:
-        assert schema.of_kind(info).preserve_unknown
+        assert describe.of_kind(info).preserve_unknown
         return
     assert msgspec.to_builtins(struct()) == {}
     decoded = decode.decode(info, {})
@@ -84,17 +86,17 @@ def test_defaults_of_every_kind_are_empty_and_sound(info: kinds.KindInfo) -> Non
 def test_merge_metadata_of_pods(
     path: str, keys: tuple[str, ...], merge: str, strategies: tuple[str, ...]
 ) -> None:
-    node = schema.at(schema.of_struct(core.Pod), path)
+    node = describe.at(describe.of_struct(objects.Pod), path)
     assert node is not None
     assert (node.list_type, node.list_keys) == ("map", keys)
     assert (node.merge_key, node.strategies) == (merge, strategies)
 
 
 def test_sets_atoms_and_plain_lists() -> None:
-    tree = schema.of_struct(core.Pod)
-    finalizers = schema.at(tree, "metadata.finalizers")
-    command = schema.at(tree, "spec.containers.command")
-    selector = schema.at(tree, "spec.nodeSelector")
+    tree = describe.of_struct(objects.Pod)
+    finalizers = describe.at(tree, "metadata.finalizers")
+    command = describe.at(tree, "spec.containers.command")
+    selector = describe.at(tree, "spec.nodeSelector")
     assert finalizers is not None
     assert command is not None
     assert selector is not None
@@ -104,19 +106,21 @@ def test_sets_atoms_and_plain_lists() -> None:
 
 
 def test_schema_nodes_describe_their_fields() -> None:
-    tree = schema.of_struct(networking.VirtualService)
-    node = schema.at(tree, "spec.http[0].match[0].uri")
+    tree = describe.of_struct(networking.VirtualService)
+    node = describe.at(tree, "spec.http[0].match[0].uri")
     assert node is not None
     assert (node.name, node.description) == ("StringMatch", "Path, without the query.")
-    assert schema.at(tree, "spec.http.nothing") is None
-    mode = schema.at(schema.of_struct(networking.DestinationRule), "spec.trafficPolicy.tls.mode")
+    assert describe.at(tree, "spec.http.nothing") is None
+    mode = describe.at(
+        describe.of_struct(networking.DestinationRule), "spec.trafficPolicy.tls.mode"
+    )
     assert mode is not None
     assert mode.enum == ("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
 
 
 def test_acronyms_keep_their_capitals_in_kubernetes_only() -> None:
-    assert {"podIP", "podIPs", "hostIP"} <= set(core.PodStatus.__struct_encode_fields__)
-    assert {"hostPID", "setHostnameAsFQDN"} <= set(core.PodSpec.__struct_encode_fields__)
-    assert "downwardAPI" in core.Volume.__struct_encode_fields__
+    assert {"podIP", "podIPs", "hostIP"} <= set(objects.PodStatus.__struct_encode_fields__)
+    assert {"hostPID", "setHostnameAsFQDN"} <= set(objects.PodSpec.__struct_encode_fields__)
+    assert "downwardAPI" in objects.Volume.__struct_encode_fields__
     assert "useSourceIp" in networking.ConsistentHashLB.__struct_encode_fields__
     assert "from" in networking.LocalityFailover.__struct_encode_fields__

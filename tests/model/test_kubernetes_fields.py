@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.model import kinds, schema
-from lateen.model.schema import Schema
+from lateen.model.schema import describe, kinds
+from lateen.model.schema.describe import Schema
 
 pytest.importorskip("lightkube.models.core_v1")
 
@@ -73,5 +73,5 @@ def _field(node: Schema, hint: Any, path: str) -> Iterator[str]:
 def test_the_fields_of_a_kind_are_those_of_a_cluster(info: kinds.KindInfo, version: str) -> None:
     group = info.group.split(".")[0] or "core"
     model = getattr(importlib.import_module(f"lightkube.models.{group}_{version}"), info.kind)
-    node = schema.of_kind(info.in_version(version))
+    node = describe.of_kind(info.in_version(version))
     assert sorted(differences(node, model, info.kind)) == []

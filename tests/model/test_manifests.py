@@ -8,24 +8,25 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import jsonpath, manifests
+from lateen.model.manifests import reader
+from lateen.model.schema import fieldpath
 
 WALKTHROUGH = Path(__file__).parents[2] / "examples" / "walkthrough"
 
 
 def bodies(text: str) -> list[dict[str, Any]]:
-    parsed = manifests.parse(text, "f.yaml")
+    parsed = reader.parse(text, "f.yaml")
     assert not parsed.problems
     return [manifest.body for manifest in parsed.manifests]
 
 
 def problems(text: str) -> list[str]:
-    return [str(problem) for problem in manifests.parse(text, "f.yaml").problems]
+    return [str(problem) for problem in reader.parse(text, "f.yaml").problems]
 
 
 def test_the_walkthrough_is_read_with_its_lines() -> None:
     text = (WALKTHROUGH / "VirtualService.yaml").read_text()
-    parsed = manifests.parse(text, "VirtualService.yaml")
+    parsed = reader.parse(text, "VirtualService.yaml")
     (manifest,) = parsed.manifests
     path = "spec.http[2].route[0].destination.subset"
     place = manifest.locate(path)
@@ -36,14 +37,14 @@ def test_the_walkthrough_is_read_with_its_lines() -> None:
 
 
 def test_a_missing_field_is_located_at_what_is_around_it() -> None:
-    (manifest,) = manifests.parse("a:\n  b:\n    - c: 1\n", "f.yaml").manifests
+    (manifest,) = reader.parse("a:\n  b:\n    - c: 1\n", "f.yaml").manifests
     assert manifest.locate("a.b[0].d.e").line == 3
     assert manifest.locate("x.y").line == 1
     assert manifest.locate('a["b.c/d"].e').line == 1
 
 
 def test_documents_and_empty_ones() -> None:
-    parsed = manifests.parse("---\n# nothing\n---\na: 1\n---\n---\n\nb: 2\n...\n", "f.yaml")
+    parsed = reader.parse("---\n# nothing\n---\na: 1\n---\n---\n\nb: 2\n...\n", "f.yaml")
     assert [(m.body, m.line) for m in parsed.manifests] == [({"a": 1}, 4), ({"b": 2}, 8)]
 
 
@@ -93,7 +94,7 @@ def test_anchors_and_merge_keys() -> None:
 def test_lists_are_opened_and_their_elements_located() -> None:
     text = "kind: List\nitems:\n- kind: A\n- kind: PodList\n  items:\n  - kind: B\n    x:\n"
     text += "      z: 1\n"
-    found = manifests.parse(text, "f.yaml").manifests
+    found = reader.parse(text, "f.yaml").manifests
     assert [(m.body["kind"], m.line) for m in found] == [("A", 3), ("B", 6)]
     assert found[1].locate("x.w").line == 7
     assert "z.x" not in found[1].locations
@@ -102,7 +103,7 @@ def test_lists_are_opened_and_their_elements_located() -> None:
 def test_json_with_tabs_and_escapes() -> None:
     text = '{\n\t"kind": "List",\n\t"items": [{"kind": "A", "path": "\\/x"}]\n}\n'
     assert bodies(text) == [{"kind": "A", "path": "/x"}]
-    (manifest,) = manifests.parse('{"a":\n {"b": 1}}', "f.json").manifests
+    (manifest,) = reader.parse('{"a":\n {"b": 1}}', "f.json").manifests
     assert manifest.locate("a.b").line == 2
 
 
@@ -110,7 +111,7 @@ def test_json_with_tabs_and_escapes() -> None:
 def test_json_documents_one_after_the_other(between: str) -> None:
     one, two = '{"kind": "A"}', '{"kind": "B",\n "s": {"x": 1}}'
     text = f"{one}{between}{two}{between}{one}\n"
-    found = manifests.parse(text, "f.json").manifests
+    found = reader.parse(text, "f.json").manifests
     assert [m.body["kind"] for m in found] == ["A", "B", "A"]
     start = between.count("\n")
     assert found[1].line == start + 1
@@ -121,10 +122,10 @@ def test_json_documents_one_after_the_other(between: str) -> None:
 def test_what_is_wrong_among_json_documents() -> None:
     assert bodies('{"kind": "A"}\n---\nkind: B\n') == [{"kind": "A"}, {"kind": "B"}]
     text = '{"kind": "A"}\n{"kind": "B"}\n{"kind": [}\n'
-    parsed = manifests.parse(text, "f.json")
+    parsed = reader.parse(text, "f.json")
     assert [m.body["kind"] for m in parsed.manifests] == ["A", "B"]
     assert parsed.problems[0].location.line == 3
-    twice = manifests.parse('{"kind": "A"}{"a": 1,\n"a": 2}', "f.json").problems
+    twice = reader.parse('{"kind": "A"}{"a": 1,\n"a": 2}', "f.json").problems
     assert [p.location.line for p in twice] == [2]
 
 
@@ -165,7 +166,7 @@ def test_broken_text_says_where_and_what_to_do(text: str, start: str) -> None:
 
 def test_a_broken_document_does_not_hide_the_others() -> None:
     text = "a: 1\n---\nb: [1,\n---\nc: 3\n---\nd: e: f\n---\ng: 7\n"
-    parsed = manifests.parse(text, "f.yaml")
+    parsed = reader.parse(text, "f.yaml")
     assert [manifest.body for manifest in parsed.manifests] == [{"a": 1}, {"c": 3}, {"g": 7}]
     assert [manifest.line for manifest in parsed.manifests] == [1, 5, 9]
     assert [problem.location.line for problem in parsed.problems] == [4, 7]
@@ -195,12 +196,12 @@ def test_what_was_written_is_read_and_every_place_holds_its_field(
 ) -> None:
     text = yaml.safe_dump_all(documents, explicit_start=True, default_flow_style=False)
     lines = text.split("\n")
-    parsed = manifests.parse(text, "f.yaml")
+    parsed = reader.parse(text, "f.yaml")
     assert not parsed.problems
     assert [manifest.body for manifest in parsed.manifests] == documents
     for manifest in parsed.manifests:
         for path, place in manifest.locations.items():
-            steps = list(jsonpath.steps(path))
+            steps = list(fieldpath.steps(path))
             if steps and isinstance(steps[-1], str):
                 assert steps[-1] in lines[place.line - 1]
             assert manifest.line <= place.line <= len(lines)
@@ -208,11 +209,11 @@ def test_what_was_written_is_read_and_every_place_holds_its_field(
 
 def test_paths() -> None:
     path = 'spec.http[0].headers["example.com/a"].exact'
-    assert list(jsonpath.steps(path)) == ["spec", "http", 0, "headers", "example.com/a", "exact"]
+    assert list(fieldpath.steps(path)) == ["spec", "http", 0, "headers", "example.com/a", "exact"]
     joined = ""
-    for step in jsonpath.steps(path):
-        joined = jsonpath.join(joined, step)
+    for step in fieldpath.steps(path):
+        joined = fieldpath.join(joined, step)
     assert joined == path
-    assert list(jsonpath.enclosing("a.b[0].c")) == ["a.b[0].c", "a.b[0]", "a.b", "a", ""]
-    assert jsonpath.lookup({"a": [{"b": 5}]}, "a[0].b") == 5
-    assert jsonpath.lookup({"a": []}, "a[0].b") is None
+    assert list(fieldpath.enclosing("a.b[0].c")) == ["a.b[0].c", "a.b[0]", "a.b", "a", ""]
+    assert fieldpath.lookup({"a": [{"b": 5}]}, "a[0].b") == 5
+    assert fieldpath.lookup({"a": []}, "a[0].b") is None

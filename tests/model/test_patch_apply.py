@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lateen.model import kinds, schema
 from lateen.model.patch import apply, fieldset
 from lateen.model.patch.apply import LAST_APPLIED, Applied, server_side_apply, track_update
 from lateen.model.patch.problem import PatchError
+from lateen.model.schema import describe, kinds
 
-DEPLOYMENT = schema.of_kind(kinds.find("apps/v1", "Deployment"))
-SERVICE = schema.of_kind(kinds.find("v1", "Service"))
+DEPLOYMENT = describe.of_kind(kinds.find("apps/v1", "Deployment"))
+SERVICE = describe.of_kind(kinds.find("v1", "Service"))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 HEAD = {"apiVersion": "apps/v1", "kind": "Deployment"}

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import kinds, schema
 from lateen.model.patch.problem import PatchError
 from lateen.model.patch.strategic import apply_strategic
+from lateen.model.schema import describe, kinds
 
-DEPLOYMENT = schema.of_kind(kinds.find("apps/v1", "Deployment"))
-SERVICE = schema.of_kind(kinds.find("v1", "Service"))
+DEPLOYMENT = describe.of_kind(kinds.find("apps/v1", "Deployment"))
+SERVICE = describe.of_kind(kinds.find("v1", "Service"))
 
 
 def pod(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lateen.model import decode, kinds, schema
-from lateen.model.schema import Schema
-from lateen.model.validation import diagnosing, dispatch
+from lateen.model.schema import decode, describe, kinds
+from lateen.model.schema.describe import Schema
+from lateen.model.validation import codes, dispatch
 
 TYPED = [info for info in kinds.KINDS.values() if info.struct is not None]
 WORDS = st.sampled_from(["a", "b.c", "example.com/d"])
@@ -61,7 +61,7 @@ def bodies(draw: st.DrawFn, node: Schema, depth: int = 0) -> Any:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_what_the_schema_allows_is_decoded(info: kinds.KindInfo, data: st.DataObject) -> None:
-    body = data.draw(bodies(schema.of_kind(info)))
+    body = data.draw(bodies(describe.of_kind(info)))
     decoded = decode.decode(info, body)
     assert not decoded.problems
     assert decoded.body == body
@@ -70,8 +70,8 @@ def test_what_the_schema_allows_is_decoded(info: kinds.KindInfo, data: st.DataOb
     assert again.object == decoded.object
     found = dispatch.validate(info, decoded.object)
     places = [finding.path for finding in (*found.errors, *found.warnings)]
-    assert all(schema.at(schema.of_kind(info), path) is not None for path in places)
-    assert len(diagnosing.warnings(info, decoded.object)) == len(found.warnings)
+    assert all(describe.at(describe.of_kind(info), path) is not None for path in places)
+    assert len(codes.warnings(info, decoded.object)) == len(found.warnings)
 
 
 def names(node: Schema, path: str, found: set[str]) -> None:
@@ -89,5 +89,5 @@ def names(node: Schema, path: str, found: set[str]) -> None:
 @pytest.mark.parametrize("info", TYPED, ids=lambda info: str(info.kind))
 def test_every_field_is_described(info: kinds.KindInfo) -> None:
     missing: set[str] = set()
-    names(schema.of_kind(info), info.kind, missing)
+    names(describe.of_kind(info), info.kind, missing)
     assert not missing

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import selectors
-from lateen.model.objectmeta import LabelSelector, LabelSelectorRequirement
+from lateen.model.schema import selectors
+from lateen.model.schema.objectmeta import LabelSelector, LabelSelectorRequirement
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import kinds, manifests, snapshot, sourcelines
-from lateen.model.core import Pod
+from lateen.model import snapshot
+from lateen.model.kube.core.objects import Pod
+from lateen.model.manifests import reader, sourcelines
 from lateen.model.meta import ObjectRef, Source
-from lateen.model.objectmeta import ObjectMeta
+from lateen.model.schema import kinds
+from lateen.model.schema.objectmeta import ObjectMeta
 from lateen.model.snapshot import Change, Snapshot
 
 POLICIES = "peerauthentications.security.istio.io"
@@ -82,7 +84,7 @@ def test_the_label_index_agrees_with_a_scan(
 
 def with_source_map(spec: dict[str, Any]) -> Snapshot:
     """A PeerAuthentication whose manifest was TEXT and whose spec is now another."""
-    (manifest,) = manifests.parse(TEXT, "mesh/strict.yaml").manifests
+    (manifest,) = reader.parse(TEXT, "mesh/strict.yaml").manifests
     entry = sourcelines.source_map(
         kind="PeerAuthentication",
         namespace="default",

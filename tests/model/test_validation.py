@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from lateen.model import decode, kinds, manifests
+from lateen.model.manifests import reader
+from lateen.model.schema import decode, kinds
 from lateen.model.validation import dispatch, syntax
 
 CASES = sorted((Path(__file__).parent / "cases" / "validation").iterdir())
 WALKTHROUGH = sorted((Path(__file__).parents[2] / "examples" / "walkthrough").glob("*.yaml"))
 
 
-def examine(manifest: manifests.Manifest) -> dict[str, Any]:
+def examine(manifest: reader.Manifest) -> dict[str, Any]:
     info = kinds.find(manifest.body["apiVersion"], manifest.body["kind"])
     assert info is not None
     found = dispatch.validate(info, decode.decode(info, manifest.body).object)
@@ -25,7 +26,7 @@ def examine(manifest: manifests.Manifest) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_case(case: Path, golden: Any) -> None:
-    parsed = manifests.parse((case / "in.yaml").read_text(), "in.yaml")
+    parsed = reader.parse((case / "in.yaml").read_text(), "in.yaml")
     assert not parsed.problems
     golden(case / "out.yaml", [examine(manifest) for manifest in parsed.manifests])
 
@@ -34,7 +35,7 @@ def test_the_walkthrough_is_sound() -> None:
     found = [
         examine(manifest)
         for file in WALKTHROUGH
-        for manifest in manifests.parse(file.read_text(), file.name).manifests
+        for manifest in reader.parse(file.read_text(), file.name).manifests
     ]
     assert len(found) == 8
     assert not [one for one in found if one["errors"] or one["warnings"]]

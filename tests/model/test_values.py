@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import durations, identity, octets, quantities
+from lateen.model import identity
+from lateen.model.schema import durations, octets, quantities
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from lateen.apiserver import client as http_client
 from lateen.base.clock import SystemClock
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.node import addressing, agent, network, reporting
-from lateen.node.launch import LabFacts
-from lateen.node.podfiles import Places
-from lateen.node.runtime import ShimClient
+from lateen.node import agent, reporting
+from lateen.node.container.files import Places
+from lateen.node.container.launch import LabFacts
+from lateen.node.net import addressing, network
+from lateen.node.shim.client import ShimClient
 
 
 class SetClock(SystemClock):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lateen.node import join
-from lateen.node.runtime import ShimClient
+from lateen.node.shim import join
+from lateen.node.shim.client import ShimClient
 
 SOURCE = Path(__file__).parents[2] / "src"
 NOBODY = 65534
@@ -54,9 +54,9 @@ class ShimLab:
     def start(self) -> None:
         """Start the lab's namespaces and the shim in them."""
         where = ["t", str(self.state), str(self.run)]
-        shim = [self.python, "-m", "lateen.node.shim", *where, "--", *self.agent]
+        shim = [self.python, "-m", "lateen.node.shim.init", *where, "--", *self.agent]
         self.process = subprocess.Popen(
-            [self.python, "-m", "lateen.node.enter", "--lab", "t", "--", *shim],
+            [self.python, "-m", "lateen.node.shim.enter", "--lab", "t", "--", *shim],
             cwd="/",
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)},
             **(

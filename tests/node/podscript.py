@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 
-from lateen.model.core_pod import PodSpec
-from lateen.node import podevents as ev
-from lateen.node import podplan, podrecord, podstate, podstatus
-from lateen.node.podevents import Command, Event
-from lateen.node.podplan import PodPlan
-from lateen.node.podrecord import Life
+from lateen.model.kube.core.pod import PodSpec
+from lateen.node.container import plan as podplan
+from lateen.node.container.plan import PodPlan
+from lateen.node.pod import machine, state, status
+from lateen.node.pod import messages as ev
+from lateen.node.pod.messages import Command, Event
+from lateen.node.pod.state import Life
 
 T0 = 1_000_000.0
 
@@ -32,12 +33,12 @@ class Script:
         self.plan = pod
         self.now = T0
         self.skew = 0.0
-        self.state = podrecord.initial(pod, T0)
+        self.state = state.initial(pod, T0)
         self.notes: list[ev.Note] = []
 
     def __call__(self, event: Event, after: float = 0.0) -> list[Command]:
         self.now += after
-        self.state, commands = podstate.step(self.plan, self.state, event, self.now, self.skew)
+        self.state, commands = machine.step(self.plan, self.state, event, self.now, self.skew)
         self.notes += [c for c in commands if isinstance(c, ev.Note)]
         return [c for c in commands if not isinstance(c, ev.Note)]
 
@@ -57,4 +58,4 @@ class Script:
         return self.state.containers[name].life
 
     def phase(self) -> str:
-        return podstatus.phase(self.plan, self.state)
+        return status.phase(self.plan, self.state)

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import auth, http, local, serve, verbs
+from lateen.apiserver.access import auth
+from lateen.apiserver.serving import http, local, serve
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
-from lateen.node.shimproto import ContainerSpec
+from lateen.node.shim.protocol import ContainerSpec
 from lateen.store.memory import MemoryStore
 from tests import first_namespaces
 

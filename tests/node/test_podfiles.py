@@ -10,12 +10,24 @@ import pytest
 
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.model.core_container import Container, ResourceFieldSelector, SecurityContext
-from lateen.model.core_pod import PodSpec
-from lateen.node import launch, objects, podenv, podfiles, qos, sidecar, volumes
-from lateen.node.objects import Missing, Objects, PodFields
-from lateen.node.shimproto import Mount
-from lateen.node.volumes import File, Sources
+from lateen.model.kube.core.container import Container, ResourceFieldSelector, SecurityContext
+from lateen.model.kube.core.pod import PodSpec
+from lateen.node.container import (
+    environment as podenv,
+)
+from lateen.node.container import (
+    files as podfiles,
+)
+from lateen.node.container import (
+    launch,
+    references,
+    sidecar,
+    volumes,
+)
+from lateen.node.container.references import Missing, Objects, PodFields
+from lateen.node.container.volumes import File, Sources
+from lateen.node.pod import qos
+from lateen.node.shim.protocol import Mount
 
 POD = PodFields(
     namespace="shop",
@@ -140,15 +152,15 @@ def test_services_become_variables() -> None:
 
 def test_quantities() -> None:
     table = {"1": 1, "250m": 0.25, "1Ki": 1024, "2k": 2000, "1.5Gi": 1.5 * 2**30, "1E": 1e18}
-    assert {text: objects.quantity(text) for text in table} == table
+    assert {text: references.quantity(text) for text in table} == table
     for bad in ("", "x", "1Q", "m"):
         with pytest.raises(ValueError, match="not a quantity"):
-            objects.quantity(bad)
+            references.quantity(bad)
 
 
 def test_unknown_resources_are_refused() -> None:
     with pytest.raises(Missing, match="unsupported container resource: cpu"):
-        objects.resource_field(ResourceFieldSelector(resource="cpu"), container(), {})
+        references.resource_field(ResourceFieldSelector(resource="cpu"), container(), {})
 
 
 def test_names_that_a_pod_uses() -> None:
@@ -167,14 +179,14 @@ def test_names_that_a_pod_uses() -> None:
             {"name": "v3", "projected": {"sources": [{"secret": {"name": "s4"}}]}},
         ],
     }
-    used = objects.names_used(msgspec.convert(body, PodSpec), body["volumes"])
+    used = references.names_used(msgspec.convert(body, PodSpec), body["volumes"])
     assert used == ({"c1", "c2"}, {"s1", "s2", "s3", "s4"})
 
 
 def test_object_data_is_decoded() -> None:
     word = base64.b64encode(b"\xff").decode()
-    assert objects.secret_data({"data": {"a": word}}) == {"a": b"\xff"}
-    found = objects.config_map_data({"data": {"a": "b"}, "binaryData": {"c": word}})
+    assert references.secret_data({"data": {"a": word}}) == {"a": b"\xff"}
+    found = references.config_map_data({"data": {"a": "b"}, "binaryData": {"c": word}})
     assert found == {"a": b"b", "c": b"\xff"}
 
 

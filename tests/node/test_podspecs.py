@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.model.core_pod import PodSpec
-from lateen.node import launch, volumes
-from lateen.node.objects import Missing, Objects, PodFields
-from lateen.node.volumes import File, Sources
+from lateen.model.kube.core.pod import PodSpec
+from lateen.node.container import launch, volumes
+from lateen.node.container.references import Missing, Objects, PodFields
+from lateen.node.container.volumes import File, Sources
 
 FOUND = Objects(secrets={"key": {"pass": b"word"}})
 POD = PodFields("shop", "web-1", "uid-1", {}, {}, "lateen", "default", "10.244.0.1", "10.244.0.7")

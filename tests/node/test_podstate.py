@@ -7,14 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lateen.node import podbackoff, podrecord, podstate, podstatus
-from lateen.node import podevents as ev
-from lateen.node.podevents import Event, Hook
-from lateen.node.podplan import PodPlan, ProbeKind
-from lateen.node.podrecord import Life, PodState
+from lateen.node.container import backoff
+from lateen.node.container.plan import PodPlan, ProbeKind
+from lateen.node.pod import machine, status
+from lateen.node.pod import messages as ev
+from lateen.node.pod import state as podrecord
+from lateen.node.pod.messages import Event, Hook
+from lateen.node.pod.state import Life, PodState
 from tests.node.podscript import T0, Script, container, plan
 
-FACTS = podstatus.PodFacts("shop", "web-1", "uid-1", "10.244.0.1")
+FACTS = status.PodFacts("shop", "web-1", "uid-1", "10.244.0.1")
 PROBE = {"httpGet": {"path": "/", "port": 80}}
 
 
@@ -25,7 +27,7 @@ def test_network_comes_first_then_every_container_at_once() -> None:
     pod.start("a")
     assert pod.phase() == "Running"
     pod.start("b")
-    assert podstatus.ready(pod.plan, pod.state)
+    assert status.ready(pod.plan, pod.state)
 
 
 WAIT = {"postStart": {"exec": {"command": ["pilot-agent", "wait"]}}}
@@ -120,7 +122,7 @@ def test_back_off_doubles_from_ten_seconds_to_five_minutes() -> None:
         pod.start("app", attempt)
         assert pod.exit("app", 1, attempt) == []
         assert pod.life("app") is Life.BACKOFF
-        assert podstate.next_wake(pod.state) == pod.now + delay
+        assert machine.next_wake(pod.state) == pod.now + delay
         assert pod(ev.Tick(), after=delay - 0.1) == []
         assert pod(ev.Tick(), after=0.1) == [ev.Prepare("app")]
     assert pod.state.containers["app"].attempt == 8
@@ -147,7 +149,7 @@ def test_what_is_missing_is_told_once_and_looked_for_again() -> None:
     assert pod(ev.MaterialChanged()) == [ev.Prepare("app")]
     assert pod(missing) == []
     assert [n.message for n in pod.notes] == ['Error: secret "s" not found']
-    assert pod(ev.Tick(), after=podstate.RETRY) == [ev.Prepare("app")]
+    assert pod(ev.Tick(), after=machine.RETRY) == [ev.Prepare("app")]
     assert pod(ev.Prepared("app")) == [ev.Start("app", 0)]
 
 
@@ -163,7 +165,7 @@ def test_an_image_that_cannot_be_pulled_is_tried_again_ever_later() -> None:
         ("BackOff", 'Back-off pulling image "app:1"'),
         ("Failed", "Error: ImagePullBackOff"),
     ]
-    shown = podbackoff.PULL_SHOWN
+    shown = backoff.PULL_SHOWN
     for delay in (10, 20, 40, 80, 160, 300, 300):
         pod.notes.clear()
         assert pod(failed) == []
@@ -198,12 +200,12 @@ def test_readiness_waits_for_startup() -> None:
     pod.network()
     pod.start("app")
     pod(ev.Probed("app", 0, ProbeKind.READINESS, True))
-    assert not podstatus.ready(pod.plan, pod.state)
+    assert not status.ready(pod.plan, pod.state)
     pod(ev.Probed("app", 0, ProbeKind.STARTUP, True))
     pod(ev.Probed("app", 0, ProbeKind.READINESS, True))
-    assert podstatus.ready(pod.plan, pod.state)
+    assert status.ready(pod.plan, pod.state)
     pod(ev.Probed("app", 0, ProbeKind.READINESS, False))
-    assert not podstatus.ready(pod.plan, pod.state)
+    assert not status.ready(pod.plan, pod.state)
 
 
 def test_deletion_stops_the_app_then_the_drained_proxy() -> None:
@@ -212,8 +214,8 @@ def test_deletion_stops_the_app_then_the_drained_proxy() -> None:
     pod.start("app")
     pod.start("istio-proxy")
     assert pod(ev.DeletionAsked(30)) == [ev.Drain()]
-    assert podstate.next_wake(pod.state) == pod.now + podstate.ENDPOINT_SETTLE
-    settled = pod(ev.Tick(), after=podstate.ENDPOINT_SETTLE)
+    assert machine.next_wake(pod.state) == pod.now + machine.ENDPOINT_SETTLE
+    settled = pod(ev.Tick(), after=machine.ENDPOINT_SETTLE)
     assert settled == [ev.Signal("app", 0, "SIGTERM")]
     assert pod.exit("app", 0) == [], "the proxy is not drained yet"
     assert pod(ev.Drained()) == [ev.Signal("istio-proxy", 0, "SIGTERM")]
@@ -242,11 +244,11 @@ def test_a_drained_proxy_waits_for_the_application_only_as_a_native_sidecar(
     pod(ev.DeletionAsked(30))
     assert pod(ev.Tick(), after=0.2) == [ev.Signal("app", 0, "SIGTERM")]
     assert pod(ev.Drained(), after=1) == []
-    due = podstate.next_wake(pod.state)
+    due = machine.next_wake(pod.state)
     assert due == pytest.approx(T0 + 5)
     ended = [] if native else [ev.Signal("istio-proxy", 0, "SIGTERM")]
     assert pod(ev.Tick(), after=due - pod.now) == ended
-    assert podstate.next_wake(pod.state) == T0 + 30, "nothing else is due"
+    assert machine.next_wake(pod.state) == T0 + 30, "nothing else is due"
     last = pod.exit("app", 0)
     assert last == ([ev.Signal("istio-proxy", 0, "SIGTERM")] if native else [])
     assert pod.exit("istio-proxy", 0) == [ev.TearDown()]
@@ -278,7 +280,7 @@ def test_the_grace_period_ends_in_sigkill_for_all() -> None:
     pod(ev.Tick(), after=4)
     killed = pod(ev.Tick(), after=25)
     assert killed == [ev.Signal("app", 0, "SIGKILL"), ev.Signal("istio-proxy", 0, "SIGKILL")]
-    assert podstate.next_wake(pod.state) is None
+    assert machine.next_wake(pod.state) is None
     pod.exit("app", 137)
     assert pod.exit("istio-proxy", 137) == [ev.TearDown()]
 
@@ -327,16 +329,16 @@ def test_an_added_container_starts_at_once_and_only_once() -> None:
     pod = debugged()
     assert pod(ev.Tick()) == [ev.Prepare("look")], "whatever init containers do"
     assert pod.start("look") == []
-    shown = podstatus.render(pod.plan, pod.state, FACTS, pod.now)
+    shown = status.render(pod.plan, pod.state, FACTS, pod.now)
     assert [one["name"] for one in shown["ephemeralContainerStatuses"]] == ["look"]
     assert (shown["phase"], shown["ephemeralContainerStatuses"][0]["ready"]) == ("Pending", False)
     pod.start("one")
     pod.exit("one")
     pod.start("app")
-    assert podstatus.ready(pod.plan, pod.state)
+    assert status.ready(pod.plan, pod.state)
     assert pod.exit("look", 1) == []
     assert pod.life("look") is Life.ENDED
-    assert podstatus.ready(pod.plan, pod.state), "it counts for nothing"
+    assert status.ready(pod.plan, pod.state), "it counts for nothing"
 
 
 def test_a_pod_that_is_deleted_before_it_ran_has_failed() -> None:
@@ -376,7 +378,7 @@ def test_the_deadline_fails_the_pod() -> None:
     pod = Script(plan(container("app"), activeDeadlineSeconds=5, restartPolicy="Never"))
     pod.network()
     pod.start("app")
-    assert podstate.next_wake(pod.state) == T0 + 5
+    assert machine.next_wake(pod.state) == T0 + 5
     assert pod(ev.Tick(), after=5) == [ev.Signal("app", 0, "SIGTERM")]
     pod.exit("app", 143)
     assert pod.phase() == "Failed"
@@ -436,12 +438,12 @@ def test_no_order_of_events_breaks_it(pod: PodPlan, script: list[tuple[float, Ev
     start after deletion, one TearDown and nothing after it, and a status that can be shown."""
     state, now = podrecord.initial(pod, T0), T0
     started: set[tuple[str, int]] = set()
-    facts = podstatus.PodFacts("ns", "pod", "uid", "10.0.0.9")
+    facts = status.PodFacts("ns", "pod", "uid", "10.0.0.9")
     torn = 0
     for wait, event in script:
         now += wait
         before = state
-        state, commands = podstate.step(pod, state, event, now)
+        state, commands = machine.step(pod, state, event, now)
         for command in commands:
             if isinstance(command, ev.Start | ev.Capture):
                 assert (command.container, command.attempt) not in started
@@ -451,9 +453,9 @@ def test_no_order_of_events_breaks_it(pod: PodPlan, script: list[tuple[float, Ev
             torn += isinstance(command, ev.TearDown)
         assert torn <= 1
         assert not (before.torn and commands)
-        wake = podstate.next_wake(state)
+        wake = machine.next_wake(state)
         assert wake is None or wake > now or _waits_for_start(state)
-        assert podstatus.render(pod, state, facts, now)["phase"] in (
+        assert status.render(pod, state, facts, now)["phase"] in (
             "Pending",
             "Running",
             "Succeeded",
@@ -472,17 +474,17 @@ def test_a_deleted_pod_always_ends(pod: PodPlan, script: list[tuple[float, Event
     state, now = podrecord.initial(pod, T0), T0
     for wait, event in script:
         now += wait
-        state, _ = podstate.step(pod, state, event, now)
-    state, _ = podstate.step(pod, state, ev.DeletionAsked(1.0), now)
+        state, _ = machine.step(pod, state, event, now)
+    state, _ = machine.step(pod, state, ev.DeletionAsked(1.0), now)
     for _ in range(40):
         if state.torn:
             return
         now += 1.0
         for name, one in state.containers.items():
             if one.life is Life.STARTING:
-                state, _ = podstate.step(pod, state, ev.Started(name, one.attempt, now), now)
+                state, _ = machine.step(pod, state, ev.Started(name, one.attempt, now), now)
             elif one.killed or one.signalled:
                 ended = ev.Exited(name, one.attempt, 137, 9, now)
-                state, _ = podstate.step(pod, state, ended, now)
-        state, _ = podstate.step(pod, state, ev.Tick(), now)
+                state, _ = machine.step(pod, state, ended, now)
+        state, _ = machine.step(pod, state, ev.Tick(), now)
     assert state.torn, replace(state)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lateen.node import podbackoff, podstate
-from lateen.node import podevents as ev
+from lateen.node.container import backoff
+from lateen.node.pod import machine
+from lateen.node.pod import messages as ev
 from tests.node.podscript import Script, container, plan
 
 
@@ -17,17 +18,17 @@ def test_a_clock_that_is_set_changes_no_back_off(jump: float) -> None:
     pod.start("app", 1)
     pod.skew += jump
     pod.exit("app", 1, 1)
-    assert podstate.next_wake(pod.state) == pod.now + podbackoff.FIRST
+    assert machine.next_wake(pod.state) == pod.now + backoff.FIRST
     pod.skew += jump
-    assert pod(ev.Tick(), after=podbackoff.FIRST - 1) == []
+    assert pod(ev.Tick(), after=backoff.FIRST - 1) == []
     assert pod(ev.Tick(), after=1) == [ev.Prepare("app")]
     pod.start("app", 2)
     ending = pod.state.containers["app"].ending
     assert ending is not None
-    assert ending.finished == pod.now - podbackoff.FIRST + 2 * jump  # as the wall clock had it
+    assert ending.finished == pod.now - backoff.FIRST + 2 * jump  # as the wall clock had it
     pod.skew -= jump
     pod.exit("app", 1, 2)
-    assert podstate.next_wake(pod.state) == pod.now + 2 * podbackoff.FIRST
+    assert machine.next_wake(pod.state) == pod.now + 2 * backoff.FIRST
 
 
 @pytest.mark.parametrize("jump", [-86400.0, 86400.0])
@@ -36,7 +37,7 @@ def test_a_clock_that_is_set_changes_no_grace_period(jump: float) -> None:
     pod.network()
     pod.start("app")
     pod(ev.DeletionAsked(30.0))
-    pod(ev.Tick(), after=podstate.ENDPOINT_SETTLE)
+    pod(ev.Tick(), after=machine.ENDPOINT_SETTLE)
     pod.skew += jump
     assert pod(ev.Tick(), after=29.0) == []
     killed = pod(ev.Tick(), after=1.0)

@@ -6,16 +6,18 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lateen.model.core_pod import PodSpec
-from lateen.node import podadopt, podplan, podrecord, podstate, podstatus
-from lateen.node import podevents as ev
-from lateen.node.podplan import PodPlan
-from lateen.node.podrecord import ContainerState, Ending, Life, Network, PodState
-from lateen.node.shimproto import Process
+from lateen.model.kube.core.pod import PodSpec
+from lateen.node.container import plan as podplan
+from lateen.node.container.plan import PodPlan
+from lateen.node.pod import adopt, machine, status
+from lateen.node.pod import messages as ev
+from lateen.node.pod import state as podrecord
+from lateen.node.pod.state import ContainerState, Ending, Life, Network, PodState
+from lateen.node.shim.protocol import Process
 
 T0 = 1_795_509_057.0
 STAMP = "2026-11-24T08:30:57Z"
-FACTS = podstatus.PodFacts("shop", "web-1", "uid-1", "10.244.0.1")
+FACTS = status.PodFacts("shop", "web-1", "uid-1", "10.244.0.1")
 ENDED = Ending(0, 1, 0, "Error", "last words", T0, T0)
 
 
@@ -70,7 +72,7 @@ BACKOFF = ContainerState(life=Life.BACKOFF, attempt=3, delay=80.0, ending=ENDED)
 )
 def test_container_states(container: ContainerState, shown: Any, last: Any) -> None:
     pod = plan("app")
-    body = podstatus.render(pod, state(pod, app=container), FACTS, T0)["containerStatuses"][0]
+    body = status.render(pod, state(pod, app=container), FACTS, T0)["containerStatuses"][0]
     (kind,) = shown
     assert list(body["state"]) == [kind]
     assert shown[kind].items() <= body["state"][kind].items()
@@ -80,13 +82,13 @@ def test_container_states(container: ContainerState, shown: Any, last: Any) -> N
     assert body["ready"] is container.ready
 
 
-def conditions(pod: PodPlan, made: PodState, facts: podstatus.PodFacts = FACTS) -> dict[str, Any]:
-    return {c["type"]: c for c in podstatus.render(pod, made, facts, T0)["conditions"]}
+def conditions(pod: PodPlan, made: PodState, facts: status.PodFacts = FACTS) -> dict[str, Any]:
+    return {c["type"]: c for c in status.render(pod, made, facts, T0)["conditions"]}
 
 
 def test_a_pod_that_is_ready() -> None:
     pod = plan("app", "side")
-    body = podstatus.render(pod, state(pod, app=RUNNING, side=RUNNING), FACTS, T0)
+    body = status.render(pod, state(pod, app=RUNNING, side=RUNNING), FACTS, T0)
     assert body["phase"] == "Running"
     assert (body["podIP"], body["hostIP"]) == ("10.244.0.7", "10.244.0.1")
     assert {c["type"]: c["status"] for c in body["conditions"]} == dict.fromkeys(
@@ -100,7 +102,7 @@ def test_what_holds_a_pod_back_is_named() -> None:
     got = conditions(pod, state(pod, **{"istio-proxy": RUNNING}))
     assert got["Initialized"]["message"] == "containers with incomplete status: [one]"
     assert got["Ready"]["message"] == "containers with unready status: [app]"
-    body = podstatus.render(pod, state(pod), FACTS, T0)
+    body = status.render(pod, state(pod), FACTS, T0)
     assert body["phase"] == "Pending"
     waiting = body["containerStatuses"][0]["state"]["waiting"]
     assert waiting == {"reason": "PodInitializing"}
@@ -115,12 +117,12 @@ def test_a_pod_that_completed_stays_initialized() -> None:
 def test_transition_times_stay_while_nothing_turns() -> None:
     pod = plan("app")
     made = state(pod, app=RUNNING)
-    before = tuple(podstatus.render(pod, made, FACTS, T0)["conditions"])
+    before = tuple(status.render(pod, made, FACTS, T0)["conditions"])
     facts = replace(FACTS, conditions=before)
-    later = {c["type"]: c for c in podstatus.render(pod, made, facts, T0 + 60)["conditions"]}
+    later = {c["type"]: c for c in status.render(pod, made, facts, T0 + 60)["conditions"]}
     assert later["Ready"]["lastTransitionTime"] == STAMP
     unready = made.with_container("app", replace(RUNNING, ready=False))
-    turned = {c["type"]: c for c in podstatus.render(pod, unready, facts, T0 + 60)["conditions"]}
+    turned = {c["type"]: c for c in status.render(pod, unready, facts, T0 + 60)["conditions"]}
     assert turned["Ready"]["lastTransitionTime"] == "2026-11-24T08:31:57Z"
     assert turned["Initialized"]["lastTransitionTime"] == STAMP
 
@@ -139,7 +141,7 @@ def test_readiness_gates_are_waited_for() -> None:
 def test_a_completed_pod() -> None:
     pod = plan("app", policy="Never")
     done = ContainerState(life=Life.ENDED, ending=replace(ENDED, code=0, reason="Completed"))
-    body = podstatus.render(pod, state(pod, app=done), FACTS, T0)
+    body = status.render(pod, state(pod, app=done), FACTS, T0)
     assert body["phase"] == "Succeeded"
     ready = next(c for c in body["conditions"] if c["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "PodCompleted")
@@ -154,7 +156,7 @@ def process(container: str, attempt: int, **fields: Any) -> Process:
 
 
 def shown(pod: PodPlan, made: PodState) -> dict[str, Any]:
-    return podstatus.render(pod, made, FACTS, T0)
+    return status.render(pod, made, FACTS, T0)
 
 
 def test_what_runs_is_adopted() -> None:
@@ -162,7 +164,7 @@ def test_what_runs_is_adopted() -> None:
     done = ContainerState(life=Life.ENDED, ending=replace(ENDED, code=0))
     before = state(pod, one=done, app=replace(RUNNING, attempt=2, ending=ENDED))
     processes = [process("one", 0, state="exited"), process("app", 1), process("app", 2)]
-    got = podadopt.restore(pod, shown(pod, before), processes, T0 + 100)
+    got = adopt.restore(pod, shown(pod, before), processes, T0 + 100)
     assert got.begun == T0
     app = got.containers["app"]
     assert (app.life, app.attempt, app.ready, app.since) == (Life.RUNNING, 2, True, T0)
@@ -173,17 +175,17 @@ def test_what_runs_is_adopted() -> None:
 def test_what_ended_meanwhile_follows_as_an_event() -> None:
     pod = plan("app", policy="Never")
     ended = process("app", 0, state="exited", code=3)
-    got = podadopt.restore(pod, shown(pod, state(pod, app=RUNNING)), [ended], T0)
+    got = adopt.restore(pod, shown(pod, state(pod, app=RUNNING)), [ended], T0)
     assert got.containers["app"].life is Life.RUNNING
     got = replace(got, network=Network.READY)
-    after, _ = podstate.step(pod, got, ev.Exited("app", 0, 3, 0, T0), T0)
-    assert podstatus.phase(pod, after) == "Failed"
+    after, _ = machine.step(pod, got, ev.Exited("app", 0, 3, 0, T0), T0)
+    assert status.phase(pod, after) == "Failed"
 
 
 def test_what_only_looked_around_does_not_start_again() -> None:
     body = {"containers": [{"name": "app"}], "ephemeralContainers": [{"name": "look"}]}
     pod = podplan.plan(msgspec.convert(body, PodSpec))
-    got = podadopt.restore(pod, shown(pod, state(pod, app=RUNNING, look=RUNNING)), [], T0 + 9)
+    got = adopt.restore(pod, shown(pod, state(pod, app=RUNNING, look=RUNNING)), [], T0 + 9)
     assert got.containers["app"].attempt == 1
     look = got.containers["look"]
     assert (look.life, look.attempt, look.ending and look.ending.code) == (Life.ENDED, 0, 255)
@@ -193,7 +195,7 @@ def test_what_went_away_with_the_shim_starts_again() -> None:
     pod = plan("app", "new", init=("one",))
     done = ContainerState(life=Life.ENDED, ending=replace(ENDED, code=0))
     before = state(pod, one=done, app=replace(RUNNING, attempt=1))
-    got = podadopt.restore(pod, shown(pod, before), [], T0 + 9)
+    got = adopt.restore(pod, shown(pod, before), [], T0 + 9)
     app = got.containers["app"]
     assert (app.life, app.attempt) == (Life.WAITING, 2)
     assert app.ending is not None

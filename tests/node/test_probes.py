@@ -10,7 +10,7 @@ import pytest
 
 from lateen.base.clock import ManualClock
 from lateen.base.tasks import TaskGroup
-from lateen.model.core_container import (
+from lateen.model.kube.core.container import (
     Container,
     ContainerPort,
     GRPCAction,
@@ -18,9 +18,10 @@ from lateen.model.core_container import (
     HTTPHeader,
     Probe,
 )
-from lateen.node import grpchealth, prober, probes
-from lateen.node.podplan import ProbeKind, ProbePlan
-from lateen.node.probes import Outcome
+from lateen.node.container.plan import ProbeKind, ProbePlan
+from lateen.node.probes import grpchealth, prober
+from lateen.node.probes import plan as probes
+from lateen.node.probes.plan import Outcome
 
 READINESS, LIVENESS, STARTUP = ProbeKind.READINESS, ProbeKind.LIVENESS, ProbeKind.STARTUP
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import verbs
-from lateen.apiserver.local import LocalClient
+from lateen.apiserver.serving.local import LocalClient
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.node import reporting
 from lateen.store.memory import MemoryStore

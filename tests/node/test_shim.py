@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lateen.node.runtime import Executed, ShimClient, ShimError, ShimGoneError
-from lateen.node.shimproto import ContainerSpec, Mount
+from lateen.node.shim.client import Executed, ShimClient, ShimError, ShimGoneError
+from lateen.node.shim.protocol import ContainerSpec, Mount
 
 pytestmark = pytest.mark.netns
 POD = "pod-uid"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.node import logs, shimlog
+from lateen.node.container import logs
+from lateen.node.shim import output as shimlog
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [FP] ")
 
@@ -100,7 +101,7 @@ def test_a_listener_that_does_not_read_holds_nothing_up(tmp_path: Path) -> None:
 
 FULL_DISK = """
 import os, sys
-from lateen.node import shimlog, syscalls
+from lateen.node.shim import output as shimlog, syscalls
 disk, errors = sys.argv[1], []
 syscalls.mount("tmpfs", disk, "tmpfs", 0, "size=64k")
 file = shimlog.LogFile(f"{disk}/c/0.log")
@@ -131,7 +132,7 @@ print("survived")
 @pytest.mark.netns
 def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     """A tmpfs of 64 kB in a mount namespace of its own, filled up and emptied."""
-    enter = [sys.executable, "-m", "lateen.node.enter", "--lab", "full", "--"]
+    enter = [sys.executable, "-m", "lateen.node.shim.enter", "--lab", "full", "--"]
     done = subprocess.run(
         [*enter, sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
     )

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.node import shimproto
-from lateen.node.shimproto import ContainerSpec, Mount, Process
+from lateen.node.shim import protocol
+from lateen.node.shim.protocol import ContainerSpec, Mount, Process
 
 frames = st.lists(
     st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=20))),
@@ -18,8 +18,8 @@ frames = st.lists(
 
 @given(frames, st.lists(st.integers(1, 9), min_size=1, max_size=50))
 def test_frames_come_out_as_they_went_in(sent: list[dict[str, object]], cuts: list[int]) -> None:
-    data = b"".join(shimproto.encode(frame) for frame in sent)
-    decoder, received, at = shimproto.Decoder(), [], 0
+    data = b"".join(protocol.encode(frame) for frame in sent)
+    decoder, received, at = protocol.Decoder(), [], 0
     for index in range(len(data)):
         size = cuts[index % len(cuts)]
         received += decoder.feed(data[at : at + size])
@@ -29,17 +29,17 @@ def test_frames_come_out_as_they_went_in(sent: list[dict[str, object]], cuts: li
 
 @given(st.binary(max_size=64))
 def test_junk_is_refused_or_waited_for(data: bytes) -> None:
-    decoder = shimproto.Decoder()
-    with contextlib.suppress(shimproto.BadFrame):
+    decoder = protocol.Decoder()
+    with contextlib.suppress(protocol.BadFrame):
         frames = decoder.feed(data)
         assert all(isinstance(frame, dict) for frame in frames)
 
 
 def test_a_frame_has_a_limit() -> None:
-    with pytest.raises(shimproto.BadFrame, match="are allowed"):
-        shimproto.encode({"a": "x" * shimproto.FRAME_LIMIT})
-    with pytest.raises(shimproto.BadFrame, match="are allowed"):
-        shimproto.Decoder().feed(b"\xff\xff\xff\xff")
+    with pytest.raises(protocol.BadFrame, match="are allowed"):
+        protocol.encode({"a": "x" * protocol.FRAME_LIMIT})
+    with pytest.raises(protocol.BadFrame, match="are allowed"):
+        protocol.Decoder().feed(b"\xff\xff\xff\xff")
 
 
 def test_specs_and_processes_cross_the_wire() -> None:
@@ -51,29 +51,29 @@ def test_specs_and_processes_cross_the_wire() -> None:
         capabilities=(),
         groups=(1, 2),
     )
-    assert shimproto.spec_from(json.loads(json.dumps(spec._asdict()))) == spec
+    assert protocol.spec_from(json.loads(json.dumps(spec._asdict()))) == spec
     process = Process("p/c/0", 5, "exited", 1, 2, 137, 9)
-    assert shimproto.process_from(json.loads(json.dumps(process._asdict()))) == process
+    assert protocol.process_from(json.loads(json.dumps(process._asdict()))) == process
 
 
 @pytest.mark.parametrize("raw", [{}, {"argv": []}, {"argv": ["a"], "more": 1}, {"argv": 1}])
 def test_bad_specs_are_refused(raw: dict[str, object]) -> None:
-    with pytest.raises(shimproto.BadFrame):
-        shimproto.spec_from(raw)
+    with pytest.raises(protocol.BadFrame):
+        protocol.spec_from(raw)
 
 
 def test_handles() -> None:
-    assert shimproto.handle("uid", "app", 3) == "uid/app/3"
-    assert shimproto.parse_handle("uid/app/3#exec-1") == ("uid", "app", 3)
+    assert protocol.handle("uid", "app", 3) == "uid/app/3"
+    assert protocol.parse_handle("uid/app/3#exec-1") == ("uid", "app", 3)
     with pytest.raises(ValueError, match=r"."):
-        shimproto.parse_handle("uid/app")
+        protocol.parse_handle("uid/app")
 
 
 def test_a_command_takes_over_what_it_leaves_open() -> None:
     container = ContainerSpec(("a",), ("X=1",), "/work", uid=7, gid=8, capabilities=(1,))
     asked = ContainerSpec(argv=("sh",), tty=True)
-    got = shimproto.command_spec(asked, container)
+    got = protocol.command_spec(asked, container)
     assert (got.argv, got.env, got.cwd) == (("sh",), ("X=1", "TERM=xterm"), "/work")
     assert (got.uid, got.gid, got.capabilities) == (7, 8, (1,))
     own = ContainerSpec(argv=("sh",), env=("Y=2",), cwd="/", capabilities=())
-    assert shimproto.command_spec(own, container)._replace(uid=0, gid=0) == own
+    assert protocol.command_spec(own, container)._replace(uid=0, gid=0) == own

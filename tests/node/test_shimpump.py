@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lateen.node.shimconn import Connection
-from lateen.node.shimlog import Output
-from lateen.node.shimproto import ContainerSpec, Process
-from lateen.node.shimpump import REST_SECONDS, Pumps
-from lateen.node.shimtable import Record
+from lateen.node.shim.connection import Connection
+from lateen.node.shim.output import Output
+from lateen.node.shim.protocol import ContainerSpec, Process
+from lateen.node.shim.pumps import REST_SECONDS, Pumps
+from lateen.node.shim.table import Record
 
 
 class Turns:

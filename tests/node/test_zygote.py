@@ -14,10 +14,10 @@ import pytest
 
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.node import sidecar
-from lateen.node.runtime import ShimClient, ShimError
-from lateen.node.shimproto import ContainerSpec, Mount
-from lateen.node.zygote import Zygote
+from lateen.node.container import sidecar
+from lateen.node.shim.client import ShimClient, ShimError
+from lateen.node.shim.protocol import ContainerSpec, Mount
+from lateen.node.shim.zygote.copies import Zygote
 
 PROGRAM = shutil.which("bash") or "/bin/bash"
 TELL = r"""

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from lateen.observe.facts import Directory, Party
-from lateen.observe.journey import Sent
-from lateen.xds.access_log import AccessEntry, HttpFacts, TlsFacts
+from lateen.observe.requests.directory import Directory, Party
+from lateen.observe.requests.journey import Sent
+from lateen.xds.als import AccessEntry, HttpFacts, TlsFacts
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 HOST, GATE, FRONT, BACK, BARE = "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"

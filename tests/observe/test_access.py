@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.compiler.frontend import authz, versions
+from lateen.compiler.frontend import versions
+from lateen.compiler.frontend.security import authz
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind, ProxyView
 from lateen.model import snapshot
-from lateen.observe import journey, verdict
-from lateen.observe.ledger import Ledger
-from lateen.observe.verdict import Answer, Verdict
-from lateen.xds.access_log import AccessEntry, TlsFacts
+from lateen.observe.requests import journey, verdict
+from lateen.observe.requests.ledger import Ledger
+from lateen.observe.requests.verdict import Answer, Verdict
+from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
 SERVER_AT, ONWARD = f"{e.BACK}:80", f"{e.GATE}:2000"

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from lateen.observe import bpf
+from lateen.observe.packets import bpf
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 KEPT, DROPPED = 0x40000, 0

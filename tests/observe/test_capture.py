@@ -15,9 +15,9 @@ pytestmark = [
 
 SCRIPT = """
 import asyncio, json, socket, subprocess
-from lateen.observe import bpf, capture
-from lateen.observe.capture_openings import Openings
-from lateen.observe.capture_ring import Ring
+from lateen.observe.packets import bpf, capture
+from lateen.observe.packets.capture_openings import Openings
+from lateen.observe.packets.capture_ring import Ring
 from lateen.observe.wire import frames, streams
 
 def packets():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lateen.observe.ends import End, Places, short_identity
-from lateen.observe.flowfilter import Condition, Filter, Subject
+from lateen.observe.packets.flowfilter import Condition, Filter, Subject
 
 Json = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.observe import flowlines
-from lateen.observe.flowlines import Flow
-from lateen.observe.narrator import Narrator
+from lateen.observe.packets import flowlines
+from lateen.observe.packets.flowlines import Flow
+from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
 
 WEB, DB = "10.244.0.2", "10.244.0.3"

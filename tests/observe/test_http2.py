@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.observe import pcapng
-from lateen.observe.flowlines import Flow
-from lateen.observe.narrator import Narrator
+from lateen.observe.packets import pcapng
+from lateen.observe.packets.flowlines import Flow
+from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import classify, http2, streams
 from lateen.observe.wire.frames import ACK, SYN, Segment
 from lateen.observe.wire.http2 import BLOCK_LIMIT, PREFACE, Ending, Head, Reader

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from lateen.observe import journey, story
-from lateen.observe.facts import Party
-from lateen.observe.journey import Journey
-from lateen.observe.ledger import Ledger
+from lateen.observe.requests import journey, report
+from lateen.observe.requests.directory import Party
+from lateen.observe.requests.journey import Journey
+from lateen.observe.requests.ledger import Ledger
 from lateen.observe.wire.classify import Kind, Reading
-from lateen.xds.access_log import AccessEntry, TlsFacts
+from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
 SERVER_AT = f"{e.BACK}:80"
@@ -49,7 +49,7 @@ def test_three_legs_are_joined_by_address_and_request() -> None:
     ]
     wire = found.legs[1]
     assert (wire.client_address, wire.server_address) == (ONWARD, SERVER_AT)
-    assert story.client_identity(wire) == "spiffe://t/ns/a/sa/c"
+    assert report.client_identity(wire) == "spiffe://t/ns/a/sa/c"
 
 
 def test_an_id_that_is_sent_again_on_one_connection_is_told_apart_by_time() -> None:

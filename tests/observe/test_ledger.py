@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.observe.ledger import WAITING_LIMIT, Ledger, LogEntry
-from lateen.xds import access_log
+from lateen.observe.requests.ledger import WAITING_LIMIT, Ledger, LogEntry
+from lateen.xds import als
 from tests.observe import entries
 
 PROXIES = ("a/x", "a/y")
@@ -66,7 +66,7 @@ def test_a_connection_is_reused_when_it_carried_a_request_before() -> None:
 def test_batches_are_read_when_somebody_asks() -> None:
     read: list[str] = []
 
-    def batch(client: str) -> Iterator[access_log.AccessEntry]:
+    def batch(client: str) -> Iterator[als.AccessEntry]:
         read.append(client)
         yield entries.entry(client)
 

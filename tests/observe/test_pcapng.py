@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lateen.cli.capturefile import CaptureFile
-from lateen.observe import keylog, pcapng
-from lateen.observe.capture_ring import Frame
+from lateen.cli.traffic.capturefile import CaptureFile
+from lateen.observe.packets import keylog, pcapng
+from lateen.observe.packets.capture_ring import Frame
 
 TIME = 1_795_514_144_123_456_789
 REQUEST = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"

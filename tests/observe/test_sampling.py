@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.observe.sampling import Sampling, Shares
+from lateen.observe.requests.sampling import Sampling, Shares
 from tests.observe.entries import START
 
 counts = st.integers(0, 1_000_000)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.cli import tap
-from lateen.observe import edges, joining, tapline
-from lateen.observe.facts import Directory
-from lateen.observe.joining import Hop, Joiner
-from lateen.observe.ledger import Ledger, LogEntry
-from lateen.xds.access_log import AccessEntry, HttpFacts, TlsFacts
+from lateen.cli.traffic import tap
+from lateen.observe.requests import edges, joining, tapline
+from lateen.observe.requests.directory import Directory
+from lateen.observe.requests.joining import Hop, Joiner
+from lateen.observe.requests.ledger import Ledger, LogEntry
+from lateen.xds.als import AccessEntry, HttpFacts, TlsFacts
 
 GATEWAY, WEB, DB = "10.244.0.2", "10.244.0.3", "10.244.0.4"
 WHO = Directory(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lateen.cli.capturefile import CaptureFile
-from lateen.observe.capture_ring import Frame
+from lateen.cli.traffic.capturefile import CaptureFile
+from lateen.observe.packets.capture_ring import Frame
 from lateen.observe.wire import classify, frames, streams
 from lateen.observe.wire.classify import Kind
 from lateen.observe.wire.frames import Address, Segment

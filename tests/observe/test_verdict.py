@@ -2,10 +2,10 @@
 
 import pytest
 
-from lateen.observe import accesslog, causes, journey, verdict
-from lateen.observe.ledger import Ledger, LogEntry
-from lateen.observe.verdict import Answer, Verdict
-from lateen.xds.access_log import AccessEntry, TlsFacts
+from lateen.observe.requests import failures, journey, logline, verdict
+from lateen.observe.requests.ledger import Ledger, LogEntry
+from lateen.observe.requests.verdict import Answer, Verdict
+from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
 SERVER_AT, ONWARD = f"{e.BACK}:80", f"{e.GATE}:2000"
@@ -140,9 +140,9 @@ def test_both_sides_reasons_stand_beside_each_other() -> None:
 
 
 def test_codes_are_unique_and_every_class_says_what_it_is() -> None:
-    codes = [cause.code for cause in causes.EVERY]
+    codes = [cause.code for cause in failures.EVERY]
     assert len(codes) == len(set(codes))
-    assert all(cause.words for cause in causes.EVERY if cause is not causes.OK)
+    assert all(cause.words for cause in failures.EVERY if cause is not failures.OK)
 
 
 def test_a_log_line_has_what_says_something() -> None:
@@ -154,7 +154,7 @@ def test_a_log_line_has_what_says_something() -> None:
         downstream=TlsFacts("TLSv1.3", sni="name"),
         attempts=3,
     )
-    assert accesslog.line(LogEntry(1, e.GATEWAY, made)) == (
+    assert logline.line(LogEntry(1, e.GATEWAY, made)) == (
         '"GET /a HTTP/1.1" 200 - via_upstream '
         "cluster=outbound|80||back.default.svc.cluster.local to=10.0.0.4:80 sni=name attempts=3 "
         "10.0ms"

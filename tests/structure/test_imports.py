@@ -27,9 +27,9 @@ MESH = (
     "lateen.compiler",
     "lateen.xds",
     "lateen.observe",
-    "lateen.model.networking",
+    "lateen.model.istio.networking",
 )
-"""What the plane loads after it has begun to answer (`app.meshing`), or when it is asked for."""
+"""What the plane loads after it has begun to answer (`app.meshplane`), or when it is asked for."""
 
 
 def loaded(module: str) -> set[str]:
@@ -45,17 +45,20 @@ def loaded(module: str) -> set[str]:
     ("module", "never"),
     [
         ("lateen.cli.main", (*HEAVY, "yaml", "msgspec", "asyncio", "lateen.model", "lateen.app")),
-        ("lateen.cli.up", (*HEAVY, "yaml", "asyncio", "lateen.model.kinds")),
-        ("lateen.cli.changing", (*HEAVY, "asyncio", "lateen.node", "lateen.compiler")),
-        ("lateen.cli.getting", (*HEAVY, "asyncio", "lateen.node", "lateen.compiler")),
-        ("lateen.cli.workloads", (*HEAVY, "lateen.node", "lateen.compiler")),
-        ("lateen.cli.showing", (*HEAVY, "importlib.metadata", "lateen.node", "lateen.compiler")),
+        ("lateen.cli.lab.up", (*HEAVY, "yaml", "asyncio", "lateen.model.schema.kinds")),
+        ("lateen.cli.objects.changing", (*HEAVY, "asyncio", "lateen.node", "lateen.compiler")),
+        ("lateen.cli.objects.getting", (*HEAVY, "asyncio", "lateen.node", "lateen.compiler")),
+        ("lateen.cli.objects.workloads", (*HEAVY, "lateen.node", "lateen.compiler")),
+        ("lateen.cli.lab.status", (*HEAVY, "importlib.metadata", "lateen.node", "lateen.compiler")),
         ("lateen.app.agent", (*HEAVY, "yaml", "lateen.store", "lateen.xds", "lateen.pki")),
         ("lateen.app.plane", MESH),
-        ("lateen.app.starting", (*HEAVY, "json", "click", "msgspec", "lateen.cli", "lateen.model")),
+        (
+            "lateen.app.lab.starting",
+            (*HEAVY, "json", "click", "msgspec", "lateen.cli", "lateen.model"),
+        ),
         ("lateen.app.supervisor", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
-        ("lateen.node.shim", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
-        ("lateen.node.enter", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
+        ("lateen.node.shim.init", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
+        ("lateen.node.shim.enter", (*HEAVY, "asyncio", "msgspec", "dataclasses", "lateen.model")),
     ],
 )
 def test_a_start_loads_nothing_that_it_does_not_need(module: str, never: tuple[str, ...]) -> None:
@@ -65,7 +68,7 @@ def test_a_start_loads_nothing_that_it_does_not_need(module: str, never: tuple[s
 
 
 AUTHORIZATION = (
-    "lateen.compiler.frontend.authz",
+    "lateen.compiler.frontend.security.authz",
     "lateen.compiler.backend.rbac",
     "envoy.config.rbac",
     "envoy.extensions.filters.http.rbac",

@@ -4,7 +4,7 @@ the catalogue is made somewhere."""
 import ast
 from pathlib import Path
 
-from lateen.model import diagnostics
+from lateen.model.messages import diagnostics
 
 SOURCE = Path(__file__).parents[2] / "src"
 MODULES = {
@@ -12,7 +12,7 @@ MODULES = {
     for file in SOURCE.rglob("*.py")
     if file.name != "__init__.py"
 }
-CATALOGUE = {"lateen.model.messages", "lateen.model.messages_istio"}
+CATALOGUE = {"lateen.model.messages.lateen", "lateen.model.messages.istio"}
 
 BY_ITSELF = {
     "lateen.cli.entry",  # what is called

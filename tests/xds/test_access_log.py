@@ -4,7 +4,7 @@ import pytest
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
-from lateen.xds import access_log
+from lateen.xds import als
 
 
 def message(*made: accesslog_pb2.HTTPAccessLogEntry) -> bytes:
@@ -41,15 +41,15 @@ def entry(status: int, flags: str = "-", **grpc: str) -> accesslog_pb2.HTTPAcces
 def test_what_failed_stands_for_itself(
     made: accesslog_pb2.HTTPAccessLogEntry, sampled: bool
 ) -> None:
-    batch = access_log.Batch(message(made), "http")
+    batch = als.Batch(message(made), "http")
     assert [read.sampled for read in batch] == [sampled]
     assert batch.sampled() == sampled
 
 
 def test_a_batch_counts_them_and_bytes_that_are_no_message_have_none() -> None:
-    batch = access_log.Batch(message(entry(200), entry(500), entry(201)), "http")
+    batch = als.Batch(message(entry(200), entry(500), entry(201)), "http")
     assert batch.sampled() == 2
-    assert access_log.Batch(b"\xff", "http").sampled() == 0
+    assert als.Batch(b"\xff", "http").sampled() == 0
     connection = als_pb2.StreamAccessLogsMessage()
     connection.tcp_logs.log_entry.add()
-    assert access_log.Batch(connection.SerializeToString(), "tcp").sampled() == 0
+    assert als.Batch(connection.SerializeToString(), "tcp").sampled() == 0

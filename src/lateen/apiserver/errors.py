@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from lateen.apiserver.strategy.base import Cause
-from lateen.model import kinds
+from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.model.client import ApiError, Json
+from lateen.model.schema import kinds
 
 
 def status(error: ApiError) -> Json:

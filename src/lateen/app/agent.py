@@ -21,22 +21,26 @@ from pathlib import Path
 
 from lateen import __version__
 from lateen.apiserver.client import Endpoint, HttpClient
-from lateen.app import meshsettings, settings
-from lateen.app.paths import LabPaths
-from lateen.app.settings import LabSettings
+from lateen.app.lab import meshsettings, settings
+from lateen.app.lab.paths import LabPaths
+from lateen.app.lab.settings import LabSettings
 from lateen.base import interpreter
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError, Json
-from lateen.node import addressing, dns, dnszone, hostlink, permission, sidecar
+from lateen.node import permission
 from lateen.node.agent import Agent, AgentOptions
+from lateen.node.container import sidecar
+from lateen.node.container.files import Places
+from lateen.node.container.launch import LabFacts
+from lateen.node.dns import server
+from lateen.node.dns import zone as dnszone
 from lateen.node.images import tools
-from lateen.node.launch import LabFacts
-from lateen.node.network import LabNetwork
-from lateen.node.podfiles import Places
+from lateen.node.net import addressing, hostlink
+from lateen.node.net.network import LabNetwork
 from lateen.node.reporting import NodeFacts
-from lateen.node.runtime import ShimClient, ShimError
 from lateen.node.servicefeed import ServiceFeed, Tell
+from lateen.node.shim.client import ShimClient, ShimError
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +172,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
             rehearsal = sidecar.rehearsal(meshsettings.mesh_settings(chosen))
             await shim.prepare(sidecar.command_line({}, router=False), rehearsal)
     client = await _connected(paths, clock)
-    resolver = dns.Server(zone, forwarder(client) if chosen.dns_forward else None)
+    resolver = server.Server(zone, forwarder(client) if chosen.dns_forward else None)
     await resolver.start(addresses.dns_ip)
     feed = ServiceFeed(network, zone, teller(client))
     tasks.start(feed.run(client, clock), "services")
@@ -193,7 +197,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
         await resolver.stop()
 
 
-def forwarder(client: HttpClient) -> dns.Forwarder:
+def forwarder(client: HttpClient) -> server.Forwarder:
     """Return a function that has the plane ask the resolver: the lab has no way out."""
 
     async def ask(query: bytes) -> bytes:

@@ -19,31 +19,40 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lateen.apiserver import admission, auth, exchange, http, kubeconfig, serve, verbs
-from lateen.apiserver.local import LocalClient
-from lateen.apiserver.routing import Names, Route
-from lateen.app import istiochecks, process, refusals, resolving, routes, settings
-from lateen.app.accounts import AGENT, AccountAuthenticator
-from lateen.app.applied import apply_route
-from lateen.app.inside import HOSTS, InsideServer
-from lateen.app.outside import Outside
-from lateen.app.paths import LabPaths
-from lateen.app.podstreams import ShimLink, ShimStreams
-from lateen.app.ruling import Rules
+from lateen.apiserver.access import auth
+from lateen.apiserver.protocol import exchange
+from lateen.apiserver.protocol.routing import Names, Route
+from lateen.apiserver.serving import http, kubeconfig, serve
+from lateen.apiserver.serving.local import LocalClient
+from lateen.apiserver.writing import admission, verbs
+from lateen.app import process
+from lateen.app.admission import istio
+from lateen.app.admission import lab as refusals
+from lateen.app.api import resolving, routes
+from lateen.app.api.accounts import AGENT, AccountAuthenticator
+from lateen.app.api.applied import apply_route
+from lateen.app.lab import settings
+from lateen.app.lab.paths import LabPaths
+from lateen.app.mesh.servicesync import Rules
+from lateen.app.reach.ingress import Outside
+from lateen.app.reach.podapi import HOSTS, InsideServer
+from lateen.app.reach.podstreams import ShimLink, ShimStreams
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.controllers import apiservice, injection, manager, sidecar
-from lateen.model import diagnostics
+from lateen.controllers import manager
+from lateen.controllers.injection import injector, sidecar
+from lateen.controllers.network import apiservice
 from lateen.model.identity import TRUST_DOMAIN
+from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
-from lateen.node import addressing, hostlink
+from lateen.node.net import addressing, hostlink
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
 from lateen.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from lateen.app.meshing import MeshPlane
+    from lateen.app.meshplane import MeshPlane
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +73,7 @@ class Plane:
         self.shim = ShimLink(paths.shim_socket)
         self.outside = Outside(self.shim, paths, chosen, self.tasks)
         self.rules = Rules(self.store)
-        self.inject = injection.Settings(
+        self.inject = injector.Settings(
             mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,
             native_sidecars=None,
@@ -74,7 +83,7 @@ class Plane:
             clock,
             chain=admission.Chain(
                 mutators=[self._inject_sidecar],
-                validators=[istiochecks.check, *refusals.checks(chosen.host_paths)],
+                validators=[istio.check, *refusals.checks(chosen.host_paths)],
             ),
         )
         self.client = LocalClient(self.api)
@@ -88,9 +97,9 @@ class Plane:
         creating = review.verb == "create" and review.info.resource == "pods"
         if not creating or review.subresource or review.namespace is None:
             return review.object
-        if not injection.wanted(review.object, review.namespace, self.inject):
+        if not injector.wanted(review.object, review.namespace, self.inject):
             return review.object
-        return injection.inject(review.object, review.namespace, self.inject)
+        return injector.inject(review.object, review.namespace, self.inject)
 
     async def start(self) -> None:
         """Bring every part up; returns when the lab can be used."""
@@ -235,18 +244,18 @@ _DISCOVERY = (
     "envoy.config.core.v3.base_pb2",
     "envoy.config.endpoint.v3.endpoint_pb2",
     "lateen.xds.service",
-    "lateen.app.proxies",
+    "lateen.app.mesh.proxies",
 )
 _MESH = (
     "envoy.config.cluster.v3.cluster_pb2",
     "envoy.config.listener.v3.listener_pb2",
     "lateen.compiler.frontend.assemble",
-    "lateen.compiler.backend.clusters",
-    "lateen.compiler.backend.listeners_outbound",
+    "lateen.compiler.backend.clusters.clusters",
+    "lateen.compiler.backend.listeners.outbound",
     "lateen.compiler.backend.render",
-    "lateen.app.capturing",
-    "lateen.app.evidence",
-    "lateen.app.meshing",
+    "lateen.app.capture.taps",
+    "lateen.app.requests.engine",
+    "lateen.app.meshplane",
 )
 """What the two parts are made of, in steps of a few milliseconds, the part itself last."""
 _STEP = 0.001

@@ -3,7 +3,7 @@
     python -m lateen.app.process MODULE LAB STATE RUN
     python -m lateen.app.process MODULE --told FILE
 
-In the second form the arguments come over a socket once the module is loaded (`app.starting`).
+In the second form the arguments come over a socket once the module is loaded (`app.lab.starting`).
 
 What a process loads lives as long as it does. Collecting while it loads finds nothing and takes a
 tenth of the time; frozen, it is not walked again by any collection later.
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 _ALLOCATIONS = 200_000
 """New objects between two collections. A compiled mesh is hundreds of thousands of values without
 cycles; at Python's 700 a quarter of a large compilation would go into looking through them, and at
-20,000 still a twentieth. The plane does not wait for so many (`app.collecting`)."""
+20,000 still a twentieth. The plane does not wait for so many (`app.mesh.gcpolicy`)."""
 
 
 def settle() -> None:
@@ -44,9 +44,9 @@ def main(argv: list[str]) -> int:
         module = importlib.import_module(argv[1])
     words = argv[2:]
     if words[0] == "--told":
-        from lateen.app import told
+        from lateen.app.lab import starting_child
 
-        words, _ = told.wait(int(words[1]))
+        words, _ = starting_child.wait(int(words[1]))
         if not words:
             return 0
     code: int = module.main([argv[1], *words])

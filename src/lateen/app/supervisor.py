@@ -3,8 +3,9 @@
     python -m lateen.app.supervisor FILE
 
 Stdlib only, so that it is up in a few milliseconds and has little to go wrong. It begins to load
-the first plane at once, and is told over a socket (`app.starting`) which lab it is for. It holds
-the lab's lock (an open file that came with that) for as long as it lives; its children end with it.
+the first plane at once, and is told over a socket (`app.lab.starting`) which lab it is for. It
+holds the lab's lock (an open file that came with that) for as long as it lives; its children end
+with it.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import signal
 import sys
 import time
 
-from lateen.app import starting, told
+from lateen.app.lab import starting, starting_child
 from lateen.base import interpreter
 
 _FIRST_DELAY = 0.1
@@ -146,7 +147,7 @@ def main(argv: list[str]) -> int:
     os.chdir("/")  # a folder of manifests can be moved and unmounted while its lab runs
     load = interpreter.module("lateen.app.process", "lateen.app.plane", "--told")
     loading = starting.Waiting(load)
-    words, files = told.wait(int(argv[1]))
+    words, files = starting_child.wait(int(argv[1]))
     if not words:
         os.kill(loading.pid, signal.SIGKILL)
         loading.dismiss()
@@ -162,8 +163,8 @@ def supervise(loading: starting.Waiting, where: list[str], plane_lock: int) -> i
     with open(pid_file, "w", encoding="ascii") as file:
         file.write(f"{own}\n")
     logs = f"{state}/logs"
-    shim = interpreter.module("lateen.node.shim", *where)
-    enter = interpreter.module("lateen.node.enter", "--lab", lab, "--parent", own)
+    shim = interpreter.module("lateen.node.shim.init", *where)
+    enter = interpreter.module("lateen.node.shim.enter", "--lab", lab, "--parent", own)
     plane = Child(
         "plane",
         interpreter.module("lateen.app.process", "lateen.app.plane", *where, own),

@@ -39,7 +39,7 @@ def _open_standard() -> None:
 
 
 def _start() -> None:
-    from lateen.app import starting
+    from lateen.app.lab import starting
 
     starting.begin()
     try:

@@ -6,8 +6,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
-from lateen.app.lab import LabError
-from lateen.app.settings import SettingsError
+from lateen.app.lab.lab import LabError
+from lateen.app.lab.settings import SettingsError
 from lateen.model.client import ApiError
 
 OK = 0

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from lateen.cli import options, seeing
+from lateen.cli import options
 from lateen.cli.options import flag
+from lateen.cli.traffic import commands
 
 
 class Tree(click.Group):
@@ -54,7 +55,7 @@ def app() -> None:
 @click.option("--api-port", default=0, metavar="PORT", help="Port of the API server; 0 picks one.")
 def up(names: tuple[str, ...], **given: Any) -> int:
     """Start a lab and apply manifests to it."""
-    from lateen.cli import up as command
+    from lateen.cli.lab import up as command
 
     return command.up(names, **given)
 
@@ -65,7 +66,7 @@ def up(names: tuple[str, ...], **given: Any) -> int:
 @flag("--all", "every", text="Every lab of this user.")
 def down(lab: str, **given: Any) -> int:
     """End a lab and remove everything it made."""
-    from lateen.cli import ending
+    from lateen.cli.lab import down as ending
 
     return ending.down(lab, **given)
 
@@ -75,7 +76,7 @@ def down(lab: str, **given: Any) -> int:
 @options.as_json
 def status(lab: str, output: str) -> int:
     """Show processes, pods, proxies with their configuration state, and diagnostics."""
-    from lateen.cli import showing
+    from lateen.cli.lab import status as showing
 
     return showing.status(lab, output)
 
@@ -90,7 +91,7 @@ def status(lab: str, output: str) -> int:
 @options.timeout
 def apply(files: tuple[str, ...], lab: str, **given: Any) -> int:
     """Apply manifests, and wait until every proxy concerned has acknowledged the change."""
-    from lateen.cli import changing
+    from lateen.cli.objects import changing
 
     if not files:
         raise click.UsageError("Missing option '-f' / '--filename'.")
@@ -113,7 +114,7 @@ def delete(
     words: tuple[str, ...], files: tuple[str, ...], lab: str, ignore_not_found: bool, **given: Any
 ) -> int:
     """Delete objects, by file or by name."""
-    from lateen.cli import changing
+    from lateen.cli.objects import changing
 
     return changing.delete(lab, list(words), list(files), ignore_missing=ignore_not_found, **given)
 
@@ -148,9 +149,9 @@ def get(
     **given: Any,
 ) -> int:
     """List objects, or show one."""
-    from lateen.app import lab as labs
-    from lateen.cli import api as lab_api
-    from lateen.cli import getting
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.objects import getting
 
     api = lab_api.Api.of(labs.require(lab))
     labels = [label for text in given.pop("label_columns") for label in text.split(",")]
@@ -161,7 +162,7 @@ def get(
 
 
 @app.command(epilog="Examples: `lateen exec deploy/web -- ls /`; `lateen exec -it POD -- sh`")
-@seeing.target
+@commands.target
 @click.argument("command", nargs=-1, metavar="-- CMD...")
 @options.lab
 @options.namespace
@@ -170,16 +171,16 @@ def get(
 @flag("-t", "--tty", "terminal", text="Give it a terminal.")
 def exec(target: str, command: tuple[str, ...], lab: str, **given: Any) -> int:
     """Run a command in a container."""
-    from lateen.app import lab as labs
-    from lateen.cli import api as lab_api
-    from lateen.cli import workloads
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.objects import workloads
 
     running = labs.require(lab)
     return workloads.run_in(running, lab_api.Api.of(running), target, list(command), **given)
 
 
 @app.command(epilog="Examples: `lateen logs deploy/web -f`; `lateen logs POD -c istio-proxy`")
-@seeing.target
+@commands.target
 @options.lab
 @options.namespace
 @options.container
@@ -189,9 +190,9 @@ def exec(target: str, command: tuple[str, ...], lab: str, **given: Any) -> int:
 @flag("--timestamps", text="Put the time before each line.")
 def logs(target: str, lab: str, **given: Any) -> int:
     """Print a container's log."""
-    from lateen.app import lab as labs
-    from lateen.cli import api as lab_api
-    from lateen.cli import workloads
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.objects import workloads
 
     return workloads.logs(lab_api.Api.of(labs.require(lab)), target, **given)
 
@@ -201,7 +202,7 @@ def logs(target: str, lab: str, **given: Any) -> int:
 @options.lab
 def shell(command: tuple[str, ...], lab: str) -> int:
     """Open a shell (or run a command) inside the lab's network, beside the gateway."""
-    from lateen.cli import inside
+    from lateen.cli.lab import shell as inside
 
     return inside.shell(lab, list(command))
 
@@ -211,12 +212,12 @@ def shell(command: tuple[str, ...], lab: str) -> int:
 @options.as_json
 def version(lab: str, output: str) -> int:
     """Show the versions of Lateen, Envoy, and the Istio versions it can behave as."""
-    from lateen.cli import showing
+    from lateen.cli.lab import status as showing
 
     return showing.version(lab, output)
 
 
-for shown in (seeing.curl, seeing.capture, seeing.tap, seeing.edges):
+for shown in (commands.curl, commands.capture, commands.tap, commands.edges):
     app.add_command(shown)
 
 
@@ -230,7 +231,7 @@ for shown in (seeing.curl, seeing.capture, seeing.tap, seeing.edges):
 @click.option("--keep/--no-keep", default=True, help="Leave the lab up at the end.")
 def demo(istio: str, lab: str, keep: bool) -> int:
     """Run the walkthrough: four requests, four outcomes, each with its reason."""
-    from lateen.cli import demo as command
+    from lateen.cli.lab import demo as command
 
     return command.demo(lab, istio or "1.17", keep=keep)
 
@@ -244,7 +245,7 @@ def decode() -> None:
 @click.argument("text", metavar="VALUE|-")
 def decode_peer_metadata(text: str) -> int:
     """Decode an x-envoy-peer-metadata header: the header, its value, or - for standard input."""
-    from lateen.cli import decode as command
+    from lateen.cli.traffic import decode as command
 
     return command.peer_metadata(text)
 

@@ -17,9 +17,9 @@ def complete(what: str, *arguments: str) -> Completer:
     """Return the completion that `completing` has under this name, loaded when it is asked for."""
 
     def offered(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-        from lateen.cli import completing
+        from lateen.cli.objects import completion
 
-        made: Callable[..., list[str]] = getattr(completing, what)
+        made: Callable[..., list[str]] = getattr(completion, what)
         given = {**ctx.params, "lab": ctx.params.get("lab") or DEFAULT_LAB, "args": ctx.args}
         return made(*arguments, given, incomplete)
 
@@ -52,7 +52,9 @@ class Span(click.ParamType[float]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the seconds; what cannot be read is a usage error that tells how to write it."""
-        from lateen.model import durations  # the tree is loaded before it is known what is asked
+        from lateen.model.schema import (
+            durations,  # the tree is loaded before it is known what is asked
+        )
 
         if isinstance(value, float):
             return value

@@ -13,29 +13,14 @@ import msgspec
 
 from lateen.base import clock as clocks
 from lateen.base import tasks as task_groups
-from lateen.controllers import (
-    actions,
-    apiservice,
-    balancer,
-    controller,
-    cronjob,
-    daemonset,
-    deployment,
-    endpoints,
-    fields,
-    garbage,
-    ingress,
-    injection,
-    job,
-    loop,
-    namespaces,
-    replicaset,
-    scheduling,
-    statefulset,
-    world,
-)
+from lateen.controllers.cluster import garbage, namespaces, scheduling
+from lateen.controllers.engine import actions, cache, controller, fields, loop
+from lateen.controllers.injection import injector
+from lateen.controllers.jobs import cronjob, job
+from lateen.controllers.network import apiservice, balancer, endpoints, ingress
+from lateen.controllers.workloads import daemonset, deployment, replicaset, statefulset
 from lateen.model import client as api
-from lateen.model import kinds
+from lateen.model.schema import kinds
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PEM of the API server's CA, for kube-root-ca.crt."""
     mesh_root: str = ""
     """PEM of the mesh's root, for istio-ca-root-cert."""
-    inject: injection.Settings = msgspec.field(default_factory=injection.Settings)
+    inject: injector.Settings = msgspec.field(default_factory=injector.Settings)
     api_address: str = ""
     """Where pods reach the API server; without one there is no Service `kubernetes`."""
     gateway: bool = True
@@ -146,7 +131,7 @@ class Manager:
             return found.resource, found.namespaced
         return self._defined.get((api_version.rpartition("/")[0], kind))
 
-    def _definition(self, change: world.Change, _: world.World) -> Iterable[controller.Name]:
+    def _definition(self, change: cache.Change, _: cache.World) -> Iterable[controller.Name]:
         """Follow the objects of a custom resource definition as long as it is there."""
         spec = fields.spec(change.object)
         names: Mapping[str, Any] = spec.get("names") or {}

@@ -3,19 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lateen.model import (
-    core,
-    decode,
-    discovery,
-    jsonpath,
-    kinds,
-    networking,
-    security,
-    sourcelines,
-)
+from lateen.model.istio import networking, security
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects as core
+from lateen.model.manifests import sourcelines
+from lateen.model.manifests.sourcemap import SourceMap
 from lateen.model.meta import Location, Source
-from lateen.model.selectors import subset
-from lateen.model.sourcemap import SourceMap
+from lateen.model.schema import decode, fieldpath, kinds
+from lateen.model.schema.selectors import subset
 
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-wide object is empty."""
@@ -148,7 +143,7 @@ class Snapshot:
             return None
         if not self._current(entry, ref.namespace):
             return None
-        for path in jsonpath.enclosing(source.path):
+        for path in fieldpath.enclosing(source.path):
             if (line := entry.spec.lines.get(path)) is not None:
                 return Location(entry.spec.file, line)
         return Location(entry.spec.file, 1)

@@ -8,15 +8,17 @@ import msgspec
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiClient, ApiError, Json
-from lateen.node import logs, reporting, shimproto
+from lateen.node import reporting
+from lateen.node.container import logs
+from lateen.node.container.files import Caches, Places, TokenSource
+from lateen.node.container.launch import LabFacts
 from lateen.node.informer import Informer, key_of
-from lateen.node.launch import LabFacts
-from lateen.node.podfiles import Caches, Places, TokenSource
-from lateen.node.podnetwork import PodNetwork
-from lateen.node.podworker import Kit, PodWorker
+from lateen.node.net.podnetwork import PodNetwork
+from lateen.node.pod.worker import Kit, PodWorker
 from lateen.node.reporting import NodeFacts
-from lateen.node.runtime import ShimClient, ShimError
-from lateen.node.shimproto import Process
+from lateen.node.shim import protocol
+from lateen.node.shim.client import ShimClient, ShimError
+from lateen.node.shim.protocol import Process
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ class Agent:
         for pod in state.pods:
             self._adoptable[pod] = []
         for process in state.processes:
-            pod, _, _ = shimproto.parse_handle(process.handle)
+            pod, _, _ = protocol.parse_handle(process.handle)
             self._adoptable.setdefault(pod, []).append(process)
 
     async def _sweep(self) -> None:
@@ -153,7 +155,7 @@ class Agent:
         async for process in self._shim.exits():
             if "#" in process.handle:
                 continue
-            pod, _, _ = shimproto.parse_handle(process.handle)
+            pod, _, _ = protocol.parse_handle(process.handle)
             if worker := self._workers.get(pod):
                 worker.exited(process)
             elif pod in self._adoptable:

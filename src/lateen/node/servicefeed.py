@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
-from lateen.model import core, decode, discovery, kinds
 from lateen.model.client import ApiClient, ApiError, Json
-from lateen.node import dnszone, network
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects
+from lateen.model.schema import decode, kinds
+from lateen.node.dns import zone as dnszone
 from lateen.node.informer import Informer, Key, key_of
+from lateen.node.net import network
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class ServiceFeed:
         self._reached: dict[str, int] = {}
         """By resource, the revision up to which its changes are in the kernel."""
         self._news = asyncio.Event()
-        self._services: dict[Key, core.Service] = {}
+        self._services: dict[Key, objects.Service] = {}
         self._slices: dict[Key, dict[str, discovery.EndpointSlice]] = {}
         self._changed: dict[Key, None] = {}
         self._due = False
@@ -74,7 +77,7 @@ class ServiceFeed:
         """Take a Service's change; None is absence."""
         key = key_of(new or old or {})
         service = _decoded(new, "services") if new else None
-        if isinstance(service, core.Service):
+        if isinstance(service, objects.Service):
             self._services[key] = service
         else:
             self._services.pop(key, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.model import selectors
+from lateen.model.schema import selectors
 
 HOST = "host"
 """What the machine outside the lab's pods is called."""
@@ -35,7 +35,7 @@ def short_identity(text: str) -> str:
 
 def host_end(balancer: str) -> str:
     """Return the address that the machine has on a lab's link, from a load balancer's: the first
-    of the /24 that both belong to (`node.hostlink.Pool`)."""
+    of the /24 that both belong to (`node.net.hostlink.Pool`)."""
     return str(ipaddress.ip_network((balancer, 24), strict=False)[1])
 
 

@@ -17,14 +17,14 @@ from google.protobuf.message import DecodeError
 
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.xds import access_log
+from lateen.xds import als
 from lateen.xds.delta import DeltaSession
 from lateen.xds.hub import Hub
 from lateen.xds.session import Session, check_node
 from lateen.xds.sotw import SotwSession
 from lateen.xds.stream import LiveStream
 
-AccessLogSink = Callable[[str, access_log.Batch], None]
+AccessLogSink = Callable[[str, als.Batch], None]
 
 GRACE_SECONDS = 0.2
 _SOCKET_PATH_LIMIT = 107
@@ -175,9 +175,9 @@ class _PodSocket:
         try:
             async for data in messages:
                 if not name:  # only the first message says whose log it is
-                    claimed, name, _ = access_log.read(data)
+                    claimed, name, _ = als.read(data)
                     check_node(self._node_id, claimed)
-                self._sink(self._proxy, access_log.Batch(data, name))
+                self._sink(self._proxy, als.Batch(data, name))
         except PermissionError as error:
             return _Refusal(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except DecodeError:

@@ -6,7 +6,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
-from lateen.compiler.backend import clusters
+from lateen.compiler.backend.clusters import clusters
 from lateen.compiler.ir import policy, proxy, workload
 
 SIDECAR, ROUTER = proxy.ProxyKind.SIDECAR, proxy.ProxyKind.ROUTER

@@ -1,6 +1,6 @@
 """Endpoints as Envoy is given them."""
 
-from lateen.compiler.backend import endpoints
+from lateen.compiler.backend.clusters import endpoints
 from lateen.compiler.ir.proxy import ClusterEndpoints
 from lateen.compiler.ir.workload import Endpoint
 

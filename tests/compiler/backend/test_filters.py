@@ -9,12 +9,13 @@ from envoy.extensions.common.matching.v3 import extension_matcher_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
 from google.protobuf import json_format
 
-from lateen.compiler.backend import access_logs, filters
+from lateen.compiler.backend import http_filters
+from lateen.compiler.backend.listeners import access_logs
 from lateen.compiler.ir import telemetry
 
 
 def test_order_of_a_clients_side(mesh):
-    assert [f.name for f in filters.outbound(mesh.node())] == [
+    assert [f.name for f in http_filters.outbound(mesh.node())] == [
         "istio.metadata_exchange",
         "envoy.filters.http.grpc_stats",
         "istio.alpn",
@@ -26,13 +27,13 @@ def test_order_of_a_clients_side(mesh):
 
 @pytest.mark.parametrize("web", [True, False])
 def test_grpc_web_only_on_its_ports(mesh, web):
-    names = [f.name for f in filters.inbound(mesh.node(), grpc_web=web)]
+    names = [f.name for f in http_filters.inbound(mesh.node(), grpc_web=web)]
     assert ("envoy.filters.http.grpc_web" in names) == web
     assert names[-1] == "envoy.filters.http.router"
 
 
 def test_a_client_tells_who_it_is_and_hides_what_the_server_answers(mesh):
-    config = filters.outbound(mesh.node())[0].typed_config
+    config = http_filters.outbound(mesh.node())[0].typed_config
     mutations = mesh.unpack(config, header_mutation_pb2.HeaderMutation).mutations
     told = {m.append.header.key: m.append.header.value for m in mutations.request_mutations}
     assert told == {"x-envoy-peer-metadata": "Q2c=", "x-envoy-peer-metadata-id": mesh.node().id}
@@ -40,7 +41,7 @@ def test_a_client_tells_who_it_is_and_hides_what_the_server_answers(mesh):
 
 
 def test_a_server_keeps_it_from_the_application(mesh):
-    config = filters.inbound(mesh.node(), grpc_web=False)[0].typed_config
+    config = http_filters.inbound(mesh.node(), grpc_web=False)[0].typed_config
     wrapped = mesh.unpack(config, extension_matcher_pb2.ExtensionWithMatcher)
     inner = mesh.unpack(
         wrapped.extension_config.typed_config, header_mutation_pb2.HeaderMutation

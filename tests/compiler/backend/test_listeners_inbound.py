@@ -4,7 +4,7 @@ import pytest
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 
-from lateen.compiler.backend import listeners_inbound
+from lateen.compiler.backend.listeners import inbound as listeners_inbound
 from lateen.compiler.ir import workload
 
 Protocol = workload.Protocol

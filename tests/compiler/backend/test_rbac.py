@@ -14,10 +14,13 @@ from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac_pb2
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb2
 from google.protobuf import json_format
 
-from lateen.compiler.backend import listeners_gateway, listeners_inbound, rbac
-from lateen.compiler.backend.checks import of
+from lateen.compiler.backend import rbac
+from lateen.compiler.backend.authorization import of
+from lateen.compiler.backend.listeners import gateway
+from lateen.compiler.backend.listeners import inbound as listeners_inbound
 from lateen.compiler.backend.render import Renderer
-from lateen.compiler.frontend import authz, versions
+from lateen.compiler.frontend import versions
+from lateen.compiler.frontend.security import authz
 from lateen.compiler.ir import proxy, routing
 from lateen.compiler.ir.workload import Protocol
 from lateen.compiler.output import ResourceType
@@ -130,7 +133,7 @@ def gateway_listener(mesh):
 
 
 def test_a_gateway_checks_too(mesh):
-    made = listeners_gateway.listener(
+    made = gateway.listener(
         gateway_listener(mesh), mesh.node(), mesh.SETTINGS, of(authorization(ALLOW))
     )
     (chain,) = made.filter_chains

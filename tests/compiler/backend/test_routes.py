@@ -8,7 +8,7 @@ from envoy.extensions.filters.http.fault.v3 import fault_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from google.protobuf import json_format
 
-from lateen.compiler.backend import routes
+from lateen.compiler.backend.routes import tables
 from lateen.compiler.ir import policy, proxy, routing, workload
 
 SIDECAR, ROUTER = proxy.ProxyKind.SIDECAR, proxy.ProxyKind.ROUTER
@@ -18,7 +18,7 @@ Match = routing.StringMatch
 
 def render(mesh, *sources, alpn=None):
     host = routing.VirtualHost(name="h:80", domains=("*",), routes=sources)
-    return routes.virtual_host(host, alpn or {}).routes
+    return tables.virtual_host(host, alpn or {}).routes
 
 
 def one(mesh, alpn=None, **fields):
@@ -229,13 +229,13 @@ SIMPLE = policy.TlsMode.SIMPLE
 @pytest.mark.parametrize(
     ("protocol", "fields", "kind", "expected"),
     [
-        (Protocol.HTTP, {}, SIDECAR, routes.Alpn.HTTP1),
-        (Protocol.GRPC, {}, SIDECAR, routes.Alpn.HTTP2),
-        (Protocol.AUTO, {}, SIDECAR, routes.Alpn.EITHER),
-        (Protocol.AUTO, {}, ROUTER, routes.Alpn.HTTP1),
-        (Protocol.HTTPS, {"tls": (SIMPLE, False)}, ROUTER, routes.Alpn.OFF),
-        (Protocol.HTTPS, {"tls": (SIMPLE, True)}, ROUTER, routes.Alpn.HTTP1),
-        (Protocol.HTTP, {"tls": (policy.TlsMode.ISTIO_MUTUAL, False)}, ROUTER, routes.Alpn.HTTP1),
+        (Protocol.HTTP, {}, SIDECAR, tables.Alpn.HTTP1),
+        (Protocol.GRPC, {}, SIDECAR, tables.Alpn.HTTP2),
+        (Protocol.AUTO, {}, SIDECAR, tables.Alpn.EITHER),
+        (Protocol.AUTO, {}, ROUTER, tables.Alpn.HTTP1),
+        (Protocol.HTTPS, {"tls": (SIMPLE, False)}, ROUTER, tables.Alpn.OFF),
+        (Protocol.HTTPS, {"tls": (SIMPLE, True)}, ROUTER, tables.Alpn.HTTP1),
+        (Protocol.HTTP, {"tls": (policy.TlsMode.ISTIO_MUTUAL, False)}, ROUTER, tables.Alpn.HTTP1),
     ],
 )
 def test_which_alpn_requests_to_a_cluster_offer(mesh, protocol, fields, kind, expected):
@@ -243,15 +243,15 @@ def test_which_alpn_requests_to_a_cluster_offer(mesh, protocol, fields, kind, ex
     if "tls" in fields:
         mode, override = fields["tls"]
         tls = policy.ClientTls(mode=mode, source=mesh.DR, alpn_override=override)
-    assert routes.alpn_of(mesh.cluster(protocol, tls=tls), kind) is expected
+    assert tables.alpn_of(mesh.cluster(protocol, tls=tls), kind) is expected
 
 
 def test_a_route_says_what_the_alpn_filter_does_only_where_it_differs(mesh):
     name = "outbound|80||a"
     assert not one(mesh).typed_per_filter_config
-    off = one(mesh, alpn={name: routes.Alpn.OFF}).typed_per_filter_config["istio.alpn"]
+    off = one(mesh, alpn={name: tables.Alpn.OFF}).typed_per_filter_config["istio.alpn"]
     assert mesh.unpack(off, route_components_pb2.FilterConfig).disabled
-    http2 = one(mesh, alpn={name: routes.Alpn.HTTP2}).typed_per_filter_config["istio.alpn"]
+    http2 = one(mesh, alpn={name: tables.Alpn.HTTP2}).typed_per_filter_config["istio.alpn"]
     config = mesh.unpack(http2, set_filter_state_pb2.Config)
     text = config.on_request_headers[0].format_string.text_format_source.inline_string
     assert text == "istio-h2,istio,h2"
@@ -262,8 +262,8 @@ def test_a_table_joined_from_parts_is_the_table(mesh):
         routing.VirtualHost(name=f"h{i}:80", domains=(f"h{i}",), routes=(mesh.route("c"),))
         for i in range(3)
     ]
-    made = [routes.virtual_host(host, {}) for host in hosts]
-    body = routes.table_bytes("80", [m.SerializeToString() for m in made])
+    made = [tables.virtual_host(host, {}) for host in hosts]
+    body = tables.table_bytes("80", [m.SerializeToString() for m in made])
     table = route_pb2.RouteConfiguration.FromString(body)
     assert table.name == "80"
     assert list(table.virtual_hosts) == made

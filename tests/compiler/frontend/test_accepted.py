@@ -30,7 +30,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.output import ResourceSet, ResourceType
-from lateen.node import sidecar
+from lateen.node.container import sidecar
 
 FOLDERS = sorted(path.parent for path in (Path(__file__).parent / "cases").glob("*/*/in.yaml"))
 BOOTSTRAP_CLUSTERS = ("xds-grpc", "sds-grpc", "zipkin")

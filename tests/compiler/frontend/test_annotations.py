@@ -4,7 +4,8 @@ from typing import Any
 
 import yaml
 
-from lateen.compiler.frontend import annotations, offline
+from lateen.compiler.frontend import offline
+from lateen.compiler.frontend.diagnostics import annotations
 from lateen.model import snapshot
 
 DEPLOYMENT = """

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.compiler.frontend import authn
+from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.workload import MtlsMode
-from lateen.model.istio_types import WorkloadSelector
-from lateen.model.objectmeta import ObjectMeta
-from lateen.model.security import MutualTLS, PeerAuthentication, PeerAuthenticationSpec
+from lateen.model.istio.security import MutualTLS, PeerAuthentication, PeerAuthenticationSpec
+from lateen.model.istio.types import WorkloadSelector
+from lateen.model.schema.objectmeta import ObjectMeta
 
 Policies = tuple[PeerAuthentication, ...]
 

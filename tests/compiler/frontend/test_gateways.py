@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lateen.compiler.frontend import credentials
+from lateen.compiler.frontend.security import credentials
 
 WEB = """
 apiVersion: v1

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lateen.compiler.frontend import assemble, offline, versions
-from lateen.compiler.frontend.incremental import Derived, Graph, Table
+from lateen.compiler.frontend.graph.incremental import Derived, Graph, Table
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import snapshot
 from lateen.model.meta import ObjectRef

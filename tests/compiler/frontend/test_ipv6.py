@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from lateen.compiler.frontend import ipv6
+from lateen.compiler.frontend.diagnostics import ipv6
 from lateen.model import snapshot
 
 OWNED = "ownerReferences: [{kind: ReplicaSet, name: web-1, controller: true}]"

@@ -13,7 +13,8 @@ import pytest
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import assemble, offline, versions
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.model import decode, kinds, schema, snapshot
+from lateen.model import snapshot
+from lateen.model.schema import decode, describe, kinds
 from lateen.model.validation import dispatch
 from tests.compiler.frontend import test_nothing_ignored as every
 
@@ -28,8 +29,8 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
 def cases() -> list[Any]:
     found = []
     for info in every.COMPILED:
-        for path, _ in every.leaves(schema.of_kind(info).fields["spec"], ("spec",)):
-            node = at(schema.of_kind(info), path)
+        for path, _ in every.leaves(describe.of_kind(info).fields["spec"], ("spec",)):
+            node = at(describe.of_kind(info), path)
             kind = "duration" if node.form == "duration" else node.type
             if kind in EXTREMES:
                 name = ".".join(path[1:]).replace(".[]", "[]").replace(".{}", "{}")
@@ -37,7 +38,7 @@ def cases() -> list[Any]:
     return found
 
 
-def at(node: schema.Schema, path: every.Path_) -> schema.Schema:
+def at(node: describe.Schema, path: every.Path_) -> describe.Schema:
     for part in path:
         node = (node.items if part in ("[]", "{}") else node.fields[part]) or node
     return node
@@ -69,7 +70,7 @@ def test_what_is_let_in_compiles(
     place = base.of(info.kind)[0]
     for value in EXTREMES[kind]:
         body = copy.deepcopy(base.bodies[place])
-        every.put(every.container(body, path, schema.of_kind(info))[0], path[-1], value)
+        every.put(every.container(body, path, describe.of_kind(info))[0], path[-1], value)
         found = decode.decode(info, body)
         if not found.problems and dispatch.validate(info, found.object).ok:
             compiled(info, found.object)

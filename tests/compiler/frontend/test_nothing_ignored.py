@@ -18,8 +18,9 @@ from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import assemble, offline, versions
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.output import ResourceType
-from lateen.model import decode, jsonpath, kinds, schema, snapshot
-from lateen.model.diagnostics import Diagnostic
+from lateen.model import snapshot
+from lateen.model.messages.diagnostics import Diagnostic
+from lateen.model.schema import decode, describe, fieldpath, kinds
 
 COMPILED = [info for info in kinds.KINDS.values() if info.is_istio and info.acted_on]
 
@@ -112,7 +113,7 @@ Path_ = tuple[str, ...]
 """Steps to a field; `[]` and `{}` stand for an item of a list and of a map."""
 
 
-def leaves(node: schema.Schema, path: Path_) -> Iterator[tuple[Path_, Any]]:
+def leaves(node: describe.Schema, path: Path_) -> Iterator[tuple[Path_, Any]]:
     """Return every field that holds a plain value, and what to set it to."""
     if node.type == "array" and node.items is not None:
         yield from leaves(node.items, (*path, "[]"))
@@ -125,7 +126,7 @@ def leaves(node: schema.Schema, path: Path_) -> Iterator[tuple[Path_, Any]]:
         yield path, value_for(node, path)
 
 
-def value_for(node: schema.Schema, path: Path_) -> Any:
+def value_for(node: describe.Schema, path: Path_) -> Any:
     words = ".".join(part for part in path if part not in ("[]", "{}"))
     for end, value in SPECIAL.items():
         if words.endswith(end):
@@ -137,7 +138,7 @@ def value_for(node: schema.Schema, path: Path_) -> Any:
     return VALUES["duration" if node.form == "duration" else node.type]
 
 
-def container(body: Any, path: Path_, node: schema.Schema) -> tuple[Any, str]:
+def container(body: Any, path: Path_, node: describe.Schema) -> tuple[Any, str]:
     """Make every container on the way to a field, with what each must have; return the last, and
     its JSON path."""
     here, place = body, ""
@@ -159,9 +160,9 @@ def container(body: Any, path: Path_, node: schema.Schema) -> tuple[Any, str]:
             here, place = here[0], f"{place}[0]"
         elif part == "{}":
             name = next(iter(here), "other")
-            here, place = here.setdefault(name, empty), jsonpath.join(place, name)
+            here, place = here.setdefault(name, empty), fieldpath.join(place, name)
         else:
-            here, place = here.setdefault(part, empty), jsonpath.join(place, part)
+            here, place = here.setdefault(part, empty), fieldpath.join(place, part)
     return here, place
 
 
@@ -176,7 +177,7 @@ def put(holder: Any, last: str, value: Any) -> None:
 
 def acts(info: kinds.KindInfo, base: Base, at: int, path: Path_, value: Any) -> bool:
     """Whether setting the field changes anything in a mesh, or is spoken of."""
-    tree = schema.of_kind(info)
+    tree = describe.of_kind(info)
     without = copy.deepcopy(base.bodies[at])
     holder, place = container(without, path, tree)
     if path[-1] in holder and holder[path[-1]] == value:
@@ -186,7 +187,7 @@ def acts(info: kinds.KindInfo, base: Base, at: int, path: Path_, value: Any) -> 
     if decode.decode(info, with_it).problems:
         return False
     told, found = base.told(info, with_it)
-    enclosing = set(jsonpath.enclosing(jsonpath.join(place, path[-1])))
+    enclosing = set(fieldpath.enclosing(fieldpath.join(place, path[-1])))
     if any(f.code in SAYS_SO and f.source.path in enclosing for f in found):
         return True
     before, known = base.told(info, without)
@@ -196,7 +197,7 @@ def acts(info: kinds.KindInfo, base: Base, at: int, path: Path_, value: Any) -> 
 def fields() -> list[Any]:
     found = []
     for info in COMPILED:
-        for path, value in leaves(schema.of_kind(info).fields["spec"], ("spec",)):
+        for path, value in leaves(describe.of_kind(info).fields["spec"], ("spec",)):
             name = ".".join(path[1:]).replace(".[]", "[]").replace(".{}", "{}")
             if (info.kind, name) not in NAMES:
                 found.append(pytest.param(info, path, value, id=f"{info.kind}-{name}"))

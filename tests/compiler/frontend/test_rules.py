@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lateen.compiler.frontend import rules
-from lateen.model import decode, kinds
+from lateen.compiler.frontend.traffic import rules
+from lateen.model.schema import decode, kinds
 
 HOST = "web.shop.svc.cluster.local"
 

@@ -2,7 +2,7 @@
 
 import yaml
 
-from lateen.compiler.frontend import shown
+from lateen.compiler.frontend.diagnostics import status
 from lateen.model import snapshot
 
 MESH = """
@@ -21,5 +21,5 @@ spec: {containers: [{name: web}, {name: istio-proxy}]}
 
 
 def test_everything_that_has_something_to_say_is_asked() -> None:
-    found = shown.findings(snapshot.of_bodies(yaml.safe_load_all(MESH)), "istio-system")
+    found = status.findings(snapshot.of_bodies(yaml.safe_load_all(MESH)), "istio-system")
     assert [each.code for each in found] == ["IST0101", "LTN0043", "LTN0044"]

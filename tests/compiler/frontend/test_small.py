@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.compiler.frontend import hosts, protocols, quantities, structpb, versions
+from lateen.compiler.frontend import quantities, versions
+from lateen.compiler.frontend.registry import downward_labels, hosts, protocols
 from lateen.compiler.ir.workload import Protocol
 
 
@@ -143,7 +144,7 @@ CAPTURED = (
 
 def test_struct_reads_and_writes_what_istio_sends() -> None:
     data = base64.b64decode(CAPTURED)
-    fields = structpb.decode(data)
+    fields = downward_labels.decode(data)
     assert fields == {
         "APP_CONTAINERS": "",
         "CLUSTER_ID": "Kubernetes",
@@ -152,7 +153,7 @@ def test_struct_reads_and_writes_what_istio_sends() -> None:
         "MESH_ID": "cluster.local",
         "PLATFORM_METADATA": {},
     }
-    assert structpb.encode(fields) == data
+    assert downward_labels.encode(fields) == data
 
 
 VALUES = st.recursive(
@@ -165,14 +166,14 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
-def test_struct_round_trip(fields: dict[str, structpb.Value]) -> None:
-    assert structpb.decode(structpb.encode(fields)) == fields
+def test_struct_round_trip(fields: dict[str, downward_labels.Value]) -> None:
+    assert downward_labels.decode(downward_labels.encode(fields)) == fields
 
 
 @given(st.binary(max_size=40))
 def test_struct_decoding_fails_with_valueerror_only(data: bytes) -> None:
     try:
-        structpb.decode(data)
+        downward_labels.decode(data)
     except ValueError:
         return
 

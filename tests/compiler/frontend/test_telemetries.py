@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lateen.compiler.backend.render import Renderer
-from lateen.compiler.frontend import mesh_config, telemetries, versions
-from lateen.compiler.frontend.mesh_config import Mesh
+from lateen.compiler.frontend import versions
+from lateen.compiler.frontend.graph import mesh_config, telemetries
+from lateen.compiler.frontend.graph.mesh_config import Mesh
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.output import ResourceType
-from lateen.model import core, telemetry
-from lateen.model.istio_types import WorkloadSelector
-from lateen.model.objectmeta import ObjectMeta
+from lateen.model.istio import telemetry
+from lateen.model.istio.types import WorkloadSelector
+from lateen.model.kube.core import objects
+from lateen.model.schema.objectmeta import ObjectMeta
 
 SETTINGS = MeshSettings(features=versions.features())
 CONFIG = """
@@ -23,7 +25,7 @@ extensionProviders:
 - {name: other, envoyOtelAls: {service: x, port: 1}}
 """
 MESH = mesh_config.translate(
-    core.ConfigMap(metadata=ObjectMeta(name="istio"), data={"mesh": CONFIG}), SETTINGS
+    objects.ConfigMap(metadata=ObjectMeta(name="istio"), data={"mesh": CONFIG}), SETTINGS
 )
 
 

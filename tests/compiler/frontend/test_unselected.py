@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from lateen.compiler.frontend import unselected
+from lateen.compiler.frontend.diagnostics import selectors
 from lateen.model import snapshot
 
 MESH = """
@@ -58,7 +58,7 @@ def test_what_a_policy_does_not_reach(policy: str, expected: list[tuple[str, str
     text = f"{MESH}metadata: {policy}".replace("{namespace:", "{name: p, namespace:", 1)
     text = text.replace(", spec:", "\nspec:", 1)
     found = snapshot.of_bodies(yaml.safe_load_all(text))
-    told = unselected.findings(found, "istio-system")
+    told = selectors.findings(found, "istio-system")
     assert [(finding.code, finding.source.path) for finding in told] == expected
 
 
@@ -88,7 +88,7 @@ metadata: {name: other, namespace: default, labels: {app: other}}
 spec: {containers: [{name: web}, {name: istio-proxy}]}
 ---"""
     found = snapshot.of_bodies(yaml.safe_load_all(pods + policies))
-    (told,) = unselected.findings(found, "istio-system")
+    (told,) = selectors.findings(found, "istio-system")
     assert (told.code, told.source.ref.name) == ("LTN0024", "younger")
     assert (
         told.message
@@ -129,7 +129,7 @@ kind: {kind}
 metadata: {{name: p, namespace: default}}
 {SELECTING[kind]}
 """
-        found = unselected.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+        found = selectors.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
         assert {each.code for each in found} <= {"IST0167"}
         told += [proxy] if not found else []
     assert told == acting
@@ -152,7 +152,7 @@ kind: VirtualService
 metadata: {name: far, namespace: default}
 spec: {http: []}
 """
-    found = unselected.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+    found = selectors.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
     assert [str(each.source) for each in found] == ["VirtualService/default/far#spec.hosts"]
 
 
@@ -179,7 +179,7 @@ spec:
   - {{name: https, port: 443, targetPort: 8443}}
   - {{name: {name}, port: 81, targetPort: main}}
 """
-    found = unselected.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+    found = selectors.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
     expected = [("LTN0033", "Service/default/a#spec.ports[1]")] if told else []
     assert [(each.code, str(each.source)) for each in found] == expected
 
@@ -197,5 +197,5 @@ def test_a_service_that_prefers_its_zone_is_told_that_it_does_not(
         "metadata": {"name": "web", "namespace": "default"},
         "spec": {"trafficDistribution": written, "ports": [{"port": 80}]},
     }
-    found = unselected.findings(snapshot.of_bodies([body]), "istio-system")
+    found = selectors.findings(snapshot.of_bodies([body]), "istio-system")
     assert [finding.code for finding in found] == codes

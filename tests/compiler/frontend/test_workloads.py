@@ -6,13 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.compiler.frontend import structpb, uncompiled, workloads
+from lateen.compiler.frontend.registry import downward_labels, workloads
+from lateen.compiler.frontend.routing import unsupported
 from lateen.compiler.ir.proxy import ProxyKind
-from lateen.model import istio_types, kinds, meshconfig
-from lateen.model.core_container import Container, ContainerPort
-from lateen.model.core_pod import Pod, PodSpec
+from lateen.model.istio import meshconfig, types
+from lateen.model.kube.core.container import Container, ContainerPort
+from lateen.model.kube.core.pod import Pod, PodSpec
 from lateen.model.meta import ObjectRef, Source
-from lateen.model.objectmeta import ObjectMeta, OwnerReference
+from lateen.model.schema import kinds
+from lateen.model.schema.objectmeta import ObjectMeta, OwnerReference
 
 GATEWAY_POD = """
 apiVersion: v1
@@ -37,7 +39,7 @@ def test_peer_metadata_says_what_a_gateway_of_istio_says(build: Any) -> None:
         "router~172.17.121.88~istio-ingressgateway-864db96c47-f6lqd.istio-system"
         "~istio-system.svc.cluster.local"
     )
-    assert structpb.decode(base64.b64decode(node.peer_metadata)) == {
+    assert downward_labels.decode(base64.b64decode(node.peer_metadata)) == {
         "APP_CONTAINERS": "",
         "CLUSTER_ID": "Kubernetes",
         "INSTANCE_IPS": "172.17.121.88",
@@ -133,10 +135,10 @@ def test_every_struct_of_the_compiled_kinds_says_what_is_read() -> None:
                 continue
             seen.add(struct)
             fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
-            compiled = uncompiled.COMPILED[struct]
+            compiled = unsupported.COMPILED[struct]
             assert compiled - {"*"} <= fields.keys()
             specs += [hint for name, hint in fields.items() if compiled & {"*", name}]
-    assert seen == uncompiled.COMPILED.keys()
+    assert seen == unsupported.COMPILED.keys()
 
 
 def _structs(hint: Any) -> list[type[msgspec.Struct]]:
@@ -148,7 +150,7 @@ def _structs(hint: Any) -> list[type[msgspec.Struct]]:
 
 def test_a_field_that_is_not_read_is_reported_where_it_is() -> None:
     source = Source(ObjectRef("Gateway", "n", "g"), "spec")
-    port = istio_types.Port(number=80, target_port=81)
-    (finding,) = uncompiled.unread(port, source)
+    port = types.Port(number=80, target_port=81)
+    (finding,) = unsupported.unread(port, source)
     assert (finding.code, finding.source.path) == ("LTN0010", "spec.targetPort")
-    assert uncompiled.unread(istio_types.Port(number=80), source) == ()
+    assert unsupported.unread(types.Port(number=80), source) == ()

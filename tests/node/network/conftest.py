@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from lateen.node import addressing, enter, netlink, network, permission
+from lateen.node import permission
+from lateen.node.net import addressing, netlink, network
+from lateen.node.shim import enter
 
 
 def _new_namespace(prepare: Callable[[], None]) -> int:
@@ -131,8 +133,8 @@ def _fetch() -> Callable[..., str]:
 def namespaces() -> Iterator[Namespaces]:
     if not permission.may_administer():
         pytest.skip(
-            "needs CAP_NET_ADMIN and CAP_SYS_ADMIN: run it through `python -m lateen.node.enter`,"
-            " as test_network_unprivileged does"
+            "needs CAP_NET_ADMIN and CAP_SYS_ADMIN: run it through"
+            " `python -m lateen.node.shim.enter`, as test_network_unprivileged does"
         )
     made = Namespaces()
     yield made

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.node import addressing
+from lateen.node.net import addressing
 
 
 def test_the_same_pod_keeps_its_address() -> None:

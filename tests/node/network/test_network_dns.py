@@ -15,8 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lateen.model import core, discovery
-from lateen.node import dns, dnszone, netlink
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects
+from lateen.node.dns import server as dns
+from lateen.node.dns import zone as dnszone
+from lateen.node.net import netlink
 
 CASES = Path(__file__).parent / "cases" / "dns"
 
@@ -24,7 +27,7 @@ CASES = Path(__file__).parent / "cases" / "dns"
 def _zone() -> dnszone.Zone:
     told = yaml.safe_load((CASES / "zone.yaml").read_text())
     zone = dnszone.Zone()
-    for service in msgspec.convert(told["services"], tuple[core.Service, ...]):
+    for service in msgspec.convert(told["services"], tuple[objects.Service, ...]):
         key = f"{service.metadata.namespace}/{service.metadata.name}"
         slices = told["slices"].get(key, ())
         zone.set_service(service, msgspec.convert(slices, tuple[discovery.EndpointSlice, ...]))
@@ -87,7 +90,7 @@ def test_what_is_removed_is_unknown() -> None:
 def _crowd() -> dnszone.Zone:
     zone = dnszone.Zone()
     many = tuple(discovery.Endpoint(addresses=(f"10.244.1.{each}",)) for each in range(1, 101))
-    service = core.Service(spec=core.ServiceSpec(cluster_ip="None"))
+    service = objects.Service(spec=objects.ServiceSpec(cluster_ip="None"))
     service = msgspec.structs.replace(
         service,
         metadata=msgspec.convert({"name": "crowd", "namespace": "default"}, type(service.metadata)),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lateen.node import enter
+from lateen.node.shim import enter
 
 pytestmark = pytest.mark.netns
 
-ENTER = [sys.executable, "-m", "lateen.node.enter", "--lab", "test"]
+ENTER = [sys.executable, "-m", "lateen.node.shim.enter", "--lab", "test"]
 
 
 def _descriptor(pid: int) -> int:
@@ -125,7 +125,7 @@ def test_probe_agrees_with_what_works() -> None:
 def test_a_refusal_is_explained() -> None:
     """Inside a user namespace whose limit is zero, a real refusal of a real kernel."""
     script = (
-        "import sys; from lateen.node import enter\n"
+        "import sys; from lateen.node.shim import enter\n"
         "open('/proc/sys/user/max_net_namespaces', 'w').write('0')\n"
         "print(enter.probe().cause)\n"
         "sys.exit(enter.main(['--lab', 'x', '--', 'true']))"

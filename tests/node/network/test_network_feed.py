@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from lateen.apiserver import verbs
-from lateen.apiserver.local import LocalClient
+from lateen.apiserver.serving.local import LocalClient
+from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.base.tasks import TaskGroup
-from lateen.node import dnszone, netlink, servicefeed
+from lateen.node import servicefeed
+from lateen.node.dns import zone as dnszone
+from lateen.node.net import netlink
 from lateen.store.memory import MemoryStore
 from tests import first_namespaces
 

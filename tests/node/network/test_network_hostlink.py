@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lateen.node import hostlink, ledger, netlink, rtnetlink
+from lateen.node.net import hostlink, ledger, netlink, rtnetlink
 
 
 def _networks(*texts: str) -> tuple[ipaddress.IPv4Network, ...]:
@@ -119,7 +119,7 @@ def _in_use() -> tuple[ipaddress.IPv4Network, ...]:
 
 MAKE_AND_REMOVE = """
 import os, pathlib, sys
-from lateen.node import hostlink, ledger
+from lateen.node.net import hostlink, ledger
 book = ledger.Ledger(pathlib.Path(sys.argv[1]))
 pool = hostlink.Pool("172.30.1.0/24")
 print("ready", flush=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lateen.node.ledger import Entry, Ledger
+from lateen.node.net.ledger import Entry, Ledger
 
 ONE = Entry("lateen01", "02:00:00:00:00:01", "172.30.1.0/24")
 TWO = Entry("lateen02", "02:00:00:00:00:02", "172.30.2.0/24")

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from lateen.model import core, discovery
-from lateen.model.objectmeta import ObjectMeta
-from lateen.node import hostlink, ledger, netlink, rtnetlink
-from lateen.node.podnetwork import CaptureOptions
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects
+from lateen.model.schema.objectmeta import ObjectMeta
+from lateen.node.net import hostlink, ledger, netlink, rtnetlink
+from lateen.node.net.podnetwork import CaptureOptions
 
 pytestmark = pytest.mark.netns
 
@@ -36,9 +37,9 @@ def named(name: str) -> Callable[..., str]:
     return lambda *_: name
 
 
-def service(name: str, **spec: Any) -> core.Service:
+def service(name: str, **spec: Any) -> objects.Service:
     meta = ObjectMeta(name=name, namespace="default")
-    return core.Service(metadata=meta, spec=core.ServiceSpec(**spec))
+    return objects.Service(metadata=meta, spec=objects.ServiceSpec(**spec))
 
 
 def endpoints(port: int, *ips: str) -> discovery.EndpointSlice:
@@ -49,7 +50,7 @@ def endpoints(port: int, *ips: str) -> discovery.EndpointSlice:
     )
 
 
-HTTP = core.ServicePort(name="http", port=80)
+HTTP = objects.ServicePort(name="http", port=80)
 
 
 def test_a_connection_right_after_a_pod_is_made_never_waits(lab: Any, fetch: Fetch) -> None:
@@ -77,7 +78,7 @@ def test_attaching_twice_changes_nothing(lab: Any, fetch: Fetch) -> None:
 
 def test_an_attachment_cut_short_is_completed(lab: Any, fetch: Fetch) -> None:
     """An agent that was killed after making the pair, or whose pod lost its end."""
-    from lateen.node import links
+    from lateen.node.net import links
 
     pod = lab.namespaces.make()
     made = rtnetlink.veth(links.link_name("cut"), links.LAB_MAC, "eth0", b"\x02\0\0\0\0\1", pod)
@@ -203,15 +204,15 @@ def test_a_pod_reaches_itself_through_its_service(
 
 def test_node_ports_and_balancers(serving: tuple[Any, int, tuple[str, ...]], fetch: Fetch) -> None:
     lab, client, (client_ip, ip, *_) = serving
-    port = core.ServicePort(name="http", port=80, node_port=30080)
-    status = core.ServiceStatus(
-        load_balancer=core.LoadBalancerStatus(
-            ingress=(core.LoadBalancerIngress(ip="172.30.9.129"),)
+    port = objects.ServicePort(name="http", port=80, node_port=30080)
+    status = objects.ServiceStatus(
+        load_balancer=objects.LoadBalancerStatus(
+            ingress=(objects.LoadBalancerIngress(ip="172.30.9.129"),)
         )
     )
-    gateway = core.Service(
+    gateway = objects.Service(
         metadata=ObjectMeta(name="gw", namespace="default"),
-        spec=core.ServiceSpec(type="LoadBalancer", cluster_ip="10.96.0.22", ports=(port,)),
+        spec=objects.ServiceSpec(type="LoadBalancer", cluster_ip="10.96.0.22", ports=(port,)),
         status=status,
     )
     lab.net.set_service(gateway, [endpoints(8080, ip)])
@@ -285,7 +286,7 @@ def test_a_thousand_services(lab: Any, fetch: Fetch) -> None:
 def test_a_new_agent_leaves_the_rules_until_it_knows_better(
     serving: tuple[Any, int, tuple[str, ...]], fetch: Fetch
 ) -> None:
-    from lateen.node import addressing, network
+    from lateen.node.net import addressing, network
 
     lab, client, (client_ip, one, two, _) = serving
     web = service("web", cluster_ip="10.96.0.20", ports=(HTTP,))
@@ -334,7 +335,7 @@ def test_the_host_reaches_a_balancer(
     lab.namespaces.serve(pod, 8080, peer_ip)
     book = ledger.Ledger(tmp_path / "ledger.json")
     netlink.inside(host, lambda: hostlink.make(book, lab.root, pool))
-    port = core.ServicePort(name="http", port=80, node_port=30080)
+    port = objects.ServicePort(name="http", port=80, node_port=30080)
     address, unused = (str(ipaddress.IPv4Network(pool.balancers)[each]) for each in (1, 99))
     gateway = service(
         "gw", type="NodePort", cluster_ip="10.96.0.22", external_ips=(address,), ports=(port,)

@@ -13,9 +13,10 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from lateen.model import core, discovery
-from lateen.node import netlink, nft, nftwire, redirect, services
-from lateen.node.podnetwork import CaptureOptions
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects
+from lateen.node.net import netlink, nft, nftwire, redirect, services
+from lateen.node.net.podnetwork import CaptureOptions
 
 CASES = Path(__file__).parent / "cases"
 NODE = services.Node(
@@ -37,7 +38,7 @@ def _table(case: Path) -> nft.Table:
     }
     every = [
         frontend
-        for service in msgspec.convert(given["services"], tuple[core.Service, ...])
+        for service in msgspec.convert(given["services"], tuple[objects.Service, ...])
         for frontend in services.frontends(
             service,
             slices.get(f"{service.metadata.namespace}/{service.metadata.name}", ()),

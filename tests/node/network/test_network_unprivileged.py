@@ -53,7 +53,15 @@ def test_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     python, identity = _ordinary()
     folder = Path(__file__).parent
     temporary = Path("/tmp") / f"lateen-tests-{os.getpid()}"
-    command = [python, "-m", "lateen.node.enter", "--lab", "tests", "--parent", str(os.getpid())]
+    command = [
+        python,
+        "-m",
+        "lateen.node.shim.enter",
+        "--lab",
+        "tests",
+        "--parent",
+        str(os.getpid()),
+    ]
     command += ["--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "netns"]
     command += [f"--basetemp={temporary}", str(folder)]
     try:

@@ -6,8 +6,10 @@ import msgspec
 from envoy.config.listener.v3 import listener_pb2
 from google.protobuf import message
 
-from lateen.compiler.backend import clusters, endpoints, listeners_outbound, routes
+from lateen.compiler.backend.clusters import clusters, endpoints
+from lateen.compiler.backend.listeners import outbound
 from lateen.compiler.backend.memo import Memo, Recent
+from lateen.compiler.backend.routes import tables as routes
 from lateen.compiler.ir.proxy import (
     ClusterEndpoints,
     GatewayConfig,
@@ -140,7 +142,7 @@ class Side:
         own = msgspec.structs.replace(signals)
         one: Memo[TcpListener, Resource] = Memo(
             lambda source: listener_resource(
-                listeners_outbound.tcp(source, own, self._settings), source, own.sources
+                outbound.tcp(source, own, self._settings), source, own.sources
             )
         )
         return Memo(

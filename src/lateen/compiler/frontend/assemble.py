@@ -7,9 +7,9 @@ and leaves every value that did not change the same object. What it returns is a
 
 from collections.abc import Callable, Mapping
 
-from lateen.compiler.frontend import (
+from lateen.compiler.frontend.diagnostics import findings
+from lateen.compiler.frontend.graph import (
     authorizations,
-    findings,
     inputs,
     mesh_config,
     pods,
@@ -17,11 +17,11 @@ from lateen.compiler.frontend import (
     sidecars,
     world,
 )
-from lateen.compiler.frontend.incremental import Graph
-from lateen.compiler.frontend.inputs import Inputs, Key, Objects
+from lateen.compiler.frontend.graph.incremental import Graph
+from lateen.compiler.frontend.graph.inputs import Inputs, Key, Objects
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
-from lateen.model import meshconfig
-from lateen.model.diagnostics import Diagnostic
+from lateen.model.istio import meshconfig
+from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef
 
 View = Callable[[Key], ProxyView]

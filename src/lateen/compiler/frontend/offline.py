@@ -10,14 +10,19 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from lateen.compiler.frontend import endpoints, workloads
-from lateen.model import apps, core_container, core_pod, core_service, discovery, objectmeta
+from lateen.compiler.frontend.registry import endpoints, workloads
+from lateen.model.kube import discovery
+from lateen.model.kube.apps import workloads as apps
+from lateen.model.kube.core import container
+from lateen.model.kube.core import pod as core_pod
+from lateen.model.kube.core import service as core_service
+from lateen.model.schema import objectmeta
 from lateen.model.snapshot import Change, Snapshot
 
 _INJECT = "sidecar.istio.io/inject"
 _HASH = "pod-template-hash"
 _SLICES = "endpointslices.discovery.k8s.io"
-_PROXY = core_container.Container(name=workloads.PROXY_CONTAINER, args=("proxy", "sidecar"))
+_PROXY = container.Container(name=workloads.PROXY_CONTAINER, args=("proxy", "sidecar"))
 
 Key = tuple[str, str]
 

@@ -1,6 +1,6 @@
 """Durations and percentages as manifests write them. Pure."""
 
-from lateen.model import durations
+from lateen.model.schema import durations
 
 PPM = 1_000_000
 

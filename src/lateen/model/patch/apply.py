@@ -12,7 +12,7 @@ from lateen.model.patch.descent import UNKNOWN
 from lateen.model.patch.fieldset import FieldSet
 from lateen.model.patch.managed import APPLY, UPDATE, Manager, Managers, Owned
 from lateen.model.patch.problem import PatchError
-from lateen.model.schema import Schema
+from lateen.model.schema.describe import Schema
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which client-side `kubectl apply` keeps what it applied."""

@@ -8,7 +8,7 @@ any other list has one owner.
 from collections.abc import Mapping
 from typing import Any
 
-from lateen.model.schema import Schema
+from lateen.model.schema.describe import Schema
 
 UNKNOWN = Schema(type="any")
 """Says nothing: maps are merged by key, lists are replaced."""

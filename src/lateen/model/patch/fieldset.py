@@ -11,7 +11,7 @@ from typing import Any
 from lateen.model.patch import descent
 from lateen.model.patch.descent import UNKNOWN
 from lateen.model.patch.problem import PatchError
-from lateen.model.schema import Schema
+from lateen.model.schema.describe import Schema
 
 Path = tuple[str, ...]
 FieldSet = frozenset[Path]

@@ -7,7 +7,7 @@ from typing import Any
 from lateen.model.patch import descent, fieldset
 from lateen.model.patch.descent import UNKNOWN
 from lateen.model.patch.fieldset import FieldSet, Path
-from lateen.model.schema import Schema
+from lateen.model.schema.describe import Schema
 
 
 def merge(live: Any, applied: Any, schema: Schema) -> Any:

@@ -5,30 +5,30 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lateen.model.kinds import KindInfo
-from lateen.model.validation import kubernetes
+from lateen.model.schema.kinds import KindInfo
+from lateen.model.validation.kube import metadata
 from lateen.model.validation.report import Report, Validation
 
 _RULES: Mapping[str, str] = {
-    "pods": "podspec.pod",
-    "services": "service.service",
-    "deployments.apps": "workloads.deployment",
-    "replicasets.apps": "workloads.workload",
-    "statefulsets.apps": "workloads.workload",
-    "daemonsets.apps": "workloads.workload",
-    "jobs.batch": "workloads.job",
-    "cronjobs.batch": "workloads.cron_job",
-    "persistentvolumeclaims": "stored.claim",
-    "poddisruptionbudgets.policy": "stored.budget",
-    "ingresses.networking.k8s.io": "stored.ingress",
-    "networkpolicies.networking.k8s.io": "stored.network_policy",
-    "gateways.networking.istio.io": "gateway.validate",
-    "virtualservices.networking.istio.io": "virtualservice.validate",
-    "destinationrules.networking.istio.io": "destinationrule.validate",
-    "serviceentries.networking.istio.io": "serviceentry.validate",
-    "peerauthentications.security.istio.io": "peerauthentication.validate",
-    "authorizationpolicies.security.istio.io": "authorizationpolicy.validate",
-    "telemetries.telemetry.istio.io": "telemetry.validate",
+    "pods": "kube.podspec.pod",
+    "services": "kube.service.service",
+    "deployments.apps": "kube.workloads.deployment",
+    "replicasets.apps": "kube.workloads.workload",
+    "statefulsets.apps": "kube.workloads.workload",
+    "daemonsets.apps": "kube.workloads.workload",
+    "jobs.batch": "kube.workloads.job",
+    "cronjobs.batch": "kube.workloads.cron_job",
+    "persistentvolumeclaims": "kube.stored.claim",
+    "poddisruptionbudgets.policy": "kube.stored.budget",
+    "ingresses.networking.k8s.io": "kube.stored.ingress",
+    "networkpolicies.networking.k8s.io": "kube.stored.network_policy",
+    "gateways.networking.istio.io": "istio.gateway.validate",
+    "virtualservices.networking.istio.io": "istio.virtualservice.validate",
+    "destinationrules.networking.istio.io": "istio.destinationrule.validate",
+    "serviceentries.networking.istio.io": "istio.serviceentry.validate",
+    "peerauthentications.security.istio.io": "istio.peerauthentication.validate",
+    "authorizationpolicies.security.istio.io": "istio.authorizationpolicy.validate",
+    "telemetries.telemetry.istio.io": "istio.telemetry.validate",
 }
 """Module of this room and function; a kind's rules load with the first object of the kind."""
 
@@ -38,7 +38,7 @@ def _rules(resource: str) -> Callable[[Report, Any], None] | None:
     place = _RULES.get(resource)
     if place is None:
         return None
-    module, _, name = place.partition(".")
+    module, _, name = place.rpartition(".")
     found: Callable[[Report, Any], None] = getattr(
         importlib.import_module(f"lateen.model.validation.{module}"), name
     )
@@ -48,7 +48,7 @@ def _rules(resource: str) -> Callable[[Report, Any], None] | None:
 def validate(info: KindInfo, obj: Any) -> Validation:
     """Check a decoded object by the rules of its kind, and its metadata by those of all kinds."""
     report = Report()
-    kubernetes.metadata(report, info, obj.metadata)
+    metadata.metadata(report, info, obj.metadata)
     _by_kind(report, info, obj)
     return report.result()
 

@@ -4,7 +4,7 @@ import ipaddress
 import re
 import warnings
 
-from lateen.model import durations
+from lateen.model.schema import durations
 
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _HOST_LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9_]{0,61}[a-zA-Z0-9])?")

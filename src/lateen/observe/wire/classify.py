@@ -2,7 +2,7 @@
 
 From bytes alone mutual TLS cannot always be told from TLS: in TLS 1.3 the client's certificate is
 encrypted. Its size gives it away, unless the session is an earlier one taken up again; the
-proxies' logs decide the rest (`observe.journey`).
+proxies' logs decide the rest (`observe.requests.journey`).
 """
 
 from enum import Enum

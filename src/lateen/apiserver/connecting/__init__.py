@@ -1,0 +1,1 @@
+"""Streams to pods: exec, attach, logs, port-forward, proxy."""

@@ -1,0 +1,117 @@
+"""Roles and their bindings: defaults, and what Kubernetes refuses of them. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lateen.apiserver.kinds.strategy import base
+from lateen.apiserver.kinds.strategy.base import Cause, Json
+from lateen.model.validation.kube import names
+
+_GROUP = "rbac.authorization.k8s.io"
+_KINDS = ("Group", "ServiceAccount", "User")
+
+
+def _bound(obj: Json) -> None:
+    reference = obj.get("roleRef")
+    if reference is not None:
+        reference.setdefault("apiGroup", _GROUP)
+    for subject in obj.get("subjects") or ():
+        if subject.get("kind") in ("User", "Group"):
+            subject.setdefault("apiGroup", _GROUP)
+        elif not subject.get("apiGroup"):
+            subject.pop("apiGroup", None)  # a cluster leaves out what is empty
+
+
+def _fixed_role(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Cause, ...]:
+    if old.get("roleRef") == new.get("roleRef"):
+        return ()
+    return (base.invalid("roleRef", new.get("roleRef"), "cannot change roleRef"),)
+
+
+def _check_role(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
+    return tuple(_role(obj, namespaced=True))
+
+
+def _check_cluster_role(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
+    return tuple(_role(obj, namespaced=False))
+
+
+def _role(obj: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
+    for index, rule in enumerate(obj.get("rules") or ()):
+        path = f"rules[{index}]"
+        if not rule.get("verbs"):
+            yield base.required(f"{path}.verbs", "verbs must contain at least one value")
+        paths = rule.get("nonResourceURLs")
+        if paths and namespaced:
+            detail = "namespaced rules cannot apply to non-resource URLs"
+            yield base.invalid(f"{path}.nonResourceURLs", paths, detail)
+        elif paths:
+            if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
+                detail = "rules cannot apply to both regular resources and non-resource URLs"
+                yield base.invalid(f"{path}.nonResourceURLs", paths, detail)
+        else:
+            if not rule.get("apiGroups"):
+                detail = "resource rules must supply at least one api group"
+                yield base.required(f"{path}.apiGroups", detail)
+            if not rule.get("resources"):
+                detail = "resource rules must supply at least one resource"
+                yield base.required(f"{path}.resources", detail)
+
+
+def _check_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
+    return tuple(_binding(obj, ("ClusterRole", "Role")))
+
+
+def _check_cluster_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
+    return tuple(_binding(obj, ("ClusterRole",)))
+
+
+def _binding(obj: Mapping[str, Any], allowed: tuple[str, ...]) -> Iterator[Cause]:
+    reference = obj.get("roleRef") or {}
+    if reference.get("apiGroup", _GROUP) != _GROUP:
+        yield base.unsupported("roleRef.apiGroup", reference.get("apiGroup"), (_GROUP,))
+    if reference.get("kind") not in allowed:
+        yield base.unsupported("roleRef.kind", reference.get("kind") or "", allowed)
+    name = reference.get("name")
+    if not name:
+        yield base.required("roleRef.name")
+    elif detail := names.path_segment(str(name)):
+        yield base.invalid("roleRef.name", name, detail)
+    for index, subject in enumerate(obj.get("subjects") or ()):
+        yield from _subject(subject, f"subjects[{index}]")
+
+
+def _subject(subject: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    kind = subject.get("kind")
+    if not subject.get("name"):
+        yield base.required(f"{path}.name")
+    if kind not in _KINDS:
+        yield base.unsupported(f"{path}.kind", kind or "", _KINDS)
+        return
+    wanted = "" if kind == "ServiceAccount" else _GROUP
+    if subject.get("apiGroup", wanted) != wanted:
+        yield base.unsupported(f"{path}.apiGroup", subject.get("apiGroup"), (wanted,))
+    if kind == "ServiceAccount" and not subject.get("namespace"):
+        yield base.required(f"{path}.namespace")
+
+
+def _plain(**more: Any) -> base.Standard:
+    return base.Standard(
+        generation=False,
+        status=False,
+        says_missing=("roleRef", "rules", "subjects"),
+        name_rule=names.path_segment,
+        **more,
+    )
+
+
+STRATEGIES: Mapping[str, base.Strategy] = {
+    f"roles.{_GROUP}": _plain(check=_check_role),
+    f"clusterroles.{_GROUP}": _plain(check=_check_cluster_role),
+    f"rolebindings.{_GROUP}": _plain(
+        defaults=_bound, check=_check_binding, check_change=_fixed_role
+    ),
+    f"clusterrolebindings.{_GROUP}": _plain(
+        defaults=_bound, check=_check_cluster_binding, check_change=_fixed_role
+    ),
+}

@@ -1,0 +1,1 @@
+"""Requests and answers on the wire: paths, media types, upgrades, protobuf."""

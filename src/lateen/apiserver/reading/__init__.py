@@ -1,0 +1,1 @@
+"""get, list and watch: what goes out."""

@@ -1,0 +1,1 @@
+"""Admission plugins that need the lab: what is refused and what is warned of."""

@@ -1,0 +1,146 @@
+"""`/lateen/v1/apply`: manifests with their places, many in one request.
+
+Each is a server-side apply as any client's, and the SourceMap that carries its lines goes with it.
+One request for all saves `lateen up` three round trips an object: the look before it (kubectl's
+word for the outcome needs one), the apply, and the SourceMap.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lateen.apiserver.kinds.resources import Target
+from lateen.apiserver.protocol import exchange
+from lateen.apiserver.protocol.routing import Names, Route
+from lateen.apiserver.serving import handlers
+from lateen.apiserver.writing import verbs
+from lateen.app.api import routes
+from lateen.model.client import ApiError
+from lateen.model.manifests import sourcelines
+from lateen.model.schema import kinds
+
+Json = dict[str, Any]
+
+PATH = "/lateen/v1/apply"
+_MANAGER = "lateen"
+_MEDIA = "application/apply-patch+yaml"
+_SOURCE_MAPS = "sourcemaps.lateen.dev"
+
+
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One manifest: `body` with name and namespace, and where its fields stand in `file`."""
+
+    body: Json
+    file: str = ""
+    lines: Mapping[str, int] = {}
+    """JSON path to line, counted from 1; the document's own is under the empty path."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a request to `PATH`."""
+
+    items: tuple[Item, ...]
+    dry_run: bool = False
+
+
+def apply_route(api: verbs.Api) -> Route:
+    """Serve `PATH`: apply in order until one is refused.
+
+    The answer holds for each that was taken `outcome` (kubectl's word: created, configured,
+    unchanged) and `warnings`, and in `error` the code, reason, message and details of the refusal.
+    """
+
+    async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
+        return routes.answer(_all(api, routes.decoded(call, Asked)))
+
+    return routes.owned(PATH, serve, "POST")
+
+
+def _all(api: verbs.Api, asked: Asked) -> Json:
+    done: list[Json] = []
+    try:
+        for item in asked.items:
+            done.append(_one(api, item, dry_run=asked.dry_run))
+    except ApiError as error:
+        return {"done": done, "error": _refusal(error)}
+    return {"done": done, "error": None}
+
+
+def _refusal(error: ApiError) -> Json:
+    return {
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+        "details": error.details,
+    }
+
+
+def _one(api: verbs.Api, item: Item, *, dry_run: bool) -> Json:
+    target = _target(api, item.body)
+    before = _live(api, target)
+    options = verbs.WriteOptions(dry_run=dry_run, manager=_MANAGER, validation="Strict", force=True)
+    written = api.patch(target, item.body, _MEDIA, options)
+    if not dry_run:
+        _place(api, target, written.object, item)
+    same = before is not None and _without_books(before) == _without_books(written.object)
+    unchanged = "unchanged" if same else "configured"
+    outcome = "created" if before is None else unchanged
+    warnings = (*written.warnings, *handlers.not_acted_on(target.info))
+    return {"outcome": outcome, "warnings": warnings}
+
+
+def _without_books(obj: Json) -> Json:
+    """Return an object without what a write changes though it changes nothing."""
+    books = ("managedFields", "resourceVersion")
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k not in books}}
+
+
+def _target(api: verbs.Api, body: Json) -> Target:
+    """Return what a manifest is about. Raises ApiError 404 for a kind that is not served."""
+    api_version, kind = str(body.get("apiVersion", "")), str(body.get("kind", ""))
+    info = kinds.find(api_version, kind) or _custom(api, api_version, kind)
+    if info is None:
+        raise ApiError(404, "NotFound", f"no kind {kind} in {api_version}")
+    metadata = body.get("metadata") or {}
+    version = api_version.rpartition("/")[2]
+    namespace = str(metadata.get("namespace") or "default") if info.namespaced else ""
+    name = str(metadata.get("name") or "")
+    return api.resources.target(info.group, version, info.plural, namespace, name, "")
+
+
+def _custom(api: verbs.Api, api_version: str, kind: str) -> kinds.KindInfo | None:
+    """Return the row of a kind that a definition makes."""
+    rows = (served.info for served in api.resources if served.info.kind == kind)
+    return next((row for row in rows if api_version in row.api_versions), None)
+
+
+def _live(api: verbs.Api, target: Target) -> Json | None:
+    """Return what is there, None when nothing is."""
+    try:
+        return api.get(target)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def _place(api: verbs.Api, target: Target, live: Mapping[str, Any], item: Item) -> None:
+    """Store where each field of an object stands, so that answers can name file and line."""
+    metadata = live["metadata"]
+    source = sourcelines.source_map(
+        kind=target.info.kind,
+        namespace=target.namespace or "default",
+        name=metadata["name"],
+        owner_uid=metadata.get("uid", ""),
+        api_version=live["apiVersion"],
+        spec=live.get("spec"),
+        file=item.file,
+        lines=item.lines,
+    )
+    home = source["metadata"]
+    place = api.target(_SOURCE_MAPS, home["namespace"], home["name"])
+    if _live(api, place) is None:
+        api.create(api.target(_SOURCE_MAPS, home["namespace"]), source, verbs.WriteOptions())
+    else:
+        api.update(place, source, verbs.WriteOptions())

@@ -1,0 +1,52 @@
+"""Names outside the cluster, when the lab was told a resolver.
+
+The lab's network has no way out, so the agent hands such a query to the plane, which asks the
+resolver from the host.
+"""
+
+import asyncio
+import base64
+import socket
+
+import msgspec
+
+from lateen.apiserver.protocol import exchange
+from lateen.apiserver.protocol.routing import Names, Route
+from lateen.app.api import routes
+from lateen.model.client import ApiError
+
+PATH = "/lateen/v1/resolve"
+_SECONDS = 2.0
+
+
+async def ask(address: str, query: bytes) -> bytes:
+    """Ask a resolver (`HOST` or `HOST:PORT`) over UDP. Raises OSError, TimeoutError."""
+    host, _, port = address.partition(":")
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        async with asyncio.timeout(_SECONDS):
+            await loop.sock_connect(sock, (host, int(port or 53)))
+            await loop.sock_sendall(sock, query)
+            return await loop.sock_recv(sock, 65535)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The body of a request to `PATH`: a DNS message in base64."""
+
+    query: str
+
+
+def route(address: str) -> Route:
+    """Serve the agent's queries; without a resolver every one is refused."""
+
+    async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
+        if not address:
+            raise ApiError(404, "NotFound", "the lab has no dnsForward resolver")
+        try:
+            answer = await ask(address, base64.b64decode(routes.decoded(call, Asked).query))
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ApiError(503, "ServiceUnavailable", f"{address}: {error}") from error
+        return routes.answer({"answer": base64.b64encode(answer).decode()})
+
+    return routes.owned(PATH, serve, "POST")

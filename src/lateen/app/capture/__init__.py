@@ -1,0 +1,1 @@
+"""Packet captures in pods, and what they tell of a hop."""

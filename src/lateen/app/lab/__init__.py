@@ -1,0 +1,1 @@
+"""A lab's settings, places on disk, start and end."""

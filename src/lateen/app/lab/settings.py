@@ -1,0 +1,205 @@
+"""One frozen value with everything a lab was started with, and the reader of lateen.yaml."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lateen.model.schema import durations
+
+CONFIG_NAME = "lateen.yaml"
+_SHORTEST, _LONGEST = 4.0, 2160 * 3600.0
+"""Of a workload's certificate, in seconds: time to renew it twice; the ninety days Istio allows."""
+
+
+_AS_GIVEN = (
+    "inject_unlabelled",
+    "trace_sampling",
+    "host_paths",
+    "dns_forward",
+    "key_log",
+    "full_log_rate",
+    "copy_proxies",
+)
+_ADDRESS = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names file, field and remedy."""
+
+
+class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `up` decided, kept in lab.json so that a restarted process starts the same lab."""
+
+    lab: str
+    istio: str
+    """Istio version to behave as, `1.17` or `1.28.4`."""
+    user: int
+    """uid of the person who started it: 0 makes the host link."""
+    directory: str = ""
+    """The folder that was given to `up`, for relative paths."""
+    pool: str = ""
+    """The /24 whose upper half holds LoadBalancer addresses; on the host too, for root."""
+    api_port: int = 0
+    """Port of the API server on 127.0.0.1; 0 picks a free one, which is then kept."""
+    inject_unlabelled: bool = True
+    """Whether namespaces without an injection label get sidecars."""
+    allow_any: bool = True
+    """outboundTrafficPolicy: ALLOW_ANY, or REGISTRY_ONLY when false."""
+    access_log: str = "TEXT"
+    """Proxy access logs: TEXT, JSON or empty for none."""
+    trace_sampling: float = 1.0
+    images: dict[str, list[str]] = {}
+    """Image name to the command that stands in for it."""
+    host_paths: list[str] = []
+    """Host directories that hostPath volumes may mount."""
+    dns_forward: str = ""
+    """Address of a resolver for names outside the cluster; empty answers NXDOMAIN."""
+    certificate_ttl: float = 24 * 3600.0
+    """Seconds a workload's certificate is valid; it is renewed at half of that, more or less."""
+    key_log: bool = False
+    """Whether the proxies write the keys of their TLS connections, for `lateen capture --keys`."""
+    full_log_rate: float = 400.0
+    """Reports a second up to which the proxies report every request for evidence; 0: always."""
+    copy_proxies: bool = True
+    """Whether proxies start as copies of one that has loaded, where that can be."""
+
+
+class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields of lateen.yaml. Unset is None: the command line or the default decides."""
+
+    istio: str | None = None
+    inject_unlabelled: bool | None = msgspec.field(default=None, name="injectUnlabelled")
+    outbound_traffic_policy: str | None = msgspec.field(default=None, name="outboundTrafficPolicy")
+    access_log: str | None = msgspec.field(default=None, name="accessLog")
+    trace_sampling: float | None = msgspec.field(default=None, name="traceSampling")
+    images: dict[str, list[str] | str] | None = None
+    host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
+    dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
+    certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
+    key_log: bool | None = msgspec.field(default=None, name="keyLog")
+    full_log_rate: float | None = msgspec.field(default=None, name="fullLogRate")
+    copy_proxies: bool | None = msgspec.field(default=None, name="copyProxies")
+
+
+def read_file(path: Path) -> FileSettings:
+    """Read a lateen.yaml. Raises SettingsError with file, line or field."""
+    import yaml
+
+    try:
+        data = _read(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not a text file (byte {error.start}): use UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line + 1) if error.problem_mark else 1
+        raise SettingsError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    try:
+        return msgspec.convert(data or {}, FileSettings)
+    except msgspec.ValidationError as error:
+        known = ", ".join(sorted(f.encode_name for f in msgspec.structs.fields(FileSettings)))
+        raise SettingsError(f"{path}: {error}. Fields: {known}") from error
+
+
+_TEXTS = ("istio", "accessLog")
+"""Fields whose text counts: in YAML 1.20 is the number 1.2, and `off` is false."""
+
+
+def _read(text: str) -> Any:
+    import yaml
+
+    data = yaml.load(text, Loader=yaml.CSafeLoader)
+    node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    if isinstance(data, dict) and isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value in _TEXTS and isinstance(value, yaml.ScalarNode) and value.value:
+                data[key.value] = value.value
+    return data
+
+
+def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
+    """Return the settings with what the file sets. Raises SettingsError on a bad word."""
+    _check_ranges(file)
+    changes: dict[str, Any] = {}
+    if file.istio is not None:
+        changes["istio"] = file.istio
+    if file.outbound_traffic_policy is not None:
+        word = file.outbound_traffic_policy
+        if word not in ("ALLOW_ANY", "REGISTRY_ONLY"):
+            raise SettingsError(
+                f"{CONFIG_NAME}: outboundTrafficPolicy {word!r}: use ALLOW_ANY or REGISTRY_ONLY"
+            )
+        changes["allow_any"] = word == "ALLOW_ANY"
+    if file.access_log is not None:
+        word = file.access_log.upper()
+        if word not in ("TEXT", "JSON", "", "OFF"):
+            raise SettingsError(f"{CONFIG_NAME}: accessLog {word}: use TEXT, JSON or off")
+        changes["access_log"] = "" if word == "OFF" else word
+    if file.images is not None:
+        changes["images"] = {
+            name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
+            for name, command in file.images.items()
+        }
+    if file.certificate_ttl is not None:
+        changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
+    for name in _AS_GIVEN:
+        if (given := getattr(file, name)) is not None:
+            changes[name] = given
+    return msgspec.structs.replace(base, **changes)
+
+
+def _check_ranges(file: FileSettings) -> None:
+    if file.full_log_rate is not None and not file.full_log_rate >= 0:
+        raise SettingsError(f"{CONFIG_NAME}: fullLogRate {file.full_log_rate}: use 0 or more")
+    if file.trace_sampling is not None and not 0 <= file.trace_sampling <= 100:
+        raise SettingsError(f"{CONFIG_NAME}: traceSampling {file.trace_sampling:g}: use 0 to 100")
+    if file.dns_forward and not _ADDRESS.fullmatch(file.dns_forward):
+        raise SettingsError(
+            f"{CONFIG_NAME}: dnsForward {file.dns_forward!r}: use ADDRESS or ADDRESS:PORT"
+        )
+
+
+def _lifetime(text: str) -> float:
+    try:
+        seconds = durations.seconds(text)
+    except ValueError as error:
+        raise SettingsError(f"{CONFIG_NAME}: certificateTTL: {error}") from error
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise SettingsError(f"{CONFIG_NAME}: certificateTTL {text!r}: use 4s to 2160h")
+    return seconds
+
+
+def save(settings: LabSettings, path: Path) -> None:
+    """Write lab.json, whole or not at all."""
+    scratch = path.with_suffix(".new")
+    scratch.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    os.chmod(scratch, 0o600)
+    scratch.replace(path)
+
+
+def load(path: Path) -> LabSettings:
+    """Read lab.json. Raises SettingsError when it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LabSettings)
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise SettingsError(f"{path} is damaged: {error}. `lateen down` removes the lab") from error
+
+
+def with_istio(settings: LabSettings, version: str) -> LabSettings:
+    """Return the settings for another Istio version."""
+    return msgspec.structs.replace(settings, istio=version)
+
+
+def with_pool(settings: LabSettings, network: str) -> LabSettings:
+    """Return the settings with the lab's own private network."""
+    return msgspec.structs.replace(settings, pool=network)
+
+
+def with_api_port(settings: LabSettings, port: int) -> LabSettings:
+    """Return the settings with the API server's port, so that a restart keeps it."""
+    return msgspec.structs.replace(settings, api_port=port)

@@ -1,0 +1,1 @@
+"""The pipeline from stored objects to proxies."""

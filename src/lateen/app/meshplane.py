@@ -1,0 +1,170 @@
+"""The mesh's part of the control plane: compiler, discovery service, certificates, evidence.
+
+Loaded while the API server already answers (see `app.plane`): it is two thirds of what there is to
+load, and a start has other things to do meanwhile.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lateen.apiserver.protocol import exchange
+from lateen.apiserver.protocol.routing import Names, Serve
+from lateen.app.api import report, routes
+from lateen.app.capture import openings
+from lateen.app.capture.hops import Hops
+from lateen.app.capture.taps import Taps
+from lateen.app.lab import meshsettings
+from lateen.app.lab.paths import LabPaths
+from lateen.app.lab.settings import LabSettings
+from lateen.app.mesh.gcpolicy import Collector
+from lateen.app.mesh.identities import Identities
+from lateen.app.mesh.pipeline import Pipeline
+from lateen.app.mesh.proxies import Proxies
+from lateen.app.mesh.reporting import Reporting
+from lateen.app.mesh.servicesync import Rules
+from lateen.app.reach.ingress import Outside
+from lateen.app.reach.podstreams import ShimLink
+from lateen.app.requests.engine import EvidenceEngine
+from lateen.base.clock import Clock
+from lateen.base.tasks import TaskGroup
+from lateen.compiler.frontend.diagnostics import status as shown
+from lateen.model.client import ApiError
+from lateen.model.messages.diagnostics import Diagnostic, worst_first
+from lateen.observe.requests.ledger import Ledger
+from lateen.pki.authority import Authority
+from lateen.store.api import Event, EventType, Store
+from lateen.xds import als
+
+Json = dict[str, Any]
+
+
+class MeshPlane:
+    """Follows the store, keeps every proxy's configuration, and tells how it was used."""
+
+    def __init__(
+        self,
+        paths: LabPaths,
+        chosen: LabSettings,
+        clock: Clock,
+        store: Store,
+        authority: Authority,
+        shim: ShimLink,
+        outside: Outside,
+        rules: Rules,
+        proxies: Proxies,
+        tasks: TaskGroup,
+        findings: Sequence[Diagnostic] = (),
+    ) -> None:
+        self._of_the_lab = findings
+        self._lab, self._istio, self._clock = paths.lab, chosen.istio, clock
+        self._store, self._outside, self._tasks = store, outside, tasks
+        self._rules = rules
+        self._mesh = meshsettings.mesh_settings(chosen)
+        self._proxies, self._hub = proxies, proxies.hub
+        self._reporting = Reporting(self._hub, clock, chosen.full_log_rate)
+        self._ledger = Ledger(shares=self._reporting.at)
+        proxies.on_log = self._access_logged
+        self._identities = Identities(
+            authority, clock, self._publish_secrets, ttl=chosen.certificate_ttl
+        )
+        self._pipeline = Pipeline(
+            store,
+            self._hub,
+            self._identities,
+            self._mesh,
+            clock,
+            system_roots=meshsettings.system_roots(),
+        )
+        proxies.on_renewed = self._pipeline.renew
+        self._taps = Taps(shim, tasks)
+        evidence = EvidenceEngine(
+            shim, self._pipeline, self._ledger, lambda: outside.ports, self._taps, self._reporting
+        )
+        readings = self._taps.openings.reading
+        hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
+        self.serving: Mapping[str, Serve] = {
+            routes.STATUS: self._serve_status,
+            routes.CONFIG: self._serve_config,
+            routes.CAPTURE: openings.capture(self._taps, self._pod_names),
+            routes.TAP: hops.tap,
+            routes.EDGES: hops.edges,
+            routes.REQUEST: evidence.serve,
+        }
+        """What serves the lab's own paths, by `routes`' names of them."""
+
+    def start(self) -> None:
+        """Take in what is stored, follow what changes, and begin to serve proxies."""
+        self._store.subscribe("*", self._pipeline.note)
+        self._store.subscribe("pods", self._taps.note)
+        for entry in self._store.list("pods").entries:
+            self._taps.note(Event(EventType.ADDED, entry))
+        self._pipeline.load()
+        self._tasks.start(self._pipeline.run(), "pipeline")
+        self._tasks.start(self._pipeline.hurry(), "turns")
+        self._tasks.start(self._identities.run(), "identities")
+        self._tasks.start(self._reporting.run(), "reporting")
+        collector = Collector(self._clock, lambda: self._pipeline.changed_at)
+        self._tasks.start(collector.run(), "garbage collection")
+
+    async def stop(self) -> None:
+        """End what is not a task."""
+        self._taps.close()
+        await self._proxies.stop()
+
+    def _access_logged(self, proxy: str, batch: als.Batch) -> None:
+        self._reporting.count(batch)
+        self._ledger.take(proxy, batch, len(batch.data))
+
+    def _publish_secrets(self, proxy: str, content: Any) -> None:
+        self._hub.publish(proxy, "secrets", content)
+
+    def _pod_names(self) -> dict[str, str]:
+        """Return `namespace/name` of every Pod by its uid."""
+        return {
+            entry.value["metadata"]["uid"]: f"{entry.key.namespace}/{entry.key.name}"
+            for entry in self._store.list("pods").entries
+        }
+
+    async def _serve_status(self, _call: exchange.Call, _names: Names) -> exchange.Response:
+        return routes.answer(self.status())
+
+    async def _serve_config(self, _call: exchange.Call, names: Names) -> exchange.Response:
+        proxy = f"{names['namespace']}/{names['pod']}"
+        if proxy not in self._pipeline.views:
+            raise ApiError(404, "NotFound", f"no proxy {proxy}: see `lateen status`")
+        return routes.answer(report.resources(self._hub.config(proxy)))
+
+    def status(self) -> Json:
+        """Return the lab's state as one document."""
+        current = self._pipeline.current
+        kinds = {proxy: view.node.kind.value for proxy, view in self._pipeline.views.items()}
+        return {
+            "lab": self._lab,
+            "istio": self._istio,
+            "written": self._store.revision,
+            "revision": (current.revision if self._pipeline.pending else self._store.revision),
+            "pending": self._pending(),
+            "ruled": self._rules.settled,
+            "pods": report.pods(entry.value for entry in self._store.list("pods").entries),
+            "proxies": report.proxies(self._hub.statuses(), kinds),
+            "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
+            "reported": self._reporting.one_in,
+            "gateways": report.gateways(current.snapshot, self._outside.ports),
+        }
+
+    def _pending(self) -> bool:
+        """Whether something written has not had its effect yet, but for pods and proxies."""
+        deployments = (entry.value for entry in self._store.list("deployments.apps").entries)
+        return (
+            self._pipeline.pending
+            or not self._outside.settled
+            or report.progressing(deployments)
+            or report.lagging(self._pipeline.current.snapshot)
+            or not self._rules.settled
+        )
+
+    def _findings(self) -> list[Diagnostic]:
+        current = self._pipeline.current
+        now = shown.findings(current.snapshot, self._mesh.root_namespace)
+        lab = (*self._of_the_lab, *self._outside.findings)
+        return worst_first((*lab, *self._pipeline.diagnostics, *self._pipeline.missing, *now))

@@ -1,0 +1,1 @@
+"""One real request: its target, its sending, its evidence."""

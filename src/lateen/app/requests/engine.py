@@ -1,0 +1,221 @@
+"""`/lateen/v1/request`: send a real request, and tell how it travelled and why it ended so."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lateen.apiserver.protocol import exchange
+from lateen.apiserver.protocol.routing import Names
+from lateen.app.api import routes
+from lateen.app.capture.taps import Recording, Taps
+from lateen.app.mesh.pipeline import Pipeline
+from lateen.app.mesh.reporting import Reporting
+from lateen.app.reach.podstreams import ShimLink
+from lateen.app.requests import targets
+from lateen.compiler.ir.proxy import ProxyView
+from lateen.model.snapshot import Snapshot
+from lateen.observe import redact
+from lateen.observe.requests import directory, journey, report, verdict
+from lateen.observe.requests.directory import Directory, Party
+from lateen.observe.requests.journey import Journey, Sent
+from lateen.observe.requests.ledger import Ledger
+
+if TYPE_CHECKING:
+    from lateen.app.requests import sending
+
+Json = dict[str, Any]
+
+_LOG_SECONDS = 1.0
+"""How long to wait for entries that must come; proxies send theirs every 0.1 s."""
+_MOST_RECORDED = 16
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a call."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    body_base64: bytes = b""
+    """The body where it is not text; `body` comes before it."""
+    origin: str = msgspec.field(name="from", default="")
+    namespace: str = "default"
+    gateway: bool = False
+    """Whether a name that is no Service goes to the ingress gateway (as any does from the host)."""
+    http: Literal["1.0", "1.1", "2"] = "1.1"
+    insecure: bool = False
+    resolve: dict[str, str] = {}
+    timeout: float = 15.0
+    show_secrets: bool = False
+
+
+class EvidenceEngine:
+    """Sends requests and joins what was seen of them."""
+
+    def __init__(
+        self,
+        shim: ShimLink,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        forwards: Callable[[], targets.Forwards],
+        taps: Taps,
+        reporting: Reporting,
+    ) -> None:
+        self._shim, self._pipeline, self._ledger = shim, pipeline, ledger
+        self._forwards = forwards
+        self._taps = taps
+        self._reporting = reporting
+
+    async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
+        """Answer a call with a request's story. Raises ApiError."""
+        return routes.answer(await self.request(routes.decoded(call, Asked)))
+
+    async def request(self, asked: Asked) -> Json:
+        """Send one request and return its story. Raises ApiError where it cannot be sent."""
+        current = self._pipeline.current
+        start = targets.origin(current.snapshot, asked.origin, asked.namespace)
+        resolver = targets.Resolver(self._shim, current.snapshot, self._forwards())
+        target = await resolver.target(
+            asked.url, start, gateway=asked.gateway, resolve=asked.resolve
+        )
+        mark = self._ledger.position
+        from lateen.app.requests import sending  # its HTTP client loads for 15 ms
+
+        pods = watched(current.snapshot, self._pipeline.views, start)
+        async with self._reporting.everything(), self._taps.recording(pods) as recording:
+            response = await sending.send(self._shim, _request(asked, start, target))
+            who = directory.directory(current.snapshot, self._pipeline.views)
+            sent = _sent(asked, start, target, response, who, mark)
+            found = await self._joined(sent, who, recording)
+        answer = verdict.Answer(response.status, response.error)
+        judged = verdict.judge(found, answer, self._pipeline.views)
+        return {
+            "request": _request_shown(asked, start, target),
+            "response": _response_shown(asked, response),
+            "legs": report.legs(found, secrets=asked.show_secrets),
+            "verdict": report.judgement(judged, current.snapshot),
+        }
+
+    async def _joined(self, sent: Sent, who: Directory, recording: Recording) -> Journey:
+        """Join until everything that must be logged is there, or the time is up."""
+        news = asyncio.Event()
+        cancel = self._ledger.subscribe(lambda _: news.set())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LOG_SECONDS
+        try:
+            while True:
+                news.clear()
+                found = journey.build(sent, self._ledger, who, recording.reading)
+                left = deadline - loop.time()
+                if found.complete or left <= 0:
+                    return found
+                try:
+                    async with asyncio.timeout(left):
+                        await news.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            cancel()
+
+
+def watched(snapshot: Snapshot, views: Mapping[str, ProxyView], start: targets.Origin) -> list[str]:
+    """Return the uids of the pods to record: all, or in a large lab the origin and the gateways.
+
+    The others are known by their standing taps, which see every connection's opening.
+    """
+    running = {
+        f"{namespace}/{name}": pod.metadata.uid
+        for (namespace, name), pod in snapshot.pods.items()
+        if pod.status.pod_ip and not pod.metadata.deletion_timestamp
+    }
+    if len(running) <= _MOST_RECORDED:
+        return list(running.values())
+    gateways = [proxy for proxy, view in views.items() if view.gateway is not None]
+    return [running[pod] for pod in (start.pod, *gateways) if pod in running][:_MOST_RECORDED]
+
+
+def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "sending.Request":
+    from lateen.app.requests import sending
+
+    return sending.Request(
+        method=asked.method,
+        url=target.url,
+        address=target.address,
+        port=target.port,
+        pod=start.uid,
+        headers=asked.headers,
+        body=asked.body.encode() + asked.body_base64,
+        http=asked.http,
+        insecure=asked.insecure,
+        timeout=asked.timeout,
+    )
+
+
+def _sent(
+    asked: Asked,
+    start: targets.Origin,
+    target: targets.Target,
+    response: "sending.Response",
+    who: Directory,
+    mark: int,
+) -> Sent:
+    party = Party("host", "host")
+    if start.pod:
+        party = Party("app", start.pod, who.identities.get(start.pod, ""))
+    return Sent(
+        party=party,
+        local=response.local,
+        remote=response.remote,
+        tls=response.tls,
+        secure=urlsplit(target.url).scheme == "https",
+        error=response.error,
+        mark=mark,
+    )
+
+
+def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) -> Json:
+    parts = urlsplit(target.url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    hidden = str if asked.show_secrets else redact.path
+    return {
+        "method": asked.method,
+        "url": hidden(target.url),
+        "path": hidden(path),
+        "from": start.pod or "host",
+        "address": f"{target.address}:{target.port}",
+        "headers": _shown(asked.headers, secrets=asked.show_secrets),
+    }
+
+
+def _response_shown(asked: Asked, response: "sending.Response") -> Json:
+    text: Mapping[str, str]
+    try:
+        text = {"body": _body_shown(asked, response.body.decode())}
+    except UnicodeDecodeError:
+        text = {"body": "", "body_base64": base64.b64encode(response.body).decode()}
+    return {
+        "status": response.status,
+        "http": response.http,
+        "headers": _shown(response.headers, secrets=asked.show_secrets),
+        **text,
+        "size": response.size,
+        "error": response.error,
+        "tls": response.tls,
+        "seconds": round(response.seconds, 6),
+    }
+
+
+def _body_shown(asked: Asked, text: str) -> str:
+    if asked.show_secrets:
+        return text
+    return redact.body(text, redact.values(asked.headers, asked.url))
+
+
+def _shown(headers: Sequence[tuple[str, str]], *, secrets: bool) -> list[list[str]]:
+    shown = headers if secrets else redact.headers(headers)
+    return [[name, value] for name, value in shown]

@@ -1,0 +1,199 @@
+"""Where a request goes and where it comes from: names to addresses, as the lab knows them."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+
+import dnslib
+import msgspec
+
+from lateen.app.reach.podstreams import ShimLink
+from lateen.model.client import ApiError
+from lateen.model.kube.core import objects
+from lateen.model.snapshot import Snapshot
+from lateen.node.shim.client import ShimError, ShimGoneError
+from lateen.observe import redact
+
+_DNS = ("10.96.0.10", 53)
+_DNS_SECONDS = 2.0
+_SEARCH = ("{namespace}.svc.cluster.local", "svc.cluster.local", "cluster.local")
+_INGRESS = "istio"
+_INGRESS_VALUE = "ingressgateway"
+Forwards = Mapping[tuple[str, str, int], int]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a request is sent from: a pod, or the host when `pod` is empty."""
+
+    pod: str = ""
+    """`namespace/name`."""
+    uid: str = ""
+    namespace: str = "default"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where to connect, and the URL as sent."""
+
+    url: str
+    address: str
+    port: int
+
+
+def origin(snapshot: Snapshot, named: str, namespace: str) -> Origin:
+    """Return the pod that `POD`, `pod/NAME` or `deploy/NAME` means; the host for "" or `host`.
+
+    Raises ApiError 404 when there is none that runs.
+    """
+    if named in ("", "host"):
+        return Origin(namespace=namespace)
+    kind, slash, name = named.partition("/")
+    if not slash:
+        kind, name = "pod", named
+    if kind in ("pod", "pods", "po"):
+        pod = snapshot.pods.get((namespace, name))
+    elif kind in ("deploy", "deployment", "deployments"):
+        pod = _pod_of(snapshot, namespace, name)
+    else:
+        raise ApiError(400, "BadRequest", f"--from {named}: use POD or deploy/NAME")
+    if pod is None or not pod.status.pod_ip:
+        raise ApiError(
+            404, "NotFound", f"no running pod of {named} in {namespace}: see `lateen get pods -A`"
+        )
+    return Origin(f"{namespace}/{pod.metadata.name}", pod.metadata.uid, namespace)
+
+
+def _pod_of(snapshot: Snapshot, namespace: str, deployment: str) -> objects.Pod | None:
+    for (where, _), pod in snapshot.pods.items():
+        if where != namespace or pod.metadata.deletion_timestamp or not pod.status.pod_ip:
+            continue
+        for owner in pod.metadata.owner_references:
+            if owner.kind == "ReplicaSet" and owner.name.rpartition("-")[0] == deployment:
+                return pod
+    return None
+
+
+class Resolver:
+    """Turns a URL into an address to connect to."""
+
+    def __init__(self, shim: ShimLink, snapshot: Snapshot, forwards: Forwards) -> None:
+        self._shim, self._snapshot, self._forwards = shim, snapshot, forwards
+
+    async def target(
+        self, url: str, start: Origin, *, gateway: bool, resolve: Mapping[str, str]
+    ) -> Target:
+        """Return where a URL leads. `resolve` maps `HOST:PORT` or `HOST` to an address.
+
+        Raises ApiError 400 for a URL that is none, 404 for a name nobody knows.
+        """
+        parts, host, port = _parts(url)
+        full = parts.geturl()
+        chosen = resolve.get(f"{host}:{port}") or resolve.get(host)
+        if chosen:
+            return Target(full, chosen, port)
+        if not start.pod:
+            return self._from_host(parts, full, host, port, gateway=gateway)
+        return Target(full, await self._lookup(host, start), port)
+
+    def _from_host(
+        self, parts: SplitResult, full: str, host: str, port: int, *, gateway: bool
+    ) -> Target:
+        if host in ("127.0.0.1", "localhost"):
+            return self._forwarded(full, port)
+        if _is_address(host):
+            return Target(full, host, port)
+        service = self._service(host)
+        address = _reachable(service) if service is not None else ""
+        if not address and (gateway or service is None):
+            address = self._gateway(port)
+        if not address:
+            raise ApiError(404, "NotFound", f"{host}: no Service of that name has an address")
+        return Target(full, address, port)
+
+    def _forwarded(self, full: str, port: int) -> Target:
+        for (namespace, name, number), local in self._forwards.items():
+            if local == port:
+                service = self._snapshot.services[namespace, name]
+                return Target(full, _reachable(service), number)
+        raise ApiError(
+            404, "NotFound", f"port {port} of 127.0.0.1 leads nowhere in the lab: `lateen status`"
+        )
+
+    def _service(self, host: str) -> objects.Service | None:
+        labels = host.removesuffix(".").removesuffix(".cluster.local").removesuffix(".svc")
+        name, _, namespace = labels.partition(".")
+        for where in (namespace,) if namespace else ("default", "istio-system"):
+            if (where, name) in self._snapshot.services:
+                return self._snapshot.services[where, name]
+        return None
+
+    def _gateway(self, port: int) -> str:
+        """The load balancer's address of an ingress gateway that has this port."""
+        for service in self._snapshot.services.values():
+            ours = service.spec.selector.get(_INGRESS) == _INGRESS_VALUE
+            if ours and any(p.port == port for p in service.spec.ports):
+                return _reachable(service)
+        return ""
+
+    async def _lookup(self, host: str, start: Origin) -> str:
+        """Ask the lab's DNS from inside the pod, along the pod's search path."""
+        if _is_address(host):
+            return host
+        searched = [suffix.format(namespace=start.namespace) for suffix in _SEARCH]
+        names = [f"{host}.{suffix}" for suffix in searched]
+        absolute = host.removesuffix(".")
+        names = [absolute] if host.endswith(".") else [*names, absolute]
+        if host.count(".") >= 5:
+            names = [absolute, *names]
+        try:
+            shim = await self._shim.get()
+            with await shim.open_socket(start.uid, socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                for name in names:
+                    if found := await _ask(asking, name):
+                        return found
+        except (ShimError, ShimGoneError, OSError, TimeoutError) as error:
+            raise ApiError(503, "ServiceUnavailable", f"the lab's DNS: {error}") from error
+        raise ApiError(404, "NotFound", f"{host}: the lab's DNS knows no such name")
+
+
+def _parts(url: str) -> tuple[SplitResult, str, int]:
+    """Return a URL's parts, its host and its port."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ApiError(400, "BadRequest", f"{redact.path(url)}: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ApiError(
+            400, "BadRequest", f"{redact.path(url)}: use http://HOST/PATH or https://HOST/PATH"
+        )
+    if ":" in host:
+        raise ApiError(400, "BadRequest", f"{redact.path(url)}: a lab has IPv4 addresses only")
+    return parts, host, port or (443 if parts.scheme == "https" else 80)
+
+
+async def _ask(asking: socket.socket, name: str) -> str:
+    loop = asyncio.get_running_loop()
+    query = dnslib.DNSRecord.question(name)
+    async with asyncio.timeout(_DNS_SECONDS):
+        await loop.sock_sendto(asking, query.pack(), _DNS)
+        answer = dnslib.DNSRecord.parse(await loop.sock_recv(asking, 4096))
+    return next((str(rr.rdata) for rr in answer.rr if rr.rtype == dnslib.QTYPE.A), "")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _reachable(service: objects.Service) -> str:
+    """The load balancer's address, else the cluster's; "" for a headless Service."""
+    balancer = service.status.load_balancer
+    for ingress in balancer.ingress if balancer is not None else ():
+        if ingress.ip:
+            return ingress.ip
+    return "" if service.spec.cluster_ip in ("", "None") else service.spec.cluster_ip

@@ -1,0 +1,1 @@
+"""Commands about the lab as a whole."""

@@ -1,0 +1,159 @@
+"""`lateen up`: start a lab, apply manifests, wait until every proxy has taken its configuration.
+
+The lab's processes take longer to load than this command does, so they are started before the
+modules that read and send manifests are imported; manifests that are refused take them down again.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lateen.app.lab import lab as labs
+from lateen.app.lab import settings as lab_settings
+from lateen.app.lab.lab import LabError, Running
+from lateen.app.lab.settings import LabSettings, SettingsError
+from lateen.cli import exits
+from lateen.cli.screen import findings, screen
+
+if TYPE_CHECKING:
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.objects.applying import Batch
+
+
+def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
+    """Return the lab's settings: the defaults, then lateen.yaml, then the command line.
+
+    Raises SettingsError for a version in lateen.yaml that is not modelled, LabError (usage) for one
+    on the command line.
+    """
+    from lateen.compiler.frontend import versions  # `apply`, which says what this says, needs none
+
+    folder = next((Path(n) for n in names if n != "-" and Path(n).is_dir()), None)
+    base = LabSettings(
+        lab=lab,
+        istio=versions.DEFAULT,
+        user=os.getuid(),
+        directory=str(folder.resolve()) if folder else "",
+        api_port=api_port,
+    )
+    if folder and (file := folder / lab_settings.CONFIG_NAME).exists():
+        base = lab_settings.from_file(base, lab_settings.read_file(file))
+    if istio:
+        base = lab_settings.with_istio(base, istio)
+    try:
+        versions.features(base.istio)
+    except ValueError as error:
+        if istio:
+            raise LabError(f"--istio: {error}", exits.USAGE) from error
+        raise SettingsError(str(error)) from error
+    return base
+
+
+def bring_up(
+    settings: LabSettings,
+    names: Sequence[str],
+    *,
+    timeout: float,
+    progress: screen.Progress,
+    quiet: bool = False,
+) -> "tuple[Running, lab_api.Api, dict[str, Any]]":
+    """Start a lab and apply manifests; returns it with its status once it is settled.
+
+    Whatever goes wrong before the lab is up (a manifest that is refused, an error, Ctrl-C, the
+    time limit of the API server) takes the lab down again; what `down --keep` kept is kept.
+    """
+    deadline = time.monotonic() + timeout
+    kept = labs.kept(settings.lab)
+    running = labs.start(settings)
+    try:
+        progress.show("starting the lab")
+        from lateen.cli.objects import applying, waiting
+        from lateen.cli.objects import files as manifest_files
+
+        items = manifest_files.load(names) if names else []
+        if isinstance(items, manifest_files.Refused):
+            raise applying.refusal(items)
+        batches = applying.prepared(items)
+        with waiting.starting(running, lambda: labs.find(settings.lab) is not None) as alive:
+            api = waiting.await_server(running, deadline, alive)
+            revision = apply_and_say(api, batches, progress, quiet=quiet)
+            status = waiting.await_settled(api, revision, deadline, progress.show)
+    except BaseException:
+        progress.clear()
+        with contextlib.suppress(LabError), exits.uninterrupted():
+            labs.stop(settings.lab, keep=kept)
+        raise
+    return running, api, status
+
+
+def apply_and_say(
+    api: "lab_api.Api",
+    batches: "Sequence[Batch]",
+    progress: screen.Progress,
+    *,
+    quiet: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Apply manifests, print a line for each, and return the revision to wait for."""
+    from lateen.cli.objects import applying, waiting
+
+    for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
+        if not quiet:
+            progress.clear()
+            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
+    sys.stdout.flush()
+    return int(api.request("GET", waiting.STATUS).body["written"])
+
+
+def report(status: dict[str, Any], running: Running, progress: screen.Progress) -> int:
+    """Say how it went and what to try next; returns the exit code."""
+    from lateen.cli.objects import waiting
+
+    settled = waiting.settled(status, 0)
+    if settled:
+        progress.done(f"lab {running.paths.lab} is up: {waiting.summary(status)}")
+    else:
+        progress.clear()
+        exits.complain(f"the mesh is not complete: {waiting.summary(status)}")
+    findings.complain(status, complete=settled)
+    sys.stdout.write(f"\nexport KUBECONFIG={running.paths.kubeconfig}\n")
+    for gateway in status["gateways"]:
+        sys.stdout.write(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
+    lab = "" if running.paths.lab == "default" else f" --lab {running.paths.lab}"
+    sys.stdout.write(f"try: lateen status{lab}; lateen get pods -A{lab}; lateen down{lab}\n")
+    return exits.OK if settled else exits.FAILED
+
+
+def up(
+    names: Sequence[str],
+    *,
+    lab: str,
+    istio: str,
+    foreground: bool,
+    timeout: float,
+    api_port: int = 0,
+) -> int:
+    """The command."""
+    settings = settings_for(lab, names, istio, api_port=api_port)
+    progress = screen.Progress()
+    running, _, status = bring_up(settings, names, timeout=timeout, progress=progress)
+    code = report(status, running, progress)
+    if foreground:
+        exits.complain("in the foreground: Ctrl-C ends the lab")
+        stay(lab)
+    return code
+
+
+def stay(lab: str) -> None:
+    """Wait until the lab ends or the person ends it; then take it down."""
+    try:
+        while labs.find(lab):
+            time.sleep(0.2)
+    except (KeyboardInterrupt, exits.Ended):
+        with exits.uninterrupted():
+            labs.stop(lab)
+        exits.complain(f"lab {lab} is down")

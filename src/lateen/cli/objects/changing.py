@@ -1,0 +1,95 @@
+"""`lateen apply` and `lateen delete`."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from lateen.app.lab import lab as labs
+from lateen.app.lab.lab import LabError
+from lateen.cli import exits
+from lateen.cli.connection import api as lab_api
+from lateen.cli.lab import up
+from lateen.cli.objects import applying, crds, getting, waiting
+from lateen.cli.objects import files as manifest_files
+from lateen.cli.objects.files import Refused
+from lateen.cli.screen import findings, screen
+
+
+def apply(
+    lab: str,
+    names: Sequence[str],
+    *,
+    namespace: str,
+    recursive: bool,
+    dry_run: bool,
+    wait: bool,
+    timeout: float,
+) -> int:
+    """The command: apply, then wait until the change has arrived everywhere it concerns."""
+    api = lab_api.Api.of(labs.require(lab))
+    known = manifest_files.Surroundings(namespace, lambda: crds.of_lab(api))
+    loaded = manifest_files.load(names, known, recursive=recursive)
+    if isinstance(loaded, Refused):
+        return applying.refuse(loaded)
+    if not loaded:
+        raise LabError("no objects passed to apply", exits.FAILED)
+    progress = screen.Progress()
+    batches = applying.prepared(loaded)
+    # A pod that fails already must not hold up every change from now on.
+    failing = waiting.unready(api.request("GET", waiting.STATUS).body) if wait else frozenset()
+    revision = up.apply_and_say(api, batches, progress, dry_run=dry_run)
+    if dry_run or not wait:
+        return exits.OK
+    deadline = time.monotonic() + timeout
+    status = waiting.await_settled(api, revision, deadline, progress.show, failing)
+    progress.clear()
+    complete = waiting.settled(status, revision, failing)
+    if not complete:
+        exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
+    findings.complain(status, complete=complete)
+    return exits.OK if complete else exits.FAILED
+
+
+def delete(
+    lab: str,
+    words: Sequence[str],
+    names: Sequence[str],
+    *,
+    namespace: str,
+    ignore_missing: bool,
+    wait: bool,
+) -> int:
+    """The command."""
+    api = lab_api.Api.of(labs.require(lab))
+    if bool(words) == bool(names):
+        raise LabError("give either -f FILE or KIND NAME", exits.USAGE)
+    if names:
+        known = manifest_files.Surroundings(namespace, lambda: crds.of_lab(api))
+        loaded = manifest_files.load(names, known)
+        if isinstance(loaded, Refused):
+            return applying.refuse(loaded)
+        every = [
+            applying.Doomed(item.kind, item.namespace, item.name, f"{item.where}: ")
+            for item in loaded
+        ]
+    else:
+        every = _named(api, words, namespace or "default")
+    code = exits.OK
+    for one, error in applying.delete_all(api, every, ignore_missing=ignore_missing, wait=wait):
+        if error is None:
+            sys.stdout.write(one.epitaph + "\n")
+            sys.stdout.flush()
+        else:
+            exits.complain(exits.from_server(error, one.where))
+            code = exits.FAILED
+    return code
+
+
+def _named(api: lab_api.Api, words: Sequence[str], namespace: str) -> list[applying.Doomed]:
+    pairs = getting.targets(api, list(words))
+    for kind, name in pairs:
+        if not name:
+            raise LabError(f"name the {kind.singular} to delete", exits.USAGE)
+    return [
+        applying.Doomed(kind, namespace if kind.namespaced else "", name) for kind, name in pairs
+    ]

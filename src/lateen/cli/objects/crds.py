@@ -1,0 +1,41 @@
+"""Kinds that CustomResourceDefinitions make: those of a lab, those of manifests on their way."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lateen.cli.connection import api as lab_api
+from lateen.model.schema import kinds
+from lateen.model.schema.kinds import KindInfo
+
+DEFINITIONS = kinds.KINDS["customresourcedefinitions.apiextensions.k8s.io"]
+
+
+def of_definitions(definitions: Iterable[Mapping[str, Any]]) -> tuple[KindInfo, ...]:
+    """Return the rows of the kinds that sound definitions make."""
+    from lateen.apiserver.kinds import crds  # few commands need it
+
+    named = (one for one in definitions if isinstance(one.get("metadata"), dict))
+    return tuple(crds.kind_of(one).info for one in named if not crds.check(one))
+
+
+def of_lab(api: lab_api.Api) -> tuple[KindInfo, ...]:
+    """Return the rows of the kinds that a lab's definitions make. Raises ApiError, LabError."""
+    found = api.request("GET", lab_api.collection_path(DEFINITIONS, "")).body["items"]
+    return of_definitions(one for one in found if (one.get("status") or {}).get("conditions"))
+
+
+def named(word: str, made: Iterable[KindInfo]) -> KindInfo | None:
+    """Return the one that a person means, by the names of `kinds.find_resource`."""
+    word = word.lower()
+    for info in made:
+        forms = {info.plural, info.singular, info.kind.lower(), *info.short_names}
+        versions = {f"{one}.{version}" for one in forms for version in info.versions}
+        if word in forms | {f"{one}.{info.group}" for one in (*forms, *versions)}:
+            return info
+    return None
+
+
+def of_object(api_version: str, kind: str, made: Iterable[KindInfo]) -> KindInfo | None:
+    """Return the one that an object says it is of."""
+    fitting = (info for info in made if info.kind == kind and api_version in info.api_versions)
+    return next(fitting, None)

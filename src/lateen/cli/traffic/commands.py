@@ -1,0 +1,178 @@
+"""The commands that show what travelled: curl, capture, tap, edges."""
+
+from typing import Any
+
+import click
+
+from lateen.cli import options
+from lateen.cli.options import complete, flag, text
+from lateen.cli.traffic.filters import Filtering, filters, taken
+
+target = click.argument("target", metavar="POD|deploy/NAME", shell_complete=complete("workload"))
+json_output = text("-o", "--output", about="json: an object a line.")
+namespace = click.option(
+    "-n",
+    "--namespace",
+    default="",
+    metavar="NS",
+    shell_complete=complete("end", "namespace"),
+    help="Namespace; all of them if none is named.",
+)
+count = click.option(
+    "-c", "--count", default=0, metavar="N", type=click.IntRange(min=0), help="End after so many."
+)
+
+
+@click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen curl http://istio-ingressgateway/http-mTLS`; "
+    "`lateen curl --from deploy/web http://api:8080/ -o json`",
+)
+@click.argument("url", metavar="URL")
+@options.lab
+@text("-X", "--request", "method", about="Method; GET.")
+@flag("-I", "--head", text="HEAD.")
+@text("-H", "--header", "headers", about="`Name: value`.", many=True)
+@text("-d", "--data", about="Body, `@FILE` or `@-`; POST. Several: joined by &.", many=True)
+@text("--data-binary", about="The same; FILE as it is, with its line ends.", many=True)
+@text("--data-raw", about="The same; @ means nothing.", many=True)
+@text(
+    "--from",
+    "start",
+    about="POD or deploy/NAME; the host if not given.",
+    complete=complete("workload"),
+)
+@click.option(
+    "--namespace",
+    default="default",
+    metavar="NS",
+    shell_complete=complete("end", "namespace"),
+    help="Namespace of --from.",
+)
+@click.option("--http2/--http1.1", default=False, help="HTTP version.")
+@flag("--http1.0", "http10", text="Speak HTTP/1.0.")
+@flag("-k", "--insecure", text="Accept any certificate.")
+@text("--resolve", about="`HOST:PORT:ADDRESS`.", many=True)
+@click.option(
+    "-n",
+    "--count",
+    default=1,
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="How many requests, one after the other.",
+)
+@click.option(
+    "-m",
+    "--timeout",
+    default=15.0,
+    type=options.Span(positive=True),
+    metavar="TIME",
+    help="For each: 15s, or a number of seconds.",
+)
+@flag("-f", "--fail", text="End with 1 on status 400 and up.")
+@text("-o", "--output", about="json.")
+@options.show_secrets
+def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
+    """Send a real request and show its journey: each leg, both proxies' logs, and why."""
+    from lateen.cli.traffic import curl as command
+
+    for name in ("headers", "resolve", "data", "data_binary", "data_raw"):
+        given[name] = list(given[name])
+    version = "1.0" if http10 else "2" if http2 else "1.1"
+    return command.curl(lab, command.Options(http=version, **given))
+
+
+@click.command(
+    cls=Filtering,
+    epilog="Examples: `lateen capture deploy/web --leg wire`; `lateen capture -w mesh.pcapng`; "
+    "`lateen capture --from-namespace shop --to-service db --not --tls mtls`; "
+    "`lateen capture --http-status 5+ -c 1`",
+)
+@click.argument(
+    "targets", nargs=-1, metavar="[POD|deploy/NAME]...", shell_complete=complete("workload")
+)
+@options.lab
+@namespace
+@options.everywhere
+@filters
+@text("--leg", about="wire, app (inside the pod) or all.", many=True, complete=complete("leg"))
+@text("-w", "--write", "file", about="A pcapng file, or -.")
+@flag("--keys", text="Put TLS keys into the file (needs keyLog).")
+@text("--since", about="How connections opened in the last `5m`.")
+@flag("-f", "--follow", text="Go on after --since.")
+@count
+@click.option(
+    "--seconds",
+    default=0.0,
+    metavar="TIME",
+    type=options.Span(),
+    help="End after this time: 1m30s, or a number of seconds.",
+)
+@json_output
+@click.option(
+    "--ring",
+    default=64,
+    metavar="MIB",
+    type=click.IntRange(2, 1024),
+    help="Buffer for each pod, 2 to 1024.",
+)
+@options.show_secrets
+def capture(
+    targets: tuple[str, ...], lab: str, namespace: str, everywhere: bool, **given: Any
+) -> int:
+    """Show what travels between pods and inside them, or write it to a file for Wireshark.
+
+    Without a target, all pods that have a proxy are captured. A filter that is given twice shows
+    either; different filters must all hold.
+    """
+    from lateen.cli.traffic import capture as command
+
+    conditions = taken(given)
+    where = "" if everywhere else namespace
+    chosen = command.Options(targets=list(targets), namespace=where, conditions=conditions, **given)
+    return command.capture(lab, chosen)
+
+
+@click.command(
+    cls=Filtering,
+    epilog="Examples: `lateen tap --tls none`; `lateen tap --http-status 5+ -c 1`; "
+    "`lateen tap -n shop --not --from-pod host`",
+)
+@flag("--every-request", text="Show all, also when there are hundreds a second.")
+@options.lab
+@namespace
+@options.everywhere
+@filters
+@count
+@json_output
+@options.show_secrets
+def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
+    """Follow finished requests across the mesh, from the logs of both proxies.
+
+    With a namespace, those that come from it or go to it. An identity is one that a certificate
+    proved. Of hundreds of requests a second a share is shown, and every one that failed.
+    """
+    from lateen.cli.traffic import tap as command
+
+    conditions = taken(given)
+    where = "" if everywhere else namespace
+    return command.tap(lab, command.Options(namespace=where, conditions=conditions, **given))
+
+
+@click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen edges`; `lateen edges -n shop -o wide --since 5m`",
+)
+@options.lab
+@namespace
+@options.everywhere
+@text("-o", "--output", about="wide or json.")
+@text("--since", about="Look back only `5m`, or a number of seconds.")
+def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -> int:
+    """Show who talked to whom, with identities, and why a connection had no TLS.
+
+    With a namespace, what comes from it or goes to it.
+    """
+    from lateen.cli.traffic import edges as command
+
+    return command.edges(lab, output, since, "" if everywhere else namespace)

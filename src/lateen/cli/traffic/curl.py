@@ -1,0 +1,184 @@
+"""`lateen curl`: one real request and its journey, leg by leg."""
+
+import base64
+import ipaddress
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lateen.app.lab import lab as labs
+from lateen.cli import exits
+from lateen.cli.connection import api as lab_api
+from lateen.cli.screen import screen
+from lateen.model.client import ApiError
+
+Json = dict[str, Any]
+PATH = "/lateen/v1/request"
+_WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A method or a header's name."""
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to send; names are curl's where curl has them."""
+
+    url: str
+    method: str = ""
+    headers: Sequence[str] = ()
+    head: bool = False
+    data: Sequence[str] = ()
+    data_binary: Sequence[str] = ()
+    data_raw: Sequence[str] = ()
+    start: str = ""
+    namespace: str = "default"
+    http: str = "1.1"
+    insecure: bool = False
+    resolve: Sequence[str] = ()
+    count: int = 1
+    timeout: float = 15.0
+    fail: bool = False
+    output: str = ""
+    show_secrets: bool = False
+
+
+def curl(lab: str, options: Options) -> int:
+    """The command. Ends with 1 if any request got no answer or, with `--fail`, an error status."""
+    try:
+        body = asked(options)
+    except ValueError as error:
+        exits.complain(str(error))
+        return exits.USAGE
+    api = lab_api.Api.of(labs.require(lab))
+    failed = False
+    for number in range(options.count):
+        try:
+            answer: Json = api.request("POST", PATH, body=body).body
+        except ApiError as error:
+            if error.code != 400:
+                raise
+            exits.complain(error.message)
+            return exits.USAGE
+        status = answer["response"]["status"]
+        failed = failed or status is None or (options.fail and status >= 400)
+        if options.output == "json":
+            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+        else:
+            sys.stdout.write(("\n" if number else "") + told(answer))
+        sys.stdout.flush()
+    return exits.FAILED if failed else exits.OK
+
+
+def asked(options: Options) -> Json:
+    """Return what the lab is asked to send. Raises ValueError, with what to write."""
+    if options.output not in ("", "json"):
+        raise ValueError(f"-o {options.output}: use json, or leave it out")
+    content = _content(options)
+    if options.head and content is not None:
+        raise ValueError("-I asks for the head alone: with a body use -X HEAD")
+    method = options.method or ("HEAD" if options.head else "GET" if content is None else "POST")
+    if not _WORD.fullmatch(method):
+        raise ValueError(f"-X {method!r}: a method is one word, such as PUT")
+    headers = [_header(header) for header in options.headers]
+    if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
+        headers.append(["Content-Type", _FORM])
+    return {
+        "url": options.url,
+        "method": method,
+        "headers": headers,
+        "body_base64": base64.b64encode(content or b"").decode(),
+        "from": options.start,
+        "namespace": options.namespace,
+        "http": options.http,
+        "insecure": options.insecure,
+        "resolve": dict(_resolved(text) for text in options.resolve),
+        "timeout": options.timeout,
+        "show_secrets": options.show_secrets,
+    }
+
+
+def _content(options: Options) -> bytes | None:
+    """Return the body as curl makes it of its options; None if there is none."""
+    given = [options.data, options.data_binary, options.data_raw]
+    if sum(1 for texts in given if texts) > 1:
+        raise ValueError("use one of -d, --data-binary and --data-raw")
+    # Of a file curl's -d leaves out the line ends.
+    parts = [
+        _part(text).translate(None, b"\r\n\0" if text.startswith("@") else b"")
+        for text in options.data
+    ]
+    parts += [_part(text) for text in options.data_binary]
+    parts += [text.encode() for text in options.data_raw]
+    return b"&".join(parts) if parts else None
+
+
+def _part(text: str) -> bytes:
+    """Return a value; `@FILE` is what is in the file, `@-` standard input."""
+    if text[:1] != "@":
+        return text.encode()
+    if text == "@-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{text[1:]}: {error.strerror}") from error
+
+
+def _header(text: str) -> list[str]:
+    name, colon, value = text.partition(":")
+    name = name.strip()
+    if not colon or not _WORD.fullmatch(name) or any(char in value for char in "\r\n\0"):
+        raise ValueError(f"-H {text!r}: write it as `Name: value`, in one line")
+    return [name, value.strip()]
+
+
+def _resolved(text: str) -> tuple[str, str]:
+    host, _, rest = text.partition(":")
+    port, _, address = rest.partition(":")
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        port = ""
+    if not host or not port.isdecimal():
+        raise ValueError(f"--resolve {text}: write it as HOST:PORT:ADDRESS, an IPv4 address")
+    return f"{host}:{port}", address
+
+
+def told(answer: Json) -> str:
+    """Return one request's story for a terminal."""
+    request, response = answer["request"], answer["response"]
+    status = response["status"]
+    good = status is not None and status < 400
+    came = screen.paint(str(status or response["error"]), "green" if good else "red")
+    milliseconds = f"{response['seconds'] * 1000:.1f} ms"
+    body = (response["body"] or "").strip().splitlines()
+    lines = [
+        f"{screen.paint(request['method'] + ' ' + request['url'], 'bold')}  ->  {came}  "
+        f"({response['http'] or 'no answer'}, {milliseconds})",
+        *(f"  {screen.visible(line)}" for line in body[:3]),
+    ]
+    for number, leg in enumerate(answer["legs"], 1):
+        lines += _leg(number, leg)
+    verdict = answer["verdict"]
+    lines.append(f"  {screen.paint('why', 'bold')}: {screen.visible(verdict['sentence'])}")
+    for source in verdict["sources"]:
+        where = f"{source['location']}  " if source["location"] else ""
+        lines.append(f"    {where}{source['text']}")
+    lines += [f"    remedy: {remedy}" for remedy in verdict["remedies"]]
+    return "\n".join(lines) + "\n"
+
+
+def _leg(number: int, leg: Json) -> list[str]:
+    mark = screen.paint("  <- failed here", "red") if leg["failed"] else ""
+    ends = [leg["from"], leg["to"]]
+    named = [dict.fromkeys((e["name"], e["address"])) for e in ends]
+    shown = " -> ".join(" ".join(filter(None, words)) or "nowhere" for words in named)
+    lines = [f"  {number}. {leg['name']}: {screen.visible(leg['line'])}{mark}", f"     {shown}"]
+    log = leg["server_log"]
+    if log is not None:
+        lines.append(f"     {leg['to']['role']} logged: {screen.visible(log['line'])}")
+    return lines

@@ -1,0 +1,1 @@
+"""Clusters and endpoints (CDS, EDS)."""

@@ -1,0 +1,1 @@
+"""Listeners and what their chains hold (LDS)."""

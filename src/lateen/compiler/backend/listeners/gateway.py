@@ -1,0 +1,85 @@
+"""A gateway's listeners: plaintext HTTP by route table, TLS by server name, bytes. Pure."""
+
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+
+from lateen.compiler.backend import names, pack, tls
+from lateen.compiler.backend.authorization import NONE, Checks
+from lateen.compiler.backend.listeners import access_logs, listener_filters, network_filters
+from lateen.compiler.backend.listeners.outbound import write_match
+from lateen.compiler.ir.proxy import GatewayChain, GatewayListener, MeshSettings, Node
+from lateen.compiler.ir.routing import TcpRoute
+
+_HANDSHAKE_SECONDS = 15
+
+
+def listener(
+    source: GatewayListener, node: Node, settings: MeshSettings, checks: Checks = NONE
+) -> listener_pb2.Listener:
+    """Return one gateway listener."""
+    out = listener_pb2.Listener(
+        name=source.name,
+        address=pack.tcp_address(source.bind, source.port),
+        traffic_direction="OUTBOUND",
+        access_log=access_logs.listener(node.telemetry.client.logs),
+    )
+    pack.write_sources(out.metadata, access_logs.sources(node.telemetry.client))
+    out.max_connections_to_accept_per_socket_event.value = 1
+    listener_filters.never_time_out(out)
+    if _by_name(source):
+        out.listener_filters.append(listener_filters.tls_inspector())
+    for chain in source.chains:
+        if chain.route_table:
+            _http(out.filter_chains.add(), chain, source, node, settings, checks)
+        else:
+            for route in chain.tcp:
+                _tcp(out.filter_chains.add(), chain, route, node, settings, checks)
+    return out
+
+
+def _by_name(source: GatewayListener) -> bool:
+    """Whether some chain is chosen by what the ClientHello says."""
+    return any(
+        chain.tls is not None or chain.sni or any(route.sni_hosts for route in chain.tcp)
+        for chain in source.chains
+    )
+
+
+def _start(
+    out: listener_components_pb2.FilterChain, chain: GatewayChain, settings: MeshSettings
+) -> None:
+    if chain.tls is not None:
+        out.transport_socket.CopyFrom(tls.socket(tls.gateway(chain.tls, settings)))
+        out.transport_socket_connect_timeout.seconds = _HANDSHAKE_SECONDS
+
+
+def _http(
+    out: listener_components_pb2.FilterChain,
+    chain: GatewayChain,
+    source: GatewayListener,
+    node: Node,
+    settings: MeshSettings,
+    checks: Checks,
+) -> None:
+    _start(out, chain, settings)
+    write_match(out.filter_chain_match, chain.sni, ())
+    prefix = names.listener_stat_prefix("outbound", source.bind, source.port)
+    manager = network_filters.gateway_manager(node, settings, prefix, chain.route_table, checks)
+    out.filters.append(network_filters.http_filter(manager))
+    pack.write_sources(out.metadata, (("source", chain.source), *checks.sources))
+
+
+def _tcp(
+    out: listener_components_pb2.FilterChain,
+    chain: GatewayChain,
+    route: TcpRoute,
+    node: Node,
+    settings: MeshSettings,
+    checks: Checks,
+) -> None:
+    _start(out, chain, settings)
+    write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
+    out.filters.extend(checks.tcp)
+    out.filters.append(network_filters.route_proxy(route, node.telemetry.client.logs))
+    sources = (("source", route.source), ("server", chain.source))
+    conduct = ("policy", route.conduct.source)
+    pack.write_sources(out.metadata, (*sources, conduct, *checks.sources))

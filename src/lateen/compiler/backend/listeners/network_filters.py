@@ -1,0 +1,196 @@
+"""What ends a filter chain: an HTTP connection manager or a TCP proxy. Pure."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeAlias
+
+from envoy.config.listener.v3 import listener_components_pb2
+from envoy.config.trace.v3 import zipkin_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2,
+)
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from google.protobuf import any_pb2
+
+from lateen.compiler.backend import http_filters, names, pack
+from lateen.compiler.backend.authorization import NONE, Checks
+from lateen.compiler.backend.listeners import access_logs
+from lateen.compiler.ir.proxy import MeshSettings, Node
+from lateen.compiler.ir.routing import PLAIN, Conduct, Destination, TcpRoute
+from lateen.compiler.ir.telemetry import Signals
+from lateen.compiler.ir.workload import Protocol
+
+Manager: TypeAlias = http_connection_manager_pb2.HttpConnectionManager
+NetworkFilter: TypeAlias = listener_components_pb2.Filter
+
+HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
+PRIVATE_RANGES = (
+    ("10.0.0.0", 8),
+    ("172.16.0.0", 12),
+    ("192.168.0.0", 16),
+    ("127.0.0.0", 8),
+    ("::1", 128),
+    ("fd00::", 8),
+)
+"""Clients that counted as internal (`x-envoy-internal`) before Istio 1.25."""
+
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
+
+
+def http_filter(manager: http_connection_manager_pb2.HttpConnectionManager) -> NetworkFilter:
+    """Return a connection manager as the network filter it is."""
+    return NetworkFilter(name=HTTP_MANAGER, typed_config=pack.any_of(manager))
+
+
+@cache
+def _tracer() -> any_pb2.Any:
+    """Zipkin's headers (B3) without a collector: the cluster it reports to has no endpoint."""
+    return pack.any_of(
+        zipkin_pb2.ZipkinConfig(
+            collector_cluster=names.TRACING_CLUSTER,
+            collector_endpoint="/api/v2/spans",
+            collector_endpoint_version="HTTP_JSON",
+            trace_id_128bit=True,
+            shared_span_context={"value": False},
+        )
+    )
+
+
+def _tracing(signals: Signals) -> Manager:
+    """Even without a tracer it is worth having: it adds `x-envoy-decorator-operation`."""
+    tracing = Manager.Tracing()
+    if signals.zipkin:
+        tracing.provider.name = "envoy.tracers.zipkin"
+        tracing.provider.typed_config.CopyFrom(_tracer())
+    tracing.client_sampling.value = 100
+    tracing.random_sampling.value = signals.sampling
+    tracing.overall_sampling.value = 100
+    return tracing
+
+
+def _manager(stat_prefix: str, settings: MeshSettings, signals: Signals) -> Manager:
+    """Return what every manager has: sidecar inbound, outbound and gateway."""
+    manager = Manager(
+        codec_type="AUTO",
+        stat_prefix=stat_prefix,
+        tracing=_tracing(signals) if signals.traced else None,
+        proxy_100_continue=True,
+        path_with_escaped_slashes_action="KEEP_UNCHANGED",
+        upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
+        access_log=access_logs.http(signals.logs),
+    )
+    manager.normalize_path.value = True
+    manager.stream_idle_timeout.SetInParent()
+    manager.use_remote_address.value = False
+    for prefix, length in PRIVATE_RANGES if settings.features.private_is_internal else ():
+        private = manager.internal_address_config.cidr_ranges.add(address_prefix=prefix)
+        private.prefix_len.value = length
+    return manager
+
+
+def outbound_manager(
+    node: Node, settings: MeshSettings, stat_prefix: str, route_table: str
+) -> Manager:
+    """Return a sidecar's client side, routed by RDS. `server` stays Envoy's own `envoy`."""
+    manager = _manager(stat_prefix, settings, node.telemetry.client)
+    _routed(manager, route_table)
+    manager.http_filters.extend(http_filters.outbound(node))
+    return manager
+
+
+def _routed(manager: http_connection_manager_pb2.HttpConnectionManager, route_table: str) -> None:
+    manager.rds.config_source.CopyFrom(pack.ads())
+    manager.rds.route_config_name = route_table
+
+
+def inbound_manager(
+    node: Node,
+    settings: MeshSettings,
+    stat_prefix: str,
+    protocol: Protocol,
+    checks: Checks = NONE,
+) -> Manager:
+    """Return a sidecar's server side, still without its embedded routes.
+
+    The client's certificate is forwarded to the application as x-forwarded-client-cert, and a
+    forged one is dropped.
+    """
+    manager = _manager(stat_prefix, settings, node.telemetry.server)
+    manager.server_name = "istio-envoy"
+    manager.forward_client_cert_details = Manager.ForwardClientCertDetails.APPEND_FORWARD
+    details = manager.set_current_client_cert_details
+    details.subject.value = True
+    details.uri = details.dns = True
+    web = protocol is Protocol.GRPC_WEB
+    manager.http_filters.extend(http_filters.inbound(node, checks, grpc_web=web))
+    return manager
+
+
+def gateway_manager(
+    node: Node,
+    settings: MeshSettings,
+    stat_prefix: str,
+    route_table: str,
+    checks: Checks = NONE,
+) -> Manager:
+    """Return an ingress gateway's manager: it faces clients it does not know."""
+    manager = _manager(stat_prefix, settings, node.telemetry.client)
+    manager.server_name = "istio-envoy"
+    manager.use_remote_address.value = True
+    manager.forward_client_cert_details = Manager.ForwardClientCertDetails.SANITIZE_SET
+    details = manager.set_current_client_cert_details
+    details.subject.value = True
+    details.cert = details.uri = details.dns = True
+    _routed(manager, route_table)
+    manager.http_filters.extend(http_filters.outbound(node, checks))
+    return manager
+
+
+def tcp_proxy(
+    stat_prefix: str,
+    destinations: Sequence[Destination],
+    logs: access_logs.Logs,
+    conduct: Conduct = PLAIN,
+) -> NetworkFilter:
+    """Return a TCP proxy to one cluster, or to several by weight (weight 0 gets nothing)."""
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, access_log=access_logs.tcp(logs))
+    proxy.access_log_options.flush_access_log_on_connected = True
+    _conduct(proxy, conduct)
+    weighted = [d for d in destinations if d.weight > 0]
+    if len(destinations) > 1 and weighted:
+        for destination in weighted:
+            proxy.weighted_clusters.clusters.add(
+                name=destination.cluster, weight=destination.weight
+            )
+    else:
+        proxy.cluster = destinations[0].cluster
+    return NetworkFilter(name=TCP_PROXY, typed_config=pack.any_of(proxy))
+
+
+def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: Conduct) -> None:
+    if conduct.idle_timeout is not None:
+        proxy.idle_timeout.CopyFrom(pack.duration(conduct.idle_timeout))
+    if conduct.max_duration is not None:
+        proxy.max_downstream_connection_duration.CopyFrom(pack.duration(conduct.max_duration))
+    if conduct.by_source:
+        proxy.hash_policy.add().source_ip.SetInParent()
+    if conduct.tunnel is not None:
+        tunnel = conduct.tunnel
+        host = f"[{tunnel.host}]" if ":" in tunnel.host else tunnel.host
+        proxy.tunneling_config.hostname = f"{host}:{tunnel.port}"
+        proxy.tunneling_config.use_post = tunnel.post
+
+
+def route_proxy(route: TcpRoute, logs: access_logs.Logs) -> NetworkFilter:
+    """Return the TCP proxy of a route. Its statistics are called after the cluster or, with
+    several of them, after the VirtualService: `name.namespace`."""
+    single, source = len(route.destinations) == 1, route.source
+    prefix = route.destinations[0].cluster
+    if not single and source is not None:
+        prefix = f"{source.ref.name}.{source.ref.namespace}"
+    return tcp_proxy(prefix, route.destinations, logs, route.conduct)
+
+
+def tcp_to(cluster: str, logs: access_logs.Logs) -> NetworkFilter:
+    """Return a TCP proxy to one named cluster."""
+    return tcp_proxy(cluster, (Destination(cluster=cluster),), logs)

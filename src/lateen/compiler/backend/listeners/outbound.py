@@ -1,0 +1,152 @@
+"""A sidecar's outbound listeners: `virtualOutbound` and one for each service port. Pure."""
+
+from collections.abc import Sequence
+
+from envoy.config.core.v3 import address_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+
+from lateen.compiler.backend import names, pack
+from lateen.compiler.backend.listeners import access_logs, listener_filters, network_filters
+from lateen.compiler.backend.listeners.inbound import PLAIN_HTTP
+from lateen.compiler.ir.proxy import HttpListener, MeshSettings, Node, TcpListener
+from lateen.compiler.ir.routing import TcpRoute
+from lateen.compiler.ir.telemetry import Signals
+
+ANYWHERE = "0.0.0.0"
+
+
+def _elsewhere(settings: MeshSettings) -> str:
+    """Return where unknown traffic goes: out (ALLOW_ANY) or nowhere (REGISTRY_ONLY)."""
+    return names.PASSTHROUGH_CLUSTER if settings.allow_any else names.BLACK_HOLE_CLUSTER
+
+
+def virtual_outbound(settings: MeshSettings, signals: Signals) -> listener_pb2.Listener:
+    """Return the listener all captured connections reach first; it hands them on by address."""
+    out = listener_pb2.Listener(
+        name=names.VIRTUAL_OUTBOUND,
+        address=pack.tcp_address("0.0.0.0", names.OUTBOUND_PORT),
+        traffic_direction="OUTBOUND",
+        access_log=access_logs.listener(signals.logs),
+    )
+    pack.write_sources(out.metadata, access_logs.sources(signals))
+    out.use_original_dst.value = True
+    out.max_connections_to_accept_per_socket_event.value = 1
+    hole = out.filter_chains.add(name=names.OUTBOUND_BLACK_HOLE_CHAIN)
+    hole.filter_chain_match.destination_port.value = names.OUTBOUND_PORT
+    hole.filters.append(network_filters.tcp_to(names.BLACK_HOLE_CLUSTER, signals.logs))
+    rest = out.filter_chains.add(name=names.OUTBOUND_CATCH_ALL_CHAIN)
+    rest.filters.append(network_filters.tcp_to(_elsewhere(settings), signals.logs))
+    return out
+
+
+def _service_listener(bind: str, port: int, signals: Signals) -> listener_pb2.Listener:
+    out = listener_pb2.Listener(
+        name=names.listener(bind, port),
+        address=pack.tcp_address(bind, port),
+        traffic_direction="OUTBOUND",
+        access_log=access_logs.listener(signals.logs),
+    )
+    pack.write_sources(out.metadata, access_logs.sources(signals))
+    out.bind_to_port.value = False
+    listener_filters.never_time_out(out)
+    return out
+
+
+def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
+    """Return a port's shared HTTP listener. What is not plaintext HTTP passes through."""
+    out = _service_listener(source.bind, source.port, node.telemetry.client)
+    out.listener_filters.append(listener_filters.tls_inspector())
+    out.listener_filters.append(listener_filters.http_inspector())
+    _http_chain(
+        out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
+    )
+    _fall_through(out, settings, node.telemetry.client.logs)
+    return out
+
+
+def _fall_through(
+    out: listener_pb2.Listener, settings: MeshSettings, logs: access_logs.Logs
+) -> None:
+    """Let what no chain takes go on to where it was going, or nowhere."""
+    out.default_filter_chain.name = names.PASSTHROUGH_CHAIN
+    out.default_filter_chain.filters.append(network_filters.tcp_to(_elsewhere(settings), logs))
+
+
+def _http_chain(
+    out: listener_components_pb2.FilterChain,
+    bind: str,
+    port: int,
+    route_table: str,
+    node: Node,
+    settings: MeshSettings,
+) -> None:
+    out.filter_chain_match.transport_protocol = "raw_buffer"
+    out.filter_chain_match.application_protocols.extend(PLAIN_HTTP)
+    prefix = names.listener_stat_prefix("outbound", bind, port)
+    manager = network_filters.outbound_manager(node, settings, prefix, route_table)
+    out.filters.append(network_filters.http_filter(manager))
+
+
+def tcp(source: TcpListener, signals: Signals, settings: MeshSettings) -> listener_pb2.Listener:
+    """Return the listener of a port that carries bytes, routed by SNI and address range. One on
+    every address lets what is not meant for its services pass."""
+    out = _service_listener(source.bind, source.port, signals)
+    if any(route.sni_hosts for route in source.routes):
+        out.listener_filters.append(listener_filters.tls_inspector())
+    for route in source.routes:
+        write_tcp_chain(out.filter_chains.add(), route, source, signals.logs)
+    if source.bind == ANYWHERE and not any(map(_plain, source.routes)):
+        _fall_through(out, settings, signals.logs)
+    return out
+
+
+def _plain(route: TcpRoute) -> bool:
+    return not route.sni_hosts and not route.cidrs
+
+
+def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
+    """Return the listener of a port of unknown protocol, or of several: HTTP by inspection, else
+    bytes."""
+    out = _service_listener(source.bind, source.port, node.telemetry.client)
+    out.listener_filters.append(listener_filters.tls_inspector())
+    out.listener_filters.append(listener_filters.http_inspector())
+    _http_chain(
+        out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
+    )
+    for route in source.routes:
+        chain = out.default_filter_chain if _plain(route) else out.filter_chains.add()
+        write_tcp_chain(chain, route, source, node.telemetry.client.logs)
+    if not out.HasField("default_filter_chain"):
+        _fall_through(out, settings, node.telemetry.client.logs)
+    return out
+
+
+def write_tcp_chain(
+    out: listener_components_pb2.FilterChain,
+    route: TcpRoute,
+    listener: TcpListener,
+    logs: access_logs.Logs,
+) -> None:
+    """Write one TCP route as a chain; SNI needs TLS, an address range needs none."""
+    write_match(out.filter_chain_match, route.sni_hosts, route.cidrs)
+    out.filters.append(network_filters.route_proxy(route, logs))
+    sources = (("source", route.source or listener.source), ("policy", route.conduct.source))
+    pack.write_sources(out.metadata, sources)
+
+
+def write_match(
+    out: listener_components_pb2.FilterChainMatch, sni: Sequence[str], cidrs: Sequence[str]
+) -> None:
+    """Write server names (`*` alone matches every name) and destination ranges."""
+    specific = [name for name in sni if name != "*"]
+    if specific and len(specific) == len(sni):
+        out.server_names.extend(specific)
+    for cidr in cidrs:
+        out.prefix_ranges.append(_cidr(cidr))
+
+
+def _cidr(text: str) -> address_pb2.CidrRange:
+    address, _, length = text.partition("/")
+    out = address_pb2.CidrRange(address_prefix=address)
+    out.prefix_len.value = int(length) if length else 128 if ":" in address else 32
+    return out

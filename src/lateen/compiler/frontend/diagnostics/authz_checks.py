@@ -1,0 +1,98 @@
+"""What is noticed in an AuthorizationPolicy: what has another effect than it seems to. Pure."""
+
+from collections.abc import Iterator
+
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.security import authz
+from lateen.compiler.ir.authz import Action
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.model.istio import security
+from lateen.model.messages.diagnostics import Diagnostic, make
+from lateen.model.meta import Source
+
+_NEVER, _ALWAYS = "it never matches", "it always matches"
+
+
+def findings(policy: security.AuthorizationPolicy, settings: MeshSettings) -> Iterator[Diagnostic]:
+    """Yield the findings of one policy."""
+    source = precedence.source("AuthorizationPolicy", policy, "spec")
+    field = authz.targets(policy, settings.features)
+    if field:
+        yield make("LTN0037", source.at(field), field=field)
+        return
+    version = settings.features.version
+    if policy.spec.target_ref is not None and not settings.features.authz_target_ref:
+        yield _too_new(source.at("targetRef"), "1.20", version)
+    if policy.spec.target_refs and not settings.features.authz_target_refs:
+        yield _too_new(source.at("targetRefs"), "1.22", version)
+    if authz.action_of(policy) is Action.CUSTOM:
+        yield _custom(policy, source, settings)
+    for index, rule in enumerate(policy.spec.rules):
+        at = source.at(f"rules[{index}]")
+        for number, entry in enumerate(rule.from_ or ()):
+            if entry.source is not None:
+                yield from _source(entry.source, at.at(f"from[{number}].source"), settings)
+        for number, condition in enumerate(rule.when or ()):
+            if condition.key.startswith("request.auth."):
+                there = at.at(f"when[{number}]")
+                yield from _token(there, condition.key, condition.values, condition.not_values)
+
+
+def _too_new(at: Source, since: str, version: str) -> Diagnostic:
+    field = at.path.rpartition(".")[2]
+    return make("LTN0012", at, field=field, since=since, version=version)
+
+
+def _custom(
+    policy: security.AuthorizationPolicy, source: Source, settings: MeshSettings
+) -> Diagnostic:
+    provider = policy.spec.provider.name if policy.spec.provider is not None else ""
+    if authz.dry_run(policy):
+        refused = "a dry run does nothing then"
+    elif settings.features.authz_custom_by_rule:
+        refused = "what its rules match is refused"
+    else:
+        refused = "everything is refused"
+    return make("LTN0038", source.at("provider.name"), provider=provider, refused=refused)
+
+
+def _source(
+    source: security.AuthorizationSource, at: Source, settings: MeshSettings
+) -> Iterator[Diagnostic]:
+    features = settings.features
+    tokens = (source.request_principals, source.not_request_principals)
+    yield from _token(at, "", *tokens)
+    for known, since, fields in (
+        (
+            features.authz_service_accounts,
+            "1.25",
+            (
+                ("serviceAccounts", source.service_accounts),
+                ("notServiceAccounts", source.not_service_accounts),
+            ),
+        ),
+        (
+            features.authz_trust_domains,
+            "1.31",
+            (
+                ("trustDomains", source.trust_domains),
+                ("notTrustDomains", source.not_trust_domains),
+            ),
+        ),
+    ):
+        for name, values in fields:
+            if values and not known:
+                yield _too_new(at.at(name), since, features.version)
+
+
+def _token(
+    at: Source, key: str, values: tuple[str, ...] | None, not_values: tuple[str, ...] | None
+) -> Iterator[Diagnostic]:
+    """A condition has `values` and `notValues`; a source has a field for each."""
+    of_source = not key
+    positive = "requestPrincipals" if of_source else "values"
+    negative = "notRequestPrincipals" if of_source else "notValues"
+    for given, field, effect in ((values, positive, _NEVER), (not_values, negative, _ALWAYS)):
+        if given:
+            shown = field if of_source else f"{key} with {field}"
+            yield make("LTN0039", at.at(field), field=shown, effect=effect)

@@ -1,0 +1,386 @@
+"""What is noticed while compiling: references to nothing, and what is left out or overridden.
+Everything else is served. Pure."""
+
+from collections.abc import Iterator
+
+from lateen.compiler.frontend import precedence, rejected_by_envoy
+from lateen.compiler.frontend.diagnostics import (
+    no_effect,
+    port_conflicts,
+    rule_checks,
+    telemetry_checks,
+)
+from lateen.compiler.frontend.graph import inputs, telemetries
+from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.inputs import Key
+from lateen.compiler.frontend.graph.world import Scope, World
+from lateen.compiler.frontend.registry import hosts, services
+from lateen.compiler.frontend.routing import delegates, gateways, routes, unsupported
+from lateen.compiler.frontend.security import authn
+from lateen.compiler.frontend.traffic import client_tls, rules
+from lateen.compiler.ir.workload import Protocol, Resolution, Service
+from lateen.model.istio import networking, networking_route, security
+from lateen.model.messages.diagnostics import Diagnostic, make
+from lateen.model.meta import Source
+from lateen.model.schema import kinds
+from lateen.model.validation import codes
+
+Findings = tuple[Diagnostic, ...]
+Found = Iterator[Diagnostic]
+
+
+class Checks:
+    """Findings per object, kept until something they were drawn from changes."""
+
+    def __init__(self, graph: Graph, world: World, reports: telemetries.Telemetries) -> None:
+        self._world = world
+        telemetry = telemetry_checks.TelemetryChecks(world, reports)
+        self._inputs = world.inputs
+        self._settings = world.settings
+        self.by_resource: dict[str, Derived[Key, Findings]] = {
+            inputs.VIRTUAL_SERVICES: Derived(graph, self._virtual_service, watched=True),
+            inputs.RULES: Derived(graph, self._rule, watched=True),
+            inputs.POLICIES: Derived(graph, self._policy, watched=True),
+            inputs.AUTHORIZATION: Derived(graph, self._authorization, watched=True),
+            inputs.GATEWAYS: Derived(graph, self._gateway, watched=True),
+            inputs.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
+            inputs.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
+        }
+
+        if not self._settings.features.external_name_alias:
+            ports = Derived(graph, self._ports_taken, watched=True)
+            self.by_resource[inputs.SERVICES] = ports
+
+    def _ports_taken(self, key: Key) -> Findings:
+        return tuple(port_conflicts.of_service(key, self._world))
+
+    def _virtual_service(self, key: Key) -> Findings:
+        obj = self._inputs.virtual_services.get(key)
+        if obj is None:
+            return ()
+        source = precedence.source("VirtualService", obj)
+        return (
+            *unsupported.unread(obj.spec, source.at("spec")),
+            *codes.warnings(kinds.KINDS[inputs.VIRTUAL_SERVICES], obj),
+            *self._gateways_named(obj, source),
+            *self._mesh_hosts(obj, source),
+            *no_effect.of_matches(obj, self._dialled(obj), source),
+            *self._http(obj, source),
+            *self._layer4(obj, source),
+            *rejected_by_envoy.of_routes(obj.spec.http, source),
+        )
+
+    def _gateways_named(self, obj: networking.VirtualService, source: Source) -> Found:
+        """Say which Gateways are not there, or have no host in common with it, and which of its
+        hosts nobody serves."""
+        known = {f"{g.metadata.namespace}/{g.metadata.name}": g for g in self._gateways()}
+        namespace = obj.metadata.namespace
+        wanted = inputs.virtual_hosts(obj, self._settings)
+        served: set[str] = set()
+        for index, written in enumerate(obj.spec.gateways):
+            at = source.at(f"spec.gateways[{index}]")
+            name = routes.gateway_name(written, namespace)
+            if name == routes.MESH:
+                served.update(wanted)
+                continue
+            if name not in known:
+                yield make("IST0101", at, reftype="gateway", refval=written)
+                continue
+            admitted = {h for h in wanted if gateways.admits(known[name], namespace, h)}
+            served |= admitted
+            if wanted and not admitted:
+                yield make("IST0132", at, host=", ".join(wanted), gateway=written)
+        for index, host in enumerate(wanted):
+            if served and host not in served:
+                at = source.at(f"spec.hosts[{index}]")
+                yield make("IST0132", at, host=host, gateway=", ".join(obj.spec.gateways))
+
+    def _gateways(self) -> tuple[networking.Gateway, ...]:
+        return self._inputs.gateways.get("")
+
+    def _mesh_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
+        """Return why sidecars do not follow it for some of its hosts."""
+        if obj.spec.gateways and routes.MESH not in obj.spec.gateways:
+            return
+        own = obj.metadata.namespace
+        for index, host in enumerate(inputs.virtual_hosts(obj, self._settings)):
+            at = source.at(f"spec.hosts[{index}]")
+            others = [
+                other
+                for other in self._inputs.mesh_routes.table.get(host)
+                if precedence.exported(other.spec.export_to, other.metadata.namespace, own)
+            ]
+            if len(others) > 1 and others[0] is not obj:
+                names = ", ".join(f"{o.metadata.namespace}/{o.metadata.name}" for o in others)
+                yield make("IST0109", at, virtual_services=names, host=host)
+            service = self._world.service(host)
+            if service is not None and service.resolution is Resolution.ALIAS:
+                yield _of_an_alias(service, at)
+            elif set(obj.spec.gateways) - {routes.MESH}:
+                continue
+            elif service is not None:
+                yield from no_effect.of_sections(obj.spec, service, source)
+            elif not self._covers_any(host):
+                yield from no_effect.of_foreign(obj.spec, host, source)
+
+    def _covers_any(self, host: str) -> bool:
+        domain = self._settings.domain
+        listed = self._inputs.service_list.get("") if hosts.is_wildcard(host) else ()
+        return any(hosts.covers(host, services.hostname(*key, domain)) for key in listed)
+
+    def _dialled(self, obj: networking.VirtualService) -> frozenset[int] | None:
+        """Return the ports at which anybody meets it; None if that is not known."""
+        namespace, written = obj.metadata.namespace, obj.spec.gateways
+        named = {routes.gateway_name(g, namespace) for g in written or (routes.MESH,)}
+        if not obj.spec.hosts:
+            return None
+        served = [
+            g for g in self._gateways() if f"{g.metadata.namespace}/{g.metadata.name}" in named
+        ]
+        if len(served) < len(named - {routes.MESH}):
+            return None
+        if routes.MESH not in named:
+            return no_effect.dialled((), served)
+        wanted = inputs.virtual_hosts(obj, self._settings)
+        return no_effect.dialled((self._world.service(host) for host in wanted), served)
+
+    def _http(self, obj: networking.VirtualService, source: Source) -> Found:
+        for index, rule in enumerate(obj.spec.http):
+            at = source.at(f"spec.http[{index}]")
+            if rule.delegate is not None:
+                yield from self._delegate(obj, rule, at)
+            elif not routes.acts(rule):
+                detail = "the rule has no route with a weight, no redirect and no directResponse"
+                yield make("IST0106", at, detail=detail)
+            for number, entry in enumerate(rule.route):
+                if entry.destination is not None:
+                    there = at.at(f"route[{number}].destination")
+                    yield from self._destination(obj, entry.destination, there)
+            if rule.mirror is not None:
+                yield from self._destination(obj, rule.mirror, at.at("mirror"))
+            for number, copy in enumerate(rule.mirrors):
+                if copy.destination is not None:
+                    there = at.at(f"mirrors[{number}].destination")
+                    yield from self._destination(obj, copy.destination, there)
+
+    def _delegate(
+        self, obj: networking.VirtualService, rule: networking_route.HTTPRoute, at: Source
+    ) -> Found:
+        found = delegates.delegate_of(
+            obj, rule, lambda ns, name: self._inputs.virtual_services.get((ns, name))
+        )
+        if found is None and rule.delegate is not None:
+            namespace = rule.delegate.namespace or obj.metadata.namespace
+            name = f"{namespace}/{rule.delegate.name}"
+            yield make("LTN0028", at.at("delegate"), delegate=name)
+        elif found is not None:
+            name = f"{found.metadata.namespace}/{found.metadata.name}"
+            for index in delegates.conflicts(obj, rule, found):
+                there = precedence.source("VirtualService", found, f"spec.http[{index}]")
+                yield make("LTN0029", there, delegate=name)
+
+    def _layer4(self, obj: networking.VirtualService, source: Source) -> Found:
+        tls = [(f"spec.tls[{i}]", r.route) for i, r in enumerate(obj.spec.tls)]
+        tcp = [(f"spec.tcp[{i}]", r.route) for i, r in enumerate(obj.spec.tcp)]
+        for path, targets in (*tls, *tcp):
+            for number, entry in enumerate(targets):
+                if entry.destination is not None:
+                    at = source.at(f"{path}.route[{number}].destination")
+                    yield from self._destination(obj, entry.destination, at)
+
+    def _destination(
+        self, obj: networking.VirtualService, target: networking_route.Destination, at: Source
+    ) -> Found:
+        namespace = obj.metadata.namespace
+        host = hosts.resolve(target.host, namespace, self._settings.domain)
+        service = self._world.service(host)
+        if service is None:
+            yield make("IST0101", at.at("host"), reftype="host", refval=target.host)
+            return
+        if service.resolution is Resolution.ALIAS:
+            named = self._world.service(service.external_name)
+            if named is None or named.resolution is Resolution.ALIAS:
+                where = f"{service.external_name}, the externalName of {target.host}"
+                yield make("IST0101", at.at("host"), reftype="host", refval=where)
+            return
+        ports = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
+        listed = ", ".join(map(str, ports))
+        if target.port is None or not target.port.number:
+            if len(ports) > 1:
+                yield make("IST0112", at, host=host, ports=listed)
+        elif target.port.number not in ports:
+            number = target.port.number
+            yield make("LTN0034", at.at("port"), host=host, port=number, ports=listed)
+        if target.subset and not self._has_subset(namespace, service, target.subset):
+            where = f"{target.host}+{target.subset}"
+            yield make(
+                "IST0101", at.at("subset"), reftype="host+subset in destinationrule", refval=where
+            )
+
+    def _has_subset(self, namespace: str, service: Service, subset: str) -> bool:
+        """Whether a client in any of the namespaces whose rules can matter knows the subset."""
+        clients = dict.fromkeys((namespace, service.namespace, self._settings.root_namespace))
+        return any(
+            rule is not None and rule.subset(subset) is not None
+            for rule in (self._world.rule_for(Scope(ns), service.hostname) for ns in clients)
+        )
+
+    def _rule(self, key: Key) -> Findings:
+        obj: networking.DestinationRule | None = self._inputs.destination_rules.get(key)
+        if obj is None:
+            return ()
+        source = precedence.source("DestinationRule", obj)
+        host = hosts.resolve(obj.spec.host, key[0], self._settings.domain)
+        return (
+            *unsupported.unread(obj.spec, source.at("spec")),
+            *codes.warnings(kinds.KINDS[inputs.RULES], obj),
+            *self._rule_host(obj, host, source),
+            *self._overridden(obj, host, source),
+            *rule_checks.hides(obj, host, source, self._world),
+            *no_effect.of_client_tls(_blocks(obj), self._settings.features, source),
+            *self._unverified(obj, source),
+            *_timeouts_ignored(obj, source),
+            *rejected_by_envoy.of_policies(_blocks(obj), source),
+            *_plaintext_instead(
+                obj,
+                source,
+                client_tls.Options(
+                    features=self._settings.features,
+                    credentials=obj.spec.workload_selector is not None,
+                ),
+            ),
+        )
+
+    def _rule_host(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
+        if hosts.is_wildcard(host) or not host:
+            return
+        service = self._world.service(host)
+        if service is None:
+            yield make("IST0174", source.at("spec.host"), host=obj.spec.host)
+            return
+        if service.resolution is Resolution.ALIAS:
+            yield _of_an_alias(service, source.at("spec.host"))
+            return
+        yield from no_effect.of_ports(_blocks(obj), service, source)
+        members = [e for _, found in self._world.behind.get(host).by_port for e in found]
+        for index, subset in enumerate(obj.spec.subsets):
+            wanted = subset.labels.items()
+            if wanted and not any(wanted <= dict(e.labels).items() for e in members):
+                at = source.at(f"spec.subsets[{index}]")
+                yield make("IST0173", at, subset=subset.name, host=host)
+
+    def _overridden(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
+        namespace = obj.metadata.namespace
+        written: rules.Rules = self._inputs.rules.table.get((namespace, host))
+        if len(written) < 2:
+            return
+        merged = self._world.merged_rules.get((namespace, host))
+        yield from rule_checks.superseded(obj, merged, source)
+        for rule in merged:
+            if source.ref not in rule.members:
+                continue
+            if obj.spec.traffic_policy is not None and rule.policy_source.ref != source.ref:
+                at = source.at("spec.trafficPolicy")
+                yield make("LTN0025", at, host=host, other=rule.policy_source.ref)
+            for index, subset in enumerate(obj.spec.subsets):
+                kept = rule.subset(subset.name)
+                if kept is not None and kept.source.ref != source.ref:
+                    at = source.at(f"spec.subsets[{index}]")
+                    yield make("LTN0026", at, subset=subset.name, host=host, other=kept.source.ref)
+
+    def _unverified(self, obj: networking.DestinationRule, source: Source) -> Found:
+        if not self._settings.features.verify_upstream:
+            yield from rule_checks.unverified(obj, _blocks(obj), source)
+
+    def _policy(self, key: Key) -> Findings:
+        found = self._inputs.policies.table.get(key[0])
+        obj = next((p for p in found if p.metadata.name == key[1]), None)
+        if obj is None:
+            return ()
+        source = precedence.source("PeerAuthentication", obj)
+        return (
+            *unsupported.unread(obj.spec, source.at("spec")),
+            *codes.warnings(kinds.KINDS[inputs.POLICIES], obj),
+            *self._policy_scope(obj, found, source),
+        )
+
+    def _policy_scope(
+        self, obj: security.PeerAuthentication, found: authn.Policies, source: Source
+    ) -> Found:
+        root = self._settings.root_namespace
+        if authn.selector(obj):
+            if obj.metadata.namespace == root:
+                yield make("LTN0023", source.at("spec.selector"), namespace=root)
+            return
+        counting = authn.oldest_wide(found)
+        if counting is not None and counting is not obj:
+            yield make(
+                "LTN0022", source, other=precedence.source("PeerAuthentication", counting).ref
+            )
+
+    def _authorization(self, key: Key) -> Findings:
+        obj = self._inputs.authorization_policies.get(key)
+        if obj is None:
+            return ()
+        from lateen.compiler.frontend.diagnostics import (
+            authz_checks,  # needed where there are policies only
+        )
+
+        source = precedence.source("AuthorizationPolicy", obj, "spec")
+        unread = unsupported.unread(obj.spec, source)
+        doubtful = codes.warnings(kinds.KINDS[inputs.AUTHORIZATION], obj)
+        return (*unread, *doubtful, *authz_checks.findings(obj, self._settings))
+
+    def _gateway(self, key: Key) -> Findings:
+        for obj in self._inputs.gateways.get(""):
+            if (obj.metadata.namespace, obj.metadata.name) == key:
+                source = precedence.source("Gateway", obj)
+                unread = unsupported.unread(obj.spec, source.at("spec"))
+                idle = no_effect.of_gateway(obj.spec, source)
+                return (*unread, *idle, *codes.warnings(kinds.KINDS[inputs.GATEWAYS], obj))
+        return ()
+
+
+def _of_an_alias(service: Service, at: Source) -> Diagnostic:
+    reason = (
+        f"{service.hostname} is an ExternalName Service, another name for {service.external_name}: "
+        "what is said of that counts"
+    )
+    return make("IST0167", at, reason=reason)
+
+
+def _timeouts_ignored(obj: networking.DestinationRule, source: Source) -> Found:
+    """How long an idle connection lasts is the top level's to say, as on Istio."""
+    for path, policy in _blocks(obj):
+        pool = policy.connection_pool
+        tcp = pool.tcp if pool is not None and path != "spec.trafficPolicy" else None
+        if tcp is not None and tcp.idle_timeout:
+            yield make("LTN0042", source.at(f"{path}.connectionPool.tcp.idleTimeout"))
+
+
+def _blocks(
+    obj: networking.DestinationRule,
+) -> Iterator[tuple[str, networking.TrafficPolicy | networking.PortTrafficPolicy]]:
+    """Return every policy of a rule, of subsets and of ports too, and where it is written."""
+    levels = [("spec.trafficPolicy", obj.spec.traffic_policy)]
+    levels += [
+        (f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy)
+        for i, subset in enumerate(obj.spec.subsets)
+    ]
+    for path, policy in levels:
+        if policy is None:
+            continue
+        yield path, policy
+        for i, entry in enumerate(policy.port_level_settings):
+            yield f"{path}.portLevelSettings[{i}]", entry
+
+
+def _plaintext_instead(
+    obj: networking.DestinationRule, source: Source, options: client_tls.Options
+) -> Found:
+    """A `tls` block that cannot be honoured sends plaintext: the one thing nobody expects."""
+    for path, policy in _blocks(obj):
+        reason = client_tls.refusal(policy.tls, options) if policy.tls is not None else ""
+        if reason:
+            at = source.at(f"{path}.tls")
+            yield make("LTN0030", at, host=obj.spec.host, detail=reason)

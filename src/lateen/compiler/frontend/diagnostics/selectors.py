@@ -1,0 +1,208 @@
+"""Selectors that select nothing, or what an older object selects too, and rules for nobody. Pure.
+
+Asked when the state of a mesh is shown, not with every change: pods come and go all the time, and
+nothing is compiled differently for it.
+"""
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph import telemetries
+from lateen.compiler.frontend.graph.inputs import TELEMETRIES
+from lateen.compiler.frontend.registry import protocols, workloads
+from lateen.compiler.frontend.security import authn
+from lateen.compiler.ir.proxy import ProxyKind
+from lateen.compiler.ir.workload import Protocol
+from lateen.model.istio import security
+from lateen.model.istio import telemetry as model
+from lateen.model.kube.core import pod as core_pod
+from lateen.model.kube.core import service as core_service
+from lateen.model.messages.diagnostics import Diagnostic, make
+from lateen.model.meta import Source
+from lateen.model.snapshot import Snapshot
+
+_PODS = "pods"
+_SIDECARS, _ROUTERS = frozenset({ProxyKind.SIDECAR}), frozenset({ProxyKind.ROUTER})
+_PROXIES = _SIDECARS | _ROUTERS
+_BY_ZONE = ("PreferClose", "PreferSameZone")
+
+
+def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
+    """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
+    answers to, or none with a proxy to act; for delegates that nobody delegates to, and rules
+    about namespaces that do not exist; for PeerAuthentications, Telemetries and Services of which
+    an older one counts for the same pod; and for Services that prefer near endpoints, as only a
+    DestinationRule can here."""
+    return (
+        *_gateways(snapshot),
+        *_policies(snapshot, root_namespace),
+        *_authorization(snapshot, root_namespace),
+        *_telemetries(snapshot),
+        *_services(snapshot),
+        *_delegates(snapshot),
+    )
+
+
+def _gateways(snapshot: Snapshot) -> Iterator[Diagnostic]:
+    namespaces = {namespace for namespace, _ in snapshot.pods}
+    for gateway in snapshot.gateways.values():
+        wanted = gateway.spec.selector
+        if not wanted:
+            continue
+        at = precedence.source("Gateway", gateway, "spec.selector")
+        pods = [p for home in namespaces for p in snapshot.matching(_PODS, home, wanted)]
+        if not pods:
+            yield make("IST0101", at, reftype="selector", refval=_written(wanted))
+        yield from _without(pods, _ROUTERS, "a gateway's proxy", at)
+
+
+def _policies(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
+    """Of several that select a pod the oldest alone counts for it, its ports included."""
+    oldest: dict[tuple[str, str], security.PeerAuthentication] = {}
+    for policy in sorted(snapshot.peer_authentications.values(), key=precedence.age):
+        namespace, wanted = policy.metadata.namespace, authn.selector(policy)
+        if not wanted or namespace == root_namespace:
+            continue
+        at = precedence.source("PeerAuthentication", policy, "spec.selector.matchLabels")
+        pods = list(snapshot.matching(_PODS, namespace, wanted))
+        names = [pod.metadata.name for pod in pods]
+        if not names:
+            yield make("IST0127", at, labels=_written(wanted))
+        yield from _without(pods, _SIDECARS, "a sidecar", at)
+        taken = next((name for name in names if (namespace, name) in oldest), None)
+        if taken is not None:
+            other = precedence.source("PeerAuthentication", oldest[namespace, taken]).ref
+            yield make("LTN0024", at, pod=taken, other=other)
+        for name in names:
+            oldest.setdefault((namespace, name), policy)
+
+
+def _telemetries(snapshot: Snapshot) -> Iterator[Diagnostic]:
+    earlier: dict[tuple[str, str], model.Telemetry] = {}
+    objects: list[model.Telemetry] = sorted(snapshot.of(TELEMETRIES).values(), key=precedence.age)
+    for obj in objects:
+        namespace, wanted = obj.metadata.namespace, telemetries.selector(obj)
+        pods = list(snapshot.matching(_PODS, namespace, wanted)) if wanted else []
+        at = precedence.source("Telemetry", obj, "spec.selector.matchLabels")
+        if wanted and not pods:
+            yield make("IST0127", at, labels=_written(wanted))
+        yield from _without(pods, _PROXIES, "a proxy", at)
+        keys = [(namespace, pod.metadata.name) for pod in pods]
+        shared = next((key for key in keys if key in earlier), None)
+        if shared is not None:
+            names = f"{earlier[shared].metadata.name}, {obj.metadata.name}"
+            source = precedence.source("Telemetry", obj, "spec.selector")
+            yield make("IST0159", source, telemetries=names, namespace=namespace, pod=shared[1])
+        for key in keys:
+            earlier.setdefault(key, obj)
+
+
+def _authorization(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
+    """One of the root namespace selects pods everywhere."""
+    for (namespace, _), policy in snapshot.authorization_policies.items():
+        selector = policy.spec.selector
+        wanted = selector.match_labels if selector is not None else {}
+        everywhere = namespace == root_namespace
+        homes = {home for home, _ in snapshot.pods} if everywhere else {namespace}
+        at = precedence.source("AuthorizationPolicy", policy, "spec.selector.matchLabels")
+        pods = [p for home in homes for p in snapshot.matching(_PODS, home, wanted)]
+        if wanted and not pods:
+            yield make("IST0127", at, labels=_written(wanted))
+        yield from _without(pods if wanted else (), _PROXIES, "a proxy", at)
+        yield from _sources(snapshot, policy)
+
+
+def _sources(snapshot: Snapshot, policy: security.AuthorizationPolicy) -> Iterator[Diagnostic]:
+    """Namespaces that a rule names and that are not there; a star stands for any text."""
+    known = [name for _, name in snapshot.namespaces]
+    for index, rule in enumerate(policy.spec.rules):
+        for number, entry in enumerate(rule.from_ or ()):
+            named = entry.source.namespaces if entry.source is not None else None
+            for place, pattern in enumerate(named or ()):
+                if not fnmatch.filter(known, pattern):
+                    path = f"spec.rules[{index}].from[{number}].source.namespaces[{place}]"
+                    at = precedence.source("AuthorizationPolicy", policy, path)
+                    yield make("IST0101", at, reftype="namespace", refval=pattern)
+
+
+def _delegates(snapshot: Snapshot) -> Iterator[Diagnostic]:
+    """One without hosts is there for others to leave rules to it."""
+    wanted = {
+        (rule.delegate.namespace or obj.metadata.namespace, rule.delegate.name)
+        for obj in snapshot.virtual_services.values()
+        for rule in obj.spec.http
+        if rule.delegate is not None
+    }
+    for key, obj in snapshot.virtual_services.items():
+        if not obj.spec.hosts and key not in wanted:
+            at = precedence.source("VirtualService", obj, "spec.hosts")
+            yield make("IST0167", at, reason="it has no hosts, and no other delegates to it")
+
+
+def _without(
+    pods: Iterable[core_pod.Pod], kinds: frozenset[ProxyKind], what: str, at: Source
+) -> Iterator[Diagnostic]:
+    """Say that of the pods that are selected none runs what would act."""
+    running = [workloads.proxy_kind(pod) for pod in pods]
+    if running and kinds.isdisjoint(running):
+        yield make("IST0167", at, reason=f"no pod that it selects has {what}")
+
+
+def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
+    for (namespace, _), service in snapshot.services.items():
+        wanted = service.spec.selector
+        if wanted and not _any(snapshot, namespace, wanted):
+            at = precedence.source("Service", service, "spec.selector")
+            yield make("IST0127", at, labels=_written(wanted))
+        yield from _shared_ports(snapshot, service)
+        nearness = service.spec.traffic_distribution
+        if nearness in _BY_ZONE:  # on the one node of a lab PreferSameNode prefers every pod
+            at = precedence.source("Service", service, "spec.trafficDistribution")
+            yield make("LTN0010", at, field=f"trafficDistribution {nearness}")
+
+
+def _shared_ports(snapshot: Snapshot, service: core_service.Service) -> Iterator[Diagnostic]:
+    """Of several Services that lead to a port of a pod the oldest decides what is spoken there."""
+    namespace = service.metadata.namespace
+    older = [
+        other
+        for (home, _), other in snapshot.services.items()
+        if home == namespace
+        and other.spec.selector
+        and precedence.age(other) < precedence.age(service)
+    ]
+    if not older or not service.spec.selector:
+        return
+    for pod in snapshot.matching(_PODS, namespace, service.spec.selector):
+        first: dict[int, tuple[core_service.Service, Protocol]] = {}
+        for other in sorted(older, key=precedence.age):
+            if precedence.selects(other.spec.selector, pod.metadata.labels):
+                for number, protocol, _ in _targets(other, pod):
+                    first.setdefault(number, (other, protocol))
+        for number, protocol, index in _targets(service, pod):
+            known = first.get(number)
+            if known is not None and known[1] is not protocol:
+                at = precedence.source("Service", service, f"spec.ports[{index}]")
+                ref = precedence.source("Service", known[0]).ref
+                yield make("LTN0033", at, port=number, other=ref, service=service.metadata.name)
+        return
+
+
+def _targets(
+    service: core_service.Service, pod: core_pod.Pod
+) -> Iterator[tuple[int, Protocol, int]]:
+    """Return the pod's ports that a Service leads to, with protocol and place."""
+    for index, port in enumerate(service.spec.ports):
+        number = workloads.container_port(pod, port.target_port or port.port)
+        spoken = protocols.select(port.port, port.name, port.app_protocol or "", port.protocol)
+        if number is not None and (port.protocol or "TCP") == "TCP":
+            yield number, spoken, index
+
+
+def _any(snapshot: Snapshot, namespace: str, wanted: Mapping[str, str]) -> bool:
+    return next(snapshot.matching(_PODS, namespace, wanted), None) is not None
+
+
+def _written(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))

@@ -1,0 +1,1 @@
+"""The incremental graph from objects to proxies' views."""

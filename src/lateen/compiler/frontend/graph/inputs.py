@@ -1,0 +1,395 @@
+"""A snapshot's objects, indexed the way the rules look them up, and kept up to date by
+difference: only what a changed object is filed under is touched. Pure."""
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph.incremental import Graph, Table
+from lateen.compiler.frontend.registry import endpoints, hosts
+from lateen.compiler.frontend.routing import routes
+from lateen.compiler.frontend.traffic import locality
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.model.istio import meshconfig, networking, security, telemetry
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects as core
+from lateen.model.kube.core import pod, service
+from lateen.model.schema.objectmeta import ObjectMeta
+
+Key = tuple[str, str]
+"""(namespace, name)."""
+
+SERVICES = "services"
+PODS = "pods"
+SLICES = "endpointslices.discovery.k8s.io"
+POLICIES = "peerauthentications.security.istio.io"
+AUTHORIZATION = "authorizationpolicies.security.istio.io"
+RULES = "destinationrules.networking.istio.io"
+VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
+GATEWAYS = "gateways.networking.istio.io"
+TELEMETRIES = "telemetries.telemetry.istio.io"
+CONFIG_MAPS = "configmaps"
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a VirtualService attaches to gateways: all that decides which hosts it serves, and
+    nothing of what it does there, so that a changed route leaves it equal."""
+
+    metadata: ObjectMeta
+    """Name, namespace and age only."""
+    gateways: tuple[str, ...]
+    hosts: tuple[str, ...]
+    export_to: tuple[str, ...]
+
+    @property
+    def key(self) -> Key:
+        """Return the VirtualService's namespace and name."""
+        return self.metadata.namespace, self.metadata.name
+
+
+class Objects(Protocol):
+    """What is read of a snapshot."""
+
+    def of(self, resource: str) -> Mapping[Key, Any]:
+        """Return the objects of one kind; the same mapping while none of them changed."""
+        ...
+
+
+class Shelf:
+    """Objects filed under keys, each list oldest first, in a table."""
+
+    def __init__(self, graph: Graph, *, watched: bool = False) -> None:
+        self._watched = watched
+        self.table: Table[Any, tuple[Any, ...]] = Table(graph, ())
+        self._filed: dict[Any, list[tuple[precedence.AgeKey, Any]]] = {}
+        self.keys_changed: set[Any] = set()
+        """If watched: keys that appeared or went since the owner last emptied this set."""
+
+    def replace(self, old: Any, old_keys: Iterable[Any], new: Any, new_keys: Iterable[Any]) -> None:
+        """File `new` instead of `old`; either may be None, then without keys."""
+        touched: dict[Any, bool] = {}
+        for key in old_keys:
+            filed = self._filed[key]
+            at = bisect_left(filed, (precedence.age(old),))
+            while filed[at][1] is not old:
+                at += 1
+            del filed[at]
+            touched[key] = True
+        for key in new_keys:
+            touched.setdefault(key, key in self._filed)
+            filed = self._filed.setdefault(key, [])
+            insort(filed, (precedence.age(new), new), key=lambda entry: entry[0])
+        for key, known in touched.items():
+            filed = self._filed[key]
+            if not filed:
+                del self._filed[key]
+            if bool(filed) is not known and self._watched:
+                self.keys_changed.add(key)
+            self.table.put(key, tuple(obj for _, obj in filed))
+
+    def filed(self) -> Iterable[Any]:
+        """Return the keys that have objects."""
+        return self._filed.keys()
+
+
+class Inputs:
+    """The tables of one front end."""
+
+    def __init__(self, graph: Graph, settings: MeshSettings) -> None:
+        self._settings = settings
+        self._last: dict[str, Mapping[Key, Any]] = {}
+        self.services: Table[Key, service.Service | None] = Table(graph, None)
+        self.registered: Table[Key, bool] = Table(graph, False)
+        """Whether there is such a Service: all that some rules ask."""
+        self.pods: Table[Key, pod.Pod | None] = Table(graph, None)
+        self.virtual_services: Table[Key, networking.VirtualService | None] = Table(graph, None)
+        self.destination_rules: Table[Key, networking.DestinationRule | None] = Table(graph, None)
+        self.gateways: Table[str, tuple[networking.Gateway, ...]] = Table(graph, ())
+        """Under the empty key: all, oldest first."""
+        self.service_list: Table[str, tuple[Key, ...]] = Table(graph, ())
+        """Under the empty key: all, oldest first; under a namespace: those it has."""
+        self.rule_wildcards: Table[str, tuple[str, ...]] = Table(graph, ())
+        """By namespace: the wildcard hosts of its DestinationRules, most specific first."""
+        self.mesh_hosts: Table[str, tuple[str, ...]] = Table(graph, ())
+        """Under the empty key: every host of a mesh VirtualService, most specific first."""
+        self.mesh_wildcards: Table[str, tuple[str, ...]] = Table(graph, ())
+        """Under the empty key: the wildcards among them."""
+        self.asked_labels: Table[str, frozenset[str]] = Table(graph, frozenset())
+        """Client labels that rules ask for: under the empty key those of mesh VirtualServices and
+        of nearness, under a namespace those of its DestinationRules' selectors."""
+        self._asked: dict[str, Counter[str]] = {}
+        self.slices = Shelf(graph)
+        self.policies = Shelf(graph)
+        self.telemetries = Shelf(graph)
+        """By namespace."""
+        self.mesh_config: Table[str, core.ConfigMap | None] = Table(graph, None)
+        """Under the empty key: the ConfigMap that holds Istio's mesh configuration."""
+        self.authorization = Shelf(graph)
+        """AuthorizationPolicies by namespace."""
+        self.authorization_policies: Table[Key, security.AuthorizationPolicy | None] = Table(
+            graph, None
+        )
+        self.rules = Shelf(graph, watched=True)
+        """DestinationRules by (namespace, host)."""
+        self.mesh_routes = Shelf(graph, watched=True)
+        """Sidecars' VirtualServices by host."""
+        self.gateway_routes = Shelf(graph)
+        """Bindings of gateways' VirtualServices by `namespace/name` of the Gateway."""
+        self._bindings: dict[Key, Binding] = {}
+        self._service_ages: dict[Key, precedence.AgeKey] = {}
+        self.selected = Shelf(graph)
+        """Services by (namespace, label, value) of one pair of their selector."""
+        self.aliases = Shelf(graph)
+        """ExternalName Services by their target."""
+
+    def update(self, snapshot: Objects) -> dict[str, set[Key]]:
+        """Take over a snapshot; return the keys of changed objects by resource."""
+        changed: dict[str, set[Key]] = {}
+        for resource, file in (
+            (SERVICES, self._file_service),
+            (PODS, self._file_pod),
+            (SLICES, self._file_slice),
+            (POLICIES, self._file_policy),
+            (AUTHORIZATION, self._file_authorization),
+            (RULES, self._file_rule),
+            (VIRTUAL_SERVICES, self._file_virtual_service),
+            (TELEMETRIES, self._file_telemetry),
+        ):
+            old, new = self._last.get(resource, {}), snapshot.of(resource)
+            if old is new:
+                continue
+            keys = _differing(old, new)
+            for key in keys:
+                file(key, old.get(key), new.get(key))
+            changed[resource] = keys
+            self._last[resource] = new
+        gateways = snapshot.of(GATEWAYS)
+        if gateways is not self._last.get(GATEWAYS):
+            changed[GATEWAYS] = _differing(self._last.get(GATEWAYS, {}), gateways)
+            self.gateways.put("", tuple(sorted(gateways.values(), key=precedence.age)))
+            self._last[GATEWAYS] = gateways
+        named = (self._settings.root_namespace, meshconfig.NAME)
+        mesh_config = snapshot.of(CONFIG_MAPS).get(named)
+        if mesh_config is not self.mesh_config.entries.get(""):
+            self.mesh_config.put("", mesh_config)
+            changed[CONFIG_MAPS] = {named}
+        self._derive_lists(changed.get(SERVICES, set()))
+        return changed
+
+    def _file_service(
+        self, key: Key, old: service.Service | None, new: service.Service | None
+    ) -> None:
+        self.services.put(key, new)
+        self.registered.put(key, new is not None)
+        self.selected.replace(old, _selector_keys(old), new, _selector_keys(new))
+        self.aliases.replace(old, _alias_keys(old), new, _alias_keys(new))
+
+    def _file_pod(self, key: Key, old: pod.Pod | None, new: pod.Pod | None) -> None:
+        self.pods.put(key, new)
+
+    def _file_slice(
+        self, key: Key, old: discovery.EndpointSlice | None, new: discovery.EndpointSlice | None
+    ) -> None:
+        self.slices.replace(old, _slice_keys(old), new, _slice_keys(new))
+
+    def _file_policy(
+        self,
+        key: Key,
+        old: security.PeerAuthentication | None,
+        new: security.PeerAuthentication | None,
+    ) -> None:
+        namespace = (key[0],)
+        self.policies.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
+
+    def _file_telemetry(
+        self, key: Key, old: telemetry.Telemetry | None, new: telemetry.Telemetry | None
+    ) -> None:
+        namespace = (key[0],)
+        self.telemetries.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
+
+    def _file_authorization(
+        self,
+        key: Key,
+        old: security.AuthorizationPolicy | None,
+        new: security.AuthorizationPolicy | None,
+    ) -> None:
+        namespace = (key[0],)
+        self.authorization_policies.put(key, new)
+        self.authorization.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
+
+    def _file_rule(
+        self,
+        key: Key,
+        old: networking.DestinationRule | None,
+        new: networking.DestinationRule | None,
+    ) -> None:
+        self.destination_rules.put(key, new)
+        self.rules.replace(old, self._rule_keys(old), new, self._rule_keys(new))
+        self._ask(key[0], _selector_labels(old), _selector_labels(new))
+        self._ask("", _near_labels(old), _near_labels(new))
+
+    def _file_virtual_service(
+        self,
+        key: Key,
+        old: networking.VirtualService | None,
+        new: networking.VirtualService | None,
+    ) -> None:
+        self.virtual_services.put(key, new)
+        self.mesh_routes.replace(old, self._mesh_keys(old), new, self._mesh_keys(new))
+        self._ask("", _source_labels(old), _source_labels(new))
+        bound, binding = self._bindings.get(key), _binding(new, self._settings)
+        if bound != binding:
+            self.gateway_routes.replace(
+                bound,
+                bound.gateways if bound is not None else (),
+                binding,
+                binding.gateways if binding is not None else (),
+            )
+            self._bindings.pop(key, None)
+            if binding is not None:
+                self._bindings[key] = binding
+
+    def _ask(self, where: str, old: list[str], new: list[str]) -> None:
+        if not old and not new:
+            return
+        counts = self._asked.setdefault(where, Counter())
+        counts.subtract(old)
+        counts.update(new)
+        wanted = frozenset(label for label, count in counts.items() if count > 0)
+        if wanted != self.asked_labels.entries.get(where, frozenset()):
+            self.asked_labels.put(where, wanted)
+
+    def _rule_keys(self, obj: networking.DestinationRule | None) -> tuple[Key, ...]:
+        if obj is None or not obj.spec.host:
+            return ()
+        namespace = obj.metadata.namespace
+        return ((namespace, hosts.resolve(obj.spec.host, namespace, self._settings.domain)),)
+
+    def _mesh_keys(self, obj: networking.VirtualService | None) -> tuple[str, ...]:
+        if obj is None or (obj.spec.gateways and routes.MESH not in obj.spec.gateways):
+            return ()
+        return virtual_hosts(obj, self._settings)
+
+    def _derive_lists(self, services: set[Key]) -> None:
+        if services:
+            self._list_services(services)
+        if self.rules.keys_changed:
+            namespaces = {ns for ns, host in self.rules.keys_changed if hosts.is_wildcard(host)}
+            for namespace in namespaces:
+                found = [h for ns, h in self.rules.filed() if ns == namespace]
+                self._put_hosts(self.rule_wildcards, namespace, filter(hosts.is_wildcard, found))
+            self.rules.keys_changed.clear()
+        if self.mesh_routes.keys_changed:
+            found = list(self.mesh_routes.filed())
+            self._put_hosts(self.mesh_hosts, "", found)
+            self._put_hosts(self.mesh_wildcards, "", filter(hosts.is_wildcard, found))
+            self.mesh_routes.keys_changed.clear()
+
+    def _list_services(self, changed: set[Key]) -> None:
+        objects = self._last[SERVICES]
+        moved = False
+        for key in changed:
+            age = precedence.age(objects[key]) if key in objects else None
+            if self._service_ages.get(key) != age:
+                moved = True
+                if age is None:
+                    del self._service_ages[key]
+                else:
+                    self._service_ages[key] = age
+        if moved:
+            ordered = sorted(self._service_ages, key=self._service_ages.__getitem__)
+            self.service_list.put("", tuple(ordered))
+
+    @staticmethod
+    def _put_hosts(table: Table[str, tuple[str, ...]], key: str, found: Iterable[str]) -> None:
+        ordered = tuple(sorted(found, key=hosts.specificity))
+        if ordered != table.entries.get(key, ()):
+            table.put(key, ordered)
+
+
+def virtual_hosts(obj: networking.VirtualService, settings: MeshSettings) -> tuple[str, ...]:
+    """Return a VirtualService's hosts in full, each once."""
+    namespace = obj.metadata.namespace
+    found = (hosts.resolve(h, namespace, settings.domain) for h in obj.spec.hosts)
+    if settings.features.lower_case_hosts:
+        found = (h.lower() for h in found)
+    return tuple(dict.fromkeys(found))
+
+
+def _differing(old: Mapping[Key, Any], new: Mapping[Key, Any]) -> set[Key]:
+    get = old.get
+    keys = {key for key, obj in new.items() if get(key) is not obj}
+    if len(old) + sum(key not in old for key in keys) != len(new):
+        keys.update(key for key in old if key not in new)
+    return keys
+
+
+def _selector_keys(obj: service.Service | None) -> tuple[tuple[str, str, str], ...]:
+    """One pair is enough to find the candidates that a pod's labels may satisfy."""
+    if obj is None or not obj.spec.selector:
+        return ()
+    label = min(obj.spec.selector)
+    return ((obj.metadata.namespace, label, obj.spec.selector[label]),)
+
+
+def _selector_labels(obj: networking.DestinationRule | None) -> list[str]:
+    if obj is None or obj.spec.workload_selector is None:
+        return []
+    return list(obj.spec.workload_selector.match_labels)
+
+
+def _near_labels(obj: networking.DestinationRule | None) -> list[str]:
+    return locality.asked(obj.spec) if obj is not None else []
+
+
+def _source_labels(obj: networking.VirtualService | None) -> list[str]:
+    if obj is None:
+        return []
+    spec = obj.spec
+    found = [label for rule in spec.http for match in rule.match for label in match.source_labels]
+    found += [label for rule in spec.tls for match in rule.match for label in match.source_labels]
+    found += [label for rule in spec.tcp for match in rule.match for label in match.source_labels]
+    return found
+
+
+def _alias_keys(obj: service.Service | None) -> tuple[str, ...]:
+    if obj is None or obj.spec.type != "ExternalName":
+        return ()
+    return (obj.spec.external_name.rstrip("."),)
+
+
+def _slice_keys(obj: discovery.EndpointSlice | None) -> tuple[Key, ...]:
+    if obj is None:
+        return ()
+    name = obj.metadata.labels.get(endpoints.SERVICE_LABEL, "")
+    return ((obj.metadata.namespace, name),) if name else ()
+
+
+def _binding(obj: networking.VirtualService | None, settings: MeshSettings) -> Binding | None:
+    if obj is None:
+        return None
+    meta = obj.metadata
+    named = (routes.gateway_name(g, meta.namespace) for g in obj.spec.gateways)
+    gateways = tuple(dict.fromkeys(g for g in named if g != routes.MESH))
+    if not gateways:
+        return None
+    return Binding(
+        metadata=ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            creation_timestamp=meta.creation_timestamp,
+        ),
+        gateways=gateways,
+        hosts=virtual_hosts(obj, settings),
+        export_to=tuple(obj.spec.export_to),
+    )

@@ -1,0 +1,107 @@
+"""Proxies of pods: who they are, what reaches them, and which scope they see. Pure."""
+
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph import routers, telemetries
+from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.inputs import Key
+from lateen.compiler.frontend.graph.world import Scope, World
+from lateen.compiler.frontend.registry import inbound, workloads
+from lateen.compiler.frontend.traffic import policies
+from lateen.compiler.ir.policy import ConnectionPool
+from lateen.compiler.ir.proxy import Inbound, Node, ProxyKind
+from lateen.compiler.ir.workload import Service
+from lateen.model.kube.core import pod as core_pod
+from lateen.model.kube.core import service as core_service
+
+
+class Pods:
+    """Per-pod values."""
+
+    def __init__(self, graph: Graph, world: World) -> None:
+        self._world = world
+        self.telemetries = telemetries.Telemetries(graph, world.inputs, world.settings)
+        self._inputs = world.inputs
+        self._settings = world.settings
+        self.node: Derived[Key, Node | None] = Derived(graph, self._node)
+        self.scope: Derived[Key, Scope] = Derived(graph, self._scope)
+        self.router_scope: Derived[Key, routers.RouterScope] = Derived(graph, self._router_scope)
+        self.inbound: Derived[Key, Inbound] = Derived(graph, self._inbound)
+        self._selecting: Derived[Key, tuple[Service, ...]] = Derived(graph, self._find_services)
+
+    def _node(self, key: Key) -> Node | None:
+        """Return the pod's proxy, or None if it runs none or has ended."""
+        pod = self._inputs.pods.get(key)
+        if pod is None or workloads.finished(pod):
+            return None
+        kind = workloads.proxy_kind(pod)
+        if kind is None:
+            return None
+        reports = self.telemetries.of(key[0], pod.metadata.labels)
+        return workloads.node(pod, kind, self._settings, reports)
+
+    def _scope(self, key: Key) -> Scope:
+        pod = self._inputs.pods.get(key)
+        namespace = key[0]
+        asked = self._inputs.asked_labels
+        wanted = asked.get("") | asked.get(namespace)
+        if pod is None or not wanted:
+            return Scope(namespace)
+        labels = pod.metadata.labels
+        return Scope(namespace, tuple(sorted((k, v) for k, v in labels.items() if k in wanted)))
+
+    def _router_scope(self, key: Key) -> routers.RouterScope:
+        pod = self._inputs.pods.get(key)
+        labels = dict(pod.metadata.labels) if pod is not None else {}
+        labels.pop("pod-template-hash", None)
+        bound: dict[int, set[int]] = {}
+        for service in self._selecting.get(key) if pod is not None else ():
+            for port in service.ports:
+                target = workloads.container_port(pod, port.target) if pod is not None else None
+                if target is not None:
+                    bound.setdefault(port.number, set()).add(target)
+        return routers.RouterScope(
+            scope=self._scope(key),
+            labels=tuple(sorted(labels.items())),
+            ports=tuple((number, tuple(sorted(bound[number]))) for number in sorted(bound)),
+        )
+
+    def _find_services(self, key: Key) -> tuple[Service, ...]:
+        """Return the services whose selector matches the pod, oldest first."""
+        pod = self._inputs.pods.get(key)
+        if pod is None:
+            return ()
+        namespace, labels = key[0], pod.metadata.labels
+        found: dict[Key, core_service.Service] = {}
+        for pair in labels.items():
+            for obj in self._inputs.selected.table.get((namespace, *pair)):
+                if precedence.selects(obj.spec.selector, labels):
+                    found[(namespace, obj.metadata.name)] = obj
+        ordered = sorted(found.values(), key=precedence.age)
+        named = (self._world.service_of((namespace, o.metadata.name)) for o in ordered)
+        return tuple(service for service in named if service is not None)
+
+    def _inbound(self, key: Key) -> Inbound:
+        pod = self._inputs.pods.get(key)
+        modes = self._world.modes.get(key)
+        if pod is None:
+            return Inbound(mode=modes.mode)
+        unlabelled = Scope(key[0])  # what a rule says to single workloads is for what they send
+        return inbound.translate(
+            pod,
+            self._selecting.get(key),
+            modes,
+            lambda service, port: self._pool(unlabelled, service, port),
+        )
+
+    def _pool(self, scope: Scope, service: Service, port: int) -> ConnectionPool | None:
+        merged = self._world.policy(scope, service.hostname, port, "")
+        if merged.connection_pool is None:
+            return None
+        return policies.connection_pool(merged.connection_pool, merged.source("connection_pool"))
+
+
+def kind_of(pod: core_pod.Pod | None) -> ProxyKind | None:
+    """Return the proxy a pod runs, or None."""
+    if pod is None or workloads.finished(pod):
+        return None
+    return workloads.proxy_kind(pod)

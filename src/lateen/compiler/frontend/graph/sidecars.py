@@ -1,0 +1,295 @@
+"""The outbound side of sidecars: one shared value per scope, kept up to date service by service
+(semantics 3.2, 3.3). Pure."""
+
+from collections.abc import Iterable
+from enum import Enum
+
+import msgspec
+
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.inputs import Key
+from lateen.compiler.frontend.graph.world import Scope, World
+from lateen.compiler.frontend.registry import hosts, services
+from lateen.compiler.frontend.routing import assembly, mesh_routes, routes
+from lateen.compiler.frontend.routing.assembly import Share
+from lateen.compiler.frontend.routing.mesh_routes import Part
+from lateen.compiler.ir.proxy import Outbound, TcpListener
+from lateen.compiler.ir.routing import Route, RouteTable, VirtualHost
+from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
+from lateen.model.istio import networking
+from lateen.model.meta import ObjectRef, Source
+
+NOTHING = Share()
+
+
+class Change(Enum):
+    """What differs in a scope's shares."""
+
+    PARTS = "listeners or routes"
+    OTHER = "clusters or endpoints only"
+
+
+class Assembly(msgspec.Struct, kw_only=True):
+    """A scope's shares in service order, and the outbound value they last made."""
+
+    order: tuple[Key, ...] = ()
+    places: dict[str, int] = msgspec.field(default_factory=dict)
+    shares: list[Share] = msgspec.field(default_factory=list)
+    foreign: tuple[VirtualHost, ...] = ()
+    outbound: Outbound | None = None
+    binds: frozenset[str] = frozenset()
+    """Addresses of pods that have listeners of their own (headless services)."""
+    pending: set[str] = msgspec.field(default_factory=set)
+    variants: dict[str, tuple[Outbound, Outbound]] = msgspec.field(default_factory=dict)
+    """By address of a headless service's pod: what it was made from, and its own value."""
+
+
+class Sidecars:
+    """Outbound values by scope."""
+
+    def __init__(self, graph: Graph, world: World) -> None:
+        self._world = world
+        self._inputs = world.inputs
+        self._settings = world.settings
+        self._catch_all = mesh_routes.catch_all(world.settings)
+        self._share: Derived[tuple[Scope, str], Share] = Derived(
+            graph, self._make_share, watched=True
+        )
+        self._part: Derived[tuple[Scope, str], Part] = Derived(graph, self._make_part)
+        self._virtual_service: Derived[Key, Key | None] = Derived(graph, self._choose)
+        self._http: Derived[tuple[Scope, Key, int], tuple[Route, ...]] = Derived(
+            graph, self._make_http
+        )
+        self._foreign_hosts: Derived[str, tuple[str, ...]] = Derived(graph, self._find_foreign)
+        self._foreign: Derived[Scope, tuple[VirtualHost, ...]] = Derived(graph, self._make_foreign)
+        self._scopes: dict[Scope, Assembly] = {}
+
+    def outbound(self, scope: Scope) -> Outbound:
+        """Return the outbound side of a scope; the same object while nothing in it changed."""
+        self._spread_stale()
+        state = self._scopes.get(scope)
+        if state is None:
+            state = self._scopes[scope] = Assembly()
+        changed = self._refresh(state, scope)
+        foreign = self._foreign.get(scope)
+        parts_changed = Change.PARTS in changed or foreign is not state.foreign
+        if state.outbound is None or changed or parts_changed:
+            state.foreign = foreign
+            state.outbound = assembly.join(
+                state.shares, foreign, self._catch_all, state.outbound, parts_changed=parts_changed
+            )
+            if parts_changed:
+                state.variants = {}
+                state.binds = assembly.binds(state.shares)
+        return state.outbound
+
+    def _refresh(self, state: Assembly, scope: Scope) -> set[Change]:
+        """Bring a scope's shares up to date; return what kinds of things changed."""
+        order = self._inputs.service_list.get("")
+        if order is not state.order:
+            names = [services.hostname(ns, n, self._settings.domain) for ns, n in order]
+            state.order = order
+            state.places = {name: place for place, name in enumerate(names)}
+            state.shares = [self._share.get((scope, name)) for name in names]
+            state.pending.clear()
+            return {Change.PARTS}
+        changed = set()
+        for name in state.pending:
+            place = state.places.get(name)
+            if place is None:
+                continue
+            old, new = state.shares[place], self._share.get((scope, name))
+            if new is not old:
+                state.shares[place] = new
+                changed.add(Change.OTHER if new.part is old.part else Change.PARTS)
+        state.pending.clear()
+        return changed
+
+    def outbound_for(self, scope: Scope, address: str) -> Outbound:
+        """Return the outbound side of one pod: without listeners on its own address."""
+        shared = self.outbound(scope)
+        state = self._scopes[scope]
+        if address not in state.binds:
+            return shared
+        known = state.variants.get(address)
+        if known is not None and known[0] is shared:
+            return known[1]
+        own = msgspec.structs.replace(
+            shared, tcp=tuple(listener for listener in shared.tcp if listener.bind != address)
+        )
+        state.variants[address] = (shared, own)
+        return own
+
+    def keep_only(self, scopes: Iterable[Scope]) -> None:
+        """Forget scopes without proxies."""
+        gone = self._scopes.keys() - set(scopes)
+        if not gone:
+            return
+        for scope in gone:
+            del self._scopes[scope]
+        self._share.drop(lambda key: key[0] in gone)
+        self._part.drop(lambda key: key[0] in gone)
+        self._http.drop(lambda key: key[0] in gone)
+
+    def _spread_stale(self) -> None:
+        for scope, name in self._share.stale:
+            state = self._scopes.get(scope)
+            if state is not None:
+                state.pending.add(name)
+        self._share.stale.clear()
+
+    def _make_share(self, key: tuple[Scope, str]) -> Share:
+        scope, hostname = key
+        world = self._world
+        service = world.seen(scope.namespace, hostname)
+        if service is None or service.resolution is Resolution.ALIAS:
+            return NOTHING
+        cluster_key = world.cluster_key(scope, hostname, gateway=False)
+        return Share(
+            clusters=world.clusters.get(cluster_key),
+            endpoints=world.assignments(scope, cluster_key),
+            part=self._part.get(key),
+        )
+
+    def _make_part(self, key: tuple[Scope, str]) -> Part:
+        scope, hostname = key
+        service = self._world.service(hostname)
+        if service is None:
+            return Part()
+        found_hosts: list[tuple[int, VirtualHost]] = []
+        found_listeners: list[TcpListener] = []
+        found_tables: list[RouteTable] = []
+        for port in service.ports:
+            if port.protocol is Protocol.UDP:
+                continue
+            shared = mesh_routes.shares_table(service, port)
+            if shared:
+                found_hosts.append((port.number, self._virtual_host(scope, service, port)))
+            if port.protocol.is_http:
+                continue
+            made = self._listeners(scope, service, port)
+            found_listeners += made
+            if made and port.protocol is Protocol.AUTO and not shared:
+                found_tables.append(self._sniffed_table(scope, service, port))
+        return Part(
+            hosts=tuple(found_hosts),
+            listeners=tuple(found_listeners),
+            tables=tuple(found_tables),
+        )
+
+    def _virtual_host(self, scope: Scope, service: Service, port: Port) -> VirtualHost:
+        aliases = self._world.aliases(service.hostname)
+        domains = mesh_routes.domains_of(service, aliases, scope.namespace, self._settings)
+        return self._host_with(scope, service, port, domains)
+
+    def _host_with(
+        self, scope: Scope, service: Service, port: Port, domains: tuple[str, ...]
+    ) -> VirtualHost:
+        chosen = self._virtual_service.get((scope.namespace, service.hostname))
+        made: tuple[Route, ...] = ()
+        source = None
+        if chosen is not None:
+            made = self._http.get((scope, chosen, port.number))
+            source = Source(ObjectRef("VirtualService", *chosen))
+        return mesh_routes.virtual_host(service, port, made, domains, source, self._settings)
+
+    def _sniffed_table(self, scope: Scope, service: Service, port: Port) -> RouteTable:
+        host = self._host_with(scope, service, port, ("*",))
+        return RouteTable(name=f"{service.hostname}:{port.number}", hosts=(host,))
+
+    def _listeners(self, scope: Scope, service: Service, port: Port) -> tuple[TcpListener, ...]:
+        chosen = self._virtual_service.get((scope.namespace, service.hostname))
+        obj = self._inputs.virtual_services.get(chosen) if chosen is not None else None
+        context = self._context(scope, obj, port.number)
+        tcp = mesh_routes.tcp_routes(service, port, obj, context)
+        members: tuple[Endpoint, ...] = ()
+        if service.resolution is Resolution.PASSTHROUGH:
+            members = self._world.behind.get(service.hostname).at(port.number)
+        return mesh_routes.listeners(service, port, members, tcp)
+
+    def _context(
+        self, scope: Scope, obj: networking.VirtualService | None, port: int
+    ) -> routes.Context:
+        return routes.Context(
+            settings=self._settings,
+            namespace=obj.metadata.namespace if obj is not None else scope.namespace,
+            name=obj.metadata.name if obj is not None else "",
+            port=port,
+            gateways=(routes.MESH,),
+            client_namespace=scope.namespace,
+            client_labels=dict(scope.labels),
+            secure=False,
+            service=lambda host: self._world.seen(scope.namespace, host),
+            hashed=lambda host, number, subset: self._world.hashed(scope, host, number, subset),
+            conduct=lambda host, subset, one: self._world.conduct(scope, host, subset, one=one),
+        )
+
+    def _choose(self, key: Key) -> Key | None:
+        """Return the VirtualService that serves a host for clients of a namespace.
+
+        An exact host beats a wildcard; then the most specific wildcard wins (before Istio 1.21
+        the oldest object). Of several for the same host the oldest wins, and only it."""
+        namespace, hostname = key
+        exact = self._oldest_visible(namespace, hostname)
+        if exact is not None:
+            return _key(exact)
+        found = []
+        for wildcard in self._inputs.mesh_wildcards.get(""):
+            if hosts.covers(wildcard, hostname):
+                obj = self._oldest_visible(namespace, wildcard)
+                if obj is not None:
+                    found.append(obj)
+        if not found:
+            return None
+        if self._settings.features.wildcard_most_specific:
+            return _key(found[0])
+        return _key(min(found, key=precedence.age))
+
+    def _oldest_visible(self, namespace: str, host: str) -> networking.VirtualService | None:
+        filed: tuple[networking.VirtualService, ...] = self._inputs.mesh_routes.table.get(host)
+        for obj in filed:
+            if precedence.exported(obj.spec.export_to, obj.metadata.namespace, namespace):
+                return obj
+        return None
+
+    def _make_http(self, key: tuple[Scope, Key, int]) -> tuple[Route, ...]:
+        scope, chosen, port = key
+        obj = self._inputs.virtual_services.get(chosen)
+        if obj is None:
+            return ()
+        return routes.http(self._world.http_rules.get(chosen), self._context(scope, obj, port))
+
+    def _find_foreign(self, _: str) -> tuple[str, ...]:
+        """Return the hosts of mesh VirtualServices that no service of the registry has."""
+        found = []
+        names: list[str] | None = None
+        for host in self._inputs.mesh_hosts.get(""):
+            if not hosts.is_wildcard(host):
+                key = hosts.split_service(host, self._settings.domain)
+                if key is None or not self._inputs.registered.get(key):
+                    found.append(host)
+                continue
+            if names is None:
+                domain = self._settings.domain
+                listed = self._inputs.service_list.get("")
+                names = [services.hostname(ns, name, domain) for ns, name in listed]
+            if not any(hosts.covers(host, name) for name in names):
+                found.append(host)
+        return tuple(found)
+
+    def _make_foreign(self, scope: Scope) -> tuple[VirtualHost, ...]:
+        found = []
+        for host in self._foreign_hosts.get(""):
+            obj = self._oldest_visible(scope.namespace, host)
+            if obj is None:
+                continue
+            made = self._http.get((scope, _key(obj), mesh_routes.FOREIGN_PORT))
+            if made:
+                source = precedence.source("VirtualService", obj)
+                found.append(mesh_routes.foreign_host(host, made, source, self._settings))
+        return tuple(found)
+
+
+def _key(obj: networking.VirtualService) -> Key:
+    return obj.metadata.namespace, obj.metadata.name

@@ -1,0 +1,93 @@
+"""The registry: Kubernetes Services as hosts of the mesh (semantics 3.2, 3.4, 10.3). Pure."""
+
+from collections.abc import Mapping
+
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.registry import protocols
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
+from lateen.model.identity import spiffe_id
+from lateen.model.kube.core import service as core_service
+from lateen.model.meta import Source
+
+EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+ACCOUNT_ANNOTATION = "alpha.istio.io/kubernetes-serviceaccounts"
+CANONICAL_ACCOUNT_ANNOTATION = "alpha.istio.io/canonical-serviceaccounts"
+
+
+def hostname(namespace: str, name: str, domain: str) -> str:
+    """Return a Service's fully qualified name."""
+    return f"{name}.{namespace}.svc.{domain}"
+
+
+def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
+    """Return the host that a Service declares; UDP and SCTP ports are kept as UDP."""
+    meta, spec = obj.metadata, obj.spec
+    host = hostname(meta.namespace, meta.name, settings.domain)
+    source = precedence.source("Service", obj)
+    ports = tuple([_port(p, i, source) for i, p in enumerate(spec.ports)])
+    return Service(
+        hostname=host,
+        name=meta.name,
+        namespace=meta.namespace,
+        resolution=_resolution(spec, settings),
+        vips=_addresses(spec),
+        ports=ports,
+        source=source,
+        created=meta.creation_timestamp or "",
+        external_name=spec.external_name.rstrip(".") if spec.type == "ExternalName" else "",
+        selector=tuple(sorted(spec.selector.items())),
+        export_to=_words(meta.annotations, EXPORT_ANNOTATION),
+        identities=_annotated_identities(obj, settings.trust_domain) if meta.annotations else (),
+    )
+
+
+def visible(service: Service, namespace: str) -> bool:
+    """Whether sidecars of `namespace` may know the service (annotation `exportTo`)."""
+    wanted = service.export_to
+    return not wanted or precedence.exported(wanted, service.namespace, namespace)
+
+
+def _annotated_identities(obj: core_service.Service, trust_domain: str) -> tuple[str, ...]:
+    notes, namespace = obj.metadata.annotations, obj.metadata.namespace
+    accounts = _words(notes, ACCOUNT_ANNOTATION)
+    own = tuple(spiffe_id(trust_domain, namespace, account) for account in accounts)
+    return own + _words(notes, CANONICAL_ACCOUNT_ANNOTATION)
+
+
+def _words(annotations: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the words of an annotation that lists some between commas."""
+    written = annotations.get(name)
+    if not written:
+        return ()
+    return tuple(word for part in written.split(",") if (word := part.strip()))
+
+
+def _port(port: core_service.ServicePort, index: int, source: Source) -> Port:
+    transport = port.protocol or "TCP"
+    protocol = (
+        protocols.select(port.port, port.name, port.app_protocol or "", transport)
+        if transport == "TCP"
+        else Protocol.UDP
+    )
+    return Port(
+        number=port.port,
+        name=port.name,
+        protocol=protocol,
+        target=port.target_port or port.port,
+        source=Source(source.ref, f"spec.ports[{index}]"),
+    )
+
+
+def _resolution(spec: core_service.ServiceSpec, settings: MeshSettings) -> Resolution:
+    if spec.type == "ExternalName":
+        alias = settings.features.external_name_alias
+        return Resolution.ALIAS if alias else Resolution.DNS
+    return Resolution.PASSTHROUGH if spec.cluster_ip == "None" else Resolution.EDS
+
+
+def _addresses(spec: core_service.ServiceSpec) -> tuple[str, ...]:
+    if spec.type == "ExternalName":
+        return ()
+    found = spec.cluster_ips or (spec.cluster_ip,)
+    return tuple([address for address in found if address and address != "None"])

@@ -1,0 +1,1 @@
+"""VirtualServices and Gateways to routes."""

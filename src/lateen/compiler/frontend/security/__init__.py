@@ -1,0 +1,1 @@
+"""PeerAuthentication, AuthorizationPolicy, credentials."""

@@ -1,0 +1,1 @@
+"""DestinationRules to clusters and their policies."""

@@ -1,0 +1,192 @@
+"""Outbound clusters of a service and who is in them (semantics 3.4, 3.5, 3.7). Pure."""
+
+import msgspec
+
+from lateen.compiler.frontend.traffic import client_tls, locality, policies
+from lateen.compiler.frontend.traffic.rules import Rule, Subset
+from lateen.compiler.ir.policy import ClientTls, TlsMode, TrafficPolicy
+from lateen.compiler.ir.proxy import (
+    ClusterEndpoints,
+    MeshSettings,
+    OutboundCluster,
+    cluster_name,
+)
+from lateen.compiler.ir.workload import (
+    Endpoint,
+    Labels,
+    MtlsMode,
+    Port,
+    Protocol,
+    Resolution,
+    Service,
+)
+
+
+class Behind(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What stands behind a service: its endpoints by port number, in port order."""
+
+    by_port: tuple[tuple[int, tuple[Endpoint, ...]], ...] = ()
+
+    def at(self, port: int) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a port."""
+        for number, found in self.by_port:
+            if number == port:
+                return found
+        return ()
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One (port, subset) pair of a service, with the policy that reaches it."""
+
+    port: Port
+    subset: Subset | None
+    policy: TrafficPolicy
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A service as clients under one DestinationRule reach it."""
+
+    service: Service
+    rule: Rule | None
+    targets: tuple[Target, ...]
+
+
+def targets(
+    service: Service, rule: Rule | None, settings: MeshSettings, *, gateway: bool
+) -> tuple[Target, ...]:
+    """Return the (port, subset) pairs that get a cluster: every declared subset does, even if no
+    pod is in it. UDP ports and aliases have none."""
+    if service.resolution is Resolution.ALIAS:
+        return ()
+    options = options_for(rule, settings, gateway=gateway)
+    found = []
+    for port in service.ports:
+        if port.protocol is Protocol.UDP:
+            continue
+        if rule is None:
+            found.append(Target(port=port, subset=None, policy=NO_POLICY))
+            continue
+        top = policies.top_blocks(rule, port.number)
+        policy = policies.translate(rule, top, options)
+        found.append(Target(port=port, subset=None, policy=policy))
+        for subset in rule.subsets:
+            merged = policies.subset_blocks(top, port.number, subset)
+            own = policy if merged is top else policies.translate(rule, merged, options)
+            found.append(Target(port=port, subset=subset, policy=own))
+    return tuple(found)
+
+
+NO_POLICY = TrafficPolicy()
+
+
+def clusters(
+    reach: Reach,
+    mode: MtlsMode,
+    behind: Behind | None,
+    identities: tuple[str, ...],
+    settings: MeshSettings,
+) -> tuple[OutboundCluster, ...]:
+    """Return a service's clusters as one rule shapes them.
+
+    `mode` is the PeerAuthentication mode of the service's namespace. `behind` is needed only
+    where TLS must be decided for all endpoints at once (headless, PASSTHROUGH).
+    """
+    service = reach.service
+    automatic = (
+        settings.auto_mtls and not service.external and service.resolution is not Resolution.DNS
+    )
+    found = []
+    for target in reach.targets:
+        port, subset, policy = target.port, target.subset, target.policy
+        found.append(
+            OutboundCluster(
+                service=service,
+                port=port.number,
+                protocol=port.protocol,
+                subset=subset.name if subset is not None else "",
+                policy=policy,
+                auto_mtls=automatic
+                and policy.tls is None
+                and _service_mode(service, port, policy, mode, behind) is not MtlsMode.DISABLE,
+                sans=identities,
+                source=subset.source if subset is not None else port.source,
+            )
+        )
+    return tuple(found)
+
+
+def assignments(
+    reach: Reach, behind: Behind, client: Labels, *, gateway: bool
+) -> tuple[ClusterEndpoints, ...]:
+    """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST.
+
+    `client` has the labels by which a client is near or far.
+    """
+    service = reach.service
+    if service.resolution is Resolution.PASSTHROUGH and not gateway:
+        return ()
+    found = []
+    for target in reach.targets:
+        subset, tls, balancer = target.subset, target.policy.tls, target.policy.load_balancer
+        if balancer is not None and balancer.policy == "PASSTHROUGH":
+            continue
+        members = behind.at(target.port.number)
+        labels = _labels(subset)
+        if labels:
+            wanted = frozenset(labels)
+            members = tuple([e for e in members if wanted.issubset(e.labels)])
+        name = subset.name if subset is not None else ""
+        spread = locality.spread(members, target.policy, dict(client))
+        found.append(
+            ClusterEndpoints(
+                cluster=cluster_name(service.hostname, target.port.number, name),
+                endpoints=spread.members,
+                mtls=tuple([speaks_mtls(e, tls) for e in spread.members]),
+                priorities=spread.priorities,
+                shares=spread.shares,
+            )
+        )
+    return tuple(found)
+
+
+def speaks_mtls(endpoint: Endpoint, tls: ClientTls | None) -> bool:
+    """Whether an endpoint is marked `tlsMode: istio`: a rule says ISTIO_MUTUAL, or nothing is
+    said, the workload has a sidecar and its port does not refuse mTLS."""
+    if tls is not None:
+        return tls.mode is TlsMode.ISTIO_MUTUAL
+    return endpoint.sidecar and endpoint.mode is not MtlsMode.DISABLE
+
+
+def options_for(rule: Rule | None, settings: MeshSettings, *, gateway: bool) -> client_tls.Options:
+    """Return what the rule's `tls` may use: credentials reach gateways, and the clients that a
+    workloadSelector names."""
+    return client_tls.Options(
+        features=settings.features,
+        credentials=gateway or (rule is not None and bool(rule.selector)),
+    )
+
+
+def _labels(subset: Subset | None) -> Labels:
+    return tuple(sorted(subset.spec.labels.items())) if subset is not None else ()
+
+
+def _service_mode(
+    service: Service,
+    port: Port,
+    policy: TrafficPolicy,
+    namespace: MtlsMode,
+    behind: Behind | None,
+) -> MtlsMode:
+    """Without a choice per endpoint, one that cannot do mTLS turns it off for all."""
+    if needs_agreement(service, policy):
+        members = behind.at(port.number) if behind is not None else ()
+        if not members or not all(e.sidecar for e in members):
+            return MtlsMode.DISABLE
+    return namespace
+
+
+def needs_agreement(service: Service, policy: TrafficPolicy) -> bool:
+    """Whether the cluster keeps the original destination, so that TLS is all or nothing."""
+    balancer = policy.load_balancer
+    explicit = balancer is not None and balancer.policy == "PASSTHROUGH"
+    return explicit or service.resolution is Resolution.PASSTHROUGH

@@ -1,0 +1,1 @@
+"""Namespaces, scheduling and garbage collection."""

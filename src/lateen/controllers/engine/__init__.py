@@ -1,0 +1,1 @@
+"""What runs controllers: loop, queue, cache, executor."""

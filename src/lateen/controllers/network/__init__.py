@@ -1,0 +1,1 @@
+"""Endpoints, addresses, the ingress gateway."""

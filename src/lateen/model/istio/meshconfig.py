@@ -1,0 +1,131 @@
+"""Istio's MeshConfig as the ConfigMap `istio` holds it, as far as it is acted on. Pure."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import field
+
+from lateen.model.istio.types import Duration
+from lateen.model.schema import decode
+from lateen.model.schema.marks import ProtoStruct, doc
+
+NAME = "istio"
+"""The ConfigMap's name, in the root namespace."""
+KEY = "mesh"
+"""The key of its data that holds the configuration, as YAML."""
+
+
+class LogFormat(ProtoStruct, frozen=True, kw_only=True):
+    """What a log file's entries look like; one of the two."""
+
+    text: Annotated[str | None, doc("A line of Envoy's command operators.")] = None
+    labels: Annotated[Any, doc("A JSON object of operators; empty for the default.")] = None
+
+
+class FileAccessLog(ProtoStruct, frozen=True, kw_only=True):
+    """An access log in a file."""
+
+    path: Annotated[str, doc("The file; default /dev/stdout.")] = ""
+    log_format: Annotated[LogFormat | None, doc("Its entries.")] = None
+    omit_empty_values: Annotated[bool, doc("Leave out what has no value.")] = False
+
+
+class Zipkin(ProtoStruct, frozen=True, kw_only=True):
+    """A Zipkin collector."""
+
+    service: Annotated[str, doc("Its host.")] = ""
+    port: Annotated[int, doc("Its port.")] = 0
+    max_tag_length: Annotated[int, doc("Longest path in a span.")] = 0
+
+
+class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
+    """A named place for logs, traces, metrics or decisions; one of the kinds."""
+
+    name: Annotated[str, doc("How others name it.", required=True)] = ""
+    envoy_file_access_log: Annotated[FileAccessLog | None, doc("A log file.")] = None
+    zipkin: Annotated[Zipkin | None, doc("Zipkin.")] = None
+    prometheus: Annotated[Any, doc("Prometheus.")] = None
+    stackdriver: Annotated[Any, doc("Stackdriver.")] = None
+    envoy_http_als: Annotated[Any, doc("gRPC access log service for HTTP.")] = None
+    envoy_tcp_als: Annotated[Any, doc("gRPC access log service for TCP.")] = None
+    envoy_otel_als: Annotated[Any, doc("OpenTelemetry logs.")] = None
+    envoy_ext_authz_http: Annotated[Any, doc("External authorization over HTTP.")] = None
+    envoy_ext_authz_grpc: Annotated[Any, doc("External authorization over gRPC.")] = None
+    opentelemetry: Annotated[Any, doc("OpenTelemetry traces.")] = None
+    opencensus: Annotated[Any, doc("OpenCensus.")] = None
+    datadog: Annotated[Any, doc("Datadog.")] = None
+    lightstep: Annotated[Any, doc("Lightstep.")] = None
+    skywalking: Annotated[Any, doc("SkyWalking.")] = None
+    sds: Annotated[Any, doc("A secret service.")] = None
+
+
+class DefaultProviders(ProtoStruct, frozen=True, kw_only=True):
+    """Which providers count where a Telemetry names none."""
+
+    access_logging: Annotated[tuple[str, ...], doc("For logs.")] = ()
+    tracing: Annotated[tuple[str, ...], doc("For traces: the first.")] = ()
+    metrics: Annotated[tuple[str, ...], doc("For metrics.")] = ()
+
+
+class ProxyTracing(ProtoStruct, frozen=True, kw_only=True):
+    """Traces of every proxy."""
+
+    sampling: Annotated[float | None, doc("Percent of requests that are sampled.")] = None
+    custom_tags: Annotated[Any, doc("More tags.")] = None
+    zipkin: Annotated[Any, doc("Where Zipkin is.")] = None
+
+
+class DefaultConfig(ProtoStruct, frozen=True, kw_only=True):
+    """Settings of every proxy."""
+
+    tracing: Annotated[ProxyTracing | None, doc("Traces.")] = None
+
+
+class OutboundTrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
+    """What becomes of traffic to hosts that nobody registered."""
+
+    mode: Annotated[
+        str | None, doc("Refused, or let through.", enum=("REGISTRY_ONLY", "ALLOW_ANY"))
+    ] = None
+
+
+class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
+    """Mesh-wide settings. What is unset keeps the lab's own value."""
+
+    access_log_file: Annotated[str | None, doc("Log file; empty for none.")] = None
+    access_log_format: Annotated[str | None, doc("Its entries; empty for the default.")] = None
+    access_log_encoding: Annotated[str | None, doc("Lines or JSON.", enum=("TEXT", "JSON"))] = None
+    outbound_traffic_policy: Annotated[
+        OutboundTrafficPolicy | None, doc("Traffic to unknown hosts.")
+    ] = None
+    enable_auto_mtls: Annotated[bool | None, doc("Mutual TLS where both sides can.")] = None
+    connect_timeout: Annotated[Duration, doc("Time to connect; default 10s.")] = ""
+    enable_tracing: Annotated[bool | None, doc("Whether requests are traced.")] = None
+    extension_providers: Annotated[tuple[ExtensionProvider, ...], doc("Providers.")] = ()
+    default_providers: Annotated[DefaultProviders | None, doc("Defaults.")] = None
+    default_config: Annotated[DefaultConfig | None, doc("Settings of proxies.")] = None
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A configuration, and what of it could not be read. Its defaults are an empty one's."""
+
+    config: MeshConfig = MeshConfig()
+    unknown: tuple[str, ...] = ()
+    """Paths of fields that are not modelled."""
+    problems: tuple[decode.Problem, ...] = field(default=())
+
+
+def parse(text: str) -> Parsed:
+    """Read the YAML of a mesh configuration. A field that cannot be read counts as unset."""
+    import yaml
+
+    try:
+        body = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        return Parsed(problems=(decode.Problem("", "type", f"not YAML: {error}"),))
+    found = decode.decode_struct(MeshConfig, {} if body is None else body)
+    return Parsed(
+        config=found.object if isinstance(found.object, MeshConfig) else MeshConfig(),
+        unknown=tuple(p.path for p in found.problems if p.kind == "unknown"),
+        problems=tuple(p for p in found.problems if p.kind != "unknown"),
+    )

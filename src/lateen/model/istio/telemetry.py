@@ -1,0 +1,122 @@
+"""Istio's `telemetry.istio.io` and `extensions.istio.io` API groups. Pure."""
+
+from typing import Annotated, Any
+
+from msgspec import field
+
+from lateen.model.istio.types import (
+    Duration,
+    IstioStatus,
+    PolicyTargetReference,
+    ProtoObject,
+    WorkloadSelector,
+)
+from lateen.model.schema.marks import ProtoStruct, doc
+
+MODES = ("CLIENT_AND_SERVER", "CLIENT", "SERVER")
+
+
+class ProviderRef(ProtoStruct, frozen=True, kw_only=True):
+    """Names a provider of the mesh configuration."""
+
+    name: Annotated[str, doc("Its name.", required=True)] = ""
+
+
+class SideSelector(ProtoStruct, frozen=True, kw_only=True):
+    """On which side of a request."""
+
+    mode: Annotated[str, doc("Client, server or both.", enum=MODES)] = "CLIENT_AND_SERVER"
+
+
+class LogFilter(ProtoStruct, frozen=True, kw_only=True):
+    """Which requests are logged."""
+
+    expression: Annotated[str, doc("CEL expression.")] = ""
+
+
+class AccessLogging(ProtoStruct, frozen=True, kw_only=True):
+    """Access logs."""
+
+    match: Annotated[SideSelector | None, doc("Which side.")] = None
+    providers: Annotated[tuple[ProviderRef, ...], doc("Where they go.")] = ()
+    disabled: Annotated[bool | None, doc("Whether they are off.")] = None
+    filter: Annotated[LogFilter | None, doc("Which requests.")] = None
+
+
+class Tracing(ProtoStruct, frozen=True, kw_only=True):
+    """Traces."""
+
+    match: Annotated[SideSelector | None, doc("Which side.")] = None
+    providers: Annotated[tuple[ProviderRef, ...], doc("Where they go.")] = ()
+    random_sampling_percentage: Annotated[float | None, doc("Share of requests.")] = None
+    disable_span_reporting: Annotated[bool | None, doc("Whether spans are dropped.")] = None
+    disable_context_propagation: Annotated[bool | None, doc("Leave trace headers alone.")] = None
+    custom_tags: Annotated[dict[str, Any], doc("More tags.")] = field(default_factory=dict)
+    use_request_id_for_trace_sampling: Annotated[bool | None, doc("Sample by request id.")] = None
+    enable_istio_tags: Annotated[bool | None, doc("Add Istio's tags.")] = None
+
+
+class Metrics(ProtoStruct, frozen=True, kw_only=True):
+    """Metrics."""
+
+    providers: Annotated[tuple[ProviderRef, ...], doc("Where they go.")] = ()
+    overrides: Annotated[tuple[Any, ...], doc("Changes to single metrics.")] = ()
+    reporting_interval: Annotated[Duration, doc("Time between reports.")] = ""
+
+
+class TelemetrySpec(ProtoStruct, frozen=True, kw_only=True):
+    """For which workloads, which signals."""
+
+    selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
+    target_ref: Annotated[PolicyTargetReference | None, doc("One target.")] = None
+    target_refs: Annotated[tuple[PolicyTargetReference, ...], doc("Targets.")] = ()
+    tracing: Annotated[tuple[Tracing, ...], doc("Traces.")] = ()
+    metrics: Annotated[tuple[Metrics, ...], doc("Metrics.")] = ()
+    access_logging: Annotated[tuple[AccessLogging, ...], doc("Access logs.")] = ()
+
+
+class Telemetry(ProtoObject, frozen=True, kw_only=True):
+    """Decides which signals proxies send."""
+
+    spec: Annotated[TelemetrySpec, doc("The signals.")] = TelemetrySpec()
+    status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()
+
+
+class WasmPluginSpec(ProtoStruct, frozen=True, kw_only=True):
+    """A WebAssembly filter."""
+
+    selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
+    target_ref: Annotated[PolicyTargetReference | None, doc("One target.")] = None
+    target_refs: Annotated[tuple[PolicyTargetReference, ...], doc("Targets.")] = ()
+    url: Annotated[str, doc("Where the module is.", required=True)] = ""
+    sha256: Annotated[str, doc("Its hash.")] = ""
+    image_pull_policy: Annotated[
+        str,
+        doc("When it is fetched.", enum=("UNSPECIFIED_POLICY", "IfNotPresent", "Always")),
+    ] = "UNSPECIFIED_POLICY"
+    image_pull_secret: Annotated[str, doc("Registry credential.")] = ""
+    verification_key: Annotated[str, doc("Key that signed it.")] = ""
+    plugin_config: Annotated[Any, doc("Its configuration.")] = None
+    plugin_name: Annotated[str, doc("Its name.")] = ""
+    phase: Annotated[
+        str,
+        doc("Where in the chain.", enum=("UNSPECIFIED_PHASE", "AUTHN", "AUTHZ", "STATS")),
+    ] = "UNSPECIFIED_PHASE"
+    priority: Annotated[int | None, doc("Higher comes first.")] = None
+    fail_strategy: Annotated[
+        str,
+        doc("What a failure means.", enum=("FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD")),
+    ] = "FAIL_CLOSE"
+    vm_config: Annotated[Any, doc("Settings of the virtual machine.")] = None
+    match: Annotated[tuple[Any, ...], doc("Which traffic.")] = ()
+    type: Annotated[
+        str,
+        doc("HTTP or network filter.", enum=("UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK")),
+    ] = "UNSPECIFIED_PLUGIN_TYPE"
+
+
+class WasmPlugin(ProtoObject, frozen=True, kw_only=True):
+    """Adds a WebAssembly filter to proxies."""
+
+    spec: Annotated[WasmPluginSpec, doc("The filter.")] = WasmPluginSpec()
+    status: Annotated[IstioStatus, doc("Observed state.")] = IstioStatus()

@@ -1,0 +1,1 @@
+"""Kubernetes' kinds as structs."""

@@ -1,0 +1,1 @@
+"""Manifests and the lines of their fields."""

@@ -1,0 +1,1 @@
+"""How kinds are described, decoded and selected."""

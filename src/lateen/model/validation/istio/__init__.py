@@ -1,0 +1,1 @@
+"""Rules for Istio's kinds."""

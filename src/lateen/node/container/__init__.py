@@ -1,0 +1,1 @@
+"""What a container needs: files, environment, volumes, logs, its command."""

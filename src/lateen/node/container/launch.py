@@ -1,0 +1,351 @@
+"""From a container in a manifest to what the shim is told: command, variables, files, mounts. Pure
+but for looking at which programs the host has, which is handed in."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from lateen.compiler.ir.proxy import MeshSettings
+from lateen.model.kube.core.container import Container, SecurityContext
+from lateen.model.kube.core.pod import PodSecurityContext, PodSpec
+from lateen.node.container import backoff, environment, sidecar
+from lateen.node.container.plan import CAPTURE, PROXY
+from lateen.node.container.references import Missing, PodFields
+from lateen.node.images import catalogue
+from lateen.node.images.spec import ImageContext
+from lateen.node.shim.protocol import ContainerSpec, Mount
+
+WORK = "/var/lib/lateen/work"
+CACHE = "/var/lib/lateen/cache"
+TOOLS = "/var/lib/lateen/bin"
+TERMINATION_LOG = "/dev/termination-log"
+_PATH = f"{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_WRITABLE = ("/usr/local/bin", "/usr/share/nginx/html")
+
+_CAPABILITIES = {
+    "CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3, "FSETID": 4, "KILL": 5,
+    "SETGID": 6, "SETUID": 7, "SETPCAP": 8, "LINUX_IMMUTABLE": 9, "NET_BIND_SERVICE": 10,
+    "NET_BROADCAST": 11, "NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14, "IPC_OWNER": 15,
+    "SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_PACCT": 20,
+    "SYS_ADMIN": 21, "SYS_BOOT": 22, "SYS_NICE": 23, "SYS_RESOURCE": 24, "SYS_TIME": 25,
+    "SYS_TTY_CONFIG": 26, "MKNOD": 27, "LEASE": 28, "AUDIT_WRITE": 29, "AUDIT_CONTROL": 30,
+    "SETFCAP": 31,
+}  # fmt: skip
+_DEFAULT_CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+    "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP",
+)  # fmt: skip
+_PROXY_CAPABILITIES = (*_DEFAULT_CAPABILITIES, "NET_ADMIN")
+"""Marking sockets and capturing packets: the walkthrough runs tcpdump in istio-proxy."""
+
+
+_LABEL, _HOST_NAME = 63, 64
+_SYSCTLS = ("net.ipv4.ip_unprivileged_port_start",)
+"""What every pod has as its manifest may say it: any user may listen on any port."""
+_SOME_USER = 65532
+_ISTIO = 1337
+_UNSAID = (None, 0, False, ())
+_USER_FIELDS = {
+    "run_as_user": "runAsUser",
+    "run_as_group": "runAsGroup",
+    "run_as_non_root": "runAsNonRoot",
+    "supplemental_groups": "supplementalGroups",
+    "fs_group": "fsGroup",
+}
+_STOP_SIGNALS = {"nginx": "SIGQUIT", "nginx-demo": "SIGQUIT"}
+"""What the real images declare as STOPSIGNAL, by kind: nginx then finishes what it serves."""
+
+
+class ImageUnknownError(Exception):
+    """No stand-in for an image; `reason` is kubelet's word."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for every container of a lab."""
+
+    node_name: str
+    python: tuple[str, ...]
+    """Command line of the interpreter that runs stand-ins; `-m MODULE` follows."""
+    mesh: MeshSettings
+    domain: str = "cluster.local"
+    dns_ip: str = ""
+    masks: tuple[str, ...] = ()
+    """Directories of the host with other pods' and the lab's own secrets."""
+    tools: str = ""
+    """Host directory with sudo and tcpdump for containers."""
+    cache: str = ""
+    """Host directory that stand-ins share."""
+    installed: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Programs of the host by name: nginx, openssl, curl, tcpdump."""
+    images: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    """The user's own: image to command."""
+    host_paths: tuple[str, ...] = ()
+    real_root: bool = False
+    """Whether user ids other than 0 exist in the lab."""
+    capacity: Mapping[str, float] = msgspec.field(default_factory=dict)
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs from container to container."""
+
+    container: Container
+    pod: PodFields
+    spec: PodSpec
+    env: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    log: str
+    xds: str = ""
+    """Host directory with the pod's discovery socket; only for the proxy."""
+
+
+def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
+    """Return what the shim is told of one container.
+
+    Raises ImageUnknownError when nothing stands in for its image.
+    """
+    container = given.container
+    short = (given.spec.hostname or given.pod.name)[:_LABEL]
+    hostname = host_name(given.spec, short, given.pod.namespace, lab.domain)
+    files = dict(_name_files(lab, given, short)) | {"/etc/hostname": f"{hostname}\n"}
+    mounts = [Mount(lab.tools, TOOLS, True)] if lab.tools else []
+    if given.xds:
+        argv, extra, env = _proxy(lab, given)
+        mounts.append(Mount(given.xds, sidecar.XDS_DIRECTORY))
+    else:
+        argv, extra, env = _app(lab, given, short)
+        mounts.append(Mount("", WORK))
+        if lab.cache:
+            mounts.append(Mount(lab.cache, CACHE))
+    uid, gid, groups = (0, 0, ()) if given.xds or not lab.real_root else _user(given)
+    defaults = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": "/" if uid else "/root"}
+    context = container.security_context
+    return ContainerSpec(
+        argv=argv,
+        env=tuple(f"{k}={v}" for k, v in {**defaults, **env}.items()),
+        cwd=container.working_dir,
+        hostname=hostname,
+        files=tuple({**files, **extra}.items()),
+        mounts=(*mounts, *given.mounts),
+        masks=lab.masks,
+        writable=_WRITABLE,
+        log=given.log,
+        stdin=bool(container.stdin),
+        stdin_once=bool(container.stdin_once),
+        tty=bool(container.tty),
+        uid=uid,
+        gid=gid,
+        groups=groups,
+        capabilities=capabilities(context, proxy=bool(given.xds)),
+        read_only_root=bool(context and context.read_only_root_filesystem),
+        no_new_privileges=bool(
+            context and context.allow_privilege_escalation is False and not given.xds
+        ),
+    )
+
+
+def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:
+    """Return what holds a process namespace that a pod's containers share. A shell that waits takes
+    the orphans in, as process 1 has to."""
+    return ContainerSpec(
+        argv=("sh", "-c", "sleep infinity & wait"),
+        env=(f"PATH={_PATH}",),
+        hostname=spec.hostname[:_LABEL],
+        masks=lab.masks,
+        capabilities=capabilities(None),
+    )
+
+
+def _proxy(
+    lab: LabFacts, given: Inputs
+) -> tuple[tuple[str, ...], dict[str, str], Mapping[str, str]]:
+    router = sidecar.is_router(given.container.args)
+    workload = given.env.get("ISTIO_META_WORKLOAD_NAME", "")
+    text = sidecar.bootstrap_text(given.pod, lab.mesh, workload, router=router)
+    argv = sidecar.command_line(given.pod.annotations, router=router)
+    return argv, {sidecar.BOOTSTRAP: text}, given.env
+
+
+def _app(
+    lab: LabFacts, given: Inputs, hostname: str
+) -> tuple[tuple[str, ...], dict[str, str], Mapping[str, str]]:
+    container = given.container
+    try:
+        image = catalogue.resolve(container.image, lab.images)
+    except ValueError as error:
+        words = f'Failed to apply default image tag "{container.image}": {error}'
+        raise ImageUnknownError("InvalidImageName", words) from error
+    if image is None:
+        why = catalogue.unknown(container.image)
+        if container.image_pull_policy == "Never":
+            words = f'Container image "{container.image}" is not present with pull policy of Never'
+            raise ImageUnknownError("ErrImageNeverPull", f"{words}: {why}")
+        raise ImageUnknownError(backoff.PULL_FAILED, why)
+    env = {**image.env, **given.env}
+    context = ImageContext(
+        work=WORK,
+        cache=CACHE,
+        python=lab.python,
+        hostname=hostname,
+        command=environment.expand_all(container.command, env),
+        args=environment.expand_all(container.args, env),
+        env=env,
+        installed=lab.installed,
+        mounts=frozenset(mount.target for mount in given.mounts),
+    )
+    launch = image.launch(context)
+    if not launch.argv:
+        raise ImageUnknownError("CreateContainerError", "no command specified")
+    return tuple(launch.argv), dict(launch.files), env
+
+
+def stop_signal(container: Container, images: Mapping[str, Sequence[str]]) -> str:
+    """Return the signal that stops a container: its own, else its image's, else SIGTERM."""
+    if container.lifecycle and container.lifecycle.stop_signal:
+        return container.lifecycle.stop_signal
+    try:
+        image = catalogue.resolve(container.image, images)
+    except ValueError:
+        return "SIGTERM"
+    return _STOP_SIGNALS.get(image.kind, "SIGTERM") if image else "SIGTERM"
+
+
+def capabilities(context: SecurityContext | None, *, proxy: bool = False) -> tuple[int, ...] | None:
+    """Return the capabilities a container may have: a container runtime's default list, with
+    what the manifest adds and drops. A privileged container has no limit."""
+    if proxy:
+        return tuple(_CAPABILITIES[name] for name in _PROXY_CAPABILITIES)
+    if context and context.privileged:
+        return None
+    names = set(_DEFAULT_CAPABILITIES)
+    if context and (change := context.capabilities):
+        dropped = {_plain(name) for name in change.drop}
+        names = set() if "ALL" in dropped else names - dropped
+        added = {_plain(name) for name in change.add}
+        names |= set(_CAPABILITIES) if "ALL" in added else added
+    return tuple(sorted(_CAPABILITIES[name] for name in names if name in _CAPABILITIES))
+
+
+def _plain(name: str) -> str:
+    return name.upper().removeprefix("CAP_")
+
+
+def _user(given: Inputs) -> tuple[int, int, tuple[int, ...]]:
+    """Return user, group and more groups. Raises Missing when the user may not be the one asked
+    for. A stand-in has no user of its own: where root is refused it gets one that nobody else is.
+    """
+    own, pod = given.container.security_context, given.spec.security_context
+    both = [context for context in (own, pod) if context]
+    uid = next((c.run_as_user for c in both if c.run_as_user is not None), None)
+    gid = next((c.run_as_group for c in both if c.run_as_group is not None), 0)
+    if next((c.run_as_non_root for c in both if c.run_as_non_root is not None), False):
+        if uid == 0:
+            where = f"{given.pod.name}_{given.pod.namespace}({given.pod.uid})"
+            raise Missing(
+                f'container\'s runAsUser breaks non-root policy (pod: "{where}", '
+                f"container: {given.container.name})"
+            )
+        uid = _SOME_USER if uid is None else uid
+    uid = uid or 0
+    groups = pod.supplemental_groups if pod else ()
+    if pod and pod.fs_group is not None:
+        groups = (*groups, pod.fs_group)
+    return uid, gid, tuple(groups)
+
+
+def without_effect(spec: PodSpec) -> tuple[str, ...]:
+    """Return the fields of a pod that have no effect in any lab: a pod has its own network and
+    processes, whatever it says."""
+    sysctls = spec.security_context.sysctls if spec.security_context else ()
+    fields = (
+        ("hostNetwork", spec.host_network),
+        ("hostPID", spec.host_pid),
+        ("hostIPC", spec.host_ipc),
+        ("securityContext.sysctls", any(one.name not in _SYSCTLS for one in sysctls)),
+    )
+    ports = tuple(
+        f"spec.containers[{container.name}].ports[{port.container_port}].hostPort"
+        for container in (*spec.init_containers, *spec.containers)
+        for port in container.ports
+        if port.host_port and not spec.host_network
+    )
+    return tuple(f"spec.{name}" for name, said in fields if said) + ports
+
+
+def without_users(spec: PodSpec) -> tuple[str, ...]:
+    """Return the fields of a pod that have no effect where the only user is 0. Istio's own user
+    is left out: a proxy needs none here."""
+    contexts: list[tuple[str, PodSecurityContext | SecurityContext]] = []
+    if spec.security_context:
+        contexts.append(("spec.securityContext", spec.security_context))
+    for container in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
+        if container.security_context and container.name not in (PROXY, CAPTURE):
+            path = f"spec.containers[{container.name}].securityContext"
+            contexts.append((path, container.security_context))
+    return tuple(
+        f"{path}.{word}"
+        for path, context in contexts
+        for field, word in _USER_FIELDS.items()
+        if context.run_as_user != _ISTIO and getattr(context, field, None) not in _UNSAID
+    )
+
+
+def _name_files(lab: LabFacts, given: Inputs, hostname: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("/etc/hosts", hosts_file(given.pod, given.spec, hostname, lab.domain)),
+        ("/etc/resolv.conf", resolver_file(given.pod.namespace, given.spec, lab)),
+    )
+
+
+def host_name(spec: PodSpec, short: str, namespace: str, domain: str) -> str:
+    """Return the name that a pod's containers have: the short one, the one with its domain, or
+    the one that overrides both. Raises Missing when the kernel takes no name of that length."""
+    if spec.hostname_override:
+        return spec.hostname_override
+    if not spec.set_hostname_as_fqdn or not spec.subdomain:
+        return short
+    full = f"{short}.{spec.subdomain}.{namespace}.svc.{domain}"
+    if len(full) > _HOST_NAME:
+        raise Missing(
+            "Failed to construct FQDN from Pod hostname and cluster domain, FQDN "
+            f"{full} is too long ({_HOST_NAME} characters is the max, {len(full)} characters "
+            "requested)"
+        )
+    return full
+
+
+def hosts_file(pod: PodFields, spec: PodSpec, hostname: str, domain: str) -> str:
+    """Return the pod's /etc/hosts, as kubelet writes it."""
+    names = hostname
+    if spec.subdomain:
+        names = f"{hostname}.{spec.subdomain}.{pod.namespace}.svc.{domain}\t{hostname}"
+    lines = ["# Kubernetes-managed hosts file.", "127.0.0.1\tlocalhost", f"{pod.ip}\t{names}"]
+    if spec.host_aliases:
+        lines += ["", "# Entries added by HostAliases."]
+        lines += ["\t".join((alias.ip, *alias.hostnames)) for alias in spec.host_aliases]
+    return "\n".join(lines) + "\n"
+
+
+def resolver_file(namespace: str, spec: PodSpec, lab: LabFacts) -> str:
+    """Return the pod's /etc/resolv.conf. A lab has no other resolver than its own, so the policy
+    `Default` differs only in what is searched."""
+    own = spec.dns_config
+    servers: list[str] = [] if spec.dns_policy == "None" else [lab.dns_ip]
+    searches: list[str] = []
+    options = {}
+    if spec.dns_policy in ("", "ClusterFirst", "ClusterFirstWithHostNet"):
+        searches = [f"{namespace}.svc.{lab.domain}", f"svc.{lab.domain}", lab.domain]
+        options = {"ndots": "5"}
+    if own:
+        servers += [one for one in own.nameservers if one not in servers]
+        searches += [one for one in own.searches if one not in searches]
+        options |= {one.name: one.value or "" for one in own.options}
+    lines = [f"search {' '.join(searches)}"] if searches else []
+    lines += [f"nameserver {server}" for server in servers]
+    if options:
+        words = " ".join(f"{name}:{value}" if value else name for name, value in options.items())
+        lines.append(f"options {words}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,202 @@
+"""kube-proxy's part: how Services reach their endpoints, as one table of rules. Pure.
+
+Every (address, protocol, port) that a Service answers on is a key, with the number of one of its
+endpoints as the last part; Services with as many endpoints as each other share a map and a rule. So
+the rules are few and the same however many Services there are, and a change of endpoints is a
+change of elements. What kube-proxy does with one chain a Service and one an endpoint, the kernel
+finds here in one look.
+
+Differences from kube-proxy, all for the one node that a lab is: clients keep their source address
+(replies pass here anyway); ClientIP affinity is a hash of the client's address, so it lasts while
+the endpoints stay, without a timeout.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from lateen.model.kube import discovery
+from lateen.model.kube.core import objects
+from lateen.node.net.nft import (
+    Base,
+    Chain,
+    Condition,
+    Field,
+    Hook,
+    Jump,
+    Kind,
+    Match,
+    Member,
+    Reject,
+    Return,
+    Rule,
+    Set,
+    SourceNat,
+    Spread,
+    Table,
+    Translated,
+    Value,
+)
+
+TABLE = "lateen-services"
+_NAT = -100
+_SOURCE_NAT = 100
+_FILTER = 0
+_KEY = (Kind.ADDRESS, Kind.PROTOCOL, Kind.PORT)
+_ENDPOINT = (Kind.ADDRESS, Kind.PORT)
+_PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
+
+Address = tuple[str, int]
+
+
+class Node(msgspec.Struct, frozen=True):
+    """Addresses of the lab's root namespace that the rules must know."""
+
+    ip: str
+    """The node's own address; source of what a pod sends to itself through a Service."""
+    port_addresses: tuple[str, ...]
+    """Addresses on which node ports answer."""
+    own: tuple[str, ...] = ()
+    """Virtual addresses that the root namespace answers on itself: the cluster DNS."""
+    virtual: tuple[str, ...] = ()
+    """Networks that are routed to lo: of addresses that exist as rules only, and of pods, whose
+    own routes are longer. What arrives there is refused."""
+
+
+class Frontend(msgspec.Struct, frozen=True):
+    """One address and port that a Service answers on, and who answers."""
+
+    address: str
+    protocol: str
+    port: int
+    endpoints: tuple[Address, ...]
+    sticky: bool = False
+
+
+def frontends(
+    service: objects.Service, slices: Iterable[discovery.EndpointSlice], node: Node
+) -> tuple[Frontend, ...]:
+    """Return what one Service answers on: cluster, node, external and balancer addresses.
+
+    `slices` are those of the Service. Headless and ExternalName Services have no addresses.
+    """
+    spec = service.spec
+    if spec.type == "ExternalName" or not _is_ipv4(spec.cluster_ip) or spec.cluster_ip in node.own:
+        return ()
+    known = tuple(slices)
+    sticky = spec.session_affinity == "ClientIP"
+    addresses = [spec.cluster_ip, *filter(_is_ipv4, spec.external_ips)]
+    if spec.type == "LoadBalancer" and service.status.load_balancer:
+        ingress = service.status.load_balancer.ingress
+        addresses += [each.ip for each in ingress if _is_ipv4(each.ip)]
+    found: list[Frontend] = []
+    for port in spec.ports:
+        protocol = _PROTOCOLS[port.protocol or "TCP"]
+        endpoints = endpoints_of(port, known)
+        places = [(address, port.port) for address in addresses]
+        if spec.type in ("NodePort", "LoadBalancer") and port.node_port:
+            places += [(address, port.node_port) for address in node.port_addresses]
+        found += [Frontend(ip, protocol, number, endpoints, sticky) for ip, number in places]
+    return tuple(found)
+
+
+def endpoints_of(
+    port: objects.ServicePort, slices: Iterable[discovery.EndpointSlice]
+) -> tuple[Address, ...]:
+    """Return the endpoints of one port, in a stable order.
+
+    Ready ones; if there is none, those that are ending but still serve, as kube-proxy does.
+    """
+    ready: set[Address] = set()
+    last_resort: set[Address] = set()
+    for each in slices:
+        if each.address_type not in ("", "IPv4"):
+            continue
+        for target in each.ports:
+            if (target.name or "") != port.name or target.port is None:
+                continue
+            if (target.protocol or "TCP") != (port.protocol or "TCP"):
+                continue
+            for endpoint in each.endpoints:
+                state = endpoint.conditions
+                places = ((ip, target.port) for ip in endpoint.addresses[:1])
+                if state.ready is None or state.ready:
+                    ready.update(places)
+                elif state.serving and state.terminating:
+                    last_resort.update(places)
+    return tuple(sorted(ready or last_resort))
+
+
+def table(every: Iterable[Frontend], node: Node) -> Table:
+    """Return the rules for all frontends. Of two with the same address and port the first wins."""
+    taken: set[Value] = set()
+    maps: dict[tuple[int, bool], dict[Value, Value]] = {}
+    empty: dict[Value, Value] = {}
+    loops: dict[Value, Value] = {}
+    for each in every:
+        key: Value = (each.address, each.protocol, each.port)
+        if key in taken:
+            continue
+        taken.add(key)
+        if not each.endpoints:
+            empty[key] = ()
+            continue
+        elements = maps.setdefault((len(each.endpoints), each.sticky), {})
+        for number, endpoint in enumerate(each.endpoints):
+            elements[(*key, number)] = endpoint
+            loops[(endpoint[0], endpoint[0])] = ()
+    sets = [
+        Set("no-endpoints", _KEY, empty),
+        Set("loops", (Kind.ADDRESS, Kind.ADDRESS), loops),
+    ]
+    sets += [
+        Set(_map_name(*group), (*_KEY, Kind.NUMBER), maps[group], _ENDPOINT)
+        for group in sorted(maps)
+    ]
+    return Table(TABLE, _chains(maps, node), tuple(sets))
+
+
+def _map_name(count: int, sticky: bool) -> str:
+    return f"endpoints-{count}" + ("-sticky" if sticky else "")
+
+
+def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]:
+    spread = tuple(
+        Rule((), Spread(_map_name(count, sticky), count, sticky))
+        for count, sticky in sorted(groups)
+    )
+    to_services = (Rule((), Jump("services")),)
+    loop = Member((Field.SOURCE, Field.DESTINATION), "loops")
+    refuse = tuple(_refusals(node))
+    translated = Rule((Translated(),), Return())
+    return (
+        Chain("prerouting", to_services, Base("nat", Hook.PREROUTING, _NAT)),
+        Chain("output", to_services, Base("nat", Hook.OUTPUT, _NAT)),
+        Chain("services", spread),
+        Chain(
+            "postrouting",
+            (Rule((loop,), SourceNat(node.ip)),),
+            Base("nat", Hook.POSTROUTING, _SOURCE_NAT),
+        ),
+        Chain("forward-filter", refuse, Base("filter", Hook.FORWARD, _FILTER)),
+        # At this hook the kernel still names the link of the route before the translation.
+        Chain("output-filter", (translated, *refuse), Base("filter", Hook.OUTPUT, _FILTER)),
+    )
+
+
+def _refusals(node: Node) -> Iterable[Rule]:
+    """Refuse what nobody answers, at once. Packets to addresses that no rule and no pod has are
+    routed to lo, as the addresses of the root namespace itself are."""
+    for address in (node.ip, *node.own):
+        yield Rule((Match(Field.DESTINATION, f"{address}/32"),), Return())
+    key = (Field.DESTINATION, Field.PROTOCOL, Field.PORT)
+    to_lo = Match(Field.OUT_LINK, "lo")
+    refused: list[tuple[Condition, ...]] = [(Member(key, "no-endpoints"),)]
+    refused += [(to_lo, Match(Field.DESTINATION, network)) for network in node.virtual]
+    for matches in refused:
+        yield Rule((Match(Field.PROTOCOL, "tcp"), *matches), Reject(reset=True))
+        yield Rule(matches, Reject())
+
+
+def _is_ipv4(address: str) -> bool:
+    return address.count(".") == 3

@@ -1,0 +1,1 @@
+"""A pod's life: its state machine and the worker around it."""

@@ -1,0 +1,491 @@
+"""One pod: does what its state machine asks, and tells it what happened."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from lateen.base.clock import Clock, Steady
+from lateen.base.tasks import TaskGroup
+from lateen.model.client import ApiClient, ApiError, Json
+from lateen.node import reporting
+from lateen.node.container import launch, sidecar
+from lateen.node.container import plan as podplan
+from lateen.node.container.files import (
+    TOKEN_SECONDS,
+    Caches,
+    MountFailed,
+    Places,
+    PodFiles,
+    TokenSource,
+)
+from lateen.node.container.launch import ImageUnknownError, LabFacts
+from lateen.node.container.plan import CAPTURE, PROXY, ProbeKind, ProbePlan
+from lateen.node.container.references import Missing
+from lateen.node.net.podnetwork import PodNetwork
+from lateen.node.pod import adopt, machine, messages
+from lateen.node.pod import status as podstatus
+from lateen.node.pod.messages import Command, Event
+from lateen.node.pod.qos import qos_class
+from lateen.node.pod.state import Life, Network, extended
+from lateen.node.pod.status import PodFacts
+from lateen.node.probes import plan as probes
+from lateen.node.probes import prober
+from lateen.node.probes.plan import Outcome
+from lateen.node.shim import protocol
+from lateen.node.shim.client import ShimClient, ShimError
+from lateen.node.shim.protocol import ContainerSpec, Process
+
+log = logging.getLogger(__name__)
+
+_NANO = 1_000_000_000
+_SOCKET_PATIENCE = 30.0
+_SOCKET_POLL = 0.002
+_DRAIN_POLL = 0.02
+_START_ERROR = 128
+_IMAGE_EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
+"""kubelet's reason of the Event that tells of an image it cannot use."""
+
+
+class Kit(msgspec.Struct, frozen=True):
+    """What every pod's worker works with."""
+
+    client: ApiClient
+    shim: ShimClient
+    clock: Clock
+    network: PodNetwork
+    lab: LabFacts
+    places: Places
+    caches: Caches
+    events: reporting.EventPoster
+    tokens: TokenSource | None = None
+
+
+class PodWorker:
+    """Runs one pod from its first sight to its end."""
+
+    def __init__(self, body: Json, kit: Kit, processes: tuple[Process, ...] = ()) -> None:
+        """`processes` are those that the shim has of this pod already."""
+        self._kit = kit
+        self._files = PodFiles(body, kit.lab, kit.places, kit.caches, kit.client, kit.tokens)
+        self.uid = self._files.uid
+        metadata = body["metadata"]
+        self._shared = protocol.handle(self.uid, podplan.FIRST_PROCESS, 0)
+        self._named = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
+        self._plan = podplan.plan(self._files.spec, self._named)
+        self._known = processes
+        status = body.get("status") or {}
+        self._conditions: tuple[Json, ...] = tuple(status.get("conditions") or ())
+        self._time = Steady(kit.clock)
+        self._state = adopt.restore(self._plan, status, processes, self._time.now())
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._prober = prober.Prober(kit.shim, kit.clock)
+        self._specs: dict[str, ContainerSpec] = {}
+        self._health: dict[str, list[asyncio.Task[None]]] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._tasks = TaskGroup(f"pod/{metadata['name']}")
+        self._in_api = True
+        self._status = reporting.StatusWriter(
+            kit.client, kit.clock, metadata["namespace"], metadata["name"], self.uid, self._render
+        )
+
+    # --- from the agent ---
+
+    def update(self, body: Json) -> None:
+        """Take a newer version of the Pod object."""
+        if self._files.take(body):
+            self._plan = podplan.plan(self._files.spec, self._named)
+            self._state = extended(self._plan, self._state)
+            self._post(messages.Tick())
+        metadata = body["metadata"]
+        if metadata.get("deletionTimestamp"):
+            grace = metadata.get("deletionGracePeriodSeconds")
+            self._post(messages.DeletionAsked(float(0 if grace is None else grace)))
+        foreign = (body.get("status") or {}).get("conditions") or ()
+        own = {c["type"] for c in self._conditions}
+        if any(c["type"] not in own for c in foreign):
+            self._conditions = (
+                *self._conditions,
+                *(c for c in foreign if c["type"] not in own),
+            )
+            self._status.changed()
+
+    def gone(self) -> None:
+        """The Pod object does not exist any more: end at once."""
+        self._in_api = False
+        self._post(messages.DeletionAsked(0.0))
+
+    def exited(self, process: Process) -> None:
+        """A container's process ended."""
+        _, name, attempt = protocol.parse_handle(process.handle)
+        with contextlib.suppress(KeyError):
+            words = self._files.last_words(name, attempt, failed=process.code != 0)
+            at = process.finished / _NANO
+            self._post(messages.Exited(name, attempt, process.code, process.signal, at, words))
+
+    def material_changed(self, kind: str, namespace: str, name: str) -> None:
+        """A ConfigMap or Secret changed."""
+        own = self._files.body["metadata"]["namespace"] == namespace
+        if own and self._files.uses(kind, name):
+            self._post(messages.MaterialChanged())
+            if self._state.ip:
+                self._tasks.start(self._refresh(), "refresh")
+
+    async def run(self) -> None:
+        """Run the pod until it is torn down."""
+        async with self._tasks:
+            self._tasks.start(self._status.run(), "status")
+            if self._files.has_tokens:
+                self._tasks.start(self._renew_tokens(), "tokens")
+            self._resume()
+            for reason, words in self._files.without_effect().items() if not self._known else ():
+                self._note(reason, words, warning=True, container="")
+            self.update(self._files.body)
+            self._take(messages.Tick())
+            while not self._state.torn:
+                self._take(await self._queue.get())
+            await self._tear_down()
+
+    def _wall(self) -> float:
+        return self._kit.clock.now().timestamp()
+
+    def _post(self, event: Event) -> None:
+        self._queue.put_nowait(event)
+
+    def _resume(self) -> None:
+        """Take over what an earlier agent left running."""
+        if not self._known:
+            return
+        ip = (self._files.body.get("status") or {}).get("podIP", "")
+        if ip:
+            self._kit.network.address(self.uid, ip)
+            self._state = replace(self._state, network=Network.READY, ip=ip)
+        for process in self._known:
+            if process.state == "exited":
+                self.exited(process)
+        for name, container in self._state.containers.items():
+            if container.life is Life.RUNNING:
+                self._watch_health(name, container.attempt)
+
+    def _take(self, event: Event) -> None:
+        before = self._state
+        self._state, commands = machine.step(
+            self._plan, before, event, self._time.now(), self._time.skew()
+        )
+        for command in commands:
+            self._do(command)
+        if self._state is not before:
+            self._status.changed()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake = machine.next_wake(self._state)
+        if wake is not None:
+            self._timer = self._tasks.start(self._tick(wake - self._time.now()), "timer")
+
+    async def _tick(self, seconds: float) -> None:
+        # A moment past the due time, lest rounding makes it come early.
+        await self._kit.clock.sleep(max(0.001, seconds + 0.0005))
+        self._post(messages.Tick())
+
+    # --- commands ---
+
+    def _do(self, command: Command) -> None:
+        start = self._tasks.start
+        match command:
+            case messages.SetUpNetwork():
+                start(self._set_up_network(), "network")
+            case messages.Capture(name, attempt):
+                at = self._wall()
+                self._post(messages.Started(name, attempt, at))
+                self._post(messages.Exited(name, attempt, 0, 0, at))
+            case messages.Prepare(name):
+                start(self._prepare(name), f"prepare/{name}")
+            case messages.Start(name, attempt):
+                start(self._start(name, attempt), f"start/{name}")
+            case messages.Signal(name, attempt, word):
+                start(self._signal(name, attempt, word), f"signal/{name}")
+            case messages.RunHook(name, attempt, hook):
+                start(self._run_hook(name, attempt, hook), f"hook/{name}")
+            case messages.WatchHealth(name, attempt):
+                self._watch_health(name, attempt)
+            case messages.UnwatchHealth(name):
+                self._unwatch_health(name)
+            case messages.Drain():
+                start(self._drain(), "drain")
+            case messages.TearDown():
+                pass  # `run` sees that the state is torn
+            case messages.Note(reason, message, warning, name):
+                self._note(reason, message, warning, name)
+
+    def _note(self, reason: str, message: str, warning: bool, container: str) -> None:
+        role = self._plan.container(container).role if container else None
+        about = reporting.subject(self._files.body, container, init=role is podplan.Role.INIT)
+        if role is podplan.Role.EPHEMERAL:
+            about["fieldPath"] = f"spec.ephemeralContainers{{{container}}}"
+        self._kit.events.post(reporting.Happening(about, reason, message, warning))
+
+    async def _set_up_network(self) -> None:
+        kit = self._kit
+        try:
+            fd = await kit.shim.make_pod(self.uid)
+            try:
+                wanted = (self._files.body.get("status") or {}).get("podIP", "")
+                ip = kit.network.address(self.uid, wanted)
+                kit.network.attach(self.uid, ip, fd)
+                if self._captured():
+                    annotations = self._files.fields(ip, kit.network.node_ip).annotations
+                    options = sidecar.capture_options(annotations)
+                    if options.mode != "NONE":
+                        kit.network.capture(self.uid, fd, options)
+            finally:
+                os.close(fd)
+            if self._files.spec.share_process_namespace and not self._known:
+                spec = launch.first_process(kit.lab, self._files.spec)
+                await kit.shim.run(self._shared, spec)
+        except OSError as error:
+            why = f"Failed to create pod sandbox: {error}"
+            self._post(messages.NetworkFailed(why))
+            return
+        self._post(messages.NetworkReady(ip))
+
+    def _captured(self) -> bool:
+        """Whether the pod's traffic goes through its proxy: with a sidecar, not in a gateway."""
+        names = {c.name for c in self._plan.containers}
+        if CAPTURE in names:
+            return True
+        return PROXY in names and not sidecar.is_router(self._files.container(PROXY).args)
+
+    async def _prepare(self, name: str) -> None:
+        if name == CAPTURE:
+            self._post(messages.Prepared(name))
+            return
+        try:
+            fields = self._files.fields(self._state.ip, self._kit.network.node_ip)
+            self._specs[name] = await self._files.prepare(name, fields)
+        except MountFailed as error:
+            words = str(error)
+            self._post(messages.PrepareFailed(name, "ContainerCreating", words, "FailedMount"))
+        except Missing as error:
+            words = str(error)
+            self._post(messages.PrepareFailed(name, "CreateContainerConfigError", words))
+        except ImageUnknownError as error:
+            told = _IMAGE_EVENTS.get(error.reason, "Failed")
+            self._post(messages.PrepareFailed(name, error.reason, str(error), told))
+        except OSError as error:
+            self._post(messages.PrepareFailed(name, "CreateContainerError", str(error)))
+        else:
+            self._post(messages.Prepared(name))
+
+    async def _start(self, name: str, attempt: int) -> None:
+        handle = protocol.handle(self.uid, name, attempt)
+        if name == PROXY:
+            await self._await_discovery()
+        prepared = self._specs[name]
+        try:
+            spec = self._files.with_outputs(prepared, name, attempt)
+            spec = spec._replace(joins=self._joined(name))
+            process = await self._kit.shim.run(handle, spec)
+        except OSError as error:
+            words = _start_error(error, prepared.argv[0])
+            self._post(messages.StartFailed(name, attempt, _START_ERROR, words))
+            return
+        self._post(messages.Started(name, attempt, process.started / _NANO))
+        if attempt:
+            await self._forget_before(name, attempt)
+
+    def _joined(self, name: str) -> str:
+        """Return the handle of the process in whose namespace a container's are, or nothing."""
+        if self._files.spec.share_process_namespace:
+            return self._shared
+        target = self._plan.container(name).target
+        attempt = self._state.containers[target].attempt if target else 0
+        return protocol.handle(self.uid, target, attempt) if target else ""
+
+    async def _await_discovery(self) -> None:
+        """Wait for the pod's discovery socket: an Envoy that finds none waits half a second."""
+        path, waited = self._files.xds_socket(), 0.0
+        while not path.exists() and waited < _SOCKET_PATIENCE:
+            await self._kit.clock.sleep(_SOCKET_POLL)
+            waited += _SOCKET_POLL
+
+    async def _forget_before(self, name: str, attempt: int) -> None:
+        """Drop the shim's records of earlier runs."""
+        with contextlib.suppress(OSError):
+            await self._kit.shim.forget(protocol.handle(self.uid, name, attempt - 1))
+
+    async def _signal(self, name: str, attempt: int, word: str) -> None:
+        if word == "SIGTERM":
+            word = launch.stop_signal(self._files.container(name), self._kit.lab.images)
+        number = getattr(signal, word, signal.SIGTERM)
+        with contextlib.suppress(ShimError):
+            await self._kit.shim.kill(protocol.handle(self.uid, name, attempt), number)
+
+    async def _run_hook(self, name: str, attempt: int, hook: messages.Hook) -> None:
+        planned = self._plan.container(name)
+        post = hook is messages.Hook.POST_START
+        action = planned.post_start if post else planned.pre_stop
+        outcome = Outcome(True)
+        if action is not None:
+            handle = protocol.handle(self.uid, name, attempt)
+            container = self._files.container(name)
+            patience = probes.FIRST_FAILURE if post else 0.0
+            outcome = await self._prober.hook(self._target(), container, handle, action, patience)
+        if not outcome.ok:
+            log.info("%s of %s in pod %s: %s", hook.value, name, self._named, outcome.message)
+        self._post(messages.HookDone(name, attempt, hook, outcome.ok))
+
+    def _target(self) -> prober.Target:
+        env = next((s.env for n, s in self._specs.items() if n == PROXY), ())
+        prefix = f"{prober.PROBERS}="
+        text = next((item.removeprefix(prefix) for item in env if item.startswith(prefix)), "")
+        if not text:
+            text = self._probers_in_spec()
+        return prober.Target(self.uid, self._state.ip, prober.rewritten(text))
+
+    def _probers_in_spec(self) -> str:
+        with contextlib.suppress(KeyError):
+            for variable in self._files.container(PROXY).env:
+                if variable.name == prober.PROBERS:
+                    return variable.value
+        return ""
+
+    def _watch_health(self, name: str, attempt: int) -> None:
+        self._unwatch_health(name)
+        self._health[name] = []
+        planned = self._plan.container(name)
+        startup = planned.probe(ProbeKind.STARTUP)
+        if startup is not None and not self._state.containers[name].started:
+            self._watch_one(name, attempt, startup)
+            return
+        for plan in planned.probes:
+            if plan.kind is not ProbeKind.STARTUP:
+                self._watch_one(name, attempt, plan)
+
+    def _watch_one(self, name: str, attempt: int, plan: ProbePlan) -> None:
+        handle = protocol.handle(self.uid, name, attempt)
+        container, target = self._files.container(name), self._target()
+
+        async def ask(asked: ProbePlan) -> Outcome:
+            return await self._prober.ask(target, container, handle, asked)
+
+        def verdict(asked: ProbePlan, ok: bool) -> None:
+            self._take(messages.Probed(name, attempt, asked.kind, ok))
+            if asked.kind is ProbeKind.STARTUP and ok:
+                self._watch_health(name, attempt)
+
+        def failed(asked: ProbePlan, outcome: Outcome) -> None:
+            words = f"{asked.kind.value.capitalize()} probe failed: {outcome.message}"
+            self._note("Unhealthy", words, warning=True, container=name)
+
+        ready = self._state.containers[name].ready and plan.kind is ProbeKind.READINESS
+        watching = probes.watch(
+            plan, ask, self._kit.clock, verdict, failed, healthy=True if ready else None
+        )
+        task = self._tasks.start(watching, f"{plan.kind.value}/{name}")
+        self._health[name].append(task)
+
+    def _unwatch_health(self, name: str) -> None:
+        for task in self._health.pop(name, []):
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    # --- the end ---
+
+    async def _drain(self) -> None:
+        """Ask Envoy to drain, and wait until its clients are gone: a quarter of a second at least,
+        Istio's terminationDrainDuration at most."""
+        try:
+            async with asyncio.timeout(self._plan.drain):
+                await self._ask_to_drain()
+                await self._kit.clock.sleep(sidecar.LEAST_DRAIN_SECONDS)
+                while await self._connections():
+                    await self._kit.clock.sleep(_DRAIN_POLL)
+        except (TimeoutError, OSError) as error:
+            log.info("draining pod %s: %s", self.uid, error)
+        self._post(messages.Drained())
+
+    async def _ask_to_drain(self) -> None:
+        router = sidecar.is_router(self._files.container(PROXY).args)
+        sock = await self._kit.shim.open_socket(self.uid, socket.AF_INET, socket.SOCK_STREAM)
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(sock):
+            await loop.sock_connect(sock, ("127.0.0.1", sidecar.ADMIN_PORT))
+            await loop.sock_sendall(sock, sidecar.drain_request(router=router))
+            await loop.sock_recv(sock, 1024)
+
+    async def _connections(self) -> int:
+        """Count connections to the proxy by the tables of its network namespace."""
+        attempt = self._state.containers[PROXY].attempt
+        handle = protocol.handle(self.uid, PROXY, attempt)
+        for process in (await self._kit.shim.state()).processes:
+            if process.handle == handle and process.state == "running":
+                table = Path(f"/proc/{process.pid}/net/tcp")
+                return sidecar.active_connections(table.read_text(encoding="ascii"))
+        return 0
+
+    async def _tear_down(self) -> None:
+        kit, metadata = self._kit, self._files.body["metadata"]
+        self._conditions = tuple(self._render()["conditions"])
+        with contextlib.suppress(ShimError):
+            await kit.shim.remove_pod(self.uid)
+        kit.network.detach(self.uid)
+        self._files.remove()
+        if not self._in_api:
+            return
+        await self._status.write()
+        try:
+            await kit.client.delete(
+                "pods", metadata["namespace"], metadata["name"], grace_seconds=0, uid=self.uid
+            )
+        except (ApiError, OSError) as error:
+            log.info("deleting pod %s: %s", metadata["name"], error)
+
+    # --- status and material ---
+
+    def _render(self) -> Json:
+        metadata, status = self._files.body["metadata"], self._files.body.get("status") or {}
+        facts = PodFacts(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=self.uid,
+            host_ip=self._kit.network.node_ip,
+            qos_class=status.get("qosClass") or qos_class(self._files.spec),
+            conditions=self._conditions,
+            gates=tuple(gate.condition_type for gate in self._files.spec.readiness_gates),
+            generation=metadata.get("generation"),
+        )
+        rendered = podstatus.render(self._plan, self._state, facts, self._wall())
+        self._conditions = tuple(rendered["conditions"])
+        return rendered
+
+    async def _refresh(self) -> None:
+        with contextlib.suppress(OSError, Missing):
+            fields = self._files.fields(self._state.ip, self._kit.network.node_ip)
+            await self._files.refresh(fields)
+
+    async def _renew_tokens(self) -> None:
+        """Write tokens anew at four fifths of their life, as kubelet does."""
+        while True:
+            await self._kit.clock.sleep(TOKEN_SECONDS * 0.8)
+            await self._refresh()
+
+
+def _start_error(error: OSError, program: str) -> str:
+    """Return the words of a container runtime for a start that failed."""
+    why = error.strerror or str(error)
+    if isinstance(error, ShimError) and error.step == "exec":
+        if error.errno == errno.ENOENT:
+            why = "executable file not found in $PATH"
+        why = f'exec: "{program}": {why}'
+    return f"failed to create containerd task: failed to create shim task: {why}"

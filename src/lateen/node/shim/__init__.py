@@ -1,0 +1,1 @@
+"""Process 1 of the lab's namespaces, and the programs beside it."""

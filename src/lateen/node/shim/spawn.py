@@ -1,0 +1,269 @@
+"""Starting processes: fork, join namespaces, build the root directory, exec.
+
+The parent's part takes one fork; all the rest happens in the child, so containers are built side
+by side. A child reports through a pipe that closes by itself when exec succeeds.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import termios
+import time
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+from lateen.node.shim import protocol, root, syscalls
+from lateen.node.shim.protocol import ContainerSpec
+from lateen.node.shim.zygote import copies
+
+_FAILED = 127
+_LOOKS, _BETWEEN_LOOKS = 4, 0.002
+_SIGWAIT = ("128", "137")
+"""rt_sigtimedwait: x86-64, and what all newer architectures share."""
+
+
+class Streams(NamedTuple):
+    """What becomes a process's descriptors 0, 1 and 2. `terminal` makes 0 its controlling one."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    terminal: bool = False
+
+
+class Child(NamedTuple):
+    """A process between fork and exec; `report` says how that went."""
+
+    pid: int
+    report: int
+
+
+class StartFailed(Exception):
+    """The child could not get as far as its program."""
+
+    def __init__(self, code: int, step: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.step = step
+
+
+def container(
+    spec: ContainerSpec,
+    streams: Streams,
+    netns: int,
+    own_pid_ns: int,
+    host: root.HostView,
+    joined: int = 0,
+    copy: copies.Copy | None = None,
+) -> Child:
+    """Start a container in new mount and uts namespaces, in the given network; its pid namespace
+    is new too, or that of the process `joined`. With `copy`, that process becomes the container;
+    what is forked here makes its namespaces and ends. Raises OSError."""
+
+    def prepare() -> None:
+        syscalls.setns(netns, syscalls.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+        root.enter(host, spec)
+        if spec.hostname:
+            syscalls.sethostname(spec.hostname)
+
+    def finish(reporter: int) -> None:
+        assert copy is not None
+        copies.hand_over(copy, spec, (netns, *streams[:3], reporter))
+
+    if beside := copy.pid if copy else joined:
+        theirs = _namespace(beside, "pid")
+        try:
+            syscalls.setns(theirs, syscalls.CLONE_NEWPID)
+        finally:
+            os.close(theirs)
+    else:
+        syscalls.unshare(syscalls.CLONE_NEWPID)
+    try:
+        child = _fork(spec, streams, prepare, finish if copy else None)
+        return child._replace(pid=copy.pid) if copy else child
+    except OSError as error:
+        if beside and error.errno == errno.ENOMEM:
+            # What the kernel says of a namespace whose first process has ended.
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
+        raise
+    finally:
+        syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
+
+
+def command(spec: ContainerSpec, streams: Streams, target: int, own_pid_ns: int) -> Child:
+    """Start a command in all the namespaces of the process `target`. Raises OSError."""
+    fds = {name: _namespace(target, name) for name in ("pid", "uts", "net", "mnt")}
+
+    def prepare() -> None:
+        syscalls.setns(fds["uts"], syscalls.CLONE_NEWUTS)
+        syscalls.setns(fds["net"], syscalls.CLONE_NEWNET)
+        syscalls.setns(fds["mnt"], syscalls.CLONE_NEWNS)
+
+    try:
+        syscalls.setns(fds["pid"], syscalls.CLONE_NEWPID)
+        try:
+            return _fork(spec, streams, prepare)
+        finally:
+            syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def helper(argv: list[str], log: str) -> int:
+    """Start a process of the lab itself, its output appended to a file; returns the pid."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            syscalls.reset_signals()
+            _connect(Streams(null, out, out))
+            os.execv(argv[0], argv)
+        finally:
+            os._exit(_FAILED)
+    finally:
+        os.close(out)
+        os.close(null)
+
+
+def read_report(report: int) -> StartFailed | None:
+    """Return what went wrong between fork and exec, or None. The pipe must be readable."""
+    with contextlib.suppress(BlockingIOError):
+        said = os.read(report, 4096).decode(errors="replace")
+        if said:
+            code, step, message = said.split("\n", 2)
+            return StartFailed(int(code), step, message)
+    return None
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether the process decided about a signal: by a handler, by blocking it, by waiting for it,
+    or by ignoring it, which asks for the whole grace period."""
+    try:
+        if _has(pid, ("SigIgn", "SigCgt"), number):
+            return True
+        # A shell blocks everything for a moment around a fork; that is no decision.
+        looks = 0
+        while _has(pid, ("SigBlk",), number):
+            looks += 1
+            if looks > _LOOKS:
+                return True
+            time.sleep(_BETWEEN_LOOKS)
+        return any(_waits_for_signals(pid, thread) for thread in os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return False
+
+
+def _has(pid: int, masks: tuple[str, ...], number: int) -> bool:
+    """Whether a signal is in one of a process's masks."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            name, _, mask = line.partition(":")
+            if name in masks and int(mask, 16) >> (number - 1) & 1:
+                return True
+    return False
+
+
+def _waits_for_signals(pid: int, thread: str) -> bool:
+    """While a thread is in sigwait, what it waits for does not count as blocked."""
+    with open(f"/proc/{pid}/task/{thread}/syscall", encoding="ascii") as call:
+        return call.read().split(maxsplit=1)[0] in _SIGWAIT
+
+
+def _namespace(pid: int, name: str) -> int:
+    return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _fork(
+    spec: ContainerSpec,
+    streams: Streams,
+    prepare: Callable[[], None],
+    finish: Callable[[int], None] | None = None,
+) -> Child:
+    report, reporter = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(spec, streams, prepare, reporter, finish)
+    os.close(reporter)
+    os.set_blocking(report, False)
+    return Child(pid, report)
+
+
+def _become(
+    spec: ContainerSpec,
+    streams: Streams,
+    prepare: Callable[[], None],
+    reporter: int,
+    finish: Callable[[int], None] | None,
+) -> NoReturn:
+    """In the child: prepare, then become the program, or have `finish` hand all to another."""
+    step = "prepare"
+    try:
+        syscalls.reset_signals()
+        os.setsid()
+        prepare()
+        if finish is None:
+            step = "user"
+            _drop_rights(spec)
+        step = "chdir"
+        os.chdir(spec.cwd or "/")
+        step = "exec"
+        if finish is None:
+            _connect(streams)
+            os.umask(0o022)
+            _execute(spec.argv, protocol.variables(spec))
+        else:
+            finish(reporter)
+            os._exit(0)
+    except OSError as error:
+        what = f": {error.filename}" if error.filename and step != "exec" else ""
+        message = f"{os.strerror(error.errno or errno.EIO)}{what}"
+        os.write(reporter, f"{error.errno}\n{step}\n{message}".encode())
+    except Exception as error:  # anything else must not escape into the shim's own code
+        os.write(reporter, f"{errno.EINVAL}\n{step}\n{error!r}".encode())
+    finally:
+        os._exit(_FAILED)
+
+
+def _execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
+    """Look the program up and become it. Raises OSError.
+
+    `os.execvpe` would import a module here, where the interpreter's own files may be out of sight.
+    """
+    name = argv[0]
+    found: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    directories = [""] if "/" in name else environment["PATH"].split(":")
+    for directory in directories:
+        try:
+            os.execve(f"{directory}/{name}" if directory else name, argv, environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            found = error
+    raise found
+
+
+def _drop_rights(spec: ContainerSpec) -> None:
+    if spec.capabilities is not None:
+        syscalls.limit_capabilities(frozenset(spec.capabilities))
+    if spec.uid or spec.gid or spec.groups:
+        os.setgroups(spec.groups)
+        os.setgid(spec.gid)
+    if spec.uid:
+        os.setuid(spec.uid)
+    if spec.no_new_privileges:
+        syscalls.no_new_privileges()
+
+
+def _connect(streams: Streams) -> None:
+    """Make the three descriptors; sources may themselves be 0, 1 or 2."""
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in streams[:3]]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number)
+    if streams.terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)

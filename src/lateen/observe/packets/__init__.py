@@ -1,0 +1,1 @@
+"""Packets: captures and the flows in them."""

@@ -1,0 +1,1 @@
+"""Requests: logs joined to journeys, verdicts."""

@@ -1,0 +1,167 @@
+"""Log entries as steps of a way: which follows which, and what each says about success. Pure."""
+
+import msgspec
+
+from lateen.observe.requests.ledger import Ledger, LogEntry
+
+_NO_FAILURES = frozenset({"", "-", "DI", "DC"})
+"""Flags that do not say that a proxy could not carry on: DI is an injected delay, DC that who
+asked went away."""
+_CONNECTION_FLAGS = frozenset({"UF", "UH", "URX", "NC", "UO", "UC", "UT"})
+_NOT_AUTHORIZED = "rbac_access_denied_matched_policy["
+NO_RULE = "none"
+"""What Envoy calls the rule that refused when it was not one: nothing allowed it."""
+_UNCONNECTED = ("connect_error", "connect error", "connection_timeout", "{overflow}")
+"""What Envoy says of requests for which no connection was made."""
+_NO_FAILURE = "HTTP_REQUEST"
+"""The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""
+
+
+def rank(entry: LogEntry) -> tuple[int, int]:
+    """Order entries about one connection by how much they tell; the newest of equals wins."""
+    made = entry.entry
+    if made.http is not None:
+        worth = 4
+    elif made.upstream_remote:
+        worth = 2 if made.open else 3
+    else:
+        worth = 1 if made.log == "listener" else 0
+    return worth, entry.number
+
+
+def best(entries: list[LogEntry]) -> LogEntry | None:
+    """Return the entry about a connection that tells most.
+
+    A TCP proxy connects onward before its client's handshake is finished: an entry of a handshake
+    that failed says more than one of the onward connection, which then carried nothing.
+    """
+    if not entries:
+        return None
+    failures = [e for e in entries if handshake_failure(e)]
+    if not failures:
+        return max(entries, key=rank)
+    chosen = max(failures, key=rank)
+    told = msgspec.structs.replace(chosen.entry, upstream_remote="", upstream_local="")
+    return msgspec.structs.replace(chosen, entry=told)
+
+
+def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str) -> LogEntry | None:
+    """Return what the proxy that was connected to logged about it.
+
+    Requests are known by their id (the last attempt counts); connections by the address they come
+    from. A client's proxy does not log that address when its handshake failed: then it is the
+    last connection from `host`, its IP, within the time of the request.
+    """
+    made = entry.entry
+    local = made.upstream_local
+    if made.http is not None:
+        same = [
+            e
+            for e in ledger.of_request(made.http.request_id)
+            if e.proxy == proxy and e.number > mark and e.number != entry.number
+        ]
+        exact = [e for e in same if not local or e.client == local]
+        meanwhile = [e for e in exact if during(e, entry)]  # ids may be sent more than once
+        if exact or same:
+            return (meanwhile or exact or same)[-1]
+    if local:
+        found = list(ledger.from_client(local, proxy))
+        found = [e for e in found if e.entry.http is None or e.number > mark]
+    else:
+        found = [e for e in ledger.since(mark) if e.proxy == proxy and _within(e, entry, host)]
+    return best(_of_connection(found, made.upstream_remote))
+
+
+def _of_connection(found: list[LogEntry], server: str) -> list[LogEntry]:
+    """Keep the newest connection's entries: an address is used again after a while."""
+    found = [e for e in found if _reaches(e, server)]
+    if not found:
+        return []
+    newest = max(found, key=lambda e: e.entry.start).entry.connection_id
+    return [e for e in found if e.entry.connection_id == newest]
+
+
+def _reaches(entry: LogEntry, server: str) -> bool:
+    return entry.entry.downstream_local in ("", server)
+
+
+def _within(found: LogEntry, entry: LogEntry, host: str) -> bool:
+    """Whether a connection came from `host` while a request was worked on."""
+    return found.client.startswith(f"{host}:") and during(found, entry)
+
+
+def during(found: LogEntry, entry: LogEntry) -> bool:
+    """Whether what was found began while a request was worked on."""
+    since = (found.entry.start - entry.entry.start).total_seconds()
+    return 0 <= since <= entry.entry.duration
+
+
+def handshake_failure(entry: LogEntry | None) -> str:
+    """Return why a proxy's handshake with its client failed, or the empty string."""
+    if entry is None:
+        return ""
+    reason = entry.entry.downstream_failure
+    return "" if _NO_FAILURE in reason else reason
+
+
+def refused_handshake(entry: LogEntry) -> bool:
+    """Whether a proxy turned a connection away before any request or onward connection."""
+    made = entry.entry
+    if made.http is not None or made.upstream_remote:
+        return False
+    return bool(handshake_failure(entry)) or made.termination != "" or made.flags == "NR"
+
+
+def refusing_rule(entry: LogEntry | None) -> str:
+    """Return the authorization rule by which a proxy refused a request or connection, as Envoy
+    tells it; NO_RULE if none allowed it, empty if it was not refused by rules."""
+    if entry is None:
+        return ""
+    made = entry.entry
+    details = made.http.details if made.http is not None else made.termination
+    found = details.startswith(_NOT_AUTHORIZED) and details.endswith("]")
+    return details[len(_NOT_AUTHORIZED) : -1] if found else ""
+
+
+def refused(entry: LogEntry | None) -> bool:
+    """Whether the entry says that the connection or what came on it was not acceptable."""
+    if entry is None:
+        return False
+    if refused_handshake(entry) or refusing_rule(entry):
+        return True
+    return "DPE" in entry.entry.flags.split(",")
+
+
+def failed(entry: LogEntry | None) -> bool:
+    """Whether a proxy could not carry on: it, not the application, made the answer."""
+    if entry is None or entry.entry.open:
+        return False
+    made = entry.entry
+    flags = set(made.flags.split(",")) - _NO_FAILURES
+    if made.http is None:
+        return bool(flags & _CONNECTION_FLAGS) or bool(made.upstream_failure)
+    return bool(flags) and (flags != {"URX"} or made.http.status >= 400)
+
+
+def complaint(entry: LogEntry) -> str:
+    """Return flags and details of an entry, what it is called in the text log."""
+    made = entry.entry
+    if made.http is not None:
+        details = made.http.details
+    elif made.flags == "NR" and not made.termination:
+        details = "filter_chain_not_found"
+    else:
+        details = made.termination
+    return f"{made.flags} {details}".strip()
+
+
+def chosen(entry: LogEntry) -> bool:
+    """Whether a proxy answered by itself as it was told to: a redirect or a fixed response."""
+    return entry.entry.http is not None and entry.entry.http.details == "direct_response"
+
+
+def reached(entry: LogEntry) -> bool:
+    """Whether a proxy's connection got as far as the server, so that the server logs it."""
+    made = entry.entry
+    text = f"{made.upstream_failure} {made.http.details if made.http else ''}"
+    return not any(word in text for word in _UNCONNECTED)
