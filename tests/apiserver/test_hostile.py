@@ -10,8 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lateen.apiserver.access import auth
 from lateen.apiserver.serving import http

@@ -8,6 +8,7 @@ import pytest
 from lateen.apiserver.writing import objects
 from lateen.model.client import ApiError
 from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 PODS, MAPS, SPACES = (kinds.KINDS[name] for name in ("pods", "configmaps", "namespaces"))
@@ -42,7 +43,7 @@ RUNS = {"nodeName": "n", "terminationGracePeriodSeconds": 30}
     ],
 )
 def test_deletion(
-    info: kinds.KindInfo,
+    info: KindInfo,
     obj: dict[str, Any],
     options: dict[str, Any],
     removed: bool,

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.apiserver.access import auth, rbac
 from lateen.apiserver.access.rbac import Asked, Rule
@@ -69,7 +68,7 @@ def may(api: verbs.Api, user: auth.User, line: str) -> bool:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     info = request.parse(method, path.encode(), query.encode())
-    return api.authorizer.decide(user, rbac.asked_of(info)).allowed
+    return api.authorizer.decide(user, request.asked_of(info)).allowed
 
 
 READING = [

@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.apiserver.reading import listing, rendering, send_rounds, watch_events, watch_stream
 from lateen.apiserver.writing import verbs

@@ -1,8 +1,7 @@
 """Kubernetes' protobuf form, read: known bytes of kubectl, and any bytes at all."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.apiserver.protocol import protobuf
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lateen.app.lab import lab as labs
-from lateen.app.lab import paths
+from lateen.app.lab import lab as labs, paths
 from lateen.app.lab.lab import LabError
 from lateen.app.lab.paths import LabPaths
 

@@ -5,8 +5,7 @@ import itertools
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.base.clock import ManualClock
 from lateen.base.debounce import Coalescer, Debounce

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lateen.compiler.backend import rbac
 from lateen.compiler.frontend import versions

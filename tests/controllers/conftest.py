@@ -9,8 +9,7 @@ import pytest
 
 from lateen.apiserver.serving import local
 from lateen.apiserver.writing import verbs
-from lateen.base import clock as clocks
-from lateen.base import tasks
+from lateen.base import clock as clocks, tasks
 from lateen.controllers import manager
 from lateen.store import memory
 

@@ -8,8 +8,7 @@ import pytest
 
 from lateen.apiserver.serving import local
 from lateen.apiserver.writing import verbs
-from lateen.base import clock as clocks
-from lateen.base import tasks
+from lateen.base import clock as clocks, tasks
 from lateen.controllers import manager
 from lateen.controllers.injection import injector, sidecar
 from lateen.controllers.network import ingress

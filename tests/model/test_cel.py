@@ -1,8 +1,7 @@
 """The form of CEL expressions: what is one, and that no text makes the reader fail."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.model.validation import cel
 

@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.model.manifests import reader
 from lateen.model.schema import decode, kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 CASES = sorted((Path(__file__).parent / "cases" / "decode").iterdir())
 WALKTHROUGH = sorted((Path(__file__).parents[2] / "examples" / "walkthrough").glob("*.yaml"))
 
 
-def kind(body: dict[str, Any]) -> kinds.KindInfo:
+def kind(body: dict[str, Any]) -> KindInfo:
     info = kinds.find(body["apiVersion"], body["kind"])
     assert info is not None
     return info

@@ -6,6 +6,7 @@ import pytest
 from lateen.model.istio import networking
 from lateen.model.kube.core import objects
 from lateen.model.schema import decode, describe, kinds
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.schema.kinds import KINDS
 
 
@@ -60,7 +61,7 @@ def test_printer_columns_of_istio() -> None:
 
 
 @pytest.mark.parametrize("info", KINDS.values(), ids=lambda info: str(info.kind))
-def test_defaults_of_every_kind_are_empty_and_sound(info: kinds.KindInfo) -> None:
+def test_defaults_of_every_kind_are_empty_and_sound(info: KindInfo) -> None:
     struct = info.struct
     if struct is None:
         assert describe.of_kind(info).preserve_unknown

@@ -12,6 +12,7 @@ import pytest
 
 from lateen.model.schema import describe, kinds
 from lateen.model.schema.describe import Schema
+from lateen.model.schema.kindinfo import KindInfo
 
 pytest.importorskip("lightkube.models.core_v1")
 
@@ -70,7 +71,7 @@ def _field(node: Schema, hint: Any, path: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("info", "version"), ROWS, ids=lambda one: str(getattr(one, "kind", one)))
-def test_the_fields_of_a_kind_are_those_of_a_cluster(info: kinds.KindInfo, version: str) -> None:
+def test_the_fields_of_a_kind_are_those_of_a_cluster(info: KindInfo, version: str) -> None:
     group = info.group.split(".")[0] or "core"
     model = getattr(importlib.import_module(f"lightkube.models.{group}_{version}"), info.kind)
     node = describe.of_kind(info.in_version(version))

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lateen.model.patch import apply, fieldset
 from lateen.model.patch.apply import LAST_APPLIED, Applied, server_side_apply, track_update

@@ -5,8 +5,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.model.patch import jsonpatch, merge
 from lateen.model.patch.problem import PatchError, PatchTooLargeError

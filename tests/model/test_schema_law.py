@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lateen.model.schema import decode, describe, kinds
 from lateen.model.schema.describe import Schema
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation import codes, dispatch
 
 TYPED = [info for info in kinds.KINDS.values() if info.struct is not None]
@@ -60,7 +60,7 @@ def bodies(draw: st.DrawFn, node: Schema, depth: int = 0) -> Any:
 @pytest.mark.parametrize("info", TYPED, ids=lambda info: str(info.kind))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
-def test_what_the_schema_allows_is_decoded(info: kinds.KindInfo, data: st.DataObject) -> None:
+def test_what_the_schema_allows_is_decoded(info: KindInfo, data: st.DataObject) -> None:
     body = data.draw(bodies(describe.of_kind(info)))
     decoded = decode.decode(info, body)
     assert not decoded.problems
@@ -87,7 +87,7 @@ def names(node: Schema, path: str, found: set[str]) -> None:
 
 
 @pytest.mark.parametrize("info", TYPED, ids=lambda info: str(info.kind))
-def test_every_field_is_described(info: kinds.KindInfo) -> None:
+def test_every_field_is_described(info: KindInfo) -> None:
     missing: set[str] = set()
     names(describe.of_kind(info), info.kind, missing)
     assert not missing

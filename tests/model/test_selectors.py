@@ -1,8 +1,7 @@
 """Label and field selectors mean what they mean in Kubernetes."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.model.schema import selectors
 from lateen.model.schema.objectmeta import LabelSelector, LabelSelectorRequirement

@@ -4,8 +4,7 @@ import base64
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.model import identity
 from lateen.model.schema import durations, octets, quantities

@@ -7,8 +7,7 @@ import msgspec
 from lateen.model.kube.core.pod import PodSpec
 from lateen.node.container import plan as podplan
 from lateen.node.container.plan import PodPlan
-from lateen.node.pod import machine, state, status
-from lateen.node.pod import messages as ev
+from lateen.node.pod import machine, messages as ev, state, status
 from lateen.node.pod.messages import Command, Event
 from lateen.node.pod.state import Life
 

@@ -12,18 +12,7 @@ from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.kube.core.container import Container, ResourceFieldSelector, SecurityContext
 from lateen.model.kube.core.pod import PodSpec
-from lateen.node.container import (
-    environment as podenv,
-)
-from lateen.node.container import (
-    files as podfiles,
-)
-from lateen.node.container import (
-    launch,
-    references,
-    sidecar,
-    volumes,
-)
+from lateen.node.container import environment, files, launch, references, sidecar, volumes
 from lateen.node.container.references import Missing, Objects, PodFields
 from lateen.node.container.volumes import File, Sources
 from lateen.node.pod import qos
@@ -71,9 +60,9 @@ def container(**fields: Any) -> Container:
     return msgspec.convert({"name": "app", "image": "busybox", **fields}, Container)
 
 
-def environment(*, links: bool = False, **fields: Any) -> dict[str, str]:
+def variables(*, links: bool = False, **fields: Any) -> dict[str, str]:
     capacity = {"cpu": 4.0, "memory": 2.0**30}
-    return podenv.environment(container(**fields), POD, FOUND, capacity, service_links=links)
+    return environment.environment(container(**fields), POD, FOUND, capacity, service_links=links)
 
 
 def field_of(path: str) -> dict[str, Any]:
@@ -101,7 +90,7 @@ def field_of(path: str) -> dict[str, Any]:
     ],
 )
 def test_variables(variable: dict[str, Any], value: str) -> None:
-    env = environment(
+    env = variables(
         envFrom=[{"configMapRef": {"name": "conf"}}],
         env=[{"name": "EARLIER", "value": "1"}, {"name": "IT", **variable}],
         resources={"limits": {"memory": "64Mi"}, "requests": {"cpu": "250m"}},
@@ -124,30 +113,30 @@ def test_variables(variable: dict[str, Any], value: str) -> None:
 )
 def test_missing_things_are_named(source: dict[str, Any], message: str) -> None:
     with pytest.raises(Missing) as refused:
-        environment(env=[{"name": "IT", "valueFrom": source}])
+        variables(env=[{"name": "IT", "valueFrom": source}])
     assert str(refused.value) == message
     kind, body = next(iter(source.items()))
     if kind != "fieldRef":
         optional = {kind: {**body, "optional": True}}
-        assert "IT" not in environment(env=[{"name": "IT", "valueFrom": optional}])
+        assert "IT" not in variables(env=[{"name": "IT", "valueFrom": optional}])
 
 
 def test_binary_keys_are_no_variables() -> None:
     found = msgspec.structs.replace(FOUND, binary={"conf": frozenset({"SIZE"})})
     given = container(envFrom=[{"configMapRef": {"name": "conf"}}])
-    env = podenv.environment(given, POD, found, {}, service_links=False)
+    env = environment.environment(given, POD, found, {}, service_links=False)
     assert env["color"] == "red"
     assert "SIZE" not in env
 
 
 def test_services_become_variables() -> None:
-    env = environment(links=True)
+    env = variables(links=True)
     assert env["CART_DB_SERVICE_HOST"] == "10.96.0.9"
     assert env["CART_DB_SERVICE_PORT_PG"] == "5432"
     assert env["CART_DB_PORT_53_UDP"] == "udp://10.96.0.9:53"
     assert env["KUBERNETES_SERVICE_PORT_HTTPS"] == "443"
     assert not [name for name in env if name.startswith(("FAR", "HEADLESS"))]
-    assert set(environment()) == {n for n in env if n.startswith("KUBERNETES")}
+    assert set(variables()) == {n for n in env if n.startswith("KUBERNETES")}
 
 
 def test_quantities() -> None:
@@ -264,7 +253,7 @@ def test_a_sub_path_stays_in_its_volume(sub: str, tmp_path: Path) -> None:
     (tmp_path / "data2").mkdir()
     (base / "link").symlink_to(tmp_path / "data2")
     with pytest.raises(Missing, match="leads out of the volume"):
-        podfiles.below(base, sub)
+        files.below(base, sub)
     assert not list((tmp_path / "data2").iterdir())
 
 
@@ -272,10 +261,10 @@ def test_a_sub_path_is_made_as_its_volume_is(tmp_path: Path) -> None:
     base = tmp_path / "data"
     base.mkdir()
     base.chmod(0o775)
-    made = podfiles.below(base, "a/b")
+    made = files.below(base, "a/b")
     assert made == base / "a" / "b"
     assert made.stat().st_mode & 0o7777 == 0o775
-    assert podfiles.below(base, "a/../a/b") == base / "a/../a/b"
+    assert files.below(base, "a/../a/b") == base / "a/../a/b"
 
 
 def test_volumes_are_replaced_as_a_whole(tmp_path: Path) -> None:

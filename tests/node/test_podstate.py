@@ -3,15 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from lateen.node.container import backoff
 from lateen.node.container.plan import PodPlan, ProbeKind
-from lateen.node.pod import machine, status
-from lateen.node.pod import messages as ev
-from lateen.node.pod import state as podrecord
+from lateen.node.pod import machine, messages as ev, state as podrecord, status
 from lateen.node.pod.messages import Event, Hook
 from lateen.node.pod.state import Life, PodState
 from tests.node.podscript import T0, Script, container, plan

@@ -3,8 +3,7 @@
 import pytest
 
 from lateen.node.container import backoff
-from lateen.node.pod import machine
-from lateen.node.pod import messages as ev
+from lateen.node.pod import machine, messages as ev
 from tests.node.podscript import Script, container, plan
 
 

@@ -9,9 +9,7 @@ from msgspec.structs import replace
 from lateen.model.kube.core.pod import PodSpec
 from lateen.node.container import plan as podplan
 from lateen.node.container.plan import PodPlan
-from lateen.node.pod import adopt, machine, status
-from lateen.node.pod import messages as ev
-from lateen.node.pod import state as podrecord
+from lateen.node.pod import adopt, machine, messages as ev, state as podrecord, status
 from lateen.node.pod.state import ContainerState, Ending, Life, Network, PodState
 from lateen.node.shim.protocol import Process
 

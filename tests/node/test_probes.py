@@ -19,8 +19,7 @@ from lateen.model.kube.core.container import (
     Probe,
 )
 from lateen.node.container.plan import ProbeKind, ProbePlan
-from lateen.node.probes import grpchealth, prober
-from lateen.node.probes import plan as probes
+from lateen.node.probes import grpchealth, plan as probes, prober
 from lateen.node.probes.plan import Outcome
 
 READINESS, LIVENESS, STARTUP = ProbeKind.READINESS, ProbeKind.LIVENESS, ProbeKind.STARTUP

@@ -1,7 +1,6 @@
 """Segments to lines: kinds, requests one by one, ends, and any noise at all."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.observe.packets import flowlines
 from lateen.observe.packets.flowlines import Flow

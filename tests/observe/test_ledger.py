@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.observe.requests.ledger import WAITING_LIMIT, Ledger, LogEntry
 from lateen.xds import als

@@ -3,8 +3,7 @@
 from bisect import bisect_right
 from datetime import datetime, timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.observe.requests.sampling import Sampling, Shares
 from tests.observe.entries import START

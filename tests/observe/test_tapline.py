@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.cli.traffic import tap
 from lateen.observe.requests import edges, joining, tapline

@@ -7,8 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.observe.wire import classify, frames, http, http2, streams, tls
 from lateen.observe.wire.frames import ACK, FIN, RST, Address, Segment

@@ -1,8 +1,7 @@
 """Messages joined by hand are the messages protobuf makes."""
 
 from envoy.service.discovery.v3 import discovery_pb2
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import frames

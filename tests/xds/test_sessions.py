@@ -1,8 +1,7 @@
 """Laws of both protocol variants, against a pure model of a client."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lateen.compiler.output import ResourceType
 

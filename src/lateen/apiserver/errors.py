@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from lateen.apiserver.kinds.strategy.base import Cause
+from lateen.apiserver.fieldcauses import Cause
 from lateen.model.client import ApiError, Json
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 
 def status(error: ApiError) -> Json:
@@ -24,7 +24,7 @@ def status(error: ApiError) -> Json:
     return body
 
 
-def success(info: kinds.KindInfo, name: str, uid: str) -> Json:
+def success(info: KindInfo, name: str, uid: str) -> Json:
     """Return the Status that a completed deletion answers with."""
     details: Json = {"name": name, "kind": info.plural, "uid": uid}
     if info.group:
@@ -42,7 +42,7 @@ def _cause(cause: Cause) -> Json:
     return {"reason": cause.reason, "message": cause.message, "field": cause.field}
 
 
-def _details(info: kinds.KindInfo, name: str, kind: str = "") -> Json:
+def _details(info: KindInfo, name: str, kind: str = "") -> Json:
     details: Json = {"name": name} if name else {}
     if info.group:
         details["group"] = info.group
@@ -50,12 +50,12 @@ def _details(info: kinds.KindInfo, name: str, kind: str = "") -> Json:
     return details
 
 
-def not_found(info: kinds.KindInfo, name: str) -> ApiError:
+def not_found(info: KindInfo, name: str) -> ApiError:
     """404: the object is not there."""
     return ApiError(404, "NotFound", f'{info.resource} "{name}" not found', _details(info, name))
 
 
-def unknown_path(info: kinds.KindInfo | None = None) -> ApiError:
+def unknown_path(info: KindInfo | None = None) -> ApiError:
     """404: no such resource type or path, or a subresource that the kind does not have.
 
     `kubectl debug` reads the details to tell a missing subresource from a missing pod.
@@ -64,7 +64,7 @@ def unknown_path(info: kinds.KindInfo | None = None) -> ApiError:
     return ApiError(404, "NotFound", message, _details(info, "") if info else None)
 
 
-def already_exists(info: kinds.KindInfo, name: str) -> ApiError:
+def already_exists(info: KindInfo, name: str) -> ApiError:
     """409: the name is taken."""
     return ApiError(
         409, "AlreadyExists", f'{info.resource} "{name}" already exists', _details(info, name)
@@ -76,13 +76,13 @@ STALE = (
 )
 
 
-def conflict(info: kinds.KindInfo, name: str, why: str = STALE) -> ApiError:
+def conflict(info: KindInfo, name: str, why: str = STALE) -> ApiError:
     """409: the write was based on something else than what is stored."""
     message = f'Operation cannot be fulfilled on {info.resource} "{name}": {why}'
     return ApiError(409, "Conflict", message, _details(info, name))
 
 
-def invalid(info: kinds.KindInfo, name: str, causes: Sequence[Cause]) -> ApiError:
+def invalid(info: KindInfo, name: str, causes: Sequence[Cause]) -> ApiError:
     """422: the object breaks its kind's rules."""
     texts = list(dict.fromkeys(f"{c.field}: {c.message}" if c.field else c.message for c in causes))
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -100,7 +100,7 @@ class DeniedError(ApiError):
 
 
 def denied(
-    info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause], warnings: tuple[str, ...]
+    info: KindInfo, name: str, why: str, causes: Sequence[Cause], warnings: tuple[str, ...]
 ) -> DeniedError:
     """403 by an admission rule, with its warnings."""
     plain = forbidden(info, name, why, causes)
@@ -118,7 +118,7 @@ def denied_by(webhook: str, why: str, causes: Sequence[Cause]) -> ApiError:
     return ApiError(400, "", message, {"causes": [_cause(cause) for cause in causes]})
 
 
-def forbidden(info: kinds.KindInfo, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
+def forbidden(info: KindInfo, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
     """403: an admission rule or a missing right."""
     subject = f'{info.resource} "{name}"' if name else info.resource
     details = _details(info, name)
@@ -169,7 +169,7 @@ def nobody_named() -> ApiError:
     return bad_request("an Impersonate- header is set, and Impersonate-User is not")
 
 
-def method_not_allowed(info: kinds.KindInfo | None = None) -> ApiError:
+def method_not_allowed(info: KindInfo | None = None) -> ApiError:
     """405: the resource does not do that."""
     message = "the server does not allow this method on the requested resource"
     return ApiError(405, "MethodNotAllowed", message, _details(info, "") if info else None)

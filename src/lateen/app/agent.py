@@ -33,8 +33,7 @@ from lateen.node.agent import Agent, AgentOptions
 from lateen.node.container import sidecar
 from lateen.node.container.files import Places
 from lateen.node.container.launch import LabFacts
-from lateen.node.dns import server
-from lateen.node.dns import zone as dnszone
+from lateen.node.dns import server, zone as dnszone
 from lateen.node.images import tools
 from lateen.node.net import addressing, hostlink
 from lateen.node.net.network import LabNetwork

@@ -26,8 +26,7 @@ from lateen.apiserver.serving import http, kubeconfig, serve
 from lateen.apiserver.serving.local import LocalClient
 from lateen.apiserver.writing import admission, verbs
 from lateen.app import process
-from lateen.app.admission import istio
-from lateen.app.admission import lab as refusals
+from lateen.app.admission import istio, lab as refusals
 from lateen.app.api import resolving, routes
 from lateen.app.api.accounts import AGENT, AccountAuthenticator
 from lateen.app.api.applied import apply_route

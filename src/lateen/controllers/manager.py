@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.base import clock as clocks
-from lateen.base import tasks as task_groups
+from lateen.base import clock as clocks, tasks as task_groups
 from lateen.controllers.cluster import garbage, namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields, loop
 from lateen.controllers.injection import injector

@@ -16,8 +16,7 @@ from google.protobuf import json_format
 
 from lateen.compiler.backend import rbac
 from lateen.compiler.backend.authorization import of
-from lateen.compiler.backend.listeners import gateway
-from lateen.compiler.backend.listeners import inbound as listeners_inbound
+from lateen.compiler.backend.listeners import gateway, inbound as listeners_inbound
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import versions
 from lateen.compiler.frontend.security import authz

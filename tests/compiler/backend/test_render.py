@@ -5,8 +5,7 @@ import gc
 import msgspec
 import pytest
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lateen.compiler.backend import render
 from lateen.compiler.ir import policy, proxy, routing, workload

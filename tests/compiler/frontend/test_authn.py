@@ -3,8 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.workload import MtlsMode

@@ -5,8 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lateen.compiler.frontend import assemble, offline, versions
 from lateen.compiler.frontend.graph.incremental import Derived, Graph, Table

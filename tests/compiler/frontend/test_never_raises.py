@@ -14,7 +14,8 @@ from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import assemble, offline, versions
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import snapshot
-from lateen.model.schema import decode, describe, kinds
+from lateen.model.schema import decode, describe
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation import dispatch
 from tests.compiler.frontend import test_nothing_ignored as every
 
@@ -51,7 +52,7 @@ def compiled() -> Any:
     frontend = assemble.Frontend(MeshSettings(features=versions.features()))
     renderer = Renderer()
 
-    def make(info: kinds.KindInfo, obj: Any) -> None:
+    def make(info: KindInfo, obj: Any) -> None:
         meta = obj.metadata
         change = snapshot.Change(info.resource, meta.namespace, meta.name, obj)
         mesh = frontend.build(whole.with_changes([change]))
@@ -64,7 +65,7 @@ def compiled() -> Any:
 
 @pytest.mark.parametrize(("info", "path", "kind"), cases())
 def test_what_is_let_in_compiles(
-    info: kinds.KindInfo, path: every.Path_, kind: str, compiled: Any
+    info: KindInfo, path: every.Path_, kind: str, compiled: Any
 ) -> None:
     base = every.BASES[0]
     place = base.of(info.kind)[0]

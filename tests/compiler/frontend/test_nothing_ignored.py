@@ -21,6 +21,7 @@ from lateen.compiler.output import ResourceType
 from lateen.model import snapshot
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.schema import decode, describe, fieldpath, kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 COMPILED = [info for info in kinds.KINDS.values() if info.is_istio and info.acted_on]
 
@@ -88,9 +89,7 @@ class Base:
         """Return the places of the objects of a kind."""
         return [place for place, body in enumerate(self.bodies) if body["kind"] == kind]
 
-    def told(
-        self, info: kinds.KindInfo, body: dict[str, Any]
-    ) -> tuple[Any, tuple[Diagnostic, ...]]:
+    def told(self, info: KindInfo, body: dict[str, Any]) -> tuple[Any, tuple[Diagnostic, ...]]:
         """Return what the proxies are told and what is found, with one object replaced."""
         (((namespace, name), made),) = snapshot.of_bodies([body]).of(info.resource).items()
         assert (namespace, name) in self.whole.of(info.resource)
@@ -175,7 +174,7 @@ def put(holder: Any, last: str, value: Any) -> None:
         holder[last] = value
 
 
-def acts(info: kinds.KindInfo, base: Base, at: int, path: Path_, value: Any) -> bool:
+def acts(info: KindInfo, base: Base, at: int, path: Path_, value: Any) -> bool:
     """Whether setting the field changes anything in a mesh, or is spoken of."""
     tree = describe.of_kind(info)
     without = copy.deepcopy(base.bodies[at])
@@ -205,9 +204,7 @@ def fields() -> list[Any]:
 
 
 @pytest.mark.parametrize(("info", "path", "value"), fields())
-def test_a_field_that_is_set_acts_or_is_reported(
-    info: kinds.KindInfo, path: Path_, value: Any
-) -> None:
+def test_a_field_that_is_set_acts_or_is_reported(info: KindInfo, path: Path_, value: Any) -> None:
     places = ((base, at) for base in BASES for at in base.of(info.kind))
     assert any(acts(info, base, at, path, value) for base, at in places), (
         f"{'.'.join(path)}: {value!r} changes nothing, and nothing says so"

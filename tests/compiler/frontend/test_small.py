@@ -3,8 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.compiler.frontend import quantities, versions
 from lateen.compiler.frontend.registry import downward_labels, hosts, protocols

@@ -3,8 +3,7 @@
 from typing import Any
 
 from envoy.config.listener.v3 import listener_pb2
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import versions

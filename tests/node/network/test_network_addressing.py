@@ -1,8 +1,7 @@
 """Pod addresses: stable, not reused at once, restored after a restart."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.node.net import addressing
 

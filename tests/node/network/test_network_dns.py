@@ -12,13 +12,11 @@ import dnslib
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
-from lateen.node.dns import server as dns
-from lateen.node.dns import zone as dnszone
+from lateen.node.dns import server as dns, zone as dnszone
 from lateen.node.net import netlink
 
 CASES = Path(__file__).parent / "cases" / "dns"

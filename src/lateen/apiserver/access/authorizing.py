@@ -13,7 +13,7 @@ import msgspec
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth, rbac
 from lateen.apiserver.access.rbac import GROUP, Asked, Rule
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.store import api as store_api
 
 _ROLES = {"Role": f"roles.{GROUP}", "ClusterRole": f"clusterroles.{GROUP}"}
@@ -94,7 +94,7 @@ class Authorizer:
 
     # -- refusals ------------------------------------------------------------------------------
 
-    def require(self, user: auth.User, asked: Asked, row: kinds.KindInfo) -> None:
+    def require(self, user: auth.User, asked: Asked, row: KindInfo) -> None:
         """Let a request through that is about a kind. Raises ApiError 403."""
         decision = self.decide(user, asked)
         if not decision.allowed:
@@ -107,7 +107,7 @@ class Authorizer:
             raise errors.forbidden_path(user.name, asked.verb, asked.path, decision.reason)
 
     def check_grant(
-        self, user: auth.User, info: kinds.KindInfo, obj: Mapping[str, Any], old: Any
+        self, user: auth.User, info: KindInfo, obj: Mapping[str, Any], old: Any
     ) -> None:
         """Nobody hands on rights that he has not got, unless a rule lets him (the verbs escalate,
         on roles, and bind, on what is bound). Raises ApiError 403."""

@@ -9,13 +9,10 @@ from typing import Any
 import msgspec
 
 from lateen.apiserver.access import auth
-from lateen.apiserver.protocol.request import RequestInfo
 from lateen.model.schema import objectmeta, selectors
 
 GROUP = "rbac.authorization.k8s.io"
 JsonView = Mapping[str, Any]
-
-_REACHING = ("exec", "attach", "portforward", "proxy")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,34 +81,6 @@ def _is_resource(named: str, asked: Asked) -> bool:
     if named in ("*", asked.combined):
         return True
     return bool(asked.subresource) and named == f"*/{asked.subresource}"
-
-
-def asked_of(info: RequestInfo) -> Asked:
-    """Return what a request about a resource needs.
-
-    Reaching into a pod is no reading, though some clients open it by a GET. A list that is asked
-    for one name needs the right to that name only, as in Kubernetes.
-    """
-    verb = "create" if info.subresource in _REACHING and info.verb == "get" else info.verb
-    name = info.name
-    if not name and verb in ("list", "watch", "deletecollection"):
-        name = _one_name(info.query.text("fieldSelector"))
-    return Asked(
-        verb=verb,
-        group=info.group,
-        resource=info.resource,
-        subresource=info.subresource,
-        namespace=info.namespace,
-        name=name,
-    )
-
-
-def _one_name(selector: str) -> str:
-    for part in selector.split(","):
-        key, equals, value = part.partition("=")
-        if key == "metadata.name" and equals:
-            return value.lstrip("=")
-    return ""
 
 
 def impersonating(acting: auth.User) -> Iterator[Asked]:

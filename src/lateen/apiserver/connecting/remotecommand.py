@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from lateen.apiserver.connecting import channels as channel_numbers
-from lateen.apiserver.connecting import fdio
+from lateen.apiserver.connecting import channels as channel_numbers, fdio
 from lateen.apiserver.connecting.channels import Channels
 from lateen.apiserver.connecting.streams import Running
 from lateen.base.tasks import TaskGroup

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lateen.apiserver import fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import cel, structural
-from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.model.schema import durations
 
 KEY = structural.RULES
@@ -59,12 +59,12 @@ def check(schema: Schema, path: str) -> structural.RuleFindings:
     for at, node, correlates in _nodes(schema, path, True):
         given = node.get(KEY)
         if not isinstance(given, list):
-            causes.append(base.invalid(f"{at}.{KEY}", given, "must be a list"))
+            causes.append(fieldcauses.invalid(f"{at}.{KEY}", given, "must be a list"))
             continue
         for index, rule in enumerate(given):
             where = f"{at}.{KEY}[{index}]"
             if not isinstance(rule, dict) or not isinstance(rule.get("rule"), str):
-                causes.append(base.required(f"{where}.rule"))
+                causes.append(fieldcauses.required(f"{where}.rule"))
                 continue
             if why := _absent(rule):
                 skipped.append((where, rule["rule"], why))
@@ -103,32 +103,34 @@ def _absent(rule: Mapping[str, Any]) -> str:
 def _check(rule: Mapping[str, Any], where: str, *, correlates: bool) -> Iterator[Cause]:
     text = rule["rule"].strip()
     if not text:
-        yield base.required(f"{where}.rule", "rule is not specified")
+        yield fieldcauses.required(f"{where}.rule", "rule is not specified")
         return
     try:
         cel.compiled(_expression(rule))
     except cel.RuleError as error:
-        yield base.invalid(f"{where}.rule", text, f"compilation failed: {error}")
+        yield fieldcauses.invalid(f"{where}.rule", text, f"compilation failed: {error}")
     if is_about_change(text) and not correlates:
         detail = (
             "oldSelf cannot be used on the uncorrelatable portion of the schema within "
             "a list that is not of type map"
         )
-        yield base.invalid(f"{where}.rule", text, detail)
+        yield fieldcauses.invalid(f"{where}.rule", text, detail)
     if expression := rule.get("messageExpression"):
         try:
             cel.compiled(str(expression))
         except cel.RuleError as error:
             detail = f"messageExpression compilation failed: {error}"
-            yield base.invalid(f"{where}.messageExpression", expression, detail)
+            yield fieldcauses.invalid(f"{where}.messageExpression", expression, detail)
     if rule.get("reason") not in (None, "", *_REASONS):
-        yield base.unsupported(f"{where}.reason", rule["reason"], _REASONS)
+        yield fieldcauses.unsupported(f"{where}.reason", rule["reason"], _REASONS)
     path = rule.get("fieldPath")
     if path and not (isinstance(path, str) and _PATH.fullmatch(path)):
-        yield base.invalid(f"{where}.fieldPath", path, "fieldPath must be a valid path")
+        yield fieldcauses.invalid(f"{where}.fieldPath", path, "fieldPath must be a valid path")
     message = rule.get("message")
     if message is not None and (not isinstance(message, str) or "\n" in message):
-        yield base.invalid(f"{where}.message", message, "message must not contain line breaks")
+        yield fieldcauses.invalid(
+            f"{where}.message", message, "message must not contain line breaks"
+        )
 
 
 def _expression(rule: Mapping[str, Any]) -> str:

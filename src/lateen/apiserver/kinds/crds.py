@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from lateen.apiserver import fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import structural
 from lateen.apiserver.kinds.resources import Kind, ScalePaths
 from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.base import clock
 from lateen.model.client import Json
 from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
-from lateen.model.schema import describe as schemas
-from lateen.model.schema import kinds
+from lateen.model.schema import describe as schemas, kinds
+from lateen.model.schema.kindinfo import Column, KindInfo
 
 RESOURCE = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -88,16 +89,18 @@ def check(definition: Mapping[str, Any]) -> tuple[Cause, ...]:
     """Return what is wrong with a definition."""
     spec = definition.get("spec")
     if not isinstance(spec, dict):
-        return (base.required("spec"),)
+        return (fieldcauses.required("spec"),)
     if misshapen := structural.validate(_SHAPE, {"spec": spec}):
         return misshapen
     causes = list(_check_names(definition, spec))
     versions = spec.get("versions")
     if not isinstance(versions, list) or not all(isinstance(one, dict) for one in versions):
-        return (*causes, base.required("spec.versions", "must have at least one version"))
+        return (*causes, fieldcauses.required("spec.versions", "must have at least one version"))
     if sum(one.get("storage") is True for one in versions) != 1:
         detail = "must have exactly one version marked as storage version"
-        causes.append(base.invalid("spec.versions", [v.get("name") for v in versions], detail))
+        causes.append(
+            fieldcauses.invalid("spec.versions", [v.get("name") for v in versions], detail)
+        )
     for index, version in enumerate(versions):
         causes += _check_version(version, f"spec.versions[{index}]")
     return tuple(causes)
@@ -126,17 +129,17 @@ def _check_names(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> list
     found: Mapping[str, Any] = given if isinstance(given, dict) else {}
     for field in ("plural", "kind"):
         if not isinstance(found.get(field), str) or not found[field]:
-            causes.append(base.required(f"spec.names.{field}"))
+            causes.append(fieldcauses.required(f"spec.names.{field}"))
     if not isinstance(spec.get("group"), str) or "." not in spec["group"]:
-        causes.append(base.invalid("spec.group", spec.get("group"), "should be a domain"))
+        causes.append(fieldcauses.invalid("spec.group", spec.get("group"), "should be a domain"))
     if spec.get("scope") not in ("Namespaced", "Cluster"):
         allowed = ("Cluster", "Namespaced")
-        causes.append(base.unsupported("spec.scope", spec.get("scope"), allowed))
+        causes.append(fieldcauses.unsupported("spec.scope", spec.get("scope"), allowed))
     wanted = f"{found.get('plural')}.{spec.get('group')}"
     if not causes and definition["metadata"].get("name") != wanted:
         name = definition["metadata"].get("name")
         causes.append(
-            base.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+            fieldcauses.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
         )
     return causes
 
@@ -144,14 +147,14 @@ def _check_names(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> list
 def _check_version(version: Mapping[str, Any], path: str) -> list[Cause]:
     causes = []
     if not isinstance(version.get("name"), str) or not version["name"]:
-        causes.append(base.required(f"{path}.name"))
+        causes.append(fieldcauses.required(f"{path}.name"))
     root = _root(version)
     if root is None:
         detail = "schemas are required"
-        causes.append(base.required(f"{path}.schema.openAPIV3Schema", detail))
+        causes.append(fieldcauses.required(f"{path}.schema.openAPIV3Schema", detail))
     elif root.get("type") != "object":
         causes.append(
-            base.invalid(
+            fieldcauses.invalid(
                 f"{path}.schema.openAPIV3Schema.type",
                 root.get("type"),
                 "must be object at the root",
@@ -159,7 +162,7 @@ def _check_version(version: Mapping[str, Any], path: str) -> list[Cause]:
         )
     elif not _sound(root, 0):
         detail = f"must be a schema that nests no deeper than {_MAX_DEPTH} levels"
-        causes.append(base.invalid(f"{path}.schema.openAPIV3Schema", "", detail))
+        causes.append(fieldcauses.invalid(f"{path}.schema.openAPIV3Schema", "", detail))
     return causes
 
 
@@ -221,7 +224,7 @@ def kind_of(definition: Mapping[str, Any]) -> Kind:
     loose = spec.get("preserveUnknownFields") is True
     trees = {one["name"]: _ANY if loose else (_root(one) or _ANY) for one in versions}
     subresources = {one["name"]: one.get("subresources") or {} for one in versions}
-    info = kinds.KindInfo(
+    info = KindInfo(
         group=spec["group"],
         versions=tuple(one["name"] for one in versions),
         kind=named["kind"],
@@ -253,7 +256,7 @@ def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(one["jsonPath"]).removeprefix(".") for one in found)
 
 
-def _deprecation(info: kinds.KindInfo, version: Mapping[str, Any]) -> str:
+def _deprecation(info: KindInfo, version: Mapping[str, Any]) -> str:
     usual = f"{info.group}/{version['name']} {info.kind} is deprecated"
     return str(version.get("deprecationWarning") or usual)
 
@@ -279,13 +282,13 @@ def _strategy(tree: Json, *, status: bool) -> base.Standard:
     return base.Standard(defaults=defaults, status=status)
 
 
-def _columns(version: Mapping[str, Any]) -> tuple[kinds.Column, ...]:
+def _columns(version: Mapping[str, Any]) -> tuple[Column, ...]:
     found = []
     for one in version.get("additionalPrinterColumns") or ():
         if isinstance(one, dict) and isinstance(one.get("jsonPath"), str):
             wide = bool(one.get("priority"))
             kind = str(one.get("type", "string"))
-            found.append(kinds.Column(str(one.get("name", "")), one["jsonPath"], kind, wide))
+            found.append(Column(str(one.get("name", "")), one["jsonPath"], kind, wide))
     return tuple(found)
 
 

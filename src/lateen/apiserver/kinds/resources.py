@@ -9,6 +9,7 @@ from lateen.apiserver.kinds.strategy import registry
 from lateen.apiserver.kinds.strategy.base import Strategy
 from lateen.model.client import Json
 from lateen.model.schema import describe, kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 
 class ScalePaths(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Kind(msgspec.Struct, frozen=True):
     """A served kind: its row, its strategy, and for a custom one what its definition says of each
     version: the schema, how its objects are merged, where its replicas are."""
 
-    info: kinds.KindInfo
+    info: KindInfo
     strategy: Strategy
     schemas: Mapping[str, Json] = msgspec.field(default_factory=dict)
     merge: Mapping[str, describe.Schema] = msgspec.field(default_factory=dict)
@@ -34,7 +35,7 @@ class Kind(msgspec.Struct, frozen=True):
     """By version, the fields that field selectors may name."""
     deprecated: Mapping[str, str] = msgspec.field(default_factory=dict)
     """By version, the warning that answers to a deprecated one carry."""
-    shown: Mapping[str, kinds.KindInfo] = msgspec.field(default_factory=dict)
+    shown: Mapping[str, KindInfo] = msgspec.field(default_factory=dict)
     """By version, the row to print objects by, where it is not `info`."""
 
     @property
@@ -53,12 +54,12 @@ class Target(msgspec.Struct, frozen=True):
     subresource: str = ""
 
     @property
-    def info(self) -> kinds.KindInfo:
+    def info(self) -> KindInfo:
         """Return the kind's row."""
         return self.kind.info
 
     @property
-    def shown(self) -> kinds.KindInfo:
+    def shown(self) -> KindInfo:
         """Return the row by which objects are printed in this version."""
         return self.kind.shown.get(self.version, self.kind.info)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from lateen.apiserver import fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.model.client import Json
 
 _SERVER = ("apiVersion", "kind", "metadata")
@@ -132,7 +133,7 @@ def _validate(schema: Schema, value: Any, path: str, old: Any = _ABSENT) -> Iter
         yield _mistyped(schema, value, path)
         return
     if (allowed := schema.get("enum")) and value not in allowed:
-        yield base.unsupported(path, value, tuple(str(one) for one in allowed))
+        yield fieldcauses.unsupported(path, value, tuple(str(one) for one in allowed))
     if isinstance(value, str):
         yield from _string(schema, value, path)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -183,10 +184,10 @@ def _string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
         yield Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", path)
     if (least := schema.get("minLength")) is not None and len(value) < least:
         detail = f"{path} in body should be at least {least} chars long"
-        yield base.invalid(path, value, detail)
+        yield fieldcauses.invalid(path, value, detail)
     pattern = schema.get("pattern")
     if pattern and not _matches(pattern, value):
-        yield base.invalid(path, value, f"{path} in body should match '{pattern}'")
+        yield fieldcauses.invalid(path, value, f"{path} in body should match '{pattern}'")
 
 
 def _matches(pattern: str, value: str) -> bool:
@@ -199,12 +200,12 @@ def _number(schema: Schema, value: float, path: str) -> Iterator[Cause]:
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is not None and (value < least or (schema.get("exclusiveMinimum") and value == least)):
         word = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
-        yield base.invalid(path, value, f"{path} in body should be {word} {least}")
+        yield fieldcauses.invalid(path, value, f"{path} in body should be {word} {least}")
     if most is not None and (value > most or (schema.get("exclusiveMaximum") and value == most)):
         word = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
-        yield base.invalid(path, value, f"{path} in body should be {word} {most}")
+        yield fieldcauses.invalid(path, value, f"{path} in body should be {word} {most}")
     if (factor := schema.get("multipleOf")) and value % factor:
-        yield base.invalid(path, value, f"{path} in body should be a multiple of {factor}")
+        yield fieldcauses.invalid(path, value, f"{path} in body should be a multiple of {factor}")
 
 
 def _array(schema: Schema, value: list[Any], path: str, old: Any) -> Iterator[Cause]:
@@ -214,7 +215,9 @@ def _array(schema: Schema, value: list[Any], path: str, old: Any) -> Iterator[Ca
             "FieldValueTooMany", f"Too many: {len(value)}: must have at most {most} items", path
         )
     if least is not None and len(value) < least:
-        yield base.invalid(path, len(value), f"{path} in body should have at least {least} items")
+        yield fieldcauses.invalid(
+            path, len(value), f"{path} in body should have at least {least} items"
+        )
     items = schema.get("items")
     if isinstance(items, dict):
         before = keyed(schema, old)
@@ -254,12 +257,12 @@ def _unique(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
 def _object(schema: Schema, value: Json, path: str, old: Any) -> Iterator[Cause]:
     for name in schema.get("required") or ():
         if name not in value:
-            yield base.required(f"{path}.{name}" if path else str(name))
+            yield fieldcauses.required(f"{path}.{name}" if path else str(name))
     most, least = schema.get("maxProperties"), schema.get("minProperties")
     if most is not None and len(value) > most:
         yield Cause("FieldValueTooMany", f"Too many: {len(value)}: at most {most}", path)
     if least is not None and len(value) < least:
-        yield base.invalid(
+        yield fieldcauses.invalid(
             path, len(value), f"{path} in body should have at least {least} properties"
         )
     fields = schema.get("properties") or {}
@@ -268,7 +271,7 @@ def _object(schema: Schema, value: Json, path: str, old: Any) -> Iterator[Cause]
     if embedded:
         for name in ("apiVersion", "kind"):
             if not isinstance(value.get(name), str) or not value[name]:
-                yield base.required(f"{path}.{name}", "must not be empty")
+                yield fieldcauses.required(f"{path}.{name}", "must not be empty")
     for name, one in value.items():
         child = fields.get(name, extra)
         if isinstance(child, dict) and not (embedded and name in _SERVER):
@@ -282,16 +285,18 @@ def _combined(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
     some = schema.get("anyOf") or ()
     exempt = not some or schema.get("x-kubernetes-int-or-string")
     if not exempt and not any(_fits(child, value, path) for child in some):
-        yield base.invalid(path, "", f"{path} in body must validate at least one schema (anyOf)")
+        yield fieldcauses.invalid(
+            path, "", f"{path} in body must validate at least one schema (anyOf)"
+        )
     one_of = schema.get("oneOf") or ()
     if one_of:
         fits = sum(_fits(child, value, path) for child in one_of)
         if fits != 1:
             detail = f"{path} in body must validate one and only one schema (oneOf)"
-            yield base.invalid(path, "", f"{detail}. Found {fits} valid alternatives")
+            yield fieldcauses.invalid(path, "", f"{detail}. Found {fits} valid alternatives")
     negated = schema.get("not")
     if isinstance(negated, dict) and _fits(negated, value, path):
-        yield base.invalid(path, "", f"{path} in body must not validate the schema (not)")
+        yield fieldcauses.invalid(path, "", f"{path} in body must not validate the schema (not)")
 
 
 def _fits(schema: Schema, value: Any, path: str) -> bool:

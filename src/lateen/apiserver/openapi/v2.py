@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lateen.apiserver.kinds.resources import Kind
-from lateen.apiserver.openapi import meta
-from lateen.apiserver.openapi import paths as openapi_paths
-from lateen.apiserver.openapi import schema as openapi_schema
+from lateen.apiserver.openapi import meta, paths as openapi_paths, schema as openapi_schema
 from lateen.model.client import Json
 
 _SCHEMAS = "#/definitions/"

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 
 from lateen.apiserver import errors
+from lateen.apiserver.access import rbac
 
 MAX_PATH = 8192
 MAX_QUERY = 32768
@@ -18,6 +19,9 @@ _VERBS = {
     "PATCH": "patch",
     "DELETE": "delete",
 }
+
+
+_REACHING = ("exec", "attach", "portforward", "proxy")
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -177,3 +181,31 @@ def _final_verb(verb: str, name: str, query: Query) -> str:
     if name:
         return verb
     return {"get": "list", "delete": "deletecollection"}.get(verb, verb)
+
+
+def asked_of(info: RequestInfo) -> rbac.Asked:
+    """Return what a request about a resource needs.
+
+    Reaching into a pod is no reading, though some clients open it by a GET. A list that is asked
+    for one name needs the right to that name only, as in Kubernetes.
+    """
+    verb = "create" if info.subresource in _REACHING and info.verb == "get" else info.verb
+    name = info.name
+    if not name and verb in ("list", "watch", "deletecollection"):
+        name = _one_name(info.query.text("fieldSelector"))
+    return rbac.Asked(
+        verb=verb,
+        group=info.group,
+        resource=info.resource,
+        subresource=info.subresource,
+        namespace=info.namespace,
+        name=name,
+    )
+
+
+def _one_name(selector: str) -> str:
+    for part in selector.split(","):
+        key, equals, value = part.partition("=")
+        if key == "metadata.name" and equals:
+            return value.lstrip("=")
+    return ""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lateen.apiserver.reading.watch_events import Match
 from lateen.model.schema import kinds, selectors
+from lateen.model.schema.kindinfo import KindInfo
 
 _REFERENCE = ("apiVersion", "fieldPath", "kind", "name", "namespace", "resourceVersion", "uid")
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -59,7 +60,7 @@ _UNSET: Mapping[str, Mapping[str, str]] = {
 """What a field counts as that is not there; otherwise as empty."""
 
 
-def predicate(info: kinds.KindInfo, given: selectors.FieldSelector, more: tuple[str, ...]) -> Match:
+def predicate(info: KindInfo, given: selectors.FieldSelector, more: tuple[str, ...]) -> Match:
     """Return whether objects meet a selector; `more` are the fields that a definition makes
     selectable. Raises ValueError for a field that cannot be selected by."""
     always = ("metadata.name", "metadata.namespace") if info.namespaced else ("metadata.name",)

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from lateen.apiserver import errors
+from lateen.apiserver import errors, fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.resources import Target
-from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.apiserver.reading import matching
 from lateen.apiserver.writing import objects, verbs
 from lateen.model.client import ApiError
@@ -86,20 +85,20 @@ def _position(
 def _faults(options: ListOptions) -> Iterator[Cause]:
     match, version = options.match, options.resource_version
     if options.initial:
-        yield base.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+        yield fieldcauses.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
     if not match:
         return
     if not version:
         why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-        yield base.forbidden("resourceVersionMatch", why)
+        yield fieldcauses.forbidden("resourceVersionMatch", why)
     if options.token:
         why = "resourceVersionMatch is forbidden when continue is provided"
-        yield base.forbidden("resourceVersionMatch", why)
+        yield fieldcauses.forbidden("resourceVersionMatch", why)
     if match not in ("Exact", "NotOlderThan"):
-        yield base.unsupported("resourceVersionMatch", match, ("Exact", "NotOlderThan", ""))
+        yield fieldcauses.unsupported("resourceVersionMatch", match, ("Exact", "NotOlderThan", ""))
     if match == "Exact" and version == "0":
         why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-        yield base.forbidden("resourceVersionMatch", why)
+        yield fieldcauses.forbidden("resourceVersionMatch", why)
 
 
 def version_number(text: str) -> int:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lateen.apiserver.reading.printers import cells, network, objects, pods, workloads
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import AGE, Column, KindInfo
 
 Json = dict[str, Any]
 JsonView = Mapping[str, Any]
@@ -28,12 +28,12 @@ _HELP = {
     "Age": "How long ago the object was created.",
     "Created At": "When the object was created.",
 }
-_DEFAULT = (kinds.AGE,)
+_DEFAULT = (AGE,)
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")
 
 
 def table(
-    info: kinds.KindInfo, found: Iterable[JsonView], now: datetime, wide: bool = True
+    info: KindInfo, found: Iterable[JsonView], now: datetime, wide: bool = True
 ) -> tuple[list[Json], list[list[Any]]]:
     """Return the column definitions and a row of cells for each object.
 
@@ -53,7 +53,7 @@ def _by(
     return definitions, [[row[index] for index in shown] for row in rows]
 
 
-def render(info: kinds.KindInfo, found: Sequence[JsonView], now: datetime) -> Json:
+def render(info: KindInfo, found: Sequence[JsonView], now: datetime) -> Json:
     """Return a whole meta.k8s.io/v1 Table; each row carries the object's metadata."""
     return _whole(*table(info, found, now), found)
 
@@ -93,7 +93,7 @@ def _definition(column: cells.Column) -> Json:
     }
 
 
-def _by_paths(declared: Sequence[kinds.Column]) -> cells.Printer:
+def _by_paths(declared: Sequence[Column]) -> cells.Printer:
     """Return the printer of a custom resource: its name, then a cell per JSON path."""
     columns = (
         cells.Column("Name", format="name"),
@@ -106,7 +106,7 @@ def _by_paths(declared: Sequence[kinds.Column]) -> cells.Printer:
     return cells.Printer(columns, row)
 
 
-def _cell(obj: JsonView, column: kinds.Column, now: datetime) -> Any:
+def _cell(obj: JsonView, column: Column, now: datetime) -> Any:
     value = at(obj, column.path)
     if column.type == "date":
         return cells.since(value, now) if value else cells.UNKNOWN

@@ -11,10 +11,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
 import msgspec
 
-from lateen.apiserver import errors
+from lateen.apiserver import errors, fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.resources import Target
-from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.apiserver.protocol import negotiate
 from lateen.apiserver.reading import listing, matching, rendering, send_rounds, watch_events
 from lateen.apiserver.writing import verbs
@@ -80,13 +79,13 @@ def _faults(options: WatchOptions) -> Iterator[Cause]:
     if options.initial is None:
         if options.match:
             why = f"{field} is forbidden for watch unless sendInitialEvents is provided"
-            yield base.forbidden(field, why)
+            yield fieldcauses.forbidden(field, why)
         return
     if options.match != only:
-        yield base.forbidden(field, f"sendInitialEvents requires setting {field} to {only}")
+        yield fieldcauses.forbidden(field, f"sendInitialEvents requires setting {field} to {only}")
     if options.initial and not options.bookmarks:
         why = "sendInitialEvents requires setting allowWatchBookmarks to true"
-        yield base.forbidden("sendInitialEvents", why)
+        yield fieldcauses.forbidden("sendInitialEvents", why)
 
 
 class Follower:

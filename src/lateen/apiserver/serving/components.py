@@ -9,13 +9,13 @@ from lateen.apiserver.kinds.strategy.base import Standard
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.reading import listing, rendering
 from lateen.model.client import Json
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.store import api as store_api
 
 PLURAL = "componentstatuses"
 _PARTS = ("scheduler", "controller-manager", "etcd-0")
 _DEPRECATED = "v1 ComponentStatus is deprecated in v1.19+"
-_INFO = kinds.KindInfo(
+_INFO = KindInfo(
     group="",
     versions=("v1",),
     kind="ComponentStatus",

@@ -13,7 +13,7 @@ from lateen.apiserver.connecting import streams
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.openapi import discovery
 from lateen.apiserver.protocol import exchange, negotiate, upgrade
-from lateen.apiserver.protocol.request import Query
+from lateen.apiserver.protocol.request import Query, asked_of
 from lateen.apiserver.reading import listing, rendering, send_rounds, tables, watch_stream
 from lateen.apiserver.serving import (
     components,
@@ -25,7 +25,7 @@ from lateen.apiserver.serving import (
 )
 from lateen.apiserver.writing import objects, verbs
 from lateen.model.client import Json
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 if TYPE_CHECKING:
     from lateen.apiserver.connecting.connector import Connector
@@ -88,7 +88,7 @@ class Handlers:
         if virtual is not None:
             return self._virtual(call, virtual)
         target = self._target(call)
-        self._authorizer.require(call.user, rbac.asked_of(info), target.info)
+        self._authorizer.require(call.user, asked_of(info), target.info)
         if target.subresource in _INTO_PODS:
             return await self._connect.serve(call, target, channel)
         if target.subresource not in _STORED_SUBRESOURCES:
@@ -105,7 +105,7 @@ class Handlers:
             self._authorizer.require_path(call.user, asked)
 
     def _virtual(self, call: exchange.Call, virtual: discovery.Virtual) -> exchange.Response:
-        asked = rbac.asked_of(call.info)
+        asked = asked_of(call.info)
         self._authorizer.require(call.user, asked, reviews.row(virtual))
         if virtual.plural == components.PLURAL:
             store, now = self._api.store, self._api.clock.now()
@@ -118,7 +118,7 @@ class Handlers:
             return
         self._roles.ensure()
         for asked in rbac.impersonating(acting):
-            row = kinds.KindInfo(asked.group, ("v1",), "", asked.resource, "")
+            row = KindInfo(asked.group, ("v1",), "", asked.resource, "")
             self._authorizer.require(user, asked, row)
 
     def _target(self, call: exchange.Call) -> Target:
@@ -291,7 +291,7 @@ def _include(query: Query) -> str:
     return wanted
 
 
-def not_acted_on(info: kinds.KindInfo) -> tuple[str, ...]:
+def not_acted_on(info: KindInfo) -> tuple[str, ...]:
     """Return the warning that a write of such a kind is answered with, if any."""
     if info.acted_on:
         return ()

@@ -16,7 +16,7 @@ from lateen.apiserver.protocol import exchange, negotiate
 from lateen.apiserver.protocol.request import RequestInfo
 from lateen.apiserver.reading import rendering
 from lateen.model.client import Json
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 
 class Deciding(msgspec.Struct, frozen=True):
@@ -40,9 +40,9 @@ def find(info: RequestInfo) -> discovery.Virtual | None:
     return None
 
 
-def row(virtual: discovery.Virtual) -> kinds.KindInfo:
+def row(virtual: discovery.Virtual) -> KindInfo:
     """Return what messages say of a resource that is not stored."""
-    return kinds.KindInfo(
+    return KindInfo(
         group=virtual.group,
         versions=(virtual.version,),
         kind=virtual.kind,

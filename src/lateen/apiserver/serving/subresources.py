@@ -6,8 +6,8 @@ from typing import Any
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.resources import Target
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.apiserver.openapi import discovery
 from lateen.apiserver.protocol import exchange, negotiate
 from lateen.apiserver.reading import rendering

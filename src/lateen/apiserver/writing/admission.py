@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth
-from lateen.apiserver.kinds.strategy.base import Cause
-from lateen.model.schema import kinds
+from lateen.apiserver.fieldcauses import Cause
+from lateen.model.schema.kindinfo import KindInfo
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     `object` is a private copy on create and update (None on delete)."""
 
     verb: str
-    info: kinds.KindInfo
+    info: KindInfo
     namespace: Json | None
     object: Json | None
     old: Json | None

@@ -6,7 +6,7 @@ from typing import Any
 from lateen.apiserver import errors
 from lateen.apiserver.kinds.strategy import addresses
 from lateen.model.client import Json
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.store import api as store_api
 
 _RESOURCE = "services"
@@ -29,7 +29,7 @@ class Allocator:
             self._hold(entry.key, entry.value)
         store.subscribe(_RESOURCE, self._note)
 
-    def __call__(self, info: kinds.KindInfo, obj: Json, old: Json | None) -> Json:
+    def __call__(self, info: KindInfo, obj: Json, old: Json | None) -> Json:
         """Return the object with its addresses. Raises ApiError 422 when there are none."""
         if info.resource != _RESOURCE:
             return obj

@@ -8,10 +8,10 @@ import msgspec
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth
-from lateen.apiserver.kinds.strategy.base import Cause
+from lateen.apiserver.fieldcauses import Cause
 from lateen.base import clock
 from lateen.model.client import Json
-from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """Kubernetes' alphabet for generated names: no vowels, no look-alikes."""
@@ -44,7 +44,7 @@ _SERVER_OWNED = frozenset(
 _CARRIED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
-def carried(info: kinds.KindInfo, old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
+def carried(info: KindInfo, old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
     """Return the metadata of an update: what clients may not change comes from the stored object.
 
     Raises ApiError 409 when a uid or resourceVersion is given that is not the stored one.
@@ -75,7 +75,7 @@ def carried(info: kinds.KindInfo, old: Mapping[str, Any], new: Mapping[str, Any]
     return after
 
 
-def requested(info: kinds.KindInfo, obj: Json, user: auth.User) -> Json:
+def requested(info: KindInfo, obj: Json, user: auth.User) -> Json:
     """Return a new object with what the server notes of who asks: of a certificate, by whom."""
     if info.resource != "certificatesigningrequests.certificates.k8s.io":
         return obj
@@ -83,9 +83,7 @@ def requested(info: kinds.KindInfo, obj: Json, user: auth.User) -> Json:
     return {**obj, "spec": {**(obj.get("spec") or {}), **noted}}
 
 
-def _no_new_finalizers(
-    info: kinds.KindInfo, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> None:
+def _no_new_finalizers(info: KindInfo, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     added = sorted(set(after.get("finalizers") or ()) - set(before.get("finalizers") or ()))
     if added:
         cause = Cause(
@@ -162,7 +160,7 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 def delete(
-    info: kinds.KindInfo, old: Mapping[str, Any], options: DeleteOptions, now: datetime
+    info: KindInfo, old: Mapping[str, Any], options: DeleteOptions, now: datetime
 ) -> Deletion:
     """Decide a deletion: preconditions, propagation marks, grace, finalizers.
 
@@ -193,9 +191,7 @@ def delete(
     return Deletion(False, marked)
 
 
-def _preconditions(
-    info: kinds.KindInfo, metadata: Mapping[str, Any], options: DeleteOptions
-) -> None:
+def _preconditions(info: KindInfo, metadata: Mapping[str, Any], options: DeleteOptions) -> None:
     for label, wanted, field in (
         ("UID", options.uid, "uid"),
         ("ResourceVersion", options.resource_version, "resourceVersion"),
@@ -222,7 +218,7 @@ def _mark_propagation(metadata: Json, policy: str) -> None:
         metadata.pop("finalizers", None)
 
 
-def _grace_seconds(info: kinds.KindInfo, old: Mapping[str, Any], asked: int | None) -> int:
+def _grace_seconds(info: KindInfo, old: Mapping[str, Any], asked: int | None) -> int:
     """Pods stop gracefully once they are scheduled; nothing else has a grace period."""
     if info.resource != "pods":
         return 0
@@ -233,7 +229,7 @@ def _grace_seconds(info: kinds.KindInfo, old: Mapping[str, Any], asked: int | No
     return asked if asked is not None else int(30 if own is None else own)
 
 
-def finished(info: kinds.KindInfo, obj: Mapping[str, Any]) -> bool:
+def finished(info: KindInfo, obj: Mapping[str, Any]) -> bool:
     """Tell whether a marked object has nothing left that holds it, so that a write removes it."""
     metadata = obj["metadata"]
     if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):

@@ -9,8 +9,7 @@ from lateen.apiserver.kinds import versions
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import negotiate
 from lateen.model.client import ApiError, Json
-from lateen.model.patch import apply as ssa
-from lateen.model.patch import jsonpatch, merge, strategic
+from lateen.model.patch import apply as ssa, jsonpatch, merge, strategic
 from lateen.model.patch.problem import PatchError, PatchTooLargeError
 from lateen.model.schema import describe
 

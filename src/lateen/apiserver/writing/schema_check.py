@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from lateen.apiserver import errors
+from lateen.apiserver import errors, fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import crds, structural, versions
 from lateen.apiserver.kinds.resources import Target
-from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.model.client import Json
 from lateen.model.schema import decode
 from lateen.model.validation.kube import names
@@ -128,13 +127,13 @@ def faults(
 
 def _metadata(metadata: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
     if not metadata.get("name"):
-        yield base.required("metadata.name", "name or generateName is required")
+        yield fieldcauses.required("metadata.name", "name or generateName is required")
     if namespaced and not metadata.get("namespace"):
-        yield base.required("metadata.namespace")
+        yield fieldcauses.required("metadata.namespace")
     for key, value in (metadata.get("labels") or {}).items():
         yield from _qualified("metadata.labels", key)
         if wrong := names.label_value(value):
-            yield base.invalid("metadata.labels", value[:200], wrong)
+            yield fieldcauses.invalid("metadata.labels", value[:200], wrong)
     annotations = metadata.get("annotations") or {}
     for key in annotations:
         yield from _qualified("metadata.annotations", key.lower())
@@ -151,7 +150,7 @@ def _metadata(metadata: Mapping[str, Any], *, namespaced: bool) -> Iterator[Caus
 
 def _qualified(field: str, key: str) -> Iterator[Cause]:
     if wrong := names.label_key(key):
-        yield base.invalid(field, key[:200], wrong)
+        yield fieldcauses.invalid(field, key[:200], wrong)
 
 
 def _owners(owners: Any) -> Iterator[Cause]:
@@ -160,9 +159,9 @@ def _owners(owners: Any) -> Iterator[Cause]:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
                 path = f"metadata.ownerReferences[{index}].{field}"
-                yield base.invalid(path, "", "must not be empty")
+                yield fieldcauses.invalid(path, "", "must not be empty")
         controllers += bool(owner.get("controller"))
     if controllers > 1:
-        yield base.invalid(
+        yield fieldcauses.invalid(
             "metadata.ownerReferences", [], "Only one reference can have Controller set to true"
         )

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import aggregated_roles, auth, authorizing
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import crds, definitions, versions
 from lateen.apiserver.kinds.resources import Resources, Target
 from lateen.apiserver.kinds.strategy import ephemeral
-from lateen.apiserver.kinds.strategy.base import Cause
 from lateen.apiserver.writing import admission, allocation, objects, patching, schema_check
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError, Json

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lateen.apiserver.kinds.strategy.base import Cause
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.writing.admission import Review, Verdict
 from lateen.model.schema import decode
 from lateen.model.validation import dispatch

@@ -19,6 +19,7 @@ from lateen.app.api import routes
 from lateen.model.client import ApiError
 from lateen.model.manifests import sourcelines
 from lateen.model.schema import kinds
+from lateen.model.schema.kindinfo import KindInfo
 
 Json = dict[str, Any]
 
@@ -109,7 +110,7 @@ def _target(api: verbs.Api, body: Json) -> Target:
     return api.resources.target(info.group, version, info.plural, namespace, name, "")
 
 
-def _custom(api: verbs.Api, api_version: str, kind: str) -> kinds.KindInfo | None:
+def _custom(api: verbs.Api, api_version: str, kind: str) -> KindInfo | None:
     """Return the row of a kind that a definition makes."""
     rows = (served.info for served in api.resources if served.info.kind == kind)
     return next((row for row in rows if api_version in row.api_versions), None)

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from lateen.app.lab import paths as lab_paths_module
-from lateen.app.lab import settings as lab_settings
-from lateen.app.lab import starting
+from lateen.app.lab import paths as lab_paths_module, settings as lab_settings, starting
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
 

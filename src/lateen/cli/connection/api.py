@@ -19,7 +19,7 @@ from lateen.app.lab.lab import LabError, Running
 from lateen.cli import exits
 from lateen.cli.connection import answers
 from lateen.model.client import VERSION_HEADER, ApiError
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 
 Json = dict[str, Any]
 _OWN = "/lateen/v1/"

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lateen.app.lab import lab as labs
-from lateen.app.lab import settings as lab_settings
+from lateen.app.lab import lab as labs, settings as lab_settings
 from lateen.app.lab.lab import LabError, Running
 from lateen.app.lab.settings import LabSettings, SettingsError
 from lateen.cli import exits
@@ -21,7 +20,6 @@ from lateen.cli.screen import findings, screen
 
 if TYPE_CHECKING:
     from lateen.cli.connection import api as lab_api
-    from lateen.cli.objects.applying import Batch
 
 
 def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
@@ -71,8 +69,7 @@ def bring_up(
     running = labs.start(settings)
     try:
         progress.show("starting the lab")
-        from lateen.cli.objects import applying, waiting
-        from lateen.cli.objects import files as manifest_files
+        from lateen.cli.objects import applying, files as manifest_files, waiting
 
         items = manifest_files.load(names) if names else []
         if isinstance(items, manifest_files.Refused):
@@ -80,7 +77,7 @@ def bring_up(
         batches = applying.prepared(items)
         with waiting.starting(running, lambda: labs.find(settings.lab) is not None) as alive:
             api = waiting.await_server(running, deadline, alive)
-            revision = apply_and_say(api, batches, progress, quiet=quiet)
+            revision = waiting.apply_and_say(api, batches, progress, quiet=quiet)
             status = waiting.await_settled(api, revision, deadline, progress.show)
     except BaseException:
         progress.clear()
@@ -88,25 +85,6 @@ def bring_up(
             labs.stop(settings.lab, keep=kept)
         raise
     return running, api, status
-
-
-def apply_and_say(
-    api: "lab_api.Api",
-    batches: "Sequence[Batch]",
-    progress: screen.Progress,
-    *,
-    quiet: bool = False,
-    dry_run: bool = False,
-) -> int:
-    """Apply manifests, print a line for each, and return the revision to wait for."""
-    from lateen.cli.objects import applying, waiting
-
-    for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
-        if not quiet:
-            progress.clear()
-            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
-    sys.stdout.flush()
-    return int(api.request("GET", waiting.STATUS).body["written"])
 
 
 def report(status: dict[str, Any], running: Running, progress: screen.Progress) -> int:

@@ -13,7 +13,7 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import crds
 from lateen.cli.objects.files import Loaded, Refused
 from lateen.model.client import ApiError
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MOST_ITEMS = 20

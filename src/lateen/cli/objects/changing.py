@@ -8,9 +8,7 @@ from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.lab import up
-from lateen.cli.objects import applying, crds, getting, waiting
-from lateen.cli.objects import files as manifest_files
+from lateen.cli.objects import applying, crds, files as manifest_files, getting, waiting
 from lateen.cli.objects.files import Refused
 from lateen.cli.screen import findings, screen
 
@@ -37,7 +35,7 @@ def apply(
     batches = applying.prepared(loaded)
     # A pod that fails already must not hold up every change from now on.
     failing = waiting.unready(api.request("GET", waiting.STATUS).body) if wait else frozenset()
-    revision = up.apply_and_say(api, batches, progress, dry_run=dry_run)
+    revision = waiting.apply_and_say(api, batches, progress, dry_run=dry_run)
     if dry_run or not wait:
         return exits.OK
     deadline = time.monotonic() + timeout

@@ -12,7 +12,7 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import crds
 from lateen.model.client import ApiError
 from lateen.model.schema import kinds
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 

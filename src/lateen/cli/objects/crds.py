@@ -5,7 +5,7 @@ from typing import Any
 
 from lateen.cli.connection import api as lab_api
 from lateen.model.schema import kinds
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 
 DEFINITIONS = kinds.KINDS["customresourcedefinitions.apiextensions.k8s.io"]
 

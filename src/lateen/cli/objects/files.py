@@ -13,7 +13,7 @@ from lateen.cli import exits
 from lateen.cli.objects import crds
 from lateen.model.manifests import reader
 from lateen.model.schema import decode, kinds
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation import codes, dispatch
 
 SUFFIXES = {".yaml", ".yml", ".json"}

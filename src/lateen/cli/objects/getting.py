@@ -14,7 +14,7 @@ from lateen.cli.objects import crds, forms
 from lateen.cli.screen import printing, tables
 from lateen.model.client import ApiError
 from lateen.model.schema import decode, kinds
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 
 FORMATS = ("", "wide", "json", "yaml", "name")
 

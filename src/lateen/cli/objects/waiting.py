@@ -1,12 +1,15 @@
 """Waiting for the mesh to have taken what was sent."""
 
 import contextlib
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lateen.app.lab.lab import LabError, Running
 from lateen.cli.connection import api as lab_api
+from lateen.cli.objects import applying
+from lateen.cli.screen import screen
 
 STATUS = "/lateen/v1/status"
 _PAUSE = 0.025
@@ -128,3 +131,20 @@ _FINAL = frozenset(
     )
 )
 """What waiting does not help against."""
+
+
+def apply_and_say(
+    api: lab_api.Api,
+    batches: Sequence[applying.Batch],
+    progress: screen.Progress,
+    *,
+    quiet: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Apply manifests, print a line for each, and return the revision to wait for."""
+    for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
+        if not quiet:
+            progress.clear()
+            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
+    sys.stdout.flush()
+    return int(api.request("GET", STATUS).body["written"])

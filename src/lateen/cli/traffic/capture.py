@@ -11,8 +11,7 @@ from lateen.app.lab import lab as labs
 from lateen.app.lab.paths import LabPaths
 from lateen.base.clock import SystemClock
 from lateen.cli import exits
-from lateen.cli.connection import answers
-from lateen.cli.connection import api as lab_api
+from lateen.cli.connection import answers, api as lab_api
 from lateen.cli.screen import screen, spans
 from lateen.cli.traffic import sources
 from lateen.cli.traffic.capturefile import CaptureFile, keylog_readers

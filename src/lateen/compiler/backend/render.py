@@ -3,16 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from lateen.compiler.backend import authorization as checks
-from lateen.compiler.backend import scopes
+from lateen.compiler.backend import authorization as checks, scopes
 from lateen.compiler.backend.clusters import clusters
 from lateen.compiler.backend.listeners import (
     gateway as listeners_gateway,
-)
-from lateen.compiler.backend.listeners import (
     inbound as listeners_inbound,
-)
-from lateen.compiler.backend.listeners import (
     outbound as listeners_outbound,
 )
 from lateen.compiler.backend.memo import Memo

@@ -13,9 +13,7 @@ import msgspec
 from lateen.compiler.frontend.registry import endpoints, workloads
 from lateen.model.kube import discovery
 from lateen.model.kube.apps import workloads as apps
-from lateen.model.kube.core import container
-from lateen.model.kube.core import pod as core_pod
-from lateen.model.kube.core import service as core_service
+from lateen.model.kube.core import container, pod as core_pod, service as core_service
 from lateen.model.schema import objectmeta
 from lateen.model.snapshot import Change, Snapshot
 

@@ -7,8 +7,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from lateen.base import clock as clocks
-from lateen.base import tasks as task_groups
+from lateen.base import clock as clocks, tasks as task_groups
 from lateen.controllers.engine import actions, cache, controller, events, executor, queue
 from lateen.model import client as api
 

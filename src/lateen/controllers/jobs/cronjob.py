@@ -6,8 +6,7 @@ from typing import Any
 
 from lateen.base import clock
 from lateen.controllers.engine import actions, cache, controller, fields
-from lateen.controllers.jobs import cron, job
-from lateen.controllers.jobs import status as job_status
+from lateen.controllers.jobs import cron, job, status as job_status
 
 Json = dict[str, Any]
 JsonView = Mapping[str, Any]

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from lateen.controllers.engine import actions, cache, controller, fields
-from lateen.controllers.jobs import index as job_index
-from lateen.controllers.jobs import status as job_status
+from lateen.controllers.jobs import index as job_index, status as job_status
 from lateen.controllers.workloads import pods, selectors
 
 Json = dict[str, Any]

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from lateen.controllers.engine import actions, cache, controller, fields
-from lateen.model.schema import objectmeta
-from lateen.model.schema import selectors as model
+from lateen.model.schema import objectmeta, selectors as model
 
 JsonView = Mapping[str, Any]
 

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from lateen.model.schema import describe as schemas
-from lateen.model.schema import fieldpath, octets, quantities
+from lateen.model.schema import describe as schemas, fieldpath, octets, quantities
 from lateen.model.schema.describe import Schema
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.schema.objectmeta import StoredObject
 
 ProblemKind = Literal["unknown", "type", "enum", "required", "duplicate"]

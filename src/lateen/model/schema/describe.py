@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union
 import msgspec
 
 from lateen.model.schema import fieldpath
-from lateen.model.schema.kinds import KindInfo, struct_at
+from lateen.model.schema.kindinfo import KindInfo, struct_at
 from lateen.model.schema.marks import KubeStruct, ProtoStruct
 from lateen.model.schema.objectmeta import StoredObject
 

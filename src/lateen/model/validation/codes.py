@@ -5,7 +5,7 @@ from typing import Any
 from lateen.model.messages import diagnostics
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef, Source
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation import dispatch
 
 INVALID = "IST0106"

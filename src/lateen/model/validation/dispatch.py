@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation.kube import metadata
 from lateen.model.validation.report import Report, Validation
 

@@ -8,15 +8,7 @@ from collections.abc import Iterable
 
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
-from lateen.node.net import (
-    addressing,
-    links,
-    netlink,
-    nft,
-    nftwire,
-    redirect,
-    services,
-)
+from lateen.node.net import addressing, links, netlink, nft, nftwire, redirect, services
 from lateen.node.net.podnetwork import CaptureOptions
 
 

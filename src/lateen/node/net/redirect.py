@@ -8,18 +8,7 @@ of table and chains are those of Istio's nftables back end.
 import ipaddress
 from collections.abc import Iterable
 
-from lateen.node.net.nft import (
-    Base,
-    Chain,
-    Field,
-    Hook,
-    Jump,
-    Match,
-    Redirect,
-    Return,
-    Rule,
-    Table,
-)
+from lateen.node.net.nft import Base, Chain, Field, Hook, Jump, Match, Redirect, Return, Rule, Table
 from lateen.node.net.podnetwork import ALL, CaptureOptions
 
 TABLE = "istio-proxy-nat"

@@ -16,8 +16,7 @@ from lateen.base.clock import Clock, Steady
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.node import reporting
-from lateen.node.container import launch, sidecar
-from lateen.node.container import plan as podplan
+from lateen.node.container import launch, plan as podplan, sidecar
 from lateen.node.container.files import (
     TOKEN_SECONDS,
     Caches,
@@ -30,14 +29,12 @@ from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.container.plan import CAPTURE, PROXY, ProbeKind, ProbePlan
 from lateen.node.container.references import Missing
 from lateen.node.net.podnetwork import PodNetwork
-from lateen.node.pod import adopt, machine, messages
-from lateen.node.pod import status as podstatus
+from lateen.node.pod import adopt, machine, messages, status as podstatus
 from lateen.node.pod.messages import Command, Event
 from lateen.node.pod.qos import qos_class
 from lateen.node.pod.state import Life, Network, extended
 from lateen.node.pod.status import PodFacts
-from lateen.node.probes import plan as probes
-from lateen.node.probes import prober
+from lateen.node.probes import plan as probes, prober
 from lateen.node.probes.plan import Outcome
 from lateen.node.shim import protocol
 from lateen.node.shim.client import ShimClient, ShimError

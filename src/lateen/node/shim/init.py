@@ -18,24 +18,14 @@ import time
 from collections.abc import Callable
 
 from lateen.base import interpreter
-from lateen.node.shim import (
-    connection as shimconn,
-)
-from lateen.node.shim import (
-    protocol,
-    root,
-    spawn,
-    syscalls,
-)
-from lateen.node.shim import (
-    streams as shimstreams,
-)
-from lateen.node.shim.connection import Connection
+from lateen.node.shim import protocol, root, spawn, syscalls
+from lateen.node.shim.connection import Connection, listen, peer_uid
 from lateen.node.shim.keeper import AgentKeeper
 from lateen.node.shim.output import Output
 from lateen.node.shim.protocol import ContainerSpec, Frame, Process
 from lateen.node.shim.pumps import Pumps
 from lateen.node.shim.spawn import Streams
+from lateen.node.shim.streams import open_streams
 from lateen.node.shim.table import Record, Refused, Table
 from lateen.node.shim.zygote.copies import Zygote
 
@@ -75,7 +65,7 @@ class Shim:
         self._stop_at = 0.0
         self._stop_again = 0.0
         self._stopped = False
-        self._listener = shimconn.listen(os.path.join(run, "shim.sock"))
+        self._listener = listen(os.path.join(run, "shim.sock"))
         self.watch(self._listener.fileno(), self._accept)
         self._operations: dict[str, Callable[[Connection, Frame, list[int]], Answer | None]] = {
             "ping": self._ping,
@@ -170,7 +160,7 @@ class Shim:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             sock, _ = self._listener.accept()
-            if shimconn.peer_uid(sock) != os.getuid():
+            if peer_uid(sock) != os.getuid():
                 sock.close()
                 return
             connection = Connection(sock)
@@ -286,7 +276,7 @@ class Shim:
         handle, spec = str(frame["handle"]), protocol.spec_from(frame["spec"])
         netns = self._table.netns(self._table.check_unused(handle))
         joined = self._table.alive(spec.joins).process.pid if spec.joins else 0
-        streams, kept, inside = shimstreams.open_streams(spec, self._host)
+        streams, kept, inside = open_streams(spec, self._host)
         copy = None if joined else self._zygote.copy(spec)
         try:
             child = spawn.container(spec, streams, netns, self._own_pid, self._host, joined, copy)

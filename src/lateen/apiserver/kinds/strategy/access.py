@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lateen.apiserver import fieldcauses
+from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Cause, Json
+from lateen.apiserver.kinds.strategy.base import Json
 from lateen.model.validation.kube import names
 
 _GROUP = "rbac.authorization.k8s.io"
@@ -25,7 +27,7 @@ def _bound(obj: Json) -> None:
 def _fixed_role(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Cause, ...]:
     if old.get("roleRef") == new.get("roleRef"):
         return ()
-    return (base.invalid("roleRef", new.get("roleRef"), "cannot change roleRef"),)
+    return (fieldcauses.invalid("roleRef", new.get("roleRef"), "cannot change roleRef"),)
 
 
 def _check_role(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
@@ -40,22 +42,22 @@ def _role(obj: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
     for index, rule in enumerate(obj.get("rules") or ()):
         path = f"rules[{index}]"
         if not rule.get("verbs"):
-            yield base.required(f"{path}.verbs", "verbs must contain at least one value")
+            yield fieldcauses.required(f"{path}.verbs", "verbs must contain at least one value")
         paths = rule.get("nonResourceURLs")
         if paths and namespaced:
             detail = "namespaced rules cannot apply to non-resource URLs"
-            yield base.invalid(f"{path}.nonResourceURLs", paths, detail)
+            yield fieldcauses.invalid(f"{path}.nonResourceURLs", paths, detail)
         elif paths:
             if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
                 detail = "rules cannot apply to both regular resources and non-resource URLs"
-                yield base.invalid(f"{path}.nonResourceURLs", paths, detail)
+                yield fieldcauses.invalid(f"{path}.nonResourceURLs", paths, detail)
         else:
             if not rule.get("apiGroups"):
                 detail = "resource rules must supply at least one api group"
-                yield base.required(f"{path}.apiGroups", detail)
+                yield fieldcauses.required(f"{path}.apiGroups", detail)
             if not rule.get("resources"):
                 detail = "resource rules must supply at least one resource"
-                yield base.required(f"{path}.resources", detail)
+                yield fieldcauses.required(f"{path}.resources", detail)
 
 
 def _check_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
@@ -69,14 +71,14 @@ def _check_cluster_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
 def _binding(obj: Mapping[str, Any], allowed: tuple[str, ...]) -> Iterator[Cause]:
     reference = obj.get("roleRef") or {}
     if reference.get("apiGroup", _GROUP) != _GROUP:
-        yield base.unsupported("roleRef.apiGroup", reference.get("apiGroup"), (_GROUP,))
+        yield fieldcauses.unsupported("roleRef.apiGroup", reference.get("apiGroup"), (_GROUP,))
     if reference.get("kind") not in allowed:
-        yield base.unsupported("roleRef.kind", reference.get("kind") or "", allowed)
+        yield fieldcauses.unsupported("roleRef.kind", reference.get("kind") or "", allowed)
     name = reference.get("name")
     if not name:
-        yield base.required("roleRef.name")
+        yield fieldcauses.required("roleRef.name")
     elif detail := names.path_segment(str(name)):
-        yield base.invalid("roleRef.name", name, detail)
+        yield fieldcauses.invalid("roleRef.name", name, detail)
     for index, subject in enumerate(obj.get("subjects") or ()):
         yield from _subject(subject, f"subjects[{index}]")
 
@@ -84,15 +86,15 @@ def _binding(obj: Mapping[str, Any], allowed: tuple[str, ...]) -> Iterator[Cause
 def _subject(subject: Mapping[str, Any], path: str) -> Iterator[Cause]:
     kind = subject.get("kind")
     if not subject.get("name"):
-        yield base.required(f"{path}.name")
+        yield fieldcauses.required(f"{path}.name")
     if kind not in _KINDS:
-        yield base.unsupported(f"{path}.kind", kind or "", _KINDS)
+        yield fieldcauses.unsupported(f"{path}.kind", kind or "", _KINDS)
         return
     wanted = "" if kind == "ServiceAccount" else _GROUP
     if subject.get("apiGroup", wanted) != wanted:
-        yield base.unsupported(f"{path}.apiGroup", subject.get("apiGroup"), (wanted,))
+        yield fieldcauses.unsupported(f"{path}.apiGroup", subject.get("apiGroup"), (wanted,))
     if kind == "ServiceAccount" and not subject.get("namespace"):
-        yield base.required(f"{path}.namespace")
+        yield fieldcauses.required(f"{path}.namespace")
 
 
 def _plain(**more: Any) -> base.Standard:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
 
 Json = dict[str, Any]
@@ -34,7 +35,7 @@ class Allocated(msgspec.Struct, frozen=True):
     """The Service with its addresses, or why it cannot have them."""
 
     service: Json
-    causes: tuple[base.Cause, ...] = ()
+    causes: tuple[fieldcauses.Cause, ...] = ()
 
 
 def in_use(services: Iterable[Mapping[str, Any]]) -> InUse:
@@ -96,7 +97,7 @@ def _needs_node_ports(spec: Mapping[str, Any]) -> bool:
     return kind == "NodePort" or (kind == "LoadBalancer" and bool(wanted))
 
 
-def _cluster_ip(service: Json, used: InUse, ranges: Ranges) -> tuple[base.Cause, ...]:
+def _cluster_ip(service: Json, used: InUse, ranges: Ranges) -> tuple[fieldcauses.Cause, ...]:
     spec = service["spec"]
     if not _needs_address(spec):
         for field in ("clusterIP", "clusterIPs"):
@@ -110,12 +111,12 @@ def _cluster_ip(service: Json, used: InUse, ranges: Ranges) -> tuple[base.Cause,
     if wanted:
         problem = _address_problem(wanted, network, used, ranges)
         spec["clusterIPs"] = [wanted]
-        return (base.invalid("spec.clusterIPs", [wanted], problem),) if problem else ()
+        return (fieldcauses.invalid("spec.clusterIPs", [wanted], problem),) if problem else ()
     meta = service.get("metadata", {})
     address = _free_address(f"{meta.get('namespace')}/{meta.get('name')}", network, used, ranges)
     if not address:
         detail = "no free address is left in the service range"
-        return (base.invalid("spec.clusterIPs", [], detail),)
+        return (fieldcauses.invalid("spec.clusterIPs", [], detail),)
     spec["clusterIP"] = address
     spec["clusterIPs"] = [address]
     return ()
@@ -157,13 +158,13 @@ def _free_address(
     return ""
 
 
-def _node_ports(service: Json, used: InUse, ranges: Ranges) -> tuple[base.Cause, ...]:
+def _node_ports(service: Json, used: InUse, ranges: Ranges) -> tuple[fieldcauses.Cause, ...]:
     spec = service["spec"]
     if not _needs_node_ports(spec):
         _drop_node_ports(spec)
         return ()
     taken = set(used.node_ports)
-    causes: list[base.Cause] = []
+    causes: list[fieldcauses.Cause] = []
     ports = spec.get("ports", ())
     for index, port in enumerate(ports):
         number = port.get("nodePort")
@@ -180,7 +181,7 @@ def _node_ports(service: Json, used: InUse, ranges: Ranges) -> tuple[base.Cause,
         seed = f"{meta.get('namespace')}/{meta.get('name')}/{port.get('port')}/{protocol}"
         free = _free_port(seed, protocol, taken, ranges)
         if not free:
-            causes.append(base.invalid("spec.ports", [], "no free node port is left"))
+            causes.append(fieldcauses.invalid("spec.ports", [], "no free node port is left"))
             break
         port["nodePort"] = free
         taken.add((protocol, free))
@@ -196,14 +197,14 @@ def _drop_node_ports(spec: Json) -> None:
 
 def _port_problem(
     key: tuple[str, int], field: str, taken: set[tuple[str, int]], ranges: Ranges
-) -> tuple[base.Cause, ...]:
+) -> tuple[fieldcauses.Cause, ...]:
     number = key[1]
     if not ranges.first_node_port <= number <= ranges.last_node_port:
         span = f"{ranges.first_node_port}-{ranges.last_node_port}"
         detail = f"provided port is not in the valid range. The range of valid ports is {span}"
-        return (base.invalid(field, number, detail),)
+        return (fieldcauses.invalid(field, number, detail),)
     if key in taken:
-        return (base.invalid(field, number, "provided port is already allocated"),)
+        return (fieldcauses.invalid(field, number, "provided port is already allocated"),)
     return ()
 
 

@@ -1,11 +1,11 @@
 """The Strategy interface, the generic one that every kind builds on, and refusals. Pure."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
+from lateen.apiserver.fieldcauses import Cause, invalid
 from lateen.model.schema import decode, kinds
 from lateen.model.validation import dispatch
 from lateen.model.validation.kube import names
@@ -16,42 +16,6 @@ Creating = Callable[[Json], None]
 Updating = Callable[[Mapping[str, Any], Mapping[str, Any], Json], None]
 Check = Callable[[Mapping[str, Any]], "tuple[Cause, ...]"]
 ChangeCheck = Callable[[Mapping[str, Any], Mapping[str, Any]], "tuple[Cause, ...]"]
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """One entry of `status.details.causes`; the Status message joins `field: message`."""
-
-    reason: str
-    """FieldValueInvalid, FieldValueRequired, FieldValueForbidden, FieldValueNotSupported …"""
-    message: str
-    field: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
-
-
-def invalid(field: str, value: object, detail: str) -> Cause:
-    """A value that breaks a rule, in the words Kubernetes uses for it."""
-    shown = json.dumps(value, separators=(",", ":"), sort_keys=True)
-    return Cause("FieldValueInvalid", f"Invalid value: {shown}: {detail}", field)
-
-
-def required(field: str, detail: str = "") -> Cause:
-    """A value that is missing."""
-    return Cause("FieldValueRequired", f"Required value{': ' + detail if detail else ''}", field)
-
-
-def forbidden(field: str, detail: str) -> Cause:
-    """A value or a change that is not allowed here."""
-    return Cause("FieldValueForbidden", f"Forbidden: {detail}", field)
-
-
-def unsupported(field: str, value: object, allowed: tuple[str, ...]) -> Cause:
-    """A value outside its enumeration."""
-    shown = json.dumps(value, separators=(",", ":"))
-    listed = ", ".join(json.dumps(one) for one in sorted(allowed))
-    message = f"Unsupported value: {shown}: supported values: {listed}"
-    return Cause("FieldValueNotSupported", message, field)
 
 
 class Strategy(Protocol):

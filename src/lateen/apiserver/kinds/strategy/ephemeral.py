@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.apiserver.kinds.strategy import base
+from lateen.apiserver import fieldcauses
 
 Json = dict[str, Any]
 
@@ -28,36 +28,36 @@ def taken(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
     return pod
 
 
-def check_new(pod: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def check_new(pod: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     """Refuse a new pod that brings ephemeral containers along."""
     if (pod.get("spec") or {}).get(_FIELD):
-        return (base.forbidden(_PATH, "cannot be set on create"),)
+        return (fieldcauses.forbidden(_PATH, "cannot be set on create"),)
     return ()
 
 
-def check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     """Refuse what Kubernetes refuses of the containers that a pod (defaulted) has now."""
     before: Sequence[Json] = old["spec"].get(_FIELD) or ()
     after: Sequence[Json] = new["spec"].get(_FIELD) or ()
     return (*_kept(before, after), *_sound(new["spec"], after))
 
 
-def _kept(before: Sequence[Json], after: Sequence[Json]) -> Iterator[base.Cause]:
+def _kept(before: Sequence[Json], after: Sequence[Json]) -> Iterator[fieldcauses.Cause]:
     named = {one.get("name"): (index, one) for index, one in enumerate(after)}
     for one in before:
         name = one.get("name")
         if name not in named:
-            yield base.forbidden(
+            yield fieldcauses.forbidden(
                 _PATH, f'existing ephemeral containers "{name}" may not be removed'
             )
         elif named[name][1] != one:
-            yield base.forbidden(
+            yield fieldcauses.forbidden(
                 f"{_PATH}[{named[name][0]}]",
                 f'existing ephemeral containers "{name}" may not be changed',
             )
 
 
-def _sound(spec: Mapping[str, Any], after: Sequence[Json]) -> Iterator[base.Cause]:
+def _sound(spec: Mapping[str, Any], after: Sequence[Json]) -> Iterator[fieldcauses.Cause]:
     others = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     names = {str(one.get("name")) for one in others}
     seen = set(names)
@@ -68,11 +68,13 @@ def _sound(spec: Mapping[str, Any], after: Sequence[Json]) -> Iterator[base.Caus
         yield from _container(one, at, volumes, host_network=network)
         name = str(one.get("name"))
         if name in seen:
-            yield base.Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name")
+            yield fieldcauses.Cause(
+                "FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name"
+            )
         seen.add(name)
         target = one.get("targetContainerName")
         if target and target not in names:
-            yield base.Cause(
+            yield fieldcauses.Cause(
                 "FieldValueNotFound", f'Not found: "{target}"', f"{at}.targetContainerName"
             )
         yield from _forbidden(one, at)
@@ -80,7 +82,7 @@ def _sound(spec: Mapping[str, Any], after: Sequence[Json]) -> Iterator[base.Caus
 
 def _container(
     one: Mapping[str, Any], at: str, volumes: frozenset[str], *, host_network: bool
-) -> Iterator[base.Cause]:
+) -> Iterator[fieldcauses.Cause]:
     from lateen.model.kube.core.container import EphemeralContainer  # rare: a start does without
     from lateen.model.validation.kube import container
     from lateen.model.validation.report import Report
@@ -89,22 +91,22 @@ def _container(
     found = msgspec.convert(one, EphemeralContainer)
     container.check(report, found, at, volumes, host_network=host_network)
     for error in report.errors:
-        yield base.Cause(error.reason, error.message, error.path)
+        yield fieldcauses.Cause(error.reason, error.message, error.path)
 
 
-def _forbidden(one: Mapping[str, Any], at: str) -> Iterator[base.Cause]:
+def _forbidden(one: Mapping[str, Any], at: str) -> Iterator[fieldcauses.Cause]:
     for field in _REFUSED:
         if one.get(field):
-            yield base.forbidden(f"{at}.{field}", "cannot be set for an Ephemeral Container")
+            yield fieldcauses.forbidden(f"{at}.{field}", "cannot be set for an Ephemeral Container")
     if any((one.get("resources") or {}).values()):
-        yield base.forbidden(f"{at}.resources", "cannot be set for an Ephemeral Container")
+        yield fieldcauses.forbidden(f"{at}.resources", "cannot be set for an Ephemeral Container")
     for field in _NO_POLICY:
         if one.get(field):
-            yield base.forbidden(f"{at}.{field}", "may not be set for ephemeral containers")
+            yield fieldcauses.forbidden(f"{at}.{field}", "may not be set for ephemeral containers")
     for number, mount in enumerate(one.get("volumeMounts") or ()):
         for field in ("subPath", "subPathExpr"):
             if mount.get(field):
-                yield base.forbidden(
+                yield fieldcauses.forbidden(
                     f"{at}.volumeMounts[{number}].{field}",
                     "cannot be set for an Ephemeral Container",
                 )

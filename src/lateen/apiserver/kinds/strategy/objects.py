@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
 from lateen.model.schema import octets
 from lateen.model.validation.kube import names
@@ -49,57 +50,59 @@ def _secret(obj: Json) -> None:
             data[key] = base64.b64encode(str(text).encode()).decode()
 
 
-def _check_secret(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check_secret(obj: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     data = obj.get("data") or {}
-    causes: list[base.Cause] = []
+    causes: list[fieldcauses.Cause] = []
     size = 0
     for key, value in data.items():
         if detail := names.config_key(key):
-            causes.append(base.invalid(f"data[{key}]", key, detail))
+            causes.append(fieldcauses.invalid(f"data[{key}]", key, detail))
         size += octets.size(value)
     if size > _MAXIMUM_SECRET:
         message = f"Too long: may not be more than {_MAXIMUM_SECRET} bytes"
-        causes.append(base.Cause("FieldValueTooLong", message, "data"))
+        causes.append(fieldcauses.Cause("FieldValueTooLong", message, "data"))
     causes.extend(_missing_parts(obj, data))
     missing = (one for one in _NEEDED_KEYS.get(str(obj.get("type")), ()) if one not in data)
-    causes.extend(base.required(f"data[{key}]") for key in missing)
+    causes.extend(fieldcauses.required(f"data[{key}]") for key in missing)
     return tuple(causes)
 
 
-def _missing_parts(obj: Mapping[str, Any], data: Mapping[str, Any]) -> list[base.Cause]:
+def _missing_parts(obj: Mapping[str, Any], data: Mapping[str, Any]) -> list[fieldcauses.Cause]:
     kind = obj.get("type")
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
-        return [base.required("data[username]"), base.required("data[password]")]
+        return [fieldcauses.required("data[username]"), fieldcauses.required("data[password]")]
     notes = obj.get("metadata", {}).get("annotations") or {}
     if kind == "kubernetes.io/service-account-token" and not notes.get(_ACCOUNT):
-        return [base.required(f"metadata.annotations[{_ACCOUNT}]")]
+        return [fieldcauses.required(f"metadata.annotations[{_ACCOUNT}]")]
     return []
 
 
-def _check_config_map(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check_config_map(obj: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
-    causes: list[base.Cause] = []
+    causes: list[fieldcauses.Cause] = []
     size = 0
     for field, held in (("data", data), ("binaryData", binary)):
         for key, value in held.items():
             if detail := names.config_key(key):
-                causes.append(base.invalid(f"{field}[{key}]", key, detail))
+                causes.append(fieldcauses.invalid(f"{field}[{key}]", key, detail))
             size += len(value.encode()) if field == "data" else octets.size(value)
     for key in sorted(set(data) & set(binary)):
         detail = "duplicate of key present in binaryData"
-        causes.append(base.invalid(f"data[{key}]", key, detail))
+        causes.append(fieldcauses.invalid(f"data[{key}]", key, detail))
     if size > _MAXIMUM_SECRET:
         message = f"Too long: may not be more than {_MAXIMUM_SECRET} bytes"
-        causes.append(base.Cause("FieldValueTooLong", message, "[]"))
+        causes.append(fieldcauses.Cause("FieldValueTooLong", message, "[]"))
     return tuple(causes)
 
 
-def _fixed_data(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _fixed_data(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     causes = list(base.immutable(old, new, "type")) if "type" in old else []
     if old.get("immutable"):
         detail = "field is immutable when `immutable` is set"
         fields = ("data", "binaryData", "immutable")
-        causes.extend(base.forbidden(one, detail) for one in fields if old.get(one) != new.get(one))
+        causes.extend(
+            fieldcauses.forbidden(one, detail) for one in fields if old.get(one) != new.get(one)
+        )
     return tuple(causes)
 
 
@@ -109,7 +112,7 @@ def _endpoint_slice(obj: Json) -> None:
         port.setdefault("protocol", "TCP")
 
 
-def _fixed_slice(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _fixed_slice(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     return base.immutable(old, new, "addressType")
 
 
@@ -130,24 +133,30 @@ def _definition(obj: Json) -> None:
     spec.setdefault("conversion", {}).setdefault("strategy", "None")
 
 
-def _check_definition(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check_definition(obj: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     spec, name = obj.get("spec", {}), obj.get("metadata", {}).get("name")
-    causes: list[base.Cause] = []
+    causes: list[fieldcauses.Cause] = []
     wanted = f"{spec.get('names', {}).get('plural', '')}.{spec.get('group', '')}"
     if name != wanted:
         detail = 'must be spec.names.plural+"."+spec.group'
-        causes.append(base.invalid("metadata.name", name, detail))
+        causes.append(fieldcauses.invalid("metadata.name", name, detail))
     versions = spec.get("versions") or []
     if sum(bool(one.get("storage")) for one in versions) != 1:
         detail = "must have exactly one version marked as storage version"
-        causes.append(base.invalid("spec.versions", [one.get("name") for one in versions], detail))
+        causes.append(
+            fieldcauses.invalid("spec.versions", [one.get("name") for one in versions], detail)
+        )
     if spec.get("scope") not in ("Cluster", "Namespaced"):
-        causes.append(base.unsupported("spec.scope", spec.get("scope"), ("Cluster", "Namespaced")))
+        causes.append(
+            fieldcauses.unsupported("spec.scope", spec.get("scope"), ("Cluster", "Namespaced"))
+        )
     return tuple(causes)
 
 
-def _fixed_definition(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
-    causes: list[base.Cause] = []
+def _fixed_definition(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[fieldcauses.Cause, ...]:
+    causes: list[fieldcauses.Cause] = []
     for path in ("spec.group", "spec.scope", "spec.names.plural", "spec.names.kind"):
         causes += base.immutable(old, new, path)
     versions = [one.get("name") for one in new["spec"].get("versions") or ()]
@@ -155,7 +164,7 @@ def _fixed_definition(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[b
     for index, name in enumerate(stored):
         if name not in versions:
             field = f"status.storedVersions[{index}]"
-            causes.append(base.invalid(field, name, "must appear in spec.versions"))
+            causes.append(fieldcauses.invalid(field, name, "must appear in spec.versions"))
     return tuple(causes)
 
 

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base, containers, ephemeral, podspec
 
 Json = dict[str, Any]
@@ -119,15 +120,15 @@ def _conditions(pod: Mapping[str, Any]) -> list[Json]:
     return list(pod.get("status", {}).get("conditions") or ())
 
 
-def _check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     before, after = _fixed_part(old), _fixed_part(new)
     if is_binding(old, new):
         after.pop("nodeName")
     held, kept = (_gates(one.pop("schedulingGates", None)) for one in (before, after))
     for added in sorted(kept - held):
         why = f"only deletion is allowed, but found new scheduling gate '{added}'"
-        return (base.forbidden("spec.schedulingGates", why),)
-    return () if before == after else (base.forbidden("spec", _FIXED),)
+        return (fieldcauses.forbidden("spec.schedulingGates", why),)
+    return () if before == after else (fieldcauses.forbidden("spec", _FIXED),)
 
 
 def _gates(given: list[Json] | None) -> set[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
 from lateen.model.validation.kube import names
 
@@ -74,34 +75,34 @@ def _drop_kept(before: Mapping[str, Any], spec: Json, *fields: str) -> None:
 _BY_MODEL = base.by_model("services")
 
 
-def _check(service: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check(service: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     return (*_BY_MODEL(service), *_other_family(service.get("spec", {})))
 
 
-def _other_family(spec: Mapping[str, Any]) -> list[base.Cause]:
+def _other_family(spec: Mapping[str, Any]) -> list[fieldcauses.Cause]:
     """Refuse what a cluster of one family refuses, this one having IPv4. A headless Service
     without selector only lists the addresses that somebody else brings."""
     if spec.get("clusterIP") == "None" and not spec.get("selector"):
         return []
     causes = [
-        base.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+        fieldcauses.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
         for index, family in enumerate(spec.get("ipFamilies") or ())
         if family == "IPv6"
     ]
     if spec.get("ipFamilyPolicy") == "RequireDualStack":
         detail = "this cluster is not configured for dual-stack services"
-        causes.append(base.invalid("spec.ipFamilyPolicy", "RequireDualStack", detail))
+        causes.append(fieldcauses.invalid("spec.ipFamilyPolicy", "RequireDualStack", detail))
     return causes
 
 
-def _check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     before, after = old.get("spec", {}), new.get("spec", {})
     if "ExternalName" in (before.get("type"), after.get("type")):
         return ()
     held, asked = before.get("clusterIP"), after.get("clusterIP")
     if held and held != asked:
         value = after.get("clusterIPs") or [asked]
-        return (base.invalid("spec.clusterIPs[0]", value, "may not change once set"),)
+        return (fieldcauses.invalid("spec.clusterIPs[0]", value, "may not change once set"),)
     return ()
 
 

@@ -4,6 +4,7 @@ defaults that a cluster gives them. Pure."""
 from collections.abc import Mapping
 from typing import Any
 
+from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
 
 Json = dict[str, Any]
@@ -100,21 +101,21 @@ def _autoscaler(obj: Json) -> None:
             rules.setdefault("selectPolicy", "Max")
 
 
-def _check_autoscaler(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _check_autoscaler(obj: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     spec = obj["spec"]
     least, most, causes = spec["minReplicas"], spec.get("maxReplicas"), []
     target = spec.get("scaleTargetRef") or {}
     for field in ("kind", "name"):
         if not target.get(field):
-            causes.append(base.required(f"spec.scaleTargetRef.{field}"))
+            causes.append(fieldcauses.required(f"spec.scaleTargetRef.{field}"))
     if least < 1:
         detail = "must be greater than or equal to 1"
-        causes.append(base.invalid("spec.minReplicas", least, detail))
+        causes.append(fieldcauses.invalid("spec.minReplicas", least, detail))
     if most is None or most < 1:
-        causes.append(base.invalid("spec.maxReplicas", most or 0, "must be greater than 0"))
+        causes.append(fieldcauses.invalid("spec.maxReplicas", most or 0, "must be greater than 0"))
     elif most < least:
         detail = "must be greater than or equal to `minReplicas`"
-        causes.append(base.invalid("spec.maxReplicas", most, detail))
+        causes.append(fieldcauses.invalid("spec.maxReplicas", most, detail))
     return tuple(causes)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base, podspec
 from lateen.model.schema import objectmeta, selectors
 
@@ -152,20 +153,25 @@ def _check_selected(resource: str) -> base.Check:
     """Refuse what the model refuses, and a missing selector, which to the model is empty."""
     by_model = base.by_model(resource)
 
-    def check(obj: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+    def check(obj: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
         causes = by_model(obj)
         if obj.get("spec", {}).get("selector") is not None:
             return causes
-        return (base.required("spec.selector"), *(c for c in causes if c.field != "spec.selector"))
+        return (
+            fieldcauses.required("spec.selector"),
+            *(c for c in causes if c.field != "spec.selector"),
+        )
 
     return check
 
 
-def _fixed_selector(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _fixed_selector(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[fieldcauses.Cause, ...]:
     return base.immutable(old, new, "spec.selector")
 
 
-def _fixed_job(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _fixed_job(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[fieldcauses.Cause, ...]:
     fields = ("spec.selector", "spec.template", "spec.completionMode", "spec.completions")
     return tuple(cause for field in fields for cause in base.immutable(old, new, field))
 
@@ -181,7 +187,9 @@ _STATEFUL_FREE = (
 )
 
 
-def _fixed_stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[base.Cause, ...]:
+def _fixed_stateful_set(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[fieldcauses.Cause, ...]:
     before, after = (
         {key: value for key, value in one.get("spec", {}).items() if key not in _STATEFUL_FREE}
         for one in (old, new)
@@ -190,7 +198,7 @@ def _fixed_stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple
         return ()
     listed = ", ".join(f"'{one}'" for one in _STATEFUL_FREE[:-1])
     detail = f"updates to statefulset spec for fields other than {listed} and "
-    return (base.forbidden("spec", f"{detail}'{_STATEFUL_FREE[-1]}' are forbidden"),)
+    return (fieldcauses.forbidden("spec", f"{detail}'{_STATEFUL_FREE[-1]}' are forbidden"),)
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

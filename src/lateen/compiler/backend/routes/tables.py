@@ -8,8 +8,7 @@ from google.protobuf import any_pb2
 
 from lateen.compiler.backend import http_filters, pack, wire
 from lateen.compiler.backend.clusters import clusters
-from lateen.compiler.backend.routes import action as route_action
-from lateen.compiler.backend.routes import match
+from lateen.compiler.backend.routes import action as route_action, match
 from lateen.compiler.ir.proxy import Features, OutboundCluster, ProxyKind
 from lateen.compiler.ir.routing import Destination, RetryPolicy, Route, VirtualHost
 from lateen.compiler.ir.value import Choice

@@ -14,10 +14,8 @@ from lateen.compiler.frontend.registry import protocols, workloads
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import ProxyKind
 from lateen.compiler.ir.workload import Protocol
-from lateen.model.istio import security
-from lateen.model.istio import telemetry as model
-from lateen.model.kube.core import pod as core_pod
-from lateen.model.kube.core import service as core_service
+from lateen.model.istio import security, telemetry as model
+from lateen.model.kube.core import pod as core_pod, service as core_service
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot

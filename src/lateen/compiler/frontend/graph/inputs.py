@@ -6,18 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-import msgspec
-
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.incremental import Graph, Table
 from lateen.compiler.frontend.registry import endpoints, hosts
 from lateen.compiler.frontend.routing import routes
+from lateen.compiler.frontend.routing.gateways import Binding
 from lateen.compiler.frontend.traffic import locality
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import meshconfig, networking, security, telemetry
 from lateen.model.kube import discovery
-from lateen.model.kube.core import objects as core
-from lateen.model.kube.core import pod, service
+from lateen.model.kube.core import objects as core, pod, service
 from lateen.model.schema.objectmeta import ObjectMeta
 
 Key = tuple[str, str]
@@ -33,22 +31,6 @@ VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
 GATEWAYS = "gateways.networking.istio.io"
 TELEMETRIES = "telemetries.telemetry.istio.io"
 CONFIG_MAPS = "configmaps"
-
-
-class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a VirtualService attaches to gateways: all that decides which hosts it serves, and
-    nothing of what it does there, so that a changed route leaves it equal."""
-
-    metadata: ObjectMeta
-    """Name, namespace and age only."""
-    gateways: tuple[str, ...]
-    hosts: tuple[str, ...]
-    export_to: tuple[str, ...]
-
-    @property
-    def key(self) -> Key:
-        """Return the VirtualService's namespace and name."""
-        return self.metadata.namespace, self.metadata.name
 
 
 class Objects(Protocol):

@@ -10,8 +10,7 @@ from lateen.compiler.frontend.traffic import policies
 from lateen.compiler.ir.policy import ConnectionPool
 from lateen.compiler.ir.proxy import Inbound, Node, ProxyKind
 from lateen.compiler.ir.workload import Service
-from lateen.model.kube.core import pod as core_pod
-from lateen.model.kube.core import service as core_service
+from lateen.model.kube.core import pod as core_pod, service as core_service
 
 
 class Pods:

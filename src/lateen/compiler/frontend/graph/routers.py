@@ -11,11 +11,11 @@ import msgspec
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.inputs import Binding, Key
+from lateen.compiler.frontend.graph.inputs import Key
 from lateen.compiler.frontend.graph.world import Scope, World
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import assembly, gateways, mesh_routes, routes
-from lateen.compiler.frontend.routing.gateways import BoundServer, HostPlan, Kind
+from lateen.compiler.frontend.routing.gateways import Binding, BoundServer, HostPlan, Kind
 from lateen.compiler.ir.proxy import (
     ClusterEndpoints,
     GatewayChain,

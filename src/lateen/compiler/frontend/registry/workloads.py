@@ -9,8 +9,7 @@ from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Labels
 from lateen.model.identity import spiffe_id
-from lateen.model.kube.core import container as core_container
-from lateen.model.kube.core import pod as core_pod
+from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.model.meta import ObjectRef
 
 PROXY_CONTAINER = "istio-proxy"

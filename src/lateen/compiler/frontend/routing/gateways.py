@@ -6,7 +6,6 @@ from enum import Enum
 import msgspec
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.graph.inputs import Binding
 from lateen.compiler.frontend.registry import hosts, protocols
 from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
@@ -15,6 +14,7 @@ from lateen.model import ciphers
 from lateen.model.istio import networking
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
+from lateen.model.schema.objectmeta import ObjectMeta
 
 ANYWHERE = "0.0.0.0"
 
@@ -22,6 +22,22 @@ ANY_NAMESPACE = "*"
 
 _TERMINATING = (TlsMode.SIMPLE, TlsMode.MUTUAL, TlsMode.ISTIO_MUTUAL, TlsMode.OPTIONAL_MUTUAL)
 _CHECKING = (TlsMode.MUTUAL, TlsMode.OPTIONAL_MUTUAL)
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a VirtualService attaches to gateways: all that decides which hosts it serves, and
+    nothing of what it does there, so that a changed route leaves it equal."""
+
+    metadata: ObjectMeta
+    """Name, namespace and age only."""
+    gateways: tuple[str, ...]
+    hosts: tuple[str, ...]
+    export_to: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the VirtualService's namespace and name."""
+        return self.metadata.namespace, self.metadata.name
 
 
 class Kind(Enum):

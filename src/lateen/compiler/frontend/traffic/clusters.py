@@ -5,12 +5,7 @@ import msgspec
 from lateen.compiler.frontend.traffic import client_tls, locality, policies
 from lateen.compiler.frontend.traffic.rules import Rule, Subset
 from lateen.compiler.ir.policy import ClientTls, TlsMode, TrafficPolicy
-from lateen.compiler.ir.proxy import (
-    ClusterEndpoints,
-    MeshSettings,
-    OutboundCluster,
-    cluster_name,
-)
+from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster, cluster_name
 from lateen.compiler.ir.workload import (
     Endpoint,
     Labels,

@@ -2,12 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from lateen.model.istio.types import (
-    Percent,
-    PolicyTargetReference,
-    StringMatch,
-    WorkloadSelector,
-)
+from lateen.model.istio.types import Percent, PolicyTargetReference, StringMatch, WorkloadSelector
 from lateen.model.schema import selectors
 from lateen.model.schema.objectmeta import ObjectMeta
 from lateen.model.validation import syntax

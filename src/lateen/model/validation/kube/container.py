@@ -4,8 +4,7 @@ Words and reasons are the API server's.
 """
 
 import re
-from collections.abc import Container as Names
-from collections.abc import Mapping, Sequence
+from collections.abc import Container as Names, Mapping, Sequence
 from decimal import Decimal
 
 from lateen.model.kube.core.container import (

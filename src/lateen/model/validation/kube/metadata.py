@@ -5,7 +5,7 @@ Words and reasons are the API server's.
 
 from collections.abc import Mapping
 
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.schema.objectmeta import IntOrString, LabelSelector, ObjectMeta
 from lateen.model.validation.kube import names
 from lateen.model.validation.report import Report

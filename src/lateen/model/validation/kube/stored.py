@@ -5,12 +5,7 @@ Words and reasons are the API server's.
 
 from lateen.model.kube.core.storage import PersistentVolumeClaim
 from lateen.model.kube.ingress import HTTPIngressPath, Ingress, IngressBackend
-from lateen.model.kube.netpolicy import (
-    IPBlock,
-    NetworkPolicy,
-    NetworkPolicyPeer,
-    NetworkPolicyPort,
-)
+from lateen.model.kube.netpolicy import IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
 from lateen.model.kube.policy import PodDisruptionBudget
 from lateen.model.validation.kube import metadata, names
 from lateen.model.validation.report import Report

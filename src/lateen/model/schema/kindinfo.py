@@ -1,0 +1,92 @@
+"""What is known of a kind: its names, versions, columns, and where its struct is. Pure."""
+
+import importlib
+from typing import NamedTuple
+
+import msgspec
+
+
+class Column(NamedTuple):
+    """A column of `kubectl get`: `path` is a JSON path such as `.spec.host`; `wide` columns show
+    with `-o wide` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    wide: bool = False
+
+
+AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+
+def struct_at(place: str) -> type[msgspec.Struct]:
+    """Return the struct at a place in this room, such as `core.Pod`; its module loads."""
+    module, _, name = place.rpartition(".")
+    found: type[msgspec.Struct] = getattr(importlib.import_module(f"lateen.model.{module}"), name)
+    return found
+
+
+class KindInfo(msgspec.Struct, frozen=True):
+    """What is known of a kind.
+
+    `versions` begins with the storage version. `typed` names a module of this room and the struct
+    in it (`core.Pod`); it is empty for a kind whose content is kept as it is. `compiled` says that
+    the mesh compiler reads it, `acted_on` that anything here does.
+    """
+
+    group: str
+    versions: tuple[str, ...]
+    kind: str
+    plural: str
+    singular: str
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    namespaced: bool = True
+    typed: str = ""
+    older: tuple[tuple[str, str], ...] = ()
+    """Versions whose objects have a struct of their own, with its place as in `typed`."""
+    columns: tuple[Column, ...] = ()
+    status: bool = True
+    scale: bool = False
+    acted_on: bool = False
+    compiled: bool = False
+
+    @property
+    def struct(self) -> type[msgspec.Struct] | None:
+        """The struct of its objects, None for a kind whose content is kept as it is.
+
+        Loaded when it is first asked for: defining all of them takes 20 ms, and each process of a
+        lab reads a few.
+        """
+        return struct_at(self.typed) if self.typed else None
+
+    def in_version(self, version: str) -> "KindInfo":
+        """Return the row by which objects of a version (`v1` or `autoscaling/v1`) are read: its
+        struct is that of the version. Of most kinds all versions have the same."""
+        for name, typed in self.older:
+            if version in (name, self._with_group(name)):
+                return msgspec.structs.replace(self, typed=typed)
+        return self
+
+    @property
+    def resource(self) -> str:
+        """Return plural.group, or the plural alone in the core group."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def api_version(self) -> str:
+        """Return the storage version with its group: `apps/v1`, `v1`."""
+        return self._with_group(self.versions[0])
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """Return all served versions with their group, the storage version first."""
+        return tuple(self._with_group(version) for version in self.versions)
+
+    @property
+    def is_istio(self) -> bool:
+        """Whether it is one of Istio's kinds, that is a custom resource of protobuf shape."""
+        return self.group.endswith(".istio.io")
+
+    def _with_group(self, version: str) -> str:
+        return f"{self.group}/{version}" if self.group else version
