@@ -1,4 +1,4 @@
-"""How a DNS message is written. Pure."""
+"""How a DNS message is written."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""Filter expressions (the pcap-filter language) as predicates over packets. Pure.
+"""Filter expressions (the pcap-filter language) as predicates over packets.
 
 `and` and `or` bind equally and to the left, `not` binds tightest, and an identifier without a
 keyword takes the qualifiers of the one before it: `tcp port 80 or 443`.

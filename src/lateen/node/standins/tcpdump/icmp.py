@@ -1,4 +1,4 @@
-"""How ICMP, ICMPv6 and ARP messages are written. Pure."""
+"""How ICMP, ICMPv6 and ARP messages are written."""
 
 import socket
 import struct
