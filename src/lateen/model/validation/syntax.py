@@ -7,8 +7,8 @@ import warnings
 from lateen.model.schema import durations
 
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_HOST_LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9_]{0,61}[a-zA-Z0-9])?")
-_WILD_LABEL = re.compile(r"\*(?:[-a-zA-Z0-9_]{0,61}[a-zA-Z0-9])?")
+_HOST_LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+_WILD_LABEL = re.compile(r"\*(?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 PROTOCOLS = frozenset(

@@ -80,7 +80,7 @@ def _blocks(
     if outliers is not None:
         _outliers(report, outliers, f"{path}.outlierDetection")
     if policy.connection_pool is not None:
-        _pool(report, policy.connection_pool, f"{path}.connectionPool")
+        connection_pool(report, policy.connection_pool, f"{path}.connectionPool")
     if policy.load_balancer is not None:
         loadbalancer.validate(
             report, policy.load_balancer, f"{path}.loadBalancer", outliers=outliers is not None
@@ -109,7 +109,8 @@ def _outliers(report: Report, value: OutlierDetection, path: str) -> None:
     report.check(f"{path}.minHealthPercent", syntax.percent(value.min_health_percent))
 
 
-def _pool(report: Report, value: ConnectionPoolSettings, path: str) -> None:
+def connection_pool(report: Report, value: ConnectionPoolSettings, path: str) -> None:
+    """Check a `connectionPool`: a DestinationRule's or a Sidecar's."""
     if value.http is None and value.tcp is None:
         report.error(path, "connection pool must have at least one field")
     if value.http is not None:
