@@ -37,7 +37,7 @@ def test_a_finding_reads_as_istioctl_prints_it() -> None:
 
 
 def test_worst_first() -> None:
-    warning = diagnostics.make("IST0127", SOURCE, labels="a=b")
+    warning = diagnostics.make("IST0127", SOURCE, where="namespace default", labels="a=b")
     error = diagnostics.make("IST0101", SOURCE, reftype="gateway", refval="gw")
     assert diagnostics.worst_first([warning, error]) == [error, warning]
 

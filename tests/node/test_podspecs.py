@@ -90,6 +90,13 @@ def test_fields_without_effect_are_named() -> None:
     assert "spec.securityContext.sysctls" in launch.without_effect(msgspec.convert(body, PodSpec))
 
 
+def test_the_nodes_network_is_spoken_of_apart_as_it_decides_about_the_sidecar() -> None:
+    spec = msgspec.convert({"hostNetwork": True, "containers": []}, PodSpec)
+    assert launch.without_effect(spec) == ()
+    assert launch.without_host_network(spec) == ("spec.hostNetwork",)
+    assert launch.without_host_network(msgspec.convert({"containers": []}, PodSpec)) == ()
+
+
 def test_directories_belong_to_the_pods_group(tmp_path: Path) -> None:
     group = tmp_path.stat().st_gid  # the only one that any user may give
     store = volumes.VolumeStore(tmp_path / "run", tmp_path / "state", volumes.Owner(group))

@@ -65,7 +65,7 @@ TCP = server("TCP", "'*'")
         ([server("HTTPS", "'*'", SIMPLE)], [()], []),
         ([server("HTTPS", "'*', a.example.com", SIMPLE)], [()], []),
         ([server("HTTPS", "a.example.com", "mode: SIMPLE")], None, ["IST0106"]),
-        ([server("HTTPS", "a.example.com", "mode: AUTO_PASSTHROUGH")], None, ["LTN0010"]),
+        ([server("HTTPS", "a.example.com", "mode: AUTO_PASSTHROUGH")], None, ["LTN0062"]),
     ],
 )
 def test_merge(
@@ -209,18 +209,26 @@ def test_credentials_come_from_the_workload_namespace(
     assert "KEY" not in repr(found)
 
 
-@pytest.mark.parametrize("named", ["clients", "clients-cacert"])
-def test_the_authority_may_be_in_a_secret_of_its_own(named: str, build: Any) -> None:
+@pytest.mark.parametrize(
+    ("named", "authorities", "told"),
+    [
+        ("clients-cacert", {"kubernetes://clients-cacert": b"APART"}, []),
+        ("clients", {}, ["LTN0063"]),
+    ],
+)
+def test_the_authority_may_be_in_a_secret_of_its_own_by_the_name_as_written(
+    named: str, authorities: dict[str, bytes], told: list[str], build: Any
+) -> None:
     tls = f"mode: MUTUAL, credentialName: c, caCertCredentialName: {named}"
     held = secret("c", "istio-system", **PAIR, **{"ca.crt": "INSIDE"})
-    held += secret(named, "istio-system", **{"ca.crt": "APART"})
+    held += secret(named, "istio-system", **PAIR, **{"ca.crt": "APART"})
     mutual = server("HTTPS", "a.example.com", tls)
     built = build(WEB + gateway("g", mutual) + routed("g") + held, gateway=True)
     found = given(built, "gateway")
-    assert {s.name: s.ca for s in found.secrets if s.ca} == {
-        "kubernetes://clients-cacert": b"APART"
-    }
+    assert {s.name: s.ca for s in found.secrets if s.ca} == authorities
+    assert f"kubernetes://{named}" in {s.name for s in found.secrets}
     assert found.missing == ()
+    assert [d.code for d in built.mesh.diagnostics if d.code == "LTN0063"] == told
 
 
 @pytest.mark.parametrize(
@@ -287,3 +295,38 @@ def test_suites_that_no_proxy_knows_are_left_out(build: Any) -> None:
     built = build(gateway("one", made), gateway=True)
     (listener,) = built.view("gateway").gateway.listeners
     assert listener.chains[0].tls.ciphers == ("AES128-SHA", "ECDHE-RSA-AES128-GCM-SHA256")
+
+
+def test_what_is_wrong_with_a_server_is_told_once_however_many_gateway_pods(build: Any) -> None:
+    servers = server("HTTPS", "a.example.com", "mode: SIMPLE, credentialName: c")
+    clashing = gateway("g", servers) + gateway("h", servers)
+    pods = "".join(
+        f"""
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: gw-{name}, namespace: edge, labels: {{istio: ingressgateway, pod: {name}}}}}
+spec: {{containers: [{{name: istio-proxy, args: [proxy, router]}}]}}
+"""
+        for name in "ab"
+    )
+    built = build(WEB + clashing + pods)
+    assert len(built.proxies()) == 2
+    assert [d.code for d in built.mesh.diagnostics].count("LTN0021") == 1
+
+
+@pytest.mark.parametrize(("number", "told"), [(80, 0), (8080, 0), (81, 1)])
+def test_the_pods_port_behind_the_service_is_as_good_as_the_services(
+    number: int, told: int, build: Any
+) -> None:
+    plain = f"""
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: g, namespace: default}}
+spec:
+  selector: {{istio: ingressgateway}}
+  servers: [{{port: {{number: {number}, name: http, protocol: HTTP}}, hosts: ["*"]}}]
+"""
+    built = build(WEB + plain, gateway=True)
+    assert [d.code for d in built.mesh.diagnostics].count("IST0162") == told

@@ -68,7 +68,7 @@ SPECIAL: dict[str, Any] = {
 }
 """What single fields are set to instead, by the end of their path."""
 
-SAYS_SO = {"LTN0010", "LTN0037", "LTN0038", "LTN0039"}
+SAYS_SO = {"LTN0010", "LTN0062", "LTN0037", "LTN0038", "LTN0039"}
 """Findings that say of a field, and all within, that it does not act."""
 
 NAMES = {("Gateway", "servers[].name")}

@@ -199,3 +199,47 @@ def test_a_service_that_prefers_its_zone_is_told_that_it_does_not(
     }
     found = selectors.findings(snapshot.of_bodies([body]), "istio-system")
     assert [finding.code for finding in found] == codes
+
+
+SUBSETS = """
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: waiting, namespace: default, labels: {app: web, version: v1}}
+spec: {containers: [{name: web}]}
+status: {phase: Pending}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: default}
+spec:
+  host: web
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}}
+  - {name: contrary, labels: {app: other}}
+  - {name: all}
+"""
+
+
+def test_a_subset_without_pods_is_told_of_and_one_whose_pods_are_not_ready_is_not() -> None:
+    told = selectors.findings(snapshot.of_bodies(yaml.safe_load_all(SUBSETS)), "istio-system")
+    assert [(f.code, f.source.path) for f in told] == [
+        ("IST0173", "spec.subsets[1]"),
+        ("IST0173", "spec.subsets[2]"),
+    ]
+
+
+def test_nobody_is_said_with_the_namespace_that_was_looked_through() -> None:
+    selecting = "spec: {selector: {matchLabels: {app: nobody}}}"
+    for namespace, where in (("default", "namespace default"), ("istio-system", "any namespace")):
+        text = (
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+            f"metadata: {{name: p, namespace: {namespace}}}\n{selecting}"
+        )
+        (told,) = selectors.findings(snapshot.of_bodies(yaml.safe_load_all(text)), "istio-system")
+        assert told.message == f"no pod in {where} has the labels app=nobody"

@@ -48,15 +48,19 @@ def _filter(name: str, config: message.Message) -> HttpFilter:
     return HttpFilter(name=name, typed_config=pack.any_of(config))
 
 
-def outbound(node: Node, checks: Checks = NONE) -> list[HttpFilter]:
+def outbound(node: Node, checks: Checks = NONE, *, grpc_web: bool = False) -> list[HttpFilter]:
     """Return the filters of a client's side: sidecar outbound and gateway."""
-    own = _peer_metadata_out(node)
-    return [own, *checks.http, grpc_stats(), alpn(), fault(), cors(), router()]
+    own, web = _peer_metadata_out(node), _grpc_web() if grpc_web else []
+    return [own, *checks.http, *web, grpc_stats(), alpn(), fault(), cors(), router()]
+
+
+def _grpc_web() -> list[HttpFilter]:
+    return [_filter("envoy.filters.http.grpc_web", grpc_web_pb2.GrpcWeb())]
 
 
 def inbound(node: Node, checks: Checks = NONE, *, grpc_web: bool) -> list[HttpFilter]:
     """Return the filters of a server's side."""
-    web = [_filter("envoy.filters.http.grpc_web", grpc_web_pb2.GrpcWeb())] if grpc_web else []
+    web = _grpc_web() if grpc_web else []
     return [_peer_metadata_in(node), *checks.http, *web, grpc_stats(), fault(), cors(), router()]
 
 

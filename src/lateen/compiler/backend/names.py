@@ -1,6 +1,9 @@
 """Istio's names for the things Envoy is given: clusters, listeners, chains, secrets. Pure."""
 
+from functools import lru_cache
 from typing import Final
+
+from lateen.model.meta import ObjectRef
 
 PASSTHROUGH_CLUSTER: Final = "PassthroughCluster"
 BLACK_HOLE_CLUSTER: Final = "BlackHoleCluster"
@@ -43,6 +46,16 @@ INBOUND_SOURCE: Final = "127.0.0.6"
 SOURCE_METADATA: Final = "lateen"
 """Filter-metadata namespace that carries the manifest field which caused a resource."""
 ISTIO_METADATA: Final = "istio"
+
+
+_KEBAB = {"DestinationRule": "destination-rule", "VirtualService": "virtual-service"}
+
+
+@lru_cache(maxsize=4096)
+def config_path(ref: ObjectRef) -> str:
+    """Return the path by which Istio's metadata names the object that shaped a resource."""
+    base = f"/apis/networking.istio.io/v1/namespaces/{ref.namespace}"
+    return f"{base}/{_KEBAB[ref.kind]}/{ref.name}"
 
 
 def inbound_cluster(port: int) -> str:

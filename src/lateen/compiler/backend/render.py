@@ -74,7 +74,7 @@ class _Mesh:
         self._virtual_outbound: Memo[Signals, Resource] = Memo(self._make_virtual_outbound)
 
     def _make_fixed(self, kind: ProxyKind) -> dict[str, Resource]:
-        made = [clusters.black_hole()]
+        made = [clusters.black_hole(self.settings)]
         if kind is ProxyKind.SIDECAR:
             made.append(clusters.passthrough(self.settings))
             made.append(clusters.inbound_passthrough(self.settings))

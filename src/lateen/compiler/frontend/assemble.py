@@ -119,7 +119,7 @@ class Frontend:
     def _diagnose(self) -> tuple[Diagnostic, ...]:
         routing = [key for key, kind in self._proxies.items() if kind is ProxyKind.ROUTER]
         scopes = dict.fromkeys(self._pods.router_scope.get(key) for key in sorted(routing))
-        opened = (finding for s in scopes for finding in self._routers.findings(s))
+        opened = dict.fromkeys(finding for s in scopes for finding in self._routers.findings(s))
         return (*self._findings.all(), *opened)
 
     def _list_proxies(self, objects: Mapping[Key, object], changed: set[Key]) -> None:

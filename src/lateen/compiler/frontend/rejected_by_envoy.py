@@ -26,7 +26,7 @@ def budget(
 
 
 def _is_share(block: networking_policy.RetryBudget) -> bool:
-    share = block.percent.value if block.percent is not None else None
+    share = block.percent
     return share is None or 0 <= share <= 100
 
 
@@ -38,7 +38,7 @@ def of_policies(
     for path, policy in levels:
         block = getattr(policy, "retry_budget", None)
         if block is not None and not _is_share(block):
-            value = f"{block.percent.value:g}"
+            value = f"{block.percent:g}"
             at = source.at(f"{path}.retryBudget.percent")
             yield make("LTN0048", at, value=value, taken=_PERCENT)
 

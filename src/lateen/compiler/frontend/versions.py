@@ -95,6 +95,7 @@ GATES = (
     ),
     Gate("trailing-dot-fqdn", (1, 27, 0), "absolute_fqdn_domain"),
     Gate("vs-mixed-case-host", (1, 27, 0), "lower_case_hosts"),
+    Gate("topology-locality-label", (1, 29, 0), "topology_locality_label"),
     Gate("mirror-shadow-suffix", (1, 28, 0), "shadow_host_suffix", new=False),
 )
 

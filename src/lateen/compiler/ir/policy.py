@@ -135,10 +135,10 @@ class TrafficPolicy(Value, frozen=True, kw_only=True):
     def http2(self, protocol: Protocol) -> bool:
         """Whether a port of that protocol is spoken to in HTTP/2, whatever the client speaks.
 
-        h2UpgradePolicy UPGRADE says so for a port of any protocol; useClientProtocol takes it back
-        from an HTTP/2 port.
+        h2UpgradePolicy UPGRADE says so for a port that is declared HTTP, never for a sniffed one;
+        useClientProtocol takes it back from an HTTP/2 port.
         """
         pool = self.connection_pool
-        if pool is not None and pool.h2_upgrade == "UPGRADE":
+        if pool is not None and pool.h2_upgrade == "UPGRADE" and protocol.is_http:
             return True
         return protocol.is_http2 and not (pool is not None and pool.use_client_protocol)

@@ -6,13 +6,13 @@ nothing to find out.
 """
 
 from lateen.compiler.ir.authz import Authorization
-from lateen.compiler.ir.policy import ConnectionPool, TlsMode, TrafficPolicy
+from lateen.compiler.ir.policy import ConnectionPool, RetryBudget, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
 from lateen.compiler.ir.value import Choice, Kept, Value
-from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Service
+from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Resolution, Service
 from lateen.model.identity import TRUST_DOMAIN
-from lateen.model.meta import Source
+from lateen.model.meta import ObjectRef, Source
 
 
 class ProxyKind(Choice):
@@ -37,6 +37,8 @@ class Features(Value, frozen=True, kw_only=True):
     """1.24: reset-before-request, twice, on inbound HTTP routes."""
     inbound_retry_of_grpc: bool = False
     """Before 1.26 on those of gRPC ports too."""
+    topology_locality_label: bool = True
+    """1.29: the label `topology.istio.io/locality` says where a pod is, before `istio-locality`."""
     shadow_host_suffix: bool = False
     """Before 1.28 mirrored requests carry `-shadow` in their Host."""
     absolute_fqdn_domain: bool = True
@@ -172,6 +174,19 @@ class OutboundCluster(Kept, frozen=True, kw_only=True):
         """Istio's SNI for it, used by Istio mTLS."""
         return f"outbound_.{self.port}_.{self.subset}_.{self.service.hostname}"
 
+    def keeps_destination(self, kind: ProxyKind) -> bool:
+        """Whether a proxy of that kind connects to the address that its client dialled.
+
+        A sidecar does for headless services and balancing PASSTHROUGH; a gateway has no such
+        address.
+        """
+        balancer = self.policy.load_balancer
+        if kind is ProxyKind.ROUTER:
+            return False
+        if balancer is not None and balancer.policy == "PASSTHROUGH":
+            return True
+        return self.service.resolution is Resolution.PASSTHROUGH
+
 
 class ClusterEndpoints(Kept, frozen=True, kw_only=True):
     """EDS for one cluster. `mtls[i]` says whether endpoint i carries `tlsMode: istio`."""
@@ -206,6 +221,8 @@ class TcpListener(Kept, frozen=True, kw_only=True):
     source: Source
     sniffed: bool = False
     route_table: str = ""
+    mongo: bool = False
+    """Whether MongoDB's protocol is read, to be counted."""
 
 
 class Outbound(Kept, frozen=True, kw_only=True):
@@ -229,6 +246,9 @@ class InboundPort(Kept, frozen=True, kw_only=True):
     service_port: int
     source: Source
     connection_pool: ConnectionPool | None = None
+    retry_budget: RetryBudget | None = None
+    rule: ObjectRef | None = None
+    """The DestinationRule that clients in its own namespace obey, if any."""
 
 
 class PortMode(Value, frozen=True, kw_only=True):
@@ -279,6 +299,8 @@ class GatewayChain(Value, frozen=True, kw_only=True):
     tls: ServerTls | None = None
     route_table: str = ""
     tcp: tuple[TcpRoute, ...] = ()
+    protocol: Protocol = Protocol.TCP
+    """The server's: what is read of gRPC-Web and MongoDB depends on it."""
 
 
 class GatewayListener(Value, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.value import Kept, Value
-from lateen.model.meta import Source
+from lateen.model.meta import ObjectRef, Source
 
 
 class StringMatch(Value, frozen=True, kw_only=True):
@@ -130,6 +130,8 @@ class Route(Value, frozen=True, kw_only=True):
     match: RouteMatch
     source: Source | None
     """The field that made it: `spec.http[0]`; None for the default route of a service."""
+    root: ObjectRef | None = None
+    """The VirtualService that delegates to the source's, if another."""
     destinations: tuple[Destination, ...] = ()
     redirect: Redirect | None = None
     direct_response: DirectResponse | None = None

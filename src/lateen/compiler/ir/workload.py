@@ -136,4 +136,4 @@ class Endpoint(Value, frozen=True, kw_only=True):
     """`region/zone/subzone`, empty if unknown."""
     weight: int = 1
     canonical_name: str = ""
-    canonical_revision: str = "latest"
+    canonical_revision: str = ""

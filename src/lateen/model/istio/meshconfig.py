@@ -106,6 +106,43 @@ class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
     default_config: Annotated[DefaultConfig | None, doc("Settings of proxies.")] = None
 
 
+_FURTHER = {
+    "": """
+        proxyListenPort proxyInboundListenPort proxyHttpPort tcpKeepalive protocolDetectionTimeout
+        ingressClass ingressService ingressControllerMode ingressSelector
+        enableEnvoyAccessLogService disableEnvoyListenerLog inboundTrafficPolicy configSources
+        trustDomain trustDomainAliases caCertificates defaultServiceExportTo
+        defaultVirtualServiceExportTo defaultDestinationRuleExportTo rootNamespace localityLbSetting
+        zoneAwareLbSetting dnsRefreshRate h2UpgradePolicy inboundClusterStatName
+        outboundClusterStatName certificates thriftConfig serviceSettings enablePrometheusMerge
+        verifyCertificateAtClient ca discoverySelectors pathNormalization defaultHttpRetryPolicy
+        defaultInboundHttpRetryPolicy meshMTLS tlsDefaults hboneIdleTimeout serviceScopeConfigs
+        serviceEntryVisibility defaultTrafficPolicy
+        """,
+    "defaultConfig": """
+        configPath binaryPath serviceCluster tracingServiceName drainDuration discoveryAddress
+        discoveryRefreshDelay zipkinAddress statsdUdpAddress proxyAdminPort controlPlaneAuthPolicy
+        customConfigFile statNameLength concurrency proxyBootstrapTemplatePath interceptionMode sds
+        envoyAccessLogService envoyMetricsService envoyMetricsServiceAddress proxyMetadata
+        runtimeValues statusPort extraStatTags terminationDrainDuration gatewayTopology meshId
+        readinessProbe proxyStatsMatcher holdApplicationUntilProxyStarts caCertificatesPem image
+        privateKeyProvider proxyHeaders fileFlushInterval fileFlushMinSizeKb statsCompression
+        connectionSettings
+        """,
+    "defaultConfig.tracing": """
+        lightstep datadog stackdriver openCensusAgent maxPathTagLength tlsSettings enableIstioTags
+        """,
+    "outboundTrafficPolicy": "tls",
+}
+"""Fields that Istio has and this model does not, by the field that holds them."""
+
+
+def is_istios(path: str) -> bool:
+    """Whether a path that is not modelled is a field of Istio's MeshConfig, as of 1.32."""
+    holder, _, name = path.rpartition(".")
+    return name in _FURTHER.get(holder, "").split()
+
+
 class Parsed(msgspec.Struct, frozen=True):
     """A configuration, and what of it could not be read. Its defaults are an empty one's."""
 

@@ -246,7 +246,7 @@ class ProxyProtocol(ProtoStruct, frozen=True, kw_only=True):
 class RetryBudget(ProtoStruct, frozen=True, kw_only=True):
     """Bounds retries by the number of requests."""
 
-    percent: Annotated[Percent | None, doc("Share of active requests; default 20.")] = None
+    percent: Annotated[float | None, doc("Share of active requests; default 20.")] = None
     min_retry_concurrency: Annotated[
         int, doc("Retries always allowed; default 3.", form="uint32")
     ] = 0

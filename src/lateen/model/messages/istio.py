@@ -31,7 +31,7 @@ ISTIO = (
         "IST0127",
         _W,
         "NoMatchingWorkloadsFound",
-        "no pod has the labels {labels}",
+        "no pod in {where} has the labels {labels}",
         "Correct the selector, or the labels of the pods.",
     ),
     Row(

@@ -132,6 +132,13 @@ COMPILER = (
         "Expect the behaviour without this object.",
     ),
     Row(
+        "LTN0060",
+        _W,
+        "KindNotEnforced",
+        "{kind} objects are stored and served, and not acted on here yet: {effect}",
+        "Do not take what you see here for what a cluster does with this object.",
+    ),
+    Row(
         "LTN0012",
         _W,
         "FieldNotInVersion",
@@ -142,8 +149,22 @@ COMPILER = (
         "LTN0013",
         _W,
         "MeshConfigFieldIgnored",
-        "{field} of the mesh configuration has no effect here",
-        "Check its spelling; if it is one of Istio's, expect the behaviour without it.",
+        "Istio's mesh configuration has no field {field}: it has no effect",
+        "Check its spelling and its place.",
+    ),
+    Row(
+        "LTN0061",
+        _W,
+        "MeshConfigFieldNotCompiled",
+        "{field} of the mesh configuration is valid in Istio, and has no effect here yet",
+        "Expect the behaviour without this field.",
+    ),
+    Row(
+        "LTN0062",
+        _W,
+        "LeftOutWhole",
+        "{field} is valid in Istio and not compiled here yet, so {what} is left out",
+        "Do not take what you see here for what a cluster does with it.",
     ),
     Row(
         "LTN0014",
@@ -151,6 +172,15 @@ COMPILER = (
         "MeshConfigUnreadable",
         "the mesh configuration cannot be read: {detail}; the lab's own settings count instead",
         "Correct the YAML under `mesh` in the ConfigMap.",
+    ),
+    Row(
+        "LTN0063",
+        _E,
+        "CaCredentialNotCa",
+        "as in Istio caCertCredentialName {name} is asked for as it is written, and a Secret of "
+        "that name is given out as a certificate with its key, never as a CA: no client's "
+        "certificate is verified with it",
+        "Name it {name}-cacert, here and the Secret.",
     ),
     Row(
         "LTN0020",
@@ -256,6 +286,13 @@ COMPILER = (
         _W,
         "RouteWithoutDestination",
         "requests that match get 503 (NC): {host} has no port {port}",
+        "Use one of its ports: {ports}.",
+    ),
+    Row(
+        "LTN0064",
+        _W,
+        "MirrorWithoutDestination",
+        "no request is copied: {host} has no port {port}",
         "Use one of its ports: {ports}.",
     ),
     Row(

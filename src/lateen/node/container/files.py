@@ -115,6 +115,11 @@ class PodFiles:
                 users,
                 "since this lab has no other user than 0, as a lab of root would have",
             ),
+            "HostNetworkIgnored": (
+                launch.without_host_network(self.spec),
+                "since a lab's pods share nothing with their node, but that no sidecar is injected "
+                "because of it",
+            ),
             "NoEffect": (fields, "since a lab's pods share nothing with their node"),
         }
         return {k: f"{', '.join(f)}: no effect, {why}" for k, (f, why) in told.items() if f}

@@ -261,7 +261,6 @@ def without_effect(spec: PodSpec) -> tuple[str, ...]:
     processes, whatever it says."""
     sysctls = spec.security_context.sysctls if spec.security_context else ()
     fields = (
-        ("hostNetwork", spec.host_network),
         ("hostPID", spec.host_pid),
         ("hostIPC", spec.host_ipc),
         ("securityContext.sysctls", any(one.name not in _SYSCTLS for one in sysctls)),
@@ -273,6 +272,12 @@ def without_effect(spec: PodSpec) -> tuple[str, ...]:
         if port.host_port and not spec.host_network
     )
     return tuple(f"spec.{name}" for name, said in fields if said) + ports
+
+
+def without_host_network(spec: PodSpec) -> tuple[str, ...]:
+    """Return the field that asks for the node's network, if the pod has it. A lab's pod has its
+    own network; it gets no sidecar all the same, as on a cluster."""
+    return ("spec.hostNetwork",) if spec.host_network else ()
 
 
 def without_users(spec: PodSpec) -> tuple[str, ...]:

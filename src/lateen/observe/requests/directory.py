@@ -10,7 +10,7 @@ import msgspec
 
 from lateen.compiler.ir.policy import SYSTEM_ROOTS, TlsMode
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
-from lateen.compiler.ir.workload import Endpoint, Mode
+from lateen.compiler.ir.workload import Endpoint, Mode, MtlsMode
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
 from lateen.observe.ends import HOST, host_end
@@ -176,9 +176,15 @@ def choice(view: ProxyView, name: str, address: str) -> Choice | None:
         return _by_rule(found)
     if not found.auto_mtls:
         return Choice("none", "automatic mutual TLS does not apply to this service")
+    if at is None and found.keeps_destination(view.node.kind):
+        return Choice(
+            "mtls",
+            "automatic mutual TLS applies to all pods of this service together: each has a sidecar",
+        )
     if at is None:
         return Choice("none", "no endpoint at that address is known for automatic mutual TLS")
-    return _automatic(*at)
+    rule = found.policy.rule
+    return _automatic(*at, (rule,) if rule is not None else ())
 
 
 def _by_rule(found: OutboundCluster) -> Choice:
@@ -196,11 +202,14 @@ def _by_rule(found: OutboundCluster) -> Choice:
     return Choice("mtls" if with_certificate else "tls", why, (tls.source,))
 
 
-def _automatic(at: Endpoint, marked: bool) -> Choice:
+def _automatic(at: Endpoint, marked: bool, rule: tuple[Source, ...]) -> Choice:
     sources = (at.mode_source,) if at.mode_source is not None else ()
     if marked:
         accepts = f"its server accepts it ({at.mode.value})"
         return Choice("mtls", f"automatic mutual TLS applies: {accepts}", sources)
+    if at.sidecar and at.mode is not MtlsMode.DISABLE:
+        why = "the DestinationRule's TLS mode around the port's settings stays for its endpoints"
+        return Choice("none", why, rule)
     if not at.sidecar:
         return Choice("none", "its server has no sidecar, so automatic mutual TLS leaves it alone")
     return Choice("none", f"its server's PeerAuthentication mode is {at.mode.value}", sources)

@@ -22,22 +22,10 @@ _PASSTHROUGH_IDLE = 300.0
 
 
 def uses_eds(cluster: OutboundCluster, kind: ProxyKind) -> bool:
-    """Whether the cluster's endpoints come by EDS, for a proxy of that kind.
-
-    A sidecar keeps the original destination for a headless service, a gateway has none.
-    """
-    if _original_destination(cluster, kind):
+    """Whether the cluster's endpoints come by EDS, for a proxy of that kind."""
+    if cluster.keeps_destination(kind):
         return False
     return cluster.service.resolution in (Resolution.EDS, Resolution.PASSTHROUGH)
-
-
-def _original_destination(cluster: OutboundCluster, kind: ProxyKind) -> bool:
-    balancer = cluster.policy.load_balancer
-    if kind is ProxyKind.ROUTER:
-        return False
-    if balancer is not None and balancer.policy == "PASSTHROUGH":
-        return True
-    return cluster.service.resolution is Resolution.PASSTHROUGH
 
 
 def outbound(
@@ -106,7 +94,7 @@ def _discovery(
             cluster.lb_policy = cluster_pb2.Cluster.LbPolicy.ROUND_ROBIN
         return
     cluster.ClearField("eds_cluster_config")
-    if _original_destination(source, kind):
+    if source.keeps_destination(kind):
         cluster.type = _Discovery.ORIGINAL_DST
         cluster.lb_policy = _PROVIDED
     else:
@@ -160,7 +148,7 @@ def _automatic_mtls(
     """Choose per endpoint by its `tlsMode` metadata; an original destination carries none, so
     there it is all or nothing."""
     context = tls.istio_upstream(source, settings)
-    if _original_destination(source, kind):
+    if source.keeps_destination(kind):
         cluster.transport_socket.CopyFrom(tls.socket(context))
         return
     cluster.MergeFromString(_by_endpoint())
@@ -187,7 +175,7 @@ def _metadata(cluster: cluster_pb2.Cluster, source: OutboundCluster) -> None:
     service["name"].string_value = source.service.name
     service["namespace"].string_value = source.service.namespace
     if policy.rule is not None:
-        fields["config"].string_value = _config_path(policy.rule)
+        fields["config"].string_value = names.config_path(policy.rule.ref)
     if source.subset:
         fields["subset"].string_value = source.subset
     if overrides_alpn(policy) is False:
@@ -203,12 +191,6 @@ def overrides_alpn(policy: TrafficPolicy) -> bool:
     if client is None or client.mode not in (TlsMode.SIMPLE, TlsMode.MUTUAL):
         return True
     return client.alpn_override
-
-
-def _config_path(rule: Source) -> str:
-    ref = rule.ref
-    base = f"/apis/networking.istio.io/v1/namespaces/{ref.namespace}"
-    return f"{base}/destination-rule/{ref.name}"
 
 
 def _sources(source: OutboundCluster) -> tuple[tuple[str, Source | None], ...]:
@@ -248,7 +230,7 @@ def inbound(port: InboundPort, settings: MeshSettings) -> cluster_pb2.Cluster:
     )
     cluster.connect_timeout.CopyFrom(pack.duration(settings.connect_timeout))
     pool = port.connection_pool
-    cluster_policy.circuit_breakers(cluster, pool)
+    cluster_policy.circuit_breakers(cluster, pool, port.retry_budget)
     cluster_policy.tcp_options(cluster, pool)
     # The rule is the clients': only its limits act here, it does not make the application HTTP/2.
     own = msgspec.structs.replace(pool, h2_upgrade="") if pool is not None else None
@@ -260,8 +242,14 @@ def inbound(port: InboundPort, settings: MeshSettings) -> cluster_pb2.Cluster:
     service["host"].string_value = port.service.hostname
     service["name"].string_value = port.service.name
     service["namespace"].string_value = port.service.namespace
-    pool_source = pool.source if pool else None
-    pack.write_sources(cluster.metadata, (("source", port.source), ("connectionPool", pool_source)))
+    if port.rule is not None:
+        fields["config"].string_value = names.config_path(port.rule)
+    sources = (
+        ("source", port.source),
+        ("connectionPool", pool.source if pool else None),
+        ("retryBudget", port.retry_budget.source if port.retry_budget else None),
+    )
+    pack.write_sources(cluster.metadata, sources)
     return cluster
 
 
@@ -273,12 +261,11 @@ def _bind_inbound(cluster: cluster_pb2.Cluster) -> None:
     bind.socket_options.append(pack.socket_mark())
 
 
-def _either_version(idle: float | None = None) -> http_protocol_options_pb2.HttpProtocolOptions:
+def _either_version(idle: float) -> http_protocol_options_pb2.HttpProtocolOptions:
     options = http_protocol_options_pb2.HttpProtocolOptions()
     options.use_downstream_protocol_config.http_protocol_options.SetInParent()
     options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
-    if idle is not None:
-        options.common_http_protocol_options.idle_timeout.CopyFrom(pack.duration(idle))
+    options.common_http_protocol_options.idle_timeout.CopyFrom(pack.duration(idle))
     return options
 
 
@@ -287,7 +274,7 @@ def passthrough(settings: MeshSettings) -> cluster_pb2.Cluster:
     name = names.PASSTHROUGH_CLUSTER
     cluster = _original(name, settings)
     cluster.typed_extension_protocol_options[cluster_policy.HTTP_OPTIONS].CopyFrom(
-        pack.any_of(_either_version())
+        pack.any_of(_either_version(_PASSTHROUGH_IDLE))
     )
     return cluster
 
@@ -314,12 +301,11 @@ def _original(name: str, settings: MeshSettings) -> cluster_pb2.Cluster:
     return cluster
 
 
-@cache
-def black_hole() -> cluster_pb2.Cluster:
+def black_hole(settings: MeshSettings) -> cluster_pb2.Cluster:
     """Return `BlackHoleCluster`: no endpoint, so whatever is sent there is refused."""
     name = names.BLACK_HOLE_CLUSTER
     cluster = cluster_pb2.Cluster(
         name=name, alt_stat_name=names.stat_name(name), type=_Discovery.STATIC
     )
-    cluster.connect_timeout.seconds = 10
+    cluster.connect_timeout.CopyFrom(pack.duration(settings.connect_timeout))
     return cluster

@@ -158,7 +158,7 @@ def http_options(
     options = http_protocol_options_pb2.HttpProtocolOptions()
     chosen = _upstream_version(options, protocol, policy, sidecar=sidecar)
     common = _common_http(options, pool)
-    sni = _automatic_sni(options, policy.tls, protocol)
+    sni = _automatic_sni(options, policy.tls)
     if not (chosen or common or sni):
         return
     if options.WhichOneof("upstream_protocol_options") is None:
@@ -177,6 +177,8 @@ def _upstream_version(
     if policy.http2(protocol):
         http2 = options.explicit_http_config.http2_protocol_options
         http2.SetInParent()
+        if pool and pool.max_concurrent_streams:
+            http2.max_concurrent_streams.value = pool.max_concurrent_streams
     elif (pool and pool.use_client_protocol) or (sidecar and protocol is Protocol.AUTO):
         both = options.use_downstream_protocol_config
         both.http_protocol_options.SetInParent()
@@ -184,8 +186,6 @@ def _upstream_version(
         http2 = both.http2_protocol_options
     else:
         return False
-    if pool and pool.max_concurrent_streams:
-        http2.max_concurrent_streams.value = pool.max_concurrent_streams
     if pool and pool.http2_keepalive is not None:
         interval, timeout = pool.http2_keepalive
         if interval is not None:
@@ -211,14 +211,11 @@ def _common_http(
 
 
 def _automatic_sni(
-    options: http_protocol_options_pb2.HttpProtocolOptions,
-    tls: ClientTls | None,
-    protocol: Protocol,
+    options: http_protocol_options_pb2.HttpProtocolOptions, tls: ClientTls | None
 ) -> bool:
-    """SNI and SAN from the request's Host: only where requests exist, not on TCP ports."""
+    """SNI and SAN from the request's Host. On TCP ports, where there are no requests, it is written
+    as well and does nothing."""
     if tls is None or not (tls.auto_sni or tls.auto_san):
-        return False
-    if protocol.is_tcp and not protocol.is_tls:
         return False
     upstream = options.upstream_http_protocol_options
     upstream.auto_sni = tls.auto_sni

@@ -5,11 +5,10 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from lateen.compiler.backend import names, pack, tls
 from lateen.compiler.backend.authorization import NONE, Checks
 from lateen.compiler.backend.listeners import access_logs, listener_filters, network_filters
-from lateen.compiler.backend.listeners.outbound import write_match
+from lateen.compiler.backend.listeners.outbound import HANDSHAKE_SECONDS, write_match
 from lateen.compiler.ir.proxy import GatewayChain, GatewayListener, MeshSettings, Node
 from lateen.compiler.ir.routing import TcpRoute
-
-_HANDSHAKE_SECONDS = 15
+from lateen.compiler.ir.workload import Protocol
 
 
 def listener(
@@ -49,7 +48,7 @@ def _start(
 ) -> None:
     if chain.tls is not None:
         out.transport_socket.CopyFrom(tls.socket(tls.gateway(chain.tls, settings)))
-        out.transport_socket_connect_timeout.seconds = _HANDSHAKE_SECONDS
+    out.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
 
 
 def _http(
@@ -63,7 +62,10 @@ def _http(
     _start(out, chain, settings)
     write_match(out.filter_chain_match, chain.sni, ())
     prefix = names.listener_stat_prefix("outbound", source.bind, source.port)
-    manager = network_filters.gateway_manager(node, settings, prefix, chain.route_table, checks)
+    web = chain.protocol is Protocol.GRPC_WEB
+    manager = network_filters.gateway_manager(
+        node, settings, prefix, chain.route_table, checks, grpc_web=web
+    )
     out.filters.append(network_filters.http_filter(manager))
     pack.write_sources(out.metadata, (("source", chain.source), *checks.sources))
 
@@ -79,7 +81,10 @@ def _tcp(
     _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
     out.filters.extend(checks.tcp)
-    out.filters.append(network_filters.route_proxy(route, node.telemetry.client.logs))
+    logs = node.telemetry.client.logs
+    out.filters.extend(
+        network_filters.route_filters(route, logs, mongo=chain.protocol is Protocol.MONGO)
+    )
     sources = (("source", route.source), ("server", chain.source))
     conduct = ("policy", route.conduct.source)
     pack.write_sources(out.metadata, (*sources, conduct, *checks.sources))

@@ -9,6 +9,7 @@ from envoy.config.trace.v3 import zipkin_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
+from envoy.extensions.filters.network.mongo_proxy.v3 import mongo_proxy_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf import any_pb2
 
@@ -34,6 +35,7 @@ PRIVATE_RANGES = (
 )
 """Clients that counted as internal (`x-envoy-internal`) before Istio 1.25."""
 
+MONGO_PROXY = "envoy.filters.network.mongo_proxy"
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
 
@@ -132,6 +134,8 @@ def gateway_manager(
     stat_prefix: str,
     route_table: str,
     checks: Checks = NONE,
+    *,
+    grpc_web: bool = False,
 ) -> Manager:
     """Return an ingress gateway's manager: it faces clients it does not know."""
     manager = _manager(stat_prefix, settings, node.telemetry.client)
@@ -142,7 +146,7 @@ def gateway_manager(
     details.subject.value = True
     details.cert = details.uri = details.dns = True
     _routed(manager, route_table)
-    manager.http_filters.extend(http_filters.outbound(node, checks))
+    manager.http_filters.extend(http_filters.outbound(node, checks, grpc_web=grpc_web))
     return manager
 
 
@@ -181,14 +185,24 @@ def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: Conduct) -> None:
         proxy.tunneling_config.use_post = tunnel.post
 
 
-def route_proxy(route: TcpRoute, logs: access_logs.Logs) -> NetworkFilter:
-    """Return the TCP proxy of a route. Its statistics are called after the cluster or, with
-    several of them, after the VirtualService: `name.namespace`."""
+def route_filters(
+    route: TcpRoute, logs: access_logs.Logs, *, mongo: bool = False
+) -> tuple[NetworkFilter, ...]:
+    """Return the filters of a route: its TCP proxy, behind a reader of MongoDB's protocol where the
+    port speaks that. Statistics are called after the cluster or, with several of them, after the
+    VirtualService: `name.namespace`."""
     single, source = len(route.destinations) == 1, route.source
     prefix = route.destinations[0].cluster
     if not single and source is not None:
         prefix = f"{source.ref.name}.{source.ref.namespace}"
-    return tcp_proxy(prefix, route.destinations, logs, route.conduct)
+    proxy = tcp_proxy(prefix, route.destinations, logs, route.conduct)
+    return (mongo_reader(prefix), proxy) if mongo else (proxy,)
+
+
+def mongo_reader(stat_prefix: str) -> NetworkFilter:
+    """Return the filter that counts what MongoDB clients ask."""
+    config = mongo_proxy_pb2.MongoProxy(stat_prefix=stat_prefix)
+    return NetworkFilter(name=MONGO_PROXY, typed_config=pack.any_of(config))
 
 
 def tcp_to(cluster: str, logs: access_logs.Logs) -> NetworkFilter:

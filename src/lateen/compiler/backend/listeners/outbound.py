@@ -12,8 +12,6 @@ from lateen.compiler.ir.proxy import HttpListener, MeshSettings, Node, TcpListen
 from lateen.compiler.ir.routing import TcpRoute
 from lateen.compiler.ir.telemetry import Signals
 
-ANYWHERE = "0.0.0.0"
-
 
 def _elsewhere(settings: MeshSettings) -> str:
     """Return where unknown traffic goes: out (ALLOW_ANY) or nowhere (REGISTRY_ONLY)."""
@@ -37,6 +35,10 @@ def virtual_outbound(settings: MeshSettings, signals: Signals) -> listener_pb2.L
     rest = out.filter_chains.add(name=names.OUTBOUND_CATCH_ALL_CHAIN)
     rest.filters.append(network_filters.tcp_to(_elsewhere(settings), signals.logs))
     return out
+
+
+HANDSHAKE_SECONDS = 15
+"""How long a chain's transport socket may take: for TLS, the handshake."""
 
 
 def _service_listener(bind: str, port: int, signals: Signals) -> listener_pb2.Listener:
@@ -80,6 +82,7 @@ def _http_chain(
     node: Node,
     settings: MeshSettings,
 ) -> None:
+    out.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
     out.filter_chain_match.transport_protocol = "raw_buffer"
     out.filter_chain_match.application_protocols.extend(PLAIN_HTTP)
     prefix = names.listener_stat_prefix("outbound", bind, port)
@@ -88,14 +91,14 @@ def _http_chain(
 
 
 def tcp(source: TcpListener, signals: Signals, settings: MeshSettings) -> listener_pb2.Listener:
-    """Return the listener of a port that carries bytes, routed by SNI and address range. One on
-    every address lets what is not meant for its services pass."""
+    """Return the listener of a port that carries bytes, routed by SNI and address range. What no
+    route takes passes through."""
     out = _service_listener(source.bind, source.port, signals)
     if any(route.sni_hosts for route in source.routes):
         out.listener_filters.append(listener_filters.tls_inspector())
     for route in source.routes:
         write_tcp_chain(out.filter_chains.add(), route, source, signals.logs)
-    if source.bind == ANYWHERE and not any(map(_plain, source.routes)):
+    if not any(map(_plain, source.routes)):
         _fall_through(out, settings, signals.logs)
     return out
 
@@ -128,8 +131,9 @@ def write_tcp_chain(
     logs: access_logs.Logs,
 ) -> None:
     """Write one TCP route as a chain; SNI needs TLS, an address range needs none."""
+    out.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
     write_match(out.filter_chain_match, route.sni_hosts, route.cidrs)
-    out.filters.append(network_filters.route_proxy(route, logs))
+    out.filters.extend(network_filters.route_filters(route, logs, mongo=listener.mongo))
     sources = (("source", route.source or listener.source), ("policy", route.conduct.source))
     pack.write_sources(out.metadata, sources)
 

@@ -55,7 +55,6 @@ def header_options(
             yield base_pb2.HeaderValueOption(
                 header=base_pb2.HeaderValue(key=key, value=value),
                 append_action=action,
-                keep_empty_value=True,
             )
 
 

@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from google.protobuf import any_pb2
 
-from lateen.compiler.backend import http_filters, pack, wire
+from lateen.compiler.backend import http_filters, names, pack, wire
 from lateen.compiler.backend.clusters import clusters
 from lateen.compiler.backend.routes import action as route_action, match
 from lateen.compiler.ir.proxy import Features, OutboundCluster, ProxyKind
@@ -124,6 +124,10 @@ def _route(out: route_components_pb2.Route, source: Route, alpn: AlpnByCluster) 
     fault_source = source.fault.source if source.fault else None
     written = (("source", source.source), ("match", source.match.source), ("fault", fault_source))
     pack.write_sources(out.metadata, written)
+    if source.source is not None:
+        path = names.config_path(source.root or source.source.ref)
+        fields = out.metadata.filter_metadata[names.ISTIO_METADATA].fields
+        fields["config"].string_value = path
 
 
 def _forward(out: route_components_pb2.RouteAction, source: Route) -> None:

@@ -15,7 +15,7 @@ from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.graph.inputs import Key
 from lateen.compiler.frontend.graph.world import Scope, World
 from lateen.compiler.frontend.registry import hosts, services
-from lateen.compiler.frontend.routing import delegates, gateways, routes, unsupported
+from lateen.compiler.frontend.routing import delegates, gateways, mesh_routes, routes, unsupported
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.frontend.traffic import client_tls, rules
 from lateen.compiler.ir.workload import Protocol, Resolution, Service
@@ -27,6 +27,10 @@ from lateen.model.validation import codes
 
 Findings = tuple[Diagnostic, ...]
 Found = Iterator[Diagnostic]
+
+
+_NOWHERE, _NO_COPY = "LTN0034", "LTN0064"
+"""What is told of a destination on a port that its host does not have, and of a mirror."""
 
 
 class Checks:
@@ -155,13 +159,14 @@ class Checks:
             for number, entry in enumerate(rule.route):
                 if entry.destination is not None:
                     there = at.at(f"route[{number}].destination")
-                    yield from self._destination(obj, entry.destination, there)
+                    yield from self._http_destination(obj, entry.destination, there)
             if rule.mirror is not None:
-                yield from self._destination(obj, rule.mirror, at.at("mirror"))
+                there = at.at("mirror")
+                yield from self._http_destination(obj, rule.mirror, there, _NO_COPY)
             for number, copy in enumerate(rule.mirrors):
                 if copy.destination is not None:
                     there = at.at(f"mirrors[{number}].destination")
-                    yield from self._destination(obj, copy.destination, there)
+                    yield from self._http_destination(obj, copy.destination, there, _NO_COPY)
 
     def _delegate(
         self, obj: networking.VirtualService, rule: networking_route.HTTPRoute, at: Source
@@ -188,8 +193,46 @@ class Checks:
                     at = source.at(f"{path}.route[{number}].destination")
                     yield from self._destination(obj, entry.destination, at)
 
+    def _http_destination(
+        self,
+        obj: networking.VirtualService,
+        target: networking_route.Destination,
+        at: Source,
+        nowhere: str = _NOWHERE,
+    ) -> Found:
+        """Inside the mesh a destination without a port means the one that was dialled."""
+        yield from self._destination(obj, target, at, nowhere)
+        bound = obj.spec.gateways or (routes.MESH,)
+        if routes.MESH not in bound or (target.port is not None and target.port.number):
+            return
+        host = hosts.resolve(target.host, obj.metadata.namespace, self._settings.domain)
+        service = self._world.service(host)
+        if service is None or service.resolution is Resolution.ALIAS:
+            return
+        ports = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
+        dialled = self._http_ports(obj)
+        if ports and dialled and dialled.isdisjoint(ports):
+            listed = ", ".join(map(str, ports))
+            yield make(nowhere, at, host=host, port=min(dialled), ports=listed)
+
+    def _http_ports(self, obj: networking.VirtualService) -> set[int]:
+        """Return the ports at which clients inside the mesh meet its `http` rules."""
+        found: set[int] = set()
+        for host in inputs.virtual_hosts(obj, self._settings):
+            service = self._world.service(host)
+            if service is None:
+                found.add(mesh_routes.FOREIGN_PORT)
+                continue
+            spoken = (p for p in service.ports if p.protocol.is_http or p.protocol is Protocol.AUTO)
+            found.update(port.number for port in spoken)
+        return found
+
     def _destination(
-        self, obj: networking.VirtualService, target: networking_route.Destination, at: Source
+        self,
+        obj: networking.VirtualService,
+        target: networking_route.Destination,
+        at: Source,
+        nowhere: str = _NOWHERE,
     ) -> Found:
         namespace = obj.metadata.namespace
         host = hosts.resolve(target.host, namespace, self._settings.domain)
@@ -210,12 +253,10 @@ class Checks:
                 yield make("IST0112", at, host=host, ports=listed)
         elif target.port.number not in ports:
             number = target.port.number
-            yield make("LTN0034", at.at("port"), host=host, port=number, ports=listed)
+            yield make(nowhere, at.at("port"), host=host, port=number, ports=listed)
         if target.subset and not self._has_subset(namespace, service, target.subset):
-            where = f"{target.host}+{target.subset}"
-            yield make(
-                "IST0101", at.at("subset"), reftype="host+subset in destinationrule", refval=where
-            )
+            what = f"DestinationRule for {target.host} with the subset"
+            yield make("IST0101", at.at("subset"), reftype=what, refval=target.subset)
 
     def _has_subset(self, namespace: str, service: Service, subset: str) -> bool:
         """Whether a client in any of the namespaces whose rules can matter knows the subset."""
@@ -262,12 +303,6 @@ class Checks:
             yield _of_an_alias(service, source.at("spec.host"))
             return
         yield from no_effect.of_ports(_blocks(obj), service, source)
-        members = [e for _, found in self._world.behind.get(host).by_port for e in found]
-        for index, subset in enumerate(obj.spec.subsets):
-            wanted = subset.labels.items()
-            if wanted and not any(wanted <= dict(e.labels).items() for e in members):
-                at = source.at(f"spec.subsets[{index}]")
-                yield make("IST0173", at, subset=subset.name, host=host)
 
     def _overridden(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
         namespace = obj.metadata.namespace

@@ -9,6 +9,7 @@ from lateen.compiler.frontend.routing import unsupported
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.schema import kinds
+from lateen.model.validation import codes
 
 _NOT_ACTED_ON = tuple(info for info in kinds.KINDS.values() if info.is_istio and not info.acted_on)
 
@@ -34,9 +35,13 @@ class Findings:
             return
         self._idle_of = list(present)
         self._idle = tuple(
-            unsupported.kind_not_acted_on(info.kind, Source(ObjectRef(info.kind, *key)))
+            finding
             for info, objects in zip(_NOT_ACTED_ON, present, strict=True)
             for key in sorted(objects)
+            for finding in (
+                unsupported.kind_not_acted_on(info.kind, Source(ObjectRef(info.kind, *key))),
+                *codes.warnings(info, objects[key]),
+            )
         )
 
     def all(self) -> tuple[Diagnostic, ...]:

@@ -67,7 +67,11 @@ def of_gateway(spec: networking.GatewaySpec, source: Source) -> Found:
         if not protocols.named(server.port.protocol).is_tls:
             reason = f"protocol {server.port.protocol} ends no TLS"
             yield from _unused(server.tls, frozenset(), reason, at)
-        elif (server.tls.mode or "PASSTHROUGH") in _OF_SERVERS:
+            continue
+        name = server.tls.ca_cert_credential_name
+        if name and not name.endswith("-cacert"):
+            yield make("LTN0063", at.at("caCertCredentialName"), name=name)
+        if (server.tls.mode or "PASSTHROUGH") in _OF_SERVERS:
             used, reason = _OF_SERVERS[server.tls.mode or "PASSTHROUGH"]
             yield from _unused(server.tls, used, reason, at)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph import telemetries
 from lateen.compiler.frontend.graph.inputs import TELEMETRIES
-from lateen.compiler.frontend.registry import protocols, workloads
+from lateen.compiler.frontend.registry import hosts, protocols, services, workloads
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import ProxyKind
 from lateen.compiler.ir.workload import Protocol
@@ -26,12 +26,17 @@ _PROXIES = _SIDECARS | _ROUTERS
 _BY_ZONE = ("PreferClose", "PreferSameZone")
 
 
-def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
-    """Return a finding for every selector of a Gateway, policy, Telemetry or Service that no pod
-    answers to, or none with a proxy to act; for delegates that nobody delegates to, and rules
-    about namespaces that do not exist; for PeerAuthentications, Telemetries and Services of which
-    an older one counts for the same pod; and for Services that prefer near endpoints, as only a
-    DestinationRule can here."""
+def findings(
+    snapshot: Snapshot, root_namespace: str, domain: str = "cluster.local"
+) -> tuple[Diagnostic, ...]:
+    """Return what is noticed about objects that select others.
+
+    - Selectors of Gateways, policies, Telemetries and Services that no pod answers to, or none
+      with a proxy to act, and subsets without pods, ready or not.
+    - Delegates that nobody delegates to, and rules about namespaces that do not exist.
+    - PeerAuthentications, Telemetries and Services of which an older one counts for the same pod.
+    - Services that prefer near endpoints: here only a DestinationRule can.
+    """
     return (
         *_gateways(snapshot),
         *_policies(snapshot, root_namespace),
@@ -39,6 +44,7 @@ def findings(snapshot: Snapshot, root_namespace: str) -> tuple[Diagnostic, ...]:
         *_telemetries(snapshot),
         *_services(snapshot),
         *_delegates(snapshot),
+        *_subsets(snapshot, domain),
     )
 
 
@@ -51,7 +57,7 @@ def _gateways(snapshot: Snapshot) -> Iterator[Diagnostic]:
         at = precedence.source("Gateway", gateway, "spec.selector")
         pods = [p for home in namespaces for p in snapshot.matching(_PODS, home, wanted)]
         if not pods:
-            yield make("IST0101", at, reftype="selector", refval=_written(wanted))
+            yield make("IST0101", at, reftype="pod with the labels", refval=_written(wanted))
         yield from _without(pods, _ROUTERS, "a gateway's proxy", at)
 
 
@@ -66,7 +72,7 @@ def _policies(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnostic]:
         pods = list(snapshot.matching(_PODS, namespace, wanted))
         names = [pod.metadata.name for pod in pods]
         if not names:
-            yield make("IST0127", at, labels=_written(wanted))
+            yield _nobody(at, namespace, wanted)
         yield from _without(pods, _SIDECARS, "a sidecar", at)
         taken = next((name for name in names if (namespace, name) in oldest), None)
         if taken is not None:
@@ -84,7 +90,7 @@ def _telemetries(snapshot: Snapshot) -> Iterator[Diagnostic]:
         pods = list(snapshot.matching(_PODS, namespace, wanted)) if wanted else []
         at = precedence.source("Telemetry", obj, "spec.selector.matchLabels")
         if wanted and not pods:
-            yield make("IST0127", at, labels=_written(wanted))
+            yield _nobody(at, namespace, wanted)
         yield from _without(pods, _PROXIES, "a proxy", at)
         keys = [(namespace, pod.metadata.name) for pod in pods]
         shared = next((key for key in keys if key in earlier), None)
@@ -106,7 +112,7 @@ def _authorization(snapshot: Snapshot, root_namespace: str) -> Iterator[Diagnost
         at = precedence.source("AuthorizationPolicy", policy, "spec.selector.matchLabels")
         pods = [p for home in homes for p in snapshot.matching(_PODS, home, wanted)]
         if wanted and not pods:
-            yield make("IST0127", at, labels=_written(wanted))
+            yield _nobody(at, "" if everywhere else namespace, wanted)
         yield from _without(pods if wanted else (), _PROXIES, "a proxy", at)
         yield from _sources(snapshot, policy)
 
@@ -138,6 +144,24 @@ def _delegates(snapshot: Snapshot) -> Iterator[Diagnostic]:
             yield make("IST0167", at, reason="it has no hosts, and no other delegates to it")
 
 
+def _subsets(snapshot: Snapshot, domain: str) -> Iterator[Diagnostic]:
+    """Pods count that are not ready: they may be soon."""
+    known = {services.hostname(*key, domain): obj for key, obj in snapshot.services.items()}
+    for rule in snapshot.destination_rules.values():
+        host = hosts.resolve(rule.spec.host, rule.metadata.namespace, domain)
+        service = known.get(host)
+        if service is None or not service.spec.selector:
+            continue
+        for index, subset in enumerate(rule.spec.subsets):
+            if not subset.labels:
+                continue
+            wanted = service.spec.selector | subset.labels
+            disjoint = any(wanted[key] != value for key, value in service.spec.selector.items())
+            if disjoint or not _any(snapshot, service.metadata.namespace, wanted):
+                at = precedence.source("DestinationRule", rule, f"spec.subsets[{index}]")
+                yield make("IST0173", at, subset=subset.name, host=host)
+
+
 def _without(
     pods: Iterable[core_pod.Pod], kinds: frozenset[ProxyKind], what: str, at: Source
 ) -> Iterator[Diagnostic]:
@@ -152,7 +176,7 @@ def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
         wanted = service.spec.selector
         if wanted and not _any(snapshot, namespace, wanted):
             at = precedence.source("Service", service, "spec.selector")
-            yield make("IST0127", at, labels=_written(wanted))
+            yield _nobody(at, namespace, wanted)
         yield from _shared_ports(snapshot, service)
         nearness = service.spec.traffic_distribution
         if nearness in _BY_ZONE:  # on the one node of a lab PreferSameNode prefers every pod
@@ -196,6 +220,12 @@ def _targets(
         spoken = protocols.select(port.port, port.name, port.app_protocol or "", port.protocol)
         if number is not None and (port.protocol or "TCP") == "TCP":
             yield number, spoken, index
+
+
+def _nobody(at: Source, namespace: str, wanted: Mapping[str, str]) -> Diagnostic:
+    """Say that no pod has these labels; `namespace` is empty where pods of all may."""
+    where = f"namespace {namespace}" if namespace else "any namespace"
+    return make("IST0127", at, where=where, labels=_written(wanted))
 
 
 def _any(snapshot: Snapshot, namespace: str, wanted: Mapping[str, str]) -> bool:

@@ -120,7 +120,8 @@ def findings(obj: objects.ConfigMap, settings: MeshSettings) -> Iterator[Diagnos
         where = at.at(problem.path) if problem.path else at
         yield make("LTN0014", where, detail=problem.message)
     for path in found.unknown:
-        yield make("LTN0013", at.at(path), field=path)
+        code = "LTN0061" if meshconfig.is_istios(path) else "LTN0013"
+        yield make(code, at.at(path), field=path)
     yield from unsupported.unread(found.config, at)
 
 

@@ -6,8 +6,8 @@ from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.graph.inputs import Key
 from lateen.compiler.frontend.graph.world import Scope, World
 from lateen.compiler.frontend.registry import inbound, workloads
-from lateen.compiler.frontend.traffic import policies
-from lateen.compiler.ir.policy import ConnectionPool
+from lateen.compiler.frontend.traffic import clusters, policies
+from lateen.compiler.ir.policy import TrafficPolicy
 from lateen.compiler.ir.proxy import Inbound, Node, ProxyKind
 from lateen.compiler.ir.workload import Service
 from lateen.model.kube.core import pod as core_pod, service as core_service
@@ -89,14 +89,15 @@ class Pods:
             pod,
             self._selecting.get(key),
             modes,
-            lambda service, port: self._pool(unlabelled, service, port),
+            lambda service, port: self._limits(unlabelled, service, port),
         )
 
-    def _pool(self, scope: Scope, service: Service, port: int) -> ConnectionPool | None:
-        merged = self._world.policy(scope, service.hostname, port, "")
-        if merged.connection_pool is None:
-            return None
-        return policies.connection_pool(merged.connection_pool, merged.source("connection_pool"))
+    def _limits(self, scope: Scope, service: Service, port: int) -> TrafficPolicy:
+        rule = self._world.rule_for(scope, service.hostname)
+        if rule is None:
+            return clusters.NO_POLICY
+        options = clusters.options_for(rule, self._settings, gateway=False)
+        return policies.translate(rule, policies.top_blocks(rule, port), options)
 
 
 def kind_of(pod: core_pod.Pod | None) -> ProxyKind | None:

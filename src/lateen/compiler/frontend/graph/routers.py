@@ -116,6 +116,7 @@ class Routers:
 
     def _find_faults(self, number: int) -> tuple[Diagnostic, ...]:
         servers, ports = self._servers.get(number), dict(self._scopes[number].ports)
+        known = ports.keys() | {bound for targets in ports.values() for bound in targets}
         found = list(servers.refused)
         for index, merged in enumerate(servers.merged):
             first = merged.servers[0]
@@ -132,7 +133,7 @@ class Routers:
                             protocol=first.kind.value,
                         )
                     )
-                if ports and server.number not in ports:
+                if ports and server.number not in known:
                     selector = self._selector(server)
                     found.append(make("IST0162", at, port=server.number, selector=selector))
         return tuple(dict.fromkeys((*found, *self._hidden(number), *self._unexported(number))))
@@ -304,7 +305,14 @@ class Routers:
             return ()
         first = merged[index].servers[0]
         if first.kind is Kind.HTTP:
-            return (GatewayChain(sni=(), source=first.source, route_table=first.table),)
+            return (
+                GatewayChain(
+                    sni=(),
+                    source=first.source,
+                    route_table=first.table,
+                    protocol=first.protocol,
+                ),
+            )
         ending = [s for s in merged[index].servers if s.kind in (Kind.HTTPS, Kind.TLS)]
         taken = {name for server in ending for name in server.sni or (EVERY_NAME,)}
         found: list[GatewayChain] = []
@@ -326,7 +334,15 @@ class Routers:
             if rules:
                 first = msgspec.structs.replace(rules[0], sni_hosts=(), cidrs=())
                 sni = server.sni if server.kind is Kind.TLS else ()
-                return [GatewayChain(sni=sni, source=server.source, tls=server.tls, tcp=(first,))]
+                return [
+                    GatewayChain(
+                        sni=sni,
+                        source=server.source,
+                        tls=server.tls,
+                        tcp=(first,),
+                        protocol=server.protocol,
+                    )
+                ]
         return []
 
     def _passthrough(self, number: int, server: BoundServer, taken: set[str]) -> list[GatewayChain]:

@@ -62,6 +62,7 @@ class Sidecars:
             graph, self._make_http
         )
         self._foreign_hosts: Derived[str, tuple[str, ...]] = Derived(graph, self._find_foreign)
+        """By namespace of the clients."""
         self._foreign: Derived[Scope, tuple[VirtualHost, ...]] = Derived(graph, self._make_foreign)
         self._scopes: dict[Scope, Assembly] = {}
 
@@ -157,15 +158,16 @@ class Sidecars:
         service = self._world.service(hostname)
         if service is None:
             return Part()
-        found_hosts: list[tuple[int, VirtualHost]] = []
+        found_hosts: list[tuple[int, VirtualHost, bool]] = []
         found_listeners: list[TcpListener] = []
         found_tables: list[RouteTable] = []
         for port in service.ports:
             if port.protocol is Protocol.UDP:
                 continue
             shared = mesh_routes.shares_table(service, port)
-            if shared:
-                found_hosts.append((port.number, self._virtual_host(scope, service, port)))
+            if shared or port.protocol is Protocol.AUTO:
+                host = self._virtual_host(scope, service, port)
+                found_hosts.append((port.number, host, shared))
             if port.protocol.is_http:
                 continue
             made = self._listeners(scope, service, port)
@@ -192,7 +194,8 @@ class Sidecars:
         if chosen is not None:
             made = self._http.get((scope, chosen, port.number))
             source = Source(ObjectRef("VirtualService", *chosen))
-        return mesh_routes.virtual_host(service, port, made, domains, source, self._settings)
+        keys = () if made else self._world.hashed(scope, service.hostname, port.number, "")
+        return mesh_routes.virtual_host(service, port, made, domains, source, keys, self._settings)
 
     def _sniffed_table(self, scope: Scope, service: Service, port: Port) -> RouteTable:
         host = self._host_with(scope, service, port, ("*",))
@@ -260,27 +263,32 @@ class Sidecars:
             return ()
         return routes.http(self._world.http_rules.get(chosen), self._context(scope, obj, port))
 
-    def _find_foreign(self, _: str) -> tuple[str, ...]:
-        """Return the hosts of mesh VirtualServices that no service of the registry has."""
+    def _find_foreign(self, namespace: str) -> tuple[str, ...]:
+        """Return the hosts of mesh VirtualServices that no service has which clients of a namespace
+        know, and know with port 80."""
         found = []
         names: list[str] | None = None
         for host in self._inputs.mesh_hosts.get(""):
             if not hosts.is_wildcard(host):
-                key = hosts.split_service(host, self._settings.domain)
-                if key is None or not self._inputs.registered.get(key):
+                if not self._answers(namespace, host):
                     found.append(host)
                 continue
             if names is None:
                 domain = self._settings.domain
                 listed = self._inputs.service_list.get("")
-                names = [services.hostname(ns, name, domain) for ns, name in listed]
+                every = (services.hostname(ns, name, domain) for ns, name in listed)
+                names = [name for name in every if self._answers(namespace, name)]
             if not any(hosts.covers(host, name) for name in names):
                 found.append(host)
         return tuple(found)
 
+    def _answers(self, namespace: str, host: str) -> bool:
+        service = self._world.seen(namespace, host)
+        return service is not None and service.port(mesh_routes.FOREIGN_PORT) is not None
+
     def _make_foreign(self, scope: Scope) -> tuple[VirtualHost, ...]:
         found = []
-        for host in self._foreign_hosts.get(""):
+        for host in self._foreign_hosts.get(scope.namespace):
             obj = self._oldest_visible(scope.namespace, host)
             if obj is None:
                 continue

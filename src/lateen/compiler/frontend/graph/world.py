@@ -282,7 +282,9 @@ class World:
         if reach is None:
             return ()
         behind = self.behind.get(key.hostname)
-        return clusters.assignments(reach, behind, client, gateway=key.gateway)
+        return clusters.assignments(
+            reach, behind, client, self.settings.features, gateway=key.gateway
+        )
 
     def _http_rules(self, key: Key) -> tuple[routes.HttpRule, ...]:
         root = self.inputs.virtual_services.get(key)

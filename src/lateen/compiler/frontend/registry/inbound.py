@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable
 
 from lateen.compiler.frontend.registry import workloads
 from lateen.compiler.frontend.security import authn
-from lateen.compiler.ir.policy import ConnectionPool
+from lateen.compiler.ir.policy import TrafficPolicy
 from lateen.compiler.ir.proxy import Inbound, InboundPort, PortMode
 from lateen.compiler.ir.workload import Protocol, Service
 from lateen.model.kube.core import pod as core_pod
 
-Pool = Callable[[Service, int], ConnectionPool | None]
-"""(service, service port) -> the connectionPool of the service's own DestinationRule."""
+Limits = Callable[[Service, int], TrafficPolicy]
+"""(service, service port) -> the policy of the service's own DestinationRule."""
 
 
 def translate(
     pod: core_pod.Pod,
     selecting: Iterable[Service],
     modes: authn.WorkloadModes,
-    pool: Pool,
+    limits: Limits,
 ) -> Inbound:
     """Return a pod's inbound side.
 
@@ -31,6 +31,7 @@ def translate(
             number = workloads.container_port(pod, port.target)
             if port.protocol is Protocol.UDP or number is None or number in ports:
                 continue
+            policy = limits(service, port.number)
             ports[number] = InboundPort(
                 port=number,
                 protocol=port.protocol,
@@ -38,7 +39,9 @@ def translate(
                 service=service,
                 service_port=port.number,
                 source=port.source,
-                connection_pool=pool(service, port.number),
+                connection_pool=policy.connection_pool,
+                retry_budget=policy.retry_budget,
+                rule=policy.rule.ref if policy.rule is not None else None,
             )
     return Inbound(
         mode=modes.mode,

@@ -2,10 +2,11 @@
 
 import base64
 import re
+from collections.abc import Mapping
 
 from lateen.compiler.frontend.registry import downward_labels
 from lateen.compiler.ir import telemetry
-from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind
+from lateen.compiler.ir.proxy import Features, MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Labels
 from lateen.model.identity import spiffe_id
@@ -17,6 +18,7 @@ TLS_MODE_LABEL = "security.istio.io/tlsMode"
 NAME_LABEL = "service.istio.io/canonical-name"
 REVISION_LABEL = "service.istio.io/canonical-revision"
 LOCALITY_LABEL = "istio-locality"
+TOPOLOGY_LABEL = "topology.istio.io/locality"
 TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 
 _CRON_JOB = re.compile(r"(?P<name>.+)-\d{8,10}")
@@ -49,10 +51,19 @@ def translate(pod: core_pod.Pod, settings: MeshSettings) -> Workload:
         identity=identity(pod, settings),
         sidecar=labels.get(TLS_MODE_LABEL) == "istio",
         workload=name,
-        locality=labels.get(LOCALITY_LABEL, "").replace(".", "/"),
+        locality=locality(labels, settings.features),
         canonical_name=_canonical_name(labels, name),
-        canonical_revision=_canonical_revision(labels),
+        canonical_revision=_canonical_revision(labels, ""),
     )
+
+
+def locality(labels: Mapping[str, str], features: Features) -> str:
+    """Return where a workload with these labels is, as `region/zone/subzone`; empty: unknown.
+
+    Dots stand for slashes, which no label's value may have.
+    """
+    newer = labels.get(TOPOLOGY_LABEL, "") if features.topology_locality_label else ""
+    return (newer or labels.get(LOCALITY_LABEL, "")).replace(".", "/")
 
 
 def identity(pod: core_pod.Pod, settings: MeshSettings) -> str:
@@ -152,7 +163,7 @@ def peer_metadata(pod: core_pod.Pod, kind: ProxyKind, settings: MeshSettings) ->
     version, name, owner_kind = owner(pod)
     labels = {k: v for k, v in meta.labels.items() if k != "pod-template-hash"}
     labels.setdefault(NAME_LABEL, _canonical_name(meta.labels, name))
-    labels.setdefault(REVISION_LABEL, _canonical_revision(meta.labels))
+    labels.setdefault(REVISION_LABEL, _canonical_revision(meta.labels, "latest"))
     apps = "" if kind is ProxyKind.ROUTER else ",".join(_app_containers(pod))
     fields: dict[str, downward_labels.Value] = {
         "APP_CONTAINERS": apps,
@@ -180,6 +191,6 @@ def _canonical_name(labels: dict[str, str], workload: str) -> str:
     return found or workload
 
 
-def _canonical_revision(labels: dict[str, str]) -> str:
+def _canonical_revision(labels: dict[str, str], otherwise: str) -> str:
     found = labels.get(REVISION_LABEL) or labels.get("app.kubernetes.io/version")
-    return found or labels.get("version") or "latest"
+    return found or labels.get("version") or otherwise

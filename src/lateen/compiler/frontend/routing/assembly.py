@@ -95,17 +95,20 @@ def _tables(
 ) -> tuple[RouteTable, ...]:
     by_port: dict[int, list[VirtualHost]] = {}
     sniffed: list[RouteTable] = []
+    opened: set[int] = set()
     for share in shares:
-        for port, host in share.part.hosts:
+        for port, host, opens in share.part.hosts:
+            if opens:
+                opened.add(port)
             if port in by_port:
                 by_port[port].append(host)
             else:
                 by_port[port] = [host]
         sniffed += share.part.tables
-    if foreign and mesh_routes.FOREIGN_PORT in by_port:
+    if foreign and mesh_routes.FOREIGN_PORT in opened:
         own = by_port[mesh_routes.FOREIGN_PORT]
         by_port[mesh_routes.FOREIGN_PORT] = [*foreign, *_without_domains_of(foreign, own)]
-    shared = [_table(str(p), (*by_port[p], catch_all), old) for p in sorted(by_port)]
+    shared = [_table(str(p), (*by_port[p], catch_all), old) for p in sorted(opened)]
     return (*shared, *sniffed)
 
 
@@ -145,7 +148,7 @@ def _tcp(shares: Sequence[Share]) -> tuple[TcpListener, ...]:
     """Listeners on the same address and port are one: of chains that match alike the older
     service's is the one. With HTTP on the same port of every address it tells the two apart."""
     found: dict[tuple[str, int], TcpListener] = {}
-    http = {port for share in shares for port, _ in share.part.hosts}
+    http = {port for share in shares for port, _, opens in share.part.hosts if opens}
     for share in shares:
         for entry in share.part.listeners:
             key = (entry.bind, entry.port)

@@ -88,6 +88,7 @@ def _joined(
     owner: VirtualService, root: HTTPRoute, child: VirtualService, domain: str
 ) -> list[HttpRule]:
     found = []
+    above = precedence.source("VirtualService", owner).ref
     outer = _matches(owner, root)
     for index, spec in enumerate(child.spec.http):
         if spec.delegate is not None:
@@ -101,7 +102,7 @@ def _joined(
             _absolute(spec, child.metadata.namespace, domain), name=name, match=match, **inherited
         )
         source = precedence.source("VirtualService", child, f"spec.http[{index}]")
-        found.append(HttpRule(spec=merged, source=source))
+        found.append(HttpRule(spec=merged, source=source, root=above))
     return found
 
 

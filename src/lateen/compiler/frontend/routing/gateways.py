@@ -10,6 +10,7 @@ from lateen.compiler.frontend.registry import hosts, protocols
 from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
 from lateen.compiler.ir.value import Value
+from lateen.compiler.ir.workload import Protocol
 from lateen.model import ciphers
 from lateen.model.istio import networking
 from lateen.model.messages.diagnostics import Diagnostic, make
@@ -65,6 +66,7 @@ class BoundServer(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[tuple[str, str], ...]
     """(namespace or `*`, host)."""
     source: Source
+    protocol: Protocol
     tls: ServerTls | None = None
     redirect: bool = False
 
@@ -233,7 +235,7 @@ def _clash(group: list[BoundServer], server: BoundServer) -> Diagnostic | None:
             "LTN0020",
             server.source,
             server=server.label,
-            port=server.port,
+            port=server.number,
             other=first.source,
             protocol=first.kind.value,
         )
@@ -247,7 +249,7 @@ def _clash(group: list[BoundServer], server: BoundServer) -> Diagnostic | None:
                 "LTN0021",
                 server.source,
                 server=server.label,
-                port=server.port,
+                port=server.number,
                 other=other.source,
                 host=shared[0],
             )
@@ -262,7 +264,9 @@ def _obstacle(server: networking.Server, source: Source) -> Diagnostic | None:
     if not _is_tls(server) or server.tls is None:
         return None
     if mode is TlsMode.AUTO_PASSTHROUGH:
-        return make("LTN0010", source.at("tls.mode"), field="mode AUTO_PASSTHROUGH")
+        return make(
+            "LTN0062", source.at("tls.mode"), field="mode AUTO_PASSTHROUGH", what="the server"
+        )
     needs = mode in _TERMINATING and mode is not TlsMode.ISTIO_MUTUAL
     if needs and not _certificates(server.tls):
         detail = f"TLS mode {mode.value} needs a certificate: set credentialName"
@@ -286,6 +290,7 @@ def _bound(
         port_name=name,
         hosts=tuple(dict.fromkeys(_host(written, namespace) for written in server.hosts)),
         source=source,
+        protocol=protocols.named(server.port.protocol if server.port is not None else ""),
         tls=server_tls(server.tls)
         if server.tls is not None and kind in (Kind.HTTPS, Kind.TLS)
         else None,
@@ -355,8 +360,11 @@ def _certificates(tls: networking.ServerTLSSettings) -> tuple[str, ...]:
 
 
 def _authority(tls: networking.ServerTLSSettings) -> str:
-    own = tls.ca_cert_credential_name
-    name = own or tls.credential_name or next(iter(tls.credential_names), "")
+    """`caCertCredentialName` is asked for as it is written: only a name that ends in `-cacert` is
+    answered with a CA."""
+    if tls.ca_cert_credential_name:
+        return f"kubernetes://{tls.ca_cert_credential_name}"
+    name = tls.credential_name or next(iter(tls.credential_names), "")
     if name:
         return f"kubernetes://{name.removesuffix('-cacert')}-cacert"
     return f"file-root:{tls.ca_certificates}" if tls.ca_certificates else ""

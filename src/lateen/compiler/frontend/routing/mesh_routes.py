@@ -8,6 +8,7 @@ import msgspec
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import actions, matches, routes
+from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import MeshSettings, TcpListener, cluster_name
 from lateen.compiler.ir.routing import (
     Destination,
@@ -34,8 +35,9 @@ FOREIGN_PORT = 80
 class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one service adds to the outbound side of a scope, apart from clusters."""
 
-    hosts: tuple[tuple[int, VirtualHost], ...] = ()
-    """(HTTP port, virtual host) for the shared route tables."""
+    hosts: tuple[tuple[int, VirtualHost, bool], ...] = ()
+    """(port, virtual host, whether there is a table for it): for the shared route tables. A sniffed
+    port's is in the table of its number if another service has that open."""
     listeners: tuple[TcpListener, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     """Tables of sniffed ports."""
@@ -44,8 +46,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 NO_PART = Part()
 
 
-def default_route(service: Service, port: Port, settings: MeshSettings) -> Route:
-    """Return the route of a service port without a VirtualService."""
+def default_route(
+    service: Service, port: Port, keys: tuple[HashKey, ...], settings: MeshSettings
+) -> Route:
+    """Return the route of a service port without a VirtualService; `keys` are what its
+    DestinationRule balances by."""
     cluster = cluster_name(service.hostname, port.number, "")
     return Route(
         name="default",
@@ -53,6 +58,7 @@ def default_route(service: Service, port: Port, settings: MeshSettings) -> Route
         source=None,
         destinations=(Destination(cluster=cluster, source=port.source),),
         retries=actions.default_retries(settings.features),
+        hash_keys=keys,
         decorator=f"{service.hostname}:{port.number}/*",
     )
 
@@ -91,14 +97,15 @@ def virtual_host(
     made: tuple[Route, ...],
     domains: tuple[str, ...],
     source: Source | None,
+    keys: tuple[HashKey, ...],
     settings: MeshSettings,
 ) -> VirtualHost:
     """Return a service port's virtual host; without routes of a VirtualService (`made`) the
-    default one."""
+    default one, balanced by `keys`."""
     return VirtualHost(
         name=f"{service.hostname}:{port.number}",
         domains=_written(domains, port.number, settings),
-        routes=made or (default_route(service, port, settings),),
+        routes=made or (default_route(service, port, keys, settings),),
         source=source if made else service.source,
     )
 
@@ -113,7 +120,7 @@ def domains_of(
     for alias in aliases:
         found += hosts.domains(alias, namespace, absolute=absolute)
     if service.resolution is Resolution.PASSTHROUGH:
-        found += (f"*.{service.hostname}",)
+        found += tuple(f"*.{name}" for name in found)
     return found + service.vips
 
 
@@ -121,11 +128,9 @@ def foreign_host(
     host: str, made: tuple[Route, ...], source: Source, settings: MeshSettings
 ) -> VirtualHost:
     """Return the virtual host of a VirtualService for a host outside the registry."""
-    absolute = settings.features.absolute_fqdn_domain and not hosts.is_wildcard(host)
-    domains = (host, f"{host}.") if absolute else (host,)
     return VirtualHost(
         name=f"{host}:{FOREIGN_PORT}",
-        domains=_written(domains, FOREIGN_PORT, settings),
+        domains=_written((host,), FOREIGN_PORT, settings),
         routes=made,
         source=source,
     )
@@ -161,6 +166,7 @@ def listeners(
             source=port.source,
             sniffed=sniffed,
             route_table=f"{service.hostname}:{port.number}" if sniffed else "",
+            mongo=port.protocol is Protocol.MONGO,
         )
         for bind in binds
     )

@@ -21,7 +21,7 @@ from lateen.compiler.ir.routing import (
 )
 from lateen.compiler.ir.workload import Protocol, Resolution, Service
 from lateen.model.istio import networking_route
-from lateen.model.meta import Source
+from lateen.model.meta import ObjectRef, Source
 
 L4Match: TypeAlias = networking_route.L4MatchAttributes | networking_route.TLSMatchAttributes
 
@@ -35,6 +35,8 @@ class HttpRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     spec: networking_route.HTTPRoute
     source: Source
+    root: ObjectRef | None = None
+    """The VirtualService that delegates to the source's, if another."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,11 +141,14 @@ def _from_client(match: L4Match | networking_route.HTTPMatchRequest, context: Co
     return precedence.selects(match.source_labels, context.client_labels)
 
 
-def destination(target: networking_route.Destination, context: Context) -> tuple[str, int]:
+def destination(
+    target: networking_route.Destination, context: Context, *, http: bool
+) -> tuple[str, int]:
     """Return the host and port a destination means.
 
-    Without a port: the service's only one, else the port dialed. An ExternalName service stands for
-    the host that it names, on its own ports.
+    Without a port: the service's only one, else the port dialed. Sidecars look for the destination
+    of a request among the services of the dialed port alone, so there it is always that. An
+    ExternalName service stands for the host that it names, on its own ports.
     """
     host = hosts.resolve(target.host, context.namespace, context.settings.domain)
     service = context.service(host)
@@ -151,7 +156,7 @@ def destination(target: networking_route.Destination, context: Context) -> tuple
         host = service.external_name
     if target.port is not None and target.port.number:
         return host, target.port.number
-    if service is not None:
+    if service is not None and not (http and MESH in context.gateways):
         numbers = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
         if len(numbers) == 1:
             return host, numbers[0]
@@ -167,7 +172,7 @@ def weighted(
     for index, entry in enumerate(targets):
         if entry.destination is None or (several and entry.weight <= 0):
             continue
-        host, port = destination(entry.destination, context)
+        host, port = destination(entry.destination, context, http=False)
         found.append(
             Destination(
                 cluster=cluster_name(host, port, entry.destination.subset),
@@ -218,10 +223,11 @@ def _route(
         name=name,
         match=condition,
         source=rule.source,
+        root=rule.root,
         destinations=targets,
         rewrite=actions.rewrite(spec.rewrite, made.host or host),
         timeout=quantities.seconds(spec.timeout) or 0.0,
-        retries=_retries(spec, keys, context),
+        retries=_retries(spec, keys if len(targets) == 1 else (), context),
         fault=actions.fault(spec.fault, rule.source.at("fault")),
         mirrors=_mirrors(spec, context),
         cors=actions.cors(spec.cors_policy),
@@ -250,6 +256,7 @@ def _answer(
         name=name,
         match=condition,
         source=rule.source,
+        root=rule.root,
         redirect=actions.redirect(redirect, context.port, secure=context.secure)
         if redirect is not None
         else None,
@@ -267,7 +274,8 @@ def _answer(
 def _retries(
     spec: networking_route.HTTPRoute, keys: tuple[HashKey, ...], context: Context
 ) -> RetryPolicy:
-    """With a consistent hash, avoiding the host just tried would mean giving up the hash."""
+    """With a consistent hash, avoiding the host just tried would mean giving up the hash. As in
+    Istio that counts where there is one destination; `keys` are its."""
     features = context.settings.features
     made = actions.retries(spec.retries, features)
     if not keys or not features.hash_retries_same_host:
@@ -308,7 +316,7 @@ def _targets(rule: HttpRule, context: Context) -> _Targets:
         target = entry.destination
         if target is None or (several and entry.weight <= 0):
             continue
-        host, port = destination(target, context)
+        host, port = destination(target, context, http=True)
         keys += context.hashed(host, port, target.subset)
         if entry.headers is not None:
             request, rewritten = actions.headers(entry.headers.request)
@@ -355,7 +363,7 @@ def _mirrors(spec: networking_route.HTTPRoute, context: Context) -> tuple[Mirror
     for target, share in wanted:
         ppm = quantities.parts_per_million(share)
         if ppm:
-            host, port = destination(target, context)
+            host, port = destination(target, context, http=True)
             found.append(
                 Mirror(
                     cluster=cluster_name(host, port, target.subset),

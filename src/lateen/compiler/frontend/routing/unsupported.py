@@ -32,6 +32,11 @@ def _only(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
+INERT: dict[type[msgspec.Struct], frozenset[str]] = {
+    networking.OutlierDetection: _only("consecutive_errors"),
+}
+"""What does nothing in Istio either: validation warns of it, and nothing more is to be said."""
+
 COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     types.Percent: _ALL,
     types.PortSelector: _ALL,
@@ -258,9 +263,24 @@ def unread(spec: msgspec.Struct, source: Source) -> tuple[Diagnostic, ...]:
     return tuple(_struct(spec, source))
 
 
+_EFFECTS = {
+    "ServiceEntry": "the mesh does not know its hosts",
+    "WorkloadEntry": "no service has it as an endpoint",
+    "Sidecar": "sidecars go on knowing the whole mesh",
+    "EnvoyFilter": "proxies are configured without its patches",
+    "RequestAuthentication": "no token is verified, requests with a bad one are let in",
+    "WasmPlugin": "proxies run without its filter",
+}
+"""What differs from a cluster, for kinds that change traffic or who may send it."""
+
+
 def kind_not_acted_on(kind: str, source: Source) -> Diagnostic:
-    """Return the finding for an object of a kind that is not compiled."""
-    return diagnostics.make("LTN0011", source, kind=kind)
+    """Return the finding for an object of a kind that is not compiled: a warning if traffic or
+    security is another with it."""
+    effect = _EFFECTS.get(kind)
+    if effect is None:
+        return diagnostics.make("LTN0011", source, kind=kind)
+    return diagnostics.make("LTN0060", source, kind=kind, effect=effect)
 
 
 def _struct(value: msgspec.Struct, source: Source) -> Iterator[Diagnostic]:
@@ -270,6 +290,8 @@ def _struct(value: msgspec.Struct, source: Source) -> Iterator[Diagnostic]:
         if found == default:
             continue
         at = source.at(name)
+        if attribute in INERT.get(type(value), ()):
+            continue
         if attribute not in compiled:
             yield diagnostics.make("LTN0010", at, field=name)
             continue
@@ -295,7 +317,9 @@ def _claims(conditions: dict[str, Any], at: Source) -> Iterator[Diagnostic]:
     for name in conditions:
         if name.startswith(matches.CLAIMS_PREFIX):
             there = Source(at.ref, fieldpath.join(at.path, name))
-            yield diagnostics.make("LTN0010", there, field=name)
+            yield diagnostics.make(
+                "LTN0062", there, field=name, what="the route that matches by it"
+            )
 
 
 @cache

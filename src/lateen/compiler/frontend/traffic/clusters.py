@@ -4,8 +4,14 @@ import msgspec
 
 from lateen.compiler.frontend.traffic import client_tls, locality, policies
 from lateen.compiler.frontend.traffic.rules import Rule, Subset
-from lateen.compiler.ir.policy import ClientTls, TlsMode, TrafficPolicy
-from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster, cluster_name
+from lateen.compiler.ir.policy import TlsMode, TrafficPolicy
+from lateen.compiler.ir.proxy import (
+    ClusterEndpoints,
+    Features,
+    MeshSettings,
+    OutboundCluster,
+    cluster_name,
+)
 from lateen.compiler.ir.workload import (
     Endpoint,
     Labels,
@@ -36,6 +42,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     port: Port
     subset: Subset | None
     policy: TrafficPolicy
+    endpoint_mode: str = ""
+    """TLS mode of the rule that counts for the endpoints; empty: they are judged one by one."""
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -63,12 +71,30 @@ def targets(
             continue
         top = policies.top_blocks(rule, port.number)
         policy = policies.translate(rule, top, options)
-        found.append(Target(port=port, subset=None, policy=policy))
+        mode = policies.endpoint_mode(rule, port.number, None)
+        found.append(Target(port=port, subset=None, policy=policy, endpoint_mode=mode))
         for subset in rule.subsets:
             merged = policies.subset_blocks(top, port.number, subset)
             own = policy if merged is top else policies.translate(rule, merged, options)
-            found.append(Target(port=port, subset=subset, policy=own))
+            own = _passing_on(policy, own, merged)
+            mode = policies.endpoint_mode(rule, port.number, subset)
+            found.append(Target(port=port, subset=subset, policy=own, endpoint_mode=mode))
     return tuple(found)
+
+
+def _passing_on(outer: TrafficPolicy, own: TrafficPolicy, merged: policies.Blocks) -> TrafficPolicy:
+    """Return a subset's policy, which keeps the original destination where its host does and its
+    own `loadBalancer` names no algorithm."""
+    if not _passes(outer) or own.load_balancer is None or merged.load_balancer is None:
+        return own
+    if merged.load_balancer.simple not in (None, "", "UNSPECIFIED"):
+        return own
+    kept = msgspec.structs.replace(own.load_balancer, policy="PASSTHROUGH")
+    return msgspec.structs.replace(own, load_balancer=kept)
+
+
+def _passes(policy: TrafficPolicy) -> bool:
+    return policy.load_balancer is not None and policy.load_balancer.policy == "PASSTHROUGH"
 
 
 NO_POLICY = TrafficPolicy()
@@ -111,7 +137,7 @@ def clusters(
 
 
 def assignments(
-    reach: Reach, behind: Behind, client: Labels, *, gateway: bool
+    reach: Reach, behind: Behind, client: Labels, features: Features, *, gateway: bool
 ) -> tuple[ClusterEndpoints, ...]:
     """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST.
 
@@ -122,8 +148,8 @@ def assignments(
         return ()
     found = []
     for target in reach.targets:
-        subset, tls, balancer = target.subset, target.policy.tls, target.policy.load_balancer
-        if balancer is not None and balancer.policy == "PASSTHROUGH":
+        subset, mode = target.subset, target.endpoint_mode
+        if _passes(target.policy):
             continue
         members = behind.at(target.port.number)
         labels = _labels(subset)
@@ -131,12 +157,12 @@ def assignments(
             wanted = frozenset(labels)
             members = tuple([e for e in members if wanted.issubset(e.labels)])
         name = subset.name if subset is not None else ""
-        spread = locality.spread(members, target.policy, dict(client))
+        spread = locality.spread(members, target.policy, dict(client), features)
         found.append(
             ClusterEndpoints(
                 cluster=cluster_name(service.hostname, target.port.number, name),
                 endpoints=spread.members,
-                mtls=tuple([speaks_mtls(e, tls) for e in spread.members]),
+                mtls=tuple([speaks_mtls(e, mode) for e in spread.members]),
                 priorities=spread.priorities,
                 shares=spread.shares,
             )
@@ -144,11 +170,11 @@ def assignments(
     return tuple(found)
 
 
-def speaks_mtls(endpoint: Endpoint, tls: ClientTls | None) -> bool:
+def speaks_mtls(endpoint: Endpoint, mode: str) -> bool:
     """Whether an endpoint is marked `tlsMode: istio`: a rule says ISTIO_MUTUAL, or nothing is
     said, the workload has a sidecar and its port does not refuse mTLS."""
-    if tls is not None:
-        return tls.mode is TlsMode.ISTIO_MUTUAL
+    if mode:
+        return mode == TlsMode.ISTIO_MUTUAL.value
     return endpoint.sidecar and endpoint.mode is not MtlsMode.DISABLE
 
 
@@ -182,6 +208,4 @@ def _service_mode(
 
 def needs_agreement(service: Service, policy: TrafficPolicy) -> bool:
     """Whether the cluster keeps the original destination, so that TLS is all or nothing."""
-    balancer = policy.load_balancer
-    explicit = balancer is not None and balancer.policy == "PASSTHROUGH"
-    return explicit or service.resolution is Resolution.PASSTHROUGH
+    return _passes(policy) or service.resolution is Resolution.PASSTHROUGH

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from lateen.compiler.frontend.registry.workloads import LOCALITY_LABEL
+from lateen.compiler.frontend.registry import workloads
 from lateen.compiler.ir.policy import LoadBalancer, TrafficPolicy
+from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.workload import Endpoint
 from lateen.model.istio import networking_policy
 
@@ -43,7 +44,7 @@ def asked(spec: networking_policy.DestinationRuleSpec | None) -> list[str]:
         balancer = policy.load_balancer
         setting = balancer.locality_lb_setting if balancer is not None else None
         if policy.outlier_detection is not None or setting is not None:
-            found[LOCALITY_LABEL] = None
+            found[workloads.LOCALITY_LABEL] = found[workloads.TOPOLOGY_LABEL] = None
         if setting is not None:
             found.update((entry.partition("=")[0], None) for entry in setting.failover_priority)
     return [label for label in found if label not in _TOPOLOGY]
@@ -59,7 +60,10 @@ def weighted(policy: TrafficPolicy) -> bool:
 
 
 def spread(
-    members: tuple[Endpoint, ...], policy: TrafficPolicy, client: Mapping[str, str]
+    members: tuple[Endpoint, ...],
+    policy: TrafficPolicy,
+    client: Mapping[str, str],
+    features: Features,
 ) -> Spread:
     """Return the endpoints as a client with these labels sees them."""
     if policy.load_balancer is None and policy.outlier_detection is None:
@@ -67,7 +71,7 @@ def spread(
     balancer = policy.load_balancer or LoadBalancer()
     if balancer.locality_enabled is False:
         return Spread(members)
-    here = client.get(LOCALITY_LABEL, "").replace(".", "/")
+    here = workloads.locality(client, features)
     if balancer.distribute:
         return _distributed(members, balancer, here)
     if policy.outlier_detection is None:

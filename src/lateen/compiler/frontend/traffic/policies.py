@@ -117,6 +117,24 @@ def translate(rule: Rule | None, merged: Blocks, options: client_tls.Options) ->
     return msgspec.structs.replace(made, by_locality=True) if locality.weighted(made) else made
 
 
+def endpoint_mode(rule: Rule, port: int, subset: Subset | None) -> str:
+    """Return the client's TLS mode that marks a destination's endpoints; empty if none is written.
+
+    Other than for the cluster, a port entry that says nothing of TLS leaves the mode of its level,
+    and a subset that says nothing leaves that of the rule.
+    """
+    own = subset.spec.traffic_policy if subset is not None else None
+    for level in (own, rule.policy):
+        if level is None:
+            continue
+        for entry in level.port_level_settings:
+            if entry.port is not None and entry.port.number == port and entry.tls is not None:
+                return entry.tls.mode or "DISABLE"
+        if level.tls is not None:
+            return level.tls.mode or "DISABLE"
+    return ""
+
+
 def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
     """Return how TCP proxies treat connections to a host. As on Istio the rule's top level alone
     says how long they last, and a subset's own block replaces tunnel and balancing.
@@ -146,7 +164,7 @@ def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
 def _budget(
     block: networking_policy.RetryBudget, source: Source, features: Features
 ) -> RetryBudget:
-    share = block.percent.value if block.percent is not None else None
+    share = block.percent
     usual = 20.0 if features.retry_budget_of_a_fifth else 0.2
     return RetryBudget(
         percent=usual if share is None else share,
