@@ -152,7 +152,7 @@ ONLINE = {
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"
         "  hosts: [web]\n  http:\n  - route:\n    - destination:\n        host: web\n"
         "        subset: v2\n",
-        ("[IST0101]", "VirtualService default/a FILE:15", "web+v2"),
+        ("[IST0101]", "VirtualService default/a FILE:15", 'web with the subset "v2"'),
         "spec.http[0].route[0].destination.subset: ",
     ),
     "gateway-selects-nobody": (
