@@ -393,24 +393,3 @@ def test_a_kind_that_is_not_served_is_named(kubectl: Any) -> None:
     text = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n"
     refused = kubectl("apply", "-f", "-", stdin=text, code=1).err
     assert 'no matches for kind "Widget" in version "example.com/v1"' in refused
-
-
-def test_an_autoscaler_in_both_versions(kubectl: Any) -> None:
-    body = {
-        "apiVersion": "autoscaling/v1",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "web"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
-            "maxReplicas": 4,
-            "targetCPUUtilizationPercentage": 70,
-        },
-    }
-    for wanted in ("created", "unchanged"):
-        done = kubectl("apply", "-f", "-", stdin=json.dumps(body))
-        assert done.out == f"horizontalpodautoscaler.autoscaling/web {wanted}\n"
-    path = "jsonpath={.spec.metrics[0].resource.target.averageUtilization}"
-    assert kubectl("get", "hpa", "web", "-o", path).out == "70"
-    old = "jsonpath={.spec.targetCPUUtilizationPercentage}"
-    assert kubectl("get", "horizontalpodautoscalers.v1.autoscaling", "web", "-o", old).out == "70"
-    assert "cpu: <unknown>/70%" in kubectl("get", "hpa").lines[1]

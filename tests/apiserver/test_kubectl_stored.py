@@ -29,7 +29,6 @@ TYPOS = (
     ("except:", "excepts:", "spec.egress[0].to[0].ipBlock.excepts"),
     ("unhealthyPod", "unhealthyPods", "spec.unhealthyPodsEvictionPolicy"),
     ("averageUtilization: 60", "averageUse: 60", "spec.metrics[0].resource.target.averageUse"),
-    ("targetCPUUtilization", "targetCPU", "spec.targetCPUPercentage"),
     ("holderIdentity", "holder", "spec.holder"),
     ("value: 1000", "value: 1000\nvalues: 1", "values"),
     ("reclaimPolicy: Retain\nv", "reclaim: Retain\nv", "reclaim"),
@@ -107,7 +106,7 @@ def test_misspelt_fields_are_refused_or_warned_of(kubectl: Any) -> None:
                 "What pods use.\n",
             ),
         ),
-        ("hpa.spec --api-version=autoscaling/v1", ("targetCPUUtilizationPercentage\t<integer>",)),
+        ("hpa.spec", ("maxReplicas\t<integer> -required-",)),
         ("crd.spec.versions", ("additionalPrinterColumns\t<[]CustomResourceColumnDefinition>",)),
         ("deployment.spec", ("How old pods are replaced.\n",)),
         ("pdb.spec", ("maxUnavailable\t<IntOrString>", "selector\t<LabelSelector>")),
@@ -144,23 +143,3 @@ def test_webhooks_are_merged_by_name(kubectl: Any, applied: list[str]) -> None:
     path = "jsonpath={.webhooks[*].timeoutSeconds} {.webhooks[*].clientConfig.url}"
     found = kubectl("get", "validatingwebhookconfiguration", "web", "-o", path).out
     assert found == "3 https://example.com/validate"
-
-
-def test_an_autoscaler_is_read_by_the_fields_of_its_version(
-    kubectl: Any, applied: list[str]
-) -> None:
-    kind = "horizontalpodautoscalers.v1.autoscaling"
-    patch = '{"spec":{"targetCPUUtilizationPercentage":40,"metrics":[]}}'
-    done = kubectl("patch", kind, "old", "--type=merge", "-p", patch)
-    assert 'unknown field "spec.metrics"' in done.err
-    path = "jsonpath={.spec.metrics[*].resource.target.averageUtilization}"
-    assert kubectl("get", "hpa", "old", "-o", path).out == "40"
-    body = {
-        "apiVersion": "autoscaling/v1",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "old"},
-        "spec": {"targetCPUUtilizationPercentage": 30},
-    }
-    sent = ("apply", "--server-side", "--force-conflicts", "-f", "-")
-    kubectl(*sent, stdin=json.dumps(body))
-    assert kubectl("get", "hpa", "old", "-o", path).out == "30"

@@ -44,3 +44,25 @@ def test_any_bytes_raise_nothing_but_its_own_error(data: bytes, kind: str) -> No
 def test_an_unknown_kind_names_itself() -> None:
     with pytest.raises(protobuf.WireError, match="'Nonsense' of 'v1' is read as JSON only"):
         protobuf.decode(protobuf.MAGIC + b"\x0a\x0e\x0a\x02v1\x12\x08Nonsense")
+
+
+def message(kind: str, content: bytes, version: str = "v1") -> bytes:
+    """Return an object in Kubernetes' envelope: its type, then its bytes."""
+    parts = [(1, version.encode()), (2, kind.encode())]
+    named = b"".join(bytes([number << 3 | 2, len(text)]) + text for number, text in parts)
+    inner = [(1, named), (2, content)]
+    return protobuf.MAGIC + b"".join(bytes([n << 3 | 2, len(part)]) + part for n, part in inner)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "part", "found"),
+    [
+        ("PersistentVolumeClaim", "1202 2a00", "spec", {"storageClassName": ""}),
+        ("ReplicationController", "1202 0800", "spec", {"replicas": 0}),
+        ("PodTemplate", "0a02 1a00", "metadata", {}),
+    ],
+)
+def test_a_zero_is_kept_where_it_differs_from_nothing(
+    kind: str, content: str, part: str, found: object
+) -> None:
+    assert protobuf.decode(message(kind, bytes.fromhex(content)))[part] == found

@@ -74,5 +74,5 @@ def _field(node: Schema, hint: Any, path: str) -> Iterator[str]:
 def test_the_fields_of_a_kind_are_those_of_a_cluster(info: KindInfo, version: str) -> None:
     group = info.group.split(".")[0] or "core"
     model = getattr(importlib.import_module(f"lightkube.models.{group}_{version}"), info.kind)
-    node = describe.of_kind(info.in_version(version))
+    node = describe.of_kind(info)
     assert sorted(differences(node, model, info.kind)) == []

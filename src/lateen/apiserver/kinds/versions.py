@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lateen.apiserver import errors
-from lateen.apiserver.kinds import conversion
 from lateen.apiserver.kinds.resources import Target
 from lateen.model.client import Json
 
@@ -77,18 +76,16 @@ def placed(target: Target, body: Json) -> Json:
 
 
 def stored(target: Target, body: Json) -> Json:
-    """Return the object in the version it is stored in. Raises what a misshapen one leads to."""
+    """Return the object in the version it is stored in: the versions of a kind differ in name."""
     info = target.info
     version = f"{info.group}/{info.versions[0]}" if info.group else info.versions[0]
     if body["apiVersion"] == version:
         return body
-    convert = conversion.to_stored(info.resource, target.version)
-    return {**(convert(body) if convert else body), "apiVersion": version}
+    return {**body, "apiVersion": version}
 
 
 def served(target: Target, value: Mapping[str, Any]) -> Json:
     """Return a stored object in the version asked for (shares everything below the top)."""
     if value.get("apiVersion") == target.api_version:
         return dict(value)
-    convert = conversion.to_served(target.info.resource, target.version)
-    return {**(convert(dict(value)) if convert else value), "apiVersion": target.api_version}
+    return {**value, "apiVersion": target.api_version}

@@ -38,7 +38,7 @@ class Definitions(msgspec.Struct):
         if custom is not None:
             self.found[name] = self._custom(custom)
         else:
-            self.found[name] = self._object(schemas.of_kind(info.in_version(version)), package)
+            self.found[name] = self._object(schemas.of_kind(info), package)
         made = self.found[name]
         made["x-kubernetes-group-version-kind"] = [_gvk(info.group, version, info.kind)]
         properties = made.setdefault("properties", {})

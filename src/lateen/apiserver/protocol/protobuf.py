@@ -2,11 +2,12 @@
 
 kubectl's own `create` commands and the reviews send their bodies in this form, and have no way
 back to JSON when it is refused; they take JSON as the answer. Only reading is needed, and only a
-table of field numbers (`wirefields.yaml`), which is loaded when the first such body comes.
+table of field numbers (`wirefields.json`), which is loaded when the first such body comes.
 """
 
 import base64
 import functools
+import pkgutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,15 +36,22 @@ class Field(msgspec.Struct, frozen=True):
 Message = dict[int, Field]
 
 
+class _File(msgspec.Struct, frozen=True):
+    """The generated table: the message of each kind, and the fields of each message, of which one
+    is NUMBER[MARK]:NAME:TYPE. Types are s text, b bytes, i integer, f flag, d double, t and u
+    times, q quantity, x integer or text, j JSON, n duration, or a message; before one, * makes it
+    a list and % a map by text. Marks: ~ its fields belong to the outer object, ! a zero is a
+    value, - nothing when empty."""
+
+    kinds: dict[str, str]
+    messages: dict[str, str]
+
+
 @functools.cache
 def _table() -> tuple[dict[str, str], dict[str, Message]]:
-    from importlib import resources
-
-    import yaml
-
-    text = resources.files("lateen.apiserver.protocol").joinpath("wirefields.yaml").read_text()
-    raw = yaml.load(text, Loader=yaml.CSafeLoader)
-    return raw["kinds"], {name: _message(rows) for name, rows in raw["messages"].items()}
+    text = pkgutil.get_data(__name__, "wirefields.json") or b""
+    file = msgspec.json.decode(text, type=_File)
+    return file.kinds, {name: _message(rows) for name, rows in file.messages.items()}
 
 
 def _message(rows: str) -> Message:

@@ -19,12 +19,9 @@ _TRACKED = ("status", "scale", "ephemeralcontainers")
 """Subresources that managedFields names."""
 
 
-def merge_schema(target: Target, version: str = "") -> describe.Schema:
-    """Return how objects of the target's kind are merged; `version` (`apps/v1`) is that of the
-    object in hand, where it is not the target's."""
-    return target.kind.merge.get(target.version) or describe.of_kind(
-        target.info.in_version(version or target.version)
-    )
+def merge_schema(target: Target) -> describe.Schema:
+    """Return how objects of the target's kind are merged."""
+    return target.kind.merge.get(target.version) or describe.of_kind(target.info)
 
 
 def patched(target: Target, current: Json, patch: Any, media: str) -> Json:
@@ -138,7 +135,7 @@ def track_write(
             manager,
             "Update",
             now,
-            merge_schema(target, str(obj.get("apiVersion") or "")),
+            merge_schema(target),
             subresource=target.subresource if target.subresource in _TRACKED else "",
         )
     except PatchError as error:

@@ -46,7 +46,6 @@ def decode(info: KindInfo, body: object, *, strict: bool = True) -> Decoded:
     """
     if not isinstance(body, Mapping):
         return Decoded(None, (Problem("", "type", "the manifest is not a mapping"),))
-    info = info.in_version(str(body.get("apiVersion") or ""))
     return _decode(schemas.of_kind(info), info.struct or StoredObject, body, strict)
 
 

@@ -236,7 +236,8 @@ def _described(node: Schema, marks: Mapping[str, Any]) -> Schema:
         list_keys=marks.get("keys", ()),
         merge_key=merge,
         strategies=strategies,
-        atomic=node.atomic or (node.type != "array" and bool(marks.get("atomic"))),
+        atomic=not marks.get("granular")
+        and (node.atomic or (node.type != "array" and bool(marks.get("atomic")))),
     )
 
 

@@ -43,8 +43,6 @@ class KindInfo(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] = ()
     namespaced: bool = True
     typed: str = ""
-    older: tuple[tuple[str, str], ...] = ()
-    """Versions whose objects have a struct of their own, with its place as in `typed`."""
     columns: tuple[Column, ...] = ()
     status: bool = True
     scale: bool = False
@@ -59,14 +57,6 @@ class KindInfo(msgspec.Struct, frozen=True):
         lab reads a few.
         """
         return struct_at(self.typed) if self.typed else None
-
-    def in_version(self, version: str) -> "KindInfo":
-        """Return the row by which objects of a version (`v1` or `autoscaling/v1`) are read: its
-        struct is that of the version. Of most kinds all versions have the same."""
-        for name, typed in self.older:
-            if version in (name, self._with_group(name)):
-                return msgspec.structs.replace(self, typed=typed)
-        return self
 
     @property
     def resource(self) -> str:

@@ -10,15 +10,14 @@ def _built_in(
     *short: str,
     module: str = "",
     marks: str = "",
-    older: tuple[tuple[str, str], ...] = (),
 ) -> KindInfo:
     """Make a row of Kubernetes' own; `module` is where its struct is, `marks` are words that
-    name the row's flags, `older` the versions served beside the newest, each with its module."""
+    name the row's flags."""
     group, _, version = api.rpartition("/")
     words = frozenset(marks.split())
     return KindInfo(
         group=group,
-        versions=(version, *(name for name, _ in older)),
+        versions=(version,),
         kind=kind,
         plural=plural,
         singular=kind.lower(),
@@ -26,7 +25,6 @@ def _built_in(
         categories=("all",) if "all" in words else (),
         namespaced="cluster" not in words,
         typed=f"{module}.{kind}" if module else "",
-        older=tuple((name, f"{holds}.{kind}") for name, holds in older),
         status="status" in words,
         scale="scale" in words,
         acted_on="acted-on" in words,
@@ -82,19 +80,19 @@ _CORE = (
         "ReplicationController",
         "replicationcontrollers",
         "rc",
-        module="kube.core.replication",
+        module="kube.published",
         marks="all status",
     ),
-    _built_in("v1", "LimitRange", "limitranges", "limits", module="kube.core.quota"),
+    _built_in("v1", "LimitRange", "limitranges", "limits", module="kube.published"),
     _built_in(
-        "v1", "ResourceQuota", "resourcequotas", "quota", module="kube.core.quota", marks="status"
+        "v1", "ResourceQuota", "resourcequotas", "quota", module="kube.published", marks="status"
     ),
     _built_in(
         "v1",
         "PersistentVolume",
         "persistentvolumes",
         "pv",
-        module="kube.core.storage",
+        module="kube.published",
         marks="cluster status",
     ),
     _built_in(
@@ -180,14 +178,16 @@ _STORED = (
         "netpol",
         module="kube.netpolicy",
     ),
-    _built_in(_RBAC, "Role", "roles", module="kube.rbac", marks="acted-on"),
-    _built_in(_RBAC, "RoleBinding", "rolebindings", module="kube.rbac", marks="acted-on"),
-    _built_in(_RBAC, "ClusterRole", "clusterroles", module="kube.rbac", marks="cluster acted-on"),
+    _built_in(_RBAC, "Role", "roles", module="kube.published", marks="acted-on"),
+    _built_in(_RBAC, "RoleBinding", "rolebindings", module="kube.published", marks="acted-on"),
+    _built_in(
+        _RBAC, "ClusterRole", "clusterroles", module="kube.published", marks="cluster acted-on"
+    ),
     _built_in(
         _RBAC,
         "ClusterRoleBinding",
         "clusterrolebindings",
-        module="kube.rbac",
+        module="kube.published",
         marks="cluster acted-on",
     ),
     _built_in(
@@ -196,8 +196,7 @@ _STORED = (
         "horizontalpodautoscalers",
         "hpa",
         marks="all status",
-        module="kube.apps.autoscaling",
-        older=(("v1", "kube.apps.autoscaling_v1"),),
+        module="kube.published",
     ),
     _built_in(
         "policy/v1",
@@ -207,13 +206,13 @@ _STORED = (
         module="kube.policy",
         marks="status",
     ),
-    _built_in("coordination.k8s.io/v1", "Lease", "leases", module="kube.coordination"),
+    _built_in("coordination.k8s.io/v1", "Lease", "leases", module="kube.published"),
     _built_in(
         "scheduling.k8s.io/v1",
         "PriorityClass",
         "priorityclasses",
         "pc",
-        module="kube.scheduling",
+        module="kube.published",
         marks="cluster",
     ),
     _built_in(
@@ -221,7 +220,7 @@ _STORED = (
         "CertificateSigningRequest",
         "certificatesigningrequests",
         "csr",
-        module="kube.certificates",
+        module="kube.published",
         marks="cluster status",
     ),
     _built_in(
@@ -229,21 +228,21 @@ _STORED = (
         "StorageClass",
         "storageclasses",
         "sc",
-        module="kube.storage",
+        module="kube.published",
         marks="cluster",
     ),
     _built_in(
         _ADMISSION,
         "MutatingWebhookConfiguration",
         "mutatingwebhookconfigurations",
-        module="kube.admission",
+        module="kube.published",
         marks="cluster",
     ),
     _built_in(
         _ADMISSION,
         "ValidatingWebhookConfiguration",
         "validatingwebhookconfigurations",
-        module="kube.admission",
+        module="kube.published",
         marks="cluster",
     ),
     _built_in(
@@ -252,7 +251,7 @@ _STORED = (
         "customresourcedefinitions",
         "crd",
         "crds",
-        module="kube.apiextensions",
+        module="kube.published",
         marks="cluster status acted-on",
     ),
     _built_in(

@@ -74,6 +74,7 @@ def doc(
     unique: bool = False,
     distinct: bool = False,
     atomic: bool = False,
+    granular: bool = False,
     retain_keys: bool = False,
     replace: bool = False,
     form: str = "",
@@ -84,12 +85,13 @@ def doc(
     `keys` are the list map keys of server-side apply, `merge` is the key of the strategic merge
     patch (and the list map key when `keys` is not given and the list is not `atomic`), `unique`
     marks a list as a set, which the strategic merge patch joins too; `distinct` one that it
-    replaces. `retain_keys` adds the strategy of that name; `replace` is that of an object which
-    such a patch takes as a whole. `form` is an OpenAPI format or one of ours: `quantity`, `time`,
-    `duration`, `uint32`, `uint64`. For a protobuf enum, `enum` lists its names in the order of
-    their numbers. `of` is where the struct of a field of type Any (or of its elements) is, such as
-    `core_placement.Affinity`: the value is kept as JSON and checked by that struct, whose module
-    loads with the first manifest that has the field.
+    replaces. `granular` undoes for one field that its struct is atomic. `retain_keys` adds the
+    strategy of that name; `replace` is that of an object which such a patch takes as a whole.
+    `form` is an OpenAPI format or one of ours: `quantity`, `time`, `duration`, `uint32`, `uint64`.
+    For a protobuf enum, `enum` lists its names in the order of their numbers. `of` is where the
+    struct of a field of type Any (or of its elements) is, such as `kube.published.Affinity`: the value
+    is kept as JSON and checked by that struct, which loads with the first manifest that has the
+    field.
     """
     marks: dict[str, Any] = {
         "required": required,
@@ -99,6 +101,7 @@ def doc(
         "unique": unique,
         "distinct": distinct,
         "atomic": atomic,
+        "granular": granular,
         "retain_keys": retain_keys,
         "replace": replace,
         "form": form,

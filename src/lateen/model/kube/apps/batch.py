@@ -23,10 +23,10 @@ class JobSpec(KubeStruct, frozen=True, kw_only=True):
         int | None, doc("Seconds until it is stopped.", form="int64")
     ] = None
     pod_failure_policy: Annotated[
-        Any, doc("What failures mean.", of="kube.apps.batch_policies.PodFailurePolicy")
+        Any, doc("What failures mean.", of="kube.published.PodFailurePolicy")
     ] = None
     success_policy: Annotated[
-        Any, doc("When it counts as done.", of="kube.apps.batch_policies.SuccessPolicy")
+        Any, doc("When it counts as done.", of="kube.published.SuccessPolicy")
     ] = None
     backoff_limit: Annotated[int | None, doc("Failures allowed; default 6.")] = None
     backoff_limit_per_index: Annotated[int | None, doc("Failures allowed per index.")] = None

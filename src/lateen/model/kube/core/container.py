@@ -61,7 +61,7 @@ class EnvVarSource(KubeStruct, frozen=True, kw_only=True):
         doc(
             "From a file of variables in a volume.",
             atomic=True,
-            of="kube.core.details.FileKeySelector",
+            of="kube.published.FileKeySelector",
         ),
     ] = None
 
@@ -98,7 +98,7 @@ class ResourceRequirements(KubeStruct, frozen=True, kw_only=True):
     )
     claims: Annotated[
         tuple[Any, ...],
-        doc("Resource claims used.", keys=("name",), of="kube.core.details.ResourceClaim"),
+        doc("Resource claims used.", keys=("name",), of="kube.published.ResourceClaim"),
     ] = ()
 
 
@@ -228,11 +228,11 @@ class SecurityContext(KubeStruct, frozen=True, kw_only=True):
 
     capabilities: Annotated[Capabilities | None, doc("Linux capabilities.")] = None
     privileged: Annotated[bool | None, doc("All privileges of the node.")] = None
-    se_linux_options: Annotated[
-        Any, doc("SELinux label.", of="kube.core.details.SELinuxOptions")
-    ] = None
+    se_linux_options: Annotated[Any, doc("SELinux label.", of="kube.published.SELinuxOptions")] = (
+        None
+    )
     windows_options: Annotated[
-        Any, doc("Windows settings.", of="kube.core.details.WindowsSecurityContextOptions")
+        Any, doc("Windows settings.", of="kube.published.WindowsSecurityContextOptions")
     ] = None
     run_as_user: Annotated[int | None, doc("User id.", form="int64")] = None
     run_as_group: Annotated[int | None, doc("Group id.", form="int64")] = None
@@ -242,11 +242,11 @@ class SecurityContext(KubeStruct, frozen=True, kw_only=True):
         bool | None, doc("Whether a process may gain more privileges than its parent.")
     ] = None
     proc_mount: Annotated[str, doc("Kind of /proc.", enum=("Default", "Unmasked"))] = ""
-    seccomp_profile: Annotated[
-        Any, doc("Seccomp profile.", of="kube.core.details.SeccompProfile")
-    ] = None
+    seccomp_profile: Annotated[Any, doc("Seccomp profile.", of="kube.published.SeccompProfile")] = (
+        None
+    )
     app_armor_profile: Annotated[
-        Any, doc("AppArmor profile.", of="kube.core.details.AppArmorProfile")
+        Any, doc("AppArmor profile.", of="kube.published.AppArmorProfile")
     ] = None
 
 
@@ -269,7 +269,7 @@ class Container(KubeStruct, frozen=True, kw_only=True):
     resources: Annotated[ResourceRequirements | None, doc("Requests and limits.")] = None
     resize_policy: Annotated[
         tuple[Any, ...],
-        doc("How a resize acts.", atomic=True, of="kube.core.details.ContainerResizePolicy"),
+        doc("How a resize acts.", atomic=True, of="kube.published.ContainerResizePolicy"),
     ] = ()
     restart_policy: Annotated[
         str,
@@ -281,9 +281,7 @@ class Container(KubeStruct, frozen=True, kw_only=True):
     restart_policy_rules: Annotated[
         tuple[Any, ...],
         doc(
-            "Restart decisions by exit code.",
-            atomic=True,
-            of="kube.core.details.ContainerRestartRule",
+            "Restart decisions by exit code.", atomic=True, of="kube.published.ContainerRestartRule"
         ),
     ] = ()
     volume_mounts: Annotated[

@@ -32,11 +32,11 @@ class Sysctl(KubeStruct, frozen=True, kw_only=True):
 class PodSecurityContext(KubeStruct, frozen=True, kw_only=True):
     """What all containers of the pod may do, unless they say otherwise."""
 
-    se_linux_options: Annotated[
-        Any, doc("SELinux label.", of="kube.core.details.SELinuxOptions")
-    ] = None
+    se_linux_options: Annotated[Any, doc("SELinux label.", of="kube.published.SELinuxOptions")] = (
+        None
+    )
     windows_options: Annotated[
-        Any, doc("Windows settings.", of="kube.core.details.WindowsSecurityContextOptions")
+        Any, doc("Windows settings.", of="kube.published.WindowsSecurityContextOptions")
     ] = None
     run_as_user: Annotated[int | None, doc("User id.", form="int64")] = None
     run_as_group: Annotated[int | None, doc("Group id.", form="int64")] = None
@@ -52,11 +52,11 @@ class PodSecurityContext(KubeStruct, frozen=True, kw_only=True):
     fs_group_change_policy: Annotated[
         str, doc("When ownership is changed.", enum=("Always", "OnRootMismatch"))
     ] = ""
-    seccomp_profile: Annotated[
-        Any, doc("Seccomp profile.", of="kube.core.details.SeccompProfile")
-    ] = None
+    seccomp_profile: Annotated[Any, doc("Seccomp profile.", of="kube.published.SeccompProfile")] = (
+        None
+    )
     app_armor_profile: Annotated[
-        Any, doc("AppArmor profile.", of="kube.core.details.AppArmorProfile")
+        Any, doc("AppArmor profile.", of="kube.published.AppArmorProfile")
     ] = None
     se_linux_change_policy: Annotated[
         str, doc("How SELinux labels are applied.", enum=("MountOption", "Recursive"))
@@ -167,7 +167,7 @@ class PodSpec(KubeStruct, frozen=True, kw_only=True):
     hostname_override: Annotated[str | None, doc("Host name, whatever else says.")] = None
     subdomain: Annotated[str, doc("Headless Service that gives the pod a DNS name.")] = ""
     affinity: Annotated[
-        Any, doc("Preferences for nodes and neighbours.", of="kube.core.placement.Affinity")
+        Any, doc("Preferences for nodes and neighbours.", of="kube.published.Affinity")
     ] = None
     scheduler_name: Annotated[str, doc("Who places it.")] = ""
     tolerations: Annotated[tuple[Toleration, ...], doc("Taints put up with.", atomic=True)] = ()
@@ -196,36 +196,29 @@ class PodSpec(KubeStruct, frozen=True, kw_only=True):
             "How pods spread over nodes.",
             keys=("topologyKey", "whenUnsatisfiable"),
             merge="topologyKey",
-            of="kube.core.placement.TopologySpreadConstraint",
+            of="kube.published.TopologySpreadConstraint",
         ),
     ] = ()
     set_hostname_as_fqdn: Annotated[bool | None, doc("Host name with its domain.")] = None
-    os: Annotated[Any, doc("Operating system of the containers.", of="kube.core.details.PodOS")] = (
-        None
-    )
+    os: Annotated[Any, doc("Operating system of the containers.", of="kube.published.PodOS")] = None
     scheduling_gates: Annotated[
         tuple[PodSchedulingGate, ...], doc("Hold the pod back from being placed.", merge="name")
     ] = ()
     resource_claims: Annotated[
         tuple[Any, ...],
         doc(
-            "Resource claims.",
-            merge="name",
-            retain_keys=True,
-            of="kube.core.details.PodResourceClaim",
+            "Resource claims.", merge="name", retain_keys=True, of="kube.published.PodResourceClaim"
         ),
     ] = ()
     resources: Annotated[ResourceRequirements | None, doc("Requests of the pod as a whole.")] = None
     eviction_responders: Annotated[
         tuple[Any, ...],
         doc(
-            "Who answers a request to move it.",
-            merge="name",
-            of="kube.core.details.EvictionResponder",
+            "Who answers a request to move it.", merge="name", of="kube.published.EvictionResponder"
         ),
     ] = ()
     scheduling_group: Annotated[
-        Any, doc("Scheduling group it belongs to.", of="kube.core.details.PodSchedulingGroup")
+        Any, doc("Scheduling group it belongs to.", of="kube.published.PodSchedulingGroup")
     ] = None
 
 

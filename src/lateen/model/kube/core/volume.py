@@ -116,11 +116,10 @@ class VolumeProjection(KubeStruct, frozen=True, kw_only=True):
         ServiceAccountTokenProjection | None, doc("A service account token.")
     ] = None
     cluster_trust_bundle: Annotated[
-        Any, doc("A trust bundle.", of="kube.core.volume_sources.ClusterTrustBundleProjection")
+        Any, doc("A trust bundle.", of="kube.published.ClusterTrustBundleProjection")
     ] = None
     pod_certificate: Annotated[
-        Any,
-        doc("A certificate for the pod.", of="kube.core.volume_sources.PodCertificateProjection"),
+        Any, doc("A certificate for the pod.", of="kube.published.PodCertificateProjection")
     ] = None
 
 
@@ -152,56 +151,38 @@ class Volume(KubeStruct, frozen=True, kw_only=True):
     persistent_volume_claim: Annotated[
         PersistentVolumeClaimVolumeSource | None, doc("A persistent volume claim.")
     ] = None
-    nfs: Annotated[Any, doc("An NFS share.", of="kube.core.storage.NFSVolumeSource")] = None
-    csi: Annotated[
-        Any, doc("A CSI driver's volume.", of="kube.core.volume_sources.CSIVolumeSource")
-    ] = None
+    nfs: Annotated[Any, doc("An NFS share.", of="kube.published.NFSVolumeSource")] = None
+    csi: Annotated[Any, doc("A CSI driver's volume.", of="kube.published.CSIVolumeSource")] = None
     ephemeral: Annotated[
-        Any, doc("A claim made with the pod.", of="kube.core.volume_sources.EphemeralVolumeSource")
+        Any, doc("A claim made with the pod.", of="kube.published.EphemeralVolumeSource")
     ] = None
     image: Annotated[
-        Any, doc("The content of an image.", of="kube.core.volume_sources.ImageVolumeSource")
+        Any, doc("The content of an image.", of="kube.published.ImageVolumeSource")
     ] = None
-    iscsi: Annotated[
-        Any, doc("An iSCSI disk.", of="kube.core.volume_sources.ISCSIVolumeSource")
-    ] = None
-    fc: Annotated[Any, doc("A Fibre Channel disk.", of="kube.core.storage.FCVolumeSource")] = None
-    git_repo: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.GitRepoVolumeSource")
-    ] = None
-    glusterfs: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.GlusterfsVolumeSource")
-    ] = None
-    rbd: Annotated[Any, doc("Deprecated.", of="kube.core.volume_sources.RBDVolumeSource")] = None
-    cephfs: Annotated[Any, doc("Deprecated.", of="kube.core.volume_sources.CephFSVolumeSource")] = (
-        None
-    )
-    cinder: Annotated[Any, doc("Deprecated.", of="kube.core.volume_sources.CinderVolumeSource")] = (
-        None
-    )
+    iscsi: Annotated[Any, doc("An iSCSI disk.", of="kube.published.ISCSIVolumeSource")] = None
+    fc: Annotated[Any, doc("A Fibre Channel disk.", of="kube.published.FCVolumeSource")] = None
+    git_repo: Annotated[Any, doc("Deprecated.", of="kube.published.GitRepoVolumeSource")] = None
+    glusterfs: Annotated[Any, doc("Deprecated.", of="kube.published.GlusterfsVolumeSource")] = None
+    rbd: Annotated[Any, doc("Deprecated.", of="kube.published.RBDVolumeSource")] = None
+    cephfs: Annotated[Any, doc("Deprecated.", of="kube.published.CephFSVolumeSource")] = None
+    cinder: Annotated[Any, doc("Deprecated.", of="kube.published.CinderVolumeSource")] = None
     flocker: Annotated[Any, doc("Deprecated.")] = None
-    flex_volume: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.FlexVolumeSource")
-    ] = None
+    flex_volume: Annotated[Any, doc("Deprecated.", of="kube.published.FlexVolumeSource")] = None
     quobyte: Annotated[Any, doc("Deprecated.")] = None
     storageos: Annotated[Any, doc("Deprecated.")] = None
     portworx_volume: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.PortworxVolumeSource")
+        Any, doc("Deprecated.", of="kube.published.PortworxVolumeSource")
     ] = None
     scale_io: Annotated[Any, doc("Deprecated.")] = None
     vsphere_volume: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.VsphereVirtualDiskVolumeSource")
+        Any, doc("Deprecated.", of="kube.published.VsphereVirtualDiskVolumeSource")
     ] = None
     photon_persistent_disk: Annotated[Any, doc("Deprecated.")] = None
-    azure_disk: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.AzureDiskVolumeSource")
-    ] = None
-    azure_file: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.AzureFileVolumeSource")
-    ] = None
+    azure_disk: Annotated[Any, doc("Deprecated.", of="kube.published.AzureDiskVolumeSource")] = None
+    azure_file: Annotated[Any, doc("Deprecated.", of="kube.published.AzureFileVolumeSource")] = None
     aws_elastic_block_store: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.AWSElasticBlockStoreVolumeSource")
+        Any, doc("Deprecated.", of="kube.published.AWSElasticBlockStoreVolumeSource")
     ] = None
     gce_persistent_disk: Annotated[
-        Any, doc("Deprecated.", of="kube.core.volume_sources.GCEPersistentDiskVolumeSource")
+        Any, doc("Deprecated.", of="kube.published.GCEPersistentDiskVolumeSource")
     ] = None
