@@ -1,0 +1,126 @@
+"""Draws mutants: places in the source where one small change makes another program."""
+
+import ast
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import parso.python.tree
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "lateen"
+PATTERNS = ("compiler/**/*.py", "**/causes.py", "**/failures.py", "observe/**/wire/*.py")
+"""What is mutated: the compiler, the causes of failures, the readers of what travels."""
+
+SAME = ("Eq_Is", "NotEq_IsNot", "Is_Eq", "IsNot_NotEq", "NoOp")
+"""Operators left out: their mutants do the same on small values."""
+
+Position = tuple[int, int]
+
+
+class Mutant(NamedTuple):
+    """One change: in which file, at which place (line and column), and by which operator. `lines`
+    are those of the statement around it: a test that runs one of them covers the mutant."""
+
+    path: Path
+    start: Position
+    operator: str
+    occurrence: int
+    lines: range
+
+    def code(self) -> str:
+        """Return the source of the changed file."""
+        made = mutate_code(self.path.read_text(), get_operator(self.operator)(), self.occurrence)
+        assert made is not None
+        return str(made)
+
+    def change(self) -> tuple[str, str]:
+        """Return the lines that differ, before and after, without what is around them."""
+        before, after = self.path.read_text().splitlines(), self.code().splitlines()
+        head = 0
+        while head < min(len(before), len(after)) and before[head] == after[head]:
+            head += 1
+        tail = 0
+        room = min(len(before), len(after)) - head
+        while tail < room and before[-1 - tail] == after[-1 - tail]:
+            tail += 1
+        sides = (before[head : len(before) - tail], after[head : len(after) - tail])
+        old, new = (" ".join(" ".join(side).split()) for side in sides)
+        return old, new
+
+
+def drawn(count: int, seed: int, part: str = "") -> list[Mutant]:
+    """Return `count` mutants, each at another place of a file whose path has `part`; the same ones
+    for the same seed and source.
+
+    Every place is as likely as another, however many operators fit it.
+    """
+    places: dict[tuple[Path, Position], list[Mutant]] = {}
+    for path in sorted({one for pattern in PATTERNS for one in SOURCE.glob(pattern)}):
+        if part not in str(path):
+            continue
+        for mutant in _mutants(path):
+            places.setdefault((path, mutant.start), []).append(mutant)
+    chance = random.Random(seed)
+    chosen = chance.sample(sorted(places), min(count, len(places)))
+    return [chance.choice(places[place]) for place in chosen]
+
+
+def _mutants(path: Path) -> Iterator[Mutant]:
+    source = path.read_text()
+    tree = ast.parse(source)
+    passed = list(_declared(tree))
+    statements = _statements(tree)
+    operators = {
+        name: get_operator(name)()
+        for name in sorted(operator_names())
+        if not name.endswith(SAME) and not get_operator(name).arguments()
+    }
+    counts = dict.fromkeys(operators, 0)
+    for node in ast_nodes(get_ast(source)):
+        for name, operator in operators.items():
+            for start, _ in operator.mutation_positions(node):
+                occurrence = counts[name]
+                counts[name] += 1
+                if not any(first <= start < last for first, last in passed) and not _memo(node):
+                    lines = statements.get(start[0], range(start[0], start[0] + 1))
+                    yield Mutant(path, start, name, occurrence, lines)
+
+
+def _memo(node: Any) -> bool:
+    """Whether it is a decorator that keeps results: without it the program is slower, no other."""
+    return isinstance(node, parso.python.tree.Decorator) and "cache" in str(node.children)
+
+
+def _declared(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
+    """Where types stand, and what a class tells the library of structs (`frozen=True`): a structure
+    test and the type checker look after those."""
+    for node in ast.walk(tree):
+        parts = [getattr(node, name, None) for name in ("annotation", "returns")]
+        if isinstance(node, ast.ClassDef):
+            parts += [keyword.value for keyword in node.keywords]
+        for part in parts:
+            if isinstance(part, ast.expr):
+                last = (part.end_lineno or part.lineno, part.end_col_offset or 0)
+                yield (part.lineno, part.col_offset), last
+
+
+def _statements(tree: ast.AST) -> dict[int, range]:
+    """The lines of the innermost statement that each line is in; of one with a body, its head."""
+    found: dict[int, range] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.stmt):
+            continue
+        body = getattr(node, "body", None)
+        last = node.end_lineno or node.lineno
+        if body:
+            last = max(node.lineno, body[0].lineno - 1)
+        lines = range(node.lineno, last + 1)
+        for line in lines:
+            if line not in found or len(lines) < len(found[line]):
+                found[line] = lines
+    return found
