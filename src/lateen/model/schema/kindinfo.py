@@ -20,7 +20,7 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 
 
 def struct_at(place: str) -> type[msgspec.Struct]:
-    """Return the struct at a place in this room, such as `core.Pod`; its module loads."""
+    """Return the struct at a place in `lateen.model`: `kube.core.objects.Pod`. Its module loads."""
     module, _, name = place.rpartition(".")
     found: type[msgspec.Struct] = getattr(importlib.import_module(f"lateen.model.{module}"), name)
     return found
@@ -29,9 +29,9 @@ def struct_at(place: str) -> type[msgspec.Struct]:
 class KindInfo(msgspec.Struct, frozen=True):
     """What is known of a kind.
 
-    `versions` begins with the storage version. `typed` names a module of this room and the struct
-    in it (`core.Pod`); it is empty for a kind whose content is kept as it is. `compiled` says that
-    the mesh compiler reads it, `acted_on` that anything here does.
+    `versions` begins with the storage version. `typed` is the place of its struct
+    (`kube.core.objects.Pod`); it is empty for a kind whose content is kept as it is. `compiled`
+    says that the mesh compiler reads it, `acted_on` that anything here does.
     """
 
     group: str

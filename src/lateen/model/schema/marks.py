@@ -89,9 +89,9 @@ def doc(
     strategy of that name; `replace` is that of an object which such a patch takes as a whole.
     `form` is an OpenAPI format or one of ours: `quantity`, `time`, `duration`, `uint32`, `uint64`.
     For a protobuf enum, `enum` lists its names in the order of their numbers. `of` is where the
-    struct of a field of type Any (or of its elements) is, such as `kube.published.Affinity`: the value
-    is kept as JSON and checked by that struct, which loads with the first manifest that has the
-    field.
+    struct of a field of type Any (or of its elements) is, such as `kube.published.Affinity`. The
+    value is kept as JSON and checked by that struct, which loads with the first manifest that has
+    the field.
     """
     marks: dict[str, Any] = {
         "required": required,
