@@ -138,6 +138,31 @@ class TestDemo:
         ):
             assert secured.version() == "TLSv1.3"
 
+    def test_protocols_that_nobody_shares_end_the_handshake(self, demo: Running) -> None:
+        """What a mesh client offers (`istio`) is refused; a list with http/1.1 in it is not."""
+        for offered, chosen in ((["istio"], None), (["istio", "http/1.1"], "http/1.1")):
+            context = ssl._create_unverified_context()
+            context.set_alpn_protocols(offered)
+            with socket.create_connection(("127.0.0.1", demo.tls), timeout=5) as raw:
+                try:
+                    with context.wrap_socket(raw) as secured:
+                        found = secured.selected_alpn_protocol()
+                except ssl.SSLError as error:
+                    assert "no application protocol" in str(error).lower().replace("_", " ")
+                    found = None
+            assert found == chosen
+
+    def test_a_client_hello_on_the_plain_port_is_answered_at_once(self, demo: Running) -> None:
+        context = ssl._create_unverified_context()
+        with (
+            socket.create_connection(("127.0.0.1", demo.port), timeout=5) as raw,
+            pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"),
+        ):
+            context.wrap_socket(raw)
+        with socket.create_connection(("127.0.0.1", demo.port), timeout=5) as raw:
+            raw.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
+            assert raw.recv(100).startswith(b"HTTP/1.1 400 Bad Request\r\nServer: nginx")
+
     def test_plain_http_on_the_tls_port(self, demo: Running) -> None:
         text = demo.curl("-i", f"http://127.0.0.1:{demo.tls}/").replace("\r", "")
         assert text.startswith("HTTP/1.1 400 Bad Request\nServer: nginx")

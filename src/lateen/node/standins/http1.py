@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
+_LONGEST_METHOD = 32
+_METHOD_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
 
 REASONS = {
     100: "Continue", 101: "Switching Protocols", 200: "OK", 201: "Created", 202: "Accepted",
@@ -90,10 +92,13 @@ class Reader:
     def head(self) -> bytes | None:
         """Return the next request's head with its blank line; None at the end of the stream.
 
-        Raises BadRequestError for a head without end."""
+        Raises BadRequestError for a head without end, and at once for what can be no request: a
+        TLS client that waits for an answer to its ClientHello never sends a blank line."""
         while True:
             while self.buffer[:2] == b"\r\n":
                 del self.buffer[:2]
+            if not _may_begin(self.buffer):
+                raise BadRequestError
             end = self.buffer.find(b"\r\n\r\n")
             if end >= 0:
                 return self.take(end + 4)
@@ -155,6 +160,13 @@ class Reader:
             body += self._exactly(size)
             if self._line():
                 raise BadRequestError
+
+
+def _may_begin(buffer: bytearray) -> bool:
+    """Tell whether the bytes so far may be the beginning of a request: a method in capitals (with
+    nginx's `_` and `-`), as far as it has come."""
+    method = buffer[:_LONGEST_METHOD].partition(b" ")[0].partition(b"\r")[0]
+    return not method.translate(None, _METHOD_LETTERS)
 
 
 def parse_head(head: bytes) -> tuple[str, str, str, list[tuple[str, str]]]:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lateen.node.standins import http1
+from lateen.node.standins import clienthello, http1
 from lateen.node.standins.http1 import Request, Response, Site, Stream
 
 _MODULES = {
@@ -33,6 +33,8 @@ _MODULES = {
 }
 KINDS = tuple(kind for kinds in _MODULES.values() for kind in kinds)
 _NO_H2C = ("nginx", "nginx-demo", "httpd")
+_STRICT_ALPN = ("nginx", "nginx-demo", "echo-mendhak")
+_ALPN = frozenset({"h2", "http/1.1"})
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _GRACE = 5.0
 _IDLE = 75.0
@@ -145,11 +147,24 @@ class Server:
         if first and first != b"\x16":
             self._refuse_plain(connection, peer)
             return
+        if self._options.kind in _STRICT_ALPN and not self._shares_protocol(connection):
+            connection.sendall(clienthello.NO_APPLICATION_PROTOCOL)
+            return
         stream = self._context().wrap_socket(connection, server_side=True)
         if stream.selected_alpn_protocol() == "h2":
             self._http2(stream, peer, "https")
         else:
             self._plain(stream, connection, peer, "https")
+
+    def _shares_protocol(self, connection: socket.socket) -> bool:
+        """Tell whether the client offers a protocol that is spoken here, or no list of any.
+
+        Python's TLS goes on without a protocol where nothing is shared; nginx (1.21.4) and Node
+        (20) end the handshake, which is what a mesh client's offer meets there.
+        """
+        length = clienthello.record_length(_peek(connection, clienthello.RECORD_HEAD))
+        offered = clienthello.offered_protocols(_peek(connection, length)) if length else None
+        return offered is None or not _ALPN.isdisjoint(offered)
 
     def _refuse_plain(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         pages = importlib.import_module("lateen.node.standins.pages")
@@ -173,7 +188,7 @@ class Server:
                 selfsigned.ensure(self._options.certificate, "localhost", _openssl())
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(self._options.certificate)
-                context.set_alpn_protocols(["h2", "http/1.1"])
+                context.set_alpn_protocols(sorted(_ALPN))
                 self._tls = context
             return self._tls
 
@@ -276,6 +291,15 @@ def make_site(kind: str, options: dict[str, str]) -> Site:
             site: Site = sites[kind](options)
             return site
     raise ValueError(f"no site is of kind {kind}")
+
+
+def _peek(connection: socket.socket, count: int) -> bytes:
+    """Wait for so many bytes and leave them to be read; fewer if the peer sends no more."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+    try:
+        return connection.recv(count, socket.MSG_PEEK)
+    finally:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
 
 def _openssl() -> str:
