@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.e2e.labs import WALKTHROUGH, Lab
 
 ON_ANY_PORT = ("-o", "tcp.try_heuristic_first:TRUE")
@@ -79,9 +80,8 @@ def ask(lab: Lab, *paths: str, header: str = "x-test: 1") -> None:
 
 
 def tshark(file: Path, chosen: str, *fields: str) -> list[list[str]]:
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
-    argv = ["tshark", *ON_ANY_PORT, "-r", str(file), "-Y", chosen, "-T", "fields"]
+    program = programs.require("tshark")
+    argv = [program, *ON_ANY_PORT, "-r", str(file), "-Y", chosen, "-T", "fields"]
     argv += ["-E", "separator=\t", "-E", "aggregator=|"]
     for name in fields:
         argv += ["-e", name]

@@ -1,7 +1,6 @@
 """An agent as the shim starts it in these tests: `python agent_process.py LAB STATE RUN`."""
 
 import asyncio
-import shutil
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from lateen.node.container.files import Places
 from lateen.node.container.launch import LabFacts
 from lateen.node.net import addressing, network
 from lateen.node.shim.client import ShimClient
+from tests import programs
 
 
 class SetClock(SystemClock):
@@ -38,7 +38,7 @@ async def main(state: Path, run: Path) -> None:
         mesh=MeshSettings(features=versions.features("1.28")),
         dns_ip=plan.dns_ip,
         masks=(str(state.parent),),
-        installed={n: p for n in ("nginx", "openssl", "curl") if (p := shutil.which(n))},
+        installed=programs.installed("nginx", "openssl", "curl"),
         images={"test/shell": ["/bin/sh"]},
         capacity={"cpu": 2.0, "memory": 2.0**30},
         real_root=False,

@@ -1,5 +1,4 @@
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from lateen.node.images import catalogue, reference, tools
 from lateen.node.images.spec import ImageContext
+from tests import programs
 
 WEB = ["/py", "-I", "-m", "lateen.node.standins.web"]
 
@@ -208,10 +208,9 @@ def test_tools() -> None:
 def test_tcpdump_script_works_whatever_the_uids(tmp_path: Path, namespaces: str) -> None:
     if namespaces == "-n" and os.geteuid() != 0:
         pytest.skip("only root can make a network namespace alone")
-    real = shutil.which("tcpdump")
     script = tmp_path / "tcpdump"
     script.write_text(
-        tools.scripts((sys.executable, "-I"), {"tcpdump": real} if real else {})["tcpdump"]
+        tools.scripts((sys.executable, "-I"), programs.installed("tcpdump"))["tcpdump"]
     )
     script.chmod(0o755)
     case = Path(__file__).parent / "cases" / "tcpdump" / "loopback"

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -33,30 +35,39 @@ def ports() -> Iterator[Mapping[str, int]]:
         argv += ["--kind", f"bookinfo-{kind.removeprefix('old-')}"]
         argv += ["--option", f"version={'v1' if kind.startswith('old') else 'v3'}"]
         running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, env=variables))
-    deadline = time.monotonic() + 10
     for port in found.values():
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+        wait_for(port)
     yield found
     for process in running:
         process.terminate()
         assert process.wait(10) == 0
 
 
-def curl(port: int, path: str, *arguments: str) -> str:
+def ask(port: int, path: str, form: str = "") -> str:
+    """Ask as a browser does: cookies are kept, redirects followed, statuses not judged."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     url = f"http://127.0.0.1:{port}{path}"
-    return subprocess.run(
-        ["curl", "-s", url, *arguments], capture_output=True, text=True, check=True
-    ).stdout
+    try:
+        with browser.open(url, form.encode() or None, timeout=10) as answer:
+            page: str = answer.read().decode()
+            return page
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_product_page_shows_everything(ports: Mapping[str, int]) -> None:
-    page = curl(ports["productpage"], "/productpage?u=normal")
+    page = ask(ports["productpage"], "/productpage?u=normal")
     assert "<title>Simple Bookstore App</title>" in page
     assert "<dt>author</dt><dd>William Shakespeare</dd>" in page
     assert page.count("glyphicon-star") == 9
@@ -65,27 +76,27 @@ def test_product_page_shows_everything(ports: Mapping[str, int]) -> None:
 
 
 def test_versions_of_reviews(ports: Mapping[str, int]) -> None:
-    new = json.loads(curl(ports["reviews"], "/reviews/0"))
+    new = json.loads(ask(ports["reviews"], "/reviews/0"))
     assert [each["rating"] for each in new["reviews"]] == [
         {"stars": 5, "color": "red"},
         {"stars": 4, "color": "red"},
     ]
-    old = json.loads(curl(ports["old-reviews"], "/reviews/0"))
+    old = json.loads(ask(ports["old-reviews"], "/reviews/0"))
     assert [set(each) for each in old["reviews"]] == [{"reviewer", "text"}] * 2
 
 
 def test_api_and_health(ports: Mapping[str, int]) -> None:
-    products = json.loads(curl(ports["productpage"], "/api/v1/products"))
+    products = json.loads(ask(ports["productpage"], "/api/v1/products"))
     assert products[0]["title"] == "The Comedy of Errors"
-    ratings = json.loads(curl(ports["productpage"], "/api/v1/products/0/ratings"))
+    ratings = json.loads(ask(ports["productpage"], "/api/v1/products/0/ratings"))
     assert ratings == {"id": 0, "ratings": {"Reviewer1": 5, "Reviewer2": 4}}
-    assert json.loads(curl(ports["details"], "/health")) == {"status": "Details is healthy"}
-    assert "error" in json.loads(curl(ports["details"], "/details/x"))
-    assert "Not Found" in curl(ports["productpage"], "/api/v1/products/0/spam")
+    assert json.loads(ask(ports["details"], "/health")) == {"status": "Details is healthy"}
+    assert "error" in json.loads(ask(ports["details"], "/details/x"))
+    assert "Not Found" in ask(ports["productpage"], "/api/v1/products/0/spam")
 
 
 def test_user_who_logged_in_is_shown(ports: Mapping[str, int]) -> None:
-    page = curl(ports["productpage"], "/login", "-L", "-b", "", "-d", "username=jason&passwd=x")
+    page = ask(ports["productpage"], "/login", "username=jason&passwd=x")
     assert "<p>User: jason</p>" in page
 
 
@@ -98,9 +109,8 @@ def test_missing_service_is_said() -> None:
         [*argv, "--port", str(port)], stdout=subprocess.DEVNULL, env=variables
     )
     try:
-        page = curl(
-            port, "/productpage", "--retry", "9", "--retry-connrefused", "--retry-delay", "1"
-        )
+        wait_for(port)
+        page = ask(port, "/productpage")
         assert "Error fetching product details!" in page
         assert "Error fetching product reviews!" in page
     finally:

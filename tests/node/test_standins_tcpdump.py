@@ -3,7 +3,6 @@
 import io
 import os
 import shlex
-import shutil
 import struct
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from lateen.node.standins.tcpdump import filters, options, packet, pcapfile
 from lateen.node.standins.tcpdump.lexer import FilterError
 from lateen.node.standins.tcpdump.lines import Printer, Style
 from lateen.node.standins.tcpdump.names import Names
+from tests import programs
 
 CASES = Path(__file__).parent / "cases" / "tcpdump"
 TCPDUMP = [sys.executable, "-m", "lateen.node.standins.tcpdump"]
@@ -236,7 +236,7 @@ def test_live_capture_says_what_tcpdump_says(namespaces: str) -> None:
     common = "-n -t -i lo -c 11"
     tools = [f"{shlex.join(TCPDUMP)} {common}", f"{shlex.join(TCPDUMP)} -n -t -i any -c 11"]
     # tcpdump sets its groups, which a user namespace made by an ordinary user forbids.
-    if whole and (real := shutil.which("tcpdump")):
+    if whole and (real := programs.installed("tcpdump").get("tcpdump")):
         tools.append(f"{real} -Z root --immediate-mode {common}")
     done = subprocess.run(
         ["unshare", namespaces, sys.executable, "-c", LIVE, *tools],

@@ -1,11 +1,9 @@
 """HTTP/2 in clear bytes: what the h2 library wrote is read back, however cut; noise is not."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import given, strategies as st
 
 from lateen.observe.packets import pcapng
@@ -14,6 +12,7 @@ from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import classify, http2, streams
 from lateen.observe.wire.frames import ACK, SYN, Segment
 from lateen.observe.wire.http2 import BLOCK_LIMIT, PREFACE, Ending, Head, Reader
+from tests import programs
 from tests.observe.dialogues import Dialogue, Exchange, Headers, request, response
 from tests.observe.test_wire import CLIENT, SERVER, frame, talk
 
@@ -264,7 +263,6 @@ def packets(parts: list[Segment]) -> Iterator[bytes]:
         yield pcapng.packet(0, int(each.time * 1e9), data, len(data))
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_tshark_reads_the_same(tmp_path: Path) -> None:
     made = Dialogue()
     for number in range(5):
@@ -276,8 +274,8 @@ def test_tshark_reads_the_same(tmp_path: Path) -> None:
     path.write_bytes(b"".join(packets(parts)))
     ports = ["-d", f"tcp.port=={SERVER.port},http2"]
     fields = ("tcp.srcport", "http2.streamid", "http2.header.name", "http2.header.value")
-    argv = ["tshark", *ports, "-r", str(path), "-T", "fields", "-E", "separator=\t"]
-    argv += ["-E", "aggregator=|", "-Y", "http2.headers"]
+    argv = [programs.require("tshark"), *ports, "-r", str(path), "-T", "fields"]
+    argv += ["-E", "separator=\t", "-E", "aggregator=|", "-Y", "http2.headers"]
     for name in fields:
         argv += ["-e", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)

@@ -1,17 +1,15 @@
 """Files are read back by tshark, an independent reader."""
 
 import os
-import shutil
 import stat
 import struct
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from lateen.cli.traffic.capturefile import CaptureFile
 from lateen.observe.packets import keylog, pcapng
 from lateen.observe.packets.capture_ring import Frame
+from tests import programs
 
 TIME = 1_795_514_144_123_456_789
 REQUEST = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -26,9 +24,8 @@ def frame(payload: bytes, seq: int = 1) -> bytes:
 
 
 def tshark(file: Path, *fields: str) -> list[list[str]]:
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
-    argv = ["tshark", "-r", str(file), "-T", "fields", "-E", "separator=|"]
+    program = programs.require("tshark")
+    argv = [program, "-r", str(file), "-T", "fields", "-E", "separator=|"]
     for name in fields:
         argv += ["-e", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

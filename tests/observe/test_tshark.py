@@ -1,7 +1,6 @@
 """The same packets read by us and by tshark: IPv4 and IPv6, in order and not, TLS and HTTP."""
 
 import random
-import shutil
 import ssl
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from lateen.observe.packets.capture_ring import Frame
 from lateen.observe.wire import classify, frames, streams
 from lateen.observe.wire.classify import Kind
 from lateen.observe.wire.frames import Address, Segment
+from tests import programs
 from tests.observe import dialogues
 from tests.observe.packets import frame, talk, tls_bytes
 
@@ -45,8 +45,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes, bytes]]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Segment]]:
     """A file with every content over every network in every way, and its segments."""
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
+    programs.require("tshark")
     folder, port, batch = tmp_path_factory.mktemp("made"), 40000, []
     chance = random.Random(1)
     for content, way, network in product(contents(folder).values(), WAYS, NETWORKS):

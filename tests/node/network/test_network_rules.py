@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.node.net import netlink, nft, nftwire, redirect, services
 from lateen.node.net.podnetwork import CaptureOptions
+from tests import programs
 
 CASES = Path(__file__).parent / "cases"
 NODE = services.Node(
@@ -92,9 +92,7 @@ def test_the_kernel_lists_what_it_was_given(case: Path, namespaces: Any) -> None
 
 def _listed(namespaces: Any, table: nft.Table, *later: nft.Table) -> str:
     """Return what `nft list ruleset` says after a table was made and changed to others."""
-    program = shutil.which("nft") or shutil.which("/usr/sbin/nft")
-    if program is None:
-        pytest.skip("the nft program is not installed")
+    program = programs.require("nft")
     fd = namespaces.make()
     with netlink.open_netlink(fd, netlink.NETFILTER) as socket:
         nftwire.apply(socket, nftwire.create(table))
