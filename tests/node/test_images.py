@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lateen.node.images import catalogue, reference, tools
+from lateen.node.images import catalogue, flags, mirrors, reference, tools
 from lateen.node.images.spec import ImageContext
 from tests import programs
 
@@ -88,6 +90,7 @@ def test_no_reference(image: str) -> None:
             {},
             [
                 *("--kind", "echo-mendhak", "--port", "8080", "--tls-port", "8443"),
+                *("--alpn", "http/1.1", "--strict-alpn", "yes"),
                 *("--certificate", "/c/echo-mendhak.pem"),
             ],
         ),
@@ -96,10 +99,35 @@ def test_no_reference(image: str) -> None:
             {},
             [
                 *("--kind", "nginx-demo", "--port", "80", "--tls-port", "443"),
+                *("--alpn", "h2,http/1.1", "--strict-alpn", "yes"),
                 *("--certificate", "/c/nginx-demo.pem"),
+                *("--option", "root=/var/www/html", "--option", "version=1.27.5"),
+                *("--option", "header=Strict-Transport-Security: max-age=7200"),
+                *("--option", "subject=/O=SSL EXAMPLE/CN=lb.net"),
             ],
         ),
-        ("httpd:2.4", {}, ["--kind", "httpd", "--port", "80"]),
+        (
+            "httpd:2.4",
+            {},
+            ["--kind", "httpd", "--port", "80", "--option", "root=/usr/local/apache2/htdocs"],
+        ),
+        (
+            "registry.istio.io/testing/jwt-server:0.8",
+            {"args": ("-https", "8443", "-cert", "/c.crt", "-key", "/c.key")},
+            [
+                *("--kind", "jwt-server", "--certificate", "/c.crt", "--key", "/c.key"),
+                *("--port", "8000", "--tls-port", "8443"),
+                *("--alpn", "h2,http/1.1", "--strict-alpn", "yes"),
+            ],
+        ),
+        (
+            "registry.istio.io/release/examples-helloworld-v1:1.0",
+            {"command": ("gunicorn", "-b", "127.0.0.1:5001", "app:app")},
+            [
+                *("--kind", "helloworld", "--port", "5001", "--bind", "127.0.0.1"),
+                *("--option", "version=v1"),
+            ],
+        ),
     ],
 )
 def test_built_in_server(image: str, more: dict[str, Any], expected: list[str]) -> None:
@@ -143,6 +171,116 @@ def test_nginx_reads_where_the_image_does() -> None:
     assert "listen 80;" in files["/etc/nginx/conf.d/default.conf"]
     moved = spec.files(context(installed=NGINX, root="/r"))
     assert all(path.startswith("/r/") for path in moved)
+
+
+@pytest.mark.parametrize(
+    ("tag", "release", "size"),
+    [
+        ("latest", "1.27.5", 615),
+        ("1.27-alpine", "1.27.5", 615),
+        ("1.21.3", "1.21.3", 615),
+        ("1.21.1", "1.21.1", 612),
+        ("1.14", "1.14.2", 612),
+        ("1.14.2-perl", "1.14.2", 612),
+        ("stable", "1.27.5", 615),
+    ],
+)
+def test_nginx_has_the_page_of_its_release(tag: str, release: str, size: int) -> None:
+    spec = catalogue.resolve(f"nginx:{tag}")
+    assert spec is not None
+    assert spec.environment(context())["NGINX_VERSION"] == release
+    for installed in ({}, NGINX):
+        page = spec.files(context(installed=installed))["/usr/share/nginx/html/index.html"]
+        assert len(page) == size
+
+
+MIRRORS = {
+    "istio/examples-bookinfo-details-v1": (
+        "docker.io/istio/examples-bookinfo-details-v1:1.20.3",
+        "registry.istio.io/release/examples-bookinfo-details-v1:1.20.3",
+        "registry.istio.io/testing/examples-bookinfo-details-v1",
+        "gcr.io/istio-release/examples-bookinfo-details-v1",
+    ),
+    "busybox": (
+        "docker.io/library/busybox:1.28",
+        "mirror.gcr.io/library/busybox",
+        "public.ecr.aws/docker/library/busybox",
+        "registry.k8s.io/busybox",
+        "k8s.gcr.io/busybox",
+        "gcr.io/google-containers/busybox",
+        "registry.k8s.io/e2e-test-images/busybox:1.29-4",
+        "quay.io/prometheus/busybox",
+    ),
+    "istio/ext-authz": ("gcr.io/istio-testing/ext-authz:latest",),
+    "istio/tcp-echo-server": ("docker.io/istio/tcp-echo-server:1.3",),
+    "registry.k8s.io/pause": ("k8s.gcr.io/pause:3.9", "gcr.io/google_containers/pause"),
+}
+
+
+@pytest.mark.parametrize(
+    ("image", "known"), [(image, known) for known, images in MIRRORS.items() for image in images]
+)
+def test_an_image_is_known_whatever_registry_it_is_from(image: str, known: str) -> None:
+    assert mirrors.known_by(reference.parse(image)) == known
+    assert catalogue.resolve(image) is not None
+
+
+@pytest.mark.parametrize(
+    ("image", "given", "expected"),
+    [
+        ("nginx", {}, [(80, "HTTP/1.1", "0.0.0.0")]),
+        ("nginx", {"mounts": ["/etc/nginx/conf.d"]}, None),
+        ("nginx", {"args": ["nginx", "-c", "/my.conf"]}, None),
+        ("nginx", {"command": ["sleep", "1"]}, None),
+        ("nginx", {"overrides": {"nginx": ["mine"]}}, None),
+        ("example.com/none", {}, None),
+        ("NO NAME", {}, None),
+        ("curlimages/curl", {"args": ["http://a"]}, []),
+        ("registry.k8s.io/pause", {}, []),
+        ("traefik/whoami", {"env": {"WHOAMI_PORT_NUMBER": "8"}}, [(8, "HTTP/1.1", "0.0.0.0")]),
+        (
+            "hashicorp/http-echo",
+            {"args": ["-listen=127.0.0.1:81"]},
+            [(81, "HTTP/1.1", "127.0.0.1")],
+        ),
+        ("jmalloc/echo-server", {}, [(8080, "HTTP/1.1 + HTTP/2", "0.0.0.0")]),
+        (
+            "oriolfilter/https-nginx-demo",
+            {},
+            [(80, "HTTP/1.1", "0.0.0.0"), (443, "HTTP/1.1 + HTTP/2 over TLS", "0.0.0.0")],
+        ),
+        (
+            "istio/tcp-echo-server",
+            {"args": ["9000,9001", "hi"]},
+            [(9000, "TCP", "0.0.0.0"), (9001, "TCP", "0.0.0.0")],
+        ),
+        (
+            "istio/examples-bookinfo-mysqldb",
+            {},
+            [(3306, "TCP, the server speaks first", "0.0.0.0")],
+        ),
+    ],
+)
+def test_what_an_application_speaks_is_known_or_said_to_be_unknown(
+    image: str, given: dict[str, Any], expected: list[tuple[int, str, str]] | None
+) -> None:
+    found = catalogue.listening(image, **given)
+    told = None if found is None else [(one.port, one.words, one.bind) for one in found]
+    assert told == expected
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_an_address_or_none(text: str) -> None:
+    host, port = flags.address(text)
+    assert port is None or 0 < port < 65536
+    assert port is not None or host == ""
+
+
+@given(st.integers(1, 65535), st.sampled_from(["127.0.0.1", "10.1.2.3", "::1", ""]))
+def test_addresses_are_read_as_programs_write_them(port: int, host: str) -> None:
+    written = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    assert flags.address(written) == (host, port)
+    assert flags.address(str(port)) == ("", port)
 
 
 def test_nginx_reads_all_sites_that_the_pod_mounts() -> None:

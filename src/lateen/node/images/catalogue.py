@@ -4,46 +4,45 @@ import difflib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import msgspec
 from msgspec.structs import replace
 
-from lateen.node.images import nginx, reference
-from lateen.node.images.spec import ImageContext, ImageSpec, Launch, Program
+from lateen.node.images import mirrors, nginx, reference
+from lateen.node.images.nginx import NginxSite
+from lateen.node.images.samples import SAMPLES, WRAPPERS, web_image
+from lateen.node.images.spec import ImageContext, ImageSpec, Launch
+from lateen.node.images.speech import SPEECH, AppPort
 from lateen.node.images.web import server
 
 _TAG = "{tag}"
 """Stands for the image's tag in a row's variables."""
+_RELEASE = "{release}"
+"""Stands for the release of nginx that the tag means."""
 
-_WRAPPERS = frozenset({"docker-entrypoint.sh", "entrypoint.sh", "tini", "dumb-init"})
 
-
-def _web(
-    kind: str,
-    ports: tuple[int, ...],
-    program: str,
-    start: Program,
-    words: tuple[str, ...] = (),
-) -> ImageSpec:
+def _nginx(site: NginxSite) -> ImageSpec:
     return ImageSpec(
         name="",
-        kind=kind,
-        entrypoint=(program,),
-        cmd=words,
-        ports=ports,
-        programs={program.rsplit("/", 1)[-1]: start},
-        wrappers=_WRAPPERS,
-    )
-
-
-def _nginx(kind: str, page: str, ports: tuple[int, ...], tls: tuple[int, ...] = ()) -> ImageSpec:
-    return ImageSpec(
-        name="",
-        kind=kind,
+        kind=site.kind,
         entrypoint=("/docker-entrypoint.sh",),
         cmd=("nginx", "-g", "daemon off;"),
-        ports=ports + tls,
-        programs={"nginx": nginx.nginx(kind, page, ports, tls)},
-        wrappers=_WRAPPERS,
+        env={"NGINX_VERSION": _RELEASE},
+        ports=site.ports + site.tls_ports,
+        programs={"nginx": nginx.nginx(site)},
+        wrappers=WRAPPERS,
     )
+
+
+_HTDOCS = "/usr/local/apache2/htdocs"
+_serve_httpd = server("httpd", (80,))
+
+
+def _httpd(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
+    """Apache: it serves what is in its folder; a configuration that a pod mounts is not read."""
+    launch = _serve_httpd(ctx, words)
+    folder = f"{ctx.root}{_HTDOCS}"
+    page = {f"{folder}/index.html": "<html><body><h1>It works!</h1></body></html>\n"}
+    return Launch((*launch.argv, "--option", f"root={folder}"), page, launch.listens)
 
 
 def _curl_words(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
@@ -52,10 +51,10 @@ def _curl_words(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
         words = ("curl", *words)
     if words[0] == "curl":
         words = (ctx.installed.get("curl", "curl"), *words[1:])
-    return Launch(words)
+    return Launch(words, listens=() if words[0].endswith("curl") else None)
 
 
-_COMMAND = ImageSpec(name="", kind="command", cmd=("sh",), wrappers=_WRAPPERS)
+_COMMAND = ImageSpec(name="", kind="command", cmd=("sh",), wrappers=WRAPPERS)
 _CURL = ImageSpec(
     name="",
     kind="command",
@@ -63,26 +62,30 @@ _CURL = ImageSpec(
     cmd=("curl",),
     programs={"entrypoint.sh": _curl_words},
 )
+_CURL_PROGRAM = ImageSpec(name="", kind="command", entrypoint=("curl",))
 _PAUSE = ImageSpec(
     name="",
     kind="command",
     entrypoint=("/pause",),
     programs={"pause": lambda ctx, words: Launch(("sleep", "infinity"))},
 )
-_HTTPBIN = _web(
+_HTTPBIN = web_image(
     "httpbin",
     (80,),
     "gunicorn",
     server("httpbin", (80,), port_flags=("b", "bind")),
     ("-b", "0.0.0.0:80", "httpbin:app", "-k", "gevent"),
 )
-_GO_HTTPBIN = _web(
+_HTTPBIN_8000 = web_image(
+    "httpbin", (8000,), "gunicorn", server("httpbin", (8000,), port_flags=("b", "bind"))
+)
+_GO_HTTPBIN = web_image(
     "go-httpbin",
     (8080,),
     "/bin/go-httpbin",
     server("go-httpbin", (8080,), port_variables=("PORT",), port_flags=("port",)),
 )
-_WHOAMI = _web(
+_WHOAMI = web_image(
     "whoami",
     (80,),
     "/whoami",
@@ -95,21 +98,21 @@ _WHOAMI = _web(
         variables=(("WHOAMI_NAME", "name"),),
     ),
 )
-_ECHO_JSON = _web(
+_ECHO_JSON = web_image(
     "echo-json", (80,), "/bin/echo-server", server("echo-json", (80,), port_variables=("PORT",))
 )
-_ECHO_TEXT = _web(
+_ECHO_TEXT = web_image(
     "echo-text", (8080,), "/bin/echo-server", server("echo-text", (8080,), port_variables=("PORT",))
 )
-_ECHO_K8S = _web("echo-k8s", (8080,), "/usr/local/bin/run.sh", server("echo-k8s", (8080,)))
-_ECHO_BOTH = _web(
+_ECHO_K8S = web_image("echo-k8s", (8080,), "/usr/local/bin/run.sh", server("echo-k8s", (8080,)))
+_ECHO_BOTH = web_image(
     "echo-mendhak",
     (8080, 8443),
     "node",
     server("echo-mendhak", (8080,), tls_ports=(8443,), port_variables=("HTTP_PORT",)),
     ("./index.js",),
 )
-_HTTP_ECHO = _web(
+_HTTP_ECHO = web_image(
     "text",
     (5678,),
     "/http-echo",
@@ -122,7 +125,7 @@ _HTTP_ECHO = _web(
     ),
 )
 _HELLO_APP = replace(
-    _web(
+    web_image(
         "hello-app",
         (8080,),
         "/hello-app",
@@ -135,77 +138,35 @@ _HELLO_APP = replace(
     ),
     env={"HELLO_APP_VERSION": f"{_TAG}.0"},
 )
-_TCP_ECHO = ImageSpec(
-    name="",
-    kind="tcp-echo",
-    entrypoint=("/bin/tcp-echo",),
-    cmd=("9000", "hello"),
-    ports=(9000,),
-    programs={
-        "tcp-echo": lambda ctx, words: Launch(
-            (*ctx.python, "-m", "lateen.node.standins.tcpecho", *words)
-        )
-    },
-)
-
-
-def _helloworld(version: str) -> ImageSpec:
-    variables = (("SERVICE_VERSION", "version"),)
-    start = server("helloworld", (5000,), variables=variables)
-    row = _web("helloworld", (5000,), "python", start, ("/opt/microservices/app.py", "5000"))
-    return replace(row, env={"SERVICE_VERSION": version})
-
-
-def _bookinfo(service: str, version: str) -> ImageSpec:
-    variables = (("BOOKINFO_VERSION", "version"),)
-    kind = f"bookinfo-{service}"
-    row = _web(kind, (9080,), service, server(kind, (9080,), variables=variables))
-    return replace(row, env={"BOOKINFO_VERSION": version})
-
-
-_BOOKINFO = {
-    f"istio/examples-bookinfo-{service}-{version}": _bookinfo(service, version)
-    for service, versions in (
-        ("productpage", ("v1",)),
-        ("details", ("v1", "v2")),
-        ("ratings", ("v1",)),
-        ("reviews", ("v1", "v2", "v3")),
-    )
-    for version in versions
-}
-
 _ROWS: dict[str, ImageSpec] = {
-    "oriolfilter/https-nginx-demo": _nginx("nginx-demo", nginx.HOWDY, (80,), (443,)),
-    "nginx": _nginx("nginx", nginx.WELCOME, (80,)),
-    "nginxinc/nginx-unprivileged": _nginx("nginx", nginx.WELCOME, (8080,)),
-    "bitnami/nginx": _nginx("nginx", nginx.WELCOME, (8080,)),
-    "httpd": _web("httpd", (80,), "httpd-foreground", server("httpd", (80,))),
+    "oriolfilter/https-nginx-demo": _nginx(nginx.DEMO),
+    "nginx": _nginx(NginxSite(kind="nginx", ports=(80,))),
+    "nginxinc/nginx-unprivileged": _nginx(NginxSite(kind="nginx", ports=(8080,))),
+    "bitnami/nginx": _nginx(NginxSite(kind="nginx", ports=(8080,))),
+    "httpd": web_image("httpd", (80,), "httpd-foreground", _httpd),
     "kennethreitz/httpbin": _HTTPBIN,
     "kong/httpbin": _HTTPBIN,
+    "citizenstig/httpbin": _HTTPBIN_8000,
     "mccutchen/go-httpbin": _GO_HTTPBIN,
-    "ghcr.io/mccutchen/go-httpbin": _GO_HTTPBIN,
     "traefik/whoami": _WHOAMI,
-    "containous/whoami": _WHOAMI,
     "ealen/echo-server": _ECHO_JSON,
     "mendhak/http-https-echo": _ECHO_BOTH,
-    "ghcr.io/mendhak/http-https-echo": _ECHO_BOTH,
     "jmalloc/echo-server": _ECHO_TEXT,
     "registry.k8s.io/echoserver": _ECHO_K8S,
-    "k8s.gcr.io/echoserver": _ECHO_K8S,
-    "gcr.io/google_containers/echoserver": _ECHO_K8S,
-    "gcr.io/google-containers/echoserver": _ECHO_K8S,
     "hashicorp/http-echo": _HTTP_ECHO,
     "gcr.io/google-samples/hello-app": _HELLO_APP,
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": _HELLO_APP,
-    "istio/examples-helloworld-v1": _helloworld("v1"),
-    "istio/examples-helloworld-v2": _helloworld("v2"),
-    "istio/tcp-echo-server": _TCP_ECHO,
-    **_BOOKINFO,
+    **SAMPLES,
     "curlimages/curl": _CURL,
-    "quay.io/curl/curl": _CURL,
+    "alpine/curl": _CURL_PROGRAM,
+    "appropriate/curl": _CURL_PROGRAM,
+    "byrnedo/alpine-curl": _CURL_PROGRAM,
+    "pstauffer/curl": _COMMAND,
+    "tutum/curl": _COMMAND,
+    "radial/busyboxplus": _COMMAND,
     "governmentpaas/curl-ssl": _COMMAND,
+    "curlimages/curl-base": _COMMAND,
     "registry.k8s.io/pause": _PAUSE,
-    "k8s.gcr.io/pause": _PAUSE,
     "busybox": _COMMAND,
     "alpine": _COMMAND,
     "debian": _COMMAND,
@@ -232,21 +193,83 @@ def resolve(image: str, overrides: Mapping[str, Sequence[str]] | None = None) ->
             not _has_tag(name) or (wanted.tag, wanted.digest) == (parsed.tag, parsed.digest)
         ):
             return ImageSpec(name=name, kind="command", entrypoint=tuple(command))
-    row = CATALOGUE.get(parsed.familiar)
+    row = CATALOGUE.get(mirrors.known_by(parsed))
     if row is None:
         return None
-    env = {name: value.replace(_TAG, parsed.tag) for name, value in row.env.items()}
+    given = {_TAG: parsed.tag, _RELEASE: nginx.version(parsed.tag)}
+    env = {name: _filled(value, given) for name, value in row.env.items()}
     return replace(row, name=parsed.familiar, env=env)
+
+
+def _filled(value: str, given: Mapping[str, str]) -> str:
+    for mark, text in given.items():
+        value = value.replace(mark, text)
+    return value
+
+
+def listening(
+    image: str,
+    *,
+    command: Sequence[str] = (),
+    args: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    mounts: Sequence[str] = (),
+    overrides: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[AppPort, ...] | None:
+    """Return the TCP ports that a container's application listens on, and what it speaks there.
+
+    None where nothing here can know: an image that is not in the catalogue, a command of the
+    user's own, a configuration that the pod mounts. `mounts` are the paths of its volumes.
+    """
+    try:
+        row = resolve(image, overrides)
+    except reference.InvalidImageNameError:
+        return None
+    if row is None:
+        return None
+    context = ImageContext(
+        work="",
+        cache="",
+        python=(),
+        command=tuple(command),
+        args=tuple(args),
+        env=env or {},
+        mounts=frozenset(mounts),
+    )
+    return row.launch(context).listens
+
+
+class CatalogueRow(msgspec.Struct, frozen=True):
+    """One image of the catalogue, as `lateen images` lists it."""
+
+    image: str
+    kind: str
+    ports: tuple[AppPort, ...] | None
+    differs: str = ""
+
+
+def rows() -> tuple[CatalogueRow, ...]:
+    """Return every image with its ports and with what its stand-in does otherwise, by name."""
+    return tuple(
+        CatalogueRow(
+            image=name,
+            kind=row.kind,
+            ports=listening(name),
+            differs=SPEECH[row.kind].differs if row.kind in SPEECH else "",
+        )
+        for name, row in sorted(CATALOGUE.items())
+    )
 
 
 def unknown(image: str) -> str:
     """Say why an image cannot be pulled, and what to do about it."""
-    name = reference.parse(image).familiar
-    near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.75)
+    parsed = reference.parse(image)
+    name = parsed.familiar
+    near = difflib.get_close_matches(mirrors.known_by(parsed), CATALOGUE, n=1, cutoff=0.75)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return (
         f"no stand-in is known for {name}{hint}; name the command that runs instead under `images`"
-        " in lateen.yaml"
+        " in lateen.yaml (`lateen images` lists what is known)"
     )
 
 

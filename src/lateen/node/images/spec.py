@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from lateen.node.images.speech import AppPort
+
 
 class ImageContext(msgspec.Struct, frozen=True):
     """Where and how one container is to run.
@@ -36,6 +38,8 @@ class Launch(msgspec.Struct, frozen=True):
 
     argv: tuple[str, ...]
     files: Mapping[str, str] = msgspec.field(default_factory=dict)
+    listens: tuple[AppPort, ...] | None = ()
+    """The TCP ports it listens on; None where only the process itself knows."""
 
 
 Program = Callable[[ImageContext, tuple[str, ...]], Launch]
@@ -78,7 +82,7 @@ class ImageSpec(msgspec.Struct, frozen=True):
                 words = words[1:]
         program = self.programs.get(_base(words[0])) if words else None
         if program is None:
-            return Launch(words)
+            return Launch(words, listens=None)
         return program(replace(ctx, env=self.environment(ctx)), words[1:])
 
     def argv(self, ctx: ImageContext) -> list[str]:

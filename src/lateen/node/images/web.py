@@ -1,8 +1,9 @@
 """Starts the built-in web server in place of an image's own program. Pure."""
 
-import re
-
+from lateen.node.images import speech
+from lateen.node.images.flags import address, parse_flags
 from lateen.node.images.spec import ImageContext, Launch, Program
+from lateen.node.images.speech import AppPort
 
 MODULE = "lateen.node.standins.web"
 
@@ -19,22 +20,21 @@ def server(
 ) -> Program:
     """Describe a program that serves `kind` on its ports.
 
-    `port_variables` and `port_flags` are where the real program takes its first port from;
-    `options` are flags, and `variables` pairs of environment variable and option, whose values
-    are passed on as `--option name=value`.
+    `port_variables` and `port_flags` are where the real program takes its first port from, and
+    the address that it binds, where one is written before the port. `options` are flags, and
+    `variables` pairs of environment variable and option, whose values are passed on as
+    `--option name=value`.
     """
 
     def start(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
         flags = parse_flags(words)
         chosen = [ctx.env[name] for name in port_variables if ctx.env.get(name)]
         chosen += [flags[name] for name in port_flags if name in flags]
-        first = _port(chosen[-1]) if chosen else None
+        bind, first = address(chosen[-1]) if chosen else ("", None)
         plain = ports if first is None else (first, *ports[1:])
-        argv = [*ctx.python, "-m", MODULE, "--kind", kind]
-        for port in plain:
-            argv += ["--port", str(port)]
-        for port in tls_ports:
-            argv += ["--tls-port", str(port)]
+        listens = tuple(speech.plaintext(kind, port, bind or "0.0.0.0") for port in plain)
+        listens += tuple(speech.secured(kind, port, bind or "0.0.0.0") for port in tls_ports)
+        argv = [*ctx.python, "-m", MODULE, "--kind", kind, *listening(listens)]
         if tls_ports:
             argv += ["--certificate", certificate_path(ctx, kind)]
         for name in options:
@@ -43,37 +43,29 @@ def server(
         for variable, name in variables:
             if ctx.env.get(variable):
                 argv += ["--option", f"{name}={ctx.env[variable]}"]
-        return Launch(tuple(argv))
+        return Launch(tuple(argv), listens=listens)
 
     return start
+
+
+def listening(ports: tuple[AppPort, ...]) -> list[str]:
+    """Return the stand-in's flags for these ports. What speaks most ways there are is left out:
+    HTTP/1.1 alone without TLS, and the usual two protocols over it."""
+    words: list[str] = []
+    for each in ports:
+        words += ["--tls-port" if each.tls else "--port", str(each.port)]
+    if any("2" in each.http for each in ports if not each.tls):
+        words += ["--h2c", "yes"]
+    for each in ports:
+        if each.tls:
+            words += ["--alpn", ",".join(each.alpn)]
+            words += ["--strict-alpn", "yes"] if each.strict_alpn else []
+            break
+    if ports and ports[0].bind != "0.0.0.0":
+        words += ["--bind", ports[0].bind]
+    return words
 
 
 def certificate_path(ctx: ImageContext, kind: str) -> str:
     """Return where the certificate that belongs to an image is kept: one for the whole lab."""
     return f"{ctx.cache}/{kind}.pem"
-
-
-def parse_flags(words: tuple[str, ...]) -> dict[str, str]:
-    """Read `-p 80`, `--port=80` and `-port 80`; names lose their dashes, the last one wins."""
-    flags: dict[str, str] = {}
-    for index, word in enumerate(words):
-        if not word.startswith("-") or word.strip("-") == "":
-            continue
-        name, equals, value = word.lstrip("-").partition("=")
-        if equals:
-            flags[name] = value
-        elif index + 1 < len(words) and not words[index + 1].startswith("-"):
-            flags[name] = words[index + 1]
-        else:
-            flags[name] = "true"
-    return flags
-
-
-def _port(text: str) -> int | None:
-    """Read the port of `8080`, `:8080` or `0.0.0.0:8080`; None if there is none.
-
-    `tcp://10.96.0.9:80` is none: a Service named `http` puts that into HTTP_PORT."""
-    if "://" in text:
-        return None
-    match = re.search(r"(?:^|:)(\d{1,5})$", text.strip())
-    return int(match[1]) if match and 0 < int(match[1]) < 65536 else None

@@ -1,9 +1,13 @@
 """The four services of Istio's Bookinfo example: the same paths, JSON and calls to each other."""
 
+import base64
 import http.client
+import importlib
 import json
 import os
+import random
 import socket
+import time
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -13,6 +17,10 @@ from lateen.node.standins.http1 import Request, Response, Site
 from lateen.node.standins.pages import http_date
 
 _PORT = 9080
+_DELAY = 7.0
+_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 _PASSED_ON = (
     "x-request-id", "x-ot-span-context", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid",
     "x-b3-sampled", "x-b3-flags", "b3", "traceparent", "tracestate", "x-cloud-trace-context",
@@ -55,10 +63,12 @@ def _html(body: str, *more: tuple[str, str], status: int = 200) -> Response:
 
 
 def call(service: str, path: str, request: Request, seconds: float) -> tuple[int, Any]:
-    """Ask another service, passing the trace and the user on; 503 and None if it cannot be
-    reached in time. `DETAILS_HOSTNAME` and the like say where it is."""
+    """Ask another service, passing the trace and the user on; 500 and None if it cannot be
+    reached in time. `DETAILS_HOSTNAME`, `SERVICES_DOMAIN` and the like say where it is."""
     name = service.upper()
     host = os.environ.get(f"{name}_HOSTNAME") or service
+    if domain := os.environ.get("SERVICES_DOMAIN"):
+        host = f"{host}.{domain}"
     port = os.environ.get(f"{name}_SERVICE_PORT") or str(_PORT)
     headers = {n: v for n in _PASSED_ON if (v := request.header(n))}
     connection = http.client.HTTPConnection(
@@ -69,7 +79,7 @@ def call(service: str, path: str, request: Request, seconds: float) -> tuple[int
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
     except (OSError, ValueError, http.client.HTTPException):
-        return 503, None
+        return 500, None
     finally:
         connection.close()
 
@@ -92,15 +102,70 @@ def _details(options: Mapping[str, str]) -> Site:
 
 
 def _ratings(options: Mapping[str, str]) -> Site:
+    """v1 keeps ratings in memory, v2 reads them from a database, the others fail in their ways."""
+    version = options.get("version", "v1")
+    kept: dict[int, Any] = {}
+    begun = time.monotonic()
+
+    def ails() -> bool:
+        """Tell whether this request is one that the version fails."""
+        if version == "v-unavailable":  # well for a minute, ill for the next
+            return int((time.monotonic() - begun) / 60) % 2 == 1
+        if version == "v-unhealthy":
+            return int((time.monotonic() - begun) / 900) % 2 == 1
+        return version in ("v-faulty", "v-delayed") and random.random() < 0.5
+
     def serve(request: Request) -> Response:
+        ill = ails()
         if request.path == "/health":
+            if ill and version == "v-unhealthy":
+                return _json({"status": "Ratings is not healthy"}, 500)
             return _json({"status": "Ratings is healthy"})
         number = _number(request.path, "/ratings/")
         if number is None:
             return _json({"error": "please provide numeric product ID"}, 400)
-        return _json({"id": number, "ratings": _RATINGS})
+        if request.method == "POST":
+            return _rated(request, number, version, kept)
+        if ill and version == "v-delayed":
+            time.sleep(_DELAY)
+        elif ill:
+            return _json({"error": "Service unavailable"}, 503)
+        if version == "v2":
+            return _stored_ratings(number)
+        return _json({"id": number, "ratings": kept.get(number, _RATINGS)})
 
     return serve
+
+
+def _rated(request: Request, number: int, version: str, kept: dict[int, Any]) -> Response:
+    try:
+        given = json.loads(request.body)
+    except ValueError:
+        return _json({"error": "please provide valid ratings JSON"}, 400)
+    if version == "v2":
+        return _json({"error": "Post not implemented for database backed ratings"}, 501)
+    kept[number] = given
+    return _json({"id": number, "ratings": given})
+
+
+def _stored_ratings(number: int) -> Response:
+    """Ask the database that the variables name: MySQL with `DB_TYPE: mysql`, else MongoDB."""
+    named = os.environ
+    try:
+        if named.get("DB_TYPE") == "mysql":
+            mysql = importlib.import_module("lateen.node.standins.mysql")
+            place = named.get("MYSQL_DB_HOST", "mysqldb"), int(named.get("MYSQL_DB_PORT", "3306"))
+            user = named.get("MYSQL_DB_USER", "root"), named.get("MYSQL_DB_PASSWORD", "")
+            found = mysql.ratings(*place, *user)
+        else:
+            mongo = importlib.import_module("lateen.node.standins.mongo")
+            url = named.get("MONGO_DB_URL", "mongodb://mongodb:27017/test")
+            host, _, port = url.partition("://")[2].partition("/")[0].partition(":")
+            found = mongo.ratings(host, int(port or 27017))
+    except (OSError, EOFError, ValueError, LookupError):
+        return _json({"error": "could not connect to ratings database"}, 500)
+    first, second = (*found, 0, 0)[:2]
+    return _json({"id": number, "ratings": {"Reviewer1": first, "Reviewer2": second}})
 
 
 def _reviews(options: Mapping[str, str]) -> Site:
@@ -116,7 +181,8 @@ def _reviews(options: Mapping[str, str]) -> Site:
             return _json({"error": "please provide numeric product ID"}, 400)
         stars: dict[str, int] = {}
         if color:
-            _, answer = call("ratings", f"/ratings/{number}", request, 10.0)
+            patience = 10.0 if color == "black" else 2.5
+            _, answer = call("ratings", f"/ratings/{number}", request, patience)
             stars = answer.get("ratings", {}) if isinstance(answer, dict) else {}
         told = []
         for reviewer, text in _REVIEWS.items():
@@ -138,6 +204,8 @@ def _productpage(options: Mapping[str, str]) -> Site:
             return _html('<h1>Bookstore</h1>\n<p><a href="/productpage">Product page</a></p>\n')
         if path == "/health":
             return _html("Product page is healthy\n")
+        if path.startswith("/static/"):
+            return _static(path)
         if path == "/productpage":
             return _page(_signed_in(request))
         if path == "/login":
@@ -152,6 +220,16 @@ def _productpage(options: Mapping[str, str]) -> Site:
     return serve
 
 
+def _static(path: str) -> Response:
+    """A style sheet or picture of the page: of its type, and with nothing to see in it."""
+    kinds = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
+    kind = kinds.get(path.rsplit(".", 1)[-1])
+    if kind is None:
+        return _html("<h1>Not Found</h1>\n", status=404)
+    headers = [("Content-Type", kind), ("Date", http_date()), ("Cache-Control", "no-cache")]
+    return Response(200, headers, _PIXEL if kind == "image/png" else b"/* a stand-in */\n")
+
+
 def _products(path: str, request: Request) -> Response:
     if path == "/api/v1/products":
         return _json([_PRODUCT])
@@ -163,7 +241,7 @@ def _products(path: str, request: Request) -> Response:
         return _html("<h1>Not Found</h1>\n", status=404)
     status, answer = call(service, f"/{service}/{parts[0]}", request, 3.0)
     sorry = {"error": f"Sorry, product {service} are currently unavailable for this book."}
-    return _json(answer if answer is not None else sorry, status)
+    return _json(answer if status == 200 else sorry, status)
 
 
 def _signed_in(request: Request) -> Request:
@@ -218,7 +296,8 @@ def _shown(reviews: Mapping[str, Any]) -> list[str]:
         if "stars" in rating:
             color = escape(str(rating.get("color")))
             star = '<span class="glyphicon glyphicon-star"></span>'
-            lines.append(f'<font color="{color}">{star * int(rating["stars"])}</font>\n')
+            stars = f'<font color="{color}">{star * int(rating["stars"])}</font>'
+            lines.append(f'<div class="text-{color}-500">{stars}</div>\n')
         elif "error" in rating:
             lines.append(f"<p><i>{escape(str(rating['error']))}</i></p>\n")
         lines.append(f"<small>{escape(str(review.get('reviewer')))}</small></blockquote>\n")

@@ -61,6 +61,8 @@ class Response(NamedTuple):
     status: int
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | Iterable[bytes] = b""
+    trailers: Sequence[tuple[str, str]] = ()
+    """Sent after the body, over HTTP/2 alone."""
 
 
 Site = Callable[[Request], Response]
@@ -196,7 +198,7 @@ def keeps_alive(version: str, headers: list[tuple[str, str]]) -> bool:
 
 def write(stream: Stream, request: Request, response: Response, *, keep: bool) -> int:
     """Send a response; return how many bytes of body went out."""
-    status, headers, body = response
+    status, headers, body, _ = response
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in headers]
     bodiless = request.method == "HEAD" or status in (204, 304) or status < 200

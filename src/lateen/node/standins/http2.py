@@ -99,7 +99,7 @@ class Connection:
         headers = [(":status", str(response.status))]
         headers += [(name.lower(), value) for name, value in response.headers]
         body = response.body
-        if isinstance(body, bytes) and response.status != 204:
+        if isinstance(body, bytes) and response.status != 204 and not response.trailers:
             names = {name for name, _ in headers}
             if "content-length" not in names:
                 headers.append(("content-length", str(len(body))))
@@ -114,7 +114,10 @@ class Connection:
             self._send_part(stream_id, part)
             sent += len(part)
         with self._changed:
-            self._h2.end_stream(stream_id)
+            if response.trailers:
+                self._h2.send_headers(stream_id, list(response.trailers), end_stream=True)
+            else:
+                self._h2.end_stream(stream_id)
             self._flush()
         return sent
 

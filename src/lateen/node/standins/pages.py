@@ -1,36 +1,14 @@
-"""Sites that are a page or a few: nginx, Apache and the small demonstration servers."""
+"""Sites that are a page or a few: the small demonstration servers."""
 
 import os
 import socket
 import time
-import zlib
 from collections.abc import Mapping
 
-from lateen.node.standins.http1 import REASONS, Request, Response, Site
+from lateen.node.standins.http1 import Request, Response, Site
 
-NGINX = "nginx/1.27.5"
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-
-_WELCOME = b"""\
-<!DOCTYPE html>
-<html>
-<head>
-<title>Welcome to nginx!</title>
-<style>
-html { color-scheme: light dark; }
-body { width: 35em; margin: 0 auto;
-font-family: Tahoma, Verdana, Arial, sans-serif; }
-</style>
-</head>
-<body>
-<h1>Welcome to nginx!</h1>
-<p>This is lateen's stand-in for the nginx image.</p>
-</body>
-</html>
-"""
-_HOWDY = b"<h2>Howdy</h2>\n"
-_WORKS = b"<html><body><h1>It works!</h1></body></html>\n"
 
 
 def http_date(seconds: float | None = None) -> str:
@@ -38,79 +16,6 @@ def http_date(seconds: float | None = None) -> str:
     at = time.gmtime(seconds)
     day, month = _WEEKDAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
     return f"{day}, {at.tm_mday:02} {month} {at.tm_year} {time.strftime('%H:%M:%S', at)} GMT"
-
-
-def plain_to_tls() -> Response:
-    """What nginx answers to plain HTTP on a port that expects TLS."""
-    return _nginx_error(400, "The plain HTTP request was sent to HTTPS port")
-
-
-def bad_request(status: int) -> Response:
-    """What nginx answers to what is no HTTP."""
-    return _nginx_error(status, "")
-
-
-def _nginx_error(status: int, detail: str) -> Response:
-    title = f"{status} {detail or REASONS[status]}"
-    lines = [
-        "<html>",
-        f"<head><title>{title}</title></head>",
-        "<body>",
-        f"<center><h1>{status} {REASONS[status]}</h1></center>",
-        *([f"<center>{detail}</center>"] if detail else []),
-        f"<hr><center>{NGINX}</center>",
-        "</body>",
-        "</html>",
-        "",
-    ]
-    headers = [("Server", NGINX), ("Date", http_date()), ("Content-Type", "text/html")]
-    return Response(status, headers, "\r\n".join(lines).encode())
-
-
-def _page(page: bytes) -> Site:
-    """A directory with an index.html in it, as nginx serves it."""
-    changed = http_date()
-    etag = f'"{zlib.crc32(page):x}-{len(page):x}"'
-
-    def serve(request: Request) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            return _nginx_error(405, "")
-        if request.path not in ("/", "/index.html"):
-            return _nginx_error(404, "")
-        headers = [("Server", NGINX), ("Date", http_date()), ("Last-Modified", changed)]
-        headers.append(("ETag", etag))
-        if request.header("if-none-match") == etag:
-            return Response(304, headers)
-        headers += [("Accept-Ranges", "bytes"), ("Content-Type", "text/html")]
-        return Response(200, headers, page)
-
-    return serve
-
-
-def _httpd(options: Mapping[str, str]) -> Site:
-    nginx = _page(_WORKS)
-
-    def serve(request: Request) -> Response:
-        status, headers, body = nginx(request)
-        kept = [pair for pair in headers if pair[0] != "Server"]
-        if status >= 400:
-            body = _apache_error(status, request.path)
-            kept = [("Date", http_date()), ("Content-Type", "text/html; charset=iso-8859-1")]
-        return Response(status, [("Server", "Apache/2.4.63 (Unix)"), *kept], body)
-
-    return serve
-
-
-def _apache_error(status: int, path: str) -> bytes:
-    reason = REASONS[status]
-    detail = "The requested URL was not found on this server."
-    if status == 405:
-        detail = "The requested method is not allowed for this URL."
-    return (
-        '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n'
-        f"<title>{status} {reason}</title>\n</head><body>\n<h1>{reason}</h1>\n"
-        f"<p>{detail}</p>\n</body></html>\n"
-    ).encode()
 
 
 def text(status: int, body: str, *more: tuple[str, str]) -> Response:
@@ -152,10 +57,23 @@ def _helloworld(options: Mapping[str, str]) -> Site:
     return serve
 
 
+_JWT_KEYS = (
+    '{ "keys":[ {"e":"AQAB","kid":"tT_w9LRNrY7wJalGsTYSt7rutZi86Gvyc0EKR4CaQAw","kty":"RSA","n":"'
+    "raJ7ZEhMfrBUo2werGKOow9an1B6Ukc6dKY2hNi10eaQe9ehJCjLpmJpePxoqaCi2VYt6gncLfhEV71JDGsodbfY"
+    "MlaxwWTt6lXBcjlVXHWDXLC45rHVfi9FjSSXloHqmSStpjv3mrW3R6fx2VeVVP_mrA6ZHtcynq6ecJqO11STvVoe"
+    "eM3lEsASVSWsUrKltC1Crfo0sI7YG34QjophVTEi8B9gVepAJZV-Bso5sinRABnxfLUM7DU5c8MO114uvXThgSIu"
+    "AOM9PbViSC3X6Y9Gsjsy881HGO-EJaUCrwSWnwQW5sp0TktrYL70-M4_ug-X51Yt_PErmncKupx8Hw"
+    '"}]}'
+)
+"""The public key that the demonstration tokens of Istio's samples are signed for."""
+
+
+def _jwt_server(options: Mapping[str, str]) -> Site:
+    return lambda request: text(200, _JWT_KEYS)
+
+
 SITES = {
-    "nginx": lambda options: _page(_WELCOME),
-    "nginx-demo": lambda options: _page(_HOWDY),
-    "httpd": _httpd,
+    "jwt-server": _jwt_server,
     "text": _http_echo,
     "hello-app": _hello_app,
     "helloworld": _helloworld,

@@ -1,7 +1,11 @@
 """A small web server that stands in for an image's own.
 
     python -m lateen.node.standins.web --kind KIND [--port N]… [--tls-port N]…
-        [--certificate FILE] [--option name=value]…
+        [--bind ADDRESS] [--h2c yes] [--alpn NAME,NAME] [--strict-alpn yes]
+        [--certificate FILE [--key FILE]] [--option name=value]…
+
+`--h2c` takes HTTP/2 without TLS by prior knowledge, `--strict-alpn` ends a handshake whose client
+offers no protocol of `--alpn`.
 
 A thread per connection, an access log in nginx's format on the output, and on SIGTERM the
 requests under way are finished first.
@@ -21,7 +25,9 @@ from lateen.node.standins import clienthello, http1
 from lateen.node.standins.http1 import Request, Response, Site, Stream
 
 _MODULES = {
-    "pages": ("nginx", "nginx-demo", "httpd", "text", "hello-app", "helloworld"),
+    "servers": ("nginx", "nginx-demo", "httpd"),
+    "pages": ("text", "hello-app", "helloworld", "jwt-server"),
+    "extauthz": ("ext-authz",),
     "httpbin": ("httpbin", "go-httpbin"),
     "bookinfo": (
         "bookinfo-details",
@@ -32,15 +38,12 @@ _MODULES = {
     "echoes": ("whoami", "echo-json", "echo-mendhak", "echo-text", "echo-k8s"),
 }
 KINDS = tuple(kind for kinds in _MODULES.values() for kind in kinds)
-_NO_H2C = ("nginx", "nginx-demo", "httpd")
-_STRICT_ALPN = ("nginx", "nginx-demo", "echo-mendhak")
-_ALPN = frozenset({"h2", "http/1.1"})
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _GRACE = 5.0
 _IDLE = 75.0
 
 
-class Options:
+class ListenOptions:
     """The command line, read."""
 
     def __init__(self, arguments: list[str]) -> None:
@@ -48,6 +51,11 @@ class Options:
         self.ports: list[int] = []
         self.tls_ports: list[int] = []
         self.certificate = ""
+        self.key = ""
+        self.bind = ""
+        self.h2c = False
+        self.alpn = ["h2", "http/1.1"]
+        self.strict_alpn = False
         self.site: dict[str, str] = {}
         words = iter(arguments)
         for word in words:
@@ -58,8 +66,12 @@ class Options:
                 self.ports.append(int(value))
             elif word == "--tls-port" and value.isdigit():
                 self.tls_ports.append(int(value))
-            elif word == "--certificate" and value:
-                self.certificate = value
+            elif word in ("--certificate", "--key", "--bind") and value:
+                setattr(self, word[2:], value)
+            elif word in ("--h2c", "--strict-alpn") and value == "yes":
+                setattr(self, word[2:].replace("-", "_"), True)
+            elif word == "--alpn" and value:
+                self.alpn = value.split(",")
             elif word == "--option" and "=" in value:
                 name, _, each = value.partition("=")
                 self.site[name] = each
@@ -74,7 +86,7 @@ class Options:
 class Server:
     """The listeners and connections of one process."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ListenOptions) -> None:
         self._options = options
         self._site = make_site(options.kind, options.site)
         self._listeners: list[socket.socket] = []
@@ -107,11 +119,13 @@ class Server:
 
     def _bind(self, port: int, *, tls: bool) -> None:
         found = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+        if bind := self._options.bind:
+            found = [(socket.AF_INET6 if ":" in bind else socket.AF_INET, bind)]
         for family, address in found:
             try:
                 listener = socket.create_server((address, port), family=family, backlog=511)
             except OSError:
-                if family == socket.AF_INET:
+                if address != "::":
                     raise
                 continue
             self._listeners.append(listener)
@@ -147,7 +161,7 @@ class Server:
         if first and first != b"\x16":
             self._refuse_plain(connection, peer)
             return
-        if self._options.kind in _STRICT_ALPN and not self._shares_protocol(connection):
+        if self._options.strict_alpn and not self._shares_protocol(connection):
             connection.sendall(clienthello.NO_APPLICATION_PROTOCOL)
             return
         stream = self._context().wrap_socket(connection, server_side=True)
@@ -164,10 +178,10 @@ class Server:
         """
         length = clienthello.record_length(_peek(connection, clienthello.RECORD_HEAD))
         offered = clienthello.offered_protocols(_peek(connection, length)) if length else None
-        return offered is None or not _ALPN.isdisjoint(offered)
+        return offered is None or not set(self._options.alpn).isdisjoint(offered)
 
     def _refuse_plain(self, connection: socket.socket, peer: tuple[str, int]) -> None:
-        pages = importlib.import_module("lateen.node.standins.pages")
+        servers = importlib.import_module("lateen.node.standins.servers")
         head = http1.Reader(connection).head()
         if head is None:
             return
@@ -176,7 +190,7 @@ class Server:
         except http1.BadRequestError:
             method, target, version, headers = "", "", "HTTP/1.1", []
         request = Request(method, target, version, headers, b"", *peer, "http")
-        response = pages.plain_to_tls()
+        response = servers.plain_to_tls()
         self._log(request, 400, http1.write(connection, request, response, keep=False))
 
     def _context(self) -> Any:
@@ -184,11 +198,14 @@ class Server:
 
         with self._tls_lock:
             if self._tls is None:
-                selfsigned = importlib.import_module("lateen.node.standins.selfsigned")
-                selfsigned.ensure(self._options.certificate, "localhost", _openssl())
+                options = self._options
+                if not options.key:
+                    selfsigned = importlib.import_module("lateen.node.standins.selfsigned")
+                    subject = options.site.get("subject", "/CN=localhost")
+                    selfsigned.ensure(options.certificate, subject, _openssl())
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(self._options.certificate)
-                context.set_alpn_protocols(sorted(_ALPN))
+                context.load_cert_chain(options.certificate, options.key or None)
+                context.set_alpn_protocols(self._options.alpn)
                 self._tls = context
             return self._tls
 
@@ -209,7 +226,7 @@ class Server:
                 head = reader.head()
                 if head is None:
                     return
-                if head.startswith(_PREFACE[:18]) and self._options.kind not in _NO_H2C:
+                if head.startswith(_PREFACE[:18]) and self._options.h2c:
                     self._http2(stream, peer, scheme, head + bytes(reader.buffer))
                     return
                 method, target, version, headers = http1.parse_head(head)
@@ -263,9 +280,9 @@ class Server:
             return Response(500, [], b"Internal Server Error\n")
 
     def _refuse(self, stream: Stream, peer: tuple[str, int], status: int) -> None:
-        pages = importlib.import_module("lateen.node.standins.pages")
+        servers = importlib.import_module("lateen.node.standins.servers")
         request = Request("-", "", "", [], b"", *peer, "http")
-        http1.write(stream, request, pages.bad_request(status), keep=False)
+        http1.write(stream, request, servers.nginx_error(status), keep=False)
 
     def _http2(
         self, stream: Stream, peer: tuple[str, int], scheme: str, early: bytes = b""
@@ -319,7 +336,7 @@ def main(arguments: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     threading.stack_size(256 * 1024)
     try:
-        server = Server(Options(arguments))
+        server = Server(ListenOptions(arguments))
         server.prepare()
         server.listen()
     except (ValueError, OSError) as error:
