@@ -17,7 +17,7 @@ MODULES = {
     "lateen.node.shim.enter": [],
     "lateen.node.shim.init": [],
     "lateen.node.standins.web": ["--help"],
-    "lateen.node.standins.tcpecho": [],
+    "lateen.node.standins.tcp.echo": [],
     "lateen.node.standins.selfsigned": [],
 }
 """Arguments with which each program ends at once."""

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.node.images import catalogue, flags, mirrors, reference, tools
 from lateen.node.images.spec import ImageContext
@@ -148,7 +147,7 @@ def test_built_in_server(image: str, more: dict[str, Any], expected: list[str]) 
         (
             "istio/tcp-echo-server:1.3",
             {"command": ("/bin/tcp-echo", "9000,9001", "hi")},
-            ["/py", "-I", "-m", "lateen.node.standins.tcpecho", "9000,9001", "hi"],
+            ["/py", "-I", "-m", "lateen.node.standins.tcp.echo", "9000,9001", "hi"],
         ),
     ],
 )
@@ -337,7 +336,7 @@ def test_tools() -> None:
     both = tools.scripts(("/py", "-I"), {"tcpdump": "/usr/bin/tcpdump"})["tcpdump"]
     assert "exec /usr/bin/tcpdump -Z root" in both
     for script in (both, tools.scripts(("/py", "-I"), {})["tcpdump"]):
-        assert script.endswith('exec /py -I -m lateen.node.standins.tcpdump "$@"\n')
+        assert script.endswith('exec /py -I -m lateen.node.standins.tcpdump.__main__ "$@"\n')
     assert "/usr/bin/tcpdump" not in tools.scripts(("/py", "-I"), {})["tcpdump"]
 
 

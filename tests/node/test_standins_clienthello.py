@@ -2,8 +2,7 @@
 
 import ssl
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lateen.node.standins import clienthello
 

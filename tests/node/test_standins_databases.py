@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lateen.node.standins import mongo, mysql
+from lateen.node.standins.tcp import mongo, mysql
 
 PASSWORD = "password"
 
@@ -23,7 +22,7 @@ def started(module: str) -> tuple[subprocess.Popen[bytes], int]:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", f"lateen.node.standins.{module}", str(port)],
+        [sys.executable, "-m", f"lateen.node.standins.tcp.{module}", str(port)],
         stdout=subprocess.DEVNULL,
         env={"MYSQL_ROOT_PASSWORD": PASSWORD},
     )

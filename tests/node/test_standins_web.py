@@ -472,7 +472,7 @@ def test_certificate_without_openssl(tmp_path: Path) -> None:
 
 def test_tcp_echo() -> None:
     port = free_port()
-    argv = [sys.executable, "-m", "lateen.node.standins.tcpecho", str(port), "hello"]
+    argv = [sys.executable, "-m", "lateen.node.standins.tcp.echo", str(port), "hello"]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

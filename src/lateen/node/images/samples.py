@@ -59,12 +59,12 @@ def _bookinfo(service: str, version: str) -> ImageSpec:
 def _tcp_echo(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
     named = words[0].split(",") if words else []
     ports = tuple(speech.plaintext("tcp-echo", int(port)) for port in named if port.isdigit())
-    return Launch((*ctx.python, "-m", "lateen.node.standins.tcpecho", *words), listens=ports)
+    return Launch((*ctx.python, "-m", "lateen.node.standins.tcp.echo", *words), listens=ports)
 
 
 def _database(kind: str, module: str, port: int) -> ImageSpec:
     def start(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
-        argv = (*ctx.python, "-m", f"lateen.node.standins.{module}", str(port))
+        argv = (*ctx.python, "-m", f"lateen.node.standins.tcp.{module}", str(port))
         return Launch(argv, listens=(speech.plaintext(kind, port),))
 
     return ImageSpec(

@@ -7,6 +7,9 @@ container with `kubectl exec`.
 import shlex
 from collections.abc import Mapping, Sequence
 
+TCPDUMP = "lateen.node.standins.tcpdump.__main__"
+PILOT_AGENT = "lateen.node.standins.pilotagent"
+
 PROXY_MARKER = "/var/lib/lateen/xds"
 """A directory that only a proxy's container has."""
 
@@ -60,7 +63,7 @@ exec tar "$@"
 _AGENT = """\
 #!/bin/sh
 if [ -d {marker} ]; then
-    exec {python} -m lateen.node.standins.pilotagent "$@"
+    exec {python} -m {module} "$@"
 fi
 echo "sh: pilot-agent: not found" >&2
 exit 127
@@ -74,10 +77,10 @@ def scripts(python: Sequence[str], installed: Mapping[str, str]) -> dict[str, st
     to their paths.
     """
     interpreter = shlex.join(python)
-    built_in = f'exec {interpreter} -m lateen.node.standins.tcpdump "$@"\n'
+    built_in = f'exec {interpreter} -m {TCPDUMP} "$@"\n'
     real = installed.get("tcpdump")
     choice = _REAL.format(tcpdump=real) if real else ""
-    agent = _AGENT.format(python=interpreter, marker=PROXY_MARKER)
+    agent = _AGENT.format(python=interpreter, module=PILOT_AGENT, marker=PROXY_MARKER)
     made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}", "pilot-agent": agent}
     if tar := installed.get("tar"):
         made["tar"] = _TAR.format(directory=tar.rpartition("/")[0])

@@ -181,7 +181,7 @@ class Server:
         return offered is None or not set(self._options.alpn).isdisjoint(offered)
 
     def _refuse_plain(self, connection: socket.socket, peer: tuple[str, int]) -> None:
-        servers = importlib.import_module("lateen.node.standins.servers")
+        servers = importlib.import_module("lateen.node.standins.sites.servers")
         head = http1.Reader(connection).head()
         if head is None:
             return
@@ -280,7 +280,7 @@ class Server:
             return Response(500, [], b"Internal Server Error\n")
 
     def _refuse(self, stream: Stream, peer: tuple[str, int], status: int) -> None:
-        servers = importlib.import_module("lateen.node.standins.servers")
+        servers = importlib.import_module("lateen.node.standins.sites.servers")
         request = Request("-", "", "", [], b"", *peer, "http")
         http1.write(stream, request, servers.nginx_error(status), keep=False)
 
@@ -304,7 +304,7 @@ def make_site(kind: str, options: dict[str, str]) -> Site:
     """Return the site of a kind; only its own module is imported."""
     for module, kinds in _MODULES.items():
         if kind in kinds:
-            sites = importlib.import_module(f"lateen.node.standins.{module}").SITES
+            sites = importlib.import_module(f"lateen.node.standins.sites.{module}").SITES
             site: Site = sites[kind](options)
             return site
     raise ValueError(f"no site is of kind {kind}")

@@ -5,7 +5,7 @@ import stat
 
 from lateen.node.standins import query
 from lateen.node.standins.http1 import Request, Response
-from lateen.node.standins.pages import http_date
+from lateen.node.standins.sites.pages import http_date
 
 _TYPES = {
     "html": "text/html", "htm": "text/html", "css": "text/css", "txt": "text/plain",

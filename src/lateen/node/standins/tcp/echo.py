@@ -1,6 +1,6 @@
 """Answers every line that comes over TCP with a word before it, as Istio's tcp-echo-server does.
 
-python -m lateen.node.standins.tcpecho PORT[,PORT…] PREFIX
+python -m lateen.node.standins.tcp.echo PORT[,PORT…] PREFIX
 """
 
 import functools

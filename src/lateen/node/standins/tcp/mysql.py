@@ -1,6 +1,6 @@
 """MySQL's protocol as far as Bookinfo needs it: a server with one table, and a client that reads.
 
-    python -m lateen.node.standins.mysql [PORT]
+    python -m lateen.node.standins.tcp.mysql [PORT]
 
 The server speaks first, as MySQL does: that is what meshes have to know about it.
 """
@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 
-from lateen.node.standins.tcpecho import serve_tcp
+from lateen.node.standins.tcp.echo import serve_tcp
 
 PORT = 3306
 RATINGS = ((1, 5), (2, 4))

@@ -14,7 +14,7 @@ from typing import Any
 
 from lateen.node.standins import query
 from lateen.node.standins.http1 import REASONS, Request, Response, Site
-from lateen.node.standins.pages import http_date
+from lateen.node.standins.sites.pages import http_date
 
 MAX_DELAY = 10.0
 _METHODS = ("get", "post", "put", "patch", "delete")

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 
-from lateen.node.standins import static
 from lateen.node.standins.http1 import REASONS, Request, Response, Site
-from lateen.node.standins.pages import http_date
+from lateen.node.standins.sites import static
+from lateen.node.standins.sites.pages import http_date
 
 _NGINX = "1.27.5"
 _APACHE = "Apache/2.4.63 (Unix)"

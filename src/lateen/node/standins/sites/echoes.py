@@ -11,7 +11,7 @@ from typing import Any
 
 from lateen.node.standins import query
 from lateen.node.standins.http1 import Request, Response, Site
-from lateen.node.standins.pages import http_date, text
+from lateen.node.standins.sites.pages import http_date, text
 
 _SIOCGIFADDR = 0x8915
 

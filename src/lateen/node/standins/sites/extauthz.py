@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from lateen.node.standins.http1 import Request, Response, Site
-from lateen.node.standins.pages import http_date
+from lateen.node.standins.sites.pages import http_date
 
 _CHECK, _ALLOW = "x-ext-authz", "allow"
 _RESULT = "x-ext-authz-check-result"

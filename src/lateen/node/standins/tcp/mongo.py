@@ -1,6 +1,6 @@
 """MongoDB's protocol as far as Bookinfo needs it: a server with one collection, and a client.
 
-python -m lateen.node.standins.mongo [PORT]
+python -m lateen.node.standins.tcp.mongo [PORT]
 """
 
 import itertools
@@ -9,7 +9,7 @@ import struct
 import sys
 from typing import Any
 
-from lateen.node.standins.tcpecho import serve_tcp
+from lateen.node.standins.tcp.echo import serve_tcp
 
 PORT = 27017
 RATINGS = ({"rating": 5}, {"rating": 4})
