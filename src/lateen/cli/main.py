@@ -81,6 +81,16 @@ def status(lab: str, output: str) -> int:
     return showing.status(lab, output)
 
 
+@app.command(epilog="Examples: `lateen images`; `lateen images bookinfo`; `lateen images -o json`")
+@click.argument("words", nargs=-1, metavar="[WORD...]")
+@options.as_json
+def images(words: tuple[str, ...], output: str) -> int:
+    """List the images that have a stand-in, with what each speaks on its ports."""
+    from lateen.cli.lab import images as listing
+
+    return listing.images(words, output)
+
+
 @app.command(epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`")
 @options.files
 @options.lab
