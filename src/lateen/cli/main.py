@@ -53,11 +53,17 @@ def app() -> None:
 @flag("--foreground", text="Stay; Ctrl-C ends the lab.")
 @options.timeout
 @click.option("--api-port", default=0, metavar="PORT", help="Port of the API server; 0 picks one.")
-def up(names: tuple[str, ...], **given: Any) -> int:
+@options.overlays
+@options.recursive
+@options.strict
+def up(
+    names: tuple[str, ...], overlays: tuple[str, ...], recursive: bool, strict: bool, **given: Any
+) -> int:
     """Start a lab and apply manifests to it."""
     from lateen.cli.lab import up as command
+    from lateen.cli.named import Named
 
-    return command.up(names, **given)
+    return command.up(Named(names, overlays, recursive, strict), **given)
 
 
 @app.command(epilog="Examples: `lateen down`; `lateen down --lab other`")
@@ -93,19 +99,29 @@ def images(words: tuple[str, ...], output: str) -> int:
 
 @app.command(epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`")
 @options.files
+@options.overlays
 @options.lab
 @options.home
-@flag("-R", "--recursive", text="Go into folders of folders.")
+@options.recursive
+@options.strict
 @flag("--dry-run", text="Check only, change nothing.")
 @click.option("--wait/--no-wait", default=True, help="Wait until the proxies have taken it.")
 @options.timeout
-def apply(files: tuple[str, ...], lab: str, **given: Any) -> int:
+def apply(
+    files: tuple[str, ...],
+    overlays: tuple[str, ...],
+    lab: str,
+    recursive: bool,
+    strict: bool,
+    **given: Any,
+) -> int:
     """Apply manifests, and wait until every proxy concerned has acknowledged the change."""
+    from lateen.cli.named import Named
     from lateen.cli.objects import changing
 
-    if not files:
-        raise click.UsageError("Missing option '-f' / '--filename'.")
-    return changing.apply(lab, list(files), **given)
+    if not (files or overlays):
+        raise click.UsageError("Missing option '-f' / '--filename' (or '-k').")
+    return changing.apply(lab, Named(files, overlays, recursive, strict), **given)
 
 
 @app.command(epilog="Examples: `lateen delete -f mesh/`; `lateen delete deploy/web`")
@@ -116,17 +132,27 @@ def apply(files: tuple[str, ...], lab: str, **given: Any) -> int:
     shell_complete=options.complete("kind_or_name"),
 )
 @options.files
+@options.overlays
 @options.lab
 @options.home
+@options.recursive
 @flag("--ignore-not-found", text="What is not there is no error.")
 @click.option("--wait/--no-wait", default=True, help="Wait until they are gone.")
 def delete(
-    words: tuple[str, ...], files: tuple[str, ...], lab: str, ignore_not_found: bool, **given: Any
+    words: tuple[str, ...],
+    files: tuple[str, ...],
+    overlays: tuple[str, ...],
+    lab: str,
+    recursive: bool,
+    ignore_not_found: bool,
+    **given: Any,
 ) -> int:
     """Delete objects, by file or by name."""
+    from lateen.cli.named import Named
     from lateen.cli.objects import changing
 
-    return changing.delete(lab, list(words), list(files), ignore_missing=ignore_not_found, **given)
+    named = Named(files, overlays, recursive)
+    return changing.delete(lab, list(words), named, ignore_missing=ignore_not_found, **given)
 
 
 @app.command(

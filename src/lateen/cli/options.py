@@ -147,7 +147,19 @@ files = click.option(
     help="File, folder, or - for standard input.",
 )
 
-
+overlays = click.option(
+    "-k",
+    "--kustomize",
+    "overlays",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(),
+    help="Folder that kustomize builds.",
+)
+recursive = click.option("-R", "--recursive", is_flag=True, help="Go into folders of folders.")
+strict = click.option(
+    "--strict", is_flag=True, help="Refuse kinds that nothing defines, instead of keeping them."
+)
 timeout = click.option(
     "--timeout",
     type=Span(),

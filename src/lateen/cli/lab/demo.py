@@ -9,6 +9,7 @@ from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.lab import up
+from lateen.cli.named import Named
 from lateen.cli.objects import waiting
 from lateen.cli.screen import screen
 
@@ -26,9 +27,9 @@ def demo(lab: str, istio: str, *, keep: bool) -> int:
         exits.complain(f"taking down the {lab} lab of an earlier run")
         labs.stop(lab)
     progress = screen.Progress()
-    settings = up.settings_for(lab, [], istio)
+    settings = up.settings_for(lab, Named(), istio)
     running, api, status = up.bring_up(
-        settings, [str(walkthrough())], timeout=60.0, progress=progress, quiet=True
+        settings, Named([str(walkthrough())]), timeout=60.0, progress=progress, quiet=True
     )
     if not waiting.settled(status, 0):
         return up.report(status, running, progress)

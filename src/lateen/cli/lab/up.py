@@ -9,20 +9,20 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lateen.app.lab import lab as labs, settings as lab_settings
 from lateen.app.lab.lab import LabError, Running
 from lateen.app.lab.settings import LabSettings, SettingsError
 from lateen.cli import exits
+from lateen.cli.named import Named
 from lateen.cli.screen import findings, screen
 
 if TYPE_CHECKING:
     from lateen.cli.connection import api as lab_api
 
 
-def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 0) -> LabSettings:
+def settings_for(lab: str, named: Named, istio: str, *, api_port: int = 0) -> LabSettings:
     """Return the lab's settings: the defaults, then lateen.yaml, then the command line.
 
     Raises SettingsError for a version in lateen.yaml that is not modelled, LabError (usage) for one
@@ -30,7 +30,7 @@ def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 
     """
     from lateen.compiler.frontend import versions  # `apply`, which says what this says, needs none
 
-    folder = next((Path(n) for n in names if n != "-" and Path(n).is_dir()), None)
+    folder = next(iter(named.folders), None)
     base = LabSettings(
         lab=lab,
         istio=versions.DEFAULT,
@@ -53,7 +53,7 @@ def settings_for(lab: str, names: Sequence[str], istio: str, *, api_port: int = 
 
 def bring_up(
     settings: LabSettings,
-    names: Sequence[str],
+    named: Named,
     *,
     timeout: float,
     progress: screen.Progress,
@@ -71,10 +71,13 @@ def bring_up(
         progress.show("starting the lab")
         from lateen.cli.objects import applying, files as manifest_files, waiting
 
-        items = manifest_files.load(names) if names else []
-        if isinstance(items, manifest_files.Refused):
-            raise applying.refusal(items)
-        batches = applying.prepared(items)
+        loaded = manifest_files.load(named)
+        if isinstance(loaded, manifest_files.Refused):
+            raise applying.refusal(loaded)
+        progress.clear()
+        for warning in loaded.warnings:
+            exits.complain(warning)
+        batches = applying.prepared(loaded.items)
         with waiting.starting(running, lambda: labs.find(settings.lab) is not None) as alive:
             api = waiting.await_server(running, deadline, alive)
             revision = waiting.apply_and_say(api, batches, progress, quiet=quiet)
@@ -107,7 +110,7 @@ def report(status: dict[str, Any], running: Running, progress: screen.Progress) 
 
 
 def up(
-    names: Sequence[str],
+    named: Named,
     *,
     lab: str,
     istio: str,
@@ -116,9 +119,9 @@ def up(
     api_port: int = 0,
 ) -> int:
     """The command."""
-    settings = settings_for(lab, names, istio, api_port=api_port)
+    settings = settings_for(lab, named, istio, api_port=api_port)
     progress = screen.Progress()
-    running, _, status = bring_up(settings, names, timeout=timeout, progress=progress)
+    running, _, status = bring_up(settings, named, timeout=timeout, progress=progress)
     code = report(status, running, progress)
     if foreground:
         exits.complain("in the foreground: Ctrl-C ends the lab")

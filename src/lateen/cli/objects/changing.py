@@ -8,6 +8,7 @@ from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
+from lateen.cli.named import Named
 from lateen.cli.objects import applying, crds, files as manifest_files, getting, waiting
 from lateen.cli.objects.files import Refused
 from lateen.cli.screen import findings, screen
@@ -15,10 +16,9 @@ from lateen.cli.screen import findings, screen
 
 def apply(
     lab: str,
-    names: Sequence[str],
+    named: Named,
     *,
     namespace: str,
-    recursive: bool,
     dry_run: bool,
     wait: bool,
     timeout: float,
@@ -26,13 +26,15 @@ def apply(
     """The command: apply, then wait until the change has arrived everywhere it concerns."""
     api = lab_api.Api.of(labs.require(lab))
     known = manifest_files.Surroundings(namespace, lambda: crds.of_lab(api))
-    loaded = manifest_files.load(names, known, recursive=recursive)
+    loaded = manifest_files.load(named, known)
     if isinstance(loaded, Refused):
         return applying.refuse(loaded)
-    if not loaded:
+    for warning in loaded.warnings:
+        exits.complain(warning)
+    if not loaded.items:
         raise LabError("no objects passed to apply", exits.FAILED)
     progress = screen.Progress()
-    batches = applying.prepared(loaded)
+    batches = applying.prepared(loaded.items)
     # A pod that fails already must not hold up every change from now on.
     failing = waiting.unready(api.request("GET", waiting.STATUS).body) if wait else frozenset()
     revision = waiting.apply_and_say(api, batches, progress, dry_run=dry_run)
@@ -51,7 +53,7 @@ def apply(
 def delete(
     lab: str,
     words: Sequence[str],
-    names: Sequence[str],
+    named: Named,
     *,
     namespace: str,
     ignore_missing: bool,
@@ -59,16 +61,17 @@ def delete(
 ) -> int:
     """The command."""
     api = lab_api.Api.of(labs.require(lab))
-    if bool(words) == bool(names):
-        raise LabError("give either -f FILE or KIND NAME", exits.USAGE)
-    if names:
+    if bool(words) == bool(named):
+        raise LabError("give either -f FILE, -k FOLDER or KIND NAME", exits.USAGE)
+    if named:
         known = manifest_files.Surroundings(namespace, lambda: crds.of_lab(api))
-        loaded = manifest_files.load(names, known)
+        loaded = manifest_files.load(named, known)
         if isinstance(loaded, Refused):
             return applying.refuse(loaded)
         every = [
             applying.Doomed(item.kind, item.namespace, item.name, f"{item.where}: ")
-            for item in loaded
+            for item in loaded.items
+            if not item.stands_in
         ]
     else:
         every = _named(api, words, namespace or "default")

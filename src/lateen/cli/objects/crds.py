@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
+from lateen.cli import foreign
 from lateen.cli.connection import api as lab_api
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
@@ -18,10 +21,23 @@ def of_definitions(definitions: Iterable[Mapping[str, Any]]) -> tuple[KindInfo, 
     return tuple(crds.kind_of(one).info for one in named if not crds.check(one))
 
 
-def of_lab(api: lab_api.Api) -> tuple[KindInfo, ...]:
+class Defined(msgspec.Struct, frozen=True):
+    """The rows of kinds that definitions make: those that somebody wrote, and those that stand in
+    for what nothing defines."""
+
+    written: tuple[KindInfo, ...] = ()
+    standing_in: tuple[KindInfo, ...] = ()
+
+
+def of_lab(api: lab_api.Api) -> Defined:
     """Return the rows of the kinds that a lab's definitions make. Raises ApiError, LabError."""
     found = api.request("GET", lab_api.collection_path(DEFINITIONS, "")).body["items"]
-    return of_definitions(one for one in found if (one.get("status") or {}).get("conditions"))
+    served = [one for one in found if (one.get("status") or {}).get("conditions")]
+    marks = [foreign.MARK in (one["metadata"].get("annotations") or {}) for one in served]
+    return Defined(
+        of_definitions(one for one, marked in zip(served, marks, strict=True) if not marked),
+        of_definitions(one for one, marked in zip(served, marks, strict=True) if marked),
+    )
 
 
 def named(word: str, made: Iterable[KindInfo]) -> KindInfo | None:

@@ -1,22 +1,21 @@
-"""Manifests from files, folders and standard input, checked before anything is sent."""
+"""Manifests on their way to a lab, checked before anything is sent: kinds, fields, duplicates.
 
-import sys
+What reads them from files, folders and kustomizations is `sources`. Every command that takes
+manifests takes them from `load`.
+"""
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lateen.app.lab import settings as lab_settings
-from lateen.app.lab.lab import LabError
-from lateen.cli import exits
+from lateen.cli import foreign, sources
+from lateen.cli.named import Named
 from lateen.cli.objects import crds
 from lateen.model.manifests import reader
 from lateen.model.schema import decode, kinds
 from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation import codes, dispatch
-
-SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -26,7 +25,7 @@ class Loaded(msgspec.Struct, frozen=True):
     body: dict[str, Any]
     manifest: reader.Manifest
     home: str = "default"
-    """The namespace of what names none."""
+    """The namespace of an object that names none."""
 
     @property
     def name(self) -> str:
@@ -41,6 +40,11 @@ class Loaded(msgspec.Struct, frozen=True):
         return str(_metadata(self.body).get("namespace") or self.home)
 
     @property
+    def stands_in(self) -> bool:
+        """Whether it is the definition of a foreign kind, which nobody wrote."""
+        return foreign.MARK in (_metadata(self.body).get("annotations") or {})
+
+    @property
     def where(self) -> str:
         """`file:line` of the document."""
         return f"{self.manifest.file}:{self.manifest.line}"
@@ -52,11 +56,13 @@ def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """Where manifests are to go: the namespace that the command line names, and who tells, when
-    it is asked, which kinds there are that are not built in."""
+    """Where manifests are to go. `namespace` is the one that the command line names; `made`
+    returns the kinds that are not built in, and is called when the first of them is met; `strict`
+    refuses kinds that nothing defines."""
 
     namespace: str = ""
-    made: Callable[[], Sequence[KindInfo]] = tuple
+    made: Callable[[], crds.Defined] = crds.Defined
+    strict: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -65,62 +71,43 @@ class Refused(msgspec.Struct, frozen=True):
     messages: tuple[str, ...]
 
 
-def collect(names: Sequence[str], *, recursive: bool = False) -> list[Path]:
-    """Return the manifest files that the arguments name; `-` stays as it is.
+class ManifestSet(msgspec.Struct, frozen=True):
+    """Manifests that may be sent, in the order of the files. The definitions that stand in for
+    foreign kinds are among them; `warnings` holds a line for each such kind."""
 
-    A folder gives its .yaml, .yml and .json files in name order, as kubectl reads it, without
-    lateen.yaml. Raises LabError when a name does not exist or a folder holds no manifest.
-    """
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if name == "-":
-            found.append(path)
-        elif path.is_dir():
-            inside = sorted(path.rglob("*") if recursive else path.iterdir())
-            files = [
-                p
-                for p in inside
-                if p.suffix in SUFFIXES and p.is_file() and p.name != lab_settings.CONFIG_NAME
-            ]
-            if not files:
-                raise LabError(f"{name}: no .yaml, .yml or .json file in this folder", exits.USAGE)
-            found.extend(files)
-        elif path.exists():
-            found.append(path)
-        else:
-            raise LabError(f"{name}: no such file or folder", exits.USAGE)
-    return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LabError(
-            f"{path}: not a text file (byte {error.start} is not UTF-8)", exits.UNPARSABLE
-        ) from error
+    items: tuple[Loaded, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 NOWHERE = Surroundings()
 
 
-def load(
-    names: Sequence[str], known: Surroundings = NOWHERE, *, recursive: bool = False
-) -> list[Loaded] | Refused:
-    """Read and check manifests: syntax, kinds, fields, duplicates. Nothing is sent unless all
-    are sound."""
-    messages: list[str] = []
-    found: list[reader.Manifest] = []
-    for path in collect(names, recursive=recursive):
-        label = "<stdin>" if str(path) == "-" else str(path)
-        parsed = reader.parse(_read(path), label)
-        messages += [f"{problem} [{codes.SYNTAX}]" for problem in parsed.problems]
-        found += parsed.manifests
+def load(named: Named, known: Surroundings = NOWHERE) -> ManifestSet | Refused:
+    """Read and check what a command line names. Raises LabError for what cannot be read."""
+    read = sources.read(named)
+    return checked(
+        read.manifests,
+        msgspec.structs.replace(known, strict=named.strict or known.strict),
+        read.problems,
+    )
+
+
+def checked(
+    found: Sequence[reader.Manifest],
+    known: Surroundings = NOWHERE,
+    problems: Sequence[str] = (),
+) -> ManifestSet | Refused:
+    """Check manifests: kinds, fields, duplicates. All of them are sound, or none is sent.
+
+    `problems` is what was wrong already with the text that they are from.
+    """
+    messages = list(problems)
     made = _Made(found, known)
     loaded = [item for manifest in found if (item := _checked(manifest, made, messages))]
     messages += _duplicates(loaded)
-    return Refused(tuple(messages)) if messages else loaded
+    if messages:
+        return Refused(tuple(messages))
+    return ManifestSet((*made.stand_ins(loaded), *loaded), made.warnings())
 
 
 class _Made:
@@ -129,20 +116,54 @@ class _Made:
     def __init__(self, found: Sequence[reader.Manifest], known: Surroundings) -> None:
         self._found = found
         self.known = known
-        self._kinds: tuple[KindInfo, ...] | None = None
+        self._kinds: crds.Defined | None = None
+        self._foreign: dict[tuple[str, str], KindInfo] = {}
+        self._places: dict[tuple[str, str], list[str]] = {}
 
     def find(self, api_version: str, name: str) -> KindInfo | None:
+        """Return the row of a kind that a definition makes, of the lab or among the manifests."""
         if self._kinds is None:
             defined = [m.body for m in self._found if m.body.get("kind") == crds.DEFINITIONS.kind]
-            self._kinds = (*crds.of_definitions(defined), *self.known.made())
-        return crds.of_object(api_version, name, self._kinds)
+            there = self.known.made()
+            written = (*crds.of_definitions(defined), *there.written)
+            self._kinds = crds.Defined(written, there.standing_in)
+        return crds.of_object(api_version, name, self._kinds.written)
+
+    def take_in(self, manifest: reader.Manifest) -> KindInfo | None:
+        """Return the row of a foreign kind, None if a kind is no such or may not be one."""
+        api_version, name = (str(manifest.body.get(k, "")) for k in ("apiVersion", "kind"))
+        if self.known.strict or not foreign.is_foreign(api_version, name):
+            return None
+        self._places.setdefault((api_version, name), []).append(f"{manifest.file}:{manifest.line}")
+        if (row := crds.of_object(api_version, name, self._foreign.values())) is None:
+            placed = bool(_metadata(manifest.body).get("namespace"))
+            row = foreign.info(
+                api_version,
+                name,
+                namespaced=placed or not foreign.is_cluster_wide(name),
+                known=(*self._foreign.values(), *(self._kinds.standing_in if self._kinds else ())),
+            )
+            self._foreign[row.group, row.kind] = row
+        return row
+
+    def stand_ins(self, loaded: Sequence[Loaded]) -> Iterator[Loaded]:
+        """Yield the definitions of the foreign kinds; each stands where its first object does."""
+        for row in self._foreign.values():
+            first = next(i for i in loaded if (i.kind.group, i.kind.kind) == (row.group, row.kind))
+            body = foreign.definition(row)
+            place = reader.Manifest(body, first.manifest.file, first.manifest.line)
+            yield Loaded(crds.DEFINITIONS, body, place)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a line for each foreign kind."""
+        return tuple(foreign.warning(*kind, places) for kind, places in self._places.items())
 
 
 def _checked(manifest: reader.Manifest, made: _Made, messages: list[str]) -> Loaded | None:
     where = f"{manifest.file}:{manifest.line}"
     api_version = str(manifest.body.get("apiVersion", ""))
     name = str(manifest.body.get("kind", ""))
-    info = kinds.find(api_version, name) or made.find(api_version, name)
+    info = kinds.find(api_version, name) or made.find(api_version, name) or made.take_in(manifest)
     if info is None:
         unknown = _unknown_kind(api_version, name)
         messages.append(f"{where}: {unknown} [{codes.UNKNOWN_KIND}]")
@@ -177,6 +198,11 @@ def _unknown_kind(api_version: str, name: str) -> str:
     if not name or not api_version:
         missing = " and ".join(w for w, v in (("apiVersion", api_version), ("kind", name)) if not v)
         return f"{missing} not set: every manifest names both"
+    if foreign.is_foreign(api_version, name):
+        return (
+            f"{name} ({api_version}) is not a kind of Lateen's, and nothing here defines it: leave "
+            "out --strict to keep it for `get`, or apply its CustomResourceDefinition too"
+        )
     versions = sorted({v for k in kinds.KINDS.values() if k.kind == name for v in k.api_versions})
     if versions:
         return f"no kind {name} in {api_version}: it is in {', '.join(versions)}"

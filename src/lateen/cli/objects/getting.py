@@ -27,7 +27,8 @@ def kind_named(api: lab_api.Api, word: str) -> KindInfo:
     """
     if info := kinds.find_resource(word):
         return info
-    made = crds.of_lab(api)
+    defined = crds.of_lab(api)
+    made = (*defined.written, *defined.standing_in)
     if info := crds.named(word, made):
         return info
     every = (*kinds.KINDS.values(), *made)

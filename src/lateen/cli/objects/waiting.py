@@ -143,7 +143,7 @@ def apply_and_say(
 ) -> int:
     """Apply manifests, print a line for each, and return the revision to wait for."""
     for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
-        if not quiet:
+        if not quiet and not item.stands_in:
             progress.clear()
             sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
     sys.stdout.flush()

@@ -86,6 +86,28 @@ MANIFESTS = (
         "apiVersion and nothing else",
         "Try only versions that have the same fields, or one version.",
     ),
+    Row(
+        "LTN0090",
+        _W,
+        "ForeignKind",
+        "{kind} ({api_version}) is not a kind of Lateen's: kept for `get`, and nothing acts on it",
+        "Nothing needs to be done; `--strict` refuses such kinds, and a CustomResourceDefinition "
+        "among the manifests has their fields checked.",
+    ),
+    Row(
+        "LTN0091",
+        _E,
+        "HelmTemplate",
+        "a Helm template that is not rendered yet",
+        "Pass what Helm makes of it: `helm template NAME CHART | lateen apply -f -`.",
+    ),
+    Row(
+        "LTN0092",
+        _E,
+        "Kustomization",
+        "{folder}: {detail}",
+        "Install kubectl or kustomize where none is there; correct what kustomize names.",
+    ),
 )
 
 LAB = (
