@@ -8,13 +8,27 @@ from collections.abc import Callable, Iterator
 
 from lateen.app.lab.lab import LabError
 from lateen.app.lab.settings import SettingsError
+from lateen.cli.screen import screen
 from lateen.model.client import ApiError
 
 OK = 0
 FAILED = 1
+UNKNOWN = 2
 USAGE = 64
 UNPARSABLE = 65
+FINDINGS = 79
 INTERRUPTED = 130
+
+TABLE = (
+    (OK, "done"),
+    (FAILED, "it could not be done, or not in time; `curl`: no answer"),
+    (UNKNOWN, "a prediction depends on what is not known"),
+    (USAGE, "the command line is wrong"),
+    (UNPARSABLE, "the input is wrong: manifests, lateen.yaml, what kustomize refuses"),
+    (FINDINGS, "findings at or above a threshold, where an option asks for it"),
+    (INTERRUPTED, "Ctrl-C; another request to end is 128 and the number of its signal"),
+)
+"""Every exit code with its meaning, for all commands; `exec` and `shell` end as what they ran."""
 
 ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)
 
@@ -61,7 +75,7 @@ def unread() -> int:
 
 def complain(message: str) -> None:
     """Write one message to stderr, as kubectl words it."""
-    sys.stderr.write(message.rstrip("\n") + "\n")
+    screen.say(message.rstrip("\n"), sys.stderr)
 
 
 def from_server(error: ApiError, where: str = "") -> str:

@@ -77,14 +77,26 @@ def down(lab: str, **given: Any) -> int:
     return ending.down(lab, **given)
 
 
-@app.command(epilog="Examples: `lateen status`; `lateen status -o json`")
+@app.command(
+    epilog="Examples: `lateen status`; `lateen status -o json`; "
+    "`lateen status --exit-code --failure-threshold warning`"
+)
 @options.lab
 @options.as_json
-def status(lab: str, output: str) -> int:
-    """Show processes, pods, proxies with their configuration state, and diagnostics."""
+@flag("--exit-code", text="End with 79 when the mesh is not complete, or with a finding.")
+@click.option(
+    "--failure-threshold",
+    "threshold",
+    default="error",
+    show_default=True,
+    type=click.Choice(["error", "warning", "info"], case_sensitive=False),
+    help="The least level of a finding that counts for --exit-code.",
+)
+def status(lab: str, output: str, exit_code: bool, threshold: str) -> int:
+    """Show problems, gateways, and proxies with the state of their configuration."""
     from lateen.cli.lab import status as showing
 
-    return showing.status(lab, output)
+    return showing.status(lab, output, threshold if exit_code else "")
 
 
 @app.command(epilog="Examples: `lateen images`; `lateen images bookinfo`; `lateen images -o json`")

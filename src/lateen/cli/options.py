@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from lateen.cli import hints
+
 DEFAULT_LAB = "default"
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
@@ -68,10 +70,19 @@ class Span(click.ParamType[float]):
         return found
 
 
+def _chosen(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Have the commands that messages advise name the lab too, where it was typed."""
+    source = ctx.get_parameter_source(parameter.name or "")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        hints.choose(value)
+    return value
+
+
 lab = click.option(
     "--lab",
     envvar="LATEEN_LAB",
     default=DEFAULT_LAB,
+    callback=_chosen,
     show_default=True,
     show_envvar=True,
     metavar="NAME",
@@ -100,8 +111,8 @@ output = click.option(
     default="",
     type=Word(),
     metavar="FORM",
-    shell_complete=complete("word", "json", "yaml", "wide", "name", "jsonpath=", "custom-columns="),
-    help="json, yaml, wide, name, jsonpath=TEMPLATE or custom-columns=SPEC (-file=NAME of both).",
+    shell_complete=complete("word", "json", "yaml", "wide", "name", "jsonpath="),
+    help="json, yaml, wide, name, jsonpath=TEMPLATE or jsonpath-file=NAME.",
 )
 as_json = click.option(
     "-o",

@@ -32,7 +32,7 @@ def pods(values: Iterable[Mapping[str, Any]]) -> list[Json]:
 
 def _pod(value: Mapping[str, Any]) -> Json:
     status = value.get("status") or {}
-    reason, message = _waiting(status)
+    waits = _waiting(status)
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
     done = status.get("phase") == "Succeeded"
     return {
@@ -41,21 +41,39 @@ def _pod(value: Mapping[str, Any]) -> Json:
         "uid": value["metadata"]["uid"],
         "ip": status.get("podIP", ""),
         "ready": conditions.get("Ready") == "True" or done,
-        "reason": reason or ("" if status.get("phase") == "Running" else status.get("phase", "")),
-        "message": message,
+        **waits,
+        "reason": waits["reason"]
+        or ("" if status.get("phase") == "Running" else status.get("phase", "")),
     }
 
 
-def _waiting(status: Mapping[str, Any]) -> tuple[str, str]:
+def _waiting(status: Mapping[str, Any]) -> Json:
+    """Return what a pod waits for: the first container that waits or failed, why, how often it
+    was started again, and the exit code with which it ended last (None if it never did)."""
     every = [
         *(status.get("initContainerStatuses") or []),
         *(status.get("containerStatuses") or []),
     ]
     for container in every:
         state = container.get("state") or {}
-        if waiting := state.get("waiting"):
-            return waiting.get("reason", ""), waiting.get("message", "")
-    return status.get("reason", ""), status.get("message", "")
+        ended = state.get("terminated") or {}
+        if not (waiting := state.get("waiting") or (ended if ended.get("exitCode") else None)):
+            continue
+        last = ended or (container.get("lastState") or {}).get("terminated") or {}
+        return {
+            "reason": waiting.get("reason", ""),
+            "message": waiting.get("message", ""),
+            "container": container["name"],
+            "restarts": container.get("restartCount", 0),
+            "exit_code": last.get("exitCode"),
+        }
+    return {
+        "reason": status.get("reason", ""),
+        "message": status.get("message", ""),
+        "container": "",
+        "restarts": 0,
+        "exit_code": None,
+    }
 
 
 def proxies(statuses: Sequence[ProxyStatus], kinds: Mapping[str, str]) -> list[Json]:

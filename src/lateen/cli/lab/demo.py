@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lateen.app.lab import lab as labs
-from lateen.cli import exits
+from lateen.cli import exits, hints
 from lateen.cli.connection import api as lab_api
 from lateen.cli.lab import up
 from lateen.cli.named import Named
@@ -35,7 +35,7 @@ def demo(lab: str, istio: str, *, keep: bool) -> int:
         return up.report(status, running, progress)
     progress.done(f"Istio {istio}: {waiting.summary(status)}")
     for path in PATHS:
-        sys.stdout.write("\n" + told(ask(api, f"http://istio-ingressgateway{path}")))
+        screen.say("\n" + told(ask(api, f"http://istio-ingressgateway{path}")))
     _next_steps(lab, status, keep=keep)
     if not keep:
         labs.stop(lab)
@@ -65,7 +65,7 @@ def told(answer: dict[str, Any]) -> str:
     lines.append(f"  why: {verdict['sentence']}")
     lines += [f"    {source['location'] or source['text']}" for source in verdict["sources"]]
     lines += [f"    remedy: {remedy}" for remedy in verdict["remedies"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _next_steps(lab: str, status: dict[str, Any], *, keep: bool) -> None:
@@ -74,11 +74,14 @@ def _next_steps(lab: str, status: dict[str, Any], *, keep: bool) -> None:
     urls = [url for gateway in status["gateways"] for url in gateway["urls"]]
     base = next((url for url in urls if "443" not in url.rsplit(":", 1)[-1]), "")
     kubeconfig = labs.require(lab).paths.kubeconfig
+    hints.choose(lab)
     sys.stdout.write(
-        f"\nThe lab stays up. The gateway is {base}\n"
-        f"  curl {base}/http-mTLS\n"
-        f"  lateen curl --lab {lab} {base}/https-mTLS\n"
-        f"  lateen status --lab {lab}\n"
-        f"  export KUBECONFIG={kubeconfig}   # then kubectl, as on a cluster\n"
-        f"  lateen down --lab {lab}\n"
+        hints.typed(
+            f"\nThe lab stays up. The gateway is {base}\n"
+            f"  curl {base}/http-mTLS\n"
+            f"  lateen curl {base}/https-mTLS\n"
+            "  lateen status\n"
+            f"  export KUBECONFIG={kubeconfig}   # then kubectl, as on a cluster\n"
+            "  lateen down\n"
+        )
     )

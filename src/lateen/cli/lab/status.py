@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from lateen import __version__
@@ -18,38 +19,52 @@ _RARE = ("ECDS",)
 """Types that are shown where some proxy asked for them: rules of authorization."""
 
 
-def status(lab: str, output: str) -> int:
-    """The command; exit code 1 when something is not as it should be."""
+def status(lab: str, output: str, threshold: str = "") -> int:
+    """The command. With a threshold (`error`, `warning`, `info`) it ends with 79 when a finding
+    reaches it, or when the mesh is not complete."""
     running = labs.require(lab)
-    found: dict[str, Any] = lab_api.Api.of(running).request("GET", waiting.STATUS).body
+    api = lab_api.Api.of(running)
+    found: dict[str, Any] = api.request("GET", waiting.STATUS).body
     settled = waiting.settled(found, 0)
     if output == "json":
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
-        return exits.OK if settled else exits.FAILED
-    if output:
+    elif output:
         raise LabError(f"output {output!r}: use json", exits.USAGE)
-    mark = screen.paint("✔", "green") if settled else screen.paint("×", "red")
-    sys.stdout.write(
-        f"{mark} lab {found['lab']}, Istio {found['istio']}: {waiting.summary(found)}\n"
-    )
-    for gateway in found["gateways"]:
-        sys.stdout.write(f"  gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
+    else:
+        mark = screen.paint("✔", "green") if settled else screen.paint("×", "red")
+        summary = waiting.summary(found)
+        screen.say(f"{mark} lab {found['lab']}, Istio {found['istio']}: {summary}")
+        for title, lines in sections(found, findings.last_lines(api), screen.width()):
+            sys.stdout.write(f"\n{screen.paint(title, 'bold')}\n")
+            for line in lines:
+                screen.say(line)
+    if threshold and (not settled or findings.reaches(found, threshold)):
+        return exits.FINDINGS
+    return exits.OK
+
+
+def sections(
+    found: dict[str, Any], last_lines: findings.LastLines, width: int
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield what a status tells under titles, problems first; a section with nothing is left out.
+
+    Tables are laid out for a terminal of `width` columns (0: as wide as they are).
+    """
+    broken = (*findings.pod_lines(found, last_lines), *findings.proxy_lines(found))
+    marked = [line if line.startswith(" ") else f"× {line}" for line in broken]
+    if problems := [*marked, *findings.lines(found)]:
+        yield "PROBLEMS", problems
+    if gateways := [f"{one['name']}: {' '.join(one['urls'])}" for one in found["gateways"]]:
+        yield "GATEWAYS", gateways
     if found.get("reported", 1) > 1:
-        sys.stdout.write(
-            f"  very many requests: one in {found['reported']} is reported, "
-            "and every one that failed\n"
-        )
+        share = f"very many: one in {found['reported']} is reported, and every one that failed"
+        yield "REQUESTS", [share]
     proxies = found["proxies"]
     asked = (t for t in _RARE if any(p["types"].get(t, "NOT SENT") != "NOT SENT" for p in proxies))
     types = (*_TYPES, *asked)
     rows = [[p["proxy"], p["kind"], *(p["types"].get(t, "-") for t in types)] for p in proxies]
     if rows:
-        sys.stdout.write("\n" + tables.layout(["proxy", "kind", *types], rows) + "\n")
-    for line in (*findings.proxy_lines(found), *findings.pod_lines(found)):
-        sys.stdout.write(f"× {line}\n")
-    for line in findings.lines(found):
-        sys.stdout.write(line + "\n")
-    return exits.OK if settled else exits.FAILED
+        yield "PROXIES", tables.fitted(["proxy", "kind", *types], rows, width).split("\n")
 
 
 def _running(lab: str) -> labs.Running | None:

@@ -100,12 +100,13 @@ def report(status: dict[str, Any], running: Running, progress: screen.Progress) 
     else:
         progress.clear()
         exits.complain(f"the mesh is not complete: {waiting.summary(status)}")
-    findings.complain(status, complete=settled)
+    from lateen.cli.connection import api as lab_api
+
+    findings.complain(status, lab_api.Api.of(running), complete=settled)
     sys.stdout.write(f"\nexport KUBECONFIG={running.paths.kubeconfig}\n")
     for gateway in status["gateways"]:
-        sys.stdout.write(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}\n")
-    lab = "" if running.paths.lab == "default" else f" --lab {running.paths.lab}"
-    sys.stdout.write(f"try: lateen status{lab}; lateen get pods -A{lab}; lateen down{lab}\n")
+        screen.say(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}")
+    screen.say("try: lateen status; lateen get pods -A; lateen down")
     return exits.OK if settled else exits.FAILED
 
 

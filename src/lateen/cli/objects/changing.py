@@ -46,7 +46,7 @@ def apply(
     complete = waiting.settled(status, revision, failing)
     if not complete:
         exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
-    findings.complain(status, complete=complete)
+    findings.complain(status, api, complete=complete)
     return exits.OK if complete else exits.FAILED
 
 

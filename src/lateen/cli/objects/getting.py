@@ -83,7 +83,7 @@ def get(
     selector: str,
 ) -> int:
     """The command. What is there is shown, though something else that was named is not."""
-    form = forms.named(shown.output, header=shown.header)
+    form = forms.named(shown.output)
     if form is None and shown.output not in FORMATS:
         named = ", ".join((*FORMATS[1:], *(f"{name}=…" for name in forms.NAMES)))
         raise LabError(f"output {shown.output!r}: use one of {named}", exits.USAGE)

@@ -115,12 +115,20 @@ def await_settled(
 
 
 def hopeless(status: dict[str, Any]) -> bool:
-    """Whether a pod waits for something that only a change by a person can give it."""
-    return any(pod["reason"] in _FINAL for pod in status["pods"]) and all(
-        pod["ready"] or pod["reason"] in _FINAL for pod in status["pods"]
-    )
+    """Whether all pods that are not ready wait for something that only a person can give them, and
+    there is one."""
+    unready = [pod for pod in status["pods"] if not pod["ready"]]
+    return bool(unready) and all(_stuck(pod) for pod in unready)
 
 
+def _stuck(pod: dict[str, Any]) -> bool:
+    """A container that ended a few times may have waited for another pod; not much longer."""
+    crashes = pod["reason"] == "CrashLoopBackOff" and pod.get("restarts", 0) >= _CRASHES
+    return crashes or pod["reason"] in _FINAL
+
+
+_CRASHES = 2
+"""After so many new starts nobody waits for a container any more."""
 _FINAL = frozenset(
     (
         "ErrImagePull",

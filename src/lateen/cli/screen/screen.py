@@ -6,6 +6,9 @@ import sys
 import time
 from typing import TextIO
 
+from lateen.cli import hints
+from lateen.cli.width import fitted
+
 _CODES = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
 
@@ -16,6 +19,21 @@ def colourful(stream: TextIO) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO | None = None) -> int:
+    """Return the columns of a terminal; 0 where the stream is none, and nothing is wrapped."""
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Write prose, a line or several: no wider than the terminal, its commands as they are typed
+    here."""
+    target = stream or sys.stdout
+    target.write(fitted(hints.typed(text), width(target)) + "\n")
 
 
 def paint(text: str, colour: str, stream: TextIO | None = None) -> str:

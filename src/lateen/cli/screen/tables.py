@@ -1,8 +1,12 @@
 """Text tables in kubectl's layout: upper-case heads, three spaces between columns."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lateen.cli import width
+
+_GAP = "   "
 _NARROWEST = 3
 """Of a column, as kubectl has it: it tells where a column without its head is narrow."""
 
@@ -12,11 +16,9 @@ def layout(
     rows: Sequence[Sequence[str]],
     *,
     header: bool = True,
-    raw: bool = False,
 ) -> str:
-    """Lay out a table; the last column is not padded. Heads are in capitals, or as they are if
-    `raw`."""
-    first = [cell if raw else cell.upper() for cell in head]
+    """Lay out a table with heads in capitals; the last column is not padded."""
+    first = [cell.upper() for cell in head]
     lines = [first, *rows] if header else list(rows)
     if not lines:
         return ""
@@ -25,6 +27,27 @@ def layout(
         "   ".join((*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=True)), row[-1]))
         for row in lines
     )
+
+
+def fitted(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int) -> str:
+    """Lay out a table in `limit` columns (0: as wide as it is); cells that are too long go on in
+    the next line. Heads are in capitals and stay whole."""
+    first = [cell.upper() for cell in head]
+    lines = [first, *rows]
+    widths = [max(width.columns(row[i]) for row in lines) for i in range(len(head))]
+    if limit:
+        least = [max(len(cell), 8) if w > 8 else w for cell, w in zip(first, widths, strict=True)]
+        widths = width.narrowed(widths, least, limit, len(_GAP))
+    return "\n".join(line for row in lines for line in _lines(row, widths))
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    cells = [width.cell(text, w) for text, w in zip(row, widths, strict=True)]
+    for parts in itertools.zip_longest(*cells, fillvalue=""):
+        padded = (
+            part + " " * (w - width.columns(part)) for part, w in zip(parts, widths, strict=True)
+        )
+        yield _GAP.join(padded).rstrip()
 
 
 def from_server(

@@ -68,7 +68,7 @@ def curl(lab: str, options: Options) -> int:
         if options.output == "json":
             sys.stdout.write(json.dumps(answer, indent=2) + "\n")
         else:
-            sys.stdout.write(("\n" if number else "") + told(answer))
+            screen.say(("\n" if number else "") + told(answer))
         sys.stdout.flush()
     return exits.FAILED if failed else exits.OK
 
@@ -169,7 +169,7 @@ def told(answer: Json) -> str:
         where = f"{source['location']}  " if source["location"] else ""
         lines.append(f"    {where}{source['text']}")
     lines += [f"    remedy: {remedy}" for remedy in verdict["remedies"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _leg(number: int, leg: Json) -> list[str]:

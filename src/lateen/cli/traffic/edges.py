@@ -7,7 +7,7 @@ from typing import Any
 from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.screen import screen, spans
+from lateen.cli.screen import screen, spans, tables
 
 _PATH = "/lateen/v1/edges"
 _COLUMNS = ("SRC", "DST", "PORT", "PROTOCOL", "SECURED", "REQUESTS", "ERRORS")
@@ -39,12 +39,9 @@ def edges(lab: str, output: str, since: str, namespace: str) -> int:
     wide = output == "wide"
     header = [*_COLUMNS, *(_WIDE if wide else ()), "WHY_NO_TLS"]
     rows = [_row(edge, wide=wide) for edge in answer["edges"]]
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    for row in (header, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if row is not header:
-            cells[4] = screen.paint(cells[4], _COLOURS[row[4]])
-        sys.stdout.write("   ".join(cells).rstrip() + "\n")
+    for row in rows:
+        row[4] = screen.paint(row[4], _COLOURS[row[4]])
+    sys.stdout.write(tables.fitted(header, rows, screen.width()) + "\n")
     if any(edge["sampled"] for edge in answer["edges"]):
         exits.complain(
             "~ is estimated: only a share of so many requests was reported (fullLogRate)"
