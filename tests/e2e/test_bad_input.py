@@ -234,7 +234,7 @@ def test_a_second_up_of_the_same_lab_names_the_three_ways_on(running: Lab) -> No
     assert done.returncode == 1
     for part in ("is up already", "lateen apply -f", "lateen down", "--lab OTHER"):
         assert part in done.stderr
-    assert running.lateen("status").returncode == 0, "the running lab was harmed"
+    assert running.lateen("status", "--exit-code").returncode == 0, "the running lab was harmed"
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def await_that(what: Callable[[], bool], why: str, seconds: float = 30.0) -> Non
 
 
 def healthy(lab: Lab) -> bool:
-    return lab.lateen("status").returncode == 0
+    return lab.lateen("status", "--exit-code").returncode == 0
 
 
 def gateway(lab: Lab) -> str:

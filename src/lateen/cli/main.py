@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from lateen import __version__
 from lateen.cli import options
 from lateen.cli.options import flag
 from lateen.cli.traffic import commands
@@ -36,6 +37,7 @@ class Tree(click.Group):
     cls=Tree,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(__version__, message="lateen %(version)s")
 def app() -> None:
     """An Istio service mesh on one machine: manifests in, real Envoy and real mutual TLS out."""
 
@@ -75,6 +77,15 @@ def down(lab: str, **given: Any) -> int:
     from lateen.cli.lab import down as ending
 
     return ending.down(lab, **given)
+
+
+@app.command(epilog="Examples: `lateen ls`; `lateen ls -o json`")
+@options.as_json
+def ls(output: str) -> int:
+    """List the labs of this user."""
+    from lateen.cli import ls as command
+
+    return command.ls(output)
 
 
 @app.command(
@@ -169,7 +180,7 @@ def delete(
 
 @app.command(
     epilog="Examples: `lateen get pods -A`; `lateen get vs helloworld-vs -o yaml`; "
-    "`lateen get pods -o jsonpath='{.items[*].metadata.name}'`"
+    "`lateen get pods -w`; `lateen get pods -o jsonpath='{.items[*].metadata.name}'`"
 )
 @click.argument(
     "words",
@@ -187,6 +198,7 @@ def delete(
 @options.text("--sort-by", about="Path of a field, `.metadata.name`.")
 @flag("--show-labels", text="Add a column of all labels.")
 @options.label_columns
+@flag("-w", "--watch", text="Go on with every change, until Ctrl-C.")
 def get(
     words: tuple[str, ...],
     lab: str,
@@ -194,6 +206,7 @@ def get(
     everywhere: bool,
     selector: str,
     no_headers: bool,
+    watch: bool,
     **given: Any,
 ) -> int:
     """List objects, or show one."""
@@ -204,9 +217,8 @@ def get(
     api = lab_api.Api.of(labs.require(lab))
     labels = [label for text in given.pop("label_columns") for label in text.split(",")]
     shown = getting.Shown(header=not no_headers, label_columns=labels, **given)
-    return getting.get(
-        api, list(words), shown, namespace=namespace, everywhere=everywhere, selector=selector
-    )
+    asked = getting.Asked(api, "" if everywhere else namespace, selector)
+    return (getting.follow if watch else getting.get)(asked, list(words), shown)
 
 
 @app.command(epilog="Examples: `lateen exec deploy/web -- ls /`; `lateen exec -it POD -- sh`")
@@ -227,22 +239,63 @@ def exec(target: str, command: tuple[str, ...], lab: str, **given: Any) -> int:
     return workloads.run_in(running, lab_api.Api.of(running), target, list(command), **given)
 
 
-@app.command(epilog="Examples: `lateen logs deploy/web -f`; `lateen logs POD -c istio-proxy`")
-@commands.target
+@app.command(
+    epilog="Examples: `lateen logs deploy/web -f`; `lateen logs POD -c istio-proxy`; "
+    "`lateen logs -l app=web --all-containers --prefix`"
+)
+@click.argument(
+    "target",
+    required=False,
+    default="",
+    metavar="[POD|deploy/NAME]",
+    shell_complete=options.complete("workload"),
+)
 @options.lab
 @options.namespace
+@options.selector
 @options.container
+@flag("--all-containers", text="Of every container of the pod.")
 @flag("-f", "--follow", text="Go on with what is written later.")
-@click.option("--tail", default=-1, metavar="LINES", help="Last lines; -1 is all.")
+@click.option(
+    "--tail", default=-1, metavar="LINES", help="Last lines; -1 is all (with -l the default is 10)."
+)
+@click.option(
+    "--since",
+    default=0.0,
+    metavar="TIME",
+    type=options.Span(),
+    help="Written in the last `5m`, or so many seconds.",
+)
 @flag("-p", "--previous", text="Of the run before this one.")
 @flag("--timestamps", text="Put the time before each line.")
+@flag("--prefix", text="Put pod and container before each line.")
 def logs(target: str, lab: str, **given: Any) -> int:
-    """Print a container's log."""
+    """Print the log of a container, or of all pods that labels choose."""
     from lateen.app.lab import lab as labs
+    from lateen.cli import logs as command
     from lateen.cli.connection import api as lab_api
-    from lateen.cli.objects import workloads
 
-    return workloads.logs(lab_api.Api.of(labs.require(lab)), target, **given)
+    return command.logs(lab_api.Api.of(labs.require(lab)), target, command.Options(**given))
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog="Examples: `lateen describe pod NAME`; `lateen describe vs -n shop`",
+)
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    metavar="KIND [NAME]...",
+    shell_complete=options.complete("kind_or_name"),
+)
+@options.lab
+def describe(words: tuple[str, ...], lab: str) -> int:
+    """Show objects with their events: kubectl's own describe, on this lab."""
+    from lateen.cli import describe as command
+
+    return command.describe(lab, words)
 
 
 @app.command(epilog="Examples: `lateen shell`; `lateen shell -- curl 10.96.0.12`")

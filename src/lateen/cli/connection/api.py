@@ -136,12 +136,14 @@ class Api:
         self.version = theirs
         return theirs
 
-    def lines(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    def lines(
+        self, path: str, query: Mapping[str, str] | None = None, accept: str = "*/*"
+    ) -> Iterator[bytes]:
         """Stream an answer line by line, without a time limit between lines."""
         target = f"{path}?{urlencode(query)}" if query else path
         connection = _UnixConnection(str(self._socket), None)
         try:
-            response = self._send(connection, "GET", target, None, {"Accept": "*/*"})
+            response = self._send(connection, "GET", target, None, {"Accept": accept})
             if response.status >= 400:
                 _reply(response, response.read())
             if path.startswith(_OWN):

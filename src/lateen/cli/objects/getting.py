@@ -1,14 +1,14 @@
 """`lateen get`: objects as tables, JSON, YAML, names, or in a form that a person writes."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from lateen.app.lab.lab import LabError
-from lateen.cli import exits
+from lateen.cli import exits, watch
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import crds, forms
 from lateen.cli.screen import printing, tables
@@ -16,6 +16,7 @@ from lateen.model.client import ApiError
 from lateen.model.schema import decode, kinds
 from lateen.model.schema.kindinfo import KindInfo
 
+Json = dict[str, Any]
 FORMATS = ("", "wide", "json", "yaml", "name")
 
 
@@ -73,42 +74,22 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     label_columns: Sequence[str] = ()
 
 
-def get(
-    api: lab_api.Api,
-    words: list[str],
-    shown: Shown,
-    *,
-    namespace: str,
-    everywhere: bool,
-    selector: str,
-) -> int:
-    """The command. What is there is shown, though something else that was named is not."""
-    form = forms.named(shown.output)
-    if form is None and shown.output not in FORMATS:
-        named = ", ".join((*FORMATS[1:], *(f"{name}=…" for name in forms.NAMES)))
-        raise LabError(f"output {shown.output!r}: use one of {named}", exits.USAGE)
-    if shown.output and shown.output != "wide" and (shown.show_labels or shown.label_columns):
-        raise LabError("--show-labels and -L add columns to a table: leave out -o", exits.USAGE)
-    pairs = targets(api, words)
-    if everywhere and any(name and kind.namespaced for kind, name in pairs):
-        raise LabError("a resource cannot be retrieved by name across all namespaces")
-    asked = _Asked(api, "" if everywhere else namespace, selector)
-    if shown.output in ("", "wide"):
-        _tables(asked, pairs, shown)
-    else:
-        _documents(asked, pairs, shown, form)
-    return exits.FAILED if asked.failed else exits.OK
-
-
-class _Asked:
-    """Asks for objects one by one and says of each that is refused why."""
+class Asked:
+    """Asks for objects one by one, in a namespace (empty: in all), and says of each that is
+    refused why."""
 
     def __init__(self, api: lab_api.Api, scope: str, selector: str) -> None:
-        self._api, self.scope = api, scope
-        self._query = {"labelSelector": selector} if selector else {}
+        self.api, self.scope = api, scope
+        self.query = {"labelSelector": selector} if selector else {}
         self.failed = False
         self.answered: set[str] = set()
         """The kinds of which something could be asked for."""
+
+    def path(self, kind: KindInfo, name: str) -> str:
+        """Return the URL path of an object, or of all of its kind where the name is empty."""
+        if name:
+            return lab_api.object_path(kind, self.scope or "default", name)
+        return lab_api.collection_path(kind, self.scope)
 
     def get(
         self,
@@ -118,12 +99,9 @@ class _Asked:
         query: Mapping[str, str] = MappingProxyType({}),
     ) -> Any:
         """Return the answer, None when it was a refusal."""
-        path = lab_api.collection_path(kind, self.scope)
-        if name:
-            path = lab_api.object_path(kind, self.scope or "default", name)
         try:
-            answer = self._api.request(
-                "GET", path, query={**self._query, **query}, accept=accept
+            answer = self.api.request(
+                "GET", self.path(kind, name), query={**self.query, **query}, accept=accept
             ).body
         except ApiError as error:
             exits.complain(exits.from_server(error))
@@ -133,7 +111,96 @@ class _Asked:
         return answer
 
 
-def _tables(asked: _Asked, pairs: list[tuple[KindInfo, str]], shown: Shown) -> None:
+def get(asked: Asked, words: list[str], shown: Shown) -> int:
+    """The command. What is there is shown, though something else that was named is not."""
+    form, pairs = _understood(asked, words, shown)
+    if shown.output in ("", "wide"):
+        _tables(asked, pairs, shown)
+    else:
+        _documents(asked, pairs, shown, form)
+    return exits.FAILED if asked.failed else exits.OK
+
+
+def _understood(
+    asked: Asked, words: list[str], shown: Shown
+) -> tuple[forms.Form | None, list[tuple[KindInfo, str]]]:
+    """Return the form that is asked for, if it is a person's own, and what is to be shown.
+
+    Raises LabError for what does not go together.
+    """
+    form = forms.named(shown.output)
+    if form is None and shown.output not in FORMATS:
+        named = ", ".join((*FORMATS[1:], *(f"{name}=…" for name in forms.NAMES)))
+        raise LabError(f"output {shown.output!r}: use one of {named}", exits.USAGE)
+    if shown.output and shown.output != "wide" and (shown.show_labels or shown.label_columns):
+        raise LabError("--show-labels and -L add columns to a table: leave out -o", exits.USAGE)
+    pairs = targets(asked.api, words)
+    if not asked.scope and any(name and kind.namespaced for kind, name in pairs):
+        raise LabError("a resource cannot be retrieved by name across all namespaces")
+    return form, pairs
+
+
+def follow(asked: Asked, words: list[str], shown: Shown) -> int:
+    """The command with -w: what is there, then every change, until Ctrl-C."""
+    form, pairs = _understood(asked, words, shown)
+    if len(pairs) != 1 or shown.sort_by:
+        raise LabError("-w shows one kind or one object, unsorted: leave out the rest", exits.USAGE)
+    kind, name = pairs[0]
+    table = shown.output in ("", "wide")
+    accept = lab_api.TABLE if table else "application/json"
+    first = asked.get(kind, name, accept)
+    if first is None:
+        return exits.FAILED
+    show = _rows_of(kind, asked, shown) if table else _documents_of(kind, shown, form)
+    show(first)
+    query = {**asked.query, **({"fieldSelector": f"metadata.name={name}"} if name else {})}
+    path = lab_api.collection_path(kind, asked.scope)
+    changes = watch.events(asked.api, path, query, watch.newest(first) or "0", accept)
+    return watch.follow(changes, show)
+
+
+def _rows_of(kind: KindInfo, asked: Asked, shown: Shown) -> Callable[[Json], None]:
+    """Return what prints tables below each other, in columns that grow and never shrink."""
+    made = tables.Growing(header=shown.header)
+
+    def show(table: Json) -> None:
+        if table.get("rows"):
+            head, rows = tables.cells(
+                table,
+                wide=shown.output == "wide",
+                namespace=not asked.scope and kind.namespaced,
+                labels=shown.label_columns,
+                all_labels=shown.show_labels,
+            )
+            sys.stdout.write(made.add(head, rows) + "\n")
+
+    return show
+
+
+def _documents_of(kind: KindInfo, shown: Shown, form: forms.Form | None) -> Callable[[Json], None]:
+    """Return what prints an object, or each of a list, in the form that is asked for."""
+
+    def show(found: Json) -> None:
+        single = {"apiVersion": kind.api_version, "kind": kind.kind}
+        every = [{**single, **one} for one in found["items"]] if "items" in found else [found]
+        for one in every:
+            if shown.output == "name":
+                sys.stdout.write(_name(kind, one))
+            elif form:
+                sys.stdout.write(form(one))
+            else:
+                between = "---\n" if shown.output == "yaml" else ""
+                sys.stdout.write(between + printing.document(printing.plain(one), shown.output))
+
+    return show
+
+
+def _name(kind: KindInfo, one: Json) -> str:
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.singular}{group}/{one['metadata']['name']}\n"
+
+
+def _tables(asked: Asked, pairs: list[tuple[KindInfo, str]], shown: Shown) -> None:
     order = forms.Order(shown.sort_by) if shown.sort_by else None
     joined = _joined(asked, pairs, whole=order is not None)
     several = len(asked.answered) > 1
@@ -159,7 +226,7 @@ def _tables(asked: _Asked, pairs: list[tuple[KindInfo, str]], shown: Shown) -> N
 
 
 def _joined(
-    asked: _Asked, pairs: list[tuple[KindInfo, str]], *, whole: bool
+    asked: Asked, pairs: list[tuple[KindInfo, str]], *, whole: bool
 ) -> list[dict[str, Any]]:
     """Return the tables that have rows, with `whole` the objects in them; those of one kind that
     follow each other are one."""
@@ -177,7 +244,7 @@ def _joined(
 
 
 def _documents(
-    asked: _Asked, pairs: list[tuple[KindInfo, str]], how: Shown, form: forms.Form | None
+    asked: Asked, pairs: list[tuple[KindInfo, str]], how: Shown, form: forms.Form | None
 ) -> None:
     found: list[tuple[KindInfo, dict[str, Any]]] = []
     for kind, name in pairs:
@@ -190,8 +257,7 @@ def _documents(
         found = forms.Order(how.sort_by).sorted(found, lambda pair: pair[1])
     if how.output == "name":
         for kind, item in found:
-            group = f".{kind.group}" if kind.group else ""
-            sys.stdout.write(f"{kind.singular}{group}/{item['metadata']['name']}\n")
+            sys.stdout.write(_name(kind, item))
         return
     one = len(pairs) == 1 and bool(pairs[0][1])
     if one and not found:

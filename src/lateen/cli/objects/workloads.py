@@ -1,4 +1,4 @@
-"""exec, logs and shell: what happens inside a pod."""
+"""exec: a command in a container; and which pod a person means."""
 
 import contextlib
 import fcntl
@@ -11,7 +11,7 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -51,33 +51,7 @@ def _readiness(pod: dict[str, Any]) -> tuple[bool, str]:
     return ready, pod["metadata"]["name"]
 
 
-def logs(
-    api: lab_api.Api,
-    word: str,
-    *,
-    namespace: str,
-    container: str,
-    follow: bool,
-    tail: int,
-    previous: bool,
-    timestamps: bool,
-) -> int:
-    """The command."""
-    pod = pod_named(api, word, namespace)
-    query = {"container": container or _default_container(pod)}
-    for name, flag in (("follow", follow), ("previous", previous), ("timestamps", timestamps)):
-        if flag:
-            query[name] = "true"
-    if tail >= 0:
-        query["tailLines"] = str(tail)
-    path = lab_api.object_path(kinds.KINDS["pods"], namespace, pod["metadata"]["name"])
-    for line in api.lines(f"{path}/log", query):
-        sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
-    return exits.OK
-
-
-def _default_container(pod: dict[str, Any]) -> str:
+def default_container(pod: Mapping[str, Any]) -> str:
     """Return the container that an annotation names, else the first that is not the proxy; of
     several it is told which, as kubectl does."""
     names = [c["name"] for c in pod["spec"]["containers"]]
@@ -110,7 +84,7 @@ def run_in(
     if terminal and not sys.stdin.isatty():
         exits.complain("Unable to use a TTY - input is not a terminal or the right kind of file")
         terminal = False
-    query = [("container", container or _default_container(pod)), ("stdout", "true")]
+    query = [("container", container or default_container(pod)), ("stdout", "true")]
     query += [("stdin", "true")] * stdin + [("tty", "true")] * terminal
     query += [("stderr", "true")] * (not terminal) + [("command", word) for word in command]
     path = lab_api.object_path(kinds.KINDS["pods"], namespace, pod["metadata"]["name"])

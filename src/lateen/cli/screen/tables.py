@@ -50,6 +50,25 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
         yield _GAP.join(padded).rstrip()
 
 
+class Growing:
+    """A table whose rows come one by one: as in kubectl, no column gets narrower again."""
+
+    def __init__(self, *, header: bool = True) -> None:
+        self._widths: list[int] = []
+        self._header = header
+
+    def add(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        """Return the lines of more rows, below the heads if they are the first."""
+        lines = [[cell.upper() for cell in head], *rows] if self._header else list(rows)
+        self._header = False
+        before = self._widths or [_NARROWEST] * len(head)
+        self._widths = [max(w, *(len(row[i]) for row in lines)) for i, w in enumerate(before)]
+        return "\n".join(
+            _GAP.join(c.ljust(w) for c, w in zip(row, self._widths, strict=True)).rstrip()
+            for row in lines
+        )
+
+
 def from_server(
     table: dict[str, Any],
     *,
@@ -60,25 +79,41 @@ def from_server(
     labels: Sequence[str] = (),
     all_labels: bool = False,
 ) -> str:
-    """Lay out a meta.k8s.io/v1 Table; columns of priority above 0 only when wide. `labels` get a
-    column each at the end, all of them another."""
+    """Lay out a meta.k8s.io/v1 Table; see `cells`."""
+    head, rows = cells(
+        table, wide=wide, namespace=namespace, prefix=prefix, labels=labels, all_labels=all_labels
+    )
+    return layout(head, rows, header=header)
+
+
+def cells(
+    table: dict[str, Any],
+    *,
+    wide: bool,
+    namespace: bool,
+    prefix: str = "",
+    labels: Sequence[str] = (),
+    all_labels: bool = False,
+) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and rows of a meta.k8s.io/v1 Table; columns of priority above 0 only when
+    wide. `labels` get a column each at the end, all of them another."""
     columns = table["columnDefinitions"]
     shown = [i for i, c in enumerate(columns) if wide or not c.get("priority")]
     head = [columns[i]["name"] for i in shown]
     head += [label.rpartition("/")[2] for label in labels] + ["labels"] * all_labels
     rows = []
     for row in table.get("rows") or []:
-        cells = [_cell(row["cells"][i]) for i in shown]
+        made = [_cell(row["cells"][i]) for i in shown]
         if prefix:
-            cells[0] = f"{prefix}/{cells[0]}"
+            made[0] = f"{prefix}/{made[0]}"
         own = row["object"]["metadata"].get("labels") or {}
-        cells += [own.get(label, "") for label in labels]
+        made += [own.get(label, "") for label in labels]
         if all_labels:
-            cells.append(",".join(sorted(f"{k}={v}" for k, v in own.items())) or "<none>")
+            made.append(",".join(sorted(f"{k}={v}" for k, v in own.items())) or "<none>")
         if namespace:
-            cells.insert(0, row["object"]["metadata"].get("namespace", ""))
-        rows.append(cells)
-    return layout(["NAMESPACE", *head] if namespace else head, rows, header=header)
+            made.insert(0, row["object"]["metadata"].get("namespace", ""))
+        rows.append(made)
+    return (["NAMESPACE", *head] if namespace else head), rows
 
 
 def _cell(value: Any) -> str:
