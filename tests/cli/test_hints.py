@@ -1,11 +1,10 @@
 """What messages advise works as it is typed; what is told is no wider than a terminal."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lateen.cli import hints, width
 from lateen.cli.screen import tables
+from lateen.cli.terminal import hints, width
 
 
 @pytest.mark.parametrize(

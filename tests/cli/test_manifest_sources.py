@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from lateen.app.lab.lab import LabError
-from lateen.cli import foreign, helm, kustomize, sources
-from lateen.cli.named import Named
-from lateen.cli.objects import files
-from lateen.cli.objects.crds import Defined
+from lateen.cli.manifests import files, foreign, helm, kustomize, sources
+from lateen.cli.manifests.crds import Defined
+from lateen.cli.manifests.named import Named
 from lateen.model.manifests.reader import parse
 
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"

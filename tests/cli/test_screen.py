@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lateen.cli.screen import screen
+from lateen.cli.terminal import screen
 from lateen.cli.traffic import capture, curl
 from lateen.observe.ends import Places
 from lateen.observe.packets.flowfilter import Filter

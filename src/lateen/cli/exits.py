@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from lateen.app.lab.lab import LabError
 from lateen.app.lab.settings import SettingsError
-from lateen.cli.screen import screen
+from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
 
 OK = 0

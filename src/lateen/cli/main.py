@@ -63,7 +63,7 @@ def up(
 ) -> int:
     """Start a lab and apply manifests to it."""
     from lateen.cli.lab import up as command
-    from lateen.cli.named import Named
+    from lateen.cli.manifests.named import Named
 
     return command.up(Named(names, overlays, recursive, strict), **given)
 
@@ -83,7 +83,7 @@ def down(lab: str, **given: Any) -> int:
 @options.as_json
 def ls(output: str) -> int:
     """List the labs of this user."""
-    from lateen.cli import ls as command
+    from lateen.cli.lab import ls as command
 
     return command.ls(output)
 
@@ -139,7 +139,7 @@ def apply(
     **given: Any,
 ) -> int:
     """Apply manifests, and wait until every proxy concerned has acknowledged the change."""
-    from lateen.cli.named import Named
+    from lateen.cli.manifests.named import Named
     from lateen.cli.objects import changing
 
     if not (files or overlays):
@@ -171,7 +171,7 @@ def delete(
     **given: Any,
 ) -> int:
     """Delete objects, by file or by name."""
-    from lateen.cli.named import Named
+    from lateen.cli.manifests.named import Named
     from lateen.cli.objects import changing
 
     named = Named(files, overlays, recursive)
@@ -272,8 +272,8 @@ def exec(target: str, command: tuple[str, ...], lab: str, **given: Any) -> int:
 def logs(target: str, lab: str, **given: Any) -> int:
     """Print the log of a container, or of all pods that labels choose."""
     from lateen.app.lab import lab as labs
-    from lateen.cli import logs as command
     from lateen.cli.connection import api as lab_api
+    from lateen.cli.objects import logs as command
 
     return command.logs(lab_api.Api.of(labs.require(lab)), target, command.Options(**given))
 
@@ -293,7 +293,7 @@ def logs(target: str, lab: str, **given: Any) -> int:
 @options.lab
 def describe(words: tuple[str, ...], lab: str) -> int:
     """Show objects with their events: kubectl's own describe, on this lab."""
-    from lateen.cli import describe as command
+    from lateen.cli.objects import describe as command
 
     return command.describe(lab, words)
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from lateen.cli import hints
+from lateen.cli.terminal import hints
 
 DEFAULT_LAB = "default"
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lateen.app.lab import lab as labs
-from lateen.cli import exits, hints
+from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.lab import up
-from lateen.cli.named import Named
+from lateen.cli.manifests.named import Named
 from lateen.cli.objects import waiting
-from lateen.cli.screen import screen
+from lateen.cli.terminal import hints, screen
 
 PATHS = ("/http-no-mTLS", "/https-no-mTLS", "/http-mTLS", "/https-mTLS")
 

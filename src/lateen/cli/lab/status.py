@@ -11,8 +11,9 @@ from lateen.app.lab.lab import LabError
 from lateen.app.lab.paths import LAB_NAME
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.objects import waiting
-from lateen.cli.screen import findings, screen, tables
+from lateen.cli.objects import logs, waiting
+from lateen.cli.screen import findings, tables
+from lateen.cli.terminal import screen
 
 _TYPES = ("CDS", "EDS", "LDS", "RDS", "SDS")
 _RARE = ("ECDS",)
@@ -34,7 +35,7 @@ def status(lab: str, output: str, threshold: str = "") -> int:
         mark = screen.paint("✔", "green") if settled else screen.paint("×", "red")
         summary = waiting.summary(found)
         screen.say(f"{mark} lab {found['lab']}, Istio {found['istio']}: {summary}")
-        for title, lines in sections(found, findings.last_lines(api), screen.width()):
+        for title, lines in sections(found, logs.last_lines(api), screen.width()):
             sys.stdout.write(f"\n{screen.paint(title, 'bold')}\n")
             for line in lines:
                 screen.say(line)

@@ -8,15 +8,15 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lateen.app.lab import lab as labs, settings as lab_settings
 from lateen.app.lab.lab import LabError, Running
 from lateen.app.lab.settings import LabSettings, SettingsError
 from lateen.cli import exits
-from lateen.cli.named import Named
-from lateen.cli.screen import findings, screen
+from lateen.cli.manifests.named import Named
+from lateen.cli.screen import findings
+from lateen.cli.terminal import screen
 
 if TYPE_CHECKING:
     from lateen.cli.connection import api as lab_api
@@ -69,7 +69,8 @@ def bring_up(
     running = labs.start(settings)
     try:
         progress.show("starting the lab")
-        from lateen.cli.objects import applying, files as manifest_files, waiting
+        from lateen.cli.manifests import files as manifest_files
+        from lateen.cli.objects import applying, waiting
 
         loaded = manifest_files.load(named)
         if isinstance(loaded, manifest_files.Refused):
@@ -92,7 +93,8 @@ def bring_up(
 
 def report(status: dict[str, Any], running: Running, progress: screen.Progress) -> int:
     """Say how it went and what to try next; returns the exit code."""
-    from lateen.cli.objects import waiting
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.objects import logs, waiting
 
     settled = waiting.settled(status, 0)
     if settled:
@@ -100,9 +102,8 @@ def report(status: dict[str, Any], running: Running, progress: screen.Progress) 
     else:
         progress.clear()
         exits.complain(f"the mesh is not complete: {waiting.summary(status)}")
-    from lateen.cli.connection import api as lab_api
-
-    findings.complain(status, lab_api.Api.of(running), complete=settled)
+    last_lines = logs.last_lines(lab_api.Api.of(running))
+    findings.complain(status, last_lines, complete=settled)
     sys.stdout.write(f"\nexport KUBECONFIG={running.paths.kubeconfig}\n")
     for gateway in status["gateways"]:
         screen.say(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}")

@@ -10,8 +10,8 @@ import msgspec
 from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.objects import crds
-from lateen.cli.objects.files import Loaded, Refused
+from lateen.cli.manifests import crds
+from lateen.cli.manifests.files import Loaded, Refused
 from lateen.model.client import ApiError
 from lateen.model.schema.kindinfo import KindInfo
 

@@ -8,10 +8,12 @@ from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.named import Named
-from lateen.cli.objects import applying, crds, files as manifest_files, getting, waiting
-from lateen.cli.objects.files import Refused
-from lateen.cli.screen import findings, screen
+from lateen.cli.manifests import crds, files as manifest_files
+from lateen.cli.manifests.files import Refused
+from lateen.cli.manifests.named import Named
+from lateen.cli.objects import applying, getting, logs, waiting
+from lateen.cli.screen import findings
+from lateen.cli.terminal import screen
 
 
 def apply(
@@ -46,7 +48,7 @@ def apply(
     complete = waiting.settled(status, revision, failing)
     if not complete:
         exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
-    findings.complain(status, api, complete=complete)
+    findings.complain(status, logs.last_lines(api), complete=complete)
     return exits.OK if complete else exits.FAILED
 
 

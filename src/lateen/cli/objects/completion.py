@@ -9,7 +9,7 @@ from typing import Any
 from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError
 from lateen.cli.connection import api as lab_api
-from lateen.cli.objects import crds
+from lateen.cli.manifests import crds
 from lateen.model.client import ApiError
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo

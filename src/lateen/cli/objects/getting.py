@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from lateen.app.lab.lab import LabError
-from lateen.cli import exits, watch
+from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.objects import crds, forms
+from lateen.cli.manifests import crds
+from lateen.cli.objects import forms, watch
 from lateen.cli.screen import printing, tables
 from lateen.model.client import ApiError
 from lateen.model.schema import decode, kinds

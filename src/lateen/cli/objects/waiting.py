@@ -9,7 +9,7 @@ from typing import Any
 from lateen.app.lab.lab import LabError, Running
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import applying
-from lateen.cli.screen import screen
+from lateen.cli.terminal import screen
 
 STATUS = "/lateen/v1/status"
 _PAUSE = 0.025

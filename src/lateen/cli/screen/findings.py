@@ -5,16 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lateen.cli import exits
-from lateen.cli.connection import api as lab_api
-from lateen.cli.screen import screen
-from lateen.model.client import ApiError
-from lateen.model.schema import kinds
+from lateen.cli.terminal import screen
 
 Json = dict[str, Any]
 LastLines = Callable[[Json], Sequence[str]]
 """Returns the last lines that a pod's failing container wrote."""
 LEVELS = ("Info", "Warning", "Error")
-_LINES = 5
 _CRASHED = ("CrashLoopBackOff", "Error", "OOMKilled", "StartError", "ContainerCannotRun")
 """Reasons with which a container has run and ended."""
 
@@ -68,23 +64,6 @@ def _log_command(pod: Json) -> str:
     return f"`lateen logs {pod['name']}{home} -c {pod['container']} --previous` shows all of it"
 
 
-def last_lines(api: lab_api.Api) -> LastLines:
-    """Return what asks a lab for the last lines of a container; of one that never ran, none."""
-
-    def ask(pod: Json) -> Sequence[str]:
-        path = lab_api.object_path(kinds.KINDS["pods"], pod["namespace"], pod["name"]) + "/log"
-        query = {"container": pod["container"], "tailLines": str(_LINES)}
-        for run in ({"previous": "true"}, {}):
-            try:
-                found = [*api.lines(path, {**query, **run})]
-            except ApiError:
-                continue
-            return [line.decode(errors="replace").rstrip("\n") for line in found]
-        return ()
-
-    return ask
-
-
 def proxy_lines(status: Json) -> Iterator[str]:
     """Yield a line for every configuration that a proxy rejected."""
     for proxy in status["proxies"]:
@@ -98,10 +77,10 @@ def reaches(status: Json, threshold: str) -> bool:
     return any(LEVELS.index(each["level"]) >= least for each in status["diagnostics"])
 
 
-def complain(status: Json, api: lab_api.Api, *, complete: bool) -> None:
+def complain(status: Json, last_lines: LastLines, *, complete: bool) -> None:
     """Write diagnostics to stderr and, if the mesh is not complete, what it waits for."""
     if not complete:
-        for line in (*pod_lines(status, last_lines(api)), *proxy_lines(status)):
+        for line in (*pod_lines(status, last_lines), *proxy_lines(status)):
             exits.complain(f"  {line}")
     for line in lines(status):
         exits.complain(line)

@@ -1,10 +1,10 @@
-"""Text tables in kubectl's layout: upper-case heads, three spaces between columns."""
+"""Text tables in kubectl's layout: upper-case heads, three spaces between columns. Pure."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lateen.cli import width
+from lateen.cli.terminal import width
 
 _GAP = "   "
 _NARROWEST = 3

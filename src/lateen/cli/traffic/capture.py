@@ -12,7 +12,8 @@ from lateen.app.lab.paths import LabPaths
 from lateen.base.clock import SystemClock
 from lateen.cli import exits
 from lateen.cli.connection import answers, api as lab_api
-from lateen.cli.screen import screen, spans
+from lateen.cli.screen import spans
+from lateen.cli.terminal import screen
 from lateen.cli.traffic import sources
 from lateen.cli.traffic.capturefile import CaptureFile, keylog_readers
 from lateen.cli.traffic.sources import Pod, Source

@@ -14,7 +14,7 @@ import msgspec
 from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.screen import screen
+from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
 
 Json = dict[str, Any]

@@ -7,7 +7,8 @@ from typing import Any
 from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.screen import screen, spans, tables
+from lateen.cli.screen import spans, tables
+from lateen.cli.terminal import screen
 
 _PATH = "/lateen/v1/edges"
 _COLUMNS = ("SRC", "DST", "PORT", "PROTOCOL", "SECURED", "REQUESTS", "ERRORS")

@@ -11,7 +11,7 @@ import msgspec
 from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import answers, api as lab_api
-from lateen.cli.screen import screen
+from lateen.cli.terminal import screen
 from lateen.observe.ends import End, Places, short_identity
 from lateen.observe.packets.flowfilter import Condition, Filter, Subject
 

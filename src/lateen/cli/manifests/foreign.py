@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lateen.model.schema import kinds
-from lateen.model.schema.kinds import KindInfo
+from lateen.model.schema.kindinfo import KindInfo
 
 Json = dict[str, Any]
 CODE = "LTN0090"

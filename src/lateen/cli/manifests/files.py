@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from lateen.cli import foreign, sources
-from lateen.cli.named import Named
-from lateen.cli.objects import crds
+from lateen.cli.manifests import crds, foreign, sources
+from lateen.cli.manifests.named import Named
 from lateen.model.manifests import reader
 from lateen.model.schema import decode, kinds
 from lateen.model.schema.kindinfo import KindInfo

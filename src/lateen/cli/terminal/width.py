@@ -1,4 +1,4 @@
-"""Lines and tables no wider than a terminal. Columns are counted without colours."""
+"""Lines and tables no wider than a terminal. Columns are counted without colours. Pure."""
 
 import re
 import textwrap

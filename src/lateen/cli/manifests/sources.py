@@ -9,8 +9,9 @@ import msgspec
 
 from lateen.app.lab import settings as lab_settings
 from lateen.app.lab.lab import LabError
-from lateen.cli import exits, helm, kustomize
-from lateen.cli.named import Named
+from lateen.cli import exits
+from lateen.cli.manifests import helm, kustomize
+from lateen.cli.manifests.named import Named
 from lateen.model.manifests import reader as manifests
 from lateen.model.manifests.reader import Manifest
 from lateen.model.validation import codes

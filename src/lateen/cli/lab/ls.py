@@ -4,15 +4,15 @@ import json
 import sys
 from typing import Any
 
-from lateen.app.lab import lab as labs
-from lateen.app.lab import settings as lab_settings
+from lateen.app.lab import lab as labs, settings as lab_settings
 from lateen.app.lab.lab import LabError
 from lateen.app.lab.paths import lab_paths
 from lateen.app.lab.settings import LabSettings, SettingsError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import waiting
-from lateen.cli.screen import screen, tables
+from lateen.cli.screen import tables
+from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from lateen.cli import foreign
 from lateen.cli.connection import api as lab_api
+from lateen.cli.manifests import foreign
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 

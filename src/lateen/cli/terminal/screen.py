@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TextIO
 
-from lateen.cli import hints
-from lateen.cli.width import fitted
+from lateen.cli.terminal import hints
+from lateen.cli.terminal.width import fitted
 
 _CODES = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 

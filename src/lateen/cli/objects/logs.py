@@ -12,11 +12,13 @@ from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import workloads
+from lateen.cli.screen import findings
 from lateen.model.client import ApiError
 from lateen.model.schema import kinds
 
 _TAIL_OF_MANY = 10
 """Last lines of each container where labels choose the pods, as kubectl has it."""
+_LAST_LINES = 5
 _FIELDS = ("initContainers", "containers", "ephemeralContainers")
 
 
@@ -142,3 +144,20 @@ def _together(api: lab_api.Api, streams: Sequence[Stream], options: Options) -> 
     if failures:
         raise failures[0]
     return exits.OK
+
+
+def last_lines(api: lab_api.Api) -> findings.LastLines:
+    """Return what asks a lab for the last lines of a container; of one that never ran, none."""
+
+    def ask(pod: Mapping[str, Any]) -> Sequence[str]:
+        path = lab_api.object_path(kinds.KINDS["pods"], pod["namespace"], pod["name"]) + "/log"
+        query = {"container": pod["container"], "tailLines": str(_LAST_LINES)}
+        for run in ({"previous": "true"}, {}):
+            try:
+                found = [*api.lines(path, {**query, **run})]
+            except ApiError:
+                continue
+            return [line.decode(errors="replace").rstrip("\n") for line in found]
+        return ()
+
+    return ask

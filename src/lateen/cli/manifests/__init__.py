@@ -1,0 +1,1 @@
+"""Manifests on their way to a lab: where they come from, and what is wrong with them."""

@@ -1,0 +1,1 @@
+"""What a terminal may show: width, colour, progress, and commands as they are typed here."""
