@@ -331,7 +331,8 @@ def test_a_full_disk_is_named_and_nothing_is_left(make_lab: Callable[..., Lab]) 
 
 @needs_root
 def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) -> None:
-    """What is refused names the file; the mesh goes on; with space again, so do writes."""
+    """What is refused names the file; the mesh goes on; with space again, so do writes. Nor does the
+    death of the plane end the lab, though its supervisor cannot write that down."""
     lab = make_lab("fills")
     shop = f"{lab.home}/state/fills"
     script = f"""
@@ -341,7 +342,11 @@ def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) ->
         lateen apply -f "{WALKTHROUGH}/../full" 2>&1; echo code $?
         curl -sS -m 10 -w 'status %{{http_code}}\n' "$url/http-mTLS" 2>&1; answer=$?
         [ $answer = 0 ] || {{ echo "curl $answer"; lateen status; tail -n 20 "{shop}"/logs/*.log; }}
+        read -r keeper <"{lab.home}/run/fills/supervisor.pid"
+        read -r plane others <"/proc/$keeper/task/$keeper/children"
+        kill -9 $plane; tail -f /dev/null --pid=$plane; lateen status; echo down $?
         rm "{shop}/filler"
+        until lateen status >/dev/null 2>&1; do kill -0 $keeper || exit 1; done
         lateen apply -f "{WALKTHROUGH}/../full"; echo code $?
         lateen down >&2; ls -A "{lab.home}"
     """
@@ -358,6 +363,7 @@ def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) ->
     assert "InsufficientStorage" in done.stdout, said
     assert "store.db" in done.stdout
     assert "code 1\n<h2>Howdy</h2>\nstatus 200\n" in done.stdout, said
+    assert "down 1\n" in done.stdout, said
     assert done.stdout.endswith("configmap/big created\ncode 0\n"), said
 
 

@@ -114,16 +114,14 @@ class Supervisor:
             try:
                 child.start(now)  # due is 0 at first, so the first round starts them all
             except OSError as error:  # no memory or no process is left: later, perhaps
-                sys.stdout.write(f"{child.name} cannot be started: {error.strerror}\n")
-                sys.stdout.flush()
+                _note(f"{child.name} cannot be started: {error.strerror}")
                 child.ended(time.monotonic())
 
     def _reap(self) -> None:
         for child in self._children:
             if not child.pid or (code := child.reap()) is None:
                 continue
-            sys.stdout.write(f"{child.name} ended with {code}\n")
-            sys.stdout.flush()
+            _note(f"{child.name} ended with {code}")
             if code == REFUSED:
                 self._refused, self._stopping = child.name, True
             child.ended(time.monotonic())
@@ -139,6 +137,13 @@ class Supervisor:
             if ended is None:
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
+
+
+def _note(line: str) -> None:
+    """Write a line into the log, by the kernel's own call: what a full disk refused must not come
+    again, or raise, when the stream is flushed at the end."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"{line}\n".encode())
 
 
 def main(argv: list[str]) -> int:
