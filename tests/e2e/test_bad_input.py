@@ -331,8 +331,8 @@ def test_a_full_disk_is_named_and_nothing_is_left(make_lab: Callable[..., Lab]) 
 
 @needs_root
 def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) -> None:
-    """What is refused names the file; the mesh goes on; with space again, so do writes. Nor does the
-    death of the plane end the lab, though its supervisor cannot write that down."""
+    """What is refused names the file; the mesh goes on; with space again, so do writes. The death
+    of the plane does not end the lab, though its supervisor cannot write that down."""
     lab = make_lab("fills")
     shop = f"{lab.home}/state/fills"
     script = f"""

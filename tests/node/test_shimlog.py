@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 
 from lateen.node.container import logs
 from lateen.node.shim import output as shimlog
+from lateen.node.shim.listeners import Listener
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [FP] ")
 
@@ -69,7 +70,7 @@ def test_output_goes_to_log_and_listener(tmp_path: Path) -> None:
     heard, listener = os.pipe()
     path = tmp_path / "0.log"
     output = shimlog.Output(str(path), {source: "stdout"}, clock)
-    output.listen(listener, os.dup(listener))
+    output.listen(Listener(listener, os.dup(listener), patient=False))
     os.write(writer, b"one\ntw")
     assert output.read(source)
     os.write(writer, b"o")
@@ -88,7 +89,7 @@ def test_a_listener_that_does_not_read_holds_nothing_up(tmp_path: Path) -> None:
     source, writer = os.pipe()
     heard, listener = os.pipe()
     output = shimlog.Output(str(tmp_path / "0.log"), {source: "stdout"}, lambda: 0)
-    output.listen(listener, os.dup(listener))
+    output.listen(Listener(listener, os.dup(listener), patient=False))
     for _ in range(40):
         os.write(writer, b"x" * 8191 + b"\n")
         assert output.read(source)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lateen.node.shim.connection import Connection
+from lateen.node.shim.listeners import Listener
 from lateen.node.shim.output import Output
 from lateen.node.shim.protocol import ContainerSpec, Process
 from lateen.node.shim.pumps import REST_SECONDS, Pumps
@@ -37,7 +38,8 @@ class Turns:
         """Serve what is ready; returns how much that was."""
         ready = [fd for fd, _ in self._epoll.poll(0)]
         for fd in ready:
-            self._callbacks[fd]()
+            if callback := self._callbacks.get(fd):
+                callback()
         return len(ready)
 
 
@@ -102,11 +104,43 @@ def test_much_output_is_not_left_in_the_pipe(container: Container) -> None:
 
 def test_who_is_attached_does_not_wait(container: Container) -> None:
     heard, listener = os.pipe()
-    container.output.listen(listener, os.dup(listener))
+    container.output.listen(Listener(listener, os.dup(listener), patient=False))
     assert [container.say(text) for text in ("one", "two")] == [1, 1]
     container.pumps.end(container.record)
     with os.fdopen(heard, "rb") as got:
         assert got.read() == b"one\ntwo\n"
+
+
+def test_who_has_left_is_forgotten_though_nothing_is_written(container: Container) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    heard, out = os.pipe()
+    mute, err = os.pipe()
+    container.pumps.attach(container.record, container.output, (out, err), None)
+    os.close(out)
+    os.close(err)
+    assert container.loop.turn() == 0
+    assert container.output.followed
+    os.close(heard)
+    os.close(mute)
+    assert container.loop.turn() == 1
+    assert not container.output.followed
+    assert container.loop.turn() == 0
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_who_leaves_without_reading_holds_nothing_up(container: Container) -> None:
+    """A patient client goes away with its pipe full: output is read again."""
+    heard, out = os.pipe()
+    container.pumps.attach(container.record, container.output, (out, out), 0)
+    os.close(out)
+    while container.output.waits_for < 0:
+        container.say("x" * 50_000)
+    os.close(heard)
+    container.loop.turn()
+    assert not container.output.followed
+    assert container.say("after") >= 0
+    container.wait(REST_SECONDS)
+    assert container.lines[-1] == "after"
 
 
 def test_the_end_moves_what_rests(container: Container) -> None:
@@ -128,7 +162,7 @@ def test_a_patient_client_stalls_what_rests(container: Container) -> None:
     assert container.lines[-1] == "one"  # the other rests in the pipe
     heard, listener = os.pipe()
     os.set_blocking(listener, False)
-    container.output.listen(listener, os.dup(listener), since=0)
+    container.output.listen(Listener(listener, os.dup(listener), patient=True), since=0)
     assert container.output.waits_for >= 0
     container.pumps.stall(container.record)
     container.wait(REST_SECONDS)

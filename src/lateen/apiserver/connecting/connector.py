@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
+
 from lateen.apiserver import errors
 from lateen.apiserver.connecting import (
     channels,
@@ -95,6 +97,7 @@ class Connector:
         container = container_of(pod, query.text("container"))
         wanted = _wanted(query)
         _running(pod)
+        protocol = _agreed(call, channel)
         if target.subresource == "exec":
             command = query.every.get("command", ())
             if not command:
@@ -106,7 +109,14 @@ class Connector:
             running = await pods.attach(
                 pod, container, stdin=channels.STDIN in wanted, tty=query.flag("tty")
             )
-        await _remote_command(call, channel, running, wanted)
+        async with remotecommand.holding(running) as held:
+            await _remote_command(
+                channel.accept(list(protocol.headers)),
+                protocol,
+                held,
+                wanted,
+                attached=target.subresource == "attach",
+            )
 
 
 def container_of(pod: Json, wanted: str) -> str:
@@ -155,32 +165,47 @@ def _wanted(query: Query) -> frozenset[int]:
     return frozenset(wanted)
 
 
+class _Agreed(msgspec.Struct, frozen=True):
+    """What a client that upgrades is to speak: known, and refused, before a command runs for it."""
+
+    chosen: str
+    """Subprotocol; empty for a WebSocket that names none."""
+    headers: tuple[tuple[str, str], ...]
+    """Those of the 101 answer."""
+    over_websocket: bool
+
+
+def _agreed(call: exchange.Call, channel: upgrade.Upgrade) -> _Agreed:
+    """Choose the protocol of exec or attach. Raises ApiError 400, 403."""
+    if channel.protocol != "websocket":
+        chosen = _spdy_protocol(call, channel, channels.SPDY_PROTOCOLS)
+        return _Agreed(chosen, tuple(_spdy_headers(chosen)), over_websocket=False)
+    offered = call.headers.get("sec-websocket-protocol", "")
+    chosen = websocket.choose(offered, channels.WEBSOCKET_PROTOCOLS)
+    if offered and not chosen:
+        raise errors.bad_request(f"unable to upgrade: unsupported subprotocol {offered[:80]!r}")
+    headers = websocket.accept_headers(call.headers.get("sec-websocket-key", ""), chosen)
+    return _Agreed(chosen, tuple(headers), over_websocket=True)
+
+
 async def _remote_command(
-    call: exchange.Call,
-    channel: upgrade.Upgrade,
-    running: streams.Running,
+    connection: upgrade.Connection,
+    protocol: _Agreed,
+    held: remotecommand.Held,
     wanted: frozenset[int],
+    *,
+    attached: bool,
 ) -> None:
-    attached = call.info.subresource == "attach"
-    if channel.protocol == "websocket":
-        offered = call.headers.get("sec-websocket-protocol", "")
-        chosen = websocket.choose(offered, channels.WEBSOCKET_PROTOCOLS)
-        if offered and not chosen:
-            await running.stop()
-            raise errors.bad_request(f"unable to upgrade: unsupported subprotocol {offered[:80]!r}")
-        headers = websocket.accept_headers(call.headers.get("sec-websocket-key", ""), chosen)
-        socket = websocket.WebSocket(channel.accept(headers), text="base64" in chosen)
+    chosen = protocol.chosen
+    if protocol.over_websocket:
+        socket = websocket.WebSocket(connection, text="base64" in chosen)
         carried = channels.WebSocketChannels(socket, chosen)
         output = channels.STDOUT if channels.STDOUT in wanted else channels.STDERR
         await carried.greet(output if output in wanted else channels.ERROR)
-        await remotecommand.serve(
-            carried, running, structured=carried.structured, attached=attached
-        )
+        await remotecommand.serve(carried, held, structured=carried.structured, attached=attached)
         return
-    chosen = _spdy_protocol(call, channel, channels.SPDY_PROTOCOLS)
-    if running.tty and chosen.startswith(("v3", "v4")):
+    if held.running.tty and chosen.startswith(("v3", "v4")):
         wanted |= {channels.RESIZE}
-    connection = channel.accept(_spdy_headers(chosen))
     async with TaskGroup("spdy") as tasks:
         session = raw_session(connection)
         reading = tasks.start(session.run(), "session")
@@ -188,18 +213,18 @@ async def _remote_command(
             gathered = await channels.SpdyChannels.gather(session, wanted, chosen)
             serving = tasks.start(
                 remotecommand.serve(
-                    gathered, running, structured=gathered.structured, attached=attached
+                    gathered, held, structured=gathered.structured, attached=attached
                 ),
                 "serve",
             )
             await asyncio.wait({serving, reading}, return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
-                await running.stop()
+                await held.running.stop()
                 await asyncio.wait({serving}, timeout=5)
             else:
                 await asyncio.wait({reading}, timeout=5)
         except TimeoutError:
-            await running.stop()
+            return  # it did not open what it announced
         finally:
             connection.writer.close()
 

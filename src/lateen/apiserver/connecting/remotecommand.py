@@ -52,19 +52,59 @@ class _Size(msgspec.Struct):
     height: int = msgspec.field(default=0, name="Height")
 
 
+class Held:
+    """A running command and its descriptors, each of which is closed once."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self._open = {running.stdin, running.stdout, running.stderr} - {-1}
+
+    @property
+    def stdin(self) -> int:
+        """Where input goes; -1 when it takes none, or no more."""
+        return self.running.stdin if self.running.stdin in self._open else -1
+
+    def end_input(self) -> None:
+        """Close standard input; a terminal has its own end-of-file character."""
+        if self.running.stdin != self.running.stdout:
+            self._close(self.running.stdin)
+
+    def close(self) -> None:
+        """Close what is still open."""
+        for fd in tuple(self._open):
+            self._close(fd)
+
+    def _close(self, fd: int) -> None:
+        if fd in self._open:
+            self._open.discard(fd)
+            fdio.close(fd)
+
+
+@contextlib.asynccontextmanager
+async def holding(running: Running) -> AsyncIterator[Held]:
+    """Hold a command for as long as its client is served, however that ends: afterwards none of
+    its descriptors is open, and a command that has not ended is told to."""
+    held = Held(running)
+    try:
+        yield held
+    finally:
+        held.close()
+        await running.stop()
+
+
 async def serve(
-    channels: Channels, running: Running, *, structured: bool, attached: bool = False
+    channels: Channels, held: Held, *, structured: bool, attached: bool = False
 ) -> None:
-    """Carry bytes until the command ends or the client is gone; close everything.
+    """Carry bytes until the command ends or the client is gone.
 
     The end of a container that one is `attached` to is no failure of the attachment: its exit code
     is told by the Pod's status, and clients take any other answer for a broken connection.
     """
+    running = held.running
     for fd in {running.stdin, running.stdout, running.stderr} - {-1}:
         fdio.prepare(fd)
     async with TaskGroup("remotecommand") as tasks:
-        stdin = _Stdin(running)
-        feeding = tasks.start(_feed(channels.received(), running, stdin), "input")
+        feeding = tasks.start(_feed(channels.received(), held), "input")
         output = _Output(channels)
         carrying = tasks.start(output.carry(running), "output")
         ending_task = tasks.start(running.wait(), "wait")
@@ -78,8 +118,7 @@ async def serve(
             await channels.send(channel_numbers.ERROR, ending(code, structured=structured))
         finally:
             await tasks.stop()
-            stdin.close()
-            fdio.close(running.stdout, running.stderr)
+            held.close()
     await channels.close()
 
 
@@ -90,27 +129,13 @@ async def _client_gone(running: Running, ending_task: "asyncio.Task[int]") -> No
             await asyncio.shield(ending_task)
 
 
-class _Stdin:
-    """Standard input, closed once: on its end for a pipe, with the terminal for a terminal."""
-
-    def __init__(self, running: Running) -> None:
-        self.fd = running.stdin
-        self._terminal = running.stdin == running.stdout
-
-    def close(self) -> None:
-        """Close a pipe; a terminal has its own end-of-file character."""
-        if self.fd >= 0 and not self._terminal:
-            fdio.close(self.fd)
-        self.fd = -1
-
-
-async def _feed(
-    received: AsyncIterator[tuple[int, bytes]], running: Running, stdin: _Stdin
-) -> None:
+async def _feed(received: AsyncIterator[tuple[int, bytes]], held: Held) -> None:
+    running, ended = held.running, False
     async for channel, data in received:
-        if channel == channel_numbers.STDIN and stdin.fd >= 0:
-            if not data or not await fdio.write(stdin.fd, data):
-                stdin.close()
+        if channel == channel_numbers.STDIN and held.stdin >= 0 and not ended:
+            if not data or not await fdio.write(held.stdin, data):
+                ended = True
+                held.end_input()
         elif channel == channel_numbers.RESIZE and data and running.tty:
             # Of an attached container only the input is the terminal itself.
             for fd in {running.stdout, running.stdin} - {-1}:

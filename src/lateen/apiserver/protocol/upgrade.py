@@ -13,6 +13,8 @@ import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from lateen.apiserver import errors
+
 EXTENSION = "lateen.upgrade"
 CHUNKS = "lateen.chunks"
 REQUEST_SECONDS = 15.0
@@ -35,7 +37,10 @@ class Upgrade:
         self._http = protocol
 
     def accept(self, headers: list[tuple[str, str]]) -> Connection:
-        """Answer 101 and take the connection over. The HTTP side never touches it again."""
+        """Answer 101 and take the connection over. The HTTP side never touches it again.
+
+        Raises ApiError 400 when the client has gone away meanwhile.
+        """
         return self._http.switch(headers)
 
 
@@ -116,7 +121,12 @@ class UpgradingProtocol(H11Protocol):
             super().shutdown()
 
     def switch(self, headers: list[tuple[str, str]]) -> Connection:
-        """Answer 101 and give the transport to a stream."""
+        """Answer 101 and give the transport to a stream. Raises ApiError 400.
+
+        A transport that is closed tells nobody else of its end: a stream on it would wait for ever.
+        """
+        if self.transport.is_closing() or self.cycle.disconnected:
+            raise errors.bad_request("the client went away")
         encoded = [(name.encode(), value.encode()) for name, value in headers]
         answer = h11.InformationalResponse(
             status_code=101, headers=encoded, reason=b"Switching Protocols"

@@ -139,15 +139,19 @@ class ShimStreams:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         try:
-            got = await shim.attach(target, out_write, err_write, self._shown.pop(log, 0))
+            shown = self._shown.pop(log, 0)
+            got = await shim.attach(target, out_write, err_write, shown, stdin=stdin)
+        except BaseException:
+            os.close(out_read)
+            os.close(err_read)
+            raise
         finally:
             os.close(out_write)
             os.close(err_write)
-        taken = got.stdin if stdin else -1
         if got.tty:
             os.close(err_read)
-            return ShimRunning(shim, target, taken, out_read, -1, tty, False)
-        return ShimRunning(shim, target, taken, out_read, err_read, False, False)
+            return ShimRunning(shim, target, got.stdin, out_read, -1, tty, False)
+        return ShimRunning(shim, target, got.stdin, out_read, err_read, False, False)
 
     def log(self, pod: Json, container: str, *, previous: bool) -> LogFile | None:
         """Return the log file of the container's current or previous run."""

@@ -149,12 +149,16 @@ class ShimClient:
         answer, got = await self._call(frame, fds)
         return Executed(handle, answer["pid"], got[0] if got else -1)
 
-    async def attach(self, handle: str, out: int, err: int, since: int = 0) -> Attached:
-        """Copy a container's output to two descriptors from now on (one for a terminal).
+    async def attach(
+        self, handle: str, out: int, err: int, since: int = 0, *, stdin: bool = True
+    ) -> Attached:
+        """Copy a container's output to two descriptors from now on (one for a terminal), until
+        nobody reads `out` any more.
 
         The first client of a container with `stdin_once` gets its log from the byte `since` too.
+        Without `stdin` its input is left to others.
         """
-        frame = {"op": "attach", "handle": handle, "since": since}
+        frame = {"op": "attach", "handle": handle, "since": since, "stdin": stdin}
         answer, got = await self._call(frame, (out, err))
         return Attached(got[0] if got else -1, bool(answer["tty"]))
 
@@ -203,8 +207,13 @@ class ShimClient:
         if self._gone:
             raise ShimGoneError("the shim is gone")
         waiter: asyncio.Future[Process] = self._loop.create_future()
-        self._exit_waiters.setdefault(handle, []).append(waiter)
-        return await waiter
+        waiting = self._exit_waiters.setdefault(handle, [])
+        waiting.append(waiter)
+        try:
+            return await waiter
+        finally:
+            if waiter in waiting:
+                waiting.remove(waiter)
 
     async def exits(self) -> AsyncIterator[Process]:
         """Yield processes as they end, from the moment of connecting; for one reader, who

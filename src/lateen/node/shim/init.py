@@ -361,12 +361,12 @@ class Shim:
             raise Refused(errno.EINVAL, "only containers can be attached to, with two descriptors")
         first = record.spec.stdin_once and not record.attended
         since = int(frame.get("since", 0)) if first else None
-        record.output.listen(os.dup(fds[0]), os.dup(fds[1]), since)
+        self._pumps.attach(record, record.output, (fds[0], fds[1]), since)
         record.attended = True
-        self._pumps.stall(record)
         if record.ending is not None:
             self._let_go(record)
-        given = record.terminal if record.terminal >= 0 else record.stdin
+        wanted = bool(frame.get("stdin", True))
+        given = (record.terminal if record.terminal >= 0 else record.stdin) if wanted else -1
         if given >= 0 and record.stdin_once and record.terminal < 0:
             fds.append(given)  # handed over: the container sees the end when the client closes
             record.stdin = -1
@@ -382,7 +382,7 @@ class Shim:
         pointless = first and number in _POINTLESS_WITHOUT_HANDLER
         if pointless and not spawn.catches(pid, number):
             number = signal.SIGKILL
-        os.kill(pid, number)
+        spawn.send(pid, number, group=not record.container)
 
     def _kill(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
         self._signal(self._table.running(str(frame["handle"])), int(frame["signal"]))

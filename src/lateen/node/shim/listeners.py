@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 from collections import deque
+from collections.abc import Callable
 
 ROOM = 1024 * 1024
 """Bytes a patient client's pipe is made to hold."""
@@ -16,8 +17,12 @@ class Listener:
     its container's output is to be left unread. Another loses what it does not read in time.
     """
 
-    def __init__(self, out: int, err: int, *, patient: bool) -> None:
+    def __init__(
+        self, out: int, err: int, *, patient: bool, closing: Callable[[], None] = lambda: None
+    ) -> None:
+        """Both descriptors become this object's; `closing` is called before they are closed."""
         self._out, self._err = out, err
+        self._closing = closing
         self._patient = patient
         self._pending: deque[tuple[int, bytes]] = deque()
         for fd in (out, err):
@@ -55,6 +60,7 @@ class Listener:
 
     def close(self) -> None:
         """Close both: the client sees the end."""
+        self._closing()
         for fd in (self._out, self._err):
             with contextlib.suppress(OSError):
                 os.close(fd)

@@ -190,10 +190,10 @@ class Output:
         """Those still open."""
         return tuple(self._cutters)
 
-    def listen(self, out: int, err: int, since: int | None = None) -> None:
-        """Copy output to two descriptors, which become this object's; with `since`, what the log
-        has after so many bytes and the line that has no end yet as well, and nothing is lost."""
-        self._listeners.append(Listener(out, err, patient=since is not None))
+    def listen(self, listener: Listener, since: int | None = None) -> None:
+        """Copy output to a listener, which becomes this object's; with `since`, what the log
+        has after so many bytes and the line that has no end yet as well."""
+        self._listeners.append(listener)
         if since is None:
             return
         for stream, data in self._log.read(since) if self._log else ():
@@ -266,6 +266,11 @@ class Output:
                 self._drop(listener)
         if self._closed:
             self.close()
+
+    def leave(self, listener: Listener) -> None:
+        """Copy to a listener no more."""
+        if listener in self._listeners:
+            self._drop(listener)
 
     def _drop(self, listener: Listener) -> None:
         self._listeners.remove(listener)

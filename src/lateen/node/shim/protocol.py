@@ -14,10 +14,10 @@ event has no `id`.
     remove_pod   {pod}: kills what runs in it, forgets it
     run          {handle, spec} -> {pid, started}; EEXIST when the handle was ever used
     exec         {handle, target, spec} + 3 descriptors, or none with `tty` -> {pid} + terminal
-    attach       {handle, since} + 2 descriptors -> {stdin, tty} + standard input or terminal;
-                 the first client of a container with `stdin_once` gets what was logged after the
-                 byte `since`
-    kill         {handle, signal}
+    attach       {handle, since, stdin} + 2 descriptors -> {stdin, tty} + standard input or
+                 terminal, if `stdin` asks for it; the first client of a container with
+                 `stdin_once` gets what was logged after the byte `since`
+    kill         {handle, signal}: a command's whole process group
     forget       {handle}: drop the record of an ended process
     list         -> {pods, processes, zygote}: the last is a process id, or 0
     open_socket  {pod, family, type, protocol, mark} -> one descriptor

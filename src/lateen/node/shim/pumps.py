@@ -5,6 +5,7 @@ import select
 from collections.abc import Callable
 from typing import Protocol
 
+from lateen.node.shim.listeners import Listener
 from lateen.node.shim.output import Output
 from lateen.node.shim.table import Record
 
@@ -66,14 +67,43 @@ class Pumps:
 
         def flush() -> None:
             output.flush()
-            if output.waits_for == waiting:
-                return
-            self._loop.unwatch(waiting)
-            for fd in output.descriptors if output.waits_for < 0 else ():
-                self._loop.watch(fd, self._pump(record, output, fd))
-            self.stall(record)
+            self._go_on(record, output, waiting)
 
         self._loop.watch(waiting, flush, select.EPOLLOUT)
+
+    def _go_on(self, record: Record, output: Output, waited: int) -> None:
+        """Read output again if it was left unread for a descriptor that it no longer waits for."""
+        if waited < 0 or output.waits_for == waited:
+            return
+        self._loop.unwatch(waited)
+        for fd in output.descriptors if output.waits_for < 0 else ():
+            self._loop.watch(fd, self._pump(record, output, fd))
+        self.stall(record)
+
+    def attach(
+        self, record: Record, output: Output, to: tuple[int, int], since: int | None
+    ) -> None:
+        """Copy a container's output to copies of two descriptors, until their reader is gone.
+
+        Nothing may ever be written to them again, so a third copy is watched for the reader's end.
+        With `since`, nothing is lost of what the log has after so many bytes.
+        """
+        witness, out, err = os.dup(to[0]), os.dup(to[0]), os.dup(to[1])
+
+        def part() -> None:
+            for fd in (witness, out, err):
+                self._loop.unwatch(fd)
+            os.close(witness)
+
+        listener = Listener(out, err, patient=since is not None, closing=part)
+        self._loop.watch(witness, lambda: self._left(record, output, listener), 0)
+        output.listen(listener, since)
+        self.stall(record)
+
+    def _left(self, record: Record, output: Output, listener: Listener) -> None:
+        waiting = output.waits_for
+        output.leave(listener)
+        self._go_on(record, output, waiting)
 
     def end(self, record: Record) -> None:
         """Move the last output of a process that ended, and close everything of it."""

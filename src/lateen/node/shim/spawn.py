@@ -175,6 +175,18 @@ def _waits_for_signals(pid: int, thread: str) -> bool:
         return call.read().split(maxsplit=1)[0] in _SIGWAIT
 
 
+def send(pid: int, number: int, *, group: bool) -> None:
+    """Send a signal, to the process group that a command leads as well: what a shell started would
+    outlive the client that has gone away. Raises OSError."""
+    if group:
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:  # it leads none yet
+            os.kill(pid, number)
+    else:
+        os.kill(pid, number)
+
+
 def _namespace(pid: int, name: str) -> int:
     return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
