@@ -110,23 +110,16 @@ async def serve(
         ending_task = tasks.start(running.wait(), "wait")
         try:
             await asyncio.wait({feeding, ending_task}, return_when=asyncio.FIRST_COMPLETED)
-            if not ending_task.done():
-                await _client_gone(running, ending_task)
-            code = await ending_task
-            code = 0 if attached else code
-            await output.rest(carrying, feeding)
-            await channels.send(channel_numbers.ERROR, ending(code, structured=structured))
+            if ending_task.done():
+                code = 0 if attached else ending_task.result()
+                await output.rest(carrying, feeding)
+                await channels.send(channel_numbers.ERROR, ending(code, structured=structured))
+            else:  # the client is gone; what it was attached to may run for ever
+                await running.stop()
         finally:
             await tasks.stop()
             held.close()
     await channels.close()
-
-
-async def _client_gone(running: Running, ending_task: "asyncio.Task[int]") -> None:
-    await running.stop()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5):
-            await asyncio.shield(ending_task)
 
 
 async def _feed(received: AsyncIterator[tuple[int, bytes]], held: Held) -> None:
