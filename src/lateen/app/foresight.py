@@ -1,0 +1,228 @@
+"""Predictions about a compiled state: a request in words, what will happen as values."""
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lateen.app import known, surroundings
+from lateen.compiler.backend.render import Renderer
+from lateen.compiler.frontend.assemble import Mesh
+from lateen.compiler.ir.proxy import MeshSettings, ProxyView
+from lateen.compiler.output import ResourceSet
+from lateen.model.meta import ObjectRef
+from lateen.model.snapshot import Snapshot
+from lateen.predict.envoy.config import Parsed, Proxy
+from lateen.predict.values.facts import Network, Pod
+from lateen.predict.values.outcome import Prediction
+from lateen.predict.values.request import Content, Http, NameMatch, Raw, Tls, Trust
+from lateen.predict.walk import way
+from lateen.predict.walk.run import World
+
+_AGENT = (("user-agent", "lateen"), ("accept", "*/*"))
+_PORTS = {"http": 80, "https": 443, "grpc": 80, "tcp": 0, "tls": 443}
+
+
+class AskedError(ValueError):
+    """A request that cannot be asked; the message says what to write."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request in the words of the command line."""
+
+    url: str
+    origin: str = ""
+    """`deploy/NAME`, `pod/NAME`, `sa/NAME`; empty, `host` or `outside` for a client outside."""
+    namespace: str = "default"
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    http: str = "1.1"
+    insecure: bool = False
+    sni: str = ""
+    body: int = 0
+    timeout: float = 15.0
+    resolve: Mapping[str, str] = {}
+
+
+class _Proxies(Mapping[str, Proxy]):
+    """Every proxy of a mesh, rendered when it is first asked for."""
+
+    def __init__(self, render: Callable[[str], ResourceSet | None], names: Sequence[str]) -> None:
+        self._render, self._names = render, names
+        self._made: dict[str, Proxy] = {}
+        self._parsed = Parsed()
+
+    def __getitem__(self, name: str) -> Proxy:
+        if name not in self._made:
+            found = self._render(name)
+            if found is None:
+                raise KeyError(name)
+            self._made[name] = Proxy(name, found, self._parsed)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Foresight:
+    """Says what requests will do in one compiled state."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        mesh: Mesh,
+        settings: MeshSettings,
+        images: Mapping[str, Sequence[str]],
+        *,
+        system_roots: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.snapshot = snapshot
+        self._refs = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
+        self._mesh, self._renderer = mesh, Renderer(system_roots=system_roots)
+        self.network: Network = surroundings.network(snapshot, settings, images)
+        secrets = known.Known(snapshot, self._view, now)
+        proxies = _Proxies(self._rendered, tuple(self._refs))
+        self.world = World(self.network, proxies, secrets)
+
+    def _view(self, proxy: str) -> ProxyView | None:
+        ref: ObjectRef | None = self._refs.get(proxy)
+        return self._mesh.view(ref) if ref is not None else None
+
+    def _rendered(self, proxy: str) -> ResourceSet | None:
+        view = self._view(proxy)
+        return self._renderer.render(view) if view is not None else None
+
+    def predict(self, request: Request) -> Prediction:
+        """Return what a request will do. Raises AskedError for one that cannot be asked."""
+        return way.predict(self.world, self.asked(request))
+
+    def asked(self, request: Request) -> way.Asked:
+        """Return a request as the interpreter takes it."""
+        url = request.url if "://" in request.url else f"http://{request.url}"
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS:
+            raise AskedError(f"{request.url}: use http, https, tcp, tls or grpc")
+        try:
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise AskedError(f"{request.url}: {error}") from error
+        port = port or _PORTS[parts.scheme]
+        if not host or not port:
+            raise AskedError(f"{request.url}: it names no {'host' if not host else 'port'}")
+        pod = self._origin(request)
+        address = request.resolve.get(f"{host}:{port}") or request.resolve.get(host) or ""
+        if pod is None and not address:
+            address = self._outside(host, port)
+        content = _content(request, parts.scheme, parts.netloc.rpartition("@")[2], host)
+        return way.Asked(content=content, pod=pod, host=host, port=port, address=address)
+
+    def _origin(self, request: Request) -> Pod | None:
+        if request.origin in ("", "host", "outside"):
+            return None
+        kind, slash, name = request.origin.partition("/")
+        if not slash:
+            kind, name = "pod", request.origin
+        namespace = request.namespace
+        for pod in self.network.pods.values():
+            if pod.namespace != namespace:
+                continue
+            if kind in ("pod", "pods", "po") and pod.name == f"{namespace}/{name}":
+                return pod
+            if kind in ("deploy", "deployment", "deployments", "sts", "statefulset", "ds") and (
+                pod.workload == f"{namespace}/{name}"
+            ):
+                return pod
+            if kind in ("sa", "serviceaccount") and self._account(pod) == name:
+                return pod
+        if kind not in _ORIGINS:
+            raise AskedError(f"{request.origin}: use deploy/NAME, pod/NAME, sa/NAME or outside")
+        raise AskedError(f"no pod of {request.origin} in {namespace}")
+
+    def _account(self, pod: Pod) -> str:
+        namespace, _, name = pod.name.partition("/")
+        return self.snapshot.pods[namespace, name].spec.service_account_name or "default"
+
+    def _outside(self, host: str, port: int) -> str:
+        """Return where a client outside connects: a Service's address, else the ingress gateway
+        that has the port."""
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            pass
+        labels = host.removesuffix(".").removesuffix(".cluster.local").removesuffix(".svc")
+        name, _, namespace = labels.partition(".")
+        for where in (namespace,) if namespace else ("default", "istio-system"):
+            service = self.snapshot.services.get((where, name))
+            if service is not None:
+                return _reachable(service)
+        for service in self.snapshot.services.values():
+            ours = service.spec.selector.get("istio") == "ingressgateway"
+            if ours and any(each.port == port for each in service.spec.ports):
+                return _reachable(service)
+        return ""
+
+
+_ORIGINS = frozenset(
+    "pod pods po deploy deployment deployments sts statefulset ds sa serviceaccount".split()
+)
+
+
+def _reachable(service: object) -> str:
+    status, spec = service.status, service.spec  # type: ignore[attr-defined]
+    balancer = status.load_balancer
+    for ingress in balancer.ingress if balancer is not None else ():
+        if ingress.ip:
+            return str(ingress.ip)
+    return "" if spec.cluster_ip in ("", "None") else str(spec.cluster_ip)
+
+
+def _content(request: Request, scheme: str, authority: str, host: str) -> Content:
+    inner: Content = Raw()
+    if scheme in ("http", "https", "grpc"):
+        inner = _http(request, scheme, authority)
+    if scheme not in ("https", "tls"):
+        return inner
+    roots = None if request.insecure else frozenset[str]()
+    names = () if request.insecure else (NameMatch("exact", host, "dns"),)
+    alpn = ("h2",) if request.http == "2" else ("http/1.1",)
+    return Tls(
+        inner=inner,
+        sni=request.sni or ("" if _is_address(host) else host),
+        alpn=alpn if isinstance(inner, Http) else (),
+        trust=Trust(roots=roots, names=names),
+    )
+
+
+def _http(request: Request, scheme: str, authority: str) -> Http:
+    parts = urlsplit(request.url if "://" in request.url else f"http://{request.url}")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = tuple((name.lower(), value) for name, value in request.headers)
+    host = next((value for name, value in headers if name == "host"), authority)
+    rest = tuple(pair for pair in headers if pair[0] != "host")
+    given = {name for name, _ in rest}
+    defaults = tuple(pair for pair in _AGENT if pair[0] not in given)
+    version = "2" if scheme == "grpc" else request.http
+    return Http(
+        method=request.method,
+        path=path,
+        authority=host,
+        headers=(*defaults, *rest),
+        version=version,
+        body=request.body,
+        scheme="https" if scheme == "https" else "http",
+        seconds=request.timeout,
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

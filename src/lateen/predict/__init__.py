@@ -1,0 +1,1 @@
+"""What a request will do, said beforehand: an interpreter of Envoy's configuration."""

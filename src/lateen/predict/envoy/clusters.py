@@ -1,0 +1,126 @@
+"""Which endpoints a cluster has, and with which socket it speaks to each (config.cluster.v3). Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy import packed
+from lateen.predict.envoy.errors import UnknownError
+
+_MATCH = "envoy.transport_socket_match"
+_HEALTHY = frozenset({"UNKNOWN", "HEALTHY", "DEGRADED"})
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address of a cluster, its metadata's message, and how much of the traffic it takes."""
+
+    address: str
+    port: int
+    message: Any = None
+    weight: float = 1.0
+    host: str = ""
+    """A name to be looked up, for clusters by DNS."""
+
+
+def discovery(cluster: Any) -> str:
+    """Return how a cluster finds its endpoints: `EDS`, `ORIGINAL_DST`, `STRICT_DNS` …"""
+    if cluster.HasField("cluster_type"):
+        raise UnknownError(f"a cluster of type {cluster.cluster_type.name}")
+    return str(cluster.DiscoveryType.Name(cluster.type))
+
+
+def endpoints(assignment: Any | None) -> list[Endpoint]:
+    """Return the endpoints that take traffic: those of the first priority that has any, by the
+    weight of their locality and their own. Weights add up to 1."""
+    if assignment is None:
+        return []
+    groups: dict[int, list[tuple[Any, float]]] = {}
+    for locality in assignment.endpoints:
+        usable = [e for e in locality.lb_endpoints if _usable(e)]
+        if usable:
+            rows = groups.setdefault(locality.priority, [])
+            rows += [(each, float(each.load_balancing_weight.value or 1)) for each in usable]
+    if not groups:
+        return []
+    chosen = groups[min(groups)]
+    total = sum(weight for _, weight in chosen)
+    return [_endpoint(each, weight / total) for each, weight in chosen]
+
+
+def _usable(endpoint: Any) -> bool:
+    from envoy.config.core.v3 import health_check_pb2
+
+    return health_check_pb2.HealthStatus.Name(endpoint.health_status) in _HEALTHY
+
+
+def _endpoint(each: Any, share: float) -> Endpoint:
+    socket = each.endpoint.address.socket_address
+    return Endpoint(socket.address, socket.port_value, each, share)
+
+
+def socket_for(cluster: Any, endpoint: Endpoint) -> tuple[Any | None, str]:
+    """Return the transport socket towards an endpoint, None for plaintext, and the name of the
+    match that chose it (empty where the cluster has one socket)."""
+    labels = endpoint.message.metadata.filter_metadata.get(_MATCH) if endpoint.message else None
+    have = {k: v.string_value for k, v in labels.fields.items()} if labels is not None else {}
+    for each in cluster.transport_socket_matches:
+        wanted = {k: v.string_value for k, v in each.match.fields.items()}
+        if wanted.items() <= have.items():
+            return each.transport_socket, each.name
+    return (cluster.transport_socket if cluster.HasField("transport_socket") else None), ""
+
+
+def tls_context(socket: Any | None) -> Any | None:
+    """Return the UpstreamTlsContext of a transport socket; None for plaintext. Raises UnknownError
+    for a socket of another kind."""
+    if socket is None:
+        return None
+    kind = packed.type_of(socket.typed_config)
+    if kind.endswith("RawBuffer"):
+        return None
+    opened = packed.opened(socket.typed_config)
+    if opened is None:
+        raise UnknownError(f"the transport socket {socket.name}")
+    if kind.endswith("ProxyProtocolUpstreamTransport"):
+        raise UnknownError("a cluster that begins with the PROXY protocol")
+    return opened
+
+
+_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def http_options(cluster: Any) -> Any | None:
+    """Return the HttpProtocolOptions of a cluster, if it has any."""
+    if _OPTIONS not in cluster.typed_extension_protocol_options:
+        return None
+    return packed.opened(cluster.typed_extension_protocol_options[_OPTIONS])
+
+
+def version_upstream(options: Any | None, downstream: str) -> str:
+    """Return the HTTP version that a cluster is spoken to in, `1.1` or `2`."""
+    if options is None:
+        return "1.1"
+    kind = options.WhichOneof("upstream_protocol_options")
+    if kind == "explicit_http_config":
+        http2 = options.explicit_http_config.WhichOneof("protocol_config")
+        return "2" if http2 == "http2_protocol_options" else "1.1"
+    if kind == "use_downstream_protocol_config":
+        return "2" if downstream == "2" else "1.1"
+    raise UnknownError(f"an upstream protocol chosen by {kind}")
+
+
+def full(cluster: Any) -> bool:
+    """Whether a circuit breaker lets nothing through at all."""
+    for threshold in cluster.circuit_breakers.thresholds:
+        for limit in ("max_requests", "max_connections"):
+            if threshold.HasField(limit) and getattr(threshold, limit).value == 0:
+                return True
+    return False
+
+
+def weighted(clusters: Iterable[Any]) -> list[tuple[Any, float]]:
+    """Return weighted clusters with their shares; those of weight 0 get nothing."""
+    rows = [(each, float(each.weight.value)) for each in clusters if each.weight.value]
+    total = sum(weight for _, weight in rows)
+    return [(each, weight / total) for each, weight in rows]

@@ -1,0 +1,51 @@
+"""What is tried again (RetryPolicy, RetryState). Pure."""
+
+from typing import Any
+
+import msgspec
+
+_RESPONSES = {
+    "5xx": lambda status: 500 <= status < 600,
+    "gateway-error": lambda status: status in (502, 503, 504),
+    "retriable-4xx": lambda status: status == 409,
+}
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """On what, how often (beside the first attempt), and which statuses count."""
+
+    on: frozenset[str] = frozenset()
+    times: int = 0
+    statuses: frozenset[int] = frozenset()
+
+
+NEVER = Policy()
+
+
+def policy_of(action: Any) -> Policy:
+    """Return the policy of a route's action. Without a number of retries it is one."""
+    if not action.HasField("retry_policy"):
+        return NEVER
+    found = action.retry_policy
+    times = found.num_retries.value if found.HasField("num_retries") else 1
+    words = frozenset(word.strip() for word in found.retry_on.split(",") if word.strip())
+    return Policy(words, times, frozenset(found.retriable_status_codes))
+
+
+def again_after_status(policy: Policy, status: int, grpc: str = "") -> bool:
+    """Tell whether a response of the upstream is tried again."""
+    if "retriable-status-codes" in policy.on and status in policy.statuses:
+        return True
+    if grpc and grpc in policy.on:
+        return True
+    return any(test(status) for word, test in _RESPONSES.items() if word in policy.on)
+
+
+def again_after_reset(policy: Policy, *, connected: bool) -> bool:
+    """Tell whether the end of a connection is tried again. `connected` says that the request had
+    been sent by then; else the connection was never made."""
+    if {"reset", "5xx", "gateway-error"} & policy.on:
+        return True
+    if connected:
+        return False
+    return bool({"connect-failure", "reset-before-request"} & policy.on)

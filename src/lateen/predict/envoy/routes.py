@@ -1,0 +1,225 @@
+"""Virtual hosts and routes: first match, in Envoy's order (config.route.v3). Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy import paths, strings
+from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.values.request import Http
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """A route that did not match, and the condition that failed."""
+
+    route: Any
+    why: str
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """The virtual host and route of a request; None where there is none. `needs_tls` is set where
+    the host answers plaintext with a redirect to https."""
+
+    host: Any | None
+    route: Any | None
+    passed: tuple[Passed, ...] = ()
+    needs_tls: bool = False
+
+
+def find(table: Any, request: Http, draw: "Draw") -> Routed:
+    """Return the route of a request. `draw` decides what depends on a fraction."""
+    host = virtual_host(table, request.authority)
+    if host is None:
+        return Routed(None, None)
+    if _tls_required(host) and request.scheme != "https":
+        return Routed(host, None, (), needs_tls=True)
+    passed: list[Passed] = []
+    for route in host.routes:
+        why = mismatch(route.match, request, draw)
+        if not why:
+            return Routed(host, route, tuple(passed))
+        passed.append(Passed(route, why))
+    return Routed(host, None, tuple(passed))
+
+
+def _tls_required(host: Any) -> bool:
+    kind = host.TlsRequirementType.Name(host.require_tls)
+    if kind == "EXTERNAL_ONLY":
+        raise UnknownError("a virtual host asks TLS of external clients only")
+    return bool(kind == "ALL")
+
+
+def bare(authority: str) -> str:
+    """Return a host without its port."""
+    host, colon, port = authority.rpartition(":")
+    if not colon or not port.isdigit() or (":" in host and not host.endswith("]")):
+        return authority
+    return host
+
+
+def virtual_host(table: Any, authority: str) -> Any | None:
+    """Return the virtual host of an authority: exact, the longest `*.suffix`, the longest
+    `prefix.*`, then `*`. Case does not count."""
+    name = (bare(authority) if table.ignore_port_in_host_matching else authority).lower()
+    best: tuple[int, int] = (0, 0)
+    found = None
+    for host in table.virtual_hosts:
+        for domain in host.domains:
+            rank = _rank(domain.lower(), name)
+            if rank > best:
+                best, found = rank, host
+    return found
+
+
+def _rank(domain: str, name: str) -> tuple[int, int]:
+    """Return how well a domain fits: kind first, then length; (0, 0) where it does not."""
+    if domain == "*":
+        return 1, 1
+    if domain.startswith("*"):
+        rest = domain[1:]
+        return (3, len(rest)) if name.endswith(rest) and len(name) > len(rest) else (0, 0)
+    if domain.endswith("*"):
+        rest = domain[:-1]
+        return (2, len(rest)) if name.startswith(rest) and len(name) > len(rest) else (0, 0)
+    return (4, 0) if domain == name else (0, 0)
+
+
+class Draw:
+    """What decides where a share of requests is meant: asked in the order of the way."""
+
+    def happens(self, share: float, what: str) -> bool:
+        """Tell whether something that happens to a share of requests (0 to 1) happens."""
+        if share >= 1:
+            return True
+        if share <= 0:
+            return False
+        raise UnknownError(f"{what}: a share of {share:g}")
+
+
+def mismatch(match: Any, request: Http, draw: Draw) -> str:
+    """Return why a RouteMatch does not take a request; empty if it does."""
+    why = _path_mismatch(match, request) or next(_header_mismatches(match, request), "")
+    if why:
+        return why
+    values = paths.query(request.path)
+    for wanted in match.query_parameters:
+        if not _parameter_matches(wanted, values.get(wanted.name)):
+            return f"query parameter {wanted.name} differs"
+    if match.HasField("grpc") and not _is_grpc(request):
+        return "it is for gRPC"
+    for unread in ("tls_context", "dynamic_metadata", "filter_state", "cookies"):
+        if _is_set(match, unread):
+            raise UnknownError(f"a route is matched by {unread}")
+    if match.HasField("runtime_fraction"):
+        share = fraction(match.runtime_fraction.default_value)
+        if not draw.happens(share, "a route for a share of requests"):
+            return "it is for another share of requests"
+    return ""
+
+
+def _is_set(match: Any, name: str) -> bool:
+    if name not in match.DESCRIPTOR.fields_by_name:
+        return False
+    value = getattr(match, name)
+    return match.HasField(name) if name == "tls_context" else bool(len(value))
+
+
+def fraction(percent: Any) -> float:
+    """Return a FractionalPercent as a share from 0 to 1."""
+    of = {0: 100, 1: 10_000, 2: 1_000_000}[percent.denominator]
+    return min(1.0, float(percent.numerator) / of)
+
+
+def _path_mismatch(match: Any, request: Http) -> str:
+    kind = match.WhichOneof("path_specifier")
+    path = paths.without_query(request.path)
+    folded = match.HasField("case_sensitive") and not match.case_sensitive.value
+    seen = path.lower() if folded else path
+    if kind == "safe_regex":
+        pattern = match.safe_regex.regex
+        return "" if strings.full_match(pattern, path) else f"path is not as {pattern}"
+    if kind not in ("prefix", "path", "path_separated_prefix"):
+        raise UnknownError(f"a route is matched by {kind}")
+    wanted = getattr(match, kind)
+    given = wanted.lower() if folded else wanted
+    if kind == "path":
+        return "" if seen == given else f"path is not {wanted}"
+    if kind == "prefix":
+        return "" if seen.startswith(given) else f"path does not begin with {wanted}"
+    inside = seen == given or seen.startswith(given + "/")
+    return "" if inside else f"path is not below {wanted}"
+
+
+def _header_mismatches(match: Any, request: Http) -> Iterator[str]:
+    for header in match.headers:
+        if not strings.header_matches(header, request):
+            yield f"header {header.name} differs"
+
+
+def _parameter_matches(wanted: Any, value: str | None) -> bool:
+    kind = wanted.WhichOneof("query_parameter_match_specifier")
+    if kind in (None, "present_match"):
+        return (value is not None) == (kind is None or wanted.present_match)
+    return value is not None and strings.matches(wanted.string_match, value)
+
+
+def _is_grpc(request: Http) -> bool:
+    kind = request.header("content-type") or ""
+    return kind == "application/grpc" or kind.startswith(("application/grpc+", "application/grpc;"))
+
+
+def rewritten(route: Any, request: Http) -> Http:
+    """Return the request as a route's action sends it on: path, host and headers.
+
+    Raises UnknownError for a host taken from a header or a path.
+    """
+    action = route.route
+    changes: dict[str, str] = {}
+    path = _path_rewritten(route, request)
+    if path != request.path:
+        changes["path"] = path
+    how = action.WhichOneof("host_rewrite_specifier")
+    if how == "host_rewrite_literal":
+        changes["authority"] = action.host_rewrite_literal
+    elif how not in (None, "auto_host_rewrite"):
+        raise UnknownError(f"the host is rewritten by {how}")
+    moved = msgspec.structs.replace(request, **changes) if changes else request
+    return _edited(route, moved)
+
+
+def _path_rewritten(route: Any, request: Http) -> str:
+    action, match = route.route, route.match
+    alone = paths.without_query(request.path)
+    tail = request.path[len(alone) :]
+    if action.prefix_rewrite:
+        kind = match.WhichOneof("path_specifier")
+        if kind in ("prefix", "path_separated_prefix"):
+            cut = len(getattr(match, kind))
+            return str(action.prefix_rewrite) + alone[cut:] + tail
+        return str(action.prefix_rewrite) + tail
+    if action.HasField("regex_rewrite"):
+        pattern = strings.expression(action.regex_rewrite.pattern.regex)
+        return pattern.sub(_python(action.regex_rewrite.substitution), alone) + tail
+    return request.path
+
+
+def _python(substitution: str) -> str:
+    r"""RE2's `\0` is the whole match, which Python writes `\g<0>`."""
+    return substitution.replace("\\0", "\\g<0>")
+
+
+def _edited(route: Any, request: Http) -> Http:
+    for name in route.request_headers_to_remove:
+        request = request.without_header(name.lower())
+    for each in route.request_headers_to_add:
+        name, value = each.header.key.lower(), each.header.value
+        if "%" in value.replace("%%", ""):
+            value = ""  # filled in by the proxy; nothing here asks for it
+        if name in (":authority", "host"):
+            request = msgspec.structs.replace(request, authority=value)
+        elif name == ":path":
+            request = msgspec.structs.replace(request, path=value)
+        else:
+            request = request.with_header(name, value)
+    return request

@@ -1,0 +1,1 @@
+"""The values that prediction takes and gives."""

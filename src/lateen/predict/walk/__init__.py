@@ -1,0 +1,1 @@
+"""The way of a request, from client to application, through the rules of `envoy`."""

@@ -1,0 +1,115 @@
+"""What an application makes of what reaches it. Pure."""
+
+import re
+
+from lateen.predict.envoy import paths, tls
+from lateen.predict.values.facts import Pod, Speech
+from lateen.predict.values.request import Content, Http, Raw, Tls
+from lateen.predict.walk.choices import Option
+from lateen.predict.walk.run import Layer, Reply, Run, party_of
+
+_HTTP = Speech(otherwise=None)
+
+
+def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
+    """Return what the application of a pod answers on a port."""
+    server = party_of(pod, "app", port)
+    speech = _speech(run, pod, port)
+    if speech is None:
+        run.step("application", f"nothing listens on port {port}", at=pod.name, ok=False)
+        return Reply(kind="refused", server=server)
+    if speech.behaviour == "deaf":
+        return Reply(kind="timeout", server=server)
+    if speech.behaviour == "rude":
+        return Reply(kind="closed", server=server)
+    reply = _spoken(speech, content, server=Reply(kind="closed", server=server))
+    if reply.answered:
+        shown = "answers" if reply.status is None else f"answers {reply.status}"
+        run.step("application", f"port {port} {shown}", at=pod.name)
+        return Reply(
+            kind="answer",
+            server=server,
+            status=reply.status,
+            layers=reply.layers,
+            seconds=reply.seconds,
+            pod=pod.name,
+        )
+    return reply
+
+
+def _speech(run: Run, pod: Pod, port: int) -> Speech | None:
+    """Return what is spoken on a port; None where nothing listens. What is not known is asked."""
+    if pod.speeches is not None:
+        return pod.speeches.get(port)
+    what = f"the application of {pod.workload or pod.name}"
+    options = (
+        Option(f"{what} speaks HTTP on port {port}"),
+        Option(f"{what} speaks TLS on port {port}"),
+        Option(f"{what} does not listen on port {port}"),
+    )
+    index = run.choices.choose(options)
+    if index == 2:
+        return None
+    if index == 1:
+        from lateen.predict.values.request import Credential
+
+        own = Credential(dns=("its own",), signers=(f"{pod.workload} itself",), self_signed=True)
+        return Speech(certificate=own, otherwise=None, plain_on_tls=400)
+    return _HTTP
+
+
+def _spoken(speech: Speech, content: Content, server: Reply) -> Reply:
+    if isinstance(content, Tls):
+        return _over_tls(speech, content, server)
+    if speech.certificate is not None:
+        if isinstance(content, Http) and speech.plain_on_tls is not None:
+            return Reply(kind="answer", server=server.server, status=speech.plain_on_tls)
+        return server
+    return _plainly(speech, content, server)
+
+
+def _over_tls(speech: Speech, content: Tls, server: Reply) -> Reply:
+    if speech.certificate is None:
+        if speech.garbage == "close":
+            return Reply(kind="tls", server=server.server, reason="closed")
+        return Reply(kind="tls", server=server.server, reason="WRONG_VERSION_NUMBER")
+    protocols = ("h2", "http/1.1") if speech.http2 else ("http/1.1",)
+    own = tls.Server(certificate=speech.certificate, alpn=protocols)
+    done = tls.handshake(content, own)
+    layer = Layer(done=done.done, server=speech.certificate.identity, alpn=done.alpn)
+    if done.client:
+        return Reply(kind="tls", server=server.server, reason=done.client, layers=(layer,))
+    inner = _plainly(speech, content.inner, server)
+    return Reply(
+        kind=inner.kind,
+        server=server.server,
+        status=inner.status,
+        reason=inner.reason,
+        layers=(layer, *inner.layers),
+        seconds=inner.seconds,
+    )
+
+
+def _plainly(speech: Speech, content: Content, server: Reply) -> Reply:
+    if isinstance(content, Tls):
+        return _over_tls(Speech(garbage=speech.garbage), content, server)
+    if isinstance(content, Raw):
+        return Reply(kind="answer", server=server.server)
+    if not speech.http:
+        return Reply(kind="closed", server=server.server)
+    status, seconds = _answered(speech, content)
+    return Reply(kind="answer", server=server.server, status=status, seconds=seconds)
+
+
+def _answered(speech: Speech, request: Http) -> tuple[int | None, float]:
+    alone = paths.without_query(request.path)
+    for each in speech.answers or ():
+        if each.methods and request.method not in each.methods:
+            continue
+        found = re.fullmatch(each.path, alone)
+        if found is None:
+            continue
+        named = found.groupdict()
+        status = int(named["status"]) if named.get("status") else each.status
+        return status, float(named.get("seconds") or 0)
+    return (None if speech.answers is None else speech.otherwise), 0.0

@@ -1,0 +1,38 @@
+"""One request in a connection manager, and the answers that a proxy gives by itself. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy.routes import Routed
+from lateen.predict.values.request import Http
+from lateen.predict.walk.hop import Hop
+from lateen.predict.walk.run import Run
+
+
+class Local(msgspec.Struct, frozen=True):
+    """An answer of the proxy's own."""
+
+    status: int
+    details: str
+    flags: tuple[str, ...] = ()
+    code: str = "ok"
+    seconds: float = 0.0
+    onward: bool = False
+    """Whether it stands for a step that was not taken, and not for a refusal of the client."""
+    sources: tuple[Any, ...] = ()
+
+
+class Exchange(msgspec.Struct, kw_only=True):
+    """What the filters know and change of a request on its way."""
+
+    run: Run
+    hop: Hop
+    manager: Any
+    request: Http
+    routed: Routed | None
+    alpn: tuple[str, ...] = ()
+    """What the upstream handshake is to offer, as a filter decided."""
+    flags: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """What the request was held up for."""

@@ -1,0 +1,48 @@
+"""The network filters of a chain, in order: authorization, then HTTP or bytes. Pure."""
+
+from typing import Any
+
+from lateen.predict.envoy import config, packed, rbac
+from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.values.outcome import Log
+from lateen.predict.walk import manager, peer, tcp
+from lateen.predict.walk.hop import Hop
+from lateen.predict.walk.run import Reply, Run, party_of
+
+
+def run_through(run: Run, hop: Hop) -> Reply:
+    """Return what the filters of a chain make of a connection."""
+    for each in hop.chain.filters:
+        kind = packed.type_of(each.typed_config)
+        opened = packed.opened(each.typed_config)
+        if opened is None:
+            raise UnknownError(f"the network filter {each.name} of {hop.name}")
+        if kind.endswith("network.rbac.v3.RBAC"):
+            refused = _authorize(run, hop, opened)
+            if refused is not None:
+                return refused
+        elif kind.endswith("HttpConnectionManager"):
+            return manager.handle(run, hop, opened)
+        elif kind.endswith("TcpProxy"):
+            return tcp.forward(run, hop, opened)
+        else:
+            raise UnknownError(f"the network filter {each.name} of {hop.name}")
+    return Reply(kind="closed", server=party_of(hop.pod, port=hop.taken.port))
+
+
+def _authorize(run: Run, hop: Hop, opened: Any) -> Reply | None:
+    if not opened.HasField("rules"):
+        return None
+    ruling = rbac.judge(opened.rules, peer.subject(hop))
+    if ruling.allowed:
+        return None
+    policy = hop.policy_source(ruling.policy)
+    sources = config.known(policy) or hop.policy_sources()
+    run.step("authorization", f"refused: {ruling.policy}", at=hop.name, ok=False, sources=sources)
+    code = "rbac-denied" if ruling.policy != "none" else "rbac-not-allowed"
+    if code == "rbac-not-allowed" and hop.certificate is None and rbac.asks_identity(opened.rules):
+        code = "rbac-no-identity"
+    run.fail(code, sources, len(run.legs) - 1)
+    details = f"rbac_access_denied_matched_policy[{ruling.policy}]"
+    log = Log(proxy=hop.name, kind="tcp", details=details)
+    return Reply(kind="closed", server=party_of(hop.pod, port=hop.taken.port), log=log)

@@ -1,0 +1,180 @@
+"""The HTTP filters that may answer or change a request, in their order. Pure."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy import config, packed, rbac, routes, strings
+from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.walk import peer
+from lateen.predict.walk.exchange import Exchange, Local
+
+_ALPN_STATE = "envoy.network.application_protocols"
+_QUIET = (
+    "http.grpc_stats.v3.FilterConfig",
+    "http.grpc_web.v3.GrpcWeb",
+    "http.router.v3.Router",
+    "http.compressor.v3.Compressor",
+    "common.matching.v3.ExtensionWithMatcher",
+)
+"""Filters that neither answer nor decide where a request goes."""
+
+
+def run_through(exchange: Exchange) -> Local | None:
+    """Run all filters; return the answer of one that gave one."""
+    for each in exchange.manager.http_filters:
+        if each.disabled:
+            continue
+        answer = _one(exchange, each)
+        if answer is not None:
+            return answer
+    return None
+
+
+def _one(exchange: Exchange, each: Any) -> Local | None:
+    if each.WhichOneof("config_type") == "config_discovery":
+        kind = each.config_discovery.type_urls[0].rpartition("/")[2]
+        opened = exchange.hop.proxy.extension(each.name)
+    else:
+        kind = packed.type_of(each.typed_config)
+        opened = packed.opened(each.typed_config)
+    own = _of_route(exchange, each.name)
+    if own is not None and packed.type_of(own).endswith("route.v3.FilterConfig"):
+        if packed.opened(own).disabled:
+            return None
+        own = packed.opened(own).config
+    for ending, run in _FILTERS.items():
+        if kind.endswith(ending):
+            return run(exchange, opened, own)
+    if kind.endswith(_QUIET):
+        return None
+    raise UnknownError(f"the HTTP filter {each.name} of {exchange.hop.name}")
+
+
+def _of_route(exchange: Exchange, name: str) -> Any | None:
+    """Return what a route says to a filter, as the Any that it is; its virtual host's comes after."""
+    routed = exchange.routed
+    if routed is None:
+        return None
+    for level in (routed.route, routed.host):
+        if level is not None and name in level.typed_per_filter_config:
+            return level.typed_per_filter_config[name]
+    return None
+
+
+def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    if not opened.HasField("rules"):
+        return None
+    hop = exchange.hop
+    subject = msgspec.structs.replace(peer.subject(hop), request=exchange.request)
+    ruling = rbac.judge(opened.rules, subject)
+    if ruling.allowed:
+        return None
+    sources = config.known(hop.policy_source(ruling.policy)) or hop.policy_sources()
+    exchange.run.step(
+        "authorization", f"refused: {ruling.policy}", at=hop.name, ok=False, sources=sources
+    )
+    code = "rbac-denied" if ruling.policy != "none" else "rbac-not-allowed"
+    if code == "rbac-not-allowed" and hop.certificate is None and rbac.asks_identity(opened.rules):
+        code = "rbac-no-identity"
+    exchange.run.fail(code, sources, len(exchange.run.legs) - 1)
+    details = f"rbac_access_denied_matched_policy[{ruling.policy}]"
+    return Local(403, details, code=code, sources=sources)
+
+
+_EITHER = re.compile(r"%CEL\(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']*)'\)%")
+
+
+def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    """Take the ALPN that the upstream handshake is to offer."""
+    setting = packed.opened(own) if own is not None else opened
+    for value in setting.on_request_headers:
+        if value.object_key != _ALPN_STATE:
+            continue
+        text = value.format_string.text_format_source.inline_string
+        found = _EITHER.fullmatch(text)
+        if found is not None:
+            text = found[1] if exchange.request.version == "2" else found[2]
+        if "%" in text:
+            raise UnknownError("the ALPN is computed")
+        exchange.alpn = tuple(text.split(","))
+    return None
+
+
+def _fault(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    setting = packed.opened(own) if own is not None else opened
+    routed = exchange.routed
+    where = routed.route.metadata if routed is not None and routed.route is not None else None
+    sources = config.known(config.written(where, "fault")) if where is not None else ()
+    if setting.HasField("delay") and setting.delay.HasField("fixed_delay"):
+        share = routes.fraction(setting.delay.percentage)
+        seconds = setting.delay.fixed_delay.ToTimedelta().total_seconds()
+        if exchange.run.choices.happens(share, "a delay is injected"):
+            exchange.run.step(
+                "fault", f"a delay of {seconds:g} s", at=exchange.hop.name, sources=sources
+            )
+            exchange.seconds += seconds
+            exchange.flags = (*exchange.flags, "DI")
+    if setting.HasField("abort"):
+        if setting.abort.WhichOneof("error_type") != "http_status":
+            raise UnknownError("a fault that is a gRPC status")
+        share = routes.fraction(setting.abort.percentage)
+        if exchange.run.choices.happens(share, "a fault is injected"):
+            return _abort(exchange, setting.abort.http_status, sources)
+    return None
+
+
+def _abort(exchange: Exchange, status: int, sources: tuple[Any, ...]) -> Local:
+    exchange.run.step("fault", f"answers {status}", at=exchange.hop.name, ok=False, sources=sources)
+    flags = (*exchange.flags, "FI")
+    return Local(
+        status,
+        "fault_filter_abort",
+        flags=flags,
+        code="fault-injected",
+        seconds=exchange.seconds,
+        onward=True,
+        sources=sources,
+    )
+
+
+def _cors(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    """Answer a preflight whose origin is allowed."""
+    if own is None:
+        return None
+    policy, request = packed.opened(own), exchange.request
+    origin = request.header("origin")
+    asked = request.header("access-control-request-method")
+    if request.method != "OPTIONS" or not origin or not asked:
+        return None
+    if any(strings.matches(each, origin) for each in policy.allow_origin_string_match):
+        exchange.run.step("CORS", "answers the preflight", at=exchange.hop.name)
+        return Local(200, "cors_response", code="direct-response")
+    if policy.HasField("forward_not_matching_preflights"):
+        if not policy.forward_not_matching_preflights.value:
+            return Local(200, "cors_response", code="direct-response")
+    return None
+
+
+def _header_mutation(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    """Set and remove headers; a header that the proxy fills in is there, with whatever value."""
+    for each in opened.mutations.request_mutations:
+        kind = each.WhichOneof("action")
+        if kind == "remove":
+            exchange.request = exchange.request.without_header(each.remove.lower())
+        elif kind == "append":
+            header = each.append.header
+            exchange.request = exchange.request.with_header(header.key.lower(), header.value)
+    return None
+
+
+_Filter = Callable[[Exchange, Any, Any | None], Local | None]
+_FILTERS: dict[str, _Filter] = {
+    "http.rbac.v3.RBAC": _authorize,
+    "http.set_filter_state.v3.Config": _filter_state,
+    "http.fault.v3.HTTPFault": _fault,
+    "http.cors.v3.Cors": _cors,
+    "http.header_mutation.v3.HeaderMutation": _header_mutation,
+}

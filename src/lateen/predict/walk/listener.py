@@ -1,0 +1,196 @@
+"""A connection at a listener: which listener, which chain, what of TLS ends there. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy import chains, config, packed, tls
+from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.values.facts import Pod
+from lateen.predict.values.outcome import Candidate, Log
+from lateen.predict.values.request import Tls
+from lateen.predict.walk import demands, filters
+from lateen.predict.walk.hop import Hop
+from lateen.predict.walk.run import Connection, Layer, Reply, Run, party_of
+
+
+def serve(run: Run, pod: Pod, wanted: Connection, name: str) -> Reply:
+    """Return what a proxy answers a connection that reached its listener of a name."""
+    proxy = run.world.proxies.get(pod.name)
+    first = proxy.listener(name) if proxy is not None else None
+    if proxy is None or first is None:
+        raise UnknownError(f"the configuration of {pod.name} has no listener {name}")
+    listener = _handed_on(proxy, first, wanted)
+    incoming = chains.Incoming(
+        address=wanted.address,
+        port=wanted.port,
+        source=wanted.source.rpartition(":")[0] or wanted.source,
+        content=wanted.content,
+    )
+    seen = chains.inspected(listener, incoming)
+    server = party_of(pod, port=wanted.port)
+    if seen.waits:
+        run.step("listener", f"{listener.name} waits for the client's first bytes", ok=False)
+        run.fail("server-first", leg=len(run.legs) - 1)
+        return Reply(kind="silent", server=server)
+    found = chains.choose(listener, incoming, seen)
+    if found.chain is None:
+        return _no_chain(run, pod, wanted, listener, found)
+    _note_chain(run, pod, wanted, listener, found)
+    return _through(run, pod, wanted, listener, found.chain)
+
+
+def _handed_on(proxy: config.Proxy, first: Any, wanted: Connection) -> Any:
+    """Return the listener that takes a connection in the end: by original destination where the
+    first hands on, the exact address before the wildcard."""
+    if not (first.HasField("use_original_dst") and first.use_original_dst.value):
+        return first
+    for key in ((wanted.address, wanted.port), ("", wanted.port)):
+        name = proxy.by_address.get(key)
+        if name is not None and name != first.name:
+            found = proxy.listener(name)
+            if found is not None:
+                return found
+    return first
+
+
+def _no_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: chains.Found) -> Reply:
+    """No chain: the listener closes, and only its own log tells."""
+    shown = "TLS" if isinstance(wanted.content, Tls) else "plaintext"
+    sni = wanted.content.sni if isinstance(wanted.content, Tls) else ""
+    what = f"{shown} for {sni}" if sni else shown
+    sources = config.known(
+        *(config.written(each.chain.metadata, "mode") for each in _of_port(listener, wanted.port)),
+        *(config.written(each.chain.metadata, "source") for each in found.lost),
+    )
+    run.step(
+        "server's TLS" if pod.proxy == "sidecar" else "listener",
+        f"{listener.name} has no chain for {what} on port {wanted.port}",
+        at=pod.name,
+        ok=False,
+        sources=sources,
+        lost=_candidates(found),
+    )
+    secure = isinstance(wanted.content, Tls) or pod.proxy == "gateway"
+    run.fail("no-matching-server" if secure else "plaintext-to-strict", sources, len(run.legs) - 1)
+    log = Log(proxy=pod.name, kind="listener", flags=("NR",), details="filter_chain_not_found")
+    return Reply(kind="closed", server=party_of(pod, port=wanted.port), log=log)
+
+
+def _of_port(listener: Any, port: int) -> list[chains.Lost]:
+    """Return the chains of a port, or those of no port where it has none."""
+    own = [c for c in listener.filter_chains if c.filter_chain_match.destination_port.value == port]
+    free = [
+        c for c in listener.filter_chains if not c.filter_chain_match.HasField("destination_port")
+    ]
+    return [chains.Lost(each, "") for each in own or free]
+
+
+def _candidates(found: chains.Found) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(
+            f"chain {each.chain.name}" if each.chain.name else "a chain",
+            each.why,
+            config.written(each.chain.metadata, "source"),
+        )
+        for each in found.lost
+    )
+
+
+def _note_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: chains.Found) -> None:
+    chain = found.chain
+    mode = config.text(chain.metadata, "mtls")
+    sources = config.known(
+        *(config.written(chain.metadata, key) for key in ("mode", "source", "server"))
+    )
+    words = f"{listener.name}, port {wanted.port}"
+    if chain.name:
+        words += f", chain {chain.name}"
+    if mode:
+        words += f" ({mode})"
+    run.step("listener", words, at=pod.name, sources=sources, lost=_candidates(found))
+
+
+def _through(run: Run, pod: Pod, wanted: Connection, listener: Any, chain: Any) -> Reply:
+    """End TLS where the chain does, then go on with its filters."""
+    proxy = run.world.proxies[pod.name]
+    content = wanted.content
+    inbound = listener.traffic_direction == 1  # TrafficDirection.INBOUND
+    if not chain.HasField("transport_socket") or packed.type_of(
+        chain.transport_socket.typed_config
+    ).endswith("RawBuffer"):
+        hop = Hop(
+            pod=pod,
+            proxy=proxy,
+            listener=listener,
+            chain=chain,
+            taken=wanted,
+            inbound=inbound,
+            sni=content.sni if isinstance(content, Tls) else "",
+        )
+        return filters.run_through(run, hop)
+    if not isinstance(content, Tls):
+        return _not_tls(run, pod, wanted)
+    context = packed.opened(chain.transport_socket.typed_config)
+    if context is None:
+        raise UnknownError(f"the transport socket {chain.transport_socket.name}")
+    own = demands.server_side(run, pod.name, context)
+    done = tls.handshake(content, own)
+    layer = Layer(
+        done=done.done,
+        mutual=done.mutual,
+        client=content.certificate.identity if done.mutual and content.certificate else "",
+        server=own.certificate.identity if own.certificate is not None else "",
+        alpn=done.alpn,
+    )
+    if not done.done:
+        return _refused(run, pod, wanted, chain, done, layer)
+    hop = Hop(
+        pod=pod,
+        proxy=proxy,
+        listener=listener,
+        chain=chain,
+        taken=msgspec.structs.replace(wanted, content=content.inner),
+        inbound=inbound,
+        certificate=content.certificate if done.mutual else None,
+        sni=content.sni,
+        layer=layer,
+    )
+    reply = filters.run_through(run, hop)
+    return msgspec.structs.replace(reply, layers=(layer, *reply.layers))
+
+
+def _not_tls(run: Run, pod: Pod, wanted: Connection) -> Reply:
+    """Plaintext at a chain that ends TLS: the handshake fails at once."""
+    run.step("server's TLS", "expects TLS, and plaintext came", at=pod.name, ok=False)
+    run.fail("plaintext-to-strict", leg=len(run.legs) - 1)
+    log = Log(proxy=pod.name, kind="listener", downstream_failure="HTTP_REQUEST")
+    return Reply(kind="closed", server=party_of(pod, port=wanted.port), log=log)
+
+
+_CODES = {
+    tls.NO_CERTIFICATE: "no-mesh-certificate",
+    tls.UNTRUSTED: "client-certificate-untrusted",
+    tls.SELF_SIGNED: "client-certificate-untrusted",
+    tls.EXPIRED: "client-certificate-expired",
+    tls.NAMES: "client-certificate-untrusted",
+}
+
+
+def _refused(
+    run: Run, pod: Pod, wanted: Connection, chain: Any, done: tls.Handshake, layer: Layer
+) -> Reply:
+    sources = config.known(
+        *(config.written(chain.metadata, key) for key in ("mode", "server", "source"))
+    )
+    server = party_of(pod, port=wanted.port)
+    log = Log(proxy=pod.name, kind="listener", downstream_failure=done.server)
+    code = _CODES.get(done.server, "")
+    if code and done.client not in tls.OF_THE_SERVER:
+        if code == "no-mesh-certificate" and pod.proxy == "gateway":
+            code = "no-client-certificate"
+        run.step("server's TLS", done.server, at=pod.name, ok=False, sources=sources)
+        run.fail(code, sources, len(run.legs) - 1)
+    if done.late:
+        return Reply(kind="closed", server=server, log=log, layers=(layer,))
+    return Reply(kind="tls", server=server, log=log, reason=done.client, layers=(layer,))

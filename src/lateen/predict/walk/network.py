@@ -1,0 +1,122 @@
+"""From an address to whoever answers there: capture rules, the node's Services, routes. Pure."""
+
+import ipaddress
+
+import msgspec
+
+from lateen.predict.values.facts import Capture, Pod
+from lateen.predict.values.outcome import Party
+from lateen.predict.walk import application, listener
+from lateen.predict.walk.choices import Option
+from lateen.predict.walk.run import Connection, Reply, Run, party_of
+
+_ALL = "*"
+_OWN_PORTS = {15021: "readiness", 15090: "statistics", 15020: "readiness"}
+OUTBOUND_LISTENER, INBOUND_LISTENER = "virtualOutbound", "virtualInbound"
+
+
+def captured_out(pod: Pod | None, address: str, port: int) -> bool:
+    """Tell whether a pod's rules take what its application sends to an address, in the order of the
+    rules."""
+    if pod is None or pod.capture is None:
+        return False
+    rules, target = pod.capture, ipaddress.ip_address(address)
+    if str(port) in rules.not_outbound_ports or target.is_loopback or address == pod.address:
+        return False
+    if any(target in ipaddress.ip_network(r, strict=False) for r in rules.not_outbound_ranges):
+        return False
+    if str(port) in rules.outbound_ports:
+        return True
+    if _ALL in rules.outbound_ranges:
+        return True
+    return any(target in ipaddress.ip_network(r, strict=False) for r in rules.outbound_ranges)
+
+
+def captured_in(rules: Capture | None, port: int) -> bool:
+    """Tell whether a pod's rules take what comes to a port."""
+    if rules is None or not rules.inbound:
+        return False
+    if _ALL not in rules.inbound:
+        return str(port) in rules.inbound
+    return str(port) not in rules.not_inbound
+
+
+def reach(run: Run, wanted: Connection) -> Reply:
+    """Return what a connection leads to, from wherever it is opened."""
+    pod = wanted.pod
+    if not wanted.by_proxy and captured_out(pod, wanted.address, wanted.port):
+        assert pod is not None
+        run.step("capture", f"the pod's rules hand it to its sidecar ({pod.name})", at=pod.name)
+        return listener.serve(run, pod, wanted, OUTBOUND_LISTENER)
+    if pod is not None and not wanted.by_proxy and pod.capture is not None:
+        run.step("capture", "the pod's rules leave it alone", at=pod.name)
+    return arrive(run, wanted)
+
+
+def arrive(run: Run, wanted: Connection) -> Reply:
+    """Return what a connection leads to once it is on the network."""
+    network = run.world.network
+    address, port = wanted.address, wanted.port
+    front = network.fronts.get((address, port))
+    if front is not None:
+        if not front.endpoints:
+            run.step("service", f"{front.service} has no endpoint", ok=False, at="network")
+            return Reply(
+                kind="refused", server=Party("service", front.service, f"{address}:{port}")
+            )
+        address, port = _spread(run, front.endpoints)
+    pod = network.pods.get(address)
+    if pod is None:
+        return _nobody(run, address, port)
+    return _at_pod(run, pod, port, wanted)
+
+
+def _spread(run: Run, endpoints: tuple[tuple[str, int], ...]) -> tuple[str, int]:
+    """Let the node choose an endpoint: pods of one workload are alike."""
+    groups: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    for address, port in endpoints:
+        pod = run.world.network.pods.get(address)
+        groups.setdefault((pod.workload if pod else address, port), []).append((address, port))
+    options = [
+        Option(f"the node chooses {name}", len(members) / len(endpoints))
+        for (name, _), members in groups.items()
+    ]
+    return list(groups.values())[run.choices.choose(options)][0]
+
+
+def _nobody(run: Run, address: str, port: int) -> Reply:
+    target = ipaddress.ip_address(address)
+    network = run.world.network
+    routed = any(target in ipaddress.ip_network(each) for each in network.routed)
+    words = f"nobody is at {address}"
+    owner = next((f.service for (ip, _), f in network.fronts.items() if ip == address), "")
+    place = f"{address}:{port}"
+    server = Party("service", owner, place) if owner else Party("outside", place, place)
+    run.step("network", f"{owner} has no port {port}" if owner else words, ok=False, at="network")
+    return Reply(kind="refused" if routed or owner else "unreachable", server=server)
+
+
+def _at_pod(run: Run, pod: Pod, port: int, wanted: Connection) -> Reply:
+    if pod.proxy == "gateway":
+        return _at_gateway(run, pod, port, wanted)
+    # An application reaches its own pod past both listeners; what its sidecar sends to the pod's
+    # address comes back in by the inbound one.
+    itself = wanted.pod is not None and wanted.pod.name == pod.name and not wanted.by_proxy
+    if not wanted.inward and not itself and captured_in(pod.capture, port):
+        return listener.serve(run, pod, _at(wanted, pod.address, port), INBOUND_LISTENER)
+    return application.answer(run, pod, port, wanted.content)
+
+
+def _at_gateway(run: Run, pod: Pod, port: int, wanted: Connection) -> Reply:
+    proxy = run.world.proxies.get(pod.name)
+    name = proxy.by_address.get(("", port)) if proxy is not None else None
+    if name is None:
+        if port in _OWN_PORTS:
+            return Reply(kind="answer", server=party_of(pod, port=port))
+        run.step("listener", f"the gateway has none on port {port}", at=pod.name, ok=False)
+        return Reply(kind="refused", server=party_of(pod, port=port))
+    return listener.serve(run, pod, _at(wanted, pod.address, port), name)
+
+
+def _at(wanted: Connection, address: str, port: int) -> Connection:
+    return msgspec.structs.replace(wanted, address=address, port=port)

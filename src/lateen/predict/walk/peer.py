@@ -1,0 +1,18 @@
+"""Who is at the other end of a connection, as rules of authorization see it. Pure."""
+
+from lateen.predict.envoy import rbac
+from lateen.predict.walk.hop import Hop
+
+
+def subject(hop: Hop) -> rbac.Subject:
+    """Return a connection as rules see it. No header is believed: the client's address is that of
+    who connected."""
+    source = hop.taken.source.rpartition(":")[0] or hop.taken.source
+    return rbac.Subject(
+        address=hop.taken.address,
+        port=hop.taken.port,
+        source=source,
+        remote=source,
+        sni=hop.sni,
+        certificate=hop.certificate,
+    )

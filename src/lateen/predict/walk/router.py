@@ -1,0 +1,242 @@
+"""The router: where a route sends a request, how often, and what the proxy answers in the end. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy import clusters, config, retries, routes
+from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.values.outcome import Leg, Log
+from lateen.predict.values.request import Http
+from lateen.predict.walk import upstream
+from lateen.predict.walk.choices import Option
+from lateen.predict.walk.exchange import Exchange, Local
+from lateen.predict.walk.hop import Hop
+from lateen.predict.walk.run import Reply, Run, party_of
+
+_DEFAULT_TIMEOUT = 15.0
+"""Of a route that names none, in seconds."""
+_BEFORE = "upstream_reset_before_response_started"
+_DETAILS = {
+    "refused": f"{_BEFORE}{{remote_connection_failure|delayed_connect_error:_Connection_refused}}",
+    "unreachable": f"{_BEFORE}{{remote_connection_failure|delayed_connect_error:_Network_is_unreachable}}",
+    "timeout": f"{_BEFORE}{{connection_timeout}}",
+    "handshake": f"{_BEFORE}{{remote_connection_failure|TLS_error}}",
+    "closed": f"{_BEFORE}{{connection_termination}}",
+    "tls": f"{_BEFORE}{{connection_termination}}",
+}
+
+
+def send(exchange: Exchange) -> Reply:
+    """Return what a request gets, once no filter has answered it."""
+    run, hop, routed = exchange.run, exchange.hop, exchange.routed
+    if routed is None or (routed.route is None and not routed.needs_tls):
+        sources = config.known(
+            config.written(routed.host.metadata, "source") if routed and routed.host else None
+        )
+        local = Local(404, "route_not_found", ("NR",), "no-route", onward=True, sources=sources)
+        return stopped(run, hop, local)
+    if routed.needs_tls:
+        return _answered(exchange, Local(301, "direct_response"))
+    kind = routed.route.WhichOneof("action")
+    sources = config.known(config.written(routed.route.metadata, "source"))
+    if kind == "direct_response":
+        status = routed.route.direct_response.status
+        run.step("route", f"answers {status} itself", at=hop.name, sources=sources)
+        return _answered(exchange, Local(status, "direct_response", code="direct-response"))
+    if kind == "redirect":
+        status = _redirects(routed.route.redirect)
+        run.step("route", f"redirects with {status}", at=hop.name, sources=sources)
+        return _answered(exchange, Local(status, "direct_response", code="direct-response"))
+    if kind != "route":
+        raise UnknownError(f"a route that does {kind}")
+    return _forward(exchange, routed.route)
+
+
+def _redirects(action: Any) -> int:
+    return {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}[action.response_code]
+
+
+def _answered(exchange: Exchange, local: Local) -> Reply:
+    hop = exchange.hop
+    flags = (*exchange.flags, *local.flags)
+    log = Log(proxy=hop.name, kind="http", status=local.status, flags=flags, details=local.details)
+    if local.status >= 400:
+        exchange.run.fail("direct-response", local.sources, len(exchange.run.legs) - 1)
+    return Reply(
+        kind="answer",
+        server=party_of(hop.pod, port=hop.taken.port),
+        status=local.status,
+        log=log,
+        seconds=exchange.seconds,
+    )
+
+
+def stopped(run: Run, hop: Hop, local: Local) -> Reply:
+    """Answer for a step that is not taken: there is a leg to nowhere."""
+    log = Log(
+        proxy=hop.name, kind="http", status=local.status, flags=local.flags, details=local.details
+    )
+    place = run.reserve()
+    leg = Leg(client=party_of(hop.pod), server=upstream.NOWHERE, client_log=log, failed=True)
+    run.put(place, leg)
+    run.fail(local.code, local.sources, place)
+    server = party_of(hop.pod, port=hop.taken.port)
+    return Reply(kind="answer", server=server, status=local.status, log=log, seconds=local.seconds)
+
+
+def _choose_cluster(exchange: Exchange, route: Any) -> tuple[str, Any]:
+    """Return the cluster's name, and what tells the filters of it (the route or its destination)."""
+    action = route.route
+    kind = action.WhichOneof("cluster_specifier")
+    if kind == "cluster":
+        return action.cluster, route
+    if kind != "weighted_clusters":
+        raise UnknownError(f"a cluster chosen by {kind}")
+    rows = clusters.weighted(action.weighted_clusters.clusters)
+    options = [Option(f"the draw falls on {each.name}", share) for each, share in rows]
+    each = rows[exchange.run.choices.choose(options)][0]
+    return each.name, each
+
+
+def _forward(exchange: Exchange, route: Any) -> Reply:
+    run, hop = exchange.run, exchange.hop
+    name, chosen = _choose_cluster(exchange, route)
+    run.cluster = run.cluster or ("" if hop.inbound else name)
+    request = routes.rewritten(route, exchange.request)
+    if chosen is not route:
+        request = _edited(chosen, request)
+        exchange.alpn = _own_alpn(chosen, exchange.alpn)
+    cluster = hop.proxy.cluster(name)
+    sources = config.known(config.written(route.metadata, "source"))
+    if cluster is None:
+        run.step("destination", f"{name} does not exist", at=hop.name, ok=False, sources=sources)
+        status = {0: 503, 1: 404, 2: 500}[route.route.cluster_not_found_response_code]
+        missing = Local(
+            status, "cluster_not_found", ("NC",), "no-such-destination", sources=sources
+        )
+        return stopped(run, hop, missing)
+    own = config.known(
+        config.written(cluster.metadata, "source"), config.written(cluster.metadata, "rule")
+    )
+    if not hop.inbound:
+        run.step("destination", name, at=hop.name, sources=own)
+    if clusters.full(cluster):
+        pool = config.known(config.written(cluster.metadata, "connectionPool"))
+        details = f"{_BEFORE}{{overflow}}"
+        return stopped(run, hop, Local(503, details, ("UO",), "overflow", sources=pool))
+    return _attempts(exchange, route, cluster, request, (*own, *sources))
+
+
+def _own_alpn(chosen: Any, alpn: tuple[str, ...]) -> tuple[str, ...]:
+    from lateen.predict.walk import weights
+
+    return weights.alpn(chosen, alpn)
+
+
+def _edited(chosen: Any, request: Http) -> Http:
+    from lateen.predict.walk import weights
+
+    return weights.edited(chosen, request)
+
+
+def _timeout(action: Any) -> float:
+    if not action.HasField("timeout"):
+        return _DEFAULT_TIMEOUT
+    return float(action.timeout.ToTimedelta().total_seconds())
+
+
+def _attempts(
+    exchange: Exchange, route: Any, cluster: Any, request: Http, sources: tuple[Any, ...]
+) -> Reply:
+    """Try as often as the route's policy says; the last attempt is what is told of."""
+    run, hop = exchange.run, exchange.hop
+    policy = retries.policy_of(route.route)
+    way = upstream.Way(cluster=cluster, alpn=exchange.alpn, authority=request.authority)
+    options = clusters.http_options(cluster)
+    version = clusters.version_upstream(options, request.version)
+    content = msgspec.structs.replace(request, version=version, scheme="http")
+    tried: set[tuple[str, int]] = set()
+    attempt, mark = 1, run.mark()
+    while True:
+        endpoint = upstream.choose(run, hop, cluster, tried)
+        if endpoint is None:
+            run.step("endpoints", "there are none", at=hop.name, ok=False, sources=sources)
+            none = Local(
+                503, "no_healthy_upstream", ("UH",), "no-healthy-endpoints", sources=sources
+            )
+            return stopped(run, hop, none)
+        tried.add((endpoint.address, endpoint.port))
+        if not hop.inbound:
+            run.step("endpoints", upstream.endpoint_words(run, cluster, endpoint), at=hop.name)
+        dialed = upstream.dial(run, hop, way, endpoint, content)
+        again = _again(policy, dialed.reply)
+        if not again or attempt > policy.times:
+            break
+        attempt += 1
+        run.rewind(mark)
+    spent = again and policy.times > 0
+    return _told(exchange, route, way, dialed, attempt, spent=spent)
+
+
+def _again(policy: retries.Policy, reply: Reply) -> bool:
+    if reply.kind == "answer":
+        return reply.status is not None and retries.again_after_status(policy, reply.status)
+    if reply.kind == "silent":
+        return False
+    connected = reply.kind in ("closed", "tls")
+    return retries.again_after_reset(policy, connected=connected)
+
+
+def _told(
+    exchange: Exchange,
+    route: Any,
+    way: upstream.Way,
+    dialed: upstream.Dialed,
+    attempt: int,
+    *,
+    spent: bool,
+) -> Reply:
+    """Say what came of the last attempt: the log, the leg, the answer."""
+    run, hop, reply = exchange.run, exchange.hop, dialed.reply
+    flags = list(exchange.flags) + (["URX"] if spent else [])
+    limit = _timeout(route.route)
+    late = limit and (reply.kind == "silent" or reply.seconds > limit)
+    status, details, reason, seconds = reply.status, "via_upstream", "", reply.seconds
+    if late:
+        status, details, seconds = 504, "response_timeout", limit
+        flags.append("UT")
+        sources = config.known(config.written(route.metadata, "source"))
+        run.step("timeout", f"the route's {limit:g} s pass", at=hop.name, ok=False, sources=sources)
+        run.failure = None
+        run.fail("upstream-timeout", sources, dialed.place)
+    elif reply.kind == "silent":
+        return msgspec.structs.replace(reply, server=party_of(hop.pod, port=hop.taken.port))
+    elif reply.kind != "answer":
+        status, details = 503, _DETAILS[reply.kind]
+        flags.append("UC" if reply.kind in ("closed", "tls") else "UF")
+        reason = upstream.blame(run, hop, way, dialed)
+    log = Log(
+        proxy=hop.name,
+        kind="http",
+        status=status,
+        flags=tuple(flags),
+        details=details,
+        upstream_failure=reason,
+        cluster=way.cluster.name,
+        attempts=attempt,
+    )
+    failed = late or reply.kind != "answer" or _refused_there(run, dialed.place)
+    run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=bool(failed)))
+    return Reply(
+        kind="answer",
+        server=party_of(hop.pod, port=hop.taken.port),
+        status=status,
+        log=log,
+        seconds=seconds + exchange.seconds,
+        pod=reply.pod,
+    )
+
+
+def _refused_there(run: Run, place: int) -> bool:
+    return run.failure is not None and run.failure.leg == place

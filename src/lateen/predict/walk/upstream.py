@@ -1,0 +1,243 @@
+"""From a proxy to an endpoint of a cluster: which one, by which TLS, and what came of it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lateen.model.meta import Source
+from lateen.predict.envoy import clusters, config, routes, tls
+from lateen.predict.envoy.clusters import Endpoint
+from lateen.predict.values.outcome import Leg, Log, Party
+from lateen.predict.values.request import Content, Tls, Trust
+from lateen.predict.walk import demands
+from lateen.predict.walk.choices import Option
+from lateen.predict.walk.hop import Hop
+from lateen.predict.walk.run import Connection, Layer, Reply, Run, party_of
+
+NOWHERE = Party("nowhere", "")
+_TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How to speak to a cluster."""
+
+    cluster: Any
+    alpn: tuple[str, ...] = ()
+    """What the HTTP filters say is to be offered; empty leaves it to the cluster."""
+    authority: str = ""
+    """The request's, for clusters that take SNI from it."""
+
+
+class Dialed(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that was opened to an endpoint, and all that a leg tells of it but the log."""
+
+    reply: Reply
+    leg: Leg
+    place: int
+    """Of the leg in the run."""
+    own_failure: str = ""
+    """Why the proxy's own handshake failed."""
+
+
+def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> Endpoint | None:
+    """Return the endpoint that takes the request, None where there is none. One that was not tried
+    yet comes before those that were; endpoints that are alike are one choice."""
+    found = _candidates(run, hop, cluster)
+    fresh = [each for each in found if (each.address, each.port) not in tried]
+    left = fresh or found
+    if not left:
+        return None
+    groups: dict[tuple[Any, ...], list[Endpoint]] = {}
+    for each in left:
+        groups.setdefault(_likeness(run, cluster, each), []).append(each)
+    total = sum(each.weight for each in left)
+    options = [
+        Option(f"the endpoint is {_name(run, members[0])}", sum(m.weight for m in members) / total)
+        for members in groups.values()
+    ]
+    return list(groups.values())[run.choices.choose(options)][0]
+
+
+def _candidates(run: Run, hop: Hop, cluster: Any) -> list[Endpoint]:
+    kind = clusters.discovery(cluster)
+    if kind == "ORIGINAL_DST":
+        return [Endpoint(hop.taken.address, hop.taken.port)]
+    if kind == "EDS":
+        name = cluster.eds_cluster_config.service_name or cluster.name
+        return clusters.endpoints(hop.proxy.endpoints(name))
+    written = clusters.endpoints(
+        cluster.load_assignment if cluster.HasField("load_assignment") else None
+    )
+    if kind == "STATIC":
+        return written
+    found = []
+    for each in written:
+        addresses = run.world.network.names.addresses(each.address, "")
+        found += [
+            Endpoint(address, each.port, each.message, each.weight / len(addresses), each.address)
+            for address in addresses
+        ]
+    return found
+
+
+def _likeness(run: Run, cluster: Any, endpoint: Endpoint) -> tuple[Any, ...]:
+    pod = run.world.network.pods.get(endpoint.address)
+    _, match = clusters.socket_for(cluster, endpoint)
+    return (pod.workload if pod is not None else endpoint.address, endpoint.port, match)
+
+
+def _name(run: Run, endpoint: Endpoint) -> str:
+    pod = run.world.network.pods.get(endpoint.address)
+    return pod.workload if pod is not None else f"{endpoint.address}:{endpoint.port}"
+
+
+def dial(run: Run, hop: Hop, way: Way, endpoint: Endpoint, content: Content) -> Dialed:
+    """Open a connection to an endpoint and send what it is to carry."""
+    place = run.reserve()
+    inward = hop.inbound and endpoint.message is None and endpoint.address == hop.pod.address
+    client = party_of(hop.pod)
+    socket, match = clusters.socket_for(way.cluster, endpoint)
+    context = clusters.tls_context(socket)
+    sent = content if context is None else _wrapped(run, hop, way, context, content)
+    if not inward:
+        _note_tls(run, hop, way, endpoint, match, sent, wrapped=context is not None)
+    reply = run.arrive(
+        Connection(
+            client=client,
+            pod=hop.pod,
+            address=endpoint.address,
+            port=endpoint.port,
+            content=sent,
+            by_proxy=True,
+            inward=inward,
+        )
+    )
+    layer = reply.layers[0] if reply.layers else None
+    failure = ""
+    if context is not None and reply.kind == "tls" and (layer is None or not layer.done):
+        failure = reply.reason
+    return Dialed(
+        reply=reply if context is None else _unwrapped(reply, failure),
+        leg=_leg(client, reply, sent, layer),
+        place=place,
+        own_failure=failure,
+    )
+
+
+def _unwrapped(reply: Reply, failure: str) -> Reply:
+    """Return what is left of a reply inside the proxy's own TLS."""
+    kind = "handshake" if failure else reply.kind
+    return msgspec.structs.replace(reply, kind=kind, layers=reply.layers[1:])
+
+
+def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None) -> Leg:
+    refused = reply.kind in ("refused", "unreachable", "timeout")
+    kind = "none"
+    if isinstance(sent, Tls):
+        kind = "mtls" if layer is not None and layer.mutual else "tls"
+        if layer is None and sent.certificate is not None and reply.kind != "tls":
+            kind = "mtls"
+    return Leg(
+        client=client,
+        server=reply.server,
+        tls="" if refused else kind,
+        sni=sent.sni if isinstance(sent, Tls) and not refused else "",
+        alpn=sent.alpn if isinstance(sent, Tls) and not refused else (),
+        client_identity=layer.client if layer is not None else "",
+        server_identity=layer.server if layer is not None and not refused else "",
+        server_log=reply.log,
+    )
+
+
+def _wrapped(run: Run, hop: Hop, way: Way, context: Any, content: Content) -> Tls:
+    options = clusters.http_options(way.cluster)
+    host = ""
+    named = False
+    if options is not None and options.HasField("upstream_http_protocol_options"):
+        automatic = options.upstream_http_protocol_options
+        bare = routes.bare(way.authority)
+        host = bare if automatic.auto_sni and not _is_address(bare) else ""
+        named = bool(automatic.auto_san_validation)
+    made = demands.client_side(run, hop.name, context, content, way.alpn, host)
+    if host:
+        made = msgspec.structs.replace(made, sni=host)
+    if named and made.trust.roots is not None and not made.trust.names:
+        names = (demands.named(routes.bare(way.authority)),)
+        made = msgspec.structs.replace(made, trust=Trust(roots=made.trust.roots, names=names))
+    return made
+
+
+def _is_address(host: str) -> bool:
+    return host.replace(".", "").isdigit() or ":" in host
+
+
+def tls_sources(cluster: Any, endpoint: Endpoint | None, match: str) -> tuple[Source, ...]:
+    """Return the fields that decided which TLS a cluster speaks to an endpoint."""
+    rule = config.written(cluster.metadata, "tls")
+    if rule is not None or endpoint is None or endpoint.message is None:
+        return config.known(rule)
+    return config.known(config.written(endpoint.message.metadata, "mode"))
+
+
+def _note_tls(
+    run: Run, hop: Hop, way: Way, endpoint: Endpoint, match: str, sent: Content, *, wrapped: bool
+) -> None:
+    sources = tls_sources(way.cluster, endpoint, match)
+    if wrapped and isinstance(sent, Tls):
+        kind = "mutual TLS" if sent.certificate is not None else "TLS without a client certificate"
+        words = f"{kind}, SNI {sent.sni or 'none'}"
+        if sent.alpn:
+            words += f", ALPN {', '.join(sent.alpn)}"
+    elif isinstance(sent, Tls):
+        words = "none of its own: it carries the TLS of who asked"
+    else:
+        words = "plaintext"
+    run.step("client's TLS", words, at=hop.name, sources=sources)
+
+
+def endpoint_words(run: Run, cluster: Any, endpoint: Endpoint) -> str:
+    """Return a sentence's part about an endpoint."""
+    return f"{cluster.name} at {endpoint.address}:{endpoint.port} ({_name(run, endpoint)})"
+
+
+_REASONS: Mapping[str, tuple[str, str]] = {
+    "refused": ("connection-refused", "delayed connect error: Connection refused"),
+    "unreachable": ("unreachable", "delayed connect error: Network is unreachable"),
+    "timeout": ("connect-timeout", "connection_timeout"),
+}
+_HANDSHAKES = {
+    tls.UNTRUSTED: "server-certificate-untrusted",
+    tls.SELF_SIGNED: "server-certificate-untrusted",
+    tls.EXPIRED: "server-certificate-expired",
+    tls.NAMES: "san-mismatch",
+    "WRONG_VERSION_NUMBER": "tls-to-plaintext",
+    "closed": "connection-terminated",
+}
+
+
+def blame(run: Run, hop: Hop, way: Way, dialed: Dialed) -> str:
+    """Note why a connection did not do, and return what the proxy will log as its reason."""
+    sources = config.known(
+        config.written(way.cluster.metadata, "tls"),
+        config.written(way.cluster.metadata, "source"),
+        *hop.chain_sources("source"),
+    )
+    if dialed.own_failure:
+        code = _HANDSHAKES.get(dialed.own_failure, "no-mesh-certificate")
+        if run.failure is None:
+            run.step("client's TLS", dialed.own_failure, at=hop.name, ok=False, sources=sources)
+        run.fail(code, sources, dialed.place)
+        return dialed.own_failure
+    if dialed.reply.kind in _REASONS:
+        code, reason = _REASONS[dialed.reply.kind]
+        pool = config.known(config.written(way.cluster.metadata, "connectionPool"))
+        run.fail(code, (*pool, *sources) if code == "connect-timeout" else sources, dialed.place)
+        return reason
+    run.fail("connection-terminated", sources, dialed.place)
+    return ""
+
+
+def log_of(hop: Hop, kind: str, **told: Any) -> Log:
+    """Return what the proxy logs."""
+    return Log(proxy=hop.name, kind=kind, **told)

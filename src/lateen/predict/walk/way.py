@@ -1,0 +1,182 @@
+"""A request from its client to the end: every way it can go. Pure."""
+
+import ipaddress
+
+import msgspec
+
+from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.values.facts import Pod
+from lateen.predict.values.outcome import Branch, Leg, Outcome, Party, Prediction
+from lateen.predict.values.request import Content, Http, Raw, Tls, innermost
+from lateen.predict.walk import choices, network
+from lateen.predict.walk.choices import Choices, Option
+from lateen.predict.walk.run import Connection, Reply, Run, World
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, and where it is sent from and to."""
+
+    content: Content
+    pod: Pod | None = None
+    """None for a client outside."""
+    host: str
+    """A name or an address."""
+    port: int
+    address: str = ""
+    """Where to connect, if that is known already."""
+    verifies: bool = True
+    """Whether the client looks at the server's certificate."""
+
+
+def predict(world: World, asked: Asked) -> Prediction:
+    """Return every way that a request can go, ways of equal outcome as one."""
+    found, complete = choices.every(lambda drawn: _walk(world, asked, drawn))
+    merged: dict[Outcome, list[Choices]] = {}
+    for drawn, outcome in found:
+        merged.setdefault(outcome, []).append(drawn)
+    branches = tuple(_branch(outcome, drawn, len(merged)) for outcome, drawn in merged.items())
+    left = "" if complete else f"more than {choices.MOST} ways were not looked into"
+    return Prediction(branches=branches, open=left)
+
+
+def _branch(outcome: Outcome, drawn: list[Choices], ways: int) -> Branch:
+    if ways == 1:
+        return Branch(outcome=outcome)
+    shares = [each.share for each in drawn]
+    share = None if None in shares else sum(each for each in shares if each is not None)
+    return Branch(outcome=outcome, conditions=drawn[0].conditions, share=share)
+
+
+def _walk(world: World, asked: Asked, drawn: Choices) -> Outcome:
+    run = Run(world, drawn, network.arrive)
+    try:
+        return _ended(run, asked, _sent(run, asked))
+    except UnknownError as error:
+        return Outcome(
+            unknown=str(error),
+            code="unknown",
+            steps=tuple(run.steps),
+            legs=tuple(leg for leg in run.legs if leg is not None),
+            cluster=run.cluster,
+        )
+
+
+def _client(asked: Asked, world: World) -> Party:
+    if asked.pod is not None:
+        return Party("app", asked.pod.name, asked.pod.address)
+    return Party("host", "host", world.network.node)
+
+
+def _sent(run: Run, asked: Asked) -> Reply | str:
+    """Return the client's reply, or its own words where it could not even begin."""
+    address = asked.address or _looked_up(run, asked)
+    if not address:
+        run.step("name", f"{asked.host} is not known", at="client", ok=False)
+        run.fail("unknown-name")
+        return f"no such name: {asked.host}"
+    client = _client(asked, run.world)
+    place = run.reserve()
+    wanted = Connection(
+        client=client, pod=asked.pod, address=address, port=asked.port, content=asked.content
+    )
+    reply = network.reach(run, wanted)
+    run.put(place, _first_leg(run, asked, client, reply, place))
+    return reply
+
+
+def _first_leg(run: Run, asked: Asked, client: Party, reply: Reply, place: int) -> Leg:
+    inside = asked.pod is not None and reply.server.name == asked.pod.name
+    refused = reply.kind in ("refused", "unreachable", "timeout")
+    layer = reply.layers[0] if reply.layers else None
+    secure = isinstance(asked.content, Tls)
+    return Leg(
+        client=client,
+        server=reply.server,
+        tls="" if refused else "tls" if secure else "none",
+        sni=asked.content.sni if isinstance(asked.content, Tls) and not refused else "",
+        alpn=asked.content.alpn if isinstance(asked.content, Tls) and not refused else (),
+        server_identity=layer.server if layer is not None else "",
+        server_log=reply.log,
+        failed=refused or (run.failure is not None and run.failure.leg == place),
+        inside=inside,
+    )
+
+
+def _looked_up(run: Run, asked: Asked) -> str:
+    try:
+        ipaddress.ip_address(asked.host)
+    except ValueError:
+        pass
+    else:
+        return asked.host
+    namespace = asked.pod.namespace if asked.pod is not None else ""
+    found = run.world.network.names.addresses(asked.host, namespace)
+    if not found:
+        return ""
+    options = [Option(f"{asked.host} is {each}", 1 / len(found)) for each in found]
+    chosen = found[run.choices.choose(options)]
+    run.step("name", f"{asked.host} is {chosen}", at="client")
+    return chosen
+
+
+_TLS_WORDS = {
+    "WRONG_VERSION_NUMBER": "wrong version number",
+    "closed": "connection ended by the other side",
+}
+
+
+def _ended(run: Run, asked: Asked, reply: Reply | str) -> Outcome:
+    """Return the outcome as the client tells it."""
+    if isinstance(reply, str):
+        return _outcome(run, None, reply, "")
+    inner = innermost(asked.content)
+    waits = inner.seconds if isinstance(inner, Http) else 15.0
+    if reply.kind == "answer" and reply.seconds <= waits:
+        if isinstance(inner, Raw):
+            return _outcome(run, None, "", reply.pod)
+        if reply.status is not None and reply.status >= 400:
+            run.fail("application-status", tuple(dict.fromkeys(run.decided)), len(run.legs) - 1)
+        return _outcome(run, reply.status, "", reply.pod)
+    secure = isinstance(asked.content, Tls)
+    if reply.kind in ("answer", "silent"):
+        run.fail("client-left", leg=0)
+        return _outcome(run, None, f"no answer within {waits:g} s", "")
+    if reply.kind == "tls":
+        words = _TLS_WORDS.get(reply.reason, f"certificate not accepted: {_reason(reply.reason)}")
+        run.fail("client-tls", leg=0)
+        return _outcome(run, None, f"TLS: {words}", "")
+    if reply.kind == "timeout":
+        run.fail("connect-timeout", leg=0)
+        return _outcome(run, None, "no connection in time", "")
+    if reply.kind == "unreachable":
+        run.fail("unreachable", leg=0)
+        return _outcome(run, None, "Network is unreachable", "")
+    if reply.kind == "refused":
+        run.fail("connection-refused", leg=0)
+        return _outcome(run, None, "connection refused", "")
+    run.fail("connection-terminated", leg=0)
+    done = bool(reply.layers) and reply.layers[0].done
+    words = "connection ended by the other side"
+    return _outcome(run, None, f"TLS: {words}" if secure and not done else words, "")
+
+
+def _reason(text: str) -> str:
+    return text.partition(": ")[2] or text
+
+
+def _outcome(run: Run, status: int | None, error: str, pod: str) -> Outcome:
+    failure = run.failure
+    decided = tuple(dict.fromkeys(run.decided))
+    sources = decided
+    if failure is not None:
+        sources = tuple(dict.fromkeys((*failure.sources, *decided)))
+    return Outcome(
+        status=status,
+        error=error,
+        code=failure.code if failure is not None else "ok",
+        sources=sources,
+        destination=pod,
+        cluster=run.cluster,
+        legs=tuple(leg for leg in run.legs if leg is not None),
+        steps=tuple(run.steps),
+    )

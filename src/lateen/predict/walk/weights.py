@@ -1,0 +1,36 @@
+"""What a weighted destination says of its own: headers, and settings of filters. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from lateen.predict.envoy import packed
+from lateen.predict.values.request import Http
+
+_ALPN_STATE = "envoy.network.application_protocols"
+
+
+def edited(chosen: Any, request: Http) -> Http:
+    """Return the request with the destination's own headers and host."""
+    for name in chosen.request_headers_to_remove:
+        request = request.without_header(name.lower())
+    for each in chosen.request_headers_to_add:
+        request = request.with_header(each.header.key.lower(), each.header.value)
+    if chosen.host_rewrite_literal:
+        request = msgspec.structs.replace(request, authority=chosen.host_rewrite_literal)
+    return request
+
+
+def alpn(chosen: Any, decided: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is offered upstream, where the destination overrides what the filter decided."""
+    for each in chosen.typed_per_filter_config.values():
+        opened = packed.opened(each)
+        if packed.type_of(each).endswith("FilterConfig"):
+            if opened is not None and opened.disabled:
+                return ()
+        elif packed.type_of(each).endswith("set_filter_state.v3.Config") and opened is not None:
+            for value in opened.on_request_headers:
+                if value.object_key == _ALPN_STATE:
+                    text = value.format_string.text_format_source.inline_string
+                    return tuple(text.split(","))
+    return decided
