@@ -1,5 +1,6 @@
 """What proxies know by SDS, as names of who signed what: no key is looked at."""
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MESH_ROOT = "mesh"
 _WORKLOAD, _ROOTS = "default", "ROOTCA"
+_CA_KEYS = ("cacert", "ca.crt")
 
 
 class Known:
@@ -28,6 +30,7 @@ class Known:
     ) -> None:
         self._snapshot, self._view, self._now = snapshot, view, now
         self._asking = credentials.Asking()
+        self._roots: list[x509.Certificate] | None = None
         self._found: dict[str, Mapping[str, credentials.CredentialSecret]] = {}
 
     def certificate(self, proxy: str, name: str) -> Credential | None:
@@ -61,6 +64,23 @@ class Known:
             self._found[proxy] = {secret.name: secret for secret in made.secrets}
         return self._found[proxy]
 
+    def _signers(self, last: "x509.Certificate") -> tuple[str, ...]:
+        """Return the names of those roots in Secrets that signed the last of a chain."""
+        if last.issuer == last.subject:
+            return (_own_name(last),)
+        return tuple(_own_name(root) for root in self._authorities() if _signed(root, last))
+
+    def _authorities(self) -> "list[x509.Certificate]":
+        if self._roots is None:
+            self._roots = [
+                each
+                for secret in self._snapshot.secrets.values()
+                for key in _CA_KEYS
+                if key in secret.data
+                for each in _read_all(secret.data[key])
+            ]
+        return self._roots
+
     def _read(self, chain: bytes) -> Credential | None:
         from cryptography import x509
 
@@ -73,7 +93,8 @@ class Known:
         return Credential(
             uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
             dns=tuple(names.get_values_for_type(x509.DNSName)) if names else (),
-            signers=(_own_name(leaf) if leaf.issuer == leaf.subject else _signer_name(last),),
+            subject=leaf.subject.rfc4514_string(),
+            signers=self._signers(last),
             self_signed=leaf.issuer == leaf.subject,
             expired=leaf.not_valid_after_utc < self._now(),
         )
@@ -96,12 +117,20 @@ def _own_name(certificate: "x509.Certificate") -> str:
     return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()
 
 
-def _signer_name(certificate: "x509.Certificate") -> str:
-    """The name of the key that signed a certificate, as it says itself; else its issuer."""
+def _signed(root: "x509.Certificate", certificate: "x509.Certificate") -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _read_all(encoded: str | bytes) -> "list[x509.Certificate]":
     from cryptography import x509
 
     try:
-        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return certificate.issuer.rfc4514_string()
-    return (found.value.key_identifier or b"").hex()
+        return x509.load_pem_x509_certificates(base64.b64decode(encoded))
+    except ValueError:
+        return []

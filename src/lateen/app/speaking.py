@@ -103,7 +103,9 @@ def _of_standin(argv: Sequence[str], module: str) -> Mapping[int, Speech] | None
         for word, value in words
         if word == "--port"
     }
-    own = Credential(dns=("localhost",), signers=(f"image {kind}",), self_signed=True)
+    own = Credential(
+        dns=("localhost",), subject="CN=localhost", signers=(f"image {kind}",), self_signed=True
+    )
     for word, value in words:
         if word == "--tls-port":
             found[int(value)] = Speech(

@@ -59,6 +59,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     uris: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
+    subject: str = ""
     signers: tuple[str, ...] = ()
     """Names of the roots that lead to it; a certificate signed by itself is its own root."""
     self_signed: bool = False
@@ -66,8 +67,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        """Its first URI, else its first name."""
-        return next(iter((*self.uris, *self.dns)), "")
+        """Its first URI, else its subject, as Envoy tells it."""
+        return next(iter(self.uris), self.subject)
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):

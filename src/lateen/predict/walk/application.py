@@ -47,7 +47,7 @@ def _speech(run: Run, pod: Pod, port: int) -> Speech | None:
         Option(f"{what} speaks TLS on port {port}"),
         Option(f"{what} does not listen on port {port}"),
     )
-    index = run.choices.choose(options)
+    index = run.fact(f"{pod.workload} {port}", options)
     if index == 2:
         return None
     if index == 1:

@@ -62,7 +62,7 @@ def _answered(exchange: Exchange, local: Local) -> Reply:
     flags = (*exchange.flags, *local.flags)
     log = Log(proxy=hop.name, kind="http", status=local.status, flags=flags, details=local.details)
     if local.status >= 400:
-        exchange.run.fail("direct-response", local.sources, len(exchange.run.legs) - 1)
+        exchange.run.fail("direct-response", local.sources)
     return Reply(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),
@@ -152,9 +152,13 @@ def _attempts(
     """Try as often as the route's policy says; the last attempt is what is told of."""
     run, hop = exchange.run, exchange.hop
     policy = retries.policy_of(route.route)
-    way = upstream.Way(cluster=cluster, alpn=exchange.alpn, authority=request.authority)
-    options = clusters.http_options(cluster)
-    version = clusters.version_upstream(options, request.version)
+    version = clusters.version_upstream(clusters.http_options(cluster), request.version)
+    way = upstream.Way(
+        cluster=cluster,
+        alpn=exchange.alpn,
+        otherwise=("h2",) if version == "2" else ("http/1.1",),
+        authority=request.authority,
+    )
     content = msgspec.structs.replace(request, version=version, scheme="http")
     tried: set[tuple[str, int]] = set()
     attempt, mark = 1, run.mark()
@@ -228,6 +232,8 @@ def _told(
     )
     failed = late or reply.kind != "answer" or _refused_there(run, dialed.place)
     run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=bool(failed)))
+    if late:
+        run.left_alone(dialed.place)
     return Reply(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),

@@ -1,6 +1,6 @@
 """One walk: the world it goes through, and what it notes on the way. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -11,7 +11,7 @@ from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Network, Pod
 from lateen.predict.values.outcome import Candidate, Leg, Log, Party, Step
 from lateen.predict.values.request import Content, Credential
-from lateen.predict.walk.choices import Choices
+from lateen.predict.walk.choices import Choices, Option
 
 
 class Secrets(Protocol):
@@ -108,6 +108,7 @@ class Run:
     def __init__(self, world: World, choices: Choices, onward: "Onward") -> None:
         self.world, self.choices = world, choices
         self._onward = onward
+        self._facts: dict[str, int] = {}
         self.steps: list[Step] = []
         self.legs: list[Leg | None] = []
         self.failure: Failure | None = None
@@ -129,6 +130,12 @@ class Run:
         """Note a decision."""
         self.steps.append(Step(kind=kind, text=text, ok=ok, sources=sources, lost=lost, at=at))
         self.decided += sources
+
+    def fact(self, key: str, options: Sequence[Option]) -> int:
+        """Return which of some facts holds in this walk: the same whenever it is asked."""
+        if key not in self._facts:
+            self._facts[key] = self.choices.choose(options)
+        return self._facts[key]
 
     def fail(self, code: str, sources: tuple[Source, ...] = (), leg: int = -1) -> None:
         """Note what went wrong, unless something deeper did already."""
@@ -155,6 +162,16 @@ class Run:
         """Note a leg at its place."""
         self.legs[place] = leg
 
+    def left_alone(self, place: int) -> None:
+        """Note that who waited at a leg went away: the proxies beyond log it."""
+        for number in range(place, len(self.legs)):
+            leg = self.legs[number]
+            if leg is None:
+                continue
+            own = leg.client_log if number == place else _gone(leg.client_log)
+            changed = msgspec.structs.replace(leg, client_log=own, server_log=_gone(leg.server_log))
+            self.legs[number] = changed
+
     def mark(self) -> tuple[int, int]:
         """Return where the walk is, to come back to for another attempt."""
         return len(self.legs), len(self.steps)
@@ -164,6 +181,14 @@ class Run:
         del self.legs[mark[0] :]
         del self.steps[mark[1] :]
         self.failure = None
+
+
+def _gone(log: Log | None) -> Log | None:
+    if log is None or log.kind != "http":
+        return log
+    return msgspec.structs.replace(
+        log, status=0, flags=("DC",), details="downstream_remote_disconnect", upstream_failure=""
+    )
 
 
 Onward = Callable[[Run, Connection], Reply]

@@ -25,6 +25,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     cluster: Any
     alpn: tuple[str, ...] = ()
     """What the HTTP filters say is to be offered; empty leaves it to the cluster."""
+    otherwise: tuple[str, ...] = ()
+    """What is offered where neither says anything: the codec's own name."""
     authority: str = ""
     """The request's, for clusters that take SNI from it."""
 
@@ -145,9 +147,19 @@ def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None) -> Leg
         sni=sent.sni if isinstance(sent, Tls) and not refused else "",
         alpn=sent.alpn if isinstance(sent, Tls) and not refused else (),
         client_identity=layer.client if layer is not None else "",
-        server_identity=layer.server if layer is not None and not refused else "",
+        server_identity=server_identity(reply, layer),
         server_log=reply.log,
     )
+
+
+def server_identity(reply: Reply, layer: Layer | None) -> str:
+    """Return whom the server is known to be: by what it showed, if the client accepted that; else
+    by its own log, which tells URIs only."""
+    if layer is None:
+        return ""
+    if layer.done or reply.kind == "closed":
+        return layer.server
+    return layer.server if reply.log is not None and "://" in layer.server else ""
 
 
 def _wrapped(run: Run, hop: Hop, way: Way, context: Any, content: Content) -> Tls:
@@ -160,6 +172,8 @@ def _wrapped(run: Run, hop: Hop, way: Way, context: Any, content: Content) -> Tl
         host = bare if automatic.auto_sni and not _is_address(bare) else ""
         named = bool(automatic.auto_san_validation)
     made = demands.client_side(run, hop.name, context, content, way.alpn, host)
+    if not made.alpn:
+        made = msgspec.structs.replace(made, alpn=way.otherwise)
     if host:
         made = msgspec.structs.replace(made, sni=host)
     if named and made.trust.roots is not None and not made.trust.names:

@@ -8,7 +8,7 @@ from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Pod
 from lateen.predict.values.outcome import Branch, Leg, Outcome, Party, Prediction
 from lateen.predict.values.request import Content, Http, Raw, Tls, innermost
-from lateen.predict.walk import choices, network
+from lateen.predict.walk import choices, network, upstream
 from lateen.predict.walk.choices import Choices, Option
 from lateen.predict.walk.run import Connection, Reply, Run, World
 
@@ -95,7 +95,7 @@ def _first_leg(run: Run, asked: Asked, client: Party, reply: Reply, place: int) 
         tls="" if refused else "tls" if secure else "none",
         sni=asked.content.sni if isinstance(asked.content, Tls) and not refused else "",
         alpn=asked.content.alpn if isinstance(asked.content, Tls) and not refused else (),
-        server_identity=layer.server if layer is not None else "",
+        server_identity=upstream.server_identity(reply, layer),
         server_log=reply.log,
         failed=refused or (run.failure is not None and run.failure.leg == place),
         inside=inside,
@@ -140,10 +140,13 @@ def _ended(run: Run, asked: Asked, reply: Reply | str) -> Outcome:
     secure = isinstance(asked.content, Tls)
     if reply.kind in ("answer", "silent"):
         run.fail("client-left", leg=0)
+        _mark(run)
+        run.left_alone(0)
         return _outcome(run, None, f"no answer within {waits:g} s", "")
     if reply.kind == "tls":
         words = _TLS_WORDS.get(reply.reason, f"certificate not accepted: {_reason(reply.reason)}")
         run.fail("client-tls", leg=0)
+        _mark(run)
         return _outcome(run, None, f"TLS: {words}", "")
     if reply.kind == "timeout":
         run.fail("connect-timeout", leg=0)
@@ -158,6 +161,13 @@ def _ended(run: Run, asked: Asked, reply: Reply | str) -> Outcome:
     done = bool(reply.layers) and reply.layers[0].done
     words = "connection ended by the other side"
     return _outcome(run, None, f"TLS: {words}" if secure and not done else words, "")
+
+
+def _mark(run: Run) -> None:
+    """The client's own leg is where it failed, if nothing failed before."""
+    first = run.legs[0] if run.legs else None
+    if first is not None and run.failure is not None and run.failure.leg == 0:
+        run.put(0, msgspec.structs.replace(first, failed=True))
 
 
 def _reason(text: str) -> str:
