@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lateen.base.clock import SystemClock
-from tests.e2e import credentials, failure_cases, failure_table
+from tests.e2e import credentials, failure_cases, failure_table, foretold
 from tests.e2e.failure_cases import CASES, NEW, OLD, Case
 from tests.e2e.labs import ROOT, Lab
 
@@ -52,8 +52,8 @@ def failing(make_lab: Callable[..., Lab]) -> Failing:
     return of
 
 
-def ask(lab: Lab, gateway: str, case: Case) -> Json:
-    """Bring a case about, send its request, and take it back.
+def ask(lab: Lab, gateway: str, case: Case) -> tuple[Json, Json]:
+    """Bring a case about, ask what its request will do, send it, and take it back.
 
     An open connection keeps the rules it began under: then the request is sent again.
     """
@@ -61,6 +61,9 @@ def ask(lab: Lab, gateway: str, case: Case) -> Json:
         lab.ok("apply", "-f", "-", stdin=case.policies)
     try:
         url = case.url.replace("GATEWAY", gateway)
+        said = lab.lateen("explain", url, *case.arguments, "-o", "json")
+        assert said.stdout, said.stderr + lab.logs()
+        told: Json = json.loads(said.stdout)
         deadline = SystemClock().monotonic() + 10
         other: subprocess.Popen[bytes] | None = None
         while True:
@@ -72,13 +75,30 @@ def ask(lab: Lab, gateway: str, case: Case) -> Json:
             answer: Json = json.loads(done.stdout)
             missed = case.busy and answer["verdict"]["code"] != case.code
             if not (missed or (case.authorizes and kept(answer))):
-                return answer
+                return answer, told
             if SystemClock().monotonic() > deadline:
-                return answer
+                return answer, told
             time.sleep(0.02)
     finally:
         if case.policies:
             lab.ok("delete", "-f", "-", stdin=case.policies)
+
+
+UNFORESEEN = ("http://odd/", "http://odd:81/")
+"""What a script does that nobody has told of: a branch for each thing that it may do."""
+
+
+def check(case: Case, answer: Json, told: Json) -> None:
+    """The request did what was foretold. Another's load is nothing that configuration tells."""
+    if case.url in UNFORESEEN:
+        assert told["exit"] == 2
+        assert len(told["branches"]) > 1
+        return
+    if case.busy:
+        assert told["branches"][0]["outcome"]["code"] == "ok"
+        return
+    (branch,) = told["branches"]
+    assert foretold.differences(answer, branch["outcome"]) == []
 
 
 def begun(lab: Lab, case: Case) -> subprocess.Popen[bytes]:
@@ -106,7 +126,7 @@ def kept(answer: Json) -> bool:
 )
 def test_every_failure_is_told_apart(failing: Failing, case: Case, version: str) -> None:
     case = case.on(version)
-    answer = ask(*failing(version), case)
+    answer, foreseen = ask(*failing(version), case)
     verdict = answer["verdict"]
     assert verdict["code"] == case.code, (verdict, [leg["line"] for leg in answer["legs"]])
     marked = [leg for leg in answer["legs"] if leg["failed"]]
@@ -126,6 +146,7 @@ def test_every_failure_is_told_apart(failing: Failing, case: Case, version: str)
         rule, *_ = verdict["sources"]
         assert rule["text"] == "AuthorizationPolicy/default/callers#spec.rules[0]"
         assert rule["location"].endswith(":8"), "the rule's own line"
+    check(case, answer, foreseen)
     row = failure_table.row(case, answer)
     ROWS[version].append(row)
     if not WRITING:

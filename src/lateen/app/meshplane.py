@@ -13,6 +13,7 @@ from lateen.app.api import report, routes
 from lateen.app.capture import openings
 from lateen.app.capture.hops import Hops
 from lateen.app.capture.taps import Taps
+from lateen.app.foresight.serving import Explaining
 from lateen.app.lab import meshsettings
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
@@ -82,6 +83,7 @@ class MeshPlane:
         )
         readings = self._taps.openings.reading
         hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
+        explaining = Explaining(self._pipeline, self._mesh, chosen.images, clock)
         self.serving: Mapping[str, Serve] = {
             routes.STATUS: self._serve_status,
             routes.CONFIG: self._serve_config,
@@ -89,6 +91,7 @@ class MeshPlane:
             routes.TAP: hops.tap,
             routes.EDGES: hops.edges,
             routes.REQUEST: evidence.serve,
+            routes.EXPLAIN: explaining.serve,
         }
         """What serves the lab's own paths, by `routes`' names of them."""
 

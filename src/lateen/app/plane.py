@@ -211,6 +211,7 @@ class Plane:
             self.rules.route(),
             *(self._meshed(path) for path in _OF_THE_MESH),
             self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),
+            self._meshed(routes.EXPLAIN, "POST"),
         ]
 
     def _meshed(self, path: str, method: str = "GET", *, limit: int = exchange.MAX_BODY) -> Route:

@@ -318,7 +318,7 @@ def version(lab: str, output: str) -> int:
     return showing.version(lab, output)
 
 
-for shown in (commands.curl, commands.capture, commands.tap, commands.edges):
+for shown in (commands.curl, commands.explain, commands.capture, commands.tap, commands.edges):
     app.add_command(shown)
 
 

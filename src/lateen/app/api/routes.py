@@ -15,6 +15,7 @@ CAPTURE = "/lateen/v1/capture"
 TAP = "/lateen/v1/tap"
 EDGES = "/lateen/v1/edges"
 REQUEST = "/lateen/v1/request"
+EXPLAIN = "/lateen/v1/explain"
 MOST_SENT = 64 << 20
 """Bytes of a request to send for `lateen curl`, as JSON."""
 

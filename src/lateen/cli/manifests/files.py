@@ -38,6 +38,13 @@ class Loaded(msgspec.Struct, frozen=True):
             return ""
         return str(_metadata(self.body).get("namespace") or self.home)
 
+    def placed(self) -> dict[str, Any]:
+        """Return the body with the namespace that it goes to."""
+        metadata = dict(_metadata(self.body))
+        if self.namespace:
+            metadata["namespace"] = self.namespace
+        return {**self.body, "metadata": metadata}
+
     @property
     def stands_in(self) -> bool:
         """Whether it is the definition of a foreign kind, which nobody wrote."""

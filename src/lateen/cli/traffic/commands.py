@@ -83,6 +83,62 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 
 
 @click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen explain -f mesh/ outside http://istio-ingressgateway/cart`; "
+    "`lateen explain deploy/web http://api:8080/ -o json`",
+)
+@click.argument("words", nargs=-1, required=True, metavar="[FROM] URL")
+@options.lab
+@options.files
+@options.recursive
+@text("--istio", about="Version to behave as, with -f.", complete=complete("istio"))
+@text("-X", "--request", "method", about="Method; GET.")
+@text("-H", "--header", "headers", about="`Name: value`.", many=True)
+@text("--from", "start", about="FROM.", complete=complete("workload"))
+@click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    metavar="NS",
+    shell_complete=complete("end", "namespace"),
+    help="Namespace of FROM.",
+)
+@click.option("--http2/--http1.1", default=False, help="HTTP version.")
+@flag("--http1.0", "http10", text="HTTP/1.0.")
+@flag("-k", "--insecure", text="The client accepts any certificate.")
+@text("--sni", about="TLS name, if another than the URL's.")
+@click.option("--data-size", default=0, metavar="BYTES", type=click.IntRange(min=0), help="Body.")
+@click.option(
+    "-m",
+    "--timeout",
+    default=15.0,
+    type=options.Span(positive=True),
+    metavar="TIME",
+    help="How long the client waits.",
+)
+@text("-o", "--output", about="json.")
+def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given: Any) -> int:
+    """Say what a request will do, and which line decides it, without sending it.
+
+    FROM is deploy/NAME, pod/NAME, sa/NAME, or outside for a client of a gateway. With -f it is told
+    from manifests alone, else of the lab.
+    """
+    from lateen.cli.manifests.named import Named
+    from lateen.cli.traffic import explain as command, requests
+
+    if len(words) > 2 or (len(words) == 2 and given["start"]):
+        raise click.UsageError("write it as FROM URL, or --from FROM URL")
+    start = given.pop("start") or ("" if len(words) == 1 else words[0])
+    named = Named(given.pop("files"), recursive=given.pop("recursive"))
+    istio, output = given.pop("istio"), given.pop("output")
+    version = "1.0" if http10 else "2" if http2 else "1.1"
+    given["headers"] = list(given["headers"])
+    asked = requests.Asked(url=words[-1], start=start, http=version, **given)
+    chosen = command.Options(asked=asked, named=named, istio=istio, output=output)
+    return command.explain(lab, chosen)
+
+
+@click.command(
     cls=Filtering,
     epilog="Examples: `lateen capture deploy/web --leg wire`; `lateen capture -w mesh.pcapng`; "
     "`lateen capture --from-namespace shop --to-service db --not --tls mtls`; "

@@ -15,6 +15,7 @@ from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.terminal import screen
+from lateen.cli.traffic import requests
 from lateen.model.client import ApiError
 
 Json = dict[str, Any]
@@ -83,7 +84,7 @@ def asked(options: Options) -> Json:
     method = options.method or ("HEAD" if options.head else "GET" if content is None else "POST")
     if not _WORD.fullmatch(method):
         raise ValueError(f"-X {method!r}: a method is one word, such as PUT")
-    headers = [_header(header) for header in options.headers]
+    headers = [requests.header(header) for header in options.headers]
     if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(["Content-Type", _FORM])
     return {
@@ -126,14 +127,6 @@ def _part(text: str) -> bytes:
         return Path(text[1:]).read_bytes()
     except OSError as error:
         raise ValueError(f"{text[1:]}: {error.strerror}") from error
-
-
-def _header(text: str) -> list[str]:
-    name, colon, value = text.partition(":")
-    name = name.strip()
-    if not colon or not _WORD.fullmatch(name) or any(char in value for char in "\r\n\0"):
-        raise ValueError(f"-H {text!r}: write it as `Name: value`, in one line")
-    return [name, value.strip()]
 
 
 def _resolved(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Which endpoints a cluster has, and with which socket it speaks to each (config.cluster.v3). Pure."""
+"""Which endpoints a cluster has, and with which socket it speaks to each. Pure."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,13 +1,14 @@
 """What is tried again (RetryPolicy, RetryState). Pure."""
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 import msgspec
 
-_RESPONSES = {
-    "5xx": lambda status: 500 <= status < 600,
-    "gateway-error": lambda status: status in (502, 503, 504),
-    "retriable-4xx": lambda status: status == 409,
+_RESPONSES: Mapping[str, Container[int]] = {
+    "5xx": range(500, 600),
+    "gateway-error": (502, 503, 504),
+    "retriable-4xx": (409,),
 }
 
 
@@ -38,7 +39,7 @@ def again_after_status(policy: Policy, status: int, grpc: str = "") -> bool:
         return True
     if grpc and grpc in policy.on:
         return True
-    return any(test(status) for word, test in _RESPONSES.items() if word in policy.on)
+    return any(status in counted for word, counted in _RESPONSES.items() if word in policy.on)
 
 
 def again_after_reset(policy: Policy, *, connected: bool) -> bool:

@@ -1,6 +1,7 @@
 """Envoy's matchers of strings and headers (envoy.type.matcher.v3, HeaderMatcher). Pure."""
 
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -63,7 +64,8 @@ def matches(matcher: Any, value: str) -> bool:
     return wanted in value
 
 
-_OLD = {
+_Test = Callable[[str, str], bool]
+_OLD: Mapping[str, _Test] = {
     "exact_match": lambda wanted, value: value == wanted,
     "prefix_match": lambda wanted, value: value.startswith(wanted),
     "suffix_match": lambda wanted, value: value.endswith(wanted),
@@ -103,4 +105,4 @@ def _value_matches(matcher: Any, kind: str, value: str) -> bool:
     test = _OLD.get(kind)
     if test is None:
         raise UnknownError(f"a header matcher of kind {kind}")
-    return test(getattr(matcher, kind), value)
+    return test(str(getattr(matcher, kind)), value)

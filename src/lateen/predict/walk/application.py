@@ -2,11 +2,11 @@
 
 import re
 
+from lateen.predict.connection.choices import Option
+from lateen.predict.connection.run import Layer, Reply, Run, party_of
 from lateen.predict.envoy import paths, tls
 from lateen.predict.values.facts import Pod, Speech
 from lateen.predict.values.request import Content, Http, Raw, Tls
-from lateen.predict.walk.choices import Option
-from lateen.predict.walk.run import Layer, Reply, Run, party_of
 
 _HTTP = Speech(otherwise=None)
 

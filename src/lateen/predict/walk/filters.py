@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from lateen.predict.connection import peer
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Reply, Run, party_of
 from lateen.predict.envoy import config, packed, rbac
 from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.http import manager
 from lateen.predict.values.outcome import Log
-from lateen.predict.walk import manager, peer, tcp
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Reply, Run, party_of
+from lateen.predict.walk import tcp
 
 
 def run_through(run: Run, hop: Hop) -> Reply:

@@ -4,14 +4,15 @@ from typing import Any
 
 import msgspec
 
+from lateen.predict.connection import demands
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Connection, Layer, Reply, Run, party_of
 from lateen.predict.envoy import chains, config, packed, tls
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Pod
 from lateen.predict.values.outcome import Candidate, Log
 from lateen.predict.values.request import Tls
-from lateen.predict.walk import demands, filters
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Connection, Layer, Reply, Run, party_of
+from lateen.predict.walk import filters
 
 
 def serve(run: Run, pod: Pod, wanted: Connection, name: str) -> Reply:
@@ -98,7 +99,7 @@ def _candidates(found: chains.Found) -> tuple[Candidate, ...]:
 
 
 def _note_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: chains.Found) -> None:
-    chain = found.chain
+    chain: Any = found.chain
     mode = config.text(chain.metadata, "mtls")
     sources = config.known(
         *(config.written(chain.metadata, key) for key in ("mode", "source", "server"))

@@ -4,11 +4,11 @@ import ipaddress
 
 import msgspec
 
+from lateen.predict.connection.choices import Option
+from lateen.predict.connection.run import Connection, Reply, Run, party_of
 from lateen.predict.values.facts import Capture, Pod
 from lateen.predict.values.outcome import Party
 from lateen.predict.walk import application, listener
-from lateen.predict.walk.choices import Option
-from lateen.predict.walk.run import Connection, Reply, Run, party_of
 
 _ALL = "*"
 _OWN_PORTS = {15021: "readiness", 15090: "statistics", 15020: "readiness"}

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
+from lateen.predict.connection import upstream
+from lateen.predict.connection.choices import Option
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Reply, Run, party_of
 from lateen.predict.envoy import clusters, config
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Leg, Log
-from lateen.predict.walk import upstream
-from lateen.predict.walk.choices import Option
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Reply, Run, party_of
 
 _CONNECTED = frozenset({"answer", "closed", "tls", "silent"})
 

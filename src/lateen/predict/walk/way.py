@@ -4,13 +4,14 @@ import ipaddress
 
 import msgspec
 
+from lateen.predict.connection import choices, upstream
+from lateen.predict.connection.choices import Choices, Option
+from lateen.predict.connection.run import Connection, Reply, Run, World
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Pod
 from lateen.predict.values.outcome import Branch, Leg, Outcome, Party, Prediction
 from lateen.predict.values.request import Content, Http, Raw, Tls, innermost
-from lateen.predict.walk import choices, network, upstream
-from lateen.predict.walk.choices import Choices, Option
-from lateen.predict.walk.run import Connection, Reply, Run, World
+from lateen.predict.walk import network
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

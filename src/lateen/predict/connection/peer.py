@@ -1,7 +1,7 @@
 """Who is at the other end of a connection, as rules of authorization see it. Pure."""
 
+from lateen.predict.connection.hop import Hop
 from lateen.predict.envoy import rbac
-from lateen.predict.walk.hop import Hop
 
 
 def subject(hop: Hop) -> rbac.Subject:

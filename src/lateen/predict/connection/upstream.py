@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 
 from lateen.model.meta import Source
+from lateen.predict.connection import demands
+from lateen.predict.connection.choices import Option
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Connection, Layer, Reply, Run, party_of
 from lateen.predict.envoy import clusters, config, routes, tls
 from lateen.predict.envoy.clusters import Endpoint
 from lateen.predict.values.outcome import Leg, Log, Party
 from lateen.predict.values.request import Content, Tls, Trust
-from lateen.predict.walk import demands
-from lateen.predict.walk.choices import Option
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Connection, Layer, Reply, Run, party_of
 
 NOWHERE = Party("nowhere", "")
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from lateen.predict.connection.run import Run
 from lateen.predict.envoy import tls
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Content, Credential, NameMatch, Tls, Trust
-from lateen.predict.walk.run import Run
 
 
 def server_side(run: Run, proxy: str, context: Any) -> tls.Server:

@@ -1,29 +1,31 @@
-"""The router: where a route sends a request, how often, and what the proxy answers in the end. Pure."""
+"""The router: where a route sends a request, how often, and what is answered in the end. Pure."""
 
 from typing import Any
 
 import msgspec
 
+from lateen.predict.connection import upstream
+from lateen.predict.connection.choices import Option
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Reply, Run, party_of
 from lateen.predict.envoy import clusters, config, retries, routes
 from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.http import weights
+from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.outcome import Leg, Log
 from lateen.predict.values.request import Http
-from lateen.predict.walk import upstream
-from lateen.predict.walk.choices import Option
-from lateen.predict.walk.exchange import Exchange, Local
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Reply, Run, party_of
 
 _DEFAULT_TIMEOUT = 15.0
 """Of a route that names none, in seconds."""
 _BEFORE = "upstream_reset_before_response_started"
-_DETAILS = {
-    "refused": f"{_BEFORE}{{remote_connection_failure|delayed_connect_error:_Connection_refused}}",
-    "unreachable": f"{_BEFORE}{{remote_connection_failure|delayed_connect_error:_Network_is_unreachable}}",
-    "timeout": f"{_BEFORE}{{connection_timeout}}",
-    "handshake": f"{_BEFORE}{{remote_connection_failure|TLS_error}}",
-    "closed": f"{_BEFORE}{{connection_termination}}",
-    "tls": f"{_BEFORE}{{connection_termination}}",
+_DELAYED = "remote_connection_failure|delayed_connect_error:"
+_REASONS = {
+    "refused": f"{_DELAYED}_Connection_refused",
+    "unreachable": f"{_DELAYED}_Network_is_unreachable",
+    "timeout": "connection_timeout",
+    "handshake": "remote_connection_failure|TLS_error",
+    "closed": "connection_termination",
+    "tls": "connection_termination",
 }
 
 
@@ -38,19 +40,20 @@ def send(exchange: Exchange) -> Reply:
         return stopped(run, hop, local)
     if routed.needs_tls:
         return _answered(exchange, Local(301, "direct_response"))
-    kind = routed.route.WhichOneof("action")
-    sources = config.known(config.written(routed.route.metadata, "source"))
+    route: Any = routed.route
+    kind = route.WhichOneof("action")
+    sources = config.known(config.written(route.metadata, "source"))
     if kind == "direct_response":
-        status = routed.route.direct_response.status
+        status = route.direct_response.status
         run.step("route", f"answers {status} itself", at=hop.name, sources=sources)
         return _answered(exchange, Local(status, "direct_response", code="direct-response"))
     if kind == "redirect":
-        status = _redirects(routed.route.redirect)
+        status = _redirects(route.redirect)
         run.step("route", f"redirects with {status}", at=hop.name, sources=sources)
         return _answered(exchange, Local(status, "direct_response", code="direct-response"))
     if kind != "route":
         raise UnknownError(f"a route that does {kind}")
-    return _forward(exchange, routed.route)
+    return _forward(exchange, route)
 
 
 def _redirects(action: Any) -> int:
@@ -86,7 +89,7 @@ def stopped(run: Run, hop: Hop, local: Local) -> Reply:
 
 
 def _choose_cluster(exchange: Exchange, route: Any) -> tuple[str, Any]:
-    """Return the cluster's name, and what tells the filters of it (the route or its destination)."""
+    """Return the cluster's name, and what tells the filters of it: route or destination."""
     action = route.route
     kind = action.WhichOneof("cluster_specifier")
     if kind == "cluster":
@@ -105,8 +108,8 @@ def _forward(exchange: Exchange, route: Any) -> Reply:
     run.cluster = run.cluster or ("" if hop.inbound else name)
     request = routes.rewritten(route, exchange.request)
     if chosen is not route:
-        request = _edited(chosen, request)
-        exchange.alpn = _own_alpn(chosen, exchange.alpn)
+        request = weights.edited(chosen, request)
+        exchange.alpn = weights.alpn(chosen, exchange.alpn)
     cluster = hop.proxy.cluster(name)
     sources = config.known(config.written(route.metadata, "source"))
     if cluster is None:
@@ -126,18 +129,6 @@ def _forward(exchange: Exchange, route: Any) -> Reply:
         details = f"{_BEFORE}{{overflow}}"
         return stopped(run, hop, Local(503, details, ("UO",), "overflow", sources=pool))
     return _attempts(exchange, route, cluster, request, (*own, *sources))
-
-
-def _own_alpn(chosen: Any, alpn: tuple[str, ...]) -> tuple[str, ...]:
-    from lateen.predict.walk import weights
-
-    return weights.alpn(chosen, alpn)
-
-
-def _edited(chosen: Any, request: Http) -> Http:
-    from lateen.predict.walk import weights
-
-    return weights.edited(chosen, request)
 
 
 def _timeout(action: Any) -> float:
@@ -217,7 +208,7 @@ def _told(
     elif reply.kind == "silent":
         return msgspec.structs.replace(reply, server=party_of(hop.pod, port=hop.taken.port))
     elif reply.kind != "answer":
-        status, details = 503, _DETAILS[reply.kind]
+        status, details = 503, f"{_BEFORE}{{{_REASONS[reply.kind]}}}"
         flags.append("UC" if reply.kind in ("closed", "tls") else "UF")
         reason = upstream.blame(run, hop, way, dialed)
     log = Log(

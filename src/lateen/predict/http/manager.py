@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Reply, Run, party_of
 from lateen.predict.envoy import config, paths, routes
 from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.http import filters, router
+from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.outcome import Candidate, Log
 from lateen.predict.values.request import Content, Http, Raw, Tls
-from lateen.predict.walk import httpfilters, router
-from lateen.predict.walk.exchange import Exchange, Local
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Reply, Run, party_of
 
 
 def handle(run: Run, hop: Hop, manager: Any) -> Reply:
@@ -32,7 +32,7 @@ def handle(run: Run, hop: Hop, manager: Any) -> Reply:
         return router.stopped(run, hop, refused)
     exchange = Exchange(run=run, hop=hop, manager=manager, request=request, routed=None)
     exchange.routed = _route(run, hop, manager, request)
-    local = httpfilters.run_through(exchange)
+    local = filters.run_through(exchange)
     if local is not None:
         return router.stopped(run, hop, local) if local.onward else _local(hop, local)
     return router.send(exchange)

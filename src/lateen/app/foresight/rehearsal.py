@@ -1,7 +1,7 @@
 """A lab that is not run: manifests in, the objects that a lab would hold of them, compiled.
 
-Defaults, injection, controllers and compiler are the lab's own, asked over memory. What a node would
-do is taken for done: every pod has an address and is ready.
+Defaults, injection, controllers and compiler are the lab's own, asked over memory. What a node
+would do is taken for done: every pod has an address and is ready.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from lateen.apiserver.kinds import conversion
 from lateen.apiserver.kinds.strategy import addresses, registry
 from lateen.apiserver.kinds.strategy.base import clone
 from lateen.app.lab import meshsettings
@@ -90,9 +89,6 @@ class Rehearsal:
             space = metadata.setdefault("namespace", "default")
             if self._world.get("namespaces", "", space) is None:
                 self._create("namespaces", dict(namespaces.namespace(space)))
-        version = str(body["apiVersion"]).rpartition("/")[2]
-        convert = conversion.to_stored(info.resource, version)
-        body = convert(body) if convert is not None else body
         body["apiVersion"] = info.api_versions[0]
         self._create(info.resource, body)
         if item.locate is not None:

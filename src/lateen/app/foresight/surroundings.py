@@ -3,7 +3,7 @@ what is captured, what applications speak."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lateen.app import speaking
+from lateen.app.foresight import speaking
 from lateen.compiler.frontend.graph import pods as proxies
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind
 from lateen.model.identity import spiffe_id

@@ -1,10 +1,10 @@
-"""What applications speak, by their images: ports, TLS, answers. Pure but for nothing that is read."""
+"""What applications speak, by their images: ports, TLS, answers."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-from lateen.model.kube.core import container as core_container
-from lateen.model.kube.core import pod as core_pod
+from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
 from lateen.predict.values.facts import Answer, Speech
@@ -69,7 +69,7 @@ def _of(
     context = ImageContext(
         work="/",
         cache="/",
-        python="python",
+        python=("python",),
         command=container.command,
         args=container.args,
         env=env,
@@ -85,7 +85,7 @@ def _of(
 
 
 def _of_standin(argv: Sequence[str], module: str) -> Mapping[int, Speech] | None:
-    words = list(zip(argv, argv[1:], strict=False))
+    words = list(itertools.pairwise(argv))
     if module == _TCP:
         ports = [int(port) for word in argv for port in re.findall(r"^\d+(?:,\d+)*$", word)]
         return {port: Speech(http=False, answers=(), garbage="echo") for port in ports}

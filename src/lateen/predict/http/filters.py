@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from lateen.predict.connection import peer
 from lateen.predict.envoy import config, packed, rbac, routes, strings
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.walk import peer
-from lateen.predict.walk.exchange import Exchange, Local
+from lateen.predict.http.exchange import Exchange, Local
 
 _ALPN_STATE = "envoy.network.application_protocols"
 _QUIET = (
@@ -42,9 +42,10 @@ def _one(exchange: Exchange, each: Any) -> Local | None:
         opened = packed.opened(each.typed_config)
     own = _of_route(exchange, each.name)
     if own is not None and packed.type_of(own).endswith("route.v3.FilterConfig"):
-        if packed.opened(own).disabled:
+        override: Any = packed.opened(own)
+        if override.disabled:
             return None
-        own = packed.opened(own).config
+        own = override.config
     for ending, run in _FILTERS.items():
         if kind.endswith(ending):
             return run(exchange, opened, own)
@@ -54,7 +55,7 @@ def _one(exchange: Exchange, each: Any) -> Local | None:
 
 
 def _of_route(exchange: Exchange, name: str) -> Any | None:
-    """Return what a route says to a filter, as the Any that it is; its virtual host's comes after."""
+    """Return what a route, else its virtual host, says to a filter, as the Any that it is."""
     routed = exchange.routed
     if routed is None:
         return None
@@ -89,7 +90,7 @@ _EITHER = re.compile(r"%CEL\(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']
 
 def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     """Take the ALPN that the upstream handshake is to offer."""
-    setting = packed.opened(own) if own is not None else opened
+    setting: Any = packed.opened(own) if own is not None else opened
     for value in setting.on_request_headers:
         if value.object_key != _ALPN_STATE:
             continue
@@ -104,7 +105,7 @@ def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | N
 
 
 def _fault(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
-    setting = packed.opened(own) if own is not None else opened
+    setting: Any = packed.opened(own) if own is not None else opened
     routed = exchange.routed
     where = routed.route.metadata if routed is not None and routed.route is not None else None
     sources = config.known(config.written(where, "fault")) if where is not None else ()
@@ -144,7 +145,8 @@ def _cors(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     """Answer a preflight whose origin is allowed."""
     if own is None:
         return None
-    policy, request = packed.opened(own), exchange.request
+    policy: Any = packed.opened(own)
+    request = exchange.request
     origin = request.header("origin")
     asked = request.header("access-control-request-method")
     if request.method != "OPTIONS" or not origin or not asked:
@@ -152,9 +154,9 @@ def _cors(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     if any(strings.matches(each, origin) for each in policy.allow_origin_string_match):
         exchange.run.step("CORS", "answers the preflight", at=exchange.hop.name)
         return Local(200, "cors_response", code="direct-response")
-    if policy.HasField("forward_not_matching_preflights"):
-        if not policy.forward_not_matching_preflights.value:
-            return Local(200, "cors_response", code="direct-response")
+    onward = policy.forward_not_matching_preflights
+    if policy.HasField("forward_not_matching_preflights") and not onward.value:
+        return Local(200, "cors_response", code="direct-response")
     return None
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from lateen.model.meta import Source
+from lateen.predict.connection.run import Connection, Layer
 from lateen.predict.envoy import config
 from lateen.predict.envoy.config import Proxy
 from lateen.predict.values.facts import Pod
 from lateen.predict.values.request import Credential
-from lateen.predict.walk.run import Connection, Layer
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,19 +7,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lateen.app import known, surroundings
+from lateen.app.foresight import known, surroundings
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet
 from lateen.model.meta import ObjectRef
 from lateen.model.snapshot import Snapshot
+from lateen.predict.connection.run import World
 from lateen.predict.envoy.config import Parsed, Proxy
 from lateen.predict.values.facts import Network, Pod
 from lateen.predict.values.outcome import Prediction
 from lateen.predict.values.request import Content, Http, NameMatch, Raw, Tls, Trust
 from lateen.predict.walk import way
-from lateen.predict.walk.run import World
 
 _AGENT = (("user-agent", "lateen"), ("accept", "*/*"))
 _PORTS = {"http": 80, "https": 443, "grpc": 80, "tcp": 0, "tls": 443}
@@ -134,9 +134,7 @@ class Foresight:
                 continue
             if kind in ("pod", "pods", "po") and pod.name == f"{namespace}/{name}":
                 return pod
-            if kind in ("deploy", "deployment", "deployments", "sts", "statefulset", "ds") and (
-                pod.workload == f"{namespace}/{name}"
-            ):
+            if kind in _OF_WORKLOADS and pod.workload == f"{namespace}/{name}":
                 return pod
             if kind in ("sa", "serviceaccount") and self._account(pod) == name:
                 return pod
@@ -168,9 +166,8 @@ class Foresight:
         return ""
 
 
-_ORIGINS = frozenset(
-    "pod pods po deploy deployment deployments sts statefulset ds sa serviceaccount".split()
-)
+_OF_WORKLOADS = ("deploy", "deployment", "deployments", "sts", "statefulset", "ds", "daemonset")
+_ORIGINS = frozenset({"pod", "pods", "po", "sa", "serviceaccount", *_OF_WORKLOADS})
 
 
 def _reachable(service: object) -> str:

@@ -76,7 +76,7 @@ class Choices(Draw):
 
 
 def every(walk: Callable[[Choices], T], most: int = MOST) -> tuple[list[tuple[Choices, T]], bool]:
-    """Take a walk for each way that its lots can fall. The second value is whether all were taken."""
+    """Take a walk for each way that its lots can fall, and tell whether all were taken."""
     found: list[tuple[Choices, T]] = []
     plan: list[int] | None = []
     while plan is not None and len(found) < most:

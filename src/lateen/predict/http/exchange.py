@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
+from lateen.predict.connection.hop import Hop
+from lateen.predict.connection.run import Run
 from lateen.predict.envoy.routes import Routed
 from lateen.predict.values.request import Http
-from lateen.predict.walk.hop import Hop
-from lateen.predict.walk.run import Run
 
 
 class Local(msgspec.Struct, frozen=True):

@@ -6,12 +6,12 @@ from typing import Protocol
 import msgspec
 
 from lateen.model.meta import Source
+from lateen.predict.connection.choices import Choices, Option
 from lateen.predict.envoy.config import Proxy
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Network, Pod
 from lateen.predict.values.outcome import Candidate, Leg, Log, Party, Step
 from lateen.predict.values.request import Content, Credential
-from lateen.predict.walk.choices import Choices, Option
 
 
 class Secrets(Protocol):

@@ -1,0 +1,1 @@
+"""Saying beforehand what requests will do: on manifests alone, and in a lab."""

@@ -1,0 +1,38 @@
+"""Explaining requests on manifests alone, without a lab."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from lateen.app.foresight import rehearsal, serving, state, telling
+from lateen.app.foresight.rehearsal import Item
+from lateen.app.foresight.state import AskedError
+from lateen.app.lab import meshsettings
+from lateen.app.lab.settings import LabSettings
+from lateen.base.clock import SystemClock
+
+Json = dict[str, Any]
+
+__all__ = ["AskedError", "Item", "explain", "foresight"]
+
+
+def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.Foresight:
+    """Return what foretells in a rehearsed lab."""
+    snapshot = made.snapshot()
+    return state.Foresight(
+        snapshot,
+        made.mesh(snapshot),
+        made.settings,
+        images,
+        system_roots=meshsettings.system_roots(),
+        now=SystemClock().now,
+    )
+
+
+def explain(items: Sequence[Item], settings: LabSettings, asked: Json) -> Json:
+    """Return the document about a request, asked as a lab is. Raises AskedError."""
+    made = rehearsal.Rehearsal(items, settings)
+    request = msgspec.convert(asked, serving.Asked).request()
+    found = foresight(made, settings.images).predict(request)
+    return telling.document(found, made.locate)

@@ -1,0 +1,166 @@
+"""`lateen explain`: what a request will do and which line decides it, said beforehand."""
+
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from lateen.cli import exits
+from lateen.cli.manifests.named import Named
+from lateen.cli.terminal import screen
+from lateen.cli.traffic import requests
+
+Json = dict[str, Any]
+PATH = "/lateen/v1/explain"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to explain, and whence: manifests, or a lab where none are named."""
+
+    asked: requests.Asked
+    named: Named = Named()
+    istio: str = ""
+    output: str = ""
+
+
+def explain(lab: str, options: Options) -> int:
+    """The command. Ends with 0 if the request will certainly be answered by an application or as a
+    route says, 1 if it will fail, 2 if that depends or is not known, 65 for bad input."""
+    try:
+        options.asked.body()
+    except ValueError as error:
+        exits.complain(str(error))
+        return exits.USAGE
+    if options.output not in ("", "json"):
+        exits.complain(f"-o {options.output}: use json, or leave it out")
+        return exits.USAGE
+    told = _of_files(options) if options.named else _of_lab(lab, options)
+    if isinstance(told, int):
+        return told
+    if options.output == "json":
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    else:
+        sys.stdout.write(shown(told))
+    return int(told["exit"])
+
+
+def _of_lab(lab: str, options: Options) -> Json | int:
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+    from lateen.model.client import ApiError
+
+    api = lab_api.Api.of(labs.require(lab))
+    try:
+        answer: Json = api.request("POST", PATH, body=options.asked.body()).body
+    except ApiError as error:
+        if error.code != 400:
+            raise
+        exits.complain(f"error: {error.message}")
+        return exits.UNPARSABLE
+    return answer
+
+
+def _of_files(options: Options) -> Json | int:
+    from lateen.app.foresight import offline
+    from lateen.cli.lab.up import settings_for
+    from lateen.cli.manifests import files as manifest_files
+
+    settings = settings_for("files", options.named, options.istio)
+    loaded = manifest_files.load(options.named)
+    if isinstance(loaded, manifest_files.Refused):
+        for message in loaded.messages:
+            exits.complain(f"error: {message}")
+        return exits.UNPARSABLE
+    items = [offline.Item(each.placed(), each.manifest.locate) for each in loaded.items]
+    try:
+        return offline.explain(items, settings, options.asked.body())
+    except offline.AskedError as error:
+        exits.complain(f"error: {error}")
+        return exits.UNPARSABLE
+
+
+_TLS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
+_WIDTH = 15
+
+
+def shown(told: Json) -> str:
+    """Return a prediction for a terminal."""
+    branches = told["branches"]
+    lines: list[str] = []
+    for branch in branches:
+        if len(branches) > 1:
+            lines.append(screen.paint(_condition(branch), "cyan"))
+        lines += _outcome(branch["outcome"])
+    if told["open"]:
+        lines.append(f"left open: {told['open']}")
+    return "\n".join(lines) + "\n"
+
+
+def _condition(branch: Json) -> str:
+    share = branch["share"]
+    words = " and ".join(branch["conditions"])
+    return f"if {words}" if share is None else f"{share:.1%} of requests: {words}"
+
+
+def _outcome(outcome: Json) -> list[str]:
+    lines = [_headline(outcome)]
+    lines += [line for step in outcome["steps"] for line in _step(step)]
+    for leg in outcome["legs"]:
+        lines.append("   " + screen.paint(_leg(leg), "dim"))
+    if outcome["unknown"]:
+        lines.append(f"   unknown: {outcome['unknown']}")
+    lines += [f"   hint: {hint}" for hint in outcome["hints"]]
+    return lines
+
+
+def _headline(outcome: Json) -> str:
+    came = str(outcome["status"] or outcome["error"] or "")
+    if outcome["unknown"]:
+        return f"{screen.paint('unknown', 'yellow')}  {outcome['unknown']}"
+    if outcome["reached"]:
+        where = f" by {outcome['destination']}" if outcome["destination"] else ""
+        words = f"it will be answered{where}" if outcome["code"] != "direct-response" else ""
+        words = words or "the route answers by itself"
+        return f"{screen.paint(came or 'connected', 'green')}  {words}"
+    failed = next((leg["name"] for leg in outcome["legs"] if leg["failed"]), "")
+    place = f" on {failed}" if failed else ""
+    return f"{screen.paint(came, 'red')}  it will fail{place}: {outcome['words']}"
+
+
+def _step(step: Json) -> list[str]:
+    mark = screen.paint("√", "green") if step["ok"] else screen.paint("×", "red")
+    where = next((s for s in step["sources"] if s["location"]), None)
+    where = where or next(iter(step["sources"]), None)
+    text = f" {mark} {step['kind']:<{_WIDTH}}{step['text']}"
+    if where is not None:
+        place = f"  {where['location']}" if where["location"] else ""
+        text += screen.paint(f"   {_object(where['text'])}{place}", "dim")
+    lines = [text]
+    if not step["ok"]:
+        margin = " " * (_WIDTH + 3)
+        lines += [f"{margin}not {each['text']}: {each['why']}" for each in step["lost"][:6]]
+    return lines
+
+
+def _object(source: str) -> str:
+    """Return a source without its namespace: `VirtualService/shop`, and the field."""
+    where, _, path = source.partition("#")
+    parts = where.split("/")
+    return f"{parts[0]}/{parts[-1]}" + (f" {path}" if path else "")
+
+
+def _leg(leg: Json) -> str:
+    tls = _TLS.get(leg["tls"], "nothing sent")
+    words = f"{leg['name']}: {tls}"
+    known = [leg["client_identity"], leg["server_identity"]]
+    if any(known) and leg["tls"] == "mtls":
+        words += f", {known[0].rpartition('/ns/')[2]} -> {known[1].rpartition('/ns/')[2]}"
+    log = leg["client_log"]
+    if log is not None and (log["flags"] != "-" or leg["failed"]):
+        told = " ".join(str(x) for x in (log["status"] or "", log["flags"], log["details"]) if x)
+        words += f"; client's proxy logs {told}"
+    server = leg["server_log"]
+    if leg["failed"] and server is not None:
+        words += f"; server's logs {server['details'] or server['downstream_failure'] or '-'}"
+    return words

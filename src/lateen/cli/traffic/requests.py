@@ -1,0 +1,53 @@
+"""A request in the words of the command line: what `explain` and `curl` have in common."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+_WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A method or a header's name."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask. Names are curl's where curl has them."""
+
+    url: str
+    start: str = ""
+    namespace: str = "default"
+    method: str = ""
+    headers: Sequence[str] = ()
+    http: str = "1.1"
+    insecure: bool = False
+    sni: str = ""
+    data_size: int = 0
+    timeout: float = 15.0
+
+    def body(self) -> Json:
+        """Return it as the lab is asked. Raises ValueError, with what to write."""
+        method = self.method or ("POST" if self.data_size else "GET")
+        if not _WORD.fullmatch(method):
+            raise ValueError(f"-X {method!r}: a method is one word, such as PUT")
+        return {
+            "url": self.url,
+            "from": self.start,
+            "namespace": self.namespace,
+            "method": method,
+            "headers": [header(text) for text in self.headers],
+            "http": self.http,
+            "insecure": self.insecure,
+            "sni": self.sni,
+            "body": self.data_size,
+            "timeout": self.timeout,
+        }
+
+
+def header(text: str) -> list[str]:
+    """Return name and value of a header that was written `Name: value`. Raises ValueError."""
+    name, colon, value = text.partition(":")
+    name = name.strip()
+    if not colon or not _WORD.fullmatch(name) or any(char in value for char in "\r\n\0"):
+        raise ValueError(f"-H {text!r}: write it as `Name: value`, in one line")
+    return [name, value.strip()]

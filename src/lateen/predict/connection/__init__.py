@@ -1,0 +1,1 @@
+"""A connection that a proxy has, and the one it opens onward."""

@@ -1,0 +1,1 @@
+"""A request inside a connection manager: filters, route, router."""

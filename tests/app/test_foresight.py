@@ -1,0 +1,123 @@
+"""Requests explained on manifests alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lateen.app.foresight import offline
+from lateen.app.foresight.rehearsal import Rehearsal
+from lateen.app.lab.settings import LabSettings
+from lateen.model.manifests import reader
+from tests.e2e.test_reachability import CASES, CLIENTS, PORTS, SERVERS, Case
+
+ROOT = Path(__file__).parents[2]
+WALKTHROUGH = ROOT / "examples" / "walkthrough"
+REACHABILITY = ROOT / "tests" / "e2e" / "reachability" / "workloads.yaml"
+GATEWAY = "http://istio-ingressgateway"
+
+
+def items(*texts: tuple[str, str]) -> list[offline.Item]:
+    return [
+        offline.Item(placed(each.body), each.locate)
+        for file, text in texts
+        for each in reader.parse(text, file).manifests
+    ]
+
+
+def placed(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "metadata": {"namespace": "default", **body["metadata"]}}
+
+
+def explained(given: list[offline.Item], url: str, *, istio: str = "1.32", **asked: Any) -> Any:
+    settings = LabSettings(lab="files", istio=istio, user=0)
+    return offline.explain(given, settings, {"url": url, **asked})
+
+
+@pytest.fixture(scope="module")
+def walkthrough() -> list[offline.Item]:
+    files = sorted(WALKTHROUGH.glob("*.yaml"))
+    return items(*((file.name, file.read_text(encoding="utf-8")) for file in files))
+
+
+@pytest.mark.parametrize(
+    ("path", "istio", "status", "code", "legs"),
+    [
+        ("/http-mTLS", "1.17", 200, "ok", ["none", "mtls", "none"]),
+        ("/https-mTLS", "1.17", 503, "no-mesh-certificate", ["none", "tls"]),
+        ("/http-no-mTLS", "1.17", 200, "ok", ["none", "none", "none"]),
+        ("/https-no-mTLS", "1.17", 200, "ok", ["none", "tls", "tls"]),
+        ("/https-no-mTLS", "1.32", 503, "server-certificate-untrusted", ["none", "tls", "tls"]),
+        ("/nowhere", "1.32", 404, "no-route", ["none", ""]),
+    ],
+)
+def test_the_walkthrough(
+    walkthrough: list[offline.Item], path: str, istio: str, status: int, code: str, legs: list[str]
+) -> None:
+    told = explained(walkthrough, GATEWAY + path, istio=istio)
+    (branch,) = told["branches"]
+    found = branch["outcome"]
+    assert (found["status"], found["code"]) == (status, code)
+    assert [leg["tls"] for leg in found["legs"]] == legs
+    assert told["exit"] == (0 if status == 200 else 1)
+
+
+def test_each_step_names_the_line_that_decided_it(walkthrough: list[offline.Item]) -> None:
+    told = explained(walkthrough, GATEWAY + "/https-mTLS", istio="1.17")
+    steps = told["branches"][0]["outcome"]["steps"]
+    places = {step["kind"]: step["sources"][0]["location"] for step in steps if step["sources"]}
+    assert places == {
+        "listener": "PeerAuthentication.yaml:25",
+        "route": "VirtualService.yaml:26",
+        "destination": "DestinationRule.yaml:8",
+        "client's TLS": "DestinationRule.yaml:20",
+        "server's TLS": "PeerAuthentication.yaml:25",
+    }
+    (route,) = [step for step in steps if step["kind"] == "route"]
+    (lost,) = route["lost"]
+    assert (lost["text"], lost["why"]) == ("route http-mTLS", "path is not /http-mTLS")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_reachability_is_foretold(case: Case) -> None:
+    """Every cell of Istio's matrix that the lab's test sends, said without sending."""
+    given = items(("w", REACHABILITY.read_text(encoding="utf-8")), ("p", case.policies))
+    wrong = {}
+    for client in CLIENTS:
+        prefix = "to-" if case.migration and client == "client" else ""
+        for server in SERVERS:
+            for port, number in PORTS.items():
+                scheme = "https" if port == "https" else "http"
+                url = f"{scheme}://{prefix}{server}.default.svc.cluster.local:{number}/"
+                told = explained(given, url, **{"from": f"deploy/{client}", "insecure": True})
+                (branch,) = told["branches"]
+                outcome = branch["outcome"]
+                mutual = any(leg["tls"] == "mtls" for leg in outcome["legs"])
+                found = outcome["status"] == 200, mutual
+                wanted = case.expects((client == "client", server == "server"))
+                if found != wanted:
+                    wrong[client, server, port] = found, wanted, outcome["code"]
+    assert not wrong, "(succeeds, mutual TLS): found, wanted"
+
+
+def test_what_is_not_known_of_an_application_is_a_branch() -> None:
+    text = REACHABILITY.read_text(encoding="utf-8").replace("hashicorp/http-echo", "shop/own")
+    told = explained(items(("w", text)), "http://server/", **{"from": "deploy/client"})
+    assert told["exit"] == 2
+    assert all(branch["share"] is None for branch in told["branches"])
+    conditions = {text for branch in told["branches"] for text in branch["conditions"]}
+    assert any("speaks HTTP on port 80" in text for text in conditions)
+
+
+def test_a_pod_of_a_deployment_is_made_by_the_lab_s_own_injector(
+    walkthrough: list[offline.Item],
+) -> None:
+    made = Rehearsal(walkthrough, LabSettings(lab="files", istio="1.32", user=0)).snapshot()
+    pods = [pod for pod in made.pods.values() if pod.metadata.namespace == "default"]
+    assert len(pods) == 2
+    for pod in pods:
+        names = [each.name for each in pod.spec.containers]
+        assert "istio-proxy" in names
+        assert pod.metadata.annotations["sidecar.istio.io/status"]
+        assert pod.metadata.labels["pod-template-hash"]
+    assert len({pod.status.pod_ip for pod in pods}) == 2
