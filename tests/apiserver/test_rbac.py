@@ -250,6 +250,33 @@ def test_the_verbs_escalate_and_bind_lift_that(api: verbs.Api, bound: Bind) -> N
             {"roleRef": {"kind": "ClusterRole", "name": "x"}, "subjects": [{"kind": "Robot"}]},
             "subjects[0].kind: Unsupported",
         ),
+        (
+            "rolebindings",
+            {
+                "roleRef": {"kind": "Role", "name": "x"},
+                "subjects": [{"kind": "ServiceAccount", "name": "Not A Name"}],
+            },
+            "subjects[0].name: Invalid value",
+        ),
+        (
+            "rolebindings",
+            {"roleRef": {"kind": "Role", "name": "x"}, "subjects": [{"kind": "User", "name": ""}]},
+            "user name cannot be empty",
+        ),
+        (
+            "roles",
+            {"rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"], "resources": ["pods"]}]},
+            "rules cannot apply to both",
+        ),
+        ("clusterroles", {"rules": [], "aggregationRule": {}}, "at least one clusterRoleSelector"),
+        (
+            "clusterroles",
+            {
+                "rules": [],
+                "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a b": "c"}}]},
+            },
+            "aggregationRule.clusterRoleSelectors[0].matchLabels: Invalid",
+        ),
     ],
 )
 def test_misshapen_roles_are_refused(api: verbs.Api, plural: str, body: Json, said: str) -> None:
@@ -258,6 +285,24 @@ def test_misshapen_roles_are_refused(api: verbs.Api, plural: str, body: Json, sa
         write(api, plural, space, {"metadata": {"name": "wrong"}, **body})
     assert caught.value.code in (400, 422)
     assert said in caught.value.message
+
+
+def test_a_bindings_own_namespace_is_that_of_its_service_accounts(api: verbs.Api) -> None:
+    """As Istio's gateway chart has it. An empty API group is a missing one."""
+    body = {
+        "metadata": {"name": "own"},
+        "roleRef": {"apiGroup": "", "kind": "ClusterRole", "name": "view"},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": "gateway"},
+            {"apiGroup": "", "kind": "User", "name": "jane"},
+        ],
+    }
+    made = write(api, "rolebindings", "home", body)
+    assert made["subjects"][0] == {"kind": "ServiceAccount", "name": "gateway"}
+    assert {made["roleRef"]["apiGroup"], made["subjects"][1]["apiGroup"]} == {GROUP}
+    line = "GET /api/v1/namespaces/home/pods"
+    assert may(api, auth.service_account("home", "gateway"), line)
+    assert not may(api, auth.service_account("other", "gateway"), line)
 
 
 WORDS = st.sampled_from(["get", "list", "pods", "pods/log", "*", "*/log", "", "apps", "a"])

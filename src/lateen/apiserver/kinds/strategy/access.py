@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.strategy import base
 from lateen.apiserver.kinds.strategy.base import Json
-from lateen.model.validation.kube import names
+from lateen.model.schema import objectmeta
+from lateen.model.validation.kube import metadata, names
+from lateen.model.validation.report import Report
 
 _GROUP = "rbac.authorization.k8s.io"
 _KINDS = ("Group", "ServiceAccount", "User")
@@ -15,11 +19,11 @@ _KINDS = ("Group", "ServiceAccount", "User")
 
 def _bound(obj: Json) -> None:
     reference = obj.get("roleRef")
-    if reference is not None:
-        reference.setdefault("apiGroup", _GROUP)
+    if reference is not None and not reference.get("apiGroup"):
+        reference["apiGroup"] = _GROUP
     for subject in obj.get("subjects") or ():
-        if subject.get("kind") in ("User", "Group"):
-            subject.setdefault("apiGroup", _GROUP)
+        if subject.get("kind") in ("User", "Group") and not subject.get("apiGroup"):
+            subject["apiGroup"] = _GROUP
         elif not subject.get("apiGroup"):
             subject.pop("apiGroup", None)  # a cluster leaves out what is empty
 
@@ -35,7 +39,21 @@ def _check_role(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
 
 
 def _check_cluster_role(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
-    return tuple(_role(obj, namespaced=False))
+    causes = tuple(_role(obj, namespaced=False))
+    aggregation = obj.get("aggregationRule")
+    if aggregation is None:
+        return causes
+    path = "aggregationRule.clusterRoleSelectors"
+    chosen = aggregation.get("clusterRoleSelectors") or ()
+    if not chosen:
+        detail = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+        return (*causes, fieldcauses.required(path, detail))
+    for index, selector in enumerate(chosen):
+        report = Report()
+        given = msgspec.convert(selector, objectmeta.LabelSelector)
+        metadata.label_selector(report, given, f"{path}[{index}]")
+        causes += tuple(Cause(p.reason, p.message, p.path) for p in report.errors)
+    return causes
 
 
 def _role(obj: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
@@ -47,7 +65,7 @@ def _role(obj: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
         if paths and namespaced:
             detail = "namespaced rules cannot apply to non-resource URLs"
             yield fieldcauses.invalid(f"{path}.nonResourceURLs", paths, detail)
-        elif paths:
+        if paths:
             if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
                 detail = "rules cannot apply to both regular resources and non-resource URLs"
                 yield fieldcauses.invalid(f"{path}.nonResourceURLs", paths, detail)
@@ -61,14 +79,16 @@ def _role(obj: Mapping[str, Any], *, namespaced: bool) -> Iterator[Cause]:
 
 
 def _check_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
-    return tuple(_binding(obj, ("ClusterRole", "Role")))
+    return tuple(_binding(obj, ("ClusterRole", "Role"), namespaced=True))
 
 
 def _check_cluster_binding(obj: Mapping[str, Any]) -> tuple[Cause, ...]:
-    return tuple(_binding(obj, ("ClusterRole",)))
+    return tuple(_binding(obj, ("ClusterRole",), namespaced=False))
 
 
-def _binding(obj: Mapping[str, Any], allowed: tuple[str, ...]) -> Iterator[Cause]:
+def _binding(
+    obj: Mapping[str, Any], allowed: tuple[str, ...], *, namespaced: bool
+) -> Iterator[Cause]:
     reference = obj.get("roleRef") or {}
     if reference.get("apiGroup", _GROUP) != _GROUP:
         yield fieldcauses.unsupported("roleRef.apiGroup", reference.get("apiGroup"), (_GROUP,))
@@ -80,12 +100,13 @@ def _binding(obj: Mapping[str, Any], allowed: tuple[str, ...]) -> Iterator[Cause
     elif detail := names.path_segment(str(name)):
         yield fieldcauses.invalid("roleRef.name", name, detail)
     for index, subject in enumerate(obj.get("subjects") or ()):
-        yield from _subject(subject, f"subjects[{index}]")
+        yield from _subject(subject, f"subjects[{index}]", namespaced=namespaced)
 
 
-def _subject(subject: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    kind = subject.get("kind")
-    if not subject.get("name"):
+def _subject(subject: Mapping[str, Any], path: str, *, namespaced: bool) -> Iterator[Cause]:
+    """A ServiceAccount without a namespace is the binding's own; a ClusterRoleBinding has none."""
+    kind, name = subject.get("kind"), subject.get("name")
+    if not name:
         yield fieldcauses.required(f"{path}.name")
     if kind not in _KINDS:
         yield fieldcauses.unsupported(f"{path}.kind", kind or "", _KINDS)
@@ -93,7 +114,14 @@ def _subject(subject: Mapping[str, Any], path: str) -> Iterator[Cause]:
     wanted = "" if kind == "ServiceAccount" else _GROUP
     if subject.get("apiGroup", wanted) != wanted:
         yield fieldcauses.unsupported(f"{path}.apiGroup", subject.get("apiGroup"), (wanted,))
-    if kind == "ServiceAccount" and not subject.get("namespace"):
+    if kind != "ServiceAccount":
+        if not name:
+            detail = f"{str(kind).lower()} name cannot be empty"
+            yield fieldcauses.invalid(f"{path}.name", name or "", detail)
+        return
+    if name and (detail := names.subdomain(str(name))):
+        yield fieldcauses.invalid(f"{path}.name", name, detail)
+    if not namespaced and not subject.get("namespace"):
         yield fieldcauses.required(f"{path}.namespace")
 
 
