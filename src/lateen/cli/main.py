@@ -43,7 +43,8 @@ def app() -> None:
 
 
 @app.command(
-    epilog="Examples: `lateen up examples/walkthrough --istio 1.17`; `cat *.yaml | lateen up -`"
+    epilog="Examples: `lateen up examples/walkthrough --istio 1.17`; `cat *.yaml | lateen up -`; "
+    "`lateen up -k overlays/test`; `lateen up mesh/ --watch`"
 )
 @click.argument("names", nargs=-1, metavar="[DIR|FILE|-]...", type=click.Path())
 @options.lab
@@ -53,6 +54,7 @@ def app() -> None:
     complete=options.complete("istio"),
 )
 @flag("--foreground", text="Stay; Ctrl-C ends the lab.")
+@flag("--watch", text="Stay, and apply manifests again when they change.")
 @options.timeout
 @click.option("--api-port", default=0, metavar="PORT", help="Port of the API server; 0 picks one.")
 @options.overlays

@@ -117,26 +117,36 @@ def up(
     lab: str,
     istio: str,
     foreground: bool,
+    watch: bool,
     timeout: float,
     api_port: int = 0,
 ) -> int:
     """The command."""
+    if watch and not named.watchable:
+        raise LabError("--watch needs files or folders: standard input is read once", exits.USAGE)
     settings = settings_for(lab, named, istio, api_port=api_port)
     progress = screen.Progress()
     running, _, status = bring_up(settings, named, timeout=timeout, progress=progress)
     code = report(status, running, progress)
-    if foreground:
-        exits.complain("in the foreground: Ctrl-C ends the lab")
-        stay(lab)
+    if not (foreground or watch):
+        return code
+    try:
+        if watch:
+            from lateen.cli.lab import live
+
+            live.Live(lab, named, timeout=timeout).run()
+        else:
+            stay(lab)
+    except (KeyboardInterrupt, exits.Ended):
+        if foreground:
+            with exits.uninterrupted():
+                labs.stop(lab)
+            exits.complain(f"lab {lab} is down")
     return code
 
 
 def stay(lab: str) -> None:
-    """Wait until the lab ends or the person ends it; then take it down."""
-    try:
-        while labs.find(lab):
-            time.sleep(0.2)
-    except (KeyboardInterrupt, exits.Ended):
-        with exits.uninterrupted():
-            labs.stop(lab)
-        exits.complain(f"lab {lab} is down")
+    """Wait until the lab ends."""
+    exits.complain("in the foreground: Ctrl-C ends the lab")
+    while labs.find(lab):
+        time.sleep(0.2)

@@ -21,6 +21,11 @@ class Named(msgspec.Struct, frozen=True):
         return bool(self.names or self.overlays)
 
     @property
+    def watchable(self) -> bool:
+        """Whether all of them can be read again."""
+        return bool(self) and "-" not in self.names
+
+    @property
     def folders(self) -> list[Path]:
         """The folders among them, in order."""
         every = (Path(name) for name in (*self.names, *self.overlays) if name != "-")

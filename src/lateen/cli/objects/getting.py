@@ -154,6 +154,7 @@ def follow(asked: Asked, words: list[str], shown: Shown) -> int:
         return exits.FAILED
     show = _rows_of(kind, asked, shown) if table else _documents_of(kind, shown, form)
     show(first)
+    sys.stdout.flush()
     query = {**asked.query, **({"fieldSelector": f"metadata.name={name}"} if name else {})}
     path = lab_api.collection_path(kind, asked.scope)
     changes = watch.events(asked.api, path, query, watch.newest(first) or "0", accept)

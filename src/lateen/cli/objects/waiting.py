@@ -109,15 +109,19 @@ def await_settled(
     while True:
         status: dict[str, Any] = api.request("GET", STATUS).body
         show(summary(status))
-        if settled(status, revision, besides) or hopeless(status) or time.monotonic() > deadline:
+        if (
+            settled(status, revision, besides)
+            or hopeless(status, besides)
+            or time.monotonic() > deadline
+        ):
             return status
         time.sleep(_PAUSE)
 
 
-def hopeless(status: dict[str, Any]) -> bool:
-    """Whether all pods that are not ready wait for something that only a person can give them, and
-    there is one."""
-    unready = [pod for pod in status["pods"] if not pod["ready"]]
+def hopeless(status: dict[str, Any], besides: frozenset[str] = frozenset()) -> bool:
+    """Whether all pods that are not ready, besides some that nobody waits for, wait for something
+    that only a person can give them, and there is one."""
+    unready = [pod for pod in status["pods"] if not pod["ready"] and pod["uid"] not in besides]
     return bool(unready) and all(_stuck(pod) for pod in unready)
 
 
@@ -147,11 +151,14 @@ def apply_and_say(
     progress: screen.Progress,
     *,
     quiet: bool = False,
+    unchanged: bool = True,
     dry_run: bool = False,
 ) -> int:
-    """Apply manifests, print a line for each, and return the revision to wait for."""
+    """Apply manifests, print a line for each (without `unchanged` for what changes), and return
+    the revision to wait for."""
     for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
-        if not quiet and not item.stands_in:
+        shown = unchanged or verb != "unchanged"
+        if shown and not quiet and not item.stands_in:
             progress.clear()
             sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
     sys.stdout.flush()
