@@ -203,6 +203,15 @@ def test_labs_are_listed(watched: Watched) -> None:
     assert str(watched.folder / "over") in row
 
 
+def test_a_check_tells_the_machine_and_the_lab(watched: Watched) -> None:
+    watched.lab.lateen("delete", "pod", "crash")
+    done = watched.lab.lateen("check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✔ nftables with nat: " in done.stdout
+    assert "✔ Envoy: 1." in done.stdout
+    assert "✔ pods: 2 of 2 are ready" in done.stdout
+
+
 def test_a_watch_of_files_ends_and_leaves_the_lab(watched: Watched) -> None:
     os.kill(watched.process.pid, signal.SIGINT)
     assert watched.process.wait(10) == 0

@@ -81,6 +81,16 @@ def down(lab: str, **given: Any) -> int:
     return ending.down(lab, **given)
 
 
+@app.command(epilog="Examples: `lateen check`; `lateen check --lab other -o json`")
+@options.lab
+@options.as_json
+def check(lab: str, output: str) -> int:
+    """Check what this machine allows, and how the lab is; each line with its remedy."""
+    from lateen.cli.lab import check as command
+
+    return command.check(lab, output)
+
+
 @app.command(epilog="Examples: `lateen ls`; `lateen ls -o json`")
 @options.as_json
 def ls(output: str) -> int:

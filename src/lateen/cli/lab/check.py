@@ -1,0 +1,147 @@
+"""`lateen check`: what this machine allows, and how a lab is."""
+
+import contextlib
+import os
+import platform
+import pwd
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lateen.app.lab import lab as labs
+from lateen.app.lab.lab import LabError
+from lateen.cli import exits
+from lateen.cli.connection import api as lab_api
+from lateen.cli.objects import logs, waiting
+from lateen.cli.screen import findings
+from lateen.cli.terminal import screen
+from lateen.model.client import ApiError
+from lateen.node import permission
+from lateen.node.kernel import trials, verdicts
+from lateen.node.kernel.verdicts import State, Verdict
+
+_MARKS = {State.GOOD: ("✔", "green"), State.LESS: ("‼", "yellow"), State.BAD: ("×", "red")}
+
+
+def check(lab: str, output: str) -> int:
+    """The command; it ends with 1 when no lab works here, or the one that is up does not."""
+    if output not in ("", "json"):
+        raise LabError(f"output {output!r}: use json", exits.USAGE)
+    sections = {
+        "machine": [*verdicts.of_machine(machine()), envoy()],
+        f"lab {lab}": list(of_lab(lab)),
+    }
+    every = [verdict for section in sections.values() for verdict in section]
+    bad = any(verdict.state is State.BAD for verdict in every)
+    if output == "json":
+        sys.stdout.write(
+            msgspec.json.format(msgspec.json.encode(sections), indent=2).decode() + "\n"
+        )
+        return exits.FAILED if bad else exits.OK
+    for title, section in sections.items():
+        screen.say(f"{title}\n{'-' * len(title)}")
+        for line in lines(section):
+            screen.say(line)
+        screen.say("")
+    screen.say(summary(every))
+    return exits.FAILED if bad else exits.OK
+
+
+def lines(section: Iterable[Verdict]) -> Iterator[str]:
+    """Yield a line for each verdict, and one for each of its remedies."""
+    for verdict in section:
+        mark, colour = _MARKS[verdict.state]
+        yield f"{screen.paint(mark, colour)} {verdict.subject}: {verdict.text}"
+        for remedy in verdict.remedies:
+            yield f"    {remedy}"
+
+
+def summary(every: Iterable[Verdict]) -> str:
+    """Return the last line: whether labs work here."""
+    states = [verdict.state for verdict in every]
+    if State.BAD in states:
+        return f"{screen.paint('×', 'red')} not everything that is needed works"
+    less = states.count(State.LESS)
+    return f"{screen.paint('✔', 'green')} labs work here" + (f", {less} with less" * bool(less))
+
+
+def machine() -> verdicts.Machine:
+    """Find out about this machine. Trials end with what they made."""
+    return verdicts.Machine(
+        system=platform.system(),
+        release=platform.release(),
+        facts=permission.gather(),
+        trials=trials.run(),
+        administers=permission.may_administer(),
+        has_users=permission.has_users(),
+        subordinate=_subordinate(),
+        ipv6=Path("/proc/net/if_inet6").exists(),
+    )
+
+
+def _subordinate() -> int:
+    names = [str(os.getuid())]
+    with contextlib.suppress(KeyError):
+        names.append(pwd.getpwuid(os.getuid()).pw_name)
+    try:
+        return verdicts.subordinate_ids(Path("/etc/subuid").read_text("utf-8"), tuple(names))
+    except OSError:
+        return 0
+
+
+def envoy() -> Verdict:
+    """Whether the proxy's program is there and runs on this machine."""
+    import subprocess
+
+    from lateen.node.container import sidecar
+
+    try:
+        program = sidecar.envoy_binary()
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, ImportError, subprocess.TimeoutExpired) as error:
+        return Verdict("Envoy", State.BAD, str(error), ("install Lateen again: its wheel has it",))
+    words = (done.stdout + done.stderr).strip()
+    if done.returncode:
+        return Verdict("Envoy", State.BAD, words[-200:], ("see the C library that it asks for",))
+    version = next((w for w in words.split("/") if w[:1].isdigit() and w.count(".") == 2), words)
+    return Verdict("Envoy", State.GOOD, version)
+
+
+def of_lab(lab: str) -> Iterator[Verdict]:
+    """Yield how a lab is: its API server, pods, proxies and findings."""
+    running = labs.find(lab)
+    if running is None:
+        yield Verdict("lab", State.GOOD, "not up", ("`lateen up DIR` starts it",))
+        return
+    api = lab_api.Api.of(running)
+    try:
+        status: dict[str, Any] = api.request("GET", waiting.STATUS).body
+    except (ApiError, LabError, OSError) as error:
+        yield Verdict(
+            "API server", State.BAD, f"it does not answer: {error}", (f"see {running.paths.logs}",)
+        )
+        return
+    yield Verdict("API server", State.GOOD, f"it answers as Istio {status['istio']}")
+    yield from of_status(status, logs.last_lines(api))
+
+
+def of_status(status: dict[str, Any], last_lines: findings.LastLines) -> Iterator[Verdict]:
+    """Yield what a lab's status says of pods, proxies and manifests."""
+    ready = sum(1 for pod in status["pods"] if pod["ready"])
+    broken = [*findings.pod_lines(status, last_lines)]
+    state = State.BAD if broken else State.GOOD
+    yield Verdict("pods", state, f"{ready} of {len(status['pods'])} are ready", tuple(broken))
+    synced = sum(1 for proxy in status["proxies"] if proxy["synced"])
+    rejected = [*findings.proxy_lines(status)]
+    bad = rejected or synced < len(status["proxies"])
+    text = f"{synced} of {len(status['proxies'])} have their newest configuration"
+    yield Verdict("proxies", State.BAD if bad else State.GOOD, text, tuple(rejected))
+    found = status["diagnostics"]
+    worst = State.LESS if any(one["level"] != "Info" for one in found) else State.GOOD
+    text = f"{len(found)} finding{'s' * (len(found) != 1)}"
+    yield Verdict("manifests", worst, text, ("`lateen status` shows them",) if found else ())

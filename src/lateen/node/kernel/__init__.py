@@ -1,0 +1,1 @@
+"""What this machine's kernel lets a lab do: tried, not guessed."""

@@ -1,0 +1,137 @@
+"""What the outcome of each trial means for a lab, and what to do about it. Pure."""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+
+import msgspec
+
+from lateen.node import permission
+from lateen.node.permission import Facts
+
+_SUBORDINATE = 1 << 16
+
+
+class State(Enum):
+    """How a line of `lateen check` came out."""
+
+    GOOD = "ok"
+    LESS = "less"
+    """A lab works, with less."""
+    BAD = "failed"
+    """No lab works, or this one does not."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One line: what was checked, how it came out, what that means, what to do (or nothing)."""
+
+    subject: str
+    state: State
+    text: str
+    remedies: tuple[str, ...] = ()
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about this machine. `trials` are those of `trials.run`."""
+
+    system: str
+    release: str
+    facts: Facts
+    trials: Mapping[str, str]
+    administers: bool
+    """Whether this process may make namespaces without a user namespace."""
+    has_users: bool
+    """Whether the user ids that pods may ask for are mapped here."""
+    subordinate: int = 0
+    """How many subordinate ids /etc/subuid gives this user."""
+    ipv6: bool = False
+
+
+_MEANING = {
+    "capture rules": (
+        "nftables with nat",
+        "traffic of pods goes through their sidecars",
+        "no traffic can be sent through sidecars",
+        "load the modules: sudo modprobe nf_tables nft_redir nft_chain_nat",
+    ),
+    "overlay": (
+        "overlayfs",
+        "containers write over an image's files",
+        "containers have no root of their own over an image",
+        "use Linux 5.11 or newer, and a container runtime that allows overlay mounts",
+    ),
+    "openat2": (
+        "openat2",
+        "paths in volumes cannot lead out of them",
+        "paths in volumes are not held inside them",
+        "use Linux 5.6 or newer; in a container, a seccomp profile that knows openat2",
+    ),
+    "idmapped mounts": (
+        "idmapped mounts",
+        "files of the host show under the ids of a container",
+        "files of the host show under their own ids",
+        "use Linux 6.3 or newer (5.12 for ext4 and xfs)",
+    ),
+    "seccomp": (
+        "seccomp",
+        "system calls of containers can be filtered",
+        "system calls of containers are not filtered",
+        "use a kernel with CONFIG_SECCOMP_FILTER=y",
+    ),
+}
+"""By trial: its name for a person, what it gives, what is missing without it, and the remedy."""
+_NEEDED = frozenset(("capture rules",))
+
+
+def of_machine(machine: Machine) -> Iterator[Verdict]:
+    """Yield a verdict on each thing that a lab asks of the machine."""
+    yield Verdict("system", State.GOOD, f"{machine.system} {machine.release}")
+    yield _namespaces(machine)
+    if not machine.trials.get("namespaces"):
+        for trial in _MEANING:
+            yield _trial(trial, machine.trials.get(trial, "not tried"))
+    yield _users(machine)
+    yield _ipv6(machine)
+
+
+def _namespaces(machine: Machine) -> Verdict:
+    failed = machine.trials.get("namespaces", "")
+    if not failed:
+        how = "as root" if machine.administers else "in a user namespace"
+        return Verdict("namespaces", State.GOOD, f"labs have networks of their own, {how}")
+    step, _, code = failed.partition(" ")
+    refusal = permission.diagnose(step, int(code or 1), machine.facts)
+    return Verdict("namespaces", State.BAD, refusal.cause, refusal.remedies)
+
+
+def _trial(name: str, failure: str) -> Verdict:
+    subject, gives, lacks, remedy = _MEANING[name]
+    if not failure:
+        return Verdict(subject, State.GOOD, gives)
+    state = State.BAD if name in _NEEDED else State.LESS
+    return Verdict(subject, state, f"{lacks} ({failure})", (remedy,))
+
+
+def _users(machine: Machine) -> Verdict:
+    """What runAsUser can mean here."""
+    if machine.administers and machine.has_users:
+        return Verdict("user ids", State.GOOD, "containers run under the ids that they ask for")
+    text = "every container runs under one id: runAsUser and fsGroup have no effect"
+    if machine.subordinate < _SUBORDINATE:
+        text += f"; this user has {machine.subordinate or 'no'} subordinate ids"
+    return Verdict("user ids", State.LESS, text, ("run the lab as root",))
+
+
+def _ipv6(machine: Machine) -> Verdict:
+    there = "has" if machine.ipv6 else "has no"
+    return Verdict("IPv6", State.GOOD, f"labs are IPv4 only; this machine {there} IPv6")
+
+
+def subordinate_ids(text: str, names: tuple[str, ...]) -> int:
+    """Return how many ids a file such as /etc/subuid gives to a user, by name or number."""
+    total = 0
+    for line in text.splitlines():
+        owner, _, rest = line.partition(":")
+        count = rest.partition(":")[2]
+        if owner in names and count.isdecimal():
+            total += int(count)
+    return total

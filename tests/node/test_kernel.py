@@ -1,0 +1,80 @@
+"""What this machine allows: the trials themselves, and what their outcomes mean."""
+
+import os
+
+import pytest
+
+from lateen.node.kernel import trials, verdicts
+from lateen.node.kernel.verdicts import Machine, State
+from lateen.node.permission import Facts
+
+WORKS = dict.fromkeys(("namespaces", *verdicts._MEANING), "")
+
+
+def machine(**changes: object) -> Machine:
+    given = {
+        "system": "Linux",
+        "release": "6.18",
+        "facts": Facts(),
+        "trials": WORKS,
+        "administers": True,
+        "has_users": True,
+    }
+    return Machine(**{**given, **changes})
+
+
+def by_subject(of: Machine) -> dict[str, verdicts.Verdict]:
+    return {verdict.subject: verdict for verdict in verdicts.of_machine(of)}
+
+
+def test_where_all_works_nothing_is_advised() -> None:
+    found = by_subject(machine())
+    assert {verdict.state for verdict in found.values()} == {State.GOOD}
+    assert not any(verdict.remedies for verdict in found.values())
+
+
+@pytest.mark.parametrize("trial", verdicts._MEANING)
+def test_a_failed_trial_names_the_reason_and_a_remedy(trial: str) -> None:
+    found = by_subject(machine(trials={**WORKS, trial: "Operation not permitted"}))
+    (failed,) = (verdict for verdict in found.values() if verdict.state is not State.GOOD)
+    assert "Operation not permitted" in failed.text
+    assert failed.remedies
+    assert (failed.state is State.BAD) == (trial == "capture rules")
+
+
+def test_without_namespaces_the_cause_is_told_and_nothing_else_is_guessed() -> None:
+    facts = Facts(apparmor_restricts=1)
+    found = by_subject(machine(facts=facts, trials={"namespaces": "unshare 1"}))
+    assert found["namespaces"].state is State.BAD
+    assert "AppArmor" in found["namespaces"].text
+    assert any("sysctl" in remedy for remedy in found["namespaces"].remedies)
+    assert "overlayfs" not in found
+
+
+def test_an_ordinary_user_has_one_id() -> None:
+    found = by_subject(machine(administers=False, has_users=False, subordinate=0))["user ids"]
+    assert found.state is State.LESS
+    assert "runAsUser" in found.text
+    assert "no subordinate ids" in found.text
+    assert (
+        "subordinate"
+        not in by_subject(machine(has_users=False, subordinate=65536))["user ids"].text
+    )
+
+
+def test_subordinate_ids_are_a_users_own() -> None:
+    text = "# comment\nanna:100000:65536\n1000:200000:10\nbob:1:5\nanna:broken\n"
+    assert verdicts.subordinate_ids(text, ("1000", "anna")) == 65546
+    assert verdicts.subordinate_ids("", ("anna",)) == 0
+
+
+@pytest.mark.netns
+def test_the_trials_end_with_what_they_made() -> None:
+    """They are made where labs are made: what fails here would fail a lab."""
+    before = set(os.listdir("/tmp")), os.stat("/proc/self/ns/net").st_ino
+    found = trials.run()
+    assert found["namespaces"] == ""
+    assert set(found) == set(WORKS)
+    assert found["capture rules"] == ""
+    assert os.stat("/proc/self/ns/net").st_ino == before[1]
+    assert not {name for name in set(os.listdir("/tmp")) - before[0] if "lateen-check" in name}
