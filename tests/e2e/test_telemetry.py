@@ -67,6 +67,15 @@ def ask_until(lab: Lab, workload: str, line: str, status: int = 200) -> str:
         assert time.monotonic() < deadline, log
 
 
+def test_a_lab_begins_with_istios_config_map(lab: Lab) -> None:
+    found = json.loads(lab.ok("get", "cm", "istio", "-n", "istio-system", "-o", "json"))
+    assert "trustDomain: cluster.local\n" in found["data"]["mesh"] + "\n"
+    assert found["data"]["meshNetworks"] == "networks: {}"
+    assert found["metadata"]["labels"]["istio.io/rev"] == "default"
+    warned = json.loads(lab.ok("status", "-o", "json"))["diagnostics"]
+    assert not [one for one in warned if "ConfigMap" in json.dumps(one)]
+
+
 def test_telemetry_switches_logs_on_real_proxies(lab: Lab) -> None:
     default = '"GET {} HTTP/1.1" 200'
     first = ask_until(lab, SERVER, default)
@@ -158,3 +167,16 @@ def _apply_with_kubectl(lab: Lab, manifest: str) -> None:
     file.write_text(manifest)
     done = lab.kubectl("apply", "-f", str(file))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_trust_domain_holds_for_certificates_and_for_who_accepts_them(lab: Lab) -> None:
+    manifest = MESH_CONFIG.replace('accessLogFile: ""', "trustDomain: here.example")
+    lab.ok("apply", "-f", "-", stdin=manifest)
+    for workload in (CLIENT, SERVER):
+        agent = ("exec", workload, "-c", "istio-proxy", "--", "pilot-agent")
+        shown = lab.ok(*agent, "request", "GET", "certs")
+        assert "spiffe://here.example/ns/" in shown
+        assert "spiffe://cluster.local/" not in shown
+    told = json.loads(lab.ok("curl", "http://httpbin/get", "--from", CLIENT, "-o", "json"))
+    assert told["response"]["status"] == 200
+    assert "spiffe://here.example/ns/default" in told["response"]["body"]

@@ -169,7 +169,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     if chosen.copy_proxies:
         with contextlib.suppress(sidecar.EnvoyMissingError, ShimError):
             rehearsal = sidecar.rehearsal(meshsettings.mesh_settings(chosen))
-            await shim.prepare(sidecar.command_line({}, router=False), rehearsal)
+            await shim.prepare(sidecar.command_line((), router=False), rehearsal)
     client = await _connected(paths, clock)
     resolver = server.Server(zone, forwarder(client) if chosen.dns_forward else None)
     await resolver.start(addresses.dns_ip)

@@ -27,6 +27,7 @@ from lateen.apiserver.serving.local import LocalClient
 from lateen.apiserver.writing import admission, verbs
 from lateen.app import process
 from lateen.app.admission import istio, lab as refusals
+from lateen.app.admission.proxies import ProxyDefaults
 from lateen.app.api import resolving, routes
 from lateen.app.api.accounts import AGENT, AccountAuthenticator
 from lateen.app.api.applied import apply_route
@@ -42,6 +43,7 @@ from lateen.controllers import manager
 from lateen.controllers.injection import injector, sidecar
 from lateen.controllers.network import apiservice
 from lateen.model.identity import TRUST_DOMAIN
+from lateen.model.istio import meshconfig
 from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
 from lateen.node.net import addressing, hostlink
@@ -77,6 +79,12 @@ class Plane:
             inject_unlabelled=chosen.inject_unlabelled,
             native_sidecars=None,
         )
+        self.mesh_config = meshconfig.written(
+            log="/dev/stdout" if chosen.access_log else "",
+            encoding=chosen.access_log,
+            allow_any=chosen.allow_any,
+        )
+        self.proxy_defaults = ProxyDefaults(self.store, self.inject, self.mesh_config)
         self.api = verbs.Api(
             self.store,
             clock,
@@ -96,9 +104,10 @@ class Plane:
         creating = review.verb == "create" and review.info.resource == "pods"
         if not creating or review.subresource or review.namespace is None:
             return review.object
-        if not injector.wanted(review.object, review.namespace, self.inject):
+        inject = self.proxy_defaults.settings()
+        if not injector.wanted(review.object, review.namespace, inject):
             return review.object
-        return injector.inject(review.object, review.namespace, self.inject)
+        return injector.inject(review.object, review.namespace, inject)
 
     async def start(self) -> None:
         """Bring every part up; returns when the lab can be used."""
@@ -147,6 +156,7 @@ class Plane:
             mesh_root=self.authority.root_pem,
             api_address=addressing.Plan().node_ip,
             inject=self.inject,
+            mesh_config=self.mesh_config,
         )
 
     async def _serve(self) -> None:

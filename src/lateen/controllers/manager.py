@@ -44,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where pods reach the API server; without one there is no Service `kubernetes`."""
     gateway: bool = True
     """Whether istio-system holds an ingress gateway from the start."""
+    mesh_config: str = ""
+    """The mesh's configuration that the ConfigMap `istio` begins with; empty makes none."""
 
 
 class Manager:
@@ -99,6 +101,8 @@ class Manager:
         for name in namespaces.SYSTEM:
             for resource, body in furnishings.wanted(name):
                 await self._ensure(resource, body)
+        if self._settings.mesh_config:
+            await self._ensure_config(namespaces.mesh_config(self._settings.mesh_config))
         if self._settings.api_address:
             for resource, body in apiservice.objects(self._settings.api_address):
                 await self._ensure(resource, body)
@@ -123,6 +127,22 @@ class Manager:
         found = await self._client.get(resource, space, name)
         if fields.annotations(found).get(ingress.MADE_FROM) not in (None, digest):
             await self._client.patch(resource, space, name, body)
+
+    async def _ensure_config(self, body: Json) -> None:
+        """Create a ConfigMap, or bring it up to date as long as its data is what was made."""
+        space, name = fields.namespace(body), fields.name(body)
+        body = ingress.marked(body, _digest(body["data"]))
+        try:
+            await self._client.create("configmaps", space, body)
+        except api.ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        else:
+            return
+        found = await self._client.get("configmaps", space, name)
+        ours = fields.annotations(found).get(ingress.MADE_FROM) == _digest(found.get("data") or {})
+        if ours and found.get("data") != body["data"]:
+            await self._client.patch("configmaps", space, name, body)
 
     def _resolve(self, api_version: str, kind: str) -> tuple[str, bool] | None:
         """Return the resource of a kind, also one of a custom resource definition."""

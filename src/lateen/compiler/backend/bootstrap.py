@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import MeshSettings, Node
+from lateen.compiler.ir.value import Value
 
 Json = dict[str, Any]
 
@@ -24,6 +25,18 @@ STATS_PREFIXES: Final = (
 STATS_SUFFIXES: Final = ("rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied")
 """Also Istio's: what authorization let through and refused, and would have in a dry run."""
 
+
+class StatsMatcher(Value, frozen=True, kw_only=True):
+    """Statistics that a proxy keeps beside Istio's own: a ProxyConfig's `proxyStatsMatcher`, and
+    the annotations `sidecar.istio.io/statsInclusion*`."""
+
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    regexps: tuple[str, ...] = ()
+
+
+NO_MORE: Final = StatsMatcher()
+
 _TYPE: Final = "type.googleapis.com/"
 _SOL_SOCKET: Final = 1
 _SO_MARK: Final = 36
@@ -32,12 +45,11 @@ _DISCOVERED: Final = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_ve
 
 
 def bootstrap(
-    node: Node, settings: MeshSettings, xds_socket: str, *, stats_prefixes: tuple[str, ...] = ()
+    node: Node, settings: MeshSettings, xds_socket: str, *, stats: StatsMatcher = NO_MORE
 ) -> Json:
     """Return the bootstrap of one proxy; serialize it as JSON and hand it to `--config-yaml`.
 
-    `xds_socket` is the path of the pod's own Unix socket. `stats_prefixes` adds to Istio's
-    inclusion list (the pod annotation `sidecar.istio.io/statsInclusionPrefixes`).
+    `xds_socket` is the path of the pod's own Unix socket. `stats` adds to Istio's inclusion list.
     """
     return {
         "node": _node(node, settings),
@@ -51,7 +63,7 @@ def bootstrap(
                 _forwarding("readiness", names.READINESS_PORT, "/healthz/ready", "/ready"),
             ],
         },
-        "stats_config": _stats((*STATS_PREFIXES, *stats_prefixes)),
+        "stats_config": _stats(stats),
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "overload_manager": _overload(),
         "layered_runtime": {
@@ -66,9 +78,16 @@ def bootstrap(
     }
 
 
-def arguments(*, concurrency: int = 1, log_level: str = "warning") -> tuple[str, ...]:
-    """Return Envoy's command-line arguments beside the configuration itself."""
+def arguments(
+    *, concurrency: int = 1, log_level: str = "warning", component_log_level: str = ""
+) -> tuple[str, ...]:
+    """Return Envoy's command-line arguments beside the configuration itself.
+
+    `component_log_level` is a list such as `misc:error,rbac:debug`; empty leaves it out.
+    """
+    components = ("--component-log-level", component_log_level) if component_log_level else ()
     return (
+        *components,
         "--disable-hot-restart",
         "--concurrency",
         str(concurrency),
@@ -212,9 +231,10 @@ def _forwarding(name: str, port: int, path: str, target: str) -> Json:
     }
 
 
-def _stats(prefixes: tuple[str, ...]) -> Json:
-    patterns = [{"prefix": prefix} for prefix in prefixes]
-    patterns += [{"suffix": suffix} for suffix in STATS_SUFFIXES]
+def _stats(more: StatsMatcher) -> Json:
+    patterns: list[Json] = [{"prefix": each} for each in (*STATS_PREFIXES, *more.prefixes)]
+    patterns += [{"suffix": each} for each in (*STATS_SUFFIXES, *more.suffixes)]
+    patterns += [{"safe_regex": {"regex": each}} for each in more.regexps]
     return {
         "use_all_default_tags": False,
         "stats_matcher": {"inclusion_list": {"patterns": patterns}},

@@ -8,6 +8,7 @@ import msgspec
 
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import conditions
+from lateen.model.istio import meshconfig
 
 Json = dict[str, Any]
 JsonView = Mapping[str, Any]
@@ -15,6 +16,8 @@ JsonView = Mapping[str, Any]
 SYSTEM = ("default", "kube-system", "kube-public", "kube-node-lease", "istio-system")
 API_ROOT = "kube-root-ca.crt"
 MESH_ROOT = "istio-ca-root-cert"
+WITHOUT_MESH = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+"""Namespaces that istiod leaves alone: it injects nothing there, and writes no root."""
 
 
 def namespace(name: str) -> Json:
@@ -34,6 +37,8 @@ class Furnishings(msgspec.Struct, frozen=True):
         account: Json = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {}}
         account["metadata"] = {"name": "default", "namespace": name}
         api = _config_map(name, API_ROOT, {"ca.crt": self.api_root})
+        if name in WITHOUT_MESH:
+            return [("serviceaccounts", account), ("configmaps", api)]
         mesh = _config_map(name, MESH_ROOT, {"root-cert.pem": self.mesh_root})
         mesh["metadata"]["labels"] = {"istio.io/config": "true"}
         return [("serviceaccounts", account), ("configmaps", api), ("configmaps", mesh)]
@@ -63,6 +68,17 @@ class Furnishings(msgspec.Struct, frozen=True):
             },
             reconcile=self.reconcile,
         )
+
+
+def mesh_config(text: str) -> Json:
+    """Return the ConfigMap with the mesh's configuration, as an installation of Istio leaves it."""
+    data = {meshconfig.KEY: text, "meshNetworks": "networks: {}"}
+    made = _config_map(meshconfig.ROOT_NAMESPACE, meshconfig.NAME, data)
+    made["metadata"]["labels"] = {
+        "istio.io/rev": "default",
+        "operator.istio.io/component": "Pilot",
+    }
+    return made
 
 
 def _config_map(space: str, name: str, data: Mapping[str, str]) -> Json:

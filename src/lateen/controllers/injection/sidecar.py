@@ -18,6 +18,7 @@ Json = dict[str, Any]
 JsonView = Mapping[str, Any]
 
 PROXY = "istio-proxy"
+LOG_LEVEL, COMPONENT_LOG_LEVEL = "sidecar.istio.io/logLevel", "sidecar.istio.io/componentLogLevel"
 USER = 1337
 READY_PORT, STATS_PORT = 15021, 15090
 _RESOURCES = {
@@ -40,6 +41,8 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     cluster_id: str = "Kubernetes"
     revision: str = "default"
     hub: str = "docker.io/istio"
+    stats_matcher: Json = {}
+    """`proxyStatsMatcher` of every proxy, where a pod has none of its own."""
 
     @property
     def image(self) -> str:
@@ -52,6 +55,7 @@ def container(
 ) -> Json:
     """Return istio-proxy for a pod; `role` is `sidecar` or `router`, `config` what the pod says
     itself of the proxy's configuration."""
+    notes = fields.annotations(pod)
     return {
         "name": PROXY,
         "image": mesh.image,
@@ -60,8 +64,8 @@ def container(
             role,
             "--domain",
             f"$(POD_NAMESPACE).svc.{mesh.cluster_domain}",
-            "--proxyLogLevel=warning",
-            "--proxyComponentLogLevel=misc:error",
+            f"--proxyLogLevel={notes.get(LOG_LEVEL) or 'warning'}",
+            f"--proxyComponentLogLevel={notes.get(COMPONENT_LOG_LEVEL) or 'misc:error'}",
             "--log_output_level=default:info",
         ],
         "env": _environment(pod, mesh, probers, config or {}),
@@ -109,7 +113,7 @@ def _environment(pod: JsonView, mesh: Mesh, probers: str, config: JsonView) -> l
         _field("INSTANCE_IP", "status.podIP"),
         _field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
         _field("HOST_IP", "status.hostIP"),
-        {"name": "PROXY_CONFIG", "value": f"{_json(config)}\n"},
+        {"name": "PROXY_CONFIG", "value": f"{_json(_with_defaults(config, mesh))}\n"},
         {"name": "ISTIO_META_POD_PORTS", "value": _pod_ports(pod)},
         {"name": "ISTIO_META_APP_CONTAINERS", "value": ",".join(app_containers(pod))},
         {"name": "ISTIO_META_CLUSTER_ID", "value": mesh.cluster_id},
@@ -123,6 +127,10 @@ def _environment(pod: JsonView, mesh: Mesh, probers: str, config: JsonView) -> l
     if probers:
         rows.append({"name": app_probes.PROBERS, "value": probers})
     return rows
+
+
+def _with_defaults(config: JsonView, mesh: Mesh) -> JsonView:
+    return {"proxyStatsMatcher": mesh.stats_matcher, **config} if mesh.stats_matcher else config
 
 
 def _json(config: JsonView) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import field
 
+from lateen.model import identity
 from lateen.model.istio.types import Duration
 from lateen.model.schema import decode
 from lateen.model.schema.marks import ProtoStruct, doc
@@ -13,6 +14,8 @@ NAME = "istio"
 """The ConfigMap's name, in the root namespace."""
 KEY = "mesh"
 """The key of its data that holds the configuration, as YAML."""
+ROOT_NAMESPACE = "istio-system"
+DISCOVERY_ADDRESS = "istiod.istio-system.svc:15012"
 
 
 class LogFormat(ProtoStruct, frozen=True, kw_only=True):
@@ -59,12 +62,20 @@ class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
     sds: Annotated[Any, doc("A secret service.")] = None
 
 
+class ProxyStatsMatcher(ProtoStruct, frozen=True, kw_only=True):
+    """Statistics that proxies keep beside Istio's own."""
+
+    inclusion_prefixes: Annotated[tuple[str, ...], doc("Those whose names begin so.")] = ()
+    inclusion_suffixes: Annotated[tuple[str, ...], doc("Those whose names end so.")] = ()
+    inclusion_regexps: Annotated[tuple[str, ...], doc("Those whose names match as a whole.")] = ()
+
+
 class DefaultProviders(ProtoStruct, frozen=True, kw_only=True):
     """Which providers count where a Telemetry names none."""
 
     access_logging: Annotated[tuple[str, ...], doc("For logs.")] = ()
     tracing: Annotated[tuple[str, ...], doc("For traces: the first.")] = ()
-    metrics: Annotated[tuple[str, ...], doc("For metrics.")] = ()
+    metrics: Annotated[tuple[str, ...], doc("For metrics; default Prometheus.")] = ("prometheus",)
 
 
 class ProxyTracing(ProtoStruct, frozen=True, kw_only=True):
@@ -79,6 +90,10 @@ class DefaultConfig(ProtoStruct, frozen=True, kw_only=True):
     """Settings of every proxy."""
 
     tracing: Annotated[ProxyTracing | None, doc("Traces.")] = None
+    proxy_stats_matcher: Annotated[ProxyStatsMatcher | None, doc("Statistics to keep.")] = None
+    discovery_address: Annotated[str, doc("Where istiod is; here each pod has a socket.")] = (
+        DISCOVERY_ADDRESS
+    )
 
 
 class OutboundTrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
@@ -104,6 +119,10 @@ class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
     extension_providers: Annotated[tuple[ExtensionProvider, ...], doc("Providers.")] = ()
     default_providers: Annotated[DefaultProviders | None, doc("Defaults.")] = None
     default_config: Annotated[DefaultConfig | None, doc("Settings of proxies.")] = None
+    trust_domain: Annotated[str, doc("Of all identities; default cluster.local.")] = ""
+    trust_domain_aliases: Annotated[tuple[str, ...], doc("Others that count as it.")] = ()
+    root_namespace: Annotated[str, doc("Whose policies are the mesh's.")] = ROOT_NAMESPACE
+    enable_prometheus_merge: Annotated[bool, doc("One place for all of a pod's metrics.")] = True
 
 
 _FURTHER = {
@@ -111,21 +130,21 @@ _FURTHER = {
         proxyListenPort proxyInboundListenPort proxyHttpPort tcpKeepalive protocolDetectionTimeout
         ingressClass ingressService ingressControllerMode ingressSelector
         enableEnvoyAccessLogService disableEnvoyListenerLog inboundTrafficPolicy configSources
-        trustDomain trustDomainAliases caCertificates defaultServiceExportTo
-        defaultVirtualServiceExportTo defaultDestinationRuleExportTo rootNamespace localityLbSetting
+        caCertificates defaultServiceExportTo
+        defaultVirtualServiceExportTo defaultDestinationRuleExportTo localityLbSetting
         zoneAwareLbSetting dnsRefreshRate h2UpgradePolicy inboundClusterStatName
-        outboundClusterStatName certificates thriftConfig serviceSettings enablePrometheusMerge
+        outboundClusterStatName certificates thriftConfig serviceSettings
         verifyCertificateAtClient ca discoverySelectors pathNormalization defaultHttpRetryPolicy
         defaultInboundHttpRetryPolicy meshMTLS tlsDefaults hboneIdleTimeout serviceScopeConfigs
         serviceEntryVisibility defaultTrafficPolicy
         """,
     "defaultConfig": """
-        configPath binaryPath serviceCluster tracingServiceName drainDuration discoveryAddress
+        configPath binaryPath serviceCluster tracingServiceName drainDuration
         discoveryRefreshDelay zipkinAddress statsdUdpAddress proxyAdminPort controlPlaneAuthPolicy
         customConfigFile statNameLength concurrency proxyBootstrapTemplatePath interceptionMode sds
         envoyAccessLogService envoyMetricsService envoyMetricsServiceAddress proxyMetadata
         runtimeValues statusPort extraStatTags terminationDrainDuration gatewayTopology meshId
-        readinessProbe proxyStatsMatcher holdApplicationUntilProxyStarts caCertificatesPem image
+        readinessProbe holdApplicationUntilProxyStarts caCertificatesPem image
         privateKeyProvider proxyHeaders fileFlushInterval fileFlushMinSizeKb statsCompression
         connectionSettings
         """,
@@ -150,6 +169,22 @@ class Parsed(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     """Paths of fields that are not modelled."""
     problems: tuple[decode.Problem, ...] = field(default=())
+
+
+def written(*, log: str, encoding: str, allow_any: bool) -> str:
+    """Return the configuration that an installation of Istio writes, as YAML, with what this lab
+    sets otherwise: `log` is the access log's file, empty for none."""
+    lines = [
+        *([f"accessLogEncoding: {encoding}"] if log and encoding != "TEXT" else []),
+        *([f"accessLogFile: {log}"] if log else []),
+        f"defaultConfig:\n  discoveryAddress: {DISCOVERY_ADDRESS}",
+        "defaultProviders:\n  metrics:\n  - prometheus",
+        "enablePrometheusMerge: true",
+        *([] if allow_any else ["outboundTrafficPolicy:\n  mode: REGISTRY_ONLY"]),
+        f"rootNamespace: {ROOT_NAMESPACE}",
+        f"trustDomain: {identity.TRUST_DOMAIN}",
+    ]
+    return "\n".join(lines)
 
 
 def parse(text: str) -> Parsed:

@@ -163,9 +163,8 @@ def _proxy(
     lab: LabFacts, given: Inputs
 ) -> tuple[tuple[str, ...], dict[str, str], Mapping[str, str]]:
     router = sidecar.is_router(given.container.args)
-    workload = given.env.get("ISTIO_META_WORKLOAD_NAME", "")
-    text = sidecar.bootstrap_text(given.pod, lab.mesh, workload, router=router)
-    argv = sidecar.command_line(given.pod.annotations, router=router)
+    text = sidecar.bootstrap_text(given.pod, lab.mesh, given.env, router=router)
+    argv = sidecar.command_line(given.container.args, router=router)
     return argv, {sidecar.BOOTSTRAP: text}, given.env
 
 

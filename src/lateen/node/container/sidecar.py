@@ -50,10 +50,15 @@ def is_router(args: tuple[str, ...]) -> bool:
     return args[:2] == ("proxy", "router")
 
 
-def command_line(annotations: Mapping[str, str], *, router: bool) -> tuple[str, ...]:
-    """Return Envoy's argv. Gateways get two workers, sidecars one."""
-    level = annotations.get("sidecar.istio.io/logLevel", "warning")
-    arguments = bootstrap.arguments(concurrency=2 if router else 1, log_level=level)
+def command_line(args: tuple[str, ...], *, router: bool) -> tuple[str, ...]:
+    """Return Envoy's argv. Gateways get two workers, sidecars one; what it logs is said by the
+    container's arguments, as Istio's agent reads them."""
+    said = dict(word[2:].split("=", 1) for word in args if word.startswith("--") and "=" in word)
+    arguments = bootstrap.arguments(
+        concurrency=2 if router else 1,
+        log_level=said.get("proxyLogLevel") or "warning",
+        component_log_level=said.get("proxyComponentLogLevel", ""),
+    )
     return (envoy_binary(), "-c", BOOTSTRAP, *arguments)
 
 
@@ -68,8 +73,10 @@ def rehearsal(mesh: MeshSettings) -> tuple[str, ...]:
     return (envoy_binary(), "--mode", "validate", "--config-yaml", text, *arguments)
 
 
-def bootstrap_text(pod: PodFields, mesh: MeshSettings, workload: str, *, router: bool) -> str:
-    """Return the bootstrap of the pod's proxy as JSON text."""
+def bootstrap_text(
+    pod: PodFields, mesh: MeshSettings, env: Mapping[str, str], *, router: bool
+) -> str:
+    """Return the bootstrap of the pod's proxy as JSON text; `env` is its container's."""
     account = pod.service_account or "default"
     node = Node(
         kind=ProxyKind.ROUTER if router else ProxyKind.SIDECAR,
@@ -78,11 +85,29 @@ def bootstrap_text(pod: PodFields, mesh: MeshSettings, workload: str, *, router:
         ip=pod.ip,
         identity=spiffe_id(mesh.trust_domain, pod.namespace, account),
         labels=tuple(sorted(pod.labels.items())),
-        workload=workload,
+        workload=env.get("ISTIO_META_WORKLOAD_NAME", ""),
     )
-    prefixes = _words(pod.annotations.get("sidecar.istio.io/statsInclusionPrefixes", ""))
-    body = bootstrap.bootstrap(node, mesh, f"{XDS_DIRECTORY}/xds.sock", stats_prefixes=prefixes)
+    kept = stats_matcher(pod.annotations, env.get("PROXY_CONFIG", ""))
+    body = bootstrap.bootstrap(node, mesh, f"{XDS_DIRECTORY}/xds.sock", stats=kept)
     return json.dumps(body)
+
+
+def stats_matcher(annotations: Mapping[str, str], config: str) -> bootstrap.StatsMatcher:
+    """Return the statistics that a pod asks for: by its annotations, and by `proxyStatsMatcher` of
+    its proxy's configuration (`PROXY_CONFIG`, JSON). What is misshapen there counts as unset."""
+    try:
+        asked = json.loads(config or "{}").get("proxyStatsMatcher") or {}
+    except (ValueError, AttributeError):
+        asked = {}
+
+    def words(kind: str) -> tuple[str, ...]:
+        own = _words(annotations.get(f"sidecar.istio.io/statsInclusion{kind}", ""))
+        more = asked.get(f"inclusion{kind}") if isinstance(asked, dict) else ()
+        return (*own, *(each for each in more or () if isinstance(each, str)))
+
+    return bootstrap.StatsMatcher(
+        prefixes=words("Prefixes"), suffixes=words("Suffixes"), regexps=words("Regexps")
+    )
 
 
 def capture_options(annotations: Mapping[str, str], status_port: str = "15020") -> CaptureOptions:

@@ -28,7 +28,10 @@ _READ = frozenset(
         "sidecar.istio.io/rewriteAppHTTPProbers",
         "sidecar.istio.io/nativeSidecar",
         "sidecar.istio.io/logLevel",
+        "sidecar.istio.io/componentLogLevel",
         "sidecar.istio.io/statsInclusionPrefixes",
+        "sidecar.istio.io/statsInclusionSuffixes",
+        "sidecar.istio.io/statsInclusionRegexps",
         "traffic.sidecar.istio.io/includeInboundPorts",
         "traffic.sidecar.istio.io/excludeInboundPorts",
         "traffic.sidecar.istio.io/includeOutboundPorts",
@@ -39,6 +42,7 @@ _READ = frozenset(
     }
 )
 _HOLD, _DRAIN = "holdApplicationUntilProxyStarts", "terminationDrainDuration"
+_STATS = "proxyStatsMatcher"
 
 
 def findings(snapshot: Snapshot) -> tuple[Diagnostic, ...]:
@@ -78,7 +82,7 @@ def _unread(text: str) -> Iterator[str]:
             yield from (fieldpath.join("proxyMetadata", str(name)) for name in value)
         elif key == _DRAIN and syntax.duration(str(value), zero=True):
             yield f"{key}, which is no duration,"
-        elif key not in (_HOLD, _DRAIN):
+        elif key not in (_HOLD, _DRAIN, _STATS):
             yield str(key)
 
 

@@ -103,6 +103,10 @@ def applied(settings: MeshSettings, obj: objects.ConfigMap | None) -> MeshSettin
     seconds = quantities.seconds(config.connect_timeout)
     if seconds is not None:
         changes["connect_timeout"] = seconds
+    if config.trust_domain:
+        changes["trust_domain"] = config.trust_domain
+    if config.trust_domain_aliases:
+        changes["trust_domain_aliases"] = config.trust_domain_aliases
     return msgspec.structs.replace(settings, **changes) if changes else settings
 
 

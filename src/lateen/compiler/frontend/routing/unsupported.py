@@ -235,9 +235,23 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     telemetry.Tracing: _only(
         "match", "providers", "random_sampling_percentage", "disable_span_reporting"
     ),
-    meshconfig.MeshConfig: _ALL,
+    meshconfig.MeshConfig: _only(
+        "access_log_file",
+        "access_log_format",
+        "access_log_encoding",
+        "outbound_traffic_policy",
+        "enable_auto_mtls",
+        "connect_timeout",
+        "enable_tracing",
+        "extension_providers",
+        "default_providers",
+        "default_config",
+        "trust_domain",
+        "trust_domain_aliases",
+    ),
     meshconfig.OutboundTrafficPolicy: _ALL,
-    meshconfig.DefaultConfig: _only("tracing"),
+    meshconfig.DefaultConfig: _only("tracing", "proxy_stats_matcher"),
+    meshconfig.ProxyStatsMatcher: _ALL,
     meshconfig.ProxyTracing: _only("sampling"),
     meshconfig.DefaultProviders: _only("access_logging", "tracing"),
     meshconfig.ExtensionProvider: _only(
