@@ -1,5 +1,6 @@
 """The walkthrough, on both sides of the version row that decides it, as root and as a user."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -34,8 +35,6 @@ OUTCOMES = {
 
 def gateway(lab: Lab) -> str:
     """Return a URL of the gateway that answers from the host."""
-    import json
-
     status = json.loads(lab.ok("status", "-o", "json"))
     return str(next(u for g in status["gateways"] for u in g["urls"] if u.startswith("http://")))
 
@@ -53,4 +52,6 @@ def test_four_requests_have_their_outcomes(
         answer = lab.fetch(base + path)
         assert answer[0] == status, (path, answer)
         assert body in answer[1]
+    found = {each["code"] for each in json.loads(lab.ok("analyze", "-o", "json"))}
+    assert {"LTN0150", "LTN0153"} <= found <= {"LTN0150", "LTN0153", "IST0129", "IST0148"}
     assert lab.lateen("down").returncode == 0

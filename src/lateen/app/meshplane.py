@@ -13,6 +13,7 @@ from lateen.app.api import report, routes
 from lateen.app.capture import openings
 from lateen.app.capture.hops import Hops
 from lateen.app.capture.taps import Taps
+from lateen.app.foresight.analyzing import Analyzing
 from lateen.app.foresight.serving import Explaining
 from lateen.app.lab import meshsettings
 from lateen.app.lab.paths import LabPaths
@@ -83,6 +84,8 @@ class MeshPlane:
         )
         readings = self._taps.openings.reading
         hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
+        unlabelled = chosen.inject_unlabelled
+        analyzing = Analyzing(self._pipeline, store, self._mesh, inject_unlabelled=unlabelled)
         explaining = Explaining(self._pipeline, self._mesh, chosen.images, clock)
         self.serving: Mapping[str, Serve] = {
             routes.STATUS: self._serve_status,
@@ -92,6 +95,7 @@ class MeshPlane:
             routes.EDGES: hops.edges,
             routes.REQUEST: evidence.serve,
             routes.EXPLAIN: explaining.serve,
+            routes.ANALYZE: analyzing.serve,
         }
         """What serves the lab's own paths, by `routes`' names of them."""
 

@@ -245,7 +245,14 @@ class Plane:
         self.store.close()
 
 
-_OF_THE_MESH = (routes.STATUS, routes.CONFIG, routes.CAPTURE, routes.TAP, routes.EDGES)
+_OF_THE_MESH = (
+    routes.STATUS,
+    routes.CONFIG,
+    routes.CAPTURE,
+    routes.TAP,
+    routes.EDGES,
+    routes.ANALYZE,
+)
 
 
 _DISCOVERY = (

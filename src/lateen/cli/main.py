@@ -330,6 +330,56 @@ def version(lab: str, output: str) -> int:
     return showing.version(lab, output)
 
 
+@app.command(
+    epilog="Examples: `lateen analyze mesh/`; `lateen analyze mesh/ --fail-on warning`; "
+    "`lateen analyze --suppress 'IST0118=Service *.shop'`"
+)
+@click.argument("names", nargs=-1, metavar="[DIR|FILE|-]...", type=click.Path())
+@options.files
+@options.overlays
+@options.recursive
+@options.lab
+@options.text("--istio", about="Version to behave as.", complete=options.complete("istio"))
+@click.option(
+    "-n", "--namespace", default="", metavar="NS", help="Only what is said of this namespace."
+)
+@click.option(
+    "-o",
+    "--output",
+    default="log",
+    type=options.Word(),
+    metavar="FORM",
+    shell_complete=options.complete("word", "log", "json", "yaml", "sarif", "junit", "github"),
+    help="log, json, yaml, sarif, junit or github.",
+)
+@click.option(
+    "--fail-on",
+    "--failure-threshold",
+    "fail_on",
+    default="",
+    metavar="LEVEL",
+    help="End with 79 for findings at this level or above: Info, Warning, Error.",
+)
+@click.option("--output-threshold", default="Info", metavar="LEVEL", help="Tell from here on.")
+@click.option(
+    "-S",
+    "--suppress",
+    multiple=True,
+    metavar="CODE[=OBJECT]",
+    help="Leave out, `IST0118=Service web.shop`; `*` is any text.",
+)
+@click.option("--baseline", default="", metavar="FILE", help="Leave out what stood before.")
+@click.option("--write-baseline", default="", metavar="FILE", help="Write what stands now.")
+def analyze(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: Any) -> int:
+    """Say what is doubtful in manifests, or in a lab where none are named."""
+    from lateen.cli.analysis import analyze as command
+    from lateen.cli.manifests.named import Named
+
+    every = [*names, *files]
+    named = Named(every, given.pop("overlays"), recursive=given.pop("recursive"))
+    return command.analyze(lab, command.Options(named=named, **given))
+
+
 for shown in (commands.curl, commands.explain, commands.capture, commands.tap, commands.edges):
     app.add_command(shown)
 

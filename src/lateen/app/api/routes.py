@@ -16,6 +16,7 @@ TAP = "/lateen/v1/tap"
 EDGES = "/lateen/v1/edges"
 REQUEST = "/lateen/v1/request"
 EXPLAIN = "/lateen/v1/explain"
+ANALYZE = "/lateen/v1/analyze"
 MOST_SENT = 64 << 20
 """Bytes of a request to send for `lateen curl`, as JSON."""
 

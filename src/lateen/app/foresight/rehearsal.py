@@ -191,6 +191,10 @@ class Rehearsal:
             self._put("pods", {**pod, "status": status})
         return bool(waiting)
 
+    def all(self, resource: str) -> Iterable[Mapping[str, Any]]:
+        """Return the objects of a resource, as JSON."""
+        return self._world.all(resource)
+
     def snapshot(self) -> Snapshot:
         """Return the objects as the compiler reads them."""
         return Snapshot().with_changes(self._changes())

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lateen.model.messages import istio, lateen
+from lateen.model.messages import analysis, istio, lateen
 from lateen.model.messages.lateen import Level, Row
 from lateen.model.meta import Location, Source
 
@@ -22,7 +22,8 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
         "Manifests": lateen.MANIFESTS,
         "The lab itself": lateen.LAB,
         "What the compiler makes of them": lateen.COMPILER,
-        "Istio's own codes": istio.ISTIO,
+        "What `lateen analyze` adds": analysis.LATEEN,
+        "Istio's own codes": (*istio.ISTIO, *analysis.ISTIO),
     }
 )
 

@@ -1,0 +1,1 @@
+"""What is doubtful in a mesh: `istioctl analyze`'s messages, and those that no tool reports."""

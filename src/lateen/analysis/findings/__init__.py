@@ -1,0 +1,1 @@
+"""Findings as an answer: which are told, in which form, and whether they fail a command."""

@@ -1,0 +1,1 @@
+"""What objects alone tell: names, labels, annotations, selectors. One module a subject."""

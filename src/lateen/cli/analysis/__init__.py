@@ -1,0 +1,1 @@
+"""Commands that judge manifests, or what a lab holds."""
