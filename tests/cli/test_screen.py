@@ -58,9 +58,15 @@ def test_a_told_body_and_log_are_lines() -> None:
             "body": "\x1b[2J",
         },
         "legs": [leg],
-        "verdict": {"sentence": HOSTILE, "sources": [], "remedies": []},
+        "calls": [{"caller": HOSTILE, "request": "GET /", "status": 0, "legs": [leg], "calls": []}],
+        "verdict": {
+            "sentence": HOSTILE,
+            "sources": [],
+            "remedies": [{"text": HOSTILE, "edits": []}],
+            "hints": [HOSTILE],
+        },
     }
     told = curl.told(answer)
-    assert told.count(SHOWN) == 3
+    assert told.count(SHOWN) == 7
     assert r"\x1b[2J" in told
     assert "\x1b" not in told

@@ -15,7 +15,9 @@ class Case:
     """`failed` is the name of the leg that must be marked; `proof` words that must be in the
     reasons given there. `logs` are status, flags and details that the two proxies between the pods
     must log, `peer` whom the server's proxy must know the client to be. `busy` is a URL that is
-    being asked for meanwhile. `old` is what is otherwise on Istio 1.17; None if nothing is."""
+    being asked for meanwhile. `remedies` is how many changes must be offered, each of which brings
+    about `wished`. `mesh` is the folder of the lab. `old` is what is otherwise on Istio 1.17; None
+    if nothing is."""
 
     title: str
     code: str
@@ -27,6 +29,9 @@ class Case:
     logs: tuple[str, ...] = ()
     peer: str = ""
     busy: str = ""
+    remedies: int = 0
+    wished: str = "ok"
+    mesh: str = "failures"
     old: Mapping[str, str] | None = None
 
     def on(self, version: str) -> "Case":
@@ -99,6 +104,7 @@ CASES = (
         FROM_CLIENT,
         SIDECARS,
         "filter_chain_not_found",
+        remedies=2,
     ),
     Case(
         "an application without a proxy sends plaintext to a STRICT server",
@@ -108,6 +114,7 @@ CASES = (
         FROM_NAKED,
         "app -> sidecar",
         "filter_chain_not_found",
+        remedies=2,
     ),
     Case(
         "TLS without a client certificate to a STRICT server",
@@ -117,6 +124,7 @@ CASES = (
         FROM_CLIENT,
         SIDECARS,
         "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        remedies=1,
     ),
     Case(
         "mutual TLS to an application that speaks plaintext",
@@ -126,6 +134,7 @@ CASES = (
         FROM_CLIENT,
         "sidecar -> app",
         "WRONG_VERSION_NUMBER",
+        remedies=2,
     ),
     Case(
         "the client does not know the root of the server's certificate",
@@ -135,7 +144,8 @@ CASES = (
         FROM_CLIENT,
         "sidecar -> app",
         "CERTIFICATE_VERIFY_FAILED",
-        old={"code": "ok", "failed": "", "proof": ""},
+        old={"code": "ok", "failed": "", "proof": "", "remedies": 0},
+        remedies=1,
     ),
     Case(
         "the client does not know the root of a sidecar's certificate",
@@ -146,6 +156,7 @@ CASES = (
         SIDECARS,
         "UNKNOWN_CA",
         old={"code": "no-mesh-certificate", "proof": "PEER_DID_NOT_RETURN_A_CERTIFICATE"},
+        remedies=1,
     ),
     Case(
         "the server's identity is not the one wanted",
@@ -156,6 +167,7 @@ CASES = (
         FROM_CLIENT,
         SIDECARS,
         "SAN matcher",
+        remedies=1,
     ),
     Case(
         "the server's certificate has expired",
@@ -192,6 +204,7 @@ CASES = (
         SHOP,
         EDGE,
         "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        remedies=1,
     ),
     Case(
         "the application's TLS inside mutual TLS, on a port that expects HTTP",
@@ -219,6 +232,17 @@ CASES = (
         SHOP,
         "gateway -> nowhere",
         "NC",
+        remedies=1,
+    ),
+    Case(
+        "a route to a port that the Service does not have",
+        "no-such-destination",
+        f"{GATE}/no-port",
+        "",
+        SHOP,
+        "gateway -> nowhere",
+        "NC",
+        remedies=1,
     ),
     Case(
         "a subset that no pod belongs to",
@@ -228,6 +252,7 @@ CASES = (
         SHOP,
         "gateway -> nowhere",
         "UH",
+        remedies=1,
     ),
     Case(
         "nothing listens on the port, behind a sidecar",
@@ -282,6 +307,43 @@ CASES = (
         "connection_termination",
     ),
     Case(
+        "a server that waits for something else does not answer a proxy's TLS",
+        "tls-unanswered",
+        "http://odd:82/",
+        rule("odd", "{mode: SIMPLE}")
+        + pool("odd", "{tcp: {connectTimeout: 0.2s}}").replace("name: odd}", "name: odd-pool}"),
+        FROM_CLIENT,
+        "sidecar -> app",
+        "timeout",
+        remedies=1,
+    ),
+    Case(
+        "plaintext HTTP is sent to a port that serves TLS",
+        "plaintext-to-tls",
+        f"{GATE}/https",
+        "",
+        SHOP,
+        remedies=1,
+    ),
+    Case(
+        "an application of HTTP/1 on a port that is declared as gRPC",
+        "upstream-protocol",
+        "http://plain:84/",
+        "",
+        FROM_CLIENT,
+        "sidecar -> app",
+        "UPE",
+        remedies=1,
+    ),
+    Case(
+        "the mesh lets nothing out that it does not know",
+        "blocked",
+        "http://1.2.3.4/",
+        "",
+        FROM_CLIENT,
+        mesh="failures_closed",
+    ),
+    Case(
         "a connection pool's limit is reached",
         "overflow",
         "http://slow/",
@@ -290,6 +352,7 @@ CASES = (
         SIDECARS,
         "UO",
         busy="http://slow/delay/3",
+        remedies=1,
     ),
     Case(
         "a host that no virtual host is for",
@@ -364,11 +427,22 @@ CASES = (
     Case(
         "a route's timeout passes",
         "upstream-timeout",
-        f"{GATE}/delay/3",
+        f"{GATE}/delay/1",
         "",
         SHOP,
         "gateway -> sidecar",
         "UT",
+        remedies=1,
+    ),
+    Case(
+        "the time of one attempt passes",
+        "per-try-timeout",
+        f"{GATE}/tries",
+        "",
+        SHOP,
+        "gateway -> sidecar",
+        "UT",
+        remedies=1,
     ),
     Case(
         "a fault is injected",
@@ -378,6 +452,7 @@ CASES = (
         SHOP,
         "gateway -> nowhere",
         "FI",
+        remedies=1,
     ),
     Case("a route answers by itself", "direct-response", f"{GATE}/fixed", "", SHOP),
     Case(
@@ -401,6 +476,7 @@ CASES = (
         SIDECARS,
         NO_RULE,
         logs=("403 - via_upstream", f"403 - {NO_RULE}"),
+        remedies=1,
     ),
     Case(
         "a rule allows an identity, and the client has no proxy",
@@ -410,6 +486,7 @@ CASES = (
         FROM_NAKED,
         "app -> sidecar",
         NO_RULE,
+        remedies=1,
     ),
     Case(
         "rules allow other identities than the client's",
@@ -421,6 +498,7 @@ CASES = (
         NO_RULE,
         logs=("403 - via_upstream", f"403 - {NO_RULE}"),
         peer="spiffe://cluster.local/ns/default/sa/default",
+        remedies=1,
     ),
     Case(
         "a DENY rule matches",
@@ -430,6 +508,8 @@ CASES = (
         FROM_CLIENT,
         SIDECARS,
         "rbac_access_denied_matched_policy[ns[default]-policy[callers]-rule[0]]",
+        remedies=1,
+        wished="application-status",
     ),
     Case(
         "rules do not allow a TCP connection",
@@ -441,5 +521,6 @@ CASES = (
         NO_RULE,
         logs=("None - ", f"None - {NO_RULE}"),
         peer="spiffe://cluster.local/ns/default/sa/default",
+        remedies=1,
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lateen.observe.requests import failures
+from lateen.causes import advice, catalogue
 from tests.e2e.failure_cases import Case
 
 Json = dict[str, Any]
@@ -41,10 +41,12 @@ tells them apart.
 CODES = """
 ## All codes
 
-`verdict.code` is stable. The last column says what to do.
+`verdict.code` is stable. A *remedy* is a change of manifests: it is made of what this mesh has, and
+each that is printed here was made and the request sent again (`tests/e2e/test_failures.py`). A
+*hint* is anything else; the column has those for when nothing more is known.
 
-| `code` | what it means | remedies |
-|---|---|---|
+| `code` | what it means | remedies | hints |
+|---|---|---|---|
 """
 
 
@@ -113,6 +115,15 @@ def _alike(rows: Sequence[Row]) -> str:
 
 def _codes() -> str:
     return "".join(
-        f"| `{cause.code}` | {cause.words or 'it was answered'} | {'; '.join(cause.remedies)} |\n"
-        for cause in failures.EVERY
+        "| "
+        + " | ".join(
+            (
+                f"`{cause.code}`",
+                cause.words or "it was answered",
+                "yes" if cause.code in advice.REMEDIED else "",
+                "; ".join(cause.hints),
+            )
+        )
+        + " |\n"
+        for cause in catalogue.EVERY
     )

@@ -1,18 +1,19 @@
 """Every failure class, brought about on real proxies and told apart by both sides."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lateen.base.clock import SystemClock
-from tests.e2e import credentials, failure_cases, failure_table, foretold
+from tests.e2e import credentials, failure_cases, failure_table, foretold, remedies
 from tests.e2e.failure_cases import CASES, NEW, OLD, Case
 from tests.e2e.labs import ROOT, Lab
 
@@ -29,56 +30,35 @@ RUNS = [
 ROWS: dict[str, list[failure_table.Row]] = {NEW: [], OLD: []}
 
 
-Failing = Callable[[str], tuple[Lab, str]]
+Failing = Callable[[str, str], tuple[Lab, str]]
 
 
 @pytest.fixture(scope="module")
 def failing(make_lab: Callable[..., Lab]) -> Failing:
-    """The lab of a version, and the address of its gateway's HTTPS."""
-    made: dict[str, tuple[Lab, str]] = {}
+    """The lab of a folder and a version, and the address of its gateway's HTTPS."""
+    made: dict[tuple[str, str], tuple[Lab, str]] = {}
 
-    def of(version: str) -> tuple[Lab, str]:
-        if version not in made:
-            lab = make_lab(f"fail{version.replace('.', '')}")
-            folder = str(Path(__file__).parent / "failures")
-            up = lab.lateen("up", folder, "--istio", version)
+    def of(folder: str, version: str) -> tuple[Lab, str]:
+        if (folder, version) not in made:
+            lab = make_lab(f"{folder[:1]}{folder[-1:]}{version.replace('.', '')}")
+            up = lab.lateen("up", str(Path(__file__).parent / folder), "--istio", version)
             assert up.returncode == 0, up.stderr + lab.logs()
             lab.ok("apply", "-f", "-", stdin=credentials.every())
             urls = json.loads(lab.ok("status", "-o", "json"))["gateways"][0]["urls"]
             secure = next(u for u in urls if u.startswith("https:"))
-            made[version] = lab, secure.removeprefix("https://")
-        return made[version]
+            made[folder, version] = lab, secure.removeprefix("https://")
+        return made[folder, version]
 
     return of
 
 
-def ask(lab: Lab, gateway: str, case: Case) -> tuple[Json, Json]:
-    """Bring a case about, ask what its request will do, send it, and take it back.
-
-    An open connection keeps the rules it began under: then the request is sent again.
-    """
+@contextlib.contextmanager
+def brought_about(lab: Lab, case: Case) -> Iterator[None]:
+    """The case's policies for the time of a `with`."""
     if case.policies:
         lab.ok("apply", "-f", "-", stdin=case.policies)
     try:
-        url = case.url.replace("GATEWAY", gateway)
-        said = lab.lateen("explain", url, *case.arguments, "-o", "json")
-        assert said.stdout, said.stderr + lab.logs()
-        told: Json = json.loads(said.stdout)
-        deadline = SystemClock().monotonic() + 10
-        other: subprocess.Popen[bytes] | None = None
-        while True:
-            if case.busy and (other is None or other.poll() is not None):
-                # If it comes at the same time as ours, it may be the one that is refused.
-                other = begun(lab, case)
-            done = lab.lateen("curl", url, *case.arguments, "-o", "json")
-            assert done.stdout, done.stderr + lab.logs()
-            answer: Json = json.loads(done.stdout)
-            missed = case.busy and answer["verdict"]["code"] != case.code
-            if not (missed or (case.authorizes and kept(answer))):
-                return answer, told
-            if SystemClock().monotonic() > deadline:
-                return answer, told
-            time.sleep(0.02)
+        yield
     finally:
         if case.policies:
             lab.ok("delete", "-f", "-", stdin=case.policies)
@@ -101,6 +81,40 @@ def check(case: Case, answer: Json, told: Json) -> None:
     assert foretold.differences(answer, branch["outcome"]) == []
 
 
+def foresee(lab: Lab, gateway: str, case: Case) -> Json:
+    """Ask what a case's request will do."""
+    url = case.url.replace("GATEWAY", gateway)
+    said = lab.lateen("explain", url, *case.arguments, "-o", "json")
+    assert said.stdout, said.stderr + lab.logs()
+    told: Json = json.loads(said.stdout)
+    return told
+
+
+def ask(lab: Lab, gateway: str, case: Case, code: str) -> Json:
+    """Send a case's request until it is told as `code`, or for a while.
+
+    An open connection keeps the rules it began under: then the request is sent again. What a
+    change of manifests brings about arrives at proxies a moment later.
+    """
+    url = case.url.replace("GATEWAY", gateway)
+    deadline = SystemClock().monotonic() + 10
+    other: subprocess.Popen[bytes] | None = None
+    while True:
+        if case.busy and (other is None or other.poll() is not None):
+            # If it comes at the same time as ours, it may be the one that is refused.
+            other = begun(lab, case)
+        done = lab.lateen("curl", url, *case.arguments, "-o", "json")
+        assert done.stdout, done.stderr + lab.logs()
+        answer: Json = json.loads(done.stdout)
+        missed = code != case.code or case.busy
+        again = missed and answer["verdict"]["code"] != code
+        if not (again or (case.authorizes and kept(answer))):
+            return answer
+        if SystemClock().monotonic() > deadline:
+            return answer
+        time.sleep(0.02)
+
+
 def begun(lab: Lab, case: Case) -> subprocess.Popen[bytes]:
     """Begin the request that is to be on its way meanwhile."""
     return subprocess.Popen(
@@ -121,12 +135,26 @@ def kept(answer: Json) -> bool:
     return any(leg["wire"]["reused"] for leg in between)
 
 
+def helps(lab: Lab, gateway: str, case: Case, answer: Json) -> None:
+    """Make each change that is printed as a remedy, and ask again."""
+    offered = answer["verdict"]["remedies"]
+    assert len(offered) == case.remedies, [each["text"] for each in offered]
+    for remedy in offered:
+        with remedies.made(lab, remedy):
+            again = ask(lab, gateway, case, case.wished)
+        assert again["verdict"]["code"] == case.wished, (remedy["text"], again["verdict"])
+
+
 @pytest.mark.parametrize(
     ("case", "version"), RUNS, ids=[f"{case.title} ({version})" for case, version in RUNS]
 )
 def test_every_failure_is_told_apart(failing: Failing, case: Case, version: str) -> None:
     case = case.on(version)
-    answer, foreseen = ask(*failing(version), case)
+    lab, gateway = failing(case.mesh, version)
+    with brought_about(lab, case):
+        foreseen = foresee(lab, gateway, case)
+        answer = ask(lab, gateway, case, case.code)
+        helps(lab, gateway, case, answer)
     verdict = answer["verdict"]
     assert verdict["code"] == case.code, (verdict, [leg["line"] for leg in answer["legs"]])
     marked = [leg for leg in answer["legs"] if leg["failed"]]
@@ -171,7 +199,7 @@ def test_the_document_is_what_was_seen() -> None:
 
 def test_every_code_is_brought_about() -> None:
     """None is only said of."""
-    from lateen.observe.requests import failures
+    from lateen.causes import catalogue
 
     brought = {case.code for case in CASES}
-    assert brought == {cause.code for cause in failures.EVERY}
+    assert brought == {cause.code for cause in catalogue.EVERY}

@@ -5,13 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from lateen.causes.cause import SendFailure
 from lateen.compiler.frontend import versions
 from lateen.compiler.frontend.security import authz
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind, ProxyView
 from lateen.model import snapshot
 from lateen.observe.requests import journey, verdict
+from lateen.observe.requests.failures import Answer
 from lateen.observe.requests.ledger import Ledger
-from lateen.observe.requests.verdict import Answer, Verdict
+from lateen.observe.requests.verdict import Verdict
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
@@ -57,10 +59,11 @@ def judged(server: AccessEntry, specs: list[dict[str, Any]]) -> tuple[journey.Jo
     ledger = Ledger()
     ledger.add(e.GATEWAY, [gate])
     ledger.add(e.SERVER, [server])
-    error = "" if server.http is not None else "connection reset by the other side"
-    found = journey.build(e.sent(error=error), ledger, e.DIRECTORY, lambda _c, _s: None)
-    answer = Answer(None if error else 403, error)
-    return found, verdict.judge(found, answer, {e.SERVER: view(*specs)})
+    failure = None if server.http is not None else SendFailure.ENDED
+    found = journey.build(e.sent(failure=failure), ledger, e.DIRECTORY, lambda _c, _s: None)
+    answer = Answer(None if failure else 403, "", failure)
+    views = {e.SERVER: view(*specs)}
+    return found, verdict.judge(found, answer, views, snapshot.Snapshot())
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["http", "tcp"])
@@ -140,7 +143,7 @@ def test_the_end_of_a_refused_connection_is_waited_for() -> None:
     )
     ledger.add(e.GATEWAY, [e.entry(f"{e.HOST}:1000", SERVER_AT, ONWARD)])
     ledger.add(e.SERVER, [opened])
-    sent = e.sent(error="connection reset by the other side")
+    sent = e.sent(failure=SendFailure.ENDED)
     found = journey.build(sent, ledger, e.DIRECTORY, lambda _c, _s: None)
     assert not found.complete
     ledger.add(e.SERVER, [refused("none", TlsFacts(), tcp=True)])

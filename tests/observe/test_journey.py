@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from lateen.observe.requests import journey, report
+from lateen.model.snapshot import Snapshot
+from lateen.observe.requests import journey, report, verdict
 from lateen.observe.requests.directory import Party
+from lateen.observe.requests.failures import Answer
 from lateen.observe.requests.journey import Journey
 from lateen.observe.requests.ledger import Ledger
 from lateen.observe.wire.classify import Kind, Reading
@@ -191,3 +193,107 @@ def test_packets_decide_between_tls_and_none() -> None:
     bare = at_gate(upstream=msgspec.structs.replace(e.MUTUAL_CLIENT, peer_sans=()))
     bare = (bare[0], msgspec.structs.replace(bare[1], upstream_remote=f"{e.BARE}:80"))
     assert build([bare], seen=encrypted).legs[1].tls == "tls"
+
+
+PAGE, DETAILS, REVIEWS, RATINGS = "10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"
+BOOKS = {PAGE: "b/page", DETAILS: "b/details", REVIEWS: "b/reviews", RATINGS: "b/ratings"}
+LIBRARY = msgspec.structs.replace(
+    e.DIRECTORY,
+    pods={e.GATE: e.GATEWAY, **BOOKS},
+    proxies={e.GATEWAY: "gateway", **dict.fromkeys(BOOKS.values(), "sidecar")},
+)
+
+
+def hop(asker: str, port: int, asked: str, path: str, after: float, **changes: object):
+    """What both proxies log of a call: the asker's sidecar (or gateway), then the asked one's."""
+    onward, at = f"{asker}:{port}", f"{asked}:9080"
+    http = e.http(path=path, **changes)
+    from_app = f"{asker}:{port + 1}" if asker in BOOKS else f"{e.HOST}:1000"
+    client = e.entry(
+        from_app, at, onward, http=http, after=after, duration=0.5 - after, upstream=e.MUTUAL_CLIENT
+    )
+    server = e.inbound(
+        onward, at, http=http, after=after + 0.01, duration=0.4 - after, downstream=e.MUTUAL_SERVER
+    )
+    return (LIBRARY.pods[asker], client), (LIBRARY.pods[asked], server)
+
+
+def bookinfo(**last: object) -> list[tuple[str, AccessEntry]]:
+    """Inner calls end, and so are logged, before those that made them."""
+    calls = [
+        hop(e.GATE, 2000, PAGE, "/productpage", 0.0),
+        hop(PAGE, 3000, DETAILS, "/details/0", 0.05),
+        hop(PAGE, 3010, REVIEWS, "/reviews/0", 0.1),
+        hop(REVIEWS, 4000, RATINGS, "/ratings/0", 0.2, **last),
+    ]
+    return [row for pair in reversed(calls) for row in reversed(pair)]
+
+
+def told(rows: list[tuple[str, AccessEntry]]) -> Journey:
+    ledger = Ledger()
+    for proxy, made in rows:
+        ledger.add(proxy, [made])
+    return journey.build(e.sent(), ledger, LIBRARY, unseen)
+
+
+WAY = ["app -> sidecar", "sidecar -> sidecar", "sidecar -> app"]
+
+
+def test_the_whole_tree_of_calls_is_told() -> None:
+    found = told(bookinfo())
+    assert found.complete
+    assert [(journey.name(leg), leg.tls) for leg in found.legs] == [
+        ("client -> gateway", "none"),
+        ("gateway -> sidecar", "mtls"),
+        ("sidecar -> app", "none"),
+    ]
+    details, reviews = found.calls
+    (ratings,) = reviews.calls
+    assert [call.request for call in (details, reviews, ratings)] == [
+        "GET /details/0",
+        "GET /reviews/0",
+        "GET /ratings/0",
+    ]
+    for call in (details, reviews, ratings):
+        assert [journey.name(leg) for leg in call.legs] == WAY
+        assert [leg.tls for leg in call.legs] == ["none", "mtls", "none"]
+    assert details.calls == ratings.calls == ()
+
+
+@pytest.mark.parametrize("count", range(8))
+def test_an_applications_own_call_is_never_the_gateways_leg(count: int) -> None:
+    """While entries still come, in whatever order: what is there is right, and is waited for."""
+    found = told(bookinfo()[:count])
+    assert not found.complete
+    for leg in found.legs:
+        server = leg.server_entry
+        if leg.client.role == "gateway" and server is not None:
+            assert server.entry.http == e.http(path="/productpage")
+
+
+def test_a_call_under_another_id_is_not_told() -> None:
+    rows = bookinfo(request_id="other")
+    assert [call.calls for call in told(rows).calls] == [(), ()]
+
+
+def test_a_call_that_failed_says_why_the_application_answered_so() -> None:
+    rows = [
+        (proxy, made)
+        for proxy, made in bookinfo(status=503, details="cluster_not_found")
+        if (proxy, made.upstream_remote) != ("b/ratings", f"{RATINGS}:9080")
+    ]
+    missing = [
+        (proxy, msgspec.structs.replace(made, flags="NC", upstream_remote="", upstream_local=""))
+        if made.http is not None and made.http.path == "/ratings/0"
+        else (proxy, made)
+        for proxy, made in rows
+    ]
+    ledger = Ledger()
+    for proxy, made in missing:
+        ledger.add(proxy, [made])
+    found = journey.build(e.sent(), ledger, LIBRARY, unseen)
+    said = verdict.judge(found, Answer(500), {}, Snapshot())
+    assert said.code == "application-status"
+    assert "asked for GET /ratings/0" in said.sentence
+    assert "does not exist" in said.sentence
+    assert said.advice.hints

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lateen.cli.traffic import tap
-from lateen.observe.requests import edges, joining, tapline
+from lateen.observe.requests import edges, joining, legs, tapline
 from lateen.observe.requests.directory import Directory
-from lateen.observe.requests.joining import Hop, Joiner
+from lateen.observe.requests.joining import Joiner
 from lateen.observe.requests.ledger import Ledger, LogEntry
+from lateen.observe.requests.legs import Leg
+from lateen.observe.wire.classify import Kind, Reading
 from lateen.xds.als import AccessEntry, HttpFacts, TlsFacts
 
 GATEWAY, WEB, DB = "10.244.0.2", "10.244.0.3", "10.244.0.4"
@@ -102,9 +104,9 @@ def logged(*made: tuple[str, AccessEntry], one_in: int = 1) -> list[LogEntry]:
     return list(ledger.since(0))
 
 
-def joined(*made: tuple[str, AccessEntry], one_in: int = 1) -> list[Hop]:
+def joined(*made: tuple[str, AccessEntry], one_in: int = 1) -> list[Leg]:
     joiner = Joiner(lambda: WHO)
-    found: list[Hop] = []
+    found: list[Leg] = []
     for number, one in enumerate(logged(*made, one_in=one_in)):
         found += joiner.take(one, number / 100)
     return found + joiner.due(float("inf"))
@@ -114,10 +116,10 @@ def joined(*made: tuple[str, AccessEntry], one_in: int = 1) -> list[Hop]:
 def test_both_sides_of_a_request_are_one_hop(server_first: bool) -> None:
     sides = [("istio-system/gw", from_gateway()), ("default/web", at_web())]
     hops = joined(*(reversed(sides) if server_first else sides))
-    assert [(bool(h.client), bool(h.server)) for h in hops].count((True, True)) == 1
+    assert [(bool(h.client_entry), bool(h.server_entry)) for h in hops].count((True, True)) == 1
     assert len(hops) == 2  # the other is what the gateway's own client sent
-    both = next(h for h in hops if h.client and h.server)
-    told = tapline.fields(both, WHO)
+    both = next(h for h in hops if h.client_entry and h.server_entry)
+    told = tapline.fields(both)
     assert (told["src"], told["dst"], told["tls"]) == ("istio-system/gw", "default/web", "mtls")
     assert (told["client_id"], told["server_id"]) == (CLIENT_ID, SERVER_ID)
 
@@ -129,11 +131,11 @@ def test_two_requests_on_one_connection_are_not_confused() -> None:
         ("default/web", at_web(http=http("r2", path="/2"))),
         ("default/web", at_web(http=http("r1", path="/1"))),
     ]
-    both = [h for h in joined(*sides) if h.client and h.server]
+    both = [h for h in joined(*sides) if h.client_entry and h.server_entry]
     for hop in both:
-        assert hop.client is not None
-        assert hop.server is not None
-        assert hop.client.entry.http == hop.server.entry.http
+        assert hop.client_entry is not None
+        assert hop.server_entry is not None
+        assert hop.client_entry.entry.http == hop.server_entry.entry.http
     assert len(both) == 2
 
 
@@ -157,9 +159,17 @@ def test_no_request_is_joined_with_another(asked: list[tuple[int, int, str]], ra
             sides["s"].append(("default/web", at_web(http=facts, downstream_direct_remote=address)))
     order = ["c"] * len(sides["c"]) + ["s"] * len(sides["s"])
     random.shuffle(order)
-    hops = [h for h in joined(*(sides[side].pop(0) for side in order)) if h.client or h.server]
-    onward = [h for h in hops if h.client or (h.server and h.server.proxy == "default/web")]
-    pairs = [(h.client, h.server) for h in onward]
+    hops = [
+        h
+        for h in joined(*(sides[side].pop(0) for side in order))
+        if h.client_entry or h.server_entry
+    ]
+    onward = [
+        h
+        for h in hops
+        if h.client_entry or (h.server_entry and h.server_entry.proxy == "default/web")
+    ]
+    pairs = [(h.client_entry, h.server_entry) for h in onward]
     for client, server in pairs:
         if client and server:
             assert client.entry.http == server.entry.http
@@ -188,12 +198,12 @@ def test_a_request_is_told_with_why_the_server_refused_its_connection(
         ("default/web", at_web(**REFUSED)),
     ]
     hops = joined(*(made[number] for number in order))
-    (hop,) = [h for h in hops if h.client is not None]
+    (hop,) = [h for h in hops if h.client_entry is not None]
     assert len(hops) == 2  # the other is what the gateway's own client sent
-    told = tapline.fields(hop, WHO)
+    told = tapline.fields(hop)
     assert (told["proxy"], told["flags"]) == ("both", "UC")
     assert told["server_reason"] == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
-    (edge,) = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
+    (edge,) = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
     assert (edge.requests, edge.errors) == (1, 1)
 
 
@@ -225,34 +235,38 @@ def test_a_server_that_a_client_does_not_trust_is_found_by_time(client_first: bo
     asked = [("istio-system/gw", failing)]
     hops = joined(*(asked + made if client_first else made + asked))
     onto_web = [
-        hop for hop in hops if hop.client or (hop.server and hop.server.client[:3] == "10.")
+        hop
+        for hop in hops
+        if hop.client_entry or (hop.server_entry and hop.server_entry.client[:3] == "10.")
     ]
     assert [tapline.word(hop) for hop in onto_web].count("req") == 1
     assert [tapline.word(hop) for hop in onto_web].count("refused") == 2
     assert len(onto_web) == 3
-    (both,) = [hop for hop in onto_web if hop.client]
-    assert both.server is not None
-    told = tapline.fields(both, WHO)
+    (both,) = [hop for hop in onto_web if hop.client_entry]
+    assert both.server_entry is not None
+    told = tapline.fields(both)
     assert (told["src_addr"], told["tls"]) == (f"{GATEWAY}:50002", "tls")
 
 
 def test_a_failed_handshake_was_tls_though_no_version_was_agreed() -> None:
     failed = from_gateway(upstream_local="", upstream=TlsFacts(), upstream_failure="TLS_error:|x")
-    assert Hop(logged(("istio-system/gw", failed))[0], None).tls == "tls"
+    assert legs.between(logged(("istio-system/gw", failed))[0], None, WHO).tls == "tls"
 
 
 def test_packets_say_what_no_log_does() -> None:
     passed = at_web(http=None, log="tcp", downstream=TlsFacts())
     (one,) = logged(("default/web", passed))
-    assert Hop(None, one).connection == (f"{GATEWAY}:40000", f"{WEB}:80")
-    assert (Hop(None, one).tls, Hop(None, one, "tls").tls) == ("none", "tls")
+    leg = legs.between(None, one, WHO)
+    assert (leg.client_address, leg.server_address) == (f"{GATEWAY}:40000", f"{WEB}:80")
+    seen = legs.told_by_packets(leg, lambda _c, _s: Reading(Kind.TLS, mutual=False))
+    assert (leg.tls, seen.tls) == ("none", "tls")
 
 
 def test_a_server_without_a_proxy_is_not_waited_for() -> None:
     joiner = Joiner(lambda: WHO)
     (one,) = logged(("default/web", entry(upstream_local=f"{WEB}:1", upstream_remote=f"{DB}:80")))
     (hop,) = joiner.take(one, 0.0)
-    told = tapline.fields(hop, WHO)
+    told = tapline.fields(hop)
     assert (told["dst"], told["tls"], told["proxy"]) == ("shop/db", "none", "out")
 
 
@@ -268,7 +282,7 @@ def test_a_connection_passed_through_joins_the_request_that_made_it() -> None:
     tls = TlsFacts(version="TLSv1.3", peer_sans=())
     passed = at_web(http=None, log="tcp", open=True, downstream=TlsFacts())
     hops = joined(("default/web", passed), ("istio-system/gw", from_gateway(upstream=tls)))
-    (both,) = [h for h in hops if h.client and h.server]
+    (both,) = [h for h in hops if h.client_entry and h.server_entry]
     assert both.tls == "tls"
 
 
@@ -279,8 +293,8 @@ def test_lines_are_key_value_and_read_back() -> None:
 
 def test_a_secret_in_a_path_is_hidden() -> None:
     (hop, *_) = joined(("istio-system/gw", from_gateway(http=http(path="/?token=abc"))))
-    assert tapline.fields(hop, WHO)[":path"] == "/?token=(redacted)"
-    assert tapline.fields(hop, WHO, secrets=True)[":path"] == "/?token=abc"
+    assert tapline.fields(hop)[":path"] == "/?token=(redacted)"
+    assert tapline.fields(hop, secrets=True)[":path"] == "/?token=abc"
 
 
 def test_edges_count_requests_and_errors_and_say_why_there_is_no_tls() -> None:
@@ -293,7 +307,7 @@ def test_edges_count_requests_and_errors_and_say_why_there_is_no_tls() -> None:
         ("default/web", at_web(http=failing)),
         ("default/web", at_web(downstream_direct_remote=f"{DB}:9", downstream=plain)),
     )
-    found = {(e.source, e.target): e for e in edges.edges(hops, WHO, {})}
+    found = {(e.source, e.target): e for e in edges.edges(hops, {})}
     secured = found["istio-system/gw", "default/web"]
     assert (secured.tls, secured.requests, secured.errors) == ("mtls", 2, 1)
     assert (secured.client_id, secured.no_tls_reason) == (CLIENT_ID, "")
@@ -314,9 +328,9 @@ def test_what_grpc_says_of_a_call_is_told_and_counts_as_http_would(
     hops = joined(
         ("istio-system/gw", from_gateway(http=called)), ("default/web", at_web(http=called))
     )
-    found = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
+    found = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
     assert [(each.requests, each.errors) for each in found] == [(1, errors)]
-    assert {tapline.fields(hop, WHO).get("grpc-status", "") for hop in hops} == {status}
+    assert {tapline.fields(hop).get("grpc-status", "") for hop in hops} == {status}
 
 
 def test_edges_count_what_a_share_stands_for_and_failures_one_by_one() -> None:
@@ -330,7 +344,7 @@ def test_edges_count_what_a_share_stands_for_and_failures_one_by_one() -> None:
         ("default/web", at_web(http=late, downstream=plain)),  # a retry then went well, unreported
         one_in=8,
     )
-    found = {(e.source, e.target, e.tls): e for e in edges.edges(hops, WHO, {})}
+    found = {(e.source, e.target, e.tls): e for e in edges.edges(hops, {})}
     secured = found["istio-system/gw", "default/web", "mtls"]
     assert (secured.requests, secured.errors, secured.sampled) == (9, 1, True)
     alone = found["istio-system/gw", "default/web", "none"]
@@ -354,9 +368,9 @@ def test_edges_count_once_what_each_end_chose_by_itself(
         ("default/web", at_web(http=http(other), sampled=True)),
         one_in=8,
     )
-    found = [e for e in edges.edges(hops, WHO, {}) if e.target == "default/web"]
+    found = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
     assert [each.requests for each in found] == [there_were]
-    outside = [e for e in edges.edges(hops, WHO, {}) if e.target == "istio-system/gw"]
+    outside = [e for e in edges.edges(hops, {}) if e.target == "istio-system/gw"]
     assert [each.requests for each in outside] == [8]
 
 
@@ -366,5 +380,27 @@ def test_a_refused_handshake_is_an_error_of_its_edge() -> None:
     )
     hops = joined(("default/web", refused))
     assert [tapline.word(h) for h in hops] == ["refused"]
-    (edge,) = edges.edges(hops, WHO, {})
+    (edge,) = edges.edges(hops, {})
     assert (edge.source, edge.errors, edge.protocol) == ("istio-system/gw", 1, "TCP")
+
+
+def test_two_lines_that_read_the_same_are_one() -> None:
+    """What one side named later, or not at all, is no other edge."""
+    unnamed = TlsFacts(version="TLSv1.3", local_sans=(CLIENT_ID,))
+    hops = joined(
+        ("istio-system/gw", from_gateway(http=http("r1"), upstream=unnamed)),
+        ("default/web", at_web(http=http("r1"))),
+        ("istio-system/gw", from_gateway(http=http("r2"), upstream=unnamed)),
+        ("istio-system/gw", from_gateway(http=http("r3"))),
+    )
+    (edge,) = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
+    assert (edge.tls, edge.requests, edge.server_id) == ("mtls", 3, SERVER_ID)
+
+
+def test_a_connection_is_mutual_tls_from_its_first_line_on() -> None:
+    """The server's proxy logs it while the handshake goes on, and does not know the client yet."""
+    made = {"http": None, "log": "tcp", "open": True}
+    early = at_web(**made, upstream_remote=f"{WEB}:80", downstream=TlsFacts(version="TLSv1.3"))
+    hops = joined(("istio-system/gw", from_gateway(**made)), ("default/web", early))
+    (both,) = [h for h in hops if h.client_entry and h.server_entry]
+    assert tapline.fields(both)["tls"] == "mtls"

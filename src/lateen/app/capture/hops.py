@@ -1,7 +1,7 @@
 """`/lateen/v1/tap` and `/lateen/v1/edges`: the proxies' logs of both sides, joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +15,11 @@ from lateen.app.mesh.pipeline import Pipeline
 from lateen.app.mesh.reporting import Reporting
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError
-from lateen.observe.packets import flowlines
-from lateen.observe.requests import directory, edges, tapline
+from lateen.observe.requests import directory, edges, joining, legs, tapline
 from lateen.observe.requests.directory import Directory
-from lateen.observe.requests.joining import Hop, Joiner
-from lateen.observe.requests.journey import Readings
+from lateen.observe.requests.joining import Joiner
 from lateen.observe.requests.ledger import Ledger, LogEntry
+from lateen.observe.requests.legs import Leg, Readings
 
 _TICK = 0.25
 _QUEUE = 10_000
@@ -77,24 +76,13 @@ class Hops:
                 if one_in != self._reporting.one_in and not every:
                     one_in = self._reporting.one_in
                     yield msgspec.json.encode({"event": "sampled", "one_in": one_in}) + b"\n"
-                for hop in await self._next(joiner, waiting):
-                    yield self._told(self._looked_at(hop), secrets=secrets)
+                for leg in await self._next(joiner, waiting):
+                    yield _told(legs.told_by_packets(leg, self._readings), secrets=secrets)
                 if lost:
                     yield msgspec.json.encode({"event": "lost", "entries": lost}) + b"\n"
                     lost = 0
 
-    def _looked_at(self, hop: Hop) -> Hop:
-        """Ask the packets where no log says that there was TLS: proxies pass on what is not theirs
-        without a word. What a server's proxy read as a request was clear text to it."""
-        read = hop.server is not None and hop.server.entry.http is not None
-        client, server = hop.connection
-        if hop.tls != "none" or read or not client:
-            return hop
-        reading = self._readings(client, server)
-        seen = flowlines.tls_word(reading) if reading is not None else ""
-        return msgspec.structs.replace(hop, seen=seen)
-
-    async def _next(self, joiner: Joiner, waiting: asyncio.Queue[LogEntry]) -> list[Hop]:
+    async def _next(self, joiner: Joiner, waiting: asyncio.Queue[LogEntry]) -> list[Leg]:
         try:
             async with asyncio.timeout(_TICK):
                 entry = await waiting.get()
@@ -102,18 +90,14 @@ class Hops:
             return joiner.due(self._clock.monotonic())
         return joiner.take(entry, self._clock.monotonic())
 
-    def _told(self, hop: Hop, *, secrets: bool) -> bytes:
-        told: dict[str, Any] = {"event": tapline.word(hop)}
-        told |= tapline.fields(hop, self._directory(), secrets=secrets)
-        return msgspec.json.encode(told) + b"\n"
-
     async def edges(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer with who talked to whom. Raises ApiError 400."""
         since = self._since(call.info.query.text("since"))
         entries = self._ledger.since(0)
         chosen = [e for e in entries if since is None or e.entry.start >= since]
-        hops = [self._looked_at(hop) for hop in joined(chosen, self._directory())]
-        found = edges.edges(hops, self._directory(), self._pipeline.views)
+        made = joining.joined(chosen, self._directory())
+        seen = [legs.told_by_packets(leg, self._readings) for leg in made]
+        found = edges.edges(seen, self._pipeline.views, self._pipeline.published_at)
         oldest = entries[0].entry.start.isoformat() if entries else ""
         return routes.answer({"edges": msgspec.to_builtins(found), "since": oldest})
 
@@ -126,10 +110,7 @@ class Hops:
             raise ApiError(400, "BadRequest", f"since={text}: use a number of seconds") from error
 
 
-def joined(entries: Iterable[LogEntry], who: Directory) -> list[Hop]:
-    """Join entries that are all there already."""
-    joiner = Joiner(lambda: who)
-    found: list[Hop] = []
-    for entry in entries:
-        found += joiner.take(entry, entry.entry.start.timestamp() + entry.entry.duration)
-    return found + joiner.due(float("inf"))
+def _told(leg: Leg, *, secrets: bool) -> bytes:
+    told: dict[str, Any] = {"event": tapline.word(leg)}
+    told |= tapline.fields(leg, secrets=secrets)
+    return msgspec.json.encode(told) + b"\n"

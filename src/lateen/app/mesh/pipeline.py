@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -68,6 +69,7 @@ class Pipeline:
         self._asking = credentials.Asking()
         self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
+        self._published_at: dict[str, datetime] = {}
         self._noticed: tuple[Diagnostic, ...] = ()
         self._wanted: dict[str, ProxyView] = {}
         """Views that wait for their turn."""
@@ -167,7 +169,10 @@ class Pipeline:
                 yield proxy, view
 
     def _forget(self, proxy: str) -> None:
-        for kept in (self._published, self._credentials, self._opening, self._choosing):
+        for kept in (
+            *(self._published, self._published_at, self._credentials),
+            *(self._opening, self._choosing),
+        ):
             kept.pop(proxy, None)
         self._identities.forget(proxy)
 
@@ -219,6 +224,7 @@ class Pipeline:
             self._hub.publish(proxy, "mesh", self._renderer.render(view))
         self._identities.ensure(proxy, view.node.identity)
         self._published[proxy] = view
+        self._published_at[proxy] = self._clock.now()
         self._publish_credentials(proxy, view)
 
     def _publish_credentials(self, proxy: str, view: ProxyView) -> None:
@@ -248,6 +254,10 @@ class Pipeline:
         """What is said of credentials that proxies ask for and that are not there, each once."""
         found = (each for held in self._credentials.values() for each in held.missing)
         return tuple(dict.fromkeys(found))
+
+    def published_at(self, proxy: str) -> datetime | None:
+        """Return since when a proxy has its present view; None if it has none."""
+        return self._published_at.get(proxy)
 
     @property
     def views(self) -> Mapping[str, ProxyView]:

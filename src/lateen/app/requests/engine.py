@@ -21,6 +21,7 @@ from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
 from lateen.observe.requests import directory, journey, report, verdict
 from lateen.observe.requests.directory import Directory, Party
+from lateen.observe.requests.failures import Answer
 from lateen.observe.requests.journey import Journey, Sent
 from lateen.observe.requests.ledger import Ledger
 
@@ -92,12 +93,15 @@ class EvidenceEngine:
             who = directory.directory(current.snapshot, self._pipeline.views)
             sent = _sent(asked, start, target, response, who, mark)
             found = await self._joined(sent, who, recording)
-        answer = verdict.Answer(response.status, response.error)
-        judged = verdict.judge(found, answer, self._pipeline.views)
+        answer = Answer(response.status, response.error, response.failure)
+        judged = verdict.judge(
+            found, answer, self._pipeline.views, current.snapshot, insecure=asked.insecure
+        )
         return {
             "request": _request_shown(asked, start, target),
             "response": _response_shown(asked, response),
             "legs": report.legs(found, secrets=asked.show_secrets),
+            "calls": report.calls(found.calls, secrets=asked.show_secrets),
             "verdict": report.judgement(judged, current.snapshot),
         }
 
@@ -173,7 +177,7 @@ def _sent(
         remote=response.remote,
         tls=response.tls,
         secure=urlsplit(target.url).scheme == "https",
-        error=response.error,
+        failure=response.failure,
         mark=mark,
     )
 

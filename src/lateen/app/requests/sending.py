@@ -12,8 +12,9 @@ import httpcore
 import msgspec
 
 from lateen.app.reach.podstreams import ShimLink
-from lateen.app.requests import tls as evidence_tls
+from lateen.app.requests import failures, tls as evidence_tls
 from lateen.app.requests.tls import Secured
+from lateen.causes.cause import SendFailure
 from lateen.model.client import ApiError
 from lateen.node.shim.client import ShimError, ShimGoneError
 from lateen.observe import redact
@@ -55,8 +56,9 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     size: int = 0
     error: str = ""
+    failure: SendFailure | None = None
+    """What kind of error it is; None where an answer came."""
     tls: str = ""
-    alpn: str = ""
     seconds: float = 0.0
 
 
@@ -153,6 +155,12 @@ class _Network(httpcore.AsyncNetworkBackend):
         self.stream = _Stream(reader, writer)
         return self.stream
 
+    def failure(self, error: BaseException) -> SendFailure:
+        """Return what kind of failure an error was, by how far the connection had come."""
+        session = self.ssl_object()
+        handshaking = session is not None and session.version() is None
+        return failures.of(error, connected=bool(self.local), handshaking=handshaking)
+
     def ssl_object(self) -> ssl.SSLObject | None:
         """The TLS session, if there is one."""
         return self.stream.session if self.stream is not None else None
@@ -182,10 +190,12 @@ async def send(shim: ShimLink, request: Request) -> Response:
                 answered = await _exchange(pool, request, network)
     except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, ValueError) as error:
         raise ApiError(400, "BadRequest", f"{redact.path(request.url)}: {error}") from error
-    except TimeoutError:
-        answered = Response(error=f"no answer within {request.timeout:g} s")
+    except TimeoutError as error:
+        told = f"no answer within {request.timeout:g} s"
+        answered = Response(error=told, failure=network.failure(error))
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-        answered = Response(error=str(error) or type(error).__name__)
+        told = str(error) or type(error).__name__
+        answered = Response(error=told, failure=network.failure(error))
     return msgspec.structs.replace(
         answered,
         local=network.local,
@@ -208,7 +218,7 @@ async def _exchange(
     ) as response:
         body, size = bytearray(), 0
         session = network.ssl_object()
-        version, alpn = _session(session)
+        version = _version(session)
         async for part in response.aiter_stream():
             body += part[: max(0, BODY_LIMIT - len(body))]
             size += len(part)
@@ -220,7 +230,6 @@ async def _exchange(
             body=bytes(body),
             size=size,
             tls=version,
-            alpn=alpn,
         )
 
 
@@ -255,14 +264,12 @@ async def _old_exchange(request: Request, network: _Network) -> Response:
         headers=answer.headers,
         body=body[:BODY_LIMIT],
         size=len(body),
-        tls=_session(network.ssl_object())[0],
+        tls=_version(network.ssl_object()),
     )
 
 
-def _session(session: ssl.SSLObject | None) -> tuple[str, str]:
-    if session is None:
-        return "", ""
-    return session.version() or "", session.selected_alpn_protocol() or ""
+def _version(session: ssl.SSLObject | None) -> str:
+    return (session.version() or "") if session is not None else ""
 
 
 def _headers(request: Request) -> list[tuple[bytes, bytes]]:

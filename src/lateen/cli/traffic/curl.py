@@ -155,17 +155,36 @@ def told(answer: Json) -> str:
         *(f"  {screen.visible(line)}" for line in body[:3]),
     ]
     for number, leg in enumerate(answer["legs"], 1):
-        lines += _leg(number, leg)
+        lines += _leg(str(number), leg)
+    lines += _calls(answer["calls"], "  ")
     verdict = answer["verdict"]
     lines.append(f"  {screen.paint('why', 'bold')}: {screen.visible(verdict['sentence'])}")
     for source in verdict["sources"]:
         where = f"{source['location']}  " if source["location"] else ""
         lines.append(f"    {where}{source['text']}")
-    lines += [f"    remedy: {remedy}" for remedy in verdict["remedies"]]
+    for remedy in verdict["remedies"]:
+        lines.append(f"    remedy: {screen.visible(remedy['text'])}")
+        lines += [f"      {edit['location']}" for edit in remedy["edits"] if edit["location"]]
+    lines += [f"    hint: {screen.visible(hint)}" for hint in verdict["hints"]]
     return "\n".join(lines)
 
 
-def _leg(number: int, leg: Json) -> list[str]:
+def _calls(calls: list[Json], margin: str) -> list[str]:
+    """Return what applications called meanwhile, each with the legs that left the pod."""
+    lines = []
+    for call in calls:
+        asked = f"{margin}{call['caller']} asked for {call['request']}  ->  {call['status'] or '-'}"
+        lines.append(screen.visible(asked))
+        for leg in call["legs"]:
+            mark = screen.paint("  <- failed here", "red") if leg["failed"] else ""
+            ends = f"{leg['from']['name']} -> {leg['to']['name'] or 'nowhere'}"
+            lines.append(f"{margin}  {leg['name']}: {screen.visible(leg['line'])}{mark}")
+            lines.append(f"{margin}    {screen.visible(ends)}")
+        lines += _calls(call["calls"], margin + "  ")
+    return lines
+
+
+def _leg(number: str, leg: Json) -> list[str]:
     mark = screen.paint("  <- failed here", "red") if leg["failed"] else ""
     ends = [leg["from"], leg["to"]]
     named = [dict.fromkeys((e["name"], e["address"])) for e in ends]

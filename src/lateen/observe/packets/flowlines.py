@@ -56,15 +56,6 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.detail
 
 
-def tls_word(reading: Reading) -> str:
-    """Return `none`, `tls` or `mtls`; where bytes do not tell, Istio's SNI and ALPN do."""
-    if not reading.kind.encrypted:
-        return "none"
-    if reading.mutual is not None:
-        return "mtls" if reading.mutual else "tls"
-    return "mtls" if reading.istio_mtls and reading.sni.startswith("outbound_") else "tls"
-
-
 def handshake(made: Conversation, reading: Reading, detail: str) -> Flow:
     """Return what the opening of a connection told as a flow, not yet of any pod or leg."""
     return Flow(
@@ -74,7 +65,7 @@ def handshake(made: Conversation, reading: Reading, detail: str) -> Flow:
         client=str(made.client),
         server=str(made.server),
         event="handshake" if reading.kind is Kind.TLS else "data",
-        tls=tls_word(reading),
+        tls=reading.tls,
         kind=reading.kind.value,
         version=reading.version,
         sni=reading.sni,

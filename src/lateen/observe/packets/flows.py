@@ -156,7 +156,7 @@ class Narrator:
         settled = reading.version and (reading.mutual is not None or reading.handshake_done)
         if not (settled or alert or made.ended_by):
             return
-        state.told, state.tls = True, flowlines.tls_word(reading)
+        state.told, state.tls = True, reading.tls
         detail = f"server alert {reading.server_alert}" if reading.server_alert else ""
         detail = detail or (f"client alert {reading.client_alert}" if alert else "")
         yield flowlines.handshake(made, reading, detail)

@@ -4,25 +4,26 @@ Nothing is evaluated again: Envoy says which rule it was, the compiled view wher
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from lateen.compiler.ir.authz import Action, Authorization, Rule
+from lateen.causes import catalogue
+from lateen.causes.cause import Cause
+from lateen.compiler.ir.authz import Action, Attribute, Authorization, Rule
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source
-from lateen.observe.requests import failures, hops
-from lateen.observe.requests.failures import Cause
-from lateen.observe.requests.journey import Leg
+from lateen.observe.requests import hops
+from lateen.observe.requests.legs import Leg
 
-CODES = frozenset(c.code for c in (failures.DENIED, failures.NOT_ALLOWED, failures.NO_IDENTITY))
 _MOST_POLICIES = 4
 
 
 def refine(cause: Cause, leg: Leg, views: Mapping[str, ProxyView]) -> Cause:
     """Tell a client that is not among those allowed from one that nobody could know."""
     found = _authorization(leg, views)
-    if cause is not failures.NOT_ALLOWED or found is None or _client(leg):
+    if cause is not catalogue.RBAC_NOT_ALLOWED or found is None or _client(leg):
         return cause
     asked = any(rule.asks_identity for rule in _allowing(found, leg))
-    return failures.NO_IDENTITY if asked else cause
+    return catalogue.RBAC_NO_IDENTITY if asked else cause
 
 
 def told(leg: Leg, views: Mapping[str, ProxyView]) -> tuple[list[str], list[Source]]:
@@ -72,3 +73,48 @@ def _client(leg: Leg) -> str:
     """Return who the server's proxy knows the client to be; empty without a certificate."""
     names = leg.server_entry.entry.downstream.peer_sans if leg.server_entry is not None else ()
     return names[0] if names else ""
+
+
+class Grounds(NamedTuple):
+    """What a refusal was made by: the rule that refused, or the first policy that must allow and
+    the identities that are enough for a rule of those that may."""
+
+    rule: Source | None = None
+    policy: Source | None = None
+    identities: tuple[str, ...] = ()
+
+
+def grounds(leg: Leg, views: Mapping[str, ProxyView]) -> Grounds:
+    """Return what a refusal was made by, as far as the view knows."""
+    found, name = _authorization(leg, views), hops.refusing_rule(leg.server_entry)
+    if found is None or not name:
+        return Grounds()
+    if name != hops.NO_RULE:
+        rule = next((rule for rule in found.rules if rule.name == name), None)
+        return Grounds(rule=rule.source if rule is not None else None)
+    check = found.allowing(http=_is_http(leg))
+    if check is None:
+        return Grounds()
+    names = [name for rule in check.rules for name in _enough(rule)]
+    return Grounds(policy=check.policies[0], identities=tuple(dict.fromkeys(names)))
+
+
+def _enough(rule: Rule) -> list[str]:
+    """Return the identities that a rule allows whatever they ask for, without `spiffe://`."""
+    if rule.operations and not all(not tests for tests in rule.operations):
+        return []
+    return [
+        pattern.value.removeprefix("spiffe://")
+        for tests in rule.sources
+        for test in tests
+        if len(tests) == 1 and test.attribute is Attribute.IDENTITY and not test.negated
+        for pattern in test.patterns
+        if pattern.kind == "exact"
+    ]
+
+
+def allowing_policy(leg: Leg, views: Mapping[str, ProxyView]) -> Source | None:
+    """Return a policy of action ALLOW that a request which came through had to satisfy."""
+    found = _authorization(leg, views)
+    check = found.allowing(http=_is_http(leg)) if found is not None else None
+    return check.policies[0] if check is not None else None

@@ -4,12 +4,13 @@ The rules are not told again here: the answers are read from the values that the
 configuration was made from, each with the manifest field that decided it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from lateen.compiler.ir.policy import SYSTEM_ROOTS, TlsMode
+from lateen.compiler.ir.policy import SYSTEM_ROOTS, ClientTls, TlsMode
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
+from lateen.compiler.ir.routing import Route
 from lateen.compiler.ir.workload import Endpoint, Mode, MtlsMode
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
@@ -116,6 +117,14 @@ class Choice(msgspec.Struct, frozen=True):
     sources: tuple[Source, ...] = ()
 
 
+Wanted = Callable[[Source], str]
+"""The mode that a DestinationRule's `tls` block is written with; empty where that is not known."""
+
+
+def _as_compiled(_: Source) -> str:
+    return ""
+
+
 class Acceptance(msgspec.Struct, frozen=True):
     """What a server's sidecar accepts on a port: `STRICT`, `PERMISSIVE` or `DISABLE`."""
 
@@ -125,8 +134,24 @@ class Acceptance(msgspec.Struct, frozen=True):
 
 def cluster(view: ProxyView, name: str) -> OutboundCluster | None:
     """Return a proxy's outbound cluster by Envoy's name."""
+    return next((c for c in clusters(view) if c.name == name), None)
+
+
+def clusters(view: ProxyView) -> tuple[OutboundCluster, ...]:
+    """Return a proxy's outbound clusters."""
     side = view.gateway or view.outbound
-    return next((c for c in side.clusters if c.name == name), None) if side else None
+    return side.clusters if side else ()
+
+
+def route(view: ProxyView, source: str) -> Route | None:
+    """Return a proxy's route by the field that made it; None where no field did."""
+    side = view.gateway or view.outbound
+    for table in side.tables if side and source else ():
+        for host in table.hosts:
+            for found in host.routes:
+                if str(found.source) == source:
+                    return found
+    return None
 
 
 def limits(view: ProxyView, name: str) -> Source | None:
@@ -150,32 +175,38 @@ def endpoint(view: ProxyView, name: str, address: str) -> tuple[Endpoint, bool] 
 def routed(view: ProxyView, source: str) -> tuple[Source, ...]:
     """Return the fields that name the destinations of a route (known by its own source), and
     those that define them where they exist."""
-    side = view.gateway or view.outbound
+    made = route(view, source)
     found: list[Source] = []
-    for table in side.tables if side and source else ():
-        for host in table.hosts:
-            for route in host.routes:
-                if str(route.source) == source:
-                    for destination in route.destinations:
-                        defined = cluster(view, destination.cluster)
-                        named = (destination.source, defined.source if defined else None)
-                        found += [each for each in named if each is not None]
+    for destination in made.destinations if made is not None else ():
+        defined = cluster(view, destination.cluster)
+        named = (destination.source, defined.source if defined else None)
+        found += [each for each in named if each is not None]
     return tuple(dict.fromkeys(found))
 
 
-def choice(view: ProxyView, name: str, address: str) -> Choice | None:
+def choice(
+    view: ProxyView, name: str, address: str, wanted: Wanted = _as_compiled
+) -> Choice | None:
     """Return what a client's proxy does on the way to an endpoint of a cluster, and why.
 
-    None for clusters that are no service's (pass-through, the inbound ones).
+    None for clusters that are no service's (pass-through, the inbound ones). `wanted` tells the
+    mode that a `tls` block is written with.
     """
     found = cluster(view, name)
     if found is None:
         return None
-    at = endpoint(view, name, address)
     if found.policy.tls is not None:
-        return _by_rule(found)
+        return _by_rule(found.policy.tls, wanted)
     if not found.auto_mtls:
-        return Choice("none", "automatic mutual TLS does not apply to this service")
+        why = "automatic mutual TLS does not apply to this service"
+        if not view.settings.auto_mtls:
+            why = "automatic mutual TLS is switched off in the mesh config"
+        elif found.service.external:
+            why = "the service is outside the mesh"
+        elif found.keeps_destination(view.node.kind):
+            why = "of the service's endpoints, which it must treat alike, not every one takes it"
+        return Choice("none", why)
+    at = endpoint(view, name, address)
     if at is None and found.keeps_destination(view.node.kind):
         return Choice(
             "mtls",
@@ -187,10 +218,15 @@ def choice(view: ProxyView, name: str, address: str) -> Choice | None:
     return _automatic(*at, (rule,) if rule is not None else ())
 
 
-def _by_rule(found: OutboundCluster) -> Choice:
-    tls = found.policy.tls
-    assert tls is not None
+def _by_rule(tls: ClientTls, wanted: Wanted) -> Choice:
     mode = tls.mode.value
+    written = wanted(tls.source) or mode
+    if tls.mode is TlsMode.DISABLE and written != mode:
+        why = (
+            f"a DestinationRule sets TLS mode {written} for it with settings that its proxy cannot "
+            "use, and then Istio sends plaintext"
+        )
+        return Choice("none", why, (tls.source,))
     why = f"a DestinationRule sets TLS mode {mode} for it"
     if tls.mode is TlsMode.DISABLE:
         return Choice("none", why, (tls.source,))

@@ -1,8 +1,8 @@
-"""Log entries as steps of a way: which follows which, and what each says about success. Pure."""
+"""What a log entry says about success. Pure."""
 
 import msgspec
 
-from lateen.observe.requests.ledger import Ledger, LogEntry
+from lateen.observe.requests.ledger import LogEntry
 
 _NO_FAILURES = frozenset({"", "-", "DI", "DC"})
 """Flags that do not say that a proxy could not carry on: DI is an injected delay, DC that who
@@ -13,6 +13,7 @@ NO_RULE = "none"
 """What Envoy calls the rule that refused when it was not one: nothing allowed it."""
 _UNCONNECTED = ("connect_error", "connect error", "connection_timeout", "{overflow}")
 """What Envoy says of requests for which no connection was made."""
+_OWN_ANSWERS = frozenset({"direct_response", "cors_response"})
 _NO_FAILURE = "HTTP_REQUEST"
 """The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""
 
@@ -43,51 +44,6 @@ def best(entries: list[LogEntry]) -> LogEntry | None:
     chosen = max(failures, key=rank)
     told = msgspec.structs.replace(chosen.entry, upstream_remote="", upstream_local="")
     return msgspec.structs.replace(chosen, entry=told)
-
-
-def following(entry: LogEntry, proxy: str, ledger: Ledger, mark: int, host: str) -> LogEntry | None:
-    """Return what the proxy that was connected to logged about it.
-
-    Requests are known by their id (the last attempt counts); connections by the address they come
-    from. A client's proxy does not log that address when its handshake failed: then it is the
-    last connection from `host`, its IP, within the time of the request.
-    """
-    made = entry.entry
-    local = made.upstream_local
-    if made.http is not None:
-        same = [
-            e
-            for e in ledger.of_request(made.http.request_id)
-            if e.proxy == proxy and e.number > mark and e.number != entry.number
-        ]
-        exact = [e for e in same if not local or e.client == local]
-        meanwhile = [e for e in exact if during(e, entry)]  # ids may be sent more than once
-        if exact or same:
-            return (meanwhile or exact or same)[-1]
-    if local:
-        found = list(ledger.from_client(local, proxy))
-        found = [e for e in found if e.entry.http is None or e.number > mark]
-    else:
-        found = [e for e in ledger.since(mark) if e.proxy == proxy and _within(e, entry, host)]
-    return best(_of_connection(found, made.upstream_remote))
-
-
-def _of_connection(found: list[LogEntry], server: str) -> list[LogEntry]:
-    """Keep the newest connection's entries: an address is used again after a while."""
-    found = [e for e in found if _reaches(e, server)]
-    if not found:
-        return []
-    newest = max(found, key=lambda e: e.entry.start).entry.connection_id
-    return [e for e in found if e.entry.connection_id == newest]
-
-
-def _reaches(entry: LogEntry, server: str) -> bool:
-    return entry.entry.downstream_local in ("", server)
-
-
-def _within(found: LogEntry, entry: LogEntry, host: str) -> bool:
-    """Whether a connection came from `host` while a request was worked on."""
-    return found.client.startswith(f"{host}:") and during(found, entry)
 
 
 def during(found: LogEntry, entry: LogEntry) -> bool:
@@ -156,8 +112,9 @@ def complaint(entry: LogEntry) -> str:
 
 
 def chosen(entry: LogEntry) -> bool:
-    """Whether a proxy answered by itself as it was told to: a redirect or a fixed response."""
-    return entry.entry.http is not None and entry.entry.http.details == "direct_response"
+    """Whether a proxy answered by itself as it was told to: a redirect, a fixed response, or the
+    answer to a preflight that a corsPolicy allows."""
+    return entry.entry.http is not None and entry.entry.http.details in _OWN_ANSWERS
 
 
 def reached(entry: LogEntry) -> bool:
@@ -165,3 +122,8 @@ def reached(entry: LogEntry) -> bool:
     made = entry.entry
     text = f"{made.upstream_failure} {made.http.details if made.http else ''}"
     return not any(word in text for word in _UNCONNECTED)
+
+
+def handed_on(entry: LogEntry) -> bool:
+    """Whether a sidecar gave a request to its application."""
+    return bool(entry.entry.upstream_remote) and not refusing_rule(entry)

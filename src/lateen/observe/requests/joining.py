@@ -1,80 +1,23 @@
-"""Both proxies' entries about one step of a request or connection, joined as they come in. Pure."""
+"""Both proxies' entries about one leg of a request or connection, joined as they come in. Pure.
+
+`legs.follows` says what belongs together; the indexes here only find what it is asked about.
+"""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
-import msgspec
-
-from lateen.observe.requests import hops
+from lateen.observe.requests import hops, legs
 from lateen.observe.requests.directory import Directory
 from lateen.observe.requests.ledger import LogEntry
+from lateen.observe.requests.legs import How, Leg
 
 WAIT = 1.0
 """Seconds to wait for the other side's entry: proxies send theirs every 0.1 s."""
 _LIMIT = 4096
 _SEARCHED = 64
 """Entries that are looked at where only time or a connection says what belongs together."""
-
-
-class Hop(msgspec.Struct, frozen=True):
-    """One step of a request or connection: what the client's proxy logged of it and what the
-    server's did; one of them may be missing."""
-
-    client: LogEntry | None
-    server: LogEntry | None
-    seen: str = ""
-    """What the packets of its connection showed, `none`, `tls` or `mtls`, if anybody looked."""
-
-    @property
-    def entry(self) -> LogEntry:
-        """The entry that tells most of how it ended for the client."""
-        found = self.client or self.server
-        assert found is not None
-        return found
-
-    @property
-    def stands_for(self) -> int:
-        """How many hops like it there were: more than one where only a share was reported."""
-        found = self.client or self.server
-        assert found is not None
-        return found.stands_for
-
-    @property
-    def tls(self) -> str:
-        """`none`, `tls` or `mtls`: by the server's log, else by the client's, else by packets."""
-        logged = self._logged
-        return self.seen or logged if logged == "none" else logged
-
-    @property
-    def _logged(self) -> str:
-        if self.server is not None:
-            seen = self.server.entry.downstream
-            if seen.version or self.client is None:
-                # Without a version of its own the proxy passes through what its inspector saw.
-                return _word(seen.version or seen.sni, seen.peer_sans)
-        assert self.client is not None
-        made = self.client.entry
-        if not made.upstream.version and "TLS_error" in made.upstream_failure:
-            return "tls"
-        return _word(made.upstream.version, made.upstream.local_sans)
-
-    @property
-    def connection(self) -> tuple[str, str]:
-        """Both ends as `IP:port`, the client's first; empty where they are not known."""
-        if self.client is not None and self.client.entry.upstream_local:
-            made = self.client.entry
-            return made.upstream_local, made.upstream_remote
-        if self.server is not None:
-            return self.server.client, self.server.entry.downstream_local
-        return "", self.entry.entry.upstream_remote
-
-
-def _word(version: str, sans: tuple[str, ...]) -> str:
-    if not version:
-        return "none"
-    return "mtls" if sans else "tls"
 
 
 class _Key(NamedTuple):
@@ -92,11 +35,6 @@ class _Held(NamedTuple):
     key: _Key
     server: bool
     deadline: float
-
-    @property
-    def hop(self) -> Hop:
-        """The hop as it is without the other side."""
-        return _hop(self.entry, None, server=self.server)
 
 
 class _Waiting:
@@ -162,19 +100,15 @@ class _Waiting:
 
 
 class Joiner:
-    """Pairs the entries of both sides of a hop as they come in.
-
-    A connection joins them: the client's proxy logs the address that it came from, and so does
-    the server's; on a connection that many requests share it is the request's id. Where the other
-    side logs nothing, or too late, the hop is told alone.
-    """
+    """Pairs the entries of both sides of a leg as they come in. Where the other side logs nothing,
+    or too late, the leg is told alone."""
 
     def __init__(self, directory: Callable[[], Directory]) -> None:
         self._directory = directory
         self._waiting = _Waiting()
 
-    def take(self, entry: LogEntry, now: float) -> list[Hop]:
-        """Add an entry; returns the hops that are complete with it."""
+    def take(self, entry: LogEntry, now: float) -> list[Leg]:
+        """Add an entry; returns the legs that are complete with it."""
         found = self.due(now)
         who = self._directory()
         made = entry.entry
@@ -185,13 +119,14 @@ class Joiner:
                     return found
                 expected = True  # whether its handshake failed may be said by another entry
             return found + self._pair(entry, entry.client, now, server=True, expected=expected)
-        if who.pod(entry.proxy).role == "gateway":
-            found.append(Hop(None, entry))
+        gateway = who.pod(entry.proxy).role == "gateway"
+        if gateway:
+            found.append(legs.between(None, entry, who))
         if made.upstream_remote or made.upstream_cluster:
             expected = who.logs(made.upstream_remote)
             found += self._pair(entry, made.upstream_local, now, server=False, expected=expected)
-        elif who.pod(entry.proxy).role != "gateway":
-            found.append(Hop(entry, None))
+        elif not gateway:
+            found.append(legs.between(entry, None, who))
         return found
 
     def _is_told_better(self, entry: LogEntry) -> bool:
@@ -211,31 +146,43 @@ class Joiner:
                 self._waiting.remove(held)
         return False
 
-    def due(self, now: float) -> list[Hop]:
-        """Return the hops whose other side did not come in time."""
-        found = []
+    def due(self, now: float) -> list[Leg]:
+        """Return the legs whose other side did not come in time."""
+        found: list[Leg] = []
         while (held := self._waiting.oldest) is not None:
             if held.deadline > now and len(self._waiting) <= _LIMIT:
                 break
             self._waiting.remove(held)
-            found += self._across(held) or [self._unaddressed(held) or held.hop]
+            found += self._across(held) or [self._unaddressed(held) or self._alone(held)]
         return found
 
-    def _unaddressed(self, held: _Held) -> Hop | None:
-        """Join a client's request with the last connection that came of it. A proxy does not log
-        the address of a connection whose handshake it did not accept: then it is known by the
-        client's host and the time. `held` is either of the two."""
+    def _alone(self, held: _Held) -> Leg:
+        """The leg as it is without the other side."""
+        return self._leg(held.entry, None, server=held.server)
+
+    def _leg(self, entry: LogEntry, other: LogEntry | None, *, server: bool) -> Leg:
+        client, there = (other, entry) if server else (entry, other)
+        return legs.between(client, there, self._directory())
+
+    def _follows(self, one: _Held, other: _Held) -> How:
+        client, server = (other, one) if one.server else (one, other)
+        return legs.follows(client.entry, server.entry, self._directory())
+
+    def _unaddressed(self, held: _Held) -> Leg | None:
+        """Join a client's request with the last connection that came of it, where only the time
+        says so (`How.TIME`). `held` is either of the two."""
         if not held.server:
             found = [] if held.key.address else self._connections(held)
             if not found:
                 return None
             self._waiting.remove(found[-1])
-            return _hop(held.entry, found[-1].entry, server=False)
+            return self._leg(held.entry, found[-1].entry, server=False)
         for request in self._waiting.of_address("", server=False):
             # The one that is due waits no longer: it is the last, if none there is newer.
-            if self._made(request, held) and self._connections(request, held)[-1] is held:
+            late = self._follows(request, held) is How.TIME
+            if late and self._connections(request, held)[-1] is held:
                 self._waiting.remove(request)
-                return _hop(request.entry, held.entry, server=False)
+                return self._leg(request.entry, held.entry, server=False)
         return None
 
     def _connections(self, request: _Held, *more: _Held) -> list[_Held]:
@@ -243,22 +190,11 @@ class Joiner:
         host = self._directory().address(request.entry.proxy)
         found: dict[str, _Held] = {}
         for other in (*self._waiting.from_host(host), *more):
-            if self._made(request, other):
+            if self._follows(request, other) is How.TIME:
                 found.setdefault(other.entry.entry.connection_id, other)
         return sorted(found.values(), key=lambda each: each.entry.entry.start)
 
-    def _made(self, request: _Held, other: _Held) -> bool:
-        """Whether a server's connection may be one that a client's proxy made for a request."""
-        there = other.entry.entry
-        host = self._directory().address(request.entry.proxy)
-        return (
-            there.http is None
-            and _host(other) == host
-            and there.downstream_local == request.entry.entry.upstream_remote
-            and hops.during(other.entry, request.entry)
-        )
-
-    def _across(self, held: _Held) -> list[Hop]:
+    def _across(self, held: _Held) -> list[Leg]:
         """Join a request with what the other side knows as a connection only, since it passes TLS
         through or never got as far as a request; nothing if there is no such pair.
 
@@ -266,10 +202,14 @@ class Joiner:
         connected onward: that carried nothing, and is not told.
         """
         address, requests = held.key.address, held.entry.entry.http is not None
+        if not address:
+            return []
         same = [held, *self._waiting.of_address(address, server=held.server)]
         others = self._waiting.of_address(address, server=not held.server)
         asked = [h for h in (same[:1] if requests else others) if h.entry.entry.http is not None]
         carrying = [h for h in (others if requests else same) if h.entry.entry.http is None]
+        asked = [h for h in asked if any(self._follows(h, c) for c in carrying)]
+        carrying = [c for c in carrying if any(self._follows(h, c) for h in asked[:1])]
         if not asked or not carrying:
             return []
         refusal = next((h for h in carrying if _turned_away(h.entry)), None)
@@ -278,24 +218,33 @@ class Joiner:
         for each in (asked[0], chosen, *onward):
             if each is not held:
                 self._waiting.remove(each)
-        pair = _hop(asked[0].entry, chosen.entry, server=asked[0].server)
-        alone = [] if held in (asked[0], chosen) or held.entry.entry.open else [held.hop]
-        return [*alone, pair]
+        pair = self._leg(asked[0].entry, chosen.entry, server=asked[0].server)
+        told = held in (asked[0], chosen) or held.entry.entry.open
+        return [pair] if told else [self._alone(held), pair]
 
     def _pair(
         self, entry: LogEntry, address: str, now: float, *, server: bool, expected: bool
-    ) -> list[Hop]:
+    ) -> list[Leg]:
         http = entry.entry.http
         key = _Key(http.request_id if http is not None else "", address, entry.entry.open)
-        other = self._waiting.same(key, server=not server) if address else None
-        if other is not None:
-            self._waiting.remove(other)
-            return [_hop(entry, other.entry, server=server)]
-        if not expected:
-            return [_hop(entry, None, server=server)]
         held = _Held(entry, key, server, now + WAIT)
+        other = self._waiting.same(key, server=not server) if address else None
+        if other is not None and self._follows(held, other):
+            self._waiting.remove(other)
+            return [self._leg(entry, other.entry, server=server)]
+        if not expected:
+            return [self._leg(entry, None, server=server)]
         self._waiting.add(held)
         return []
+
+
+def joined(entries: Iterable[LogEntry], who: Directory) -> list[Leg]:
+    """Join entries that are all there already."""
+    joiner = Joiner(lambda: who)
+    found: list[Leg] = []
+    for entry in entries:
+        found += joiner.take(entry, entry.entry.start.timestamp() + entry.entry.duration)
+    return found + joiner.due(float("inf"))
 
 
 def _turned_away(entry: LogEntry) -> bool:
@@ -304,7 +253,3 @@ def _turned_away(entry: LogEntry) -> bool:
 
 def _host(held: _Held) -> str:
     return held.key.address.rpartition(":")[0]
-
-
-def _hop(entry: LogEntry, other: LogEntry | None, *, server: bool) -> Hop:
-    return Hop(other, entry) if server else Hop(entry, other)

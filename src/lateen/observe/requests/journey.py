@@ -1,23 +1,21 @@
 """One request's way through the mesh, leg by leg, joined from the proxies' logs. Pure.
 
-A leg is a TCP connection between two parties. The address a proxy connects from is the address
-the next proxy sees; where a connection is shared, the request id says which request it was.
+The address a proxy connects from is the address the next proxy sees; where a connection is shared,
+the request's id says which request it was (`legs.follows`). What an application asks others for
+while it works on the request, under the same id, is told as its calls.
 """
-
-from collections.abc import Callable
 
 import msgspec
 
-from lateen.observe.requests import hops
+from lateen.causes.cause import SendFailure
+from lateen.observe.requests import hops, legs
 from lateen.observe.requests.directory import Directory, Party
 from lateen.observe.requests.ledger import Ledger, LogEntry
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.requests.legs import How, Leg, Own, Readings
 from lateen.xds.als import AccessEntry
 
-Readings = Callable[[str, str], "Reading | None"]
-"""What the packets between two `IP:port` showed, client first; None where nothing was seen."""
-
 _MOST_LEGS = 12
+_MOST_CALLS = 64
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -33,39 +31,29 @@ class Sent(msgspec.Struct, frozen=True):
     secure: bool = False
     """Whether the client speaks TLS itself."""
     with_certificate: bool = False
-    error: str = ""
+    failure: SendFailure | None = None
     mark: int = 0
     """The ledger's position before it was sent."""
 
 
-class Leg(msgspec.Struct, frozen=True):
-    """One connection on the way."""
+class Call(msgspec.Struct, frozen=True):
+    """One request that an application made while it worked on another, and its own calls."""
 
-    client: Party
-    server: Party
-    client_address: str
-    server_address: str
-    tls: str
-    """`none`, `tls`, `mtls`, or empty where nothing was sent."""
-    client_entry: LogEntry | None = None
-    server_entry: LogEntry | None = None
-    reading: Reading | None = None
-    reused: bool = False
-    """Whether the connection had carried an earlier request."""
-    sent: bool = True
-    """False for the step that a proxy did not take."""
-    failed: bool = False
-    carried: str = "none"
-    """`tls` where what is carried is TLS already, the application's own, before any of a proxy."""
-    inside: bool = False
-    """Whether it stays within a pod, between the application and its own sidecar."""
+    caller: Party
+    request: str
+    """`GET /details/0`."""
+    status: int
+    legs: tuple[Leg, ...]
+    calls: "tuple[Call, ...]" = ()
 
 
 class Journey(msgspec.Struct, frozen=True):
-    """All legs in order. `complete` is False while an entry that must come has not come."""
+    """All legs in order, and what the applications on the way called. `complete` is False while an
+    entry that must come has not come."""
 
     legs: tuple[Leg, ...]
     complete: bool
+    calls: tuple[Call, ...] = ()
 
 
 class _Walk:
@@ -78,15 +66,29 @@ class _Walk:
         self.directory, self.readings = directory, readings
         self.legs: list[Leg] = []
         self.complete = True
-        self.payload = "tls" if sent.secure else "none"
-        """What the last party that made the bytes put on its connection."""
+        self.seen: set[int] = set()
+        """Numbers of the entries that have their place already."""
 
     def run(self) -> Journey:
-        """Build all legs."""
+        """Build all legs, then the calls of the application that the request came to."""
         entry = self._first()
+        last = self._onward(entry, "tls" if self.sent.secure else "none")
+        made = _failing(self.legs, failed=self.sent.failure is not None)
+        calls = self._calls(last) if last is not None else ()
+        return Journey(made, self.complete, calls)
+
+    def _onward(self, entry: LogEntry | None, carried: str) -> LogEntry | None:
+        """Add every leg that follows an entry; returns the last entry.
+
+        `carried` is what the party that made the bytes put on its connection.
+        """
+        last = entry
         while entry is not None and len(self.legs) < _MOST_LEGS:
-            entry = self._next(entry)
-        return Journey(_failing(self.legs, self.sent), self.complete)
+            last = entry
+            self.seen.add(entry.number)
+            carried = _carried(entry.entry, self.legs[-1], carried)
+            entry = self._next(entry, carried)
+        return last
 
     def _first(self) -> LogEntry | None:
         """Add the client's own leg; return what the first proxy logged of it."""
@@ -104,97 +106,41 @@ class _Walk:
             server = self.directory.pod(entry.proxy)
             if own != entry.proxy:
                 address = entry.entry.downstream_local or address
-        self._add(
-            Leg(
-                client=sent.party,
-                server=server,
-                client_address=sent.local,
-                server_address=address,
-                tls="",
-                server_entry=entry,
-                sent=bool(sent.local),
-                inside=bool(own) and entry is not None and entry.proxy == own,
-            )
+        leg = Leg(
+            client=sent.party,
+            server=server,
+            client_address=sent.local,
+            server_address=address,
+            server_entry=entry,
+            own=Own(sent.secure, sent.with_certificate, sent.failure is not None),
+            sent=bool(sent.local),
+            carried="tls" if sent.secure else "none",
+            inside=bool(own) and entry is not None and entry.proxy == own,
         )
+        self.legs.append(legs.seen_by(leg, self.readings))
         return entry
 
-    def _next(self, entry: LogEntry) -> LogEntry | None:
+    def _next(self, entry: LogEntry, carried: str) -> LogEntry | None:
         """Add the leg that a proxy made onward; return what the next proxy logged of it."""
-        made = entry.entry
-        self.payload = self._carried(made)
-        client = self.directory.pod(entry.proxy)
         if hops.refusing_rule(entry):
             return None
-        if not made.upstream_remote:
+        if not entry.entry.upstream_remote:
             if not hops.refused(entry) and not hops.chosen(entry):
-                self._stopped(client, entry)
+                self.legs.append(legs.between(entry, None, self.directory, carried))
             return None
-        if entry.inbound:
-            self._to_app(client, entry)
-            return None
-        server = self.directory.party(made.upstream_remote)
-        following = self._logged_by(server, entry)
-        if following is not None:
-            server = self.directory.pod(following.proxy)
-        self._add(
-            Leg(
-                client=client,
-                server=server,
-                client_address=made.upstream_local or (following.client if following else ""),
-                server_address=made.upstream_remote,
-                tls="",
-                client_entry=entry,
-                server_entry=following,
-                reused=entry.reused,
-            )
-        )
+        following = None if entry.inbound else self._logged_of(entry)
+        leg = legs.between(entry, following, self.directory, carried)
+        self.legs.append(legs.seen_by(leg, self.readings))
         return following
 
-    def _carried(self, made: AccessEntry) -> str:
-        """Return what a proxy puts on its connection onward before TLS of its own.
-
-        A request is clear text to it; a connection's bytes are as they came, or, if its TLS ended
-        here, as they were put in.
-        """
-        if made.http is not None:
-            return "none"
-        if made.downstream.version:
-            return self.payload
-        return "tls" if self.legs[-1].tls in ("tls", "mtls") else "none"
-
-    def _stopped(self, client: Party, entry: LogEntry) -> None:
-        target = client.as_app() if entry.inbound else Party("outside", "")
-        if entry.entry.upstream_cluster and not entry.inbound:
-            target = Party("service", entry.entry.upstream_cluster)
-        self.legs.append(Leg(client, target, "", "", tls="", client_entry=entry, sent=False))
-
-    def _to_app(self, sidecar: Party, entry: LogEntry) -> None:
-        made = entry.entry
-        self._add(
-            Leg(
-                client=sidecar,
-                server=sidecar.as_app(),
-                client_address=made.upstream_local,
-                server_address=made.upstream_remote,
-                tls="",
-                client_entry=entry,
-                reused=entry.reused,
-                inside=True,
-            )
-        )
-
-    def _logged_by(self, server: Party, entry: LogEntry) -> LogEntry | None:
-        """Return the next proxy's entry about what this one sent."""
-        local = entry.entry.upstream_local
-        if server.role == "service" and local:
-            others = self.ledger.from_client(local)
-            return hops.best([e for e in others if e.proxy != entry.proxy])
-        if server.name not in self.directory.proxies:
-            return None
-        host = self.directory.address(entry.proxy)
-        found = hops.following(entry, server.name, self.ledger, self.sent.mark, host)
-        unfinished = found is None or (
-            found.entry.open and (hops.failed(entry) or self._goes_on(found))
+    def _logged_of(self, entry: LogEntry) -> LogEntry | None:
+        """Return the next proxy's entry about what this one sent; note whether it is missing."""
+        found = following(entry, self.ledger, self.directory, self.sent.mark)
+        expected = self.directory.party(entry.entry.upstream_remote).name in self.directory.proxies
+        unfinished = (
+            expected
+            if found is None
+            else (found.entry.open and (hops.failed(entry) or self._goes_on(found)))
         )
         if unfinished and hops.reached(entry):
             self.complete = False
@@ -202,16 +148,51 @@ class _Walk:
 
     def _goes_on(self, entry: LogEntry) -> bool:
         """Whether a connection is still to be logged as ended: the client says that it did."""
-        return entry.entry.open and bool(self.sent.error)
+        return entry.entry.open and self.sent.failure is not None
 
-    def _add(self, leg: Leg) -> None:
-        """Add a leg, with what the packets showed and the kind of TLS on it."""
-        reading = None
-        if leg.client_address and leg.server_address:
-            reading = self.readings(leg.client_address, leg.server_address)
-        leg = msgspec.structs.replace(leg, reading=reading, carried=self.payload)
-        own = self.sent if not self.legs else None
-        self.legs.append(msgspec.structs.replace(leg, tls=kind_of(leg, self.payload, own)))
+    def _calls(self, entry: LogEntry) -> tuple[Call, ...]:
+        """Return what the application behind an entry asked others for, under the same id and
+        while the request was worked on, in the order in which it did."""
+        http = entry.entry.http
+        if http is None or not entry.inbound or not hops.handed_on(entry):
+            return ()
+        host = self.directory.address(entry.proxy)
+        found = [
+            each
+            for each in self.ledger.of_request(http.request_id)
+            if each.number not in self.seen
+            and each.client.rpartition(":")[0] == host
+            and hops.during(each, entry)
+            and self._begins(each, entry.proxy)
+        ]
+        calls = []
+        for each in sorted(found, key=lambda e: e.entry.start):
+            if each.number not in self.seen and len(self.seen) < _MOST_CALLS:
+                calls.append(self._call(each))
+        return tuple(calls)
+
+    def _begins(self, entry: LogEntry, caller: str) -> bool:
+        """Whether an entry is the first that any proxy makes of what a pod's application sent: its
+        own proxy's, of what goes out, or, without one, the server's."""
+        if entry.proxy == caller:
+            return not entry.inbound
+        return caller not in self.directory.proxies
+
+    def _call(self, entry: LogEntry) -> Call:
+        """Return one call and those that came of it. The legs of each call are walked alone."""
+        outer, self.legs = self.legs, []
+        first = legs.between(None, entry, self.directory, "none")
+        if entry.proxy == first.client.name:
+            # The application's socket to its own proxy has the address that it asked for.
+            first = msgspec.structs.replace(first, inside=True)
+        self.legs.append(legs.seen_by(first, self.readings))
+        last = self._onward(entry, "none")
+        own, self.legs = _failing(self.legs, failed=False), outer
+        http = entry.entry.http
+        assert http is not None
+        inner = self._calls(last) if last is not None else ()
+        asked = f"{http.method} {http.original_path or http.path}"
+        return Call(first.client, asked, http.status, own, inner)
 
 
 def build(sent: Sent, ledger: Ledger, directory: Directory, readings: Readings) -> Journey:
@@ -219,66 +200,59 @@ def build(sent: Sent, ledger: Ledger, directory: Directory, readings: Readings) 
     return _Walk(sent, ledger, directory, readings).run()
 
 
-def kind_of(leg: Leg, payload: str, own: Sent | None) -> str:
-    """Return `none`, `tls` or `mtls` for a leg; empty where nothing was sent.
+def following(entry: LogEntry, ledger: Ledger, who: Directory, mark: int) -> LogEntry | None:
+    """Return what another proxy logged of what `entry` says was sent, if it has yet.
 
-    Whether there was TLS is what the packets show, or what either log says. It is mutual only if a
-    client certificate was used: the server's log names the client, or (where the server has no
-    proxy) the packets or the client's log say that one was sent and the handshake did not fail.
+    Of the attempts of a request the last counts, of connections the newest: an address is used
+    again after a while. Requests from before `mark` are others.
     """
-    if not leg.sent or _unconnected(leg):
-        return ""
-    if hops.handshake_failure(leg.server_entry):
-        return "tls"
-    server = leg.server_entry.entry if leg.server_entry else None
-    if server is not None and (server.downstream.peer_sans or server.downstream.peer_subject):
-        return "mtls"
-    if not _encrypted(leg, payload, own):
+    made = entry.entry
+    if not made.upstream_local:
+        listed = ledger.since(mark)
+    elif made.http is not None:
+        listed = (
+            *ledger.of_request(made.http.request_id),
+            *ledger.from_client(made.upstream_local),
+        )
+    else:
+        listed = ledger.from_client(made.upstream_local)
+    new = [e for e in listed if e.entry.http is None or e.number > mark]
+    known = [(legs.follows(entry, e, who), e) for e in new]
+    requests = [e for how, e in known if how is How.REQUEST]
+    if requests:  # ids may be sent more than once
+        return ([e for e in requests if hops.during(e, entry)] or requests)[-1]
+    connections = [e for how, e in known if how is not How.NOT]
+    if not connections:
+        return None
+    newest = max(connections, key=lambda e: e.entry.start).entry.connection_id
+    return hops.best([e for e in connections if e.entry.connection_id == newest])
+
+
+def _carried(made: AccessEntry, before: Leg, carried: str) -> str:
+    """Return what a proxy puts on its connection onward before TLS of its own.
+
+    A request is clear text to it; a connection's bytes are as they came, or, if its TLS ended
+    here, as they were put in.
+    """
+    if made.http is not None:
         return "none"
-    terminated = server is not None and (server.http is not None or server.downstream.version)
-    if own is not None:
-        return "mtls" if own.with_certificate and not own.error else "tls"
-    if terminated:
-        return "tls"
-    client = leg.client_entry.entry if leg.client_entry else None
-    offered = client is not None and client.upstream.local_sans and not client.upstream_failure
-    if leg.reading is not None and leg.reading.mutual is False:
-        return "tls"
-    # A response that did not come in time was asked for, so the handshake had been accepted.
-    late = client is not None and "UT" in client.flags.split(",")
-    return "mtls" if offered and (late or not hops.failed(leg.client_entry)) else "tls"
+    if made.downstream.version:
+        return carried
+    return "tls" if before.tls in ("tls", "mtls") else "none"
 
 
-def _unconnected(leg: Leg) -> bool:
-    """Whether the client's proxy could not even connect."""
-    silent = leg.reading is None or leg.reading.kind is Kind.NOTHING
-    failed = leg.client_entry is not None and hops.failed(leg.client_entry)
-    return silent and failed and leg.client_entry is not None and not hops.reached(leg.client_entry)
-
-
-def _encrypted(leg: Leg, payload: str, own: Sent | None) -> bool:
-    if leg.reading is not None and leg.reading.kind is not Kind.NOTHING:
-        return leg.reading.kind.encrypted
-    client = leg.client_entry.entry if leg.client_entry else None
-    server = leg.server_entry.entry if leg.server_entry else None
-    if client is not None and (client.upstream.version or "TLS_error" in client.upstream_failure):
-        return True
-    if server is not None and server.downstream.version:
-        return True
-    return payload == "tls" or (own is not None and own.secure)
-
-
-def _failing(legs: list[Leg], sent: Sent) -> tuple[Leg, ...]:
-    """Mark the leg where it failed: the last one that anything says failed."""
+def _failing(made: list[Leg], *, failed: bool) -> tuple[Leg, ...]:
+    """Mark the leg where it failed: the last one that anything says failed; the client's own where
+    only the client says so."""
     marked = None
-    for number, leg in enumerate(legs):
+    for number, leg in enumerate(made):
         if not leg.sent or hops.failed(leg.client_entry) or hops.refused(leg.server_entry):
             marked = number
-    if marked is None and sent.error and legs:
+    if marked is None and failed and made:
         marked = 0
     return tuple(
         msgspec.structs.replace(leg, failed=True) if number == marked else leg
-        for number, leg in enumerate(legs)
+        for number, leg in enumerate(made)
     )
 
 

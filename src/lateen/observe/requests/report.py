@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from lateen.causes.advice import Remedy
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
 from lateen.observe.requests import journey, logline, verdict
 from lateen.observe.requests.directory import Party
-from lateen.observe.requests.journey import Journey, Leg
+from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.ledger import LogEntry
+from lateen.observe.requests.legs import Leg
 from lateen.observe.requests.verdict import Verdict
 from lateen.observe.wire.classify import Kind, Reading
 
@@ -30,7 +32,38 @@ def judgement(found: Verdict, snapshot: Snapshot) -> Json:
             {"text": str(source), "location": str(snapshot.locate(source) or "")}
             for source in found.sources
         ],
-        "remedies": list(found.remedies),
+        "remedies": [_remedy(each, snapshot) for each in found.advice.remedies],
+        "hints": list(found.advice.hints),
+    }
+
+
+def calls(found: tuple[Call, ...], *, secrets: bool = False) -> list[Json]:
+    """Return what applications called meanwhile, each call with its legs and its own calls."""
+    return [
+        {
+            "caller": call.caller.name,
+            "request": call.request if secrets else redact.path(call.request),
+            "status": call.status,
+            "legs": [_leg(leg, secrets=secrets) for leg in call.legs],
+            "calls": calls(call.calls, secrets=secrets),
+        }
+        for call in found
+    ]
+
+
+def _remedy(found: Remedy, snapshot: Snapshot) -> Json:
+    return {
+        "text": found.words,
+        "edits": [
+            {
+                "object": str(edit.ref),
+                "path": list(edit.path),
+                "value": edit.value,
+                "remove": edit.remove,
+                "location": str(snapshot.locate(edit.source) or ""),
+            }
+            for edit in found.edits
+        ],
     }
 
 

@@ -1,18 +1,35 @@
 """One sentence for one request: what came back, where it failed, why, and which field decided.
 
-Pure. Reasons come from the logs, choices from the compiled views (`facts`): no rule is told twice.
+Pure. Reasons come from the logs, choices from the compiled views (`facts`), causes and advice from
+`lateen.causes`: no rule is told twice.
 """
 
 from collections.abc import Mapping
 
 import msgspec
 
+from lateen.causes import advice, catalogue
+from lateen.causes.advice import Advice
+from lateen.causes.cause import Category, Cause, Mark
+from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source, parse_source
-from lateen.observe.requests import authorization, directory, failures, hops, journey, logline
-from lateen.observe.requests.journey import Journey, Leg
+from lateen.model.snapshot import Snapshot
+from lateen.observe.requests import (
+    authorization,
+    directory,
+    failures,
+    hops,
+    journey,
+    logline,
+    situations,
+    written,
+)
+from lateen.observe.requests.failures import Answer
+from lateen.observe.requests.journey import Call, Journey
+from lateen.observe.requests.legs import Leg
 
-_TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
+_TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "nothing"}
 _SENT_WORDS = {**_TLS_WORDS, "tls": "TLS without a client certificate"}
 
 
@@ -23,36 +40,80 @@ class Verdict(msgspec.Struct, frozen=True):
     code: str
     sentence: str
     sources: tuple[Source, ...] = ()
-    remedies: tuple[str, ...] = ()
+    advice: Advice = Advice()
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What the client got: a status, or an error of its own."""
-
-    status: int | None = None
-    error: str = ""
-
-
-_PASSTHROUGH = "PassthroughCluster"
 Views = Mapping[str, ProxyView]
 
 
-def judge(found: Journey, answer: Answer, views: Views) -> Verdict:
-    """Say what happened to a request and why."""
-    cause, leg = failures.of(found, answer.status, answer.error)
+class _Judge:
+    """What every part of a verdict is made from."""
+
+    def __init__(self, views: Views, snapshot: Snapshot, *, insecure: bool) -> None:
+        self.views, self.snapshot, self.insecure = views, snapshot, insecure
+
+    def advice(self, cause: Cause, leg: Leg) -> Advice:
+        known = situations.of(leg, self.views, self.snapshot, insecure=self.insecure)
+        return advice.of(cause, known)
+
+    def choice(self, leg: Leg) -> directory.Choice | None:
+        if leg.client_entry is None or leg.client_entry.proxy not in self.views:
+            return None
+        made = leg.client_entry.entry
+        view = self.views[leg.client_entry.proxy]
+        return directory.choice(view, made.upstream_cluster, made.upstream_remote, self._mode)
+
+    def _mode(self, block: Source) -> str:
+        found = written.value(self.snapshot, block)
+        return str(found.get("mode", "")) if isinstance(found, dict) else ""
+
+
+def judge(
+    found: Journey, answer: Answer, views: Views, snapshot: Snapshot, *, insecure: bool = False
+) -> Verdict:
+    """Say what happened to a request and why. `insecure`: the client took any certificate."""
+    by = _Judge(views, snapshot, insecure=insecure)
+    cause, leg = failures.of(found, answer, views)
     came = str(answer.status) if answer.status is not None else answer.error
     if leg is None:
-        sentence, sources = _success(found, came, views)
+        sentence, sources = _success(found, came, by)
         return Verdict(cause.code, sentence, sources)
-    if cause.code in ("application-status", "direct-response"):
-        words = f"{came}: {cause.words}"
-        where = f" ({leg.server.name})" if cause.code == "application-status" else ""
-        return Verdict(cause.code, f"{words}{where}.", _decided(leg, views), cause.remedies)
+    if Mark.MEANT in cause.marks:
+        return _meant(found, cause, leg, came, by)
     cause = authorization.refine(cause, leg, views)
     place = f"at {leg.client.name}" if not leg.sent else f"on {journey.name(leg)}"
     sentence = f"{came}: it failed {place}: {cause.words}"
-    why, sources = _why(leg, cause, views)
-    return Verdict(cause.code, f"{sentence}{why}.", sources, cause.remedies)
+    why, sources = _why(leg, cause, by)
+    return Verdict(cause.code, f"{sentence}{why}.", sources, by.advice(cause, leg))
+
+
+def _meant(found: Journey, cause: Cause, leg: Leg, came: str, by: _Judge) -> Verdict:
+    """An error that somebody answered on purpose; an application's may come of its own calls."""
+    if cause is not catalogue.APPLICATION_STATUS:
+        return Verdict(cause.code, f"{came}: {cause.words}.", _decided(leg, by), Advice())
+    sentence = f"{came}: {cause.words} ({leg.server.name})"
+    culprit = failed_call(found.calls)
+    if culprit is None:
+        return Verdict(cause.code, f"{sentence}.", _decided(leg, by), by.advice(cause, leg))
+    call, broken, of_call = culprit
+    of_call = authorization.refine(of_call, broken, by.views)
+    why, sources = _why(broken, of_call, by)
+    sentence += f"; it asked for {call.request} meanwhile, which failed on {journey.name(broken)} "
+    sentence += f"({broken.server.name or 'nowhere'}): {of_call.words}{why}"
+    return Verdict(cause.code, f"{sentence}.", sources, by.advice(of_call, broken))
+
+
+def failed_call(calls: tuple[Call, ...]) -> tuple[Call, Leg, Cause] | None:
+    """Return the innermost call that failed, the last of several, and why."""
+    for call in reversed(calls):
+        inner = failed_call(call.calls)
+        if inner is not None:
+            return inner
+        for leg in call.legs:
+            cause = failures.of_leg(leg) if leg.failed else None
+            if cause is not None:
+                return call, leg, cause
+    return None
 
 
 def reasons(leg: Leg) -> list[tuple[str, str]]:
@@ -73,28 +134,46 @@ def reasons(leg: Leg) -> list[tuple[str, str]]:
     return [(side, words) for side, words in found if words]
 
 
-def _success(found: Journey, came: str, views: Views) -> tuple[str, tuple[Source, ...]]:
+def _success(found: Journey, came: str, by: _Judge) -> tuple[str, tuple[Source, ...]]:
     wires = [leg for leg in found.legs if leg.sent and not leg.inside]
     told = ", ".join(f"{_TLS_WORDS[leg.tls]} on {journey.name(leg)}" for leg in wires)
     sentence = f"{came}: {told}" if told else came
     sources: list[Source] = []
     for leg in reversed(wires):
-        why = _chosen(leg, views) or _without_proxy(leg, views)
+        why = _chosen(leg, by) or _without_proxy(leg, by)
         if why is not None:
             sentence += f"; {why[0]}"
             sources += why[1]
             break
+    for leg in found.legs:
+        if (answered := _own_answer(leg)) is not None:
+            sentence += f"; {answered[0]}"
+            sources += answered[1]
+        if leg.sent and (policy := authorization.allowing_policy(leg, by.views)) is not None:
+            sentence += f"; a rule of {policy.ref} allows it"
+            sources.append(policy)
     for leg in wires:
-        sources += _tagged(leg)
+        sources += situations.tagged(leg)
     return f"{sentence}.", _unique(sources)
 
 
-def _chosen(leg: Leg, views: Views) -> tuple[str, tuple[Source, ...]] | None:
+def _own_answer(leg: Leg) -> tuple[str, list[Source]] | None:
+    """What a proxy answered by itself, as it was told to."""
+    entry = leg.server_entry
+    if entry is None or not hops.chosen(entry):
+        return None
+    tag = entry.entry.tags.get("source", "")
+    preflight = entry.entry.http is not None and entry.entry.http.details == "cors_response"
+    what = "a preflight that the corsPolicy allows" if preflight else "as the route says"
+    return f"{leg.server.name} answered by itself: {what}", [parse_source(tag)] if tag else []
+
+
+def _chosen(leg: Leg, by: _Judge) -> tuple[str, tuple[Source, ...]] | None:
     """Why a leg that a proxy opened has the TLS it has."""
     made = leg.client_entry.entry if leg.client_entry is not None else None
-    if made is not None and made.upstream_cluster == _PASSTHROUGH:
+    if made is not None and made.upstream_cluster == names.PASSTHROUGH_CLUSTER:
         return "no service of the mesh matches what was sent, so it is passed on as it came", ()
-    choice = _choice(leg, views)
+    choice = by.choice(leg)
     if choice is None:
         return None
     if choice.tls == leg.tls:
@@ -102,39 +181,47 @@ def _chosen(leg: Leg, views: Views) -> tuple[str, tuple[Source, ...]] | None:
     if choice.tls == "none" and leg.carried == "tls":
         words = f"that TLS is the application's own, the mesh adds none because {choice.why}"
         return words, choice.sources
-    return f"{_SENT_WORDS[leg.tls]} there although {choice.why}", choice.sources
+    words = f"{_SENT_WORDS[leg.tls]} there; by its present configuration the client's proxy sends "
+    return f"{words}{_SENT_WORDS[choice.tls]}, because {choice.why}", choice.sources
 
 
-def _without_proxy(leg: Leg, views: Views) -> tuple[str, tuple[Source, ...]] | None:
+def _without_proxy(leg: Leg, by: _Judge) -> tuple[str, tuple[Source, ...]] | None:
     """Why a client without a proxy got through to a sidecar."""
-    accepted = _accepted(leg, views)
+    accepted = _accepted(leg, by.views)
     if leg.client_entry is not None or accepted is None:
         return None
     words = f"the client has no proxy, and the server takes that: its mode is {accepted.mode}"
     return words, (accepted.source,) if accepted.source is not None else ()
 
 
-def _why(leg: Leg, cause: failures.Cause, views: Views) -> tuple[str, tuple[Source, ...]]:
+def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
     """Return the rest of a failure's sentence and its sources: the client's side, the server's."""
     parts: list[str] = []
     sources: list[Source] = []
-    choice = _choice(leg, views)
-    about_tls = cause.code in _TLS_CODES
-    if cause.code in authorization.CODES:
-        parts, sources = authorization.told(leg, views)
-    if choice is not None and about_tls:
-        parts.append(f"the client's proxy sends {_SENT_WORDS[choice.tls]} because {choice.why}")
-        sources += choice.sources
-    accepted = _accepted(leg, views)
-    if accepted is not None and about_tls and leg.server.role == "sidecar":
-        by = f" by {accepted.source.ref}" if accepted.source is not None else " by default"
-        parts.append(f"the server's mode is {accepted.mode}{by}")
-        sources += [accepted.source] if accepted.source is not None else []
-    if cause.code in _POOL_CODES:
-        sources += _limits(leg, views)
-    sources += _destination(leg, views)
-    sources += _tagged(leg)
+    choice = by.choice(leg)
+    if cause.category is Category.AUTHORIZATION:
+        parts, sources = authorization.told(leg, by.views)
+    if Mark.TLS in cause.marks:
+        if choice is not None:
+            parts.append(f"the client's proxy sends {_SENT_WORDS[choice.tls]} because {choice.why}")
+            sources += choice.sources
+        elif _passed_through(leg):
+            parts.append("the client's proxy passes on as it comes what is for no Service")
+        accepted = _accepted(leg, by.views)
+        if accepted is not None and leg.server.role == "sidecar":
+            of = f" by {accepted.source.ref}" if accepted.source is not None else " by default"
+            parts.append(f"the server's mode is {accepted.mode}{of}")
+            sources += [accepted.source] if accepted.source is not None else []
+    if Mark.POOL in cause.marks:
+        sources += _limits(leg, by.views)
+    sources += _destination(leg, by.views)
+    sources += situations.tagged(leg)
     return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
+
+
+def _passed_through(leg: Leg) -> bool:
+    entry = leg.client_entry
+    return entry is not None and entry.entry.upstream_cluster == names.PASSTHROUGH_CLUSTER
 
 
 def _limits(leg: Leg, views: Views) -> list[Source]:
@@ -150,37 +237,10 @@ def _destination(leg: Leg, views: Views) -> list[Source]:
     if entry is None or (leg.sent and not entry.inbound):
         return []
     if entry.inbound:
-        tagged = entry.entry.tags.get("cluster_source", "")
-        return [parse_source(tagged)] if tagged else []
+        tag = entry.entry.tags.get("cluster_source", "")
+        return [parse_source(tag)] if tag else []
     view = views.get(entry.proxy)
     return list(directory.routed(view, entry.entry.tags.get("source", ""))) if view else []
-
-
-_POOL_CODES = frozenset({"overflow", "connect-timeout"})
-_TLS_CODES = frozenset(
-    {
-        "plaintext-to-strict",
-        "no-mesh-certificate",
-        "client-certificate-untrusted",
-        "server-certificate-untrusted",
-        "client-certificate-expired",
-        "server-certificate-expired",
-        "no-client-certificate",
-        "san-mismatch",
-        "tls-to-plaintext",
-        "double-tls",
-        "connection-terminated",
-        "rbac-no-identity",
-    }
-)
-
-
-def _choice(leg: Leg, views: Views) -> directory.Choice | None:
-    if leg.client_entry is None or leg.client_entry.proxy not in views:
-        return None
-    made = leg.client_entry.entry
-    view = views[leg.client_entry.proxy]
-    return directory.choice(view, made.upstream_cluster, made.upstream_remote)
 
 
 def _accepted(leg: Leg, views: Views) -> directory.Acceptance | None:
@@ -189,17 +249,9 @@ def _accepted(leg: Leg, views: Views) -> directory.Acceptance | None:
     return directory.accepts(view, int(port)) if view is not None and port.isdigit() else None
 
 
-def _decided(leg: Leg, views: Views) -> tuple[Source, ...]:
-    choice = _choice(leg, views)
-    return _unique([*_tagged(leg), *(choice.sources if choice else ())])
-
-
-def _tagged(leg: Leg) -> list[Source]:
-    """Return the sources that a proxy's route and cluster carry, as its log names them."""
-    if leg.client_entry is None or leg.client_entry.inbound:
-        return []
-    tags = leg.client_entry.entry.tags
-    return [parse_source(tags[key]) for key in ("source", "cluster_source") if tags.get(key)]
+def _decided(leg: Leg, by: _Judge) -> tuple[Source, ...]:
+    choice = by.choice(leg)
+    return _unique([*situations.tagged(leg), *(choice.sources if choice else ())])
 
 
 def _unique(found: list[Source]) -> tuple[Source, ...]:

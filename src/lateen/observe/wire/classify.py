@@ -2,7 +2,7 @@
 
 From bytes alone mutual TLS cannot always be told from TLS: in TLS 1.3 the client's certificate is
 encrypted. Its size gives it away, unless the session is an earlier one taken up again; the
-proxies' logs decide the rest (`observe.requests.journey`).
+proxies' logs decide the rest (`observe.requests.legs`).
 """
 
 from enum import Enum
@@ -21,6 +21,10 @@ ISTIO_ALPN = frozenset(
 _CERTIFICATE_SIZE = 200
 """A client's first encrypted record in TLS 1.3 is at most 94 bytes long without a certificate (an
 empty Certificate and a Finished message) and beyond 300 with one."""
+
+
+_ISTIO_SNI = "outbound_"
+"""What the SNI of Istio's own mutual TLS begins with."""
 
 
 class Kind(Enum):
@@ -60,6 +64,23 @@ class Reading(msgspec.Struct, frozen=True):
     requests: tuple[http.Message, ...] = ()
     responses: tuple[http.Message, ...] = ()
     ended_by: str = ""
+    answered_http1: bool = False
+    """Whether what the server sent begins as an HTTP/1 response, whatever it was asked in."""
+
+    @property
+    def certified(self) -> bool:
+        """Whether the client used a certificate. Where bytes do not tell, Istio's SNI and ALPN
+        do."""
+        if self.mutual is not None:
+            return self.mutual
+        return self.istio_mtls and self.sni.startswith(_ISTIO_SNI)
+
+    @property
+    def tls(self) -> str:
+        """`none`, `tls` or `mtls`, of a connection of which only packets are known."""
+        if not self.kind.encrypted:
+            return "none"
+        return "mtls" if self.certified else "tls"
 
     @property
     def line(self) -> str:
@@ -85,7 +106,13 @@ def read(conversation: Conversation) -> Reading:
         return _tls(client, server, ended)
     if http2.begins(client, server):
         requests, responses = _messages(client, client=True), _messages(server, client=False)
-        return Reading(Kind.HTTP2, requests=requests, responses=responses, ended_by=ended)
+        return Reading(
+            Kind.HTTP2,
+            requests=requests,
+            responses=responses,
+            ended_by=ended,
+            answered_http1=http.is_response(server),
+        )
     if http.is_request(client) or (not client and http.is_response(server)):
         requests = tuple(http.heads(client))
         methods = (each.start.partition(" ")[0] for each in requests)
@@ -94,6 +121,7 @@ def read(conversation: Conversation) -> Reading:
             requests=requests,
             responses=tuple(http.heads(server, methods)),
             ended_by=ended,
+            answered_http1=http.is_response(server),
         )
     return Reading(Kind.OTHER, ended_by=ended)
 

@@ -1,0 +1,105 @@
+"""What is known of the leg that a request failed on: facts as values, for advice. Pure.
+
+Who concludes a cause fills in what it knows; an empty field is not known, and gives no remedy.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from lateen.model.meta import ObjectRef, Source
+
+
+class ClientTls(msgspec.Struct, frozen=True):
+    """The DestinationRule's TLS settings that a client's proxy goes by."""
+
+    mode: str
+    """DISABLE, SIMPLE, MUTUAL or ISTIO_MUTUAL."""
+    field: Source
+    """The `tls` block."""
+    sans: tuple[str, ...] = ()
+    """The names that the block itself asks for."""
+
+
+class ServerMode(msgspec.Struct, frozen=True):
+    """What a server's sidecar accepts, by which PeerAuthentication."""
+
+    mode: str
+    field: Source | None = None
+    """None by default, without any."""
+    selects: bool = False
+    """Whether that policy has a selector: only then may it name ports."""
+
+
+class ServicePort(msgspec.Struct, frozen=True):
+    """One port of a Service; `speaks` is `http`, `tls` or `tcp`, by its declared protocol, empty
+    where none is declared."""
+
+    number: int
+    speaks: str = ""
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a route leads."""
+
+    host: str
+    port: int
+    subset: str = ""
+    known: bool = True
+    """Whether the mesh has such a host."""
+    ports: tuple[ServicePort, ...] = ()
+    """Of the Service."""
+    subsets: tuple[str, ...] = ()
+    """Those that DestinationRules define for the host."""
+    field: Source | None = None
+    """The VirtualService's `destination`; None where no VirtualService chose it."""
+    selector: Mapping[str, str] = {}
+    """Of the Service."""
+    service: ObjectRef | None = None
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that advice is made from. Roles are `host`, `app`, `sidecar`, `gateway`,
+    `service`, `outside` or empty."""
+
+    client_role: str = ""
+    server_role: str = ""
+    client_tls: ClientTls | None = None
+    server_mode: ServerMode | None = None
+    passed_through: bool = False
+    """Whether the client's proxy knew the address as no Service's."""
+    speaks: str = ""
+    """What the application speaks on the port: `http`, `tls` or `tcp`, as far as declared."""
+    answers: str = ""
+    """What the server was seen to answer in: `http` for HTTP/1."""
+    service_port: Source | None = None
+    """The Service's port that the client's proxy used."""
+    target_port: int = 0
+    """The workload's port."""
+    destination: Destination | None = None
+    client_workload: ObjectRef | None = None
+    """The Deployment of a client without a sidecar, if one may be injected."""
+    server_workload: ObjectRef | None = None
+    """The same of a server."""
+    client_identity: str = ""
+    """The SPIFFE id of a client with mutual TLS."""
+    server_identity: str = ""
+    """What the server's certificate is for."""
+    skips_verification: bool = True
+    """Whether insecureSkipVerify has an effect (Istio 1.19 and newer)."""
+    limits: Source | None = None
+    """The `connectionPool` block that limits the destination."""
+    timeout: Source | None = None
+    """The VirtualService's field that sets the timeout that passed."""
+    fault: Source | None = None
+    """The VirtualService's `fault` block."""
+    gateway_server: Source | None = None
+    """The Gateway's server that the client came to."""
+    rule: Source | None = None
+    """The authorization rule that refused."""
+    policy: Source | None = None
+    """A policy that must allow the request."""
+    allowed_identities: tuple[str, ...] = ()
+    """The principals that its rules allow, without `spiffe://`."""
+    insecure: bool = False
+    """Whether the client was told to accept any certificate."""

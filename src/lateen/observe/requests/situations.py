@@ -1,0 +1,242 @@
+"""What is known of the leg that a request failed on, for advice (`lateen.causes.advice`). Pure.
+
+Read from the log entries, the compiled views and the objects; nothing of Istio is decided here.
+"""
+
+from collections.abc import Mapping
+
+from lateen.causes.situation import ClientTls, Destination, ServerMode, ServicePort, Situation
+from lateen.compiler.backend import names
+from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
+from lateen.compiler.ir.routing import Route
+from lateen.compiler.ir.workload import Protocol, Service
+from lateen.model.kube.core import objects
+from lateen.model.meta import ObjectRef, Source, parse_source
+from lateen.model.snapshot import Snapshot
+from lateen.observe.requests import authorization, directory, written
+from lateen.observe.requests.legs import Leg
+
+Views = Mapping[str, ProxyView]
+_CONTAINER = "istio-proxy"
+
+
+def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) -> Situation:
+    """Return what is known of a leg. `insecure`: the client was to accept any certificate."""
+    view = views.get(leg.client_entry.proxy) if leg.client_entry is not None else None
+    server = views.get(leg.server.name)
+    route = _route(leg, view)
+    to = _destination(leg, view, route)
+    mode = _mode(leg, server, snapshot)
+    why = authorization.grounds(leg, views)
+    port = _port(leg, server)
+    return Situation(
+        client_role=leg.client.role,
+        server_role=leg.server.role,
+        client_tls=_client_tls(leg, view, snapshot),
+        server_mode=mode,
+        passed_through=_cluster_name(leg) == names.PASSTHROUGH_CLUSTER,
+        speaks=_speaks(leg, view, server, port),
+        answers=_answers(leg),
+        service_port=_service_port(leg, view),
+        target_port=port,
+        destination=to,
+        client_workload=_uninjected(leg.client.name, leg.client.role, snapshot),
+        server_workload=_uninjected(leg.server.name, leg.server.role, snapshot),
+        client_identity=_client_identity(leg, snapshot),
+        server_identity=_server_identity(leg),
+        skips_verification=view.settings.features.insecure_skip_verify if view else True,
+        limits=directory.limits(view, _cluster_name(leg)) if view else None,
+        timeout=_timeout(leg, route, snapshot),
+        fault=_fault(route, snapshot),
+        gateway_server=_gateway_server(leg, server),
+        rule=why.rule,
+        policy=why.policy,
+        allowed_identities=why.identities,
+        insecure=insecure,
+    )
+
+
+def _cluster_name(leg: Leg) -> str:
+    entry = leg.client_entry
+    return entry.entry.upstream_cluster if entry is not None and not entry.inbound else ""
+
+
+def _client_tls(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> ClientTls | None:
+    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    tls = found.policy.tls if found is not None else None
+    if tls is None:
+        return None
+    block = written.value(snapshot, tls.source) or {}
+    mode = block.get("mode") or tls.mode.value
+    return ClientTls(mode, tls.source, tuple(block.get("subjectAltNames") or ()))
+
+
+def _mode(leg: Leg, server: ProxyView | None, snapshot: Snapshot) -> ServerMode | None:
+    accepted = directory.accepts(server, _port(leg, server)) if server is not None else None
+    if accepted is None:
+        return None
+    source = accepted.source
+    policy = written.body(snapshot, source.ref) if source is not None else None
+    selector = ((policy or {}).get("spec") or {}).get("selector") or {}
+    return ServerMode(accepted.mode, source, bool(selector.get("matchLabels")))
+
+
+def _port(leg: Leg, server: ProxyView | None) -> int:
+    """The workload's port, as it was connected to."""
+    text = leg.server_address.rpartition(":")[2]
+    return int(text) if text.isdigit() and (server is None or server.inbound is not None) else 0
+
+
+def _speaks(leg: Leg, view: ProxyView | None, server: ProxyView | None, port: int) -> str:
+    """What the port is declared to speak: by the Service that the client used, else by the one that
+    the server's sidecar goes by."""
+    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    if found is not None:
+        return _word(found.protocol)
+    inbound = server.inbound if server is not None else None
+    known = next((p for p in inbound.ports if p.port == port), None) if inbound else None
+    return _word(known.protocol) if known is not None else ""
+
+
+def _answers(leg: Leg) -> str:
+    """`http` if the server's packets began as HTTP/1 does."""
+    return "http" if leg.reading is not None and leg.reading.answered_http1 else ""
+
+
+def _service_port(leg: Leg, view: ProxyView | None) -> Source | None:
+    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    port = found.service.port(found.port) if found is not None else None
+    return port.source if port is not None else None
+
+
+def _word(protocol: Protocol) -> str:
+    if protocol.is_tls:
+        return "tls"
+    if protocol.is_http:
+        return "http"
+    return "tcp" if protocol.is_tcp else ""
+
+
+def _route(leg: Leg, view: ProxyView | None) -> Route | None:
+    entry = leg.client_entry
+    tagged = entry.entry.tags.get("source", "") if entry is not None and not entry.inbound else ""
+    return directory.route(view, tagged) if view is not None and tagged else None
+
+
+def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Destination | None:
+    name, field = _cluster_name(leg), None
+    if view is None or leg.client_entry is None or leg.client_entry.inbound:
+        return None
+    for destination in route.destinations if route is not None else ():
+        missing = directory.cluster(view, destination.cluster) is None
+        if destination.cluster == name or (missing and not name):
+            name, field = destination.cluster, destination.source
+            break
+    parts = name.split("|")
+    if len(parts) != 4 or not parts[1].isdigit():
+        return None
+    host = parts[3]
+    every = [each for each in directory.clusters(view) if each.service.hostname == host]
+    service = every[0].service if every else None
+    return Destination(
+        host=host,
+        port=int(parts[1]),
+        subset=parts[2],
+        known=service is not None,
+        ports=_ports(service),
+        subsets=_subsets(every),
+        field=field,
+        selector=dict(service.selector) if service is not None else {},
+        service=service.source.ref if service is not None else None,
+    )
+
+
+def _ports(service: Service | None) -> tuple[ServicePort, ...]:
+    ports = service.ports if service is not None else ()
+    return tuple(ServicePort(port.number, _word(port.protocol)) for port in ports)
+
+
+def _subsets(every: list[OutboundCluster]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.subset for each in every if each.subset))
+
+
+def _uninjected(name: str, role: str, snapshot: Snapshot) -> ObjectRef | None:
+    """Return the Deployment of a pod without a sidecar that can have one: not of the host's
+    network."""
+    namespace, _, pod_name = name.partition("/")
+    pod = snapshot.pods.get((namespace, pod_name)) if role == "app" else None
+    if pod is None or pod.spec.host_network or _has_proxy(pod):
+        return None
+    for owner in pod.metadata.owner_references:
+        if owner.kind == "ReplicaSet":
+            return ObjectRef("Deployment", namespace, owner.name.rpartition("-")[0])
+    return None
+
+
+def _has_proxy(pod: objects.Pod) -> bool:
+    every = (*pod.spec.containers, *pod.spec.init_containers)
+    return any(container.name == _CONTAINER for container in every)
+
+
+def _client_identity(leg: Leg, snapshot: Snapshot) -> str:
+    """Who the client is with mutual TLS: proved, or what its pod's account would be."""
+    server = leg.server_entry.entry.downstream if leg.server_entry is not None else None
+    if server is not None and server.peer_sans:
+        return server.peer_sans[0]
+    if leg.client.identity:
+        return leg.client.identity
+    namespace, _, name = leg.client.name.partition("/")
+    pod = snapshot.pods.get((namespace, name))
+    if pod is None:
+        return ""
+    account = pod.spec.service_account_name or "default"
+    return f"spiffe://cluster.local/ns/{namespace}/sa/{account}"
+
+
+def _server_identity(leg: Leg) -> str:
+    client = leg.client_entry.entry.upstream if leg.client_entry is not None else None
+    if client is not None and client.peer_sans:
+        return client.peer_sans[0]
+    server = leg.server_entry.entry.downstream if leg.server_entry is not None else None
+    if server is not None and server.local_sans:
+        return server.local_sans[0]
+    return leg.server.identity
+
+
+def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None:
+    """Return the field of the timeout that passed: of one attempt, or of the whole request."""
+    entry = leg.client_entry
+    if route is None or route.source is None or entry is None:
+        return None
+    http = entry.entry.http
+    tried = http is not None and "per_try_timeout" in http.details
+    field = route.source.at("retries.perTryTimeout" if tried else "timeout")
+    return field if written.value(snapshot, field) else None
+
+
+def _fault(route: Route | None, snapshot: Snapshot) -> Source | None:
+    if route is None or route.source is None:
+        return None
+    field = route.source.at("fault")
+    return field if written.value(snapshot, field) else None
+
+
+def _gateway_server(leg: Leg, server: ProxyView | None) -> Source | None:
+    """Return the Gateway's server that a client came to, by port and SNI."""
+    gateway, entry = (server.gateway if server is not None else None), leg.server_entry
+    port = leg.server_address.rpartition(":")[2]
+    if gateway is None or entry is None:
+        return None
+    for listener in gateway.listeners:
+        for chain in listener.chains if str(listener.port) == port else ():
+            if entry.entry.downstream.sni in chain.sni:
+                return chain.source
+    return None
+
+
+def tagged(leg: Leg) -> list[Source]:
+    """Return the sources that a proxy's route and cluster carry, as its log names them."""
+    if leg.client_entry is None or leg.client_entry.inbound:
+        return []
+    tags = leg.client_entry.entry.tags
+    return [parse_source(tags[key]) for key in ("source", "cluster_source") if tags.get(key)]

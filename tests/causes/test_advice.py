@@ -1,0 +1,138 @@
+"""Advice names what this mesh needs: which remedy there is depends on what is known."""
+
+from typing import Any
+
+import pytest
+
+from lateen.causes import advice, catalogue
+from lateen.causes.situation import ClientTls, Destination, ServerMode, ServicePort, Situation
+from lateen.model.meta import ObjectRef, Source
+
+RULE = Source(ObjectRef("DestinationRule", "default", "web"), "spec.trafficPolicy.tls")
+POLICY = Source(ObjectRef("PeerAuthentication", "default", "strict"), "spec.mtls.mode")
+ROUTE = Source(ObjectRef("VirtualService", "default", "web"), "spec.http[1].route[0].destination")
+SERVICE = ObjectRef("Service", "default", "web")
+WEB = Destination(
+    host="web.default.svc.cluster.local",
+    port=8443,
+    ports=(ServicePort(8080, "http"), ServicePort(8443, "tls")),
+    field=ROUTE,
+    selector={"app": "web"},
+    service=SERVICE,
+)
+STRICT = ServerMode("STRICT", POLICY, selects=True)
+WIDE = ServerMode("STRICT", POLICY)
+SIMPLE = ClientTls("SIMPLE", RULE)
+
+
+def words(code: str, **known: Any) -> list[str]:
+    found = advice.of(catalogue.BY_CODE[code], Situation(**known))
+    return [remedy.words for remedy in found.remedies]
+
+
+def hints(code: str, **known: Any) -> str:
+    return " ".join(advice.of(catalogue.BY_CODE[code], Situation(**known)).hints)
+
+
+def test_the_walkthroughs_503_is_mended_by_the_plain_port_or_by_letting_its_own_tls_through() -> (
+    None
+):
+    """What the application itself encrypts, the mesh cannot encrypt again for it."""
+    found = words(
+        "no-mesh-certificate",
+        client_tls=SIMPLE,
+        server_mode=STRICT,
+        speaks="tls",
+        target_port=443,
+        destination=WEB,
+    )
+    assert [each.partition(": ")[2] for each in found] == [
+        "set spec.http[1].route[0].destination.port.number of VirtualService/default/web to 8080",
+        'set spec.portLevelMtls.443 of PeerAuthentication/default/strict to {"mode": "DISABLE"}',
+    ]
+
+
+def test_to_an_application_of_plain_http_the_meshs_own_tls_is_right() -> None:
+    (found,) = words("no-mesh-certificate", client_tls=SIMPLE, server_mode=STRICT, speaks="http")
+    assert (
+        'spec.trafficPolicy.tls of DestinationRule/default/web to {"mode": "ISTIO_MUTUAL"}' in found
+    )
+
+
+def test_a_policy_without_selector_may_name_no_port_so_that_one_is_added() -> None:
+    found = words(
+        "no-mesh-certificate", server_mode=WIDE, speaks="tls", target_port=443, destination=WEB
+    )
+    assert found[-1].endswith("add PeerAuthentication/default/web-own-tls")
+
+
+@pytest.mark.parametrize(
+    ("known", "count"),
+    [
+        ({"server_mode": STRICT}, 1),
+        ({"server_mode": ServerMode("STRICT")}, 0),
+        ({"server_mode": STRICT, "client_tls": ClientTls("DISABLE", RULE)}, 2),
+        ({"server_mode": STRICT, "client_workload": ObjectRef("Deployment", "a", "b")}, 2),
+        ({"server_mode": STRICT, "speaks": "tls"}, 0),
+    ],
+)
+def test_only_what_is_known_makes_a_remedy(known: dict[str, Any], count: int) -> None:
+    assert len(words("plaintext-to-strict", **known)) == count
+
+
+def test_a_pods_own_address_is_no_matter_of_a_sidecar() -> None:
+    told = hints("plaintext-to-strict", client_role="sidecar", passed_through=True)
+    assert "by its Service's name" in told
+    assert "sidecar" not in told
+
+
+def test_a_credential_is_named_where_it_works() -> None:
+    assert "credentialName" in hints("server-certificate-untrusted", client_role="gateway")
+    assert "credentialName" not in hints("server-certificate-untrusted", client_role="sidecar")
+
+
+def test_k_is_not_advised_to_who_gave_it() -> None:
+    assert "-k" in hints("client-tls")
+    assert "-k" not in hints("client-tls", insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("to", "hint", "remedy"),
+    [
+        (Destination(host="no", port=80, known=False, field=ROUTE), "no Service is called no", ""),
+        (Destination(host="h", port=1, ports=(ServicePort(80),), field=ROUTE), "it has 80", "80"),
+        (
+            Destination(host="h", port=1, ports=(ServicePort(2), ServicePort(3)), field=ROUTE),
+            "it has 2, 3",
+            "",
+        ),
+        (
+            Destination(host="h", port=1, ports=(ServicePort(1),), subset="v2", field=ROUTE),
+            "subset v2 of h is defined in no DestinationRule",
+            "remove spec.http[1].route[0].destination.subset",
+        ),
+    ],
+)
+def test_a_destination_that_is_not_there_is_told_by_what_it_lacks(
+    to: Destination, hint: str, remedy: str
+) -> None:
+    assert hint in hints("no-such-destination", destination=to)
+    found = words("no-such-destination", destination=to)
+    assert len(found) == bool(remedy)
+    assert all(remedy in each for each in found)
+
+
+def test_mutual_tls_is_a_remedy_only_for_who_would_then_be_allowed() -> None:
+    known = {
+        "client_tls": ClientTls("DISABLE", RULE),
+        "client_identity": "spiffe://td/ns/a/sa/b",
+        "allowed_identities": ("td/ns/a/sa/b",),
+    }
+    assert len(words("rbac-no-identity", **known)) == 1
+    assert not words("rbac-no-identity", **{**known, "allowed_identities": ("td/ns/a/sa/c",)})
+
+
+def test_what_is_not_verified_is_skipped_only_where_that_has_an_effect() -> None:
+    known = {"client_tls": SIMPLE, "speaks": "tls", "server_mode": ServerMode("DISABLE")}
+    assert len(words("server-certificate-untrusted", **known)) == 1
+    assert not words("server-certificate-untrusted", **known, skips_verification=False)
