@@ -57,6 +57,8 @@ def test_an_object_that_is_not_there_is_added() -> None:
     made = edit(value={"kind": "DestinationRule"})
     assert change.applied(made, None) == {"kind": "DestinationRule"}
     assert made.words == "add DestinationRule/default/web"
+    gone = edit(remove=True)
+    assert (change.applied(gone, BODY), gone.words) == (None, "remove DestinationRule/default/web")
     with pytest.raises(KeyError):
         change.applied(edit("spec", value=1), None)
 

@@ -6,8 +6,9 @@ Each case is a policy applied to the workloads in `failures/`, and one request.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tests.e2e.failure_policies import access, back_in, known, pool, rule, strict
+
 OLD, NEW = "1.17", "1.32"
-GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
 
 
 @dataclass(frozen=True)
@@ -42,49 +43,6 @@ class Case:
     def authorizes(self) -> bool:
         """Whether the case is about an AuthorizationPolicy."""
         return "AuthorizationPolicy" in self.policies
-
-
-def strict(app: str = "server") -> str:
-    return (
-        "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"
-        f"metadata: {{name: {app}}}\n"
-        f"spec: {{selector: {{matchLabels: {{app: {app}}}}}, mtls: {{mode: STRICT}}}}\n---\n"
-    )
-
-
-def access(rules: str, action: str = "ALLOW") -> str:
-    return (
-        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-        "metadata: {name: callers}\n"
-        f"spec:\n  selector: {{matchLabels: {{app: server}}}}\n  action: {action}\n"
-        f"  rules:\n  - {rules}\n---\n"
-    )
-
-
-def known(account: str) -> str:
-    return access(f"from: [{{source: {{principals: [cluster.local/ns/default/sa/{account}]}}}}]")
-
-
-def rule(app: str, tls: str = "", *, host: str = "", subsets: str = "") -> str:
-    policy = f"\n  trafficPolicy: {{tls: {tls}}}" if tls else ""
-    return (
-        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
-        f"metadata: {{name: {app}, namespace: {'istio-system' if host else 'default'}}}\n"
-        f"spec:\n  host: {host or f'{app}.default.svc.cluster.local'}{policy}{subsets}\n---\n"
-    )
-
-
-def pool(app: str, settings: str) -> str:
-    return (
-        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
-        f"metadata: {{name: {app}}}\n"
-        f"spec: {{host: {app}, trafficPolicy: {{connectionPool: {settings}}}}}\n---\n"
-    )
-
-
-def back_in(name: str, more: str) -> str:
-    """The gateway as a client of its own TLS server `name`."""
-    return rule("back", f"{{sni: {name}, subjectAltNames: [{name}], {more}}}", host=GATEWAY)
 
 
 FROM_CLIENT = ("--from", "deploy/client")
@@ -310,8 +268,7 @@ CASES = (
         "a server that waits for something else does not answer a proxy's TLS",
         "tls-unanswered",
         "http://odd:82/",
-        rule("odd", "{mode: SIMPLE}")
-        + pool("odd", "{tcp: {connectTimeout: 0.2s}}").replace("name: odd}", "name: odd-pool}"),
+        rule("odd", "{mode: SIMPLE}, connectionPool: {tcp: {connectTimeout: 0.2s}}"),
         FROM_CLIENT,
         "sidecar -> app",
         "timeout",

@@ -28,7 +28,7 @@ def made(lab: Lab, remedy: Json) -> Iterator[None]:
         yield
     finally:
         for ref, body in before.items():
-            _write(lab, ref, body, there=True)
+            _write(lab, ref, body, there=after[ref] is not None)
 
 
 def _edit(said: Json) -> Edit:

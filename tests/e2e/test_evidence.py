@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lateen.base.clock import SystemClock
+from tests.e2e import remedies
 from tests.e2e.labs import ROOT, USERS, WALKTHROUGH, Lab
 
 pytestmark = pytest.mark.e2e
@@ -132,6 +133,26 @@ def test_legs_agree_with_tcpdump_and_tshark(
         assert wire["failed"] == (status == 503)
         for leg in (wire, *inside):
             agrees(leg, seen(rows[server(path)], leg))
+    for path in OUTSIDE:
+        every_remedy_helps(lab, path, answers)
+
+
+def every_remedy_helps(lab: Lab, path: str, answers: dict[str, Json]) -> None:
+    """Each change that is advised for a path of the walkthrough mends it, and breaks no other."""
+    offered = answers[path]["verdict"]["remedies"]
+    assert bool(offered) == (answers[path]["response"]["status"] == 503)
+    for remedy in offered:
+        with remedies.made(lab, remedy):
+            wanted = {
+                path,
+                *(each for each in OUTSIDE if answers[each]["response"]["status"] == 200),
+            }
+            until(
+                lambda paths=frozenset(wanted): all(
+                    curl(lab, GATE + each)["response"]["status"] == 200 for each in paths
+                ),
+                f"{path}: {remedy['text']}",
+            )
 
 
 def server(path: str) -> str:

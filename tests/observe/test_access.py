@@ -10,10 +10,11 @@ from lateen.compiler.frontend import versions
 from lateen.compiler.frontend.security import authz
 from lateen.compiler.ir.proxy import MeshSettings, Node, ProxyKind, ProxyView
 from lateen.model import snapshot
-from lateen.observe.requests import journey, verdict
-from lateen.observe.requests.failures import Answer
+from lateen.observe.requests import journey
 from lateen.observe.requests.ledger import Ledger
-from lateen.observe.requests.verdict import Verdict
+from lateen.observe.verdicts import verdict
+from lateen.observe.verdicts.failures import Answer
+from lateen.observe.verdicts.verdict import Verdict
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 

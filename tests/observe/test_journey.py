@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from lateen.model.snapshot import Snapshot
-from lateen.observe.requests import journey, report, verdict
+from lateen.observe.requests import journey
 from lateen.observe.requests.directory import Party
-from lateen.observe.requests.failures import Answer
 from lateen.observe.requests.journey import Journey
 from lateen.observe.requests.ledger import Ledger
+from lateen.observe.verdicts import report, verdict
+from lateen.observe.verdicts.failures import Answer
 from lateen.observe.wire.classify import Kind, Reading
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e

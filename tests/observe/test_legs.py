@@ -1,5 +1,6 @@
 """Which entry follows which, and what TLS a leg had: the one place of either."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -69,6 +70,15 @@ def test_an_applications_own_call_is_not_what_came_of_the_request() -> None:
 def test_a_services_address_is_exchanged_for_a_pods_on_the_way() -> None:
     sent = changed(GATE_SENDS, upstream_remote="10.96.0.1:80")
     assert how(sent, CAME) is How.REQUEST
+
+
+def test_a_gateway_that_is_asked_gives_the_request_an_id_of_its_own() -> None:
+    """So it does when a gateway's route leads to a gateway: one connection then, and the time."""
+    sent = changed(GATE_SENDS, upstream_remote=f"{e.GATE}:8443")
+    own = changed(CAME, downstream_local=f"{e.GATE}:8443", http=e.http(request_id="r2"))
+    assert how(sent, own, e.GATEWAY) is How.CONNECTION
+    late = changed(own, start=own.start + timedelta(seconds=5))
+    assert how(sent, late, e.GATEWAY) is How.NOT
 
 
 def leg(**changes: Any) -> Leg:

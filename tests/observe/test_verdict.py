@@ -4,10 +4,11 @@ import pytest
 
 from lateen.causes.cause import SendFailure
 from lateen.model.snapshot import Snapshot
-from lateen.observe.requests import journey, logline, verdict
-from lateen.observe.requests.failures import Answer
+from lateen.observe.requests import journey, logline
 from lateen.observe.requests.ledger import Ledger, LogEntry
-from lateen.observe.requests.verdict import Verdict
+from lateen.observe.verdicts import verdict
+from lateen.observe.verdicts.failures import Answer
+from lateen.observe.verdicts.verdict import Verdict
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 

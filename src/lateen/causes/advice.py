@@ -17,6 +17,8 @@ from lateen.model.meta import ObjectRef, Source
 INJECT = "sidecar.istio.io/inject"
 _SPIFFE = "spiffe://"
 _ISTIO_MUTUAL = "ISTIO_MUTUAL"
+_AMPLE = 1024
+"""What Envoy itself limits connections and requests to."""
 
 
 class Remedy(msgspec.Struct, frozen=True):
@@ -150,10 +152,11 @@ def _without_subset(field: Source) -> Remedy:
 
 
 def _denied(known: Situation) -> Remedies:
-    if known.rule is None:
-        return
-    edit = Edit(known.rule.ref, change.at(known.rule), remove=True)
-    yield Remedy("if such requests are to be allowed, take the rule away", (edit,))
+    """A policy of action DENY without rules is refused by Istio: its last rule goes with it."""
+    if known.rule is not None:
+        path = () if known.only_rule else change.at(known.rule)
+        edit = Edit(known.rule.ref, path, remove=True)
+        yield Remedy("if such requests are to be allowed, take the rule away", (edit,))
 
 
 def _not_allowed(known: Situation) -> Remedies:
@@ -172,9 +175,9 @@ def _no_identity(known: Situation) -> Remedies:
 
 
 def _overflow(known: Situation) -> Remedies:
-    if known.limits is not None:
-        edit = Edit(known.limits.ref, change.at(known.limits), remove=True)
-        yield Remedy("use Istio's own limits, or raise these", (edit,))
+    edits = [Edit(field.ref, change.at(field), _AMPLE) for field in known.limits]
+    if edits:
+        yield Remedy("raise the limits", tuple(edits))
 
 
 def _timeout(known: Situation) -> Remedies:

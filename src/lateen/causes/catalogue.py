@@ -274,6 +274,7 @@ TLS_UNANSWERED = Cause(
     category=Category.TLS,
     words="the server took the connection and did not answer the TLS handshake",
     hints=("use http:// if the port is not TLS: a server that waits for something else is silent",),
+    marks=Mark.TLS,
 )
 APPLICATION_STATUS = Cause(
     code="application-status",

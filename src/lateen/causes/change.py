@@ -14,8 +14,8 @@ APPEND = -1
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """One field of one object set to a value; or taken away. An empty path is the whole object,
-    which is then made."""
+    """One field of one object set to a value, or taken away. An empty path is the whole object,
+    which is then made, or taken away."""
 
     ref: ObjectRef
     path: tuple[Step, ...]
@@ -31,7 +31,7 @@ class Edit(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """The edit in words: `set spec.mtls.mode of PeerAuthentication/a/b to PERMISSIVE`."""
         if not self.path:
-            return f"add {self.ref}"
+            return f"remove {self.ref}" if self.remove else f"add {self.ref}"
         if self.remove:
             return f"remove {shown(self.path)} from {self.ref}"
         value = self.value if isinstance(self.value, str) else json.dumps(self.value)
@@ -68,13 +68,13 @@ def shown(path: tuple[Step, ...]) -> str:
     return text
 
 
-def applied(edit: Edit, body: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return an object (its JSON) with an edit made; the value itself where the path is empty.
+def applied(edit: Edit, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return an object (its JSON) with an edit made; None once it is taken away.
 
     Raises KeyError where a list has no such entry, or where there is no object to edit.
     """
     if not edit.path:
-        return dict(edit.value)
+        return None if edit.remove else dict(edit.value)
     if body is None:
         raise KeyError(str(edit.ref))
     made = _with(body, edit.path, edit)

@@ -87,8 +87,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What the server's certificate is for."""
     skips_verification: bool = True
     """Whether insecureSkipVerify has an effect (Istio 1.19 and newer)."""
-    limits: Source | None = None
-    """The `connectionPool` block that limits the destination."""
+    limits: tuple[Source, ...] = ()
+    """The fields of `connectionPool` that limit the destination's connections and requests."""
     timeout: Source | None = None
     """The VirtualService's field that sets the timeout that passed."""
     fault: Source | None = None
@@ -97,6 +97,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """The Gateway's server that the client came to."""
     rule: Source | None = None
     """The authorization rule that refused."""
+    only_rule: bool = False
+    """Whether its policy has no other."""
     policy: Source | None = None
     """A policy that must allow the request."""
     allowed_identities: tuple[str, ...] = ()

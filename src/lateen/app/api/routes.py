@@ -27,12 +27,19 @@ def answer(document: Any) -> exchange.Response:
 
 
 def owned(path: str, serve: Serve, method: str = "GET", *, limit: int = exchange.MAX_BODY) -> Route:
-    """Return a route that answers 403 to all but the lab's owner and its agent."""
+    """Return a route that answers 403 to all but the lab's owner and its agent. Every answer, an
+    error too, says which version gives it."""
 
-    async def checked(call: exchange.Call, names: Names) -> exchange.Response:
+    async def allowed(call: exchange.Call, names: Names) -> exchange.Response:
         if not call.user.is_admin:
             raise ApiError(403, "Forbidden", f"{call.user.name} may not use {call.info.path}")
-        made = await serve(call, names)
+        return await serve(call, names)
+
+    async def checked(call: exchange.Call, names: Names) -> exchange.Response:
+        try:
+            made = await allowed(call, names)
+        except ApiError as error:
+            made = exchange.refusal(error)
         told = (*made.headers, (VERSION_HEADER, __version__))
         return msgspec.structs.replace(made, headers=told)
 

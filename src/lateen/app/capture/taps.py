@@ -51,8 +51,13 @@ class Recording:
         return self._lost + sum(tap.dropped for tap in self._taps.values())
 
     def reading(self, client: str, server: str) -> Reading | None:
-        """Return what the connection between two `IP:port` was, be it older than the recording."""
+        """Return what the connection between two `IP:port` was, be it older than the recording.
+
+        Without the client's port (`IP:`) it is the newest from there since the recording began.
+        """
         self.catch_up()
+        if client.endswith(":"):
+            return capture_openings.either(None, self._seen.newest(client[:-1], server))
         opening = self._openings.reading(client, server)
         return capture_openings.either(opening, self._seen.find(client, server))
 

@@ -19,11 +19,12 @@ from lateen.app.requests import targets
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
-from lateen.observe.requests import directory, journey, report, verdict
+from lateen.observe.requests import directory, journey
 from lateen.observe.requests.directory import Directory, Party
-from lateen.observe.requests.failures import Answer
 from lateen.observe.requests.journey import Journey, Sent
 from lateen.observe.requests.ledger import Ledger
+from lateen.observe.verdicts import report, verdict
+from lateen.observe.verdicts.failures import Answer
 
 if TYPE_CHECKING:
     from lateen.app.requests import sending

@@ -68,6 +68,14 @@ class Openings:
         chosen = exact or found
         return _most_told(chosen).conversation if chosen else None
 
+    def newest(self, host: str, server: str) -> Conversation | None:
+        """Return the newest connection from an IP to `IP:port`."""
+        for seen in reversed(self._seen.values()):
+            made = seen.conversation
+            if str(made.server) == server and str(made.client).rpartition(":")[0] == host:
+                return made
+        return None
+
     def reading(self, client: str, server: str) -> Reading | None:
         """Return what a connection was, or None if its opening was not seen or told nothing."""
         conversation = self.find(client, server)

@@ -130,7 +130,8 @@ class _Walk:
             return None
         following = None if entry.inbound else self._logged_of(entry)
         leg = legs.between(entry, following, self.directory, carried)
-        self.legs.append(legs.seen_by(leg, self.readings))
+        host = self.directory.address(entry.proxy)
+        self.legs.append(legs.seen_by(leg, self.readings, host))
         return following
 
     def _logged_of(self, entry: LogEntry) -> LogEntry | None:

@@ -17,7 +17,8 @@ from lateen.observe.wire.classify import Kind, Reading
 from lateen.xds.als import AccessEntry
 
 Readings = Callable[[str, str], "Reading | None"]
-"""What the packets between two `IP:port` showed, client first; None where nothing was seen."""
+"""What the packets between two `IP:port` showed, client first; None where nothing was seen. A
+client's port may be missing (`IP:`): then it is the newest connection from there."""
 
 
 class Own(msgspec.Struct, frozen=True):
@@ -99,6 +100,8 @@ def follows(client: LogEntry, server: LogEntry, who: Directory) -> How:
         return How.NOT
     if made.http is None or there.http is None:
         return How.CONNECTION
+    if who.pod(server.proxy).role == "gateway":  # it gives what comes in an id of its own
+        return How.CONNECTION if hops.during(server, client) else How.NOT
     return How.REQUEST if made.http.request_id == there.http.request_id else How.NOT
 
 
@@ -150,11 +153,13 @@ def between(
     )
 
 
-def seen_by(leg: Leg, readings: Readings) -> Leg:
-    """Return the leg with what the packets of its connection showed."""
-    if not leg.client_address or not leg.server_address:
+def seen_by(leg: Leg, readings: Readings, host: str = "") -> Leg:
+    """Return the leg with what the packets of its connection showed. `host` is the IP of the
+    client, which counts where its proxy did not log an address."""
+    client = leg.client_address or (f"{host}:" if host else "")
+    if not client or not leg.server_address:
         return leg
-    reading = readings(leg.client_address, leg.server_address)
+    reading = readings(client, leg.server_address)
     return msgspec.structs.replace(leg, reading=reading)
 
 

@@ -13,11 +13,18 @@ from lateen.compiler.ir.workload import Protocol, Service
 from lateen.model.kube.core import objects
 from lateen.model.meta import ObjectRef, Source, parse_source
 from lateen.model.snapshot import Snapshot
-from lateen.observe.requests import authorization, directory, written
+from lateen.observe.requests import directory
 from lateen.observe.requests.legs import Leg
+from lateen.observe.verdicts import authorization, written
 
 Views = Mapping[str, ProxyView]
 _CONTAINER = "istio-proxy"
+_LIMITS = (
+    "tcp.maxConnections",
+    "http.http1MaxPendingRequests",
+    "http.http2MaxRequests",
+    "http.maxRetries",
+)
 
 
 def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) -> Situation:
@@ -45,11 +52,12 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         client_identity=_client_identity(leg, snapshot),
         server_identity=_server_identity(leg),
         skips_verification=view.settings.features.insecure_skip_verify if view else True,
-        limits=directory.limits(view, _cluster_name(leg)) if view else None,
+        limits=_limits(leg, view, snapshot),
         timeout=_timeout(leg, route, snapshot),
         fault=_fault(route, snapshot),
         gateway_server=_gateway_server(leg, server),
         rule=why.rule,
+        only_rule=why.rule is not None and _is_only(why.rule, snapshot),
         policy=why.policy,
         allowed_identities=why.identities,
         insecure=insecure,
@@ -128,8 +136,10 @@ def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Desti
     if view is None or leg.client_entry is None or leg.client_entry.inbound:
         return None
     for destination in route.destinations if route is not None else ():
+        # Of a step that was not taken the log does not name the cluster.
         missing = directory.cluster(view, destination.cluster) is None
-        if destination.cluster == name or (missing and not name):
+        alone = len(route.destinations) == 1 if route is not None else False
+        if destination.cluster == name or (not name and (missing or alone)):
             name, field = destination.cluster, destination.source
             break
     parts = name.split("|")
@@ -201,6 +211,18 @@ def _server_identity(leg: Leg) -> str:
     if server is not None and server.local_sans:
         return server.local_sans[0]
     return leg.server.identity
+
+
+def _limits(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> tuple[Source, ...]:
+    """Return the limits that are set, by the names that Envoy's circuit breakers have for them."""
+    pool = directory.limits(view, _cluster_name(leg)) if view is not None else None
+    fields = [pool.at(limit) for limit in _LIMITS] if pool is not None else []
+    return tuple(field for field in fields if written.value(snapshot, field))
+
+
+def _is_only(rule: Source, snapshot: Snapshot) -> bool:
+    body = written.body(snapshot, rule.ref) or {}
+    return len((body.get("spec") or {}).get("rules") or ()) <= 1
 
 
 def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None:

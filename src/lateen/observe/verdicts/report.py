@@ -5,12 +5,13 @@ from typing import Any
 from lateen.causes.advice import Remedy
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
-from lateen.observe.requests import journey, logline, verdict
+from lateen.observe.requests import journey, logline
 from lateen.observe.requests.directory import Party
 from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.ledger import LogEntry
 from lateen.observe.requests.legs import Leg
-from lateen.observe.requests.verdict import Verdict
+from lateen.observe.verdicts import verdict
+from lateen.observe.verdicts.verdict import Verdict
 from lateen.observe.wire.classify import Kind, Reading
 
 Json = dict[str, Any]

@@ -15,19 +15,11 @@ from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source, parse_source
 from lateen.model.snapshot import Snapshot
-from lateen.observe.requests import (
-    authorization,
-    directory,
-    failures,
-    hops,
-    journey,
-    logline,
-    situations,
-    written,
-)
-from lateen.observe.requests.failures import Answer
+from lateen.observe.requests import directory, hops, journey, logline
 from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.legs import Leg
+from lateen.observe.verdicts import authorization, failures, situations, written
+from lateen.observe.verdicts.failures import Answer
 
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "nothing"}
 _SENT_WORDS = {**_TLS_WORDS, "tls": "TLS without a client certificate"}
