@@ -174,7 +174,8 @@ def test_every_failure_is_told_apart(failing: Failing, case: Case, version: str)
         rule, *_ = verdict["sources"]
         assert rule["text"] == "AuthorizationPolicy/default/callers#spec.rules[0]"
         assert rule["location"].endswith(":8"), "the rule's own line"
-    check(case, answer, foreseen)
+    if case.foretold:
+        check(case, answer, foreseen)
     row = failure_table.row(case, answer)
     ROWS[version].append(row)
     if not WRITING:

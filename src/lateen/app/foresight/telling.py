@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lateen.causes import catalogue
 from lateen.model.meta import Location, Source
-from lateen.observe.requests import failures
 from lateen.predict.values.outcome import (
     Branch,
     Candidate,
@@ -21,7 +21,7 @@ Locate = Callable[[Source], Location | None]
 
 REACHED = frozenset({"ok", "application-status", "direct-response"})
 """Classes of requests that get where the configuration sends them."""
-_CAUSES = {cause.code: cause for cause in failures.EVERY}
+_CAUSES = catalogue.BY_CODE
 _OTHER = {
     "unknown": "it cannot be said",
     "unknown-name": "no name server knows the name",
@@ -66,7 +66,7 @@ def outcome(found: Outcome, locate: Locate) -> Json:
         "code": found.code,
         "reached": found.code in REACHED,
         "words": cause.words if cause is not None else _OTHER.get(found.code, ""),
-        "hints": list(cause.remedies) if cause is not None and found.code not in REACHED else [],
+        "hints": list(cause.hints) if cause is not None and found.code not in REACHED else [],
         "unknown": found.unknown,
         "destination": found.destination,
         "cluster": found.cluster,
