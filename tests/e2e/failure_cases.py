@@ -17,8 +17,8 @@ class Case:
     reasons given there. `logs` are status, flags and details that the two proxies between the pods
     must log, `peer` whom the server's proxy must know the client to be. `busy` is a URL that is
     being asked for meanwhile. `remedies` is how many changes must be offered, each of which brings
-    about `wished`. `foretold`: whether `explain` tells it, too. `mesh` is the folder of the lab. `old` is what is otherwise on Istio 1.17; None
-    if nothing is."""
+    about `wished`. `foretold`: whether `explain` tells it, too. `mesh` is the folder of the lab.
+    `old` is what is otherwise on Istio 1.17; None if nothing is."""
 
     title: str
     code: str
