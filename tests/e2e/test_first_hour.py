@@ -127,6 +127,19 @@ def test_a_finding_names_the_line_in_the_file_below_the_kustomization(watched: W
     assert watched.lab.lateen(*strict).returncode == 79
 
 
+def test_a_dry_run_tells_findings_over_what_the_lab_holds(watched: Watched, tmp_path: Path) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text(RULE % "test-web")
+    done = watched.lab.lateen("apply", "--dry-run", "-f", str(file), "--fail-on", "info")
+    assert "destinationrule.networking.istio.io/web created (server dry run)" in done.stdout
+    assert "base/rule.yaml" not in done.stderr, "the lab's manifests come without their lines"
+    assert "[IST0174] (DestinationRule default/test-web)" in done.stderr, (
+        "the rule that the lab holds already names no Service"
+    )
+    assert done.returncode == 79
+    assert watched.lab.lateen("get", "dr", "web").returncode == 1
+
+
 def test_a_changed_manifest_is_applied_again_and_a_removed_one_goes(watched: Watched) -> None:
     (watched.folder / "base" / "rule.yaml").write_text(RULE % "test-web")
     watched.said("destinationrule.networking.istio.io/test-web configured")

@@ -1,6 +1,7 @@
 """The command tree: what is like kubectl here, what shows traffic in `seeing`. Each command imports
 what it needs when it runs, so that none waits for another's libraries."""
 
+import functools
 import sys
 from typing import Any
 
@@ -132,14 +133,24 @@ def images(words: tuple[str, ...], output: str) -> int:
     return listing.images(words, output)
 
 
-@app.command(epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`")
+@app.command(
+    epilog="Examples: `lateen apply -f mesh/`; `cat vs.yaml | lateen apply -f -`; "
+    "`lateen apply --dry-run -f mesh/ --fail-on warning`"
+)
 @options.files
 @options.overlays
 @options.lab
 @options.home
 @options.recursive
 @options.strict
-@flag("--dry-run", text="Check only, change nothing.")
+@flag("--dry-run", text="Check only, change nothing; without a lab, the files alone.")
+@click.option(
+    "--fail-on",
+    "threshold",
+    default=None,
+    type=click.Choice(["error", "warning", "info"], case_sensitive=False),
+    help="End with 79 when there is a finding of this level or above.",
+)
 @click.option("--wait/--no-wait", default=True, help="Wait until the proxies have taken it.")
 @options.timeout
 def apply(
@@ -156,7 +167,11 @@ def apply(
 
     if not (files or overlays):
         raise click.UsageError("Missing option '-f' / '--filename' (or '-k').")
-    return changing.apply(lab, Named(files, overlays, recursive, strict), **given)
+    from lateen.cli.lab import up as starting
+
+    named = Named(files, overlays, recursive, strict)
+    settings = functools.partial(starting.settings_for, lab, named, "")
+    return changing.apply(lab, named, settings=settings, **given)
 
 
 @app.command(epilog="Examples: `lateen delete -f mesh/`; `lateen delete deploy/web`")

@@ -98,11 +98,11 @@ def proxies(statuses: Sequence[ProxyStatus], kinds: Mapping[str, str]) -> list[J
 
 def diagnostic_lines(found: Iterable[Diagnostic], snapshot: Snapshot) -> list[Json]:
     """Return diagnostics with their places, as text and as fields."""
-    return [_diagnostic(each, snapshot) for each in found]
+    return [document(each.located(snapshot.locate(each.source))) for each in found]
 
 
-def _diagnostic(found: Diagnostic, snapshot: Snapshot) -> Json:
-    placed = found.located(snapshot.locate(found.source))
+def document(placed: Diagnostic) -> Json:
+    """Return a diagnostic that has its place, as text and as fields."""
     return {
         "code": placed.code,
         "level": placed.level.value,

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError
+from lateen.app.lab.settings import LabSettings
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds, files as manifest_files
@@ -22,25 +23,37 @@ def apply(
     *,
     namespace: str,
     dry_run: bool,
+    threshold: str | None,
+    settings: Callable[[], LabSettings],
     wait: bool,
     timeout: float,
 ) -> int:
-    """The command: apply, then wait until the change has arrived everywhere it concerns."""
-    api = lab_api.Api.of(labs.require(lab))
-    known = manifest_files.Surroundings(namespace, lambda: crds.of_lab(api))
-    loaded = manifest_files.load(named, known)
+    """The command: apply, then wait until the change has arrived everywhere it concerns. With a
+    threshold (`error`, `warning`, `info`) it ends with 79 when a finding reaches it. A dry run
+    without a lab is one of the lab that `settings` returns."""
+    running = labs.find(lab) if dry_run else labs.require(lab)
+    api = lab_api.Api.of(running) if running else None
+    made = crds.Defined if api is None else lambda: crds.of_lab(api)
+    loaded = manifest_files.load(named, manifest_files.Surroundings(namespace, made))
     if isinstance(loaded, Refused):
         return applying.refuse(loaded)
     for warning in loaded.warnings:
         exits.complain(warning)
     if not loaded.items:
         raise LabError("no objects passed to apply", exits.FAILED)
+    if dry_run:
+        from lateen.cli.objects import dryrun  # it compiles here, which no other command does
+
+        if running is None or api is None:
+            return dryrun.on_files(loaded, settings(), threshold)
+        return dryrun.on_lab(running, api, loaded, threshold)
+    assert api is not None
     progress = screen.Progress()
     batches = applying.prepared(loaded.items)
     # A pod that fails already must not hold up every change from now on.
     failing = waiting.unready(api.request("GET", waiting.STATUS).body) if wait else frozenset()
-    revision = waiting.apply_and_say(api, batches, progress, dry_run=dry_run)
-    if dry_run or not wait:
+    revision = waiting.apply_and_say(api, batches, progress)
+    if not wait:
         return exits.OK
     deadline = time.monotonic() + timeout
     status = waiting.await_settled(api, revision, deadline, progress.show, failing)
@@ -49,7 +62,9 @@ def apply(
     if not complete:
         exits.complain(f"applied, but the mesh is not complete: {waiting.summary(status)}")
     findings.complain(status, logs.last_lines(api), complete=complete)
-    return exits.OK if complete else exits.FAILED
+    if not complete:
+        return exits.FAILED
+    return exits.FINDINGS if threshold and findings.reaches(status, threshold) else exits.OK
 
 
 def delete(

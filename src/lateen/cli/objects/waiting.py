@@ -152,14 +152,13 @@ def apply_and_say(
     *,
     quiet: bool = False,
     unchanged: bool = True,
-    dry_run: bool = False,
 ) -> int:
     """Apply manifests, print a line for each (without `unchanged` for what changes), and return
     the revision to wait for."""
-    for item, verb in applying.apply_all(api, batches, dry_run=dry_run):
+    for item, verb in applying.apply_all(api, batches):
         shown = unchanged or verb != "unchanged"
         if shown and not quiet and not item.stands_in:
             progress.clear()
-            sys.stdout.write(f"{applying.qualified(item)} {verb}{' (server dry run)' * dry_run}\n")
+            sys.stdout.write(f"{applying.qualified(item)} {verb}\n")
     sys.stdout.flush()
     return int(api.request("GET", STATUS).body["written"])
