@@ -235,7 +235,7 @@ def test_a_large_change_is_sent_in_pieces() -> None:
             api, target, options, rendering.Frames(), send_rounds.Pulse()
         )
         for number in range(6):
-            body = {"metadata": {"name": f"c{number}"}, "data": {"x": "y" * 400_000}}
+            body = {"metadata": {"name": f"c{number}"}, "data": {"x": "y" * 100_000}}
             api.create(target, body, verbs.WriteOptions())
         chunks = follower.chunks()
         found = [await anext(chunks), await anext(chunks)]

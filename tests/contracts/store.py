@@ -1,7 +1,7 @@
 """What every Store does. Each `check_` function takes an empty store with room for 8 events."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -41,6 +41,10 @@ async def collect(watch: api.Watch, count: int) -> list[api.Event]:
 
 def brief(events: list[api.Event]) -> list[tuple[str, str, int]]:
     return [(each.type.value, each.entry.key.name, each.revision) for each in events]
+
+
+def changed(events: Sequence[api.Event]) -> list[str]:
+    return [each.entry.key.name for each in events if each.type is not api.EventType.BOOKMARK]
 
 
 def check_create_stamps_the_revision(store: api.Store) -> None:
@@ -246,6 +250,34 @@ def check_unread_events_are_taken_together(store: api.Store) -> None:
         store.create(key(name), body(name))
     with pytest.raises(api.ExpiredError, match="more than 1"):
         late.take()
+
+
+def check_unread_events_are_taken_in_portions(store: api.Store) -> None:
+    watch = store.watch("pods")
+    for name in "abcde":
+        store.create(key(name), body(name, x="y" * 1000))
+    first = watch.take(2000)
+    assert brief(first) == [("ADDED", "a", 1), ("ADDED", "b", 2)]
+    assert sum(event.size for event in first) >= 2000
+    assert [event.entry.key.name for event in watch.take(1)] == ["c"]
+    assert [event.entry.key.name for event in watch.take(10_000)] == ["d", "e"]
+    assert not watch.take(1)
+    watch.close()
+
+
+def check_a_watcher_leaves_so_many_bytes_unread_and_no_more(store: api.Store) -> None:
+    large = "y" * (12 << 20)
+    store.create(key("before"), body("before", x=large))
+    idle, resumed = store.watch("pods"), store.watch("pods", after=0)
+    for name in "abc":
+        if name == "c":
+            assert changed(resumed.take()) == ["a", "b"]
+        store.create(key(name), body(name, x=large))
+    with pytest.raises(api.ExpiredError, match="32 MiB unread: list again"):
+        idle.take()
+    assert changed(resumed.take()) == ["c"]
+    idle.close()
+    resumed.close()
 
 
 def check_closed_watch_ends(store: api.Store) -> None:

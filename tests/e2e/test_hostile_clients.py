@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import os
 import random
 import socket
@@ -59,14 +60,15 @@ class Api:
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._context = ssl.create_default_context(cadata=authority)
 
-    def ask(self, method: str, path: str, **headers: str) -> ssl.SSLSocket:
-        """Send a request's head and return the connection, nothing read."""
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> ssl.SSLSocket:
+        """Send a request and return the connection, nothing read."""
         plain = socket.create_connection((self.address.hostname, self.address.port), 10)
         made = self._context.wrap_socket(plain, server_hostname=self.address.hostname)
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.address.hostname}"]
         lines += [f"Authorization: Bearer {self.token}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        made.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        lines += [f"Content-Length: {len(body)}"] if body else []
+        made.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
         return made
 
 
@@ -115,3 +117,50 @@ def test_aborted_streams_leave_no_descriptor_and_no_process(lab: Lab) -> None:
     for _ in range(60):
         abort(api, chance)
     await_that(lambda: not left() and held(lab) == before, f"before {before}, left {left()}", 15)
+
+
+def test_head_on_a_watch_returns(lab: Lab) -> None:
+    path = "/api/v1/configmaps?watch=1&timeoutSeconds=60"
+    with Api(lab).ask("HEAD", path, Connection="close") as made:
+        made.settimeout(5)
+        answer = b"".join(iter(lambda: made.recv(4096), b"")).decode()
+    assert answer.startswith("HTTP/1.1 200"), answer
+    assert "stream=watch" in answer
+    assert answer.endswith("\r\n\r\n")
+
+
+def resident(pid: int) -> int:
+    """Return the MiB of a process's memory that are its own."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) >> 10
+
+
+WATCHERS = 60
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def put(api: Api, number: int) -> None:
+    """Write a large object anew."""
+    name = f"big-{number % 10}"
+    value = {"metadata": {"name": name}, "data": {"n": str(number), "x": "x" * 900_000}}
+    method, path = ("POST", MAPS) if number < 10 else ("PUT", f"{MAPS}/{name}")
+    headers = {"Content-Type": "application/json", "Connection": "close"}
+    with api.ask(method, path, json.dumps(value).encode(), **headers) as made:
+        answer = b"".join(iter(lambda: made.recv(1 << 20), b""))
+    assert answer.startswith(b"HTTP/1.1 20"), answer[:200]
+
+
+def test_watchers_that_do_not_read_cost_a_bounded_memory(lab: Lab) -> None:
+    """Sixty of them while 180 MB are written; whoever comes afterwards is served."""
+    api, plane = Api(lab), processes(lab)["plane"]
+    before = most = resident(plane)
+    idle = []
+    for number in range(200):
+        put(api, number)
+        if len(idle) < WATCHERS:
+            idle.append(api.ask("GET", f"{MAPS}?watch=1"))
+        most = max(most, resident(plane))
+    for made in idle:
+        made.close()
+    assert most - before < 300, (before, most)
+    assert "big-9" in lab.ok("get", "configmaps", "-o", "name")

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from lateen.store import api
@@ -43,6 +44,23 @@ def test_undo_gives_the_state_then() -> None:
     changed = filled().undo(1, "pods")
     then = {key.name: entry and entry.revision for key, entry in changed.items()}
     assert then == {"b": None, "a": 1}
+
+
+def test_large_events_leave_earlier() -> None:
+    history = History(capacity=1000, room=100)
+    for revision in range(1, 5):
+        history.append(msgspec.structs.replace(event(revision, "a"), size=30))
+    assert not history.overdue
+    history.append(msgspec.structs.replace(event(5, "a"), size=30))
+    assert history.overdue
+    assert [each.revision for each in history.compact()] == [1, 2]
+    assert (history.floor, history.newest) == (2, 5)
+    assert not history.overdue
+    history.append(msgspec.structs.replace(event(6, "a"), size=1000))
+    assert [each.revision for each in history.compact()] == [3, 4, 5]
+    assert not history.overdue, "the newest stays, however large"
+    with pytest.raises(api.ExpiredError):
+        history.check(4)
 
 
 def test_compaction_keeps_the_newest() -> None:

@@ -47,6 +47,8 @@ class Event(msgspec.Struct, frozen=True):
     type: EventType
     entry: Entry
     previous: Entry | None = None
+    size: int = 0
+    """Bytes that the object takes as JSON."""
 
     @property
     def revision(self) -> int:
@@ -93,8 +95,9 @@ class Watch(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Event]: ...
 
-    def take(self) -> Sequence[Event]:
-        """Return the events unread so far without waiting; for who was given `woken`.
+    def take(self, most: int = 0) -> Sequence[Event]:
+        """Return the events unread so far without waiting; for who was given `woken`. With `most`
+        only so many that they reach that size in bytes: take again until there are none.
         Raises ExpiredError, and StoreError once the watch is closed."""
         ...
 
@@ -161,8 +164,8 @@ class Store(Protocol):
 
         `after` 0 starts at now. `woken` is called when there is something to take again after
         everything was taken; it must not raise or write. A watcher that leaves more than `capacity`
-        events unread gets ExpiredError from its iterator; it never holds up writers or other
-        watchers.
+        events or 32 MiB unread gets ExpiredError from its iterator; it never holds up writers or
+        other watchers.
         Raises ExpiredError if `after` was compacted.
         """
         ...

@@ -14,6 +14,10 @@ EVERY = "*"
 """The resource name that stands for every resource."""
 
 
+ROOM = 32 << 20
+"""Bytes of JSON; in memory small objects take some five times as much."""
+
+
 class History:
     """Events in revision order, one revision each, without gaps above `floor`.
 
@@ -21,12 +25,15 @@ class History:
     may be continued at it, and at nothing older.
     """
 
-    def __init__(self, capacity: int, floor: int = 0) -> None:
+    def __init__(self, capacity: int, floor: int = 0, room: int = ROOM) -> None:
+        """`capacity` events are kept, of `room` bytes of JSON at most."""
         if capacity < 1:
             raise ValueError(f"a history needs room for one event, not {capacity}")
         self._capacity = capacity
+        self._room = room
         self._slack = max(1, capacity // 4)
         self._events: list[api.Event] = []
+        self._bytes = 0
         self._floor = floor
 
     @property
@@ -44,15 +51,22 @@ class History:
         if event.revision != self.newest + 1:
             raise ValueError(f"revision {event.revision} does not follow {self.newest}")
         self._events.append(event)
+        self._bytes += event.size
 
     @property
     def overdue(self) -> bool:
-        """Whether so much is kept that a compaction pays (a quarter more than the capacity)."""
-        return len(self._events) >= self._capacity + self._slack
+        """Whether so much is kept that a compaction pays (a quarter more than is to stay)."""
+        many = len(self._events) >= self._capacity + self._slack
+        return many or (self._bytes > self._room * 5 // 4 and len(self._events) > 1)
 
     def compact(self) -> tuple[api.Event, ...]:
-        """Drop all but the newest `capacity` events; return those dropped, oldest first."""
+        """Drop all but the newest `capacity` events, and more of them until the rest has room but
+        for the newest; return those dropped, oldest first."""
         surplus = max(0, len(self._events) - self._capacity)
+        self._bytes -= sum(event.size for event in self._events[:surplus])
+        while self._bytes > self._room and surplus < len(self._events) - 1:
+            self._bytes -= self._events[surplus].size
+            surplus += 1
         dropped = tuple(self._events[:surplus])
         del self._events[:surplus]
         self._floor += surplus

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from lateen.store import api
 from lateen.store.history import History
 from lateen.store.table import Table
@@ -17,8 +19,11 @@ open has its own queue and needs none of them."""
 class Journal(Protocol):
     """Where writes are made durable before they count."""
 
-    def write(self, event: api.Event) -> None:
-        """Record a write. Raises StorageFullError; then nothing was recorded."""
+    def write(self, event: api.Event) -> int:
+        """Record a write; return the bytes that its object takes as JSON.
+
+        Raises StorageFullError; then nothing was recorded.
+        """
         ...
 
     def forget(self, dropped: tuple[api.Event, ...], floor: int) -> None:
@@ -103,7 +108,7 @@ class JournaledStore:
     def _commit(self, event: api.Event) -> api.Entry:
         if self._closed:
             raise api.StoreError("the store is closed")
-        self._journal.write(event)
+        event = msgspec.structs.replace(event, size=self._journal.write(event))
         self._table.apply(event)
         self._audience.tell(event)
         if self._table.history.overdue:
@@ -114,8 +119,9 @@ class JournaledStore:
 
 
 class _NoJournal:
-    def write(self, event: api.Event) -> None:
+    def write(self, event: api.Event) -> int:
         """Memory is all there is."""
+        return len(msgspec.json.encode(event.entry.value))
 
     def forget(self, dropped: tuple[api.Event, ...], floor: int) -> None:
         """Nothing was kept."""

@@ -119,11 +119,11 @@ class _SqliteJournal:
                 continue
             kind = api.EventType(kind)
             before = None if kind is api.EventType.ADDED else table.get(entry.key)
-            table.apply(api.Event(kind, entry, before))
+            table.apply(api.Event(kind, entry, before, len(value)))
         return table, table.history.compact()
 
-    def write(self, event: api.Event) -> None:
-        """Insert one row. Raises StorageFullError."""
+    def write(self, event: api.Event) -> int:
+        """Insert one row; return the object's bytes. Raises StorageFullError."""
         key = event.entry.key
         value = msgspec.json.encode(event.entry.value)
         try:
@@ -134,6 +134,7 @@ class _SqliteJournal:
         except sqlite3.Error as error:
             self._roll_back()
             raise _refusal(error, self._path) from error
+        return len(value)
 
     def forget(self, dropped: tuple[api.Event, ...], floor: int) -> None:
         """Delete rows that nothing needs. If the disk refuses, the next compaction does it."""

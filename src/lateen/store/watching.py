@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-from lateen.store import api
+from lateen.store import api, history
 from lateen.store.history import EVERY, bookmark, matches
 
 
@@ -21,42 +21,62 @@ class Stream:
     ) -> None:
         self.resource = resource
         self._woken = woken
+        # The watchers of a resource leave the same events unread: what one may leave bounds what
+        # all of them make the store keep.
         self._unread = deque(replay)
+        self._bytes = sum(event.size for event in self._unread)
         self._capacity = capacity + len(self._unread)
+        self._room = history.ROOM + self._bytes
         self._ended = ended
         self._wake = asyncio.Event()
         self._expired = False
         self._closed = False
 
     def push(self, event: api.Event) -> None:
-        """Take one event; at more than the capacity give up on the reader instead."""
+        """Take one event; at more than there is room for give up on the reader instead."""
         if self._expired:
             return
         first = not self._unread
-        if len(self._unread) >= self._capacity:
+        full = len(self._unread) >= self._capacity or self._bytes + event.size > self._room
+        if full and not first:
             self._expired = True
             self._unread.clear()
         else:
             self._unread.append(event)
+            self._bytes += event.size
         if not first:
             return
         self._wake.set()
         if self._woken is not None:
             self._woken()
 
-    def take(self) -> Sequence[api.Event]:
-        """Return the unread events. Raises ExpiredError, and StoreError once it is closed."""
+    def take(self, most: int = 0) -> Sequence[api.Event]:
+        """Return the unread events; with `most` only so many that they reach that size in bytes.
+
+        Raises ExpiredError, and StoreError once it is closed.
+        """
         if self._closed:
             raise api.StoreError(f"the watch of {self.resource} is closed")
         if self._expired:
             raise self._too_far()
-        taken, self._unread = self._unread, deque()
+        if most and self._bytes > most:
+            some: list[api.Event] = []
+            while self._unread and most > 0:
+                some.append(self._pop())
+                most -= some[-1].size
+            return some
+        taken, self._unread, self._bytes = self._unread, deque(), 0
         return taken
+
+    def _pop(self) -> api.Event:
+        event = self._unread.popleft()
+        self._bytes -= event.size
+        return event
 
     def _too_far(self) -> api.ExpiredError:
         return api.ExpiredError(
-            f"the watch of {self.resource} left more than {self._capacity} events unread:"
-            " list again"
+            f"the watch of {self.resource} left more than {self._capacity} events or "
+            f"{self._room >> 20} MiB unread: list again"
         )
 
     def mark(self, revision: int) -> None:
@@ -68,7 +88,7 @@ class Stream:
     async def __aiter__(self) -> AsyncIterator[api.Event]:
         while not self._closed:
             if self._unread:
-                yield self._unread.popleft()
+                yield self._pop()
             elif self._expired:
                 raise self._too_far()
             else:
@@ -81,8 +101,9 @@ class Stream:
             self._closed = True
             self._wake.set()
             self._ended()
-            if self._woken is not None:
-                self._woken()
+            if (woken := self._woken) is not None:
+                self._woken = None  # whoever is called holds this stream
+                woken()
 
 
 class Audience:

@@ -43,6 +43,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     chunks: AsyncIterator[bytes] | None = None
+    unread_seconds: float | None = None
+    """How long a client of `chunks` may go without reading; None: as long as it likes."""
 
 
 def parse_body(body: bytes, media: str) -> Any:

@@ -14,6 +14,7 @@ import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lateen.apiserver import errors
+from lateen.apiserver.protocol.unread import PIECE_BYTES, Unread
 
 EXTENSION = "lateen.upgrade"
 CHUNKS = "lateen.chunks"
@@ -45,22 +46,36 @@ class Upgrade:
 
 
 class Chunks:
-    """The body of an answer in HTTP/1.1's chunks, once its headers are sent and until its end.
+    """The body of an answer, once its headers are sent and until its end: in HTTP/1.1's chunks, for
+    an older client as it is.
 
     A watch writes a chunk per watcher and change. Passing it through the HTTP library costs more
     than all the rest of it, and adds nothing but the length before it.
     """
 
-    def __init__(self, protocol: "UpgradingProtocol") -> None:
+    def __init__(self, protocol: "UpgradingProtocol", *, framed: bool) -> None:
         self._http = protocol
+        self._framed = framed
 
-    async def send(self, data: bytes) -> None:
-        """Write one chunk, not empty; waits while the client does not read."""
+    async def send(self, data: bytes, unread: Unread, seconds: float | None) -> None:
+        """Write what is not empty, in pieces; waits while the client does not read.
+
+        Raises NotReadError when it has not read for so many seconds, or when it is the one to be
+        given up because too much is held for such clients (`Unread`).
+        """
         http = self._http
-        if http.flow.write_paused and not http.cycle.disconnected:
-            await http.flow.drain()
-        if not http.transport.is_closing():
-            http.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        for start in range(0, len(data), PIECE_BYTES):
+            if http.flow.write_paused and not http.cycle.disconnected:
+                await unread.wait(http.flow.drain(), len(data), seconds)
+            if http.transport.is_closing():
+                return
+            piece = data[start : start + PIECE_BYTES]
+            framed = b"%x\r\n%b\r\n" % (len(piece), piece) if self._framed else piece
+            http.transport.write(framed)
+
+    def abort(self) -> None:
+        """Drop the connection, with what waits in it."""
+        self._http.transport.abort()
 
 
 class UpgradingProtocol(H11Protocol):
@@ -75,12 +90,17 @@ class UpgradingProtocol(H11Protocol):
         """Start the clock: a connection that says nothing is closed."""
         assert isinstance(transport, asyncio.Transport)  # a stream's: uvicorn serves nothing else
         super().connection_made(transport)
+        # TLS would hold half a megabyte for each client before it says that none is taken.
+        transport.set_write_buffer_limits(PIECE_BYTES)
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, and let go of what refers to itself: a connection holds the buffers of
+        TLS, and garbage in cycles is not collected before a million objects are made."""
         self._got_request()
         super().connection_lost(exc)
+        if self.scope is not None:
+            self.scope["extensions"] = {}
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; between requests the first of them starts the clock."""
@@ -104,9 +124,8 @@ class UpgradingProtocol(H11Protocol):
             self.transport.close()
 
     def _should_upgrade(self) -> bool:
-        offered: dict[str, Any] = {}
-        if self.scope["http_version"] == "1.1" and self.scope["method"] != "HEAD":
-            offered[CHUNKS] = Chunks(self)
+        framed = self.scope["http_version"] == "1.1"
+        offered: dict[str, Any] = {CHUNKS: Chunks(self, framed=framed)}
         wanted = self._get_upgrade()
         if wanted is not None:
             offered[EXTENSION] = Upgrade(self, wanted.decode("latin-1"))

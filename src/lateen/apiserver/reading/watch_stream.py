@@ -1,13 +1,12 @@
 """A watch as a stream of byte chunks: initial events, changes, bookmarks, the end.
 
 A watcher that reads slowly fills its own queue in the store, and gets 410 in the end; nobody else
-notices.
+notices. No more than a chunk is taken from there before the last one was sent.
 """
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -21,7 +20,7 @@ from lateen.model.client import ApiError
 from lateen.store import api as store_api
 
 BOOKMARK_SECONDS = 60.0
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 """What is put together at most before it is sent."""
 LONGEST_SECONDS = 3600
 _PLAIN = negotiate.Form()
@@ -110,8 +109,9 @@ class Follower:
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._until = 0.0
-        self._unread: deque[store_api.Event] = deque()
         self._opening = open_watch(api, target, options, self._woken)
+        self._first = self._opening.first
+        self._opening = msgspec.structs.replace(self._opening, first=())
         self._revision = self._opening.revision
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -183,35 +183,35 @@ class Follower:
 
     def _initial(self) -> Iterator[bytes]:
         now = self._api.clock.now()
-        yield from _chunked(self._frames.frame("ADDED", e, now) for e in self._opening.first)
+        first, self._first = self._first, ()  # objects change: old ones must not stay with us
+        yield from _chunked(self._frames.frame("ADDED", e, now) for e in first)
         if self._options.initial:
             yield self._bookmark(initial_end=True)
 
     def _gathered(self) -> bytes:
-        """Return the frames of what was written since, as much as a chunk holds."""
-        if self._unread:
-            return self._joined(self._unread)
-        taken = self._opening.stream.take()
-        if not taken:
-            return b""
+        """Return the frames of what was written since, about as much as a chunk holds."""
+        joined = b""
+        while not joined and (taken := self._opening.stream.take(CHUNK_BYTES)):
+            joined = self._frames_of(taken)
+        return joined
+
+    def _frames_of(self, taken: Sequence[store_api.Event]) -> bytes:
         self._revision = taken[-1].revision
         # Watchers that see everything take the same events at the same time; one joins for all.
         first, shared = taken[0].revision, self._opening.match is None
         name = (self._target.namespace, self._options.bookmarks, first, self._revision, len(taken))
         if shared and (joined := self._frames.batch(name)) is not None:
             return joined
-        self._unread.extend(taken)
-        joined = self._joined(self._unread)
-        if shared and not self._unread:
+        joined = self._joined(taken)
+        if shared:
             self._frames.keep_batch(name, joined)
         return joined
 
-    def _joined(self, events: deque[store_api.Event]) -> bytes:
+    def _joined(self, events: Sequence[store_api.Event]) -> bytes:
         namespace, match = self._target.namespace, self._opening.match
         found: list[bytes] = []
-        size, now = 0, self._api.clock.now()
-        while events and size < CHUNK_BYTES:
-            event = events.popleft()
+        now = self._api.clock.now()
+        for event in events:
             self._revision = event.revision
             if event.type is store_api.EventType.BOOKMARK:
                 if self._options.bookmarks:
@@ -220,7 +220,6 @@ class Follower:
             seen = watch_events.translate(event, namespace, match)
             if seen is not None:
                 found.append(self._frames.frame(*seen, now))
-                size += len(found[-1])
         return b"".join(found)
 
     def _bookmark(self, *, initial_end: bool = False) -> bytes:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lateen.apiserver.connecting.connector import Connector
 
 MAX_WATCHES = 4096
+UNREAD_SECONDS = 30.0
+"""How long a watcher may leave what it is sent unread. It can resume where it was, or gets 410."""
 OPEN_PATHS = ("/healthz", "/livez", "/readyz")
 """What needs neither a token nor a right."""
 _ABOUT_ROLES = (rbac.GROUP, "authorization.k8s.io")
@@ -182,6 +184,9 @@ class Handlers:
         if self._watches >= MAX_WATCHES:
             raise errors.too_many(f"more than {MAX_WATCHES} watches are open; close some", 5)
         query, form = call.info.query, call.form
+        media = f"{form.content_type};stream=watch"
+        if call.method == "HEAD":
+            return exchange.Response(content_type=media)
         options = watch_stream.WatchOptions(
             labels=query.text("labelSelector"),
             fields=query.text("fieldSelector"),
@@ -197,7 +202,7 @@ class Handlers:
         )
         follower = watch_stream.Follower(self._api, target, options, self._frames, self._rounds)
         return exchange.Response(
-            chunks=self._counted(follower), content_type=f"{form.content_type};stream=watch"
+            chunks=self._counted(follower), content_type=media, unread_seconds=UNREAD_SECONDS
         )
 
     async def _counted(self, follower: watch_stream.Follower) -> AsyncIterator[bytes]:

@@ -6,13 +6,14 @@ Every path but the three health checks needs a token.
 import asyncio
 import gzip
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth
 from lateen.apiserver.connecting import streams
 from lateen.apiserver.protocol import exchange, request, routing, upgrade
+from lateen.apiserver.protocol.unread import NotReadError, Unread
 from lateen.apiserver.serving import handlers
 from lateen.apiserver.writing import verbs
 from lateen.base.tasks import TaskGroup
@@ -49,6 +50,7 @@ class App:
         self._authenticator = authenticator
         self._routes = routes
         self._tasks = TaskGroup("http")
+        self._unread = Unread()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the server's start and end."""
@@ -117,11 +119,11 @@ class App:
         headers = [(b"content-type", response.content_type.encode())]
         headers += [(n.lower().encode(), v.encode("latin-1")) for n, v in response.headers]
         headers.append((b"cache-control", b"no-cache, private"))
-        if response.chunks is not None:
+        if response.chunks is not None and scope["method"] != "HEAD":
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": headers}
             )
-            await self._stream(scope, receive, send, response.chunks)
+            await self._stream(scope, receive, send, response)
             return
         body = response.body
         if len(body) >= COMPRESS_FROM and "gzip" in _headers(scope).get("accept-encoding", ""):
@@ -134,23 +136,28 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def _stream(
-        self, scope: Scope, receive: Receive, send: Send, chunks: AsyncIterator[bytes]
+        self, scope: Scope, receive: Receive, send: Send, response: exchange.Response
     ) -> None:
-        """Send chunks as they come, until they end or the client goes away."""
+        """Send chunks as they come, until they end or the client goes away or reads no more."""
         direct: upgrade.Chunks | None = scope.get("extensions", {}).get(upgrade.CHUNKS)
-        serving = asyncio.current_task()
+        chunks, serving = response.chunks, asyncio.current_task()
         assert serving is not None
+        assert chunks is not None
         watcher = self._tasks.start(_until_gone(receive, serving), "disconnect")
         try:
             async for chunk in chunks:
                 if direct is not None:
-                    await direct.send(chunk)
+                    await direct.send(chunk, self._unread, response.unread_seconds)
                 else:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
             if not watcher.done():
                 raise
+        except NotReadError:
+            log.info("%s: the client does not read: its connection is closed", scope["path"])
+            if direct is not None:
+                direct.abort()
         except Exception as error:
             # The status is sent already: all that is left is to end the answer.
             log.warning("a stream ended early: %s", error, exc_info=not isinstance(error, ApiError))
