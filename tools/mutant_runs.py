@@ -31,14 +31,18 @@ class Cover(NamedTuple):
     times: dict[str, float]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that cover a mutant, the quickest first. Code that runs while a module
-        loads is covered by every test that runs a line of its file."""
+        """Return the tests that cover a mutant, the quickest first. What runs while a module loads
+        may matter to any test: those that run a line of its file come first."""
         path = str(mutant.path)
         by_line = self.lines.get(path, {})
         found = {test for line in mutant.lines for test in by_line.get(line, ())}
-        if "" in found:
-            found = set(self.files.get(path, ()))
-        return sorted(found - {""}, key=lambda test: (self.times.get(test, 9.0), test))
+        if "" not in found:
+            return sorted(found, key=self._cost)
+        near = set(self.files.get(path, ())) | found - {""}
+        return sorted(self.times, key=lambda test: (test not in near, self._cost(test)))
+
+    def _cost(self, test: str) -> tuple[float, str]:
+        return self.times.get(test, 9.0), test
 
 
 class _Contexts:
