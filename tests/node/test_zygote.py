@@ -17,8 +17,8 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.node.container import sidecar
 from lateen.node.shim.client import ShimClient, ShimError
 from lateen.node.shim.protocol import ContainerSpec, Mount
-from lateen.node.shim.zygote.copies import Zygote
 
+zygote = pytest.importorskip("lateen.node.shim.zygote.zygote")
 PROGRAM = shutil.which("bash") or "/bin/bash"
 TELL = r"""
 tell() { echo "== $1"; shift; "$@" 2>&1; }
@@ -293,7 +293,7 @@ def test_where_nothing_can_be_had_there_is_no_zygote_and_the_shim_goes_on() -> N
     pid = os.fork()
     if pid == 0:
         try:
-            found = Zygote()
+            found = zygote.Zygote()
             resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
             found.begin(ARGUMENTS)
             os._exit(found.pid)

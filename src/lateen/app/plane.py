@@ -9,7 +9,6 @@ the controllers work, and a pod's discovery socket exists before its proxy is st
 import asyncio
 import contextlib
 import ctypes
-import importlib
 import ipaddress
 import logging
 import os
@@ -37,6 +36,7 @@ from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podapi import HOSTS, InsideServer
 from lateen.app.reach.podstreams import ShimLink, ShimStreams
+from lateen.base import byname
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
 from lateen.controllers import manager
@@ -133,7 +133,8 @@ class Plane:
             serving = proxies.Proxies(self.paths, self.settings, self.clock, self.tasks)
             serving.follow(self.store)
             module = await _loaded(*_MESH)
-        mesh: MeshPlane = module.MeshPlane(
+        make: type[MeshPlane] = module.MeshPlane
+        mesh = make(
             self.paths,
             self.settings,
             self.clock,
@@ -286,9 +287,9 @@ async def _loaded(*steps: str) -> Any:
     each other's hold of the interpreter.
     """
     for name in steps[:-1]:
-        importlib.import_module(name)
+        byname.module(name)
         await asyncio.sleep(_STEP)
-    return importlib.import_module(steps[-1])
+    return byname.module(steps[-1])
 
 
 def balancer_addresses(network: str) -> tuple[str, ...]:

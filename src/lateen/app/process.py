@@ -11,9 +11,10 @@ tenth of the time; frozen, it is not walked again by any collection later.
 
 import contextlib
 import gc
-import importlib
 import sys
 from collections.abc import Iterator
+
+from lateen.base import byname
 
 _ALLOCATIONS = 200_000
 """New objects between two collections. A compiled mesh is hundreds of thousands of values without
@@ -41,7 +42,7 @@ def loading() -> Iterator[None]:
 def main(argv: list[str]) -> int:
     """Load the module, then run its `main` with the other arguments."""
     with loading():
-        module = importlib.import_module(argv[1])
+        module = byname.module(argv[1])
     words = argv[2:]
     if words[0] == "--told":
         from lateen.app.lab import starting_child

@@ -5,12 +5,12 @@ types. A struct is had by its name here, such as `published.StorageClass`, like 
 """
 
 import functools
-import importlib
 import pkgutil
 from typing import Annotated, Any
 
 import msgspec
 
+from lateen.base import byname
 from lateen.model.schema.marks import KubeStruct, doc
 from lateen.model.schema.objectmeta import Bytes, IntOrString, KubeObject, Quantity, Time
 
@@ -84,10 +84,7 @@ def _named(text: str) -> Any:
     name = text.lstrip("?[]{}")
     if name in _SCALARS:
         return _SCALARS[name]
-    module, dot, struct = name.rpartition(".")
-    if not dot:
-        return _made(name)
-    return getattr(importlib.import_module(f"lateen.model.{module}"), struct)
+    return byname.attribute(f"lateen.model.{name}") if "." in name else _made(name)
 
 
 def _shaped(text: str, inner: Any) -> tuple[Any, Any]:

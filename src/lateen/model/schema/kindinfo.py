@@ -1,9 +1,10 @@
 """What is known of a kind: its names, versions, columns, and where its struct is. Pure."""
 
-import importlib
 from typing import NamedTuple
 
 import msgspec
+
+from lateen.base import byname
 
 
 class Column(NamedTuple):
@@ -21,8 +22,7 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 
 def struct_at(place: str) -> type[msgspec.Struct]:
     """Return the struct at a place in `lateen.model`: `kube.core.objects.Pod`. Its module loads."""
-    module, _, name = place.rpartition(".")
-    found: type[msgspec.Struct] = getattr(importlib.import_module(f"lateen.model.{module}"), name)
+    found: type[msgspec.Struct] = byname.attribute(f"lateen.model.{place}")
     return found
 
 

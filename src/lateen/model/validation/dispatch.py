@@ -1,10 +1,10 @@
 """Which rules go with which kind. Pure."""
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lateen.base import byname
 from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation.kube import metadata
 from lateen.model.validation.report import Report, Validation
@@ -41,10 +41,7 @@ def _rules(resource: str) -> Callable[[Report, Any], None] | None:
     place = _RULES.get(resource)
     if place is None:
         return None
-    module, _, name = place.rpartition(".")
-    found: Callable[[Report, Any], None] = getattr(
-        importlib.import_module(f"lateen.model.validation.{module}"), name
-    )
+    found: Callable[[Report, Any], None] = byname.attribute(f"lateen.model.validation.{place}")
     return found
 
 

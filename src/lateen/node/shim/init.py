@@ -20,6 +20,7 @@ from collections.abc import Callable
 from lateen.base import interpreter
 from lateen.node.shim import protocol, root, spawn, syscalls
 from lateen.node.shim.connection import Connection, listen, peer_uid
+from lateen.node.shim.copies import copies
 from lateen.node.shim.keeper import AgentKeeper
 from lateen.node.shim.output import Output
 from lateen.node.shim.protocol import ContainerSpec, Frame, Process
@@ -27,7 +28,6 @@ from lateen.node.shim.pumps import Pumps
 from lateen.node.shim.spawn import Streams
 from lateen.node.shim.streams import open_streams
 from lateen.node.shim.table import Record, Refused, Table
-from lateen.node.shim.zygote.copies import Zygote
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
@@ -52,7 +52,7 @@ class Shim:
     def __init__(self, run: str, agent: AgentKeeper) -> None:
         self._agent = agent
         self._table = Table()
-        self._zygote = Zygote()
+        self._copies = copies()
         self._host = root.gather(run)
         self._own_net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._own_pid = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -218,7 +218,7 @@ class Shim:
 
     def _prepare(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
         argv, rehearsal = (tuple(map(str, frame[name])) for name in ("argv", "rehearsal"))
-        self._zygote.begin(argv, rehearsal)
+        self._copies.begin(argv, rehearsal)
         return {}, []
 
     def _make_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
@@ -277,7 +277,7 @@ class Shim:
         netns = self._table.netns(self._table.check_unused(handle))
         joined = self._table.alive(spec.joins).process.pid if spec.joins else 0
         streams, kept, inside = open_streams(spec, self._host)
-        copy = None if joined else self._zygote.copy(spec)
+        copy = None if joined else self._copies.copy(spec)
         try:
             child = spawn.container(spec, streams, netns, self._own_pid, self._host, joined, copy)
         except BaseException:
@@ -286,7 +286,7 @@ class Shim:
             raise
         finally:
             if copy:
-                copy.told.close()
+                copy.close()
         for fd in inside:
             os.close(fd)
         record = self._record(handle, spec, connection, child, frame, container=True)
@@ -402,7 +402,7 @@ class Shim:
             if record.container and record.report < 0
         ]
         pods = list(self._table.pods)
-        return {"pods": pods, "processes": processes, "zygote": self._zygote.pid}, []
+        return {"pods": pods, "processes": processes, "zygote": self._copies.pid}, []
 
     def _subscribe(self, connection: Connection, _frame: Frame, _fds: list[int]) -> Answer:
         connection.subscribed = True
@@ -420,7 +420,7 @@ class Shim:
                 return
             if record := self._table.by_pid.pop(pid, None):
                 self._ended(record, status)
-            elif not self._zygote.ended(pid, status) and pid == self._agent.pid:
+            elif not self._copies.ended(pid, status) and pid == self._agent.pid:
                 self._agent.ended(status, time.monotonic())
 
     def _ended(self, record: Record, status: int) -> None:

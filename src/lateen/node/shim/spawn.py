@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
 from lateen.node.shim import protocol, root, syscalls
+from lateen.node.shim.copies import Copy
 from lateen.node.shim.protocol import ContainerSpec
-from lateen.node.shim.zygote import copies
 
 _FAILED = 127
 _LOOKS, _BETWEEN_LOOKS = 4, 0.002
@@ -55,7 +55,7 @@ def container(
     own_pid_ns: int,
     host: root.HostView,
     joined: int = 0,
-    copy: copies.Copy | None = None,
+    copy: Copy | None = None,
 ) -> Child:
     """Start a container in new mount and uts namespaces, in the given network; its pid namespace
     is new too, or that of the process `joined`. With `copy`, that process becomes the container;
@@ -70,7 +70,7 @@ def container(
 
     def finish(reporter: int) -> None:
         assert copy is not None
-        copies.hand_over(copy, spec, (netns, *streams[:3], reporter))
+        copy.become(spec, (netns, *streams[:3], reporter))
 
     if beside := copy.pid if copy else joined:
         theirs = _namespace(beside, "pid")

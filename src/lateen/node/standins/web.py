@@ -11,7 +11,6 @@ A thread per connection, an access log in nginx's format on the output, and on S
 requests under way are finished first.
 """
 
-import importlib
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from lateen.base import byname
 from lateen.node.standins import clienthello, http1
 from lateen.node.standins.http1 import Request, Response, Site, Stream
 
@@ -181,7 +181,7 @@ class Server:
         return offered is None or not set(self._options.alpn).isdisjoint(offered)
 
     def _refuse_plain(self, connection: socket.socket, peer: tuple[str, int]) -> None:
-        servers = importlib.import_module("lateen.node.standins.sites.servers")
+        servers = byname.module("lateen.node.standins.sites.servers")
         head = http1.Reader(connection).head()
         if head is None:
             return
@@ -200,7 +200,7 @@ class Server:
             if self._tls is None:
                 options = self._options
                 if not options.key:
-                    selfsigned = importlib.import_module("lateen.node.standins.selfsigned")
+                    selfsigned = byname.module("lateen.node.standins.selfsigned")
                     subject = options.site.get("subject", "/CN=localhost")
                     selfsigned.ensure(options.certificate, subject, _openssl())
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -280,14 +280,14 @@ class Server:
             return Response(500, [], b"Internal Server Error\n")
 
     def _refuse(self, stream: Stream, peer: tuple[str, int], status: int) -> None:
-        servers = importlib.import_module("lateen.node.standins.sites.servers")
+        servers = byname.module("lateen.node.standins.sites.servers")
         request = Request("-", "", "", [], b"", *peer, "http")
         http1.write(stream, request, servers.nginx_error(status), keep=False)
 
     def _http2(
         self, stream: Stream, peer: tuple[str, int], scheme: str, early: bytes = b""
     ) -> None:
-        http2 = importlib.import_module("lateen.node.standins.http2")
+        http2 = byname.module("lateen.node.standins.http2")
         http2.Connection(stream, self._answer, peer, scheme, self._log).serve(early)
 
     def _log(self, request: Request, status: int, sent: int) -> None:
@@ -304,7 +304,7 @@ def make_site(kind: str, options: dict[str, str]) -> Site:
     """Return the site of a kind; only its own module is imported."""
     for module, kinds in _MODULES.items():
         if kind in kinds:
-            sites = importlib.import_module(f"lateen.node.standins.sites.{module}").SITES
+            sites = byname.module(f"lateen.node.standins.sites.{module}").SITES
             site: Site = sites[kind](options)
             return site
     raise ValueError(f"no site is of kind {kind}")

@@ -2,7 +2,6 @@
 
 import base64
 import http.client
-import importlib
 import json
 import os
 import random
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from lateen.base import byname
 from lateen.node.standins import query
 from lateen.node.standins.http1 import Request, Response, Site
 from lateen.node.standins.sites.pages import http_date
@@ -153,12 +153,12 @@ def _stored_ratings(number: int) -> Response:
     named = os.environ
     try:
         if named.get("DB_TYPE") == "mysql":
-            mysql = importlib.import_module("lateen.node.standins.tcp.mysql")
+            mysql = byname.module("lateen.node.standins.tcp.mysql")
             place = named.get("MYSQL_DB_HOST", "mysqldb"), int(named.get("MYSQL_DB_PORT", "3306"))
             user = named.get("MYSQL_DB_USER", "root"), named.get("MYSQL_DB_PASSWORD", "")
             found = mysql.ratings(*place, *user)
         else:
-            mongo = importlib.import_module("lateen.node.standins.tcp.mongo")
+            mongo = byname.module("lateen.node.standins.tcp.mongo")
             url = named.get("MONGO_DB_URL", "mongodb://mongodb:27017/test")
             host, _, port = url.partition("://")[2].partition("/")[0].partition(":")
             found = mongo.ratings(host, int(port or 27017))

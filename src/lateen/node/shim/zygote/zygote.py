@@ -1,4 +1,4 @@
-"""The shim's zygote: a loaded program whose copies become containers. See `zygoteform`."""
+"""The shim's zygote: a loaded program whose copies become containers. See `zygote.form`."""
 
 import os
 import socket
@@ -17,12 +17,27 @@ _PATIENCE = 1.0
 _FORM_LIMIT = 65536
 
 
-class Copy(NamedTuple):
-    """A copy that waits to be told what to be; it ends when `told` is closed without a word."""
+class Fork(NamedTuple):
+    """A copy (`shim.copies.Copy`); what it is to be comes through `told`."""
 
     pid: int
     told: socket.socket
     form: Form
+
+    def become(self, spec: ContainerSpec, descriptors: tuple[int, ...]) -> None:
+        """Send it the descriptors and the program of what to do with them. Raises OSError."""
+        keep = None if spec.capabilities is None else frozenset(spec.capabilities)
+        variables = protocol.variables(spec)
+        wanted = Wanted(spec.argv, variables, spec.cwd, keep, _owned(), LAST_CAPABILITY)
+        opened = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("mnt", "uts")]
+        program, *rest = zygoteform.messages(self.form, wanted)
+        socket.send_fds(self.told, [program], [*opened, *descriptors])
+        for part in rest:
+            self.told.send(part)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.told.close()
 
 
 class Zygote:
@@ -96,7 +111,7 @@ class Zygote:
         self._control, self._form, self._argv = None, None, ()
         self._maker = self.pid = 0
 
-    def copy(self, spec: ContainerSpec) -> Copy | None:
+    def copy(self, spec: ContainerSpec) -> Fork | None:
         """Return a copy for a container, or None when it has to be started the long way."""
         form, control = self._form, self._control
         if form is None or control is None or not _fits(form, spec):
@@ -115,7 +130,7 @@ class Zygote:
         if pid <= 0:
             ours.close()
             return None
-        return Copy(pid, ours, form)
+        return Fork(pid, ours, form)
 
 
 def _make(argv: tuple[str, ...], rehearsal: tuple[str, ...], control: socket.socket) -> NoReturn:
@@ -149,18 +164,6 @@ def _fits(form: Form, spec: ContainerSpec) -> bool:
     of its own."""
     other = spec.tty or spec.joins or spec.uid or spec.gid or spec.groups or spec.no_new_privileges
     return not other and zygoteform.fits(form, spec.argv, protocol.variables(spec))
-
-
-def hand_over(copy: Copy, spec: ContainerSpec, descriptors: tuple[int, ...]) -> None:
-    """Tell a copy what to be; `descriptors` are network, standard streams and report. Called in
-    the namespaces for mounts and names that it shall enter. Raises OSError."""
-    keep = None if spec.capabilities is None else frozenset(spec.capabilities)
-    wanted = Wanted(spec.argv, protocol.variables(spec), spec.cwd, keep, _owned(), LAST_CAPABILITY)
-    opened = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("mnt", "uts")]
-    program, *rest = zygoteform.messages(copy.form, wanted)
-    socket.send_fds(copy.told, [program], [*opened, *descriptors])
-    for part in rest:
-        copy.told.send(part)
 
 
 def _owned() -> int:
