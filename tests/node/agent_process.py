@@ -1,6 +1,7 @@
 """An agent as the shim starts it in these tests: `python agent_process.py LAB STATE RUN`."""
 
 import asyncio
+import shutil
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,9 @@ from lateen.node.container.files import Places
 from lateen.node.container.launch import LabFacts
 from lateen.node.net import addressing, network
 from lateen.node.shim.client import ShimClient
-from tests import programs
+
+PROGRAMS = ("nginx", "openssl", "curl")
+"""What containers of these tests may run; the agent is started alone, far from the tests' own rooms."""
 
 
 class SetClock(SystemClock):
@@ -38,7 +41,7 @@ async def main(state: Path, run: Path) -> None:
         mesh=MeshSettings(features=versions.features("1.28")),
         dns_ip=plan.dns_ip,
         masks=(str(state.parent),),
-        installed=programs.installed("nginx", "openssl", "curl"),
+        installed={name: path for name in PROGRAMS if (path := shutil.which(name))},
         images={"test/shell": ["/bin/sh"]},
         capacity={"cpu": 2.0, "memory": 2.0**30},
         real_root=False,

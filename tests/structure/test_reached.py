@@ -30,7 +30,7 @@ def named(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
         elif isinstance(node, ast.Constant) and str(node.value).startswith("lateen."):
-            found.add(str(node.value))
+            found |= {str(node.value), str(node.value).rpartition(".")[0]}
     return found
 
 

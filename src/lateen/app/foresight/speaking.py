@@ -11,7 +11,7 @@ from lateen.predict.values.facts import Answer, Speech
 from lateen.predict.values.request import Credential
 
 _WEB = "lateen.node.standins.web"
-_TCP = "lateen.node.standins.tcpecho"
+_TCP = "lateen.node.standins.tcp.echo"
 _PROXY = "istio-proxy"
 _ANY = (Answer(path=".*"),)
 _PAGE = (Answer(path="/(index\\.html)?"),)

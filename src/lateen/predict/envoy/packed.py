@@ -1,8 +1,9 @@
 """Messages inside `Any`: read where their type is known, left alone where it is not. Pure."""
 
-import importlib
 from functools import cache
 from typing import Any
+
+from lateen.base import byname
 
 _PREFIX = "envoy.extensions."
 _MODULES = {
@@ -47,7 +48,7 @@ def _class(name: str) -> Any | None:
     module = _MODULES.get(name)
     if module is None:
         return None
-    return getattr(importlib.import_module(module), name.rpartition(".")[2])
+    return byname.attribute(f"{module}.{name.rpartition('.')[2]}")
 
 
 def type_of(packed: Any) -> str:
