@@ -17,7 +17,7 @@ from lateen.node.net import addressing, network
 from lateen.node.shim.client import ShimClient
 
 PROGRAMS = ("nginx", "openssl", "curl")
-"""What containers of these tests may run; the agent is started alone, far from the tests' own rooms."""
+"""What containers of these tests may run; the agent is started without the rooms of the tests."""
 
 
 class SetClock(SystemClock):
