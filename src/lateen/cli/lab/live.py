@@ -109,7 +109,8 @@ class Live:
             sys.stdout.write(f"{one.epitaph if error is None else error.message}\n")
         sys.stdout.flush()
         self._items = tuple(items)
-        self._stamps = self._now()
+        # What changed since it was read keeps its old stamp, and is applied next.
+        self._stamps = {path: self._stamps.get(path, now) for path, now in self._now().items()}
         deadline = time.monotonic() + self._timeout
         status = waiting.await_settled(self._api, revision, deadline, progress.show, failing)
         progress.done(waiting.summary(status))

@@ -108,6 +108,7 @@ def report(status: dict[str, Any], running: Running, progress: screen.Progress) 
     for gateway in status["gateways"]:
         screen.say(f"gateway {gateway['name']}: {' '.join(gateway['urls'])}")
     screen.say("try: lateen status; lateen get pods -A; lateen down")
+    sys.stdout.flush()
     return exits.OK if settled else exits.FAILED
 
 
