@@ -99,8 +99,8 @@ def test_status_of_an_older_plane_is_shown(
 
 COMMANDS = {
     "edges": lambda: edges.edges("t", "", "", ""),
-    "curl": lambda: curl.curl("t", curl.Options(url="http://web/")),
-    "capture": lambda: capture.capture("t", capture.Options(since="5m")),
+    "curl": lambda: curl.curl("t", curl.CurlOptions(url="http://web/")),
+    "capture": lambda: capture.capture("t", capture.CaptureOptions(since="5m")),
 }
 
 

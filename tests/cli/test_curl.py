@@ -16,7 +16,7 @@ URL = "http://web/"
 
 
 def asked(**given: Any) -> dict[str, Any]:
-    return curl.asked(curl.Options(url=URL, **given))
+    return curl.request_body(curl.CurlOptions(url=URL, **given))
 
 
 def body(**given: Any) -> bytes:

@@ -33,7 +33,7 @@ def test_not_before_no_filter_is_told(line: str) -> None:
 def test_filters_are_taken_in_any_order(command: click.Command) -> None:
     line = "--not --tls mtls --to-service db --not --to-service web --http-status 5+ --port 80"
     with command.make_context("x", line.split()) as context:
-        found = set(map(_told, filters.taken(context.params)))
+        found = set(map(_told, filters.conditions_of(context.params)))
     assert found == {
         "not tls mtls",
         "to-service db",

@@ -32,7 +32,7 @@ def test_a_captured_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
         method="GET",
         path=HOSTILE,
     )
-    capture.Printer(capture.Options(), Filter(), Places(())).show(flow)
+    capture.Printer(capture.CaptureOptions(), Filter(), Places(())).show(flow)
     assert SHOWN in (out := capsys.readouterr().out)
     assert out.count("\n") == 1
     assert "\x1b" not in out
@@ -66,7 +66,7 @@ def test_a_told_body_and_log_are_lines() -> None:
             "hints": [HOSTILE],
         },
     }
-    told = curl.told(answer)
+    told = curl.format_answer(answer)
     assert told.count(SHOWN) == 7
     assert r"\x1b[2J" in told
     assert "\x1b" not in told

@@ -23,7 +23,7 @@ def machine(**changes: object) -> Machine:
     return Machine(**{**given, **changes})
 
 
-def by_subject(of: Machine) -> dict[str, verdicts.Verdict]:
+def by_subject(of: Machine) -> dict[str, verdicts.Capability]:
     return {verdict.subject: verdict for verdict in verdicts.of_machine(of)}
 
 

@@ -65,8 +65,8 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def unread() -> int:
-    """What is printed arrives nowhere any more (`| head`, a full disk): print no more."""
+def output_closed() -> int:
+    """Nobody reads the output any more (`| head`), or no disk takes it: print no more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
@@ -99,7 +99,7 @@ def guarded(command: Callable[[], int | None]) -> int:
     except Ended as ended:
         return ended.code
     except BrokenPipeError:
-        return unread()
+        return output_closed()
     except LabError as error:
         complain(f"error: {error}")
         return error.code
@@ -113,7 +113,7 @@ def guarded(command: Callable[[], int | None]) -> int:
         try:
             sys.stdout.flush()
         except OSError:
-            unread()  # or Python would complain once more at the very end
+            output_closed()  # or Python would complain once more at the very end
         where = f"{error.filename}: " if error.filename else ""
         complain(f"error: {where}{error.strerror or error}")
         return FAILED

@@ -30,7 +30,7 @@ class Tree(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            return exits.unread()
+            return exits.output_closed()
         return result
 
 
@@ -243,8 +243,8 @@ def get(
 
     api = lab_api.Api.of(labs.require(lab))
     labels = [label for text in given.pop("label_columns") for label in text.split(",")]
-    shown = getting.Shown(header=not no_headers, label_columns=labels, **given)
-    asked = getting.Asked(api, "" if everywhere else namespace, selector)
+    shown = getting.Presentation(header=not no_headers, label_columns=labels, **given)
+    asked = getting.ObjectReader(api, "" if everywhere else namespace, selector)
     return (getting.follow if watch else getting.get)(asked, list(words), shown)
 
 
@@ -302,7 +302,7 @@ def logs(target: str, lab: str, **given: Any) -> int:
     from lateen.cli.connection import api as lab_api
     from lateen.cli.objects import logs as command
 
-    return command.logs(lab_api.Api.of(labs.require(lab)), target, command.Options(**given))
+    return command.logs(lab_api.Api.of(labs.require(lab)), target, command.LogOptions(**given))
 
 
 @app.command(

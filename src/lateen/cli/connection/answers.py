@@ -20,7 +20,7 @@ class Answer(dict[str, Any]):
         self._theirs = theirs
 
     def __missing__(self, name: str) -> Any:
-        raise LabError(told(self._theirs, f": it does not tell {name!r}"))
+        raise LabError(version_message(self._theirs, f": it does not tell {name!r}"))
 
 
 def read(content: bytes, theirs: str) -> Any:
@@ -37,10 +37,10 @@ def converted(answer: Any, form: type[Any]) -> Any:
         return msgspec.convert(answer, form)
     except msgspec.ValidationError as error:
         theirs = answer._theirs if isinstance(answer, Answer) else ""
-        raise LabError(told(theirs, f": {error}")) from error
+        raise LabError(version_message(theirs, f": {error}")) from error
 
 
-def told(theirs: str, effect: str = "") -> str:
+def version_message(theirs: str, effect: str = "") -> str:
     """Return the words for a lab of this version (empty: one too old to say)."""
     from lateen.model.messages import diagnostics  # most commands meet no other version
 

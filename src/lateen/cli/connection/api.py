@@ -132,7 +132,7 @@ class Api:
         """Return the version of the plane that answers; say once that it is not this command's."""
         theirs = response.getheader(VERSION_HEADER) or ""
         if theirs != __version__ and self.version is None:
-            exits.complain(f"Warning: {answers.told(theirs)}")
+            exits.complain(f"Warning: {answers.version_message(theirs)}")
         self.version = theirs
         return theirs
 

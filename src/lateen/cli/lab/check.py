@@ -21,7 +21,7 @@ from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
 from lateen.node import permission
 from lateen.node.kernel import trials, verdicts
-from lateen.node.kernel.verdicts import State, Verdict
+from lateen.node.kernel.verdicts import Capability, State
 
 _MARKS = {State.GOOD: ("✔", "green"), State.LESS: ("‼", "yellow"), State.BAD: ("×", "red")}
 
@@ -50,7 +50,7 @@ def check(lab: str, output: str) -> int:
     return exits.FAILED if bad else exits.OK
 
 
-def lines(section: Iterable[Verdict]) -> Iterator[str]:
+def lines(section: Iterable[Capability]) -> Iterator[str]:
     """Yield a line for each verdict, and one for each of its remedies."""
     for verdict in section:
         mark, colour = _MARKS[verdict.state]
@@ -59,7 +59,7 @@ def lines(section: Iterable[Verdict]) -> Iterator[str]:
             yield f"    {remedy}"
 
 
-def summary(every: Iterable[Verdict]) -> str:
+def summary(every: Iterable[Capability]) -> str:
     """Return the last line: whether labs work here."""
     states = [verdict.state for verdict in every]
     if State.BAD in states:
@@ -92,7 +92,7 @@ def _subordinate() -> int:
         return 0
 
 
-def envoy() -> Verdict:
+def envoy() -> Capability:
     """Whether the proxy's program is there and runs on this machine."""
     import subprocess
 
@@ -104,44 +104,46 @@ def envoy() -> Verdict:
             [program, "--version"], capture_output=True, text=True, timeout=20, check=False
         )
     except (OSError, ImportError, subprocess.TimeoutExpired) as error:
-        return Verdict("Envoy", State.BAD, str(error), ("install Lateen again: its wheel has it",))
+        return Capability(
+            "Envoy", State.BAD, str(error), ("install Lateen again: its wheel has it",)
+        )
     words = (done.stdout + done.stderr).strip()
     if done.returncode:
-        return Verdict("Envoy", State.BAD, words[-200:], ("see the C library that it asks for",))
+        return Capability("Envoy", State.BAD, words[-200:], ("see the C library that it asks for",))
     version = next((w for w in words.split("/") if w[:1].isdigit() and w.count(".") == 2), words)
-    return Verdict("Envoy", State.GOOD, version)
+    return Capability("Envoy", State.GOOD, version)
 
 
-def of_lab(lab: str) -> Iterator[Verdict]:
+def of_lab(lab: str) -> Iterator[Capability]:
     """Yield how a lab is: its API server, pods, proxies and findings."""
     running = labs.find(lab)
     if running is None:
-        yield Verdict("lab", State.GOOD, "not up", ("`lateen up DIR` starts it",))
+        yield Capability("lab", State.GOOD, "not up", ("`lateen up DIR` starts it",))
         return
     api = lab_api.Api.of(running)
     try:
         status: dict[str, Any] = api.request("GET", waiting.STATUS).body
     except (ApiError, LabError, OSError) as error:
-        yield Verdict(
+        yield Capability(
             "API server", State.BAD, f"it does not answer: {error}", (f"see {running.paths.logs}",)
         )
         return
-    yield Verdict("API server", State.GOOD, f"it answers as Istio {status['istio']}")
+    yield Capability("API server", State.GOOD, f"it answers as Istio {status['istio']}")
     yield from of_status(status, logs.last_lines(api))
 
 
-def of_status(status: dict[str, Any], last_lines: findings.LastLines) -> Iterator[Verdict]:
+def of_status(status: dict[str, Any], last_lines: findings.LastLines) -> Iterator[Capability]:
     """Yield what a lab's status says of pods, proxies and manifests."""
     ready = sum(1 for pod in status["pods"] if pod["ready"])
     broken = [*findings.pod_lines(status, last_lines)]
     state = State.BAD if broken else State.GOOD
-    yield Verdict("pods", state, f"{ready} of {len(status['pods'])} are ready", tuple(broken))
+    yield Capability("pods", state, f"{ready} of {len(status['pods'])} are ready", tuple(broken))
     synced = sum(1 for proxy in status["proxies"] if proxy["synced"])
     rejected = [*findings.proxy_lines(status)]
     bad = rejected or synced < len(status["proxies"])
     text = f"{synced} of {len(status['proxies'])} have their newest configuration"
-    yield Verdict("proxies", State.BAD if bad else State.GOOD, text, tuple(rejected))
+    yield Capability("proxies", State.BAD if bad else State.GOOD, text, tuple(rejected))
     found = status["diagnostics"]
     worst = State.LESS if any(one["level"] != "Info" for one in found) else State.GOOD
     text = f"{len(found)} finding{'s' * (len(found) != 1)}"
-    yield Verdict("manifests", worst, text, ("`lateen status` shows them",) if found else ())
+    yield Capability("manifests", worst, text, ("`lateen status` shows them",) if found else ())

@@ -35,7 +35,7 @@ def demo(lab: str, istio: str, *, keep: bool) -> int:
         return up.report(status, running, progress)
     progress.done(f"Istio {istio}: {waiting.summary(status)}")
     for path in PATHS:
-        screen.say("\n" + told(ask(api, f"http://istio-ingressgateway{path}")))
+        screen.say("\n" + format_answer(ask(api, f"http://istio-ingressgateway{path}")))
     _next_steps(lab, status, keep=keep)
     if not keep:
         labs.stop(lab)
@@ -50,7 +50,7 @@ def ask(api: lab_api.Api, url: str) -> dict[str, Any]:
     return answer
 
 
-def told(answer: dict[str, Any]) -> str:
+def format_answer(answer: dict[str, Any]) -> str:
     """Return one request's story: request, status, body, the wire, why."""
     response, verdict = answer["response"], answer["verdict"]
     status = response.get("status")

@@ -103,10 +103,10 @@ class Live:
         progress = screen.Progress()
         batches = applying.prepared(items)
         failing = waiting.unready(self._api.request("GET", waiting.STATUS).body)
-        removed = [applying.Doomed(i.kind, i.namespace, i.name) for i in gone(self._items, items)]
+        removed = [applying.Deletion(i.kind, i.namespace, i.name) for i in gone(self._items, items)]
         revision = waiting.apply_and_say(self._api, batches, progress, unchanged=False)
         for one, error in applying.delete_all(self._api, removed, ignore_missing=True, wait=False):
-            sys.stdout.write(f"{one.epitaph if error is None else error.message}\n")
+            sys.stdout.write(f"{one.message if error is None else error.message}\n")
         sys.stdout.flush()
         self._items = tuple(items)
         # What changed since it was read keeps its old stamp, and is applied next.

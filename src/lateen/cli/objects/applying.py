@@ -137,7 +137,7 @@ def _cause(item: Loaded, error: ApiError) -> str:
     return str(item.manifest.locate(fields[0])) if fields else item.where
 
 
-class Doomed(msgspec.Struct, frozen=True):
+class Deletion(msgspec.Struct, frozen=True):
     """An object that is to be deleted; `where` is its place in a file (`web.yaml:3: `)."""
 
     kind: KindInfo
@@ -151,7 +151,7 @@ class Doomed(msgspec.Struct, frozen=True):
         return lab_api.object_path(self.kind, self.namespace, self.name)
 
     @property
-    def epitaph(self) -> str:
+    def message(self) -> str:
         """What kubectl says of it once it is gone."""
         group = f".{self.kind.group}" if self.kind.group else ""
         place = f" from {self.namespace} namespace" if self.namespace else ""
@@ -159,10 +159,10 @@ class Doomed(msgspec.Struct, frozen=True):
 
 
 def delete_all(
-    api: lab_api.Api, every: Sequence[Doomed], *, ignore_missing: bool, wait: bool
-) -> Iterable[tuple[Doomed, ApiError | None]]:
+    api: lab_api.Api, every: Sequence[Deletion], *, ignore_missing: bool, wait: bool
+) -> Iterable[tuple[Deletion, ApiError | None]]:
     """Delete objects in order and yield each with its error, if any; then wait for the last."""
-    going: list[Doomed] = []
+    going: list[Deletion] = []
     for one in every:
         try:
             api.request("DELETE", one.path, body={"propagationPolicy": "Background"})
@@ -175,7 +175,7 @@ def delete_all(
         await_gone(api, going)
 
 
-def await_gone(api: lab_api.Api, every: Sequence[Doomed], *, seconds: float = 60.0) -> None:
+def await_gone(api: lab_api.Api, every: Sequence[Deletion], *, seconds: float = 60.0) -> None:
     """Return when none of the objects is there any more, or after so many seconds."""
     deadline = time.monotonic() + seconds
     for one in every:

@@ -86,7 +86,7 @@ def delete(
         if isinstance(loaded, Refused):
             return applying.refuse(loaded)
         every = [
-            applying.Doomed(item.kind, item.namespace, item.name, f"{item.where}: ")
+            applying.Deletion(item.kind, item.namespace, item.name, f"{item.where}: ")
             for item in loaded.items
             if not item.stands_in
         ]
@@ -95,7 +95,7 @@ def delete(
     code = exits.OK
     for one, error in applying.delete_all(api, every, ignore_missing=ignore_missing, wait=wait):
         if error is None:
-            sys.stdout.write(one.epitaph + "\n")
+            sys.stdout.write(one.message + "\n")
             sys.stdout.flush()
         else:
             exits.complain(exits.from_server(error, one.where))
@@ -103,11 +103,11 @@ def delete(
     return code
 
 
-def _named(api: lab_api.Api, words: Sequence[str], namespace: str) -> list[applying.Doomed]:
+def _named(api: lab_api.Api, words: Sequence[str], namespace: str) -> list[applying.Deletion]:
     pairs = getting.targets(api, list(words))
     for kind, name in pairs:
         if not name:
             raise LabError(f"name the {kind.singular} to delete", exits.USAGE)
     return [
-        applying.Doomed(kind, namespace if kind.namespaced else "", name) for kind, name in pairs
+        applying.Deletion(kind, namespace if kind.namespaced else "", name) for kind, name in pairs
     ]

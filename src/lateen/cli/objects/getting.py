@@ -65,7 +65,7 @@ def targets(api: lab_api.Api, words: list[str]) -> list[tuple[KindInfo, str]]:
     return [(kind, name) for kind in named for name in (words[1:] or [""])]
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class Presentation(msgspec.Struct, frozen=True, kw_only=True):
     """How objects are shown; names are kubectl's."""
 
     output: str = ""
@@ -75,7 +75,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     label_columns: Sequence[str] = ()
 
 
-class Asked:
+class ObjectReader:
     """Asks for objects one by one, in a namespace (empty: in all), and says of each that is
     refused why."""
 
@@ -112,7 +112,7 @@ class Asked:
         return answer
 
 
-def get(asked: Asked, words: list[str], shown: Shown) -> int:
+def get(asked: ObjectReader, words: list[str], shown: Presentation) -> int:
     """The command. What is there is shown, though something else that was named is not."""
     form, pairs = _understood(asked, words, shown)
     if shown.output in ("", "wide"):
@@ -123,7 +123,7 @@ def get(asked: Asked, words: list[str], shown: Shown) -> int:
 
 
 def _understood(
-    asked: Asked, words: list[str], shown: Shown
+    asked: ObjectReader, words: list[str], shown: Presentation
 ) -> tuple[forms.Form | None, list[tuple[KindInfo, str]]]:
     """Return the form that is asked for, if it is a person's own, and what is to be shown.
 
@@ -141,7 +141,7 @@ def _understood(
     return form, pairs
 
 
-def follow(asked: Asked, words: list[str], shown: Shown) -> int:
+def follow(asked: ObjectReader, words: list[str], shown: Presentation) -> int:
     """The command with -w: what is there, then every change, until Ctrl-C."""
     form, pairs = _understood(asked, words, shown)
     if len(pairs) != 1 or shown.sort_by:
@@ -161,7 +161,7 @@ def follow(asked: Asked, words: list[str], shown: Shown) -> int:
     return watch.follow(changes, show)
 
 
-def _rows_of(kind: KindInfo, asked: Asked, shown: Shown) -> Callable[[Json], None]:
+def _rows_of(kind: KindInfo, asked: ObjectReader, shown: Presentation) -> Callable[[Json], None]:
     """Return what prints tables below each other, in columns that grow and never shrink."""
     made = tables.Growing(header=shown.header)
 
@@ -179,7 +179,9 @@ def _rows_of(kind: KindInfo, asked: Asked, shown: Shown) -> Callable[[Json], Non
     return show
 
 
-def _documents_of(kind: KindInfo, shown: Shown, form: forms.Form | None) -> Callable[[Json], None]:
+def _documents_of(
+    kind: KindInfo, shown: Presentation, form: forms.Form | None
+) -> Callable[[Json], None]:
     """Return what prints an object, or each of a list, in the form that is asked for."""
 
     def show(found: Json) -> None:
@@ -202,7 +204,7 @@ def _name(kind: KindInfo, one: Json) -> str:
     return f"{kind.singular}{group}/{one['metadata']['name']}\n"
 
 
-def _tables(asked: Asked, pairs: list[tuple[KindInfo, str]], shown: Shown) -> None:
+def _tables(asked: ObjectReader, pairs: list[tuple[KindInfo, str]], shown: Presentation) -> None:
     order = forms.Order(shown.sort_by) if shown.sort_by else None
     joined = _joined(asked, pairs, whole=order is not None)
     several = len(asked.answered) > 1
@@ -228,7 +230,7 @@ def _tables(asked: Asked, pairs: list[tuple[KindInfo, str]], shown: Shown) -> No
 
 
 def _joined(
-    asked: Asked, pairs: list[tuple[KindInfo, str]], *, whole: bool
+    asked: ObjectReader, pairs: list[tuple[KindInfo, str]], *, whole: bool
 ) -> list[dict[str, Any]]:
     """Return the tables that have rows, with `whole` the objects in them; those of one kind that
     follow each other are one."""
@@ -246,7 +248,10 @@ def _joined(
 
 
 def _documents(
-    asked: Asked, pairs: list[tuple[KindInfo, str]], how: Shown, form: forms.Form | None
+    asked: ObjectReader,
+    pairs: list[tuple[KindInfo, str]],
+    how: Presentation,
+    form: forms.Form | None,
 ) -> None:
     found: list[tuple[KindInfo, dict[str, Any]]] = []
     for kind, name in pairs:

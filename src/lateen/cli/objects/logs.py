@@ -22,7 +22,7 @@ _LAST_LINES = 5
 _FIELDS = ("initContainers", "containers", "ephemeralContainers")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to print; names are kubectl's. `tail` of -1 is all, `since` is in seconds, 0 is all."""
 
     namespace: str = "default"
@@ -37,7 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     prefix: bool = False
 
 
-class Stream(msgspec.Struct, frozen=True):
+class ContainerLog(msgspec.Struct, frozen=True):
     """The log of one container."""
 
     pod: str
@@ -49,7 +49,7 @@ class Stream(msgspec.Struct, frozen=True):
         return f"[pod/{self.pod}/{self.container}] ".encode()
 
 
-def logs(api: lab_api.Api, word: str, options: Options) -> int:
+def logs(api: lab_api.Api, word: str, options: LogOptions) -> int:
     """The command; `word` names a pod or a workload, or is empty where labels choose."""
     if bool(word) == bool(options.selector):
         raise LabError("name a POD (or deploy/NAME), or choose pods with -l LABELS", exits.USAGE)
@@ -58,7 +58,7 @@ def logs(api: lab_api.Api, word: str, options: Options) -> int:
     if options.selector and options.tail < 0:
         options = msgspec.structs.replace(options, tail=_TAIL_OF_MANY)
     streams = [
-        Stream(pod["metadata"]["name"], container)
+        ContainerLog(pod["metadata"]["name"], container)
         for pod in _pods(api, word, options)
         for container in _containers(pod, options)
     ]
@@ -69,7 +69,7 @@ def logs(api: lab_api.Api, word: str, options: Options) -> int:
     return (_together if several else _in_turn)(api, streams, options)
 
 
-def _pods(api: lab_api.Api, word: str, options: Options) -> list[dict[str, Any]]:
+def _pods(api: lab_api.Api, word: str, options: LogOptions) -> list[dict[str, Any]]:
     if word:
         return [workloads.pod_named(api, word, options.namespace)]
     path = lab_api.collection_path(kinds.KINDS["pods"], options.namespace)
@@ -77,13 +77,13 @@ def _pods(api: lab_api.Api, word: str, options: Options) -> list[dict[str, Any]]
     return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
 
 
-def _containers(pod: Mapping[str, Any], options: Options) -> list[str]:
+def _containers(pod: Mapping[str, Any], options: LogOptions) -> list[str]:
     if options.all_containers:
         return [one["name"] for field in _FIELDS for one in pod["spec"].get(field) or ()]
     return [options.container or workloads.default_container(pod)]
 
 
-def query(stream: Stream, options: Options) -> dict[str, str]:
+def query(stream: ContainerLog, options: LogOptions) -> dict[str, str]:
     """Return the parameters with which a container's log is asked for."""
     made = {"container": stream.container}
     for name in ("follow", "previous", "timestamps"):
@@ -96,14 +96,14 @@ def query(stream: Stream, options: Options) -> dict[str, str]:
     return made
 
 
-def _lines(api: lab_api.Api, stream: Stream, options: Options) -> Iterator[bytes]:
+def _lines(api: lab_api.Api, stream: ContainerLog, options: LogOptions) -> Iterator[bytes]:
     path = lab_api.object_path(kinds.KINDS["pods"], options.namespace, stream.pod)
     before = stream.prefix if options.prefix else b""
     for line in api.lines(f"{path}/log", query(stream, options)):
         yield before + line
 
 
-def _in_turn(api: lab_api.Api, streams: Sequence[Stream], options: Options) -> int:
+def _in_turn(api: lab_api.Api, streams: Sequence[ContainerLog], options: LogOptions) -> int:
     """Print one log after the other; of several, one that cannot be had does not hide the rest."""
     code = exits.OK
     for stream in streams:
@@ -119,12 +119,12 @@ def _in_turn(api: lab_api.Api, streams: Sequence[Stream], options: Options) -> i
     return code
 
 
-def _together(api: lab_api.Api, streams: Sequence[Stream], options: Options) -> int:
+def _together(api: lab_api.Api, streams: Sequence[ContainerLog], options: LogOptions) -> int:
     """Print several logs as they grow, line by line, until all of them end."""
     lock = threading.Lock()
     failures: list[Exception] = []
 
-    def follow(stream: Stream) -> None:
+    def follow(stream: ContainerLog) -> None:
         try:
             for line in _lines(api, stream, options):
                 with lock:

@@ -31,7 +31,7 @@ _MOST_PORTS = 32
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to capture and how to show it."""
 
     targets: Sequence[str] = ()
@@ -55,7 +55,7 @@ class Kept(msgspec.Struct, frozen=True):
     dropped: int
 
 
-def capture(lab: str, options: Options) -> int:
+def capture(lab: str, options: CaptureOptions) -> int:
     """The command."""
     try:
         chosen = Filter(options.conditions)
@@ -97,7 +97,7 @@ def capture(lab: str, options: Options) -> int:
         source.close()
 
 
-def _check(options: Options, chosen: Filter) -> None:
+def _check(options: CaptureOptions, chosen: Filter) -> None:
     """Raise ValueError, with what to do, for what does not go together."""
     if options.output not in ("", "json"):
         raise ValueError(f"-o {options.output}: use json, or leave it out")
@@ -121,7 +121,7 @@ def _check(options: Options, chosen: Filter) -> None:
 class Printer:
     """Writes flows to standard output, as lines or JSON, and counts them."""
 
-    def __init__(self, options: Options, chosen: Filter, places: Places) -> None:
+    def __init__(self, options: CaptureOptions, chosen: Filter, places: Places) -> None:
         self._options, self._filter, self._places = options, chosen, places
         self._names = places.names
         self.shown = 0
@@ -177,7 +177,7 @@ class Printer:
 
 
 def _to_lines(
-    options: Options, source: Source, pods: Sequence[Pod], kept: Kept, printer: Printer
+    options: CaptureOptions, source: Source, pods: Sequence[Pod], kept: Kept, printer: Printer
 ) -> int:
     told = [flow for flow in kept.flows if flow.detail != flowlines.BEGAN_PLAIN]
     older = {(flow.client, ""): flow for flow in told if flow.leg == "app"}
@@ -212,7 +212,7 @@ def _to_lines(
 
 
 def _to_file(
-    options: Options, chosen: Filter, source: Source, pods: Sequence[Pod], paths: LabPaths
+    options: CaptureOptions, chosen: Filter, source: Source, pods: Sequence[Pod], paths: LabPaths
 ) -> int:
     legs = [device for device, leg in flowlines.LEGS.items() if leg in (chosen.legs or {leg})]
     keys = keylog_readers([paths.key_log(pod.uid) for pod in pods]) if options.keys else []
@@ -230,7 +230,7 @@ def _to_file(
     return exits.OK
 
 
-def _until(options: Options) -> float | None:
+def _until(options: CaptureOptions) -> float | None:
     return time.monotonic() + options.seconds if options.seconds else None
 
 

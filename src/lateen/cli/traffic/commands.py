@@ -6,7 +6,7 @@ import click
 
 from lateen.cli import options
 from lateen.cli.options import complete, flag, text
-from lateen.cli.traffic.filters import Filtering, filters, taken
+from lateen.cli.traffic.filters import Filtering, conditions_of, filters
 
 target = click.argument("target", metavar="POD|deploy/NAME", shell_complete=complete("workload"))
 json_output = text("-o", "--output", about="json: an object a line.")
@@ -79,7 +79,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
     for name in ("headers", "resolve", "data", "data_binary", "data_raw"):
         given[name] = list(given[name])
     version = "1.0" if http10 else "2" if http2 else "1.1"
-    return command.curl(lab, command.Options(http=version, **given))
+    return command.curl(lab, command.CurlOptions(http=version, **given))
 
 
 @click.command(
@@ -183,9 +183,11 @@ def capture(
     """
     from lateen.cli.traffic import capture as command
 
-    conditions = taken(given)
+    conditions = conditions_of(given)
     where = "" if everywhere else namespace
-    chosen = command.Options(targets=list(targets), namespace=where, conditions=conditions, **given)
+    chosen = command.CaptureOptions(
+        targets=list(targets), namespace=where, conditions=conditions, **given
+    )
     return command.capture(lab, chosen)
 
 
@@ -210,9 +212,9 @@ def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
     """
     from lateen.cli.traffic import tap as command
 
-    conditions = taken(given)
+    conditions = conditions_of(given)
     where = "" if everywhere else namespace
-    return command.tap(lab, command.Options(namespace=where, conditions=conditions, **given))
+    return command.tap(lab, command.TapOptions(namespace=where, conditions=conditions, **given))
 
 
 @click.command(

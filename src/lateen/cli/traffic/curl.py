@@ -25,7 +25,7 @@ _WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORM = "application/x-www-form-urlencoded"
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class CurlOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to send; names are curl's where curl has them."""
 
     url: str
@@ -47,10 +47,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     show_secrets: bool = False
 
 
-def curl(lab: str, options: Options) -> int:
+def curl(lab: str, options: CurlOptions) -> int:
     """The command. Ends with 1 if any request got no answer or, with `--fail`, an error status."""
     try:
-        body = asked(options)
+        body = request_body(options)
     except ValueError as error:
         exits.complain(str(error))
         return exits.USAGE
@@ -69,12 +69,12 @@ def curl(lab: str, options: Options) -> int:
         if options.output == "json":
             sys.stdout.write(json.dumps(answer, indent=2) + "\n")
         else:
-            screen.say(("\n" if number else "") + told(answer))
+            screen.say(("\n" if number else "") + format_answer(answer))
         sys.stdout.flush()
     return exits.FAILED if failed else exits.OK
 
 
-def asked(options: Options) -> Json:
+def request_body(options: CurlOptions) -> Json:
     """Return what the lab is asked to send. Raises ValueError, with what to write."""
     if options.output not in ("", "json"):
         raise ValueError(f"-o {options.output}: use json, or leave it out")
@@ -102,7 +102,7 @@ def asked(options: Options) -> Json:
     }
 
 
-def _content(options: Options) -> bytes | None:
+def _content(options: CurlOptions) -> bytes | None:
     """Return the body as curl makes it of its options; None if there is none."""
     given = [options.data, options.data_binary, options.data_raw]
     if sum(1 for texts in given if texts) > 1:
@@ -141,7 +141,7 @@ def _resolved(text: str) -> tuple[str, str]:
     return f"{host}:{port}", address
 
 
-def told(answer: Json) -> str:
+def format_answer(answer: Json) -> str:
     """Return one request's story for a terminal."""
     request, response = answer["request"], answer["response"]
     status = response["status"]

@@ -79,7 +79,7 @@ def filters(command: Command) -> Command:
     return command
 
 
-def taken(given: dict[str, Any]) -> "list[Condition]":
+def conditions_of(given: dict[str, Any]) -> "list[Condition]":
     """Take the filters out of a command's parameters."""
     from lateen.observe.packets.flowfilter import Condition
 

@@ -19,7 +19,7 @@ _PATH = "/lateen/v1/tap"
 _QUOTED = re.compile(r'[\s"=\\]|^$')
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class TapOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines to show."""
 
     namespace: str = ""
@@ -30,7 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     every_request: bool = False
 
 
-def tap(lab: str, options: Options) -> int:
+def tap(lab: str, options: TapOptions) -> int:
     """The command; runs until `count` lines, or Ctrl-C."""
     if options.output not in ("", "json"):
         exits.complain(f"-o {options.output}: use json, or leave it out")

@@ -21,7 +21,7 @@ class State(Enum):
     """No lab works, or this one does not."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Capability(msgspec.Struct, frozen=True):
     """One line: what was checked, how it came out, what that means, what to do (or nothing)."""
 
     subject: str
@@ -82,9 +82,9 @@ _MEANING = {
 _NEEDED = frozenset(("capture rules",))
 
 
-def of_machine(machine: Machine) -> Iterator[Verdict]:
+def of_machine(machine: Machine) -> Iterator[Capability]:
     """Yield a verdict on each thing that a lab asks of the machine."""
-    yield Verdict("system", State.GOOD, f"{machine.system} {machine.release}")
+    yield Capability("system", State.GOOD, f"{machine.system} {machine.release}")
     yield _namespaces(machine)
     if not machine.trials.get("namespaces"):
         for trial in _MEANING:
@@ -93,37 +93,37 @@ def of_machine(machine: Machine) -> Iterator[Verdict]:
     yield _ipv6(machine)
 
 
-def _namespaces(machine: Machine) -> Verdict:
+def _namespaces(machine: Machine) -> Capability:
     failed = machine.trials.get("namespaces", "")
     if not failed:
         how = "as root" if machine.administers else "in a user namespace"
-        return Verdict("namespaces", State.GOOD, f"labs have networks of their own, {how}")
+        return Capability("namespaces", State.GOOD, f"labs have networks of their own, {how}")
     step, _, code = failed.partition(" ")
     refusal = permission.diagnose(step, int(code or 1), machine.facts)
-    return Verdict("namespaces", State.BAD, refusal.cause, refusal.remedies)
+    return Capability("namespaces", State.BAD, refusal.cause, refusal.remedies)
 
 
-def _trial(name: str, failure: str) -> Verdict:
+def _trial(name: str, failure: str) -> Capability:
     subject, gives, lacks, remedy = _MEANING[name]
     if not failure:
-        return Verdict(subject, State.GOOD, gives)
+        return Capability(subject, State.GOOD, gives)
     state = State.BAD if name in _NEEDED else State.LESS
-    return Verdict(subject, state, f"{lacks} ({failure})", (remedy,))
+    return Capability(subject, state, f"{lacks} ({failure})", (remedy,))
 
 
-def _users(machine: Machine) -> Verdict:
+def _users(machine: Machine) -> Capability:
     """What runAsUser can mean here."""
     if machine.administers and machine.has_users:
-        return Verdict("user ids", State.GOOD, "containers run under the ids that they ask for")
+        return Capability("user ids", State.GOOD, "containers run under the ids that they ask for")
     text = "every container runs under one id: runAsUser and fsGroup have no effect"
     if machine.subordinate < _SUBORDINATE:
         text += f"; this user has {machine.subordinate or 'no'} subordinate ids"
-    return Verdict("user ids", State.LESS, text, ("run the lab as root",))
+    return Capability("user ids", State.LESS, text, ("run the lab as root",))
 
 
-def _ipv6(machine: Machine) -> Verdict:
+def _ipv6(machine: Machine) -> Capability:
     there = "has" if machine.ipv6 else "has no"
-    return Verdict("IPv6", State.GOOD, f"labs are IPv4 only; this machine {there} IPv6")
+    return Capability("IPv6", State.GOOD, f"labs are IPv4 only; this machine {there} IPv6")
 
 
 def subordinate_ids(text: str, names: tuple[str, ...]) -> int:
