@@ -49,6 +49,8 @@ def test_what_is_read(content: bytes, field: str, value: Any, tmp_path: Path) ->
         (b"traceSampling: 200", "traceSampling 200: use 0 to 100"),
         (b"dnsForward: my resolver", "use ADDRESS or ADDRESS:PORT"),
         (b"certificateTTL: 1s", "use 4s to 2160h"),
+        (b"egressPrivate: [10.0.0.1/8]", "use IPv4 networks such as 10.20.0.0/16"),
+        (b"egress: perhaps", "egress"),
     ],
 )
 def test_what_is_refused(content: bytes, says: str, tmp_path: Path) -> None:

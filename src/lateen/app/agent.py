@@ -171,7 +171,10 @@ async def run(paths: LabPaths, clock: Clock) -> None:
             rehearsal = sidecar.rehearsal(meshsettings.mesh_settings(chosen))
             await shim.prepare(sidecar.command_line((), router=False), rehearsal)
     client = await _connected(paths, clock)
-    resolver = server.Server(zone, forwarder(client) if chosen.dns_forward else None)
+    if chosen.egress:
+        network.lead_out()
+    outside = chosen.dns_forward or chosen.egress
+    resolver = server.Server(zone, forwarder(client) if outside else None)
     await resolver.start(addresses.dns_ip)
     feed = ServiceFeed(network, zone, teller(client))
     tasks.start(feed.run(client, clock), "services")

@@ -122,6 +122,10 @@ class MeshPlane:
         self._reporting.count(batch)
         self._ledger.take(proxy, batch, len(batch.data))
 
+    def left(self, pod: str, entry: als.AccessEntry) -> None:
+        """Take note of what left a pod (`namespace/name`) that has no proxy to tell of it."""
+        self._ledger.take(pod, [entry], 0)
+
     def _publish_secrets(self, proxy: str, content: Any) -> None:
         self._hub.publish(proxy, "secrets", content)
 

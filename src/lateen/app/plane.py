@@ -98,6 +98,8 @@ class Plane:
         self.findings: list[diagnostics.Diagnostic] = []
         """What there is to say of the lab itself."""
         self._mesh: asyncio.Task[MeshPlane] | None = None
+        self._names: Any = None
+        """What knows the names outside, where the lab has a way out and it is loaded."""
 
     def _inject_sidecar(self, review: admission.Review) -> Json:
         assert review.object is not None
@@ -113,6 +115,8 @@ class Plane:
         """Bring every part up; returns when the lab can be used."""
         answering = asyncio.Event()
         self._mesh = self.tasks.start(self._load_mesh(answering), "mesh")
+        if self.settings.egress:
+            self.tasks.start(self._let_out(), "egress")
         self.outside.start(self.store, self.clock)
         controllers = manager.Manager(self.client, self.clock, self._controllers())
         await controllers.begin()
@@ -120,6 +124,25 @@ class Plane:
         answering.set()
         await controllers.run(self.tasks)
         await self._mesh
+
+    async def _let_out(self) -> None:
+        """Carry pods' connections to the outside, for ever."""
+        wayout = await _loaded("lateen.app.egress.wayout")
+        self._names = wayout.names(self.settings)
+        assert self._mesh is not None, "the mesh was begun before"
+        mesh = await self._mesh
+        told = wayout.Told(self.store, self.findings, mesh.left)
+        node_ip, shim = addressing.Plan().node_ip, self.paths.shim_socket
+        await wayout.relay(self.settings, shim, node_ip, told.passed, self.clock).run()
+
+    async def _resolve(self, query: bytes) -> bytes:
+        """Answer for a name outside. Raises OSError, TimeoutError, ValueError."""
+        if self._names is not None:
+            answer: bytes = await self._names.answer(query)
+            return answer
+        if self.settings.egress:
+            raise OSError("the way out is not loaded yet")
+        return await resolving.ask(self.settings.dns_forward, query)
 
     async def _load_mesh(self, answering: asyncio.Event) -> "MeshPlane":
         """Load the mesh's part once the API server answers, and start it.
@@ -216,9 +239,10 @@ class Plane:
 
     def routes(self) -> list[Route]:
         """Return the lab's own routes."""
+        resolves = self.settings.egress or self.settings.dns_forward
         return [
             apply_route(self.api),
-            resolving.route(self.settings.dns_forward),
+            resolving.route(self._resolve if resolves else None),
             self.rules.route(),
             *(self._meshed(path) for path in _OF_THE_MESH),
             self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),

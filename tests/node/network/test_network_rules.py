@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
-from lateen.node.net import netlink, nft, nftwire, redirect, services
+from lateen.node.net import addressing, egress, netlink, nft, nftwire, redirect, services
 from lateen.node.net.podnetwork import CaptureOptions
 from tests import programs
 
@@ -65,6 +65,7 @@ def test_golden(case: Path) -> None:
 def _plain(listing: str) -> list[str]:
     """Undo what `nft list` prettifies: marks in hex, names of priorities, `tcp dport`, layout."""
     text = re.sub(r"0x([0-9a-f]{8})", lambda found: str(int(found[1], 16)), listing)
+    text = text.replace("priority dstnat + 10", "priority -90")
     for name, number in (("dstnat", "-100"), ("srcnat", "100"), ("filter;", "0;")):
         text = text.replace(f"priority {name}", f"priority {number}")
     text = text.replace("dnat ip to", "dnat to").replace(" seed 0x0", "")
@@ -88,6 +89,17 @@ def _sorted_elements(found: re.Match[str]) -> str:
 def test_the_kernel_lists_what_it_was_given(case: Path, namespaces: Any) -> None:
     table = _table(case)
     assert _plain(_listed(namespaces, table)) == _plain(nft.text(table))
+
+
+@pytest.mark.netns
+def test_the_way_out_is_one_rule_after_those_of_services(namespaces: Any) -> None:
+    plan = addressing.Plan(balancer_cidr="172.30.9.128/25", extra_node_addresses=("172.30.9.2",))
+    table = egress.table(plan)
+    text = nft.text(table)
+    assert "priority -90" in text
+    assert text.count(" return\n") == 5
+    assert "meta l4proto tcp dnat to 10.244.0.1:15999" in text
+    assert _plain(_listed(namespaces, table)) == _plain(text)
 
 
 def _listed(namespaces: Any, table: nft.Table, *later: nft.Table) -> str:

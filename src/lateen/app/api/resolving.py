@@ -1,12 +1,13 @@
-"""Names outside the cluster, when the lab was told a resolver.
+"""Names outside the cluster, when the lab was told a resolver or has a way out.
 
-The lab's network has no way out, so the agent hands such a query to the plane, which asks the
-resolver from the host.
+The lab's network has none of its own, so the agent hands such a query to the plane, which asks
+from the host.
 """
 
 import asyncio
 import base64
 import socket
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -37,16 +38,20 @@ class Asked(msgspec.Struct, frozen=True):
     query: str
 
 
-def route(address: str) -> Route:
+Resolver = Callable[[bytes], Awaitable[bytes]]
+"""Takes a DNS query and returns the reply; raises OSError, TimeoutError, ValueError."""
+
+
+def route(resolver: Resolver | None) -> Route:
     """Serve the agent's queries; without a resolver every one is refused."""
 
     async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
-        if not address:
-            raise ApiError(404, "NotFound", "the lab has no dnsForward resolver")
+        if resolver is None:
+            raise ApiError(404, "NotFound", "the lab has no dnsForward resolver and no egress")
         try:
-            answer = await ask(address, base64.b64decode(routes.decoded(call, Asked).query))
+            answer = await resolver(base64.b64decode(routes.decoded(call, Asked).query))
         except (OSError, TimeoutError, ValueError) as error:
-            raise ApiError(503, "ServiceUnavailable", f"{address}: {error}") from error
+            raise ApiError(503, "ServiceUnavailable", str(error)) from error
         return routes.answer({"answer": base64.b64encode(answer).decode()})
 
     return routes.owned(PATH, serve, "POST")

@@ -1,5 +1,6 @@
 """One frozen value with everything a lab was started with, and the reader of lateen.yaml."""
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ _AS_GIVEN = (
     "trace_sampling",
     "host_paths",
     "dns_forward",
+    "egress",
     "key_log",
     "full_log_rate",
     "copy_proxies",
@@ -57,6 +59,10 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Host directories that hostPath volumes may mount."""
     dns_forward: str = ""
     """Address of a resolver for names outside the cluster; empty answers NXDOMAIN."""
+    egress: bool = False
+    """Whether pods reach the outside, by TCP through a relay on the host."""
+    egress_private: list[str] = []
+    """Private networks that pods reach then."""
     certificate_ttl: float = 24 * 3600.0
     """Seconds a workload's certificate is valid; it is renewed at half of that, more or less."""
     key_log: bool = False
@@ -78,6 +84,8 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     images: dict[str, list[str] | str] | None = None
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
+    egress: bool | None = None
+    egress_private: list[str] | None = msgspec.field(default=None, name="egressPrivate")
     certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
     key_log: bool | None = msgspec.field(default=None, name="keyLog")
     full_log_rate: float | None = msgspec.field(default=None, name="fullLogRate")
@@ -145,6 +153,8 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
         }
     if file.certificate_ttl is not None:
         changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
+    if file.egress_private is not None:
+        changes["egress_private"] = _private(file.egress_private)
     for name in _AS_GIVEN:
         if (given := getattr(file, name)) is not None:
             changes[name] = given
@@ -160,6 +170,18 @@ def _check_ranges(file: FileSettings) -> None:
         raise SettingsError(
             f"{CONFIG_NAME}: dnsForward {file.dns_forward!r}: use ADDRESS or ADDRESS:PORT"
         )
+
+
+def _private(words: list[str]) -> list[str]:
+    found = []
+    for word in words:
+        try:
+            found.append(str(ipaddress.IPv4Network(word)))
+        except ValueError as error:
+            raise SettingsError(
+                f"{CONFIG_NAME}: egressPrivate {word!r}: use IPv4 networks such as 10.20.0.0/16"
+            ) from error
+    return found
 
 
 def _lifetime(text: str) -> float:

@@ -128,6 +128,14 @@ LAB = (
         "Copy the kubeconfig again if you have copied it; `lateen up --api-port` chooses a port.",
     ),
     Row(
+        "LTN0105",
+        _W,
+        "EgressRefused",
+        "the pod was not let out to {target}: {why}",
+        "Leave it closed, or list a private network under `egressPrivate` in lateen.yaml; what "
+        "belongs to the host itself is never open to pods.",
+    ),
+    Row(
         "LTN0050",
         _E,
         "NoWayIn",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
-from lateen.node.net import addressing, links, netlink, nft, nftwire, redirect, services
+from lateen.node.net import addressing, egress, links, netlink, nft, nftwire, redirect, services
 from lateen.node.net.podnetwork import CaptureOptions
 
 
@@ -20,6 +20,7 @@ class LabNetwork:
     """
 
     def __init__(self, plan: addressing.Plan) -> None:
+        self._plan = plan
         self.node_ip = plan.node_ip
         self.dns_ip = plan.dns_ip
         self._pool = addressing.Pool(plan.pod_cidr, reserved=(plan.node_ip,))
@@ -69,6 +70,10 @@ class LabNetwork:
                 if error.errno != errno.EEXIST:
                     raise
                 nftwire.apply(socket, nftwire.replace(table))
+
+    def lead_out(self) -> None:
+        """Lead pods' connections to what is outside the lab to the relay. Raises NetlinkError."""
+        nftwire.apply(self._filter, nftwire.replace(egress.table(self._plan)))
 
     def detach(self, pod_uid: str) -> None:
         """Give the address back and forget the pod; its link goes with the namespace."""

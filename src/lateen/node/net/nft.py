@@ -104,6 +104,16 @@ class SourceNat(msgspec.Struct, frozen=True):
         return f"snat to {self.address}"
 
 
+class DestinationNat(msgspec.Struct, frozen=True):
+    """Send to an address and port; SO_ORIGINAL_DST tells where it was going."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"dnat to {self.address}:{self.port}"
+
+
 class Spread(msgspec.Struct, frozen=True):
     """Send to one of `count` endpoints of the map, whose keys are destination, protocol, port and
     number of the endpoint: a random one, or with `sticky` one that the client's address decides.
@@ -121,7 +131,7 @@ class Spread(msgspec.Struct, frozen=True):
         )
 
 
-Action = Return | Jump | Redirect | Reject | SourceNat | Spread
+Action = Return | Jump | Redirect | Reject | SourceNat | DestinationNat | Spread
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -270,8 +270,8 @@ def _verdict(code: int, chain: str = "") -> bytes:
     return _expression("immediate", be32(1, 0), nested(2, nested(2, parts)))
 
 
-def _immediate(value: bytes) -> bytes:
-    return _expression("immediate", be32(1, _FIRST), nested(2, attribute(1, value)))
+def _immediate(value: bytes, register: int = _FIRST) -> bytes:
+    return _expression("immediate", be32(1, register), nested(2, attribute(1, value)))
 
 
 def _action(action: nft.Action) -> list[bytes]:
@@ -287,6 +287,11 @@ def _action(action: nft.Action) -> list[bytes]:
         case nft.SourceNat(address):
             source = _immediate(ipaddress.IPv4Address(address).packed)
             return [source, _expression("nat", be32(1, 0), be32(2, 2), be32(3, _FIRST))]
+        case nft.DestinationNat(address, port):
+            where = _immediate(ipaddress.IPv4Address(address).packed)
+            which = _immediate(struct.pack(">H", port), _FIRST + 1)
+            registers = be32(3, _FIRST) + be32(5, _FIRST + 1)
+            return [where, which, _expression("nat", be32(1, 1), be32(2, 2), registers)]
         case nft.Spread():
             return _spread(action)
 

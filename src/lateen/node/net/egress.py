@@ -1,0 +1,34 @@
+"""The rule that leads pods' connections to the outside to the relay. Pure.
+
+It stands in the lab's own network and comes after those of Services: what they translate does not
+pass by. Only TCP is led; other packets to the outside find no route, as without it.
+"""
+
+from lateen.node.net.addressing import Plan
+from lateen.node.net.nft import (
+    Base,
+    Chain,
+    DestinationNat,
+    Field,
+    Hook,
+    Match,
+    Return,
+    Rule,
+    Table,
+)
+
+TABLE = "lateen-egress"
+PORT = 15999
+"""The relay's port at the node's address."""
+_AFTER_SERVICES = -90
+
+
+def table(plan: Plan) -> Table:
+    """Return the rules for a lab of these addresses."""
+    inside = (*plan.virtual, *(f"{each}/32" for each in plan.extra_node_addresses))
+    stays = tuple(
+        Rule((Match(Field.DESTINATION, network),), Return()) for network in (*inside, "127.0.0.0/8")
+    )
+    leaves = Rule((Match(Field.PROTOCOL, "tcp"),), DestinationNat(plan.node_ip, PORT))
+    hook = Base("nat", Hook.PREROUTING, _AFTER_SERVICES)
+    return Table(TABLE, (Chain("prerouting", (*stays, leaves), hook),))
