@@ -262,3 +262,30 @@ def test_an_upgrade_of_clients_does_not_reach_the_application(mesh):
     options = http_options(mesh, made)
     assert options.common_http_protocol_options.idle_timeout.seconds == 3
     assert not options.explicit_http_config.HasField("http2_protocol_options")
+
+
+@pytest.mark.parametrize(
+    ("resolution", "expected"),
+    [(Resolution.DNS, Type.STRICT_DNS), (Resolution.DNS_ROUND_ROBIN, Type.LOGICAL_DNS)],
+)
+def test_names_are_resolved_by_the_proxy_from_what_the_cluster_holds(mesh, resolution, expected):
+    source = mesh.cluster(service_changes={"resolution": resolution, "entry": True})
+    outside = workload.Endpoint(address="api.example.com", port=443, weight=2)
+    held = proxy.ClusterEndpoints(cluster=source.name, endpoints=(outside,), mtls=(False,))
+    made = render(mesh, msgspec.structs.replace(source, inline=held))
+    assert made.type == expected
+    (group,) = made.load_assignment.endpoints
+    (endpoint,) = group.lb_endpoints
+    address = endpoint.endpoint.address.socket_address
+    assert (address.address, address.port_value) == ("api.example.com", 443)
+    assert made.load_assignment.cluster_name == source.name
+
+
+@pytest.mark.parametrize(("entry", "override"), [(True, 80), (False, 0)])
+def test_a_target_port_of_an_entry_takes_the_place_of_the_one_that_was_dialled(
+    mesh, entry, override
+):
+    changes = {"resolution": Resolution.PASSTHROUGH, "entry": entry}
+    made = render(mesh, mesh.cluster(service_changes=changes))
+    assert made.type == Type.ORIGINAL_DST
+    assert made.original_dst_lb_config.upstream_port_override.value == override

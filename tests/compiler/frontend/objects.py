@@ -279,4 +279,54 @@ ACCESS = _object(
     ),
     annotations=st.sampled_from([{}, {"istio.io/dry-run": "true"}]),
 )
-ANY_OBJECT = st.one_of(SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY, TELEMETRY, MESH_CONFIG, ACCESS)
+ENDPOINT = st.fixed_dictionaries(
+    {"address": st.sampled_from(["10.9.0.1", "10.9.0.2", "x.example.com", "unix:///x"])},
+    optional={
+        "labels": st.sampled_from([{}, {"v": "1"}]),
+        "ports": st.sampled_from([{}, {"http": 9}]),
+        "serviceAccount": NAMES,
+        "locality": st.sampled_from(["r/z", "q/z"]),
+    },
+)
+ENTRY = _object(
+    "networking.istio.io/v1",
+    "ServiceEntry",
+    st.fixed_dictionaries(
+        {
+            "hosts": st.lists(
+                st.sampled_from(
+                    ["x.example.com", "*.example.com", "a.other.svc.cluster.local", "y.com"]
+                ),
+                max_size=2,
+                unique=True,
+            ),
+            "exportTo": EXPORT,
+            "ports": st.lists(
+                st.fixed_dictionaries(
+                    {
+                        "number": st.sampled_from([80, 443, 15001]),
+                        "name": st.sampled_from(["http", "tls"]),
+                        "protocol": st.sampled_from(["HTTP", "TLS", "TCP", "MONGO", "", "UDP"]),
+                    },
+                    optional={"targetPort": st.just(8080)},
+                ),
+                max_size=2,
+                unique_by=lambda p: p["number"],
+            ),
+            "resolution": st.sampled_from(["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"]),
+            "location": st.sampled_from(["MESH_EXTERNAL", "MESH_INTERNAL"]),
+        },
+        optional={
+            "addresses": st.lists(st.sampled_from(["10.8.0.1", "10.8.1.0/24"]), max_size=2),
+            "endpoints": st.lists(ENDPOINT, max_size=2),
+            "workloadSelector": st.fixed_dictionaries(
+                {"labels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+            "subjectAltNames": st.just(["x.example.com"]),
+        },
+    ),
+)
+MACHINE = _object("networking.istio.io/v1", "WorkloadEntry", ENDPOINT, labels=LABELS)
+ANY_OBJECT = st.one_of(
+    ENTRY, MACHINE, SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY, TELEMETRY, MESH_CONFIG, ACCESS
+)

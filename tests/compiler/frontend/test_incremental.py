@@ -156,6 +156,8 @@ ALL = (
     "telemetries.telemetry.istio.io",
     "configmaps",
     "authorizationpolicies.security.istio.io",
+    "serviceentries.networking.istio.io",
+    "workloadentries.networking.istio.io",
 )
 
 

@@ -37,6 +37,7 @@ VALUES: dict[str, Any] = {
 
 SPECIAL: dict[str, Any] = {
     "exportTo": "other",
+    "addresses": "10.9.9.10",
     "servers.port.protocol": "TCP",
     "servers.hosts": "other.example.com",
     "distribute.from": "r2/*",
@@ -71,7 +72,7 @@ SPECIAL: dict[str, Any] = {
 SAYS_SO = {"LTN0010", "LTN0062", "LTN0037", "LTN0038", "LTN0039"}
 """Findings that say of a field, and all within, that it does not act."""
 
-NAMES = {("Gateway", "servers[].name")}
+NAMES = {("Gateway", "servers[].name"), ("ServiceEntry", "hosts[]")}
 """Fields that are nothing but a name for the reader: kind and path."""
 
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from lateen.compiler.frontend.diagnostics import findings
 from lateen.compiler.frontend.graph import (
     authorizations,
-    inputs,
+    collections,
+    destinations,
     mesh_config,
     pods,
     routers,
     sidecars,
-    world,
 )
+from lateen.compiler.frontend.graph.collections import Collections, Key, Objects
 from lateen.compiler.frontend.graph.incremental import Graph
-from lateen.compiler.frontend.graph.inputs import Inputs, Key, Objects
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
 from lateen.model.istio import meshconfig
 from lateen.model.messages.diagnostics import Diagnostic
@@ -88,13 +88,15 @@ class Frontend:
         """Begin with nothing known: what the whole mesh is set to may change any value."""
         self.settings = settings
         self._graph = Graph()
-        self._inputs = Inputs(self._graph, settings)
-        self._world = world.World(self._graph, self._inputs, settings)
-        self._pods = pods.Pods(self._graph, self._world)
-        self._sidecars = sidecars.Sidecars(self._graph, self._world)
-        self._routers = routers.Routers(self._graph, self._world)
-        self._authorizations = authorizations.Authorizations(self._graph, self._inputs, settings)
-        self._findings = findings.Findings(self._graph, self._world, self._pods.telemetries)
+        self._collections = Collections(self._graph, settings)
+        self._destinations = destinations.Destinations(self._graph, self._collections, settings)
+        self._pods = pods.Pods(self._graph, self._destinations)
+        self._sidecars = sidecars.Sidecars(self._graph, self._destinations)
+        self._routers = routers.Routers(self._graph, self._destinations)
+        self._authorizations = authorizations.Authorizations(
+            self._graph, self._collections, settings
+        )
+        self._findings = findings.Findings(self._graph, self._destinations, self._pods.telemetries)
         self._proxies: dict[Key, ProxyKind] = {}
         self._views: dict[Key, ProxyView] = {}
         self._listed: tuple[ObjectRef, ...] = ()
@@ -103,15 +105,17 @@ class Frontend:
         """Return the mesh of a snapshot. Never raises on objects that decoding accepted."""
         if self._mesh is not None:
             self._mesh.close()
-        obj = snapshot.of(inputs.CONFIG_MAPS).get((self._given.root_namespace, meshconfig.NAME))
+        obj = snapshot.of(collections.CONFIG_MAPS).get(
+            (self._given.root_namespace, meshconfig.NAME)
+        )
         if obj is not self._mesh_config:
             self._mesh_config = obj
             settings = mesh_config.applied(self._given, obj)
             if settings != self.settings:
                 self._start(settings)
         self._graph.sweep()
-        changed = self._inputs.update(snapshot)
-        self._list_proxies(snapshot.of(inputs.PODS), changed.get(inputs.PODS, set()))
+        changed = self._collections.update(snapshot)
+        self._list_proxies(snapshot.of(collections.PODS), changed.get(collections.PODS, set()))
         self._findings.update(snapshot, changed)
         self._mesh = Mesh(self._listed, self._view, self._diagnose)
         return self._mesh
@@ -126,7 +130,7 @@ class Frontend:
         before = len(self._proxies)
         moved = False
         for key in changed:
-            kind = pods.kind_of(self._inputs.pods.get(key))
+            kind = pods.kind_of(self._collections.pods.get(key))
             if kind is self._proxies.get(key):
                 continue
             moved = True

@@ -35,11 +35,14 @@ def source(kind: str, obj: HasMeta, path: str = "") -> Source:
 def exported(
     export_to: tuple[str, ...], owner: str, client: str, default: tuple[str, ...] = ("*",)
 ) -> bool:
-    """Whether an object of namespace `owner` is visible in namespace `client`."""
-    for written in export_to or default:
-        if written == "*" or written == client or (written == "." and owner == client):
-            return True
-    return False
+    """Whether an object of namespace `owner` is visible in namespace `client`: `*` is everywhere,
+    else `~` nowhere, `.` at home."""
+    listed = export_to or default
+    if "*" in listed:
+        return True
+    if "~" in listed:
+        return False
+    return client in listed or ("." in listed and owner == client)
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:

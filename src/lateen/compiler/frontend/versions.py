@@ -75,6 +75,7 @@ GATES = (
     Gate("authz-trust-domains", (1, 31, 0), "authz_trust_domains", backports=((1, 30, 2),)),
     Gate("default-zipkin-removed", (1, 22, 0), "zipkin_by_default", new=False),
     Gate("internal-address", (1, 25, 0), "private_is_internal", new=False),
+    Gate("se-none-targetport", (1, 22, 0), "none_target_port"),
     Gate("without-headers-missing", (1, 22, 0), "without_header_missing"),
     Gate("consistent-hash-retry-host", (1, 23, 0), "hash_retries_same_host"),
     Gate("default-retry-503", (1, 24, 0), "retry_503", new=False),

@@ -37,6 +37,8 @@ class Features(Value, frozen=True, kw_only=True):
     """1.24: reset-before-request, twice, on inbound HTTP routes."""
     inbound_retry_of_grpc: bool = False
     """Before 1.26 on those of gRPC ports too."""
+    none_target_port: bool = True
+    """1.22: targetPort of a ServiceEntry of resolution NONE counts."""
     topology_locality_label: bool = True
     """1.29: the label `topology.istio.io/locality` says where a pod is, before `istio-locality`."""
     shadow_host_suffix: bool = False
@@ -163,6 +165,8 @@ class OutboundCluster(Kept, frozen=True, kw_only=True):
     """SPIFFE ids of the service's endpoints, sorted: the SAN list for Istio mTLS."""
     source: Source
     """The Service port, or the DestinationRule subset."""
+    inline: "ClusterEndpoints | None" = None
+    """Its endpoints, if it holds them itself: the names that the proxy resolves."""
 
     @property
     def name(self) -> str:

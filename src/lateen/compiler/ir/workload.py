@@ -56,11 +56,22 @@ class Resolution(Choice):
     EDS = "EDS"
     """From EndpointSlices (ClusterIP, NodePort, LoadBalancer)."""
     PASSTHROUGH = "PASSTHROUGH"
-    """Headless: a sidecar keeps the original destination, a gateway uses EDS."""
+    """A headless Service, or a ServiceEntry without endpoints: a sidecar keeps the original
+    destination, a gateway uses EDS."""
     DNS = "DNS"
-    """By name."""
+    """By name: every address that the name has."""
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    """By name: one address at a time."""
     ALIAS = "ALIAS"
     """ExternalName: another name for a host, without a listener of its own."""
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the proxy itself asks DNS, so that its cluster holds the endpoints."""
+        return self in _BY_NAME
+
+
+_BY_NAME = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
 
 
 class MtlsMode(Choice):
@@ -96,6 +107,7 @@ class Service(Value, frozen=True, kw_only=True):
     namespace: str
     resolution: Resolution
     vips: tuple[str, ...]
+    """Its own addresses; those of a ServiceEntry may be networks."""
     ports: tuple[Port, ...]
     source: Source
     created: str = ""
@@ -103,15 +115,28 @@ class Service(Value, frozen=True, kw_only=True):
     external: bool = False
     """MESH_EXTERNAL: never auto mTLS."""
     external_name: str = ""
+    entry: bool = False
+    """Whether a ServiceEntry declares it, not a Kubernetes Service."""
     selector: Labels = ()
     export_to: tuple[str, ...] = ()
     """Namespaces whose sidecars may know it, as its annotation names them; empty: all."""
     identities: tuple[str, ...] = ()
-    """SPIFFE ids that its annotations claim for its endpoints."""
+    """SPIFFE ids that its annotations claim for its endpoints, or names that a ServiceEntry says
+    its servers have."""
 
     def port(self, number: int) -> Port | None:
         """Return the port of that number, or None."""
         return next((p for p in self.ports if p.number == number), None)
+
+    @property
+    def headless(self) -> bool:
+        """Whether clients dial its pods: a Kubernetes Service without an address."""
+        return self.resolution is Resolution.PASSTHROUGH and not self.entry
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the namespace that declares it, and its hostname."""
+        return self.namespace, self.hostname
 
 
 class Endpoint(Value, frozen=True, kw_only=True):

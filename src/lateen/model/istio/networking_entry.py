@@ -27,7 +27,7 @@ class WorkloadEntrySpec(ProtoStruct, frozen=True, kw_only=True):
     labels: Annotated[dict[str, str], doc("Labels.")] = field(default_factory=dict)
     network: Annotated[str, doc("Network it is in.")] = ""
     locality: Annotated[str, doc("region/zone/subzone.")] = ""
-    weight: Annotated[int, doc("Share of requests.")] = 0
+    weight: Annotated[int, doc("Share of requests.", form="uint32")] = 0
     service_account: Annotated[str, doc("Service account, hence its SPIFFE identity.")] = ""
 
 

@@ -414,6 +414,16 @@ COMPILER = (
         "ListenerTaken",
         "TCP connections to port {port} of {host} go where those of {other} go, which is older: "
         "neither has an address of its own to tell them apart by",
-        "Give one of them another port; since Istio 1.21 an ExternalName has no listener.",
+        "Give one of them another port, or give a ServiceEntry addresses; since Istio 1.21 an "
+        "ExternalName has no listener.",
+    ),
+    Row(
+        "LTN0065",
+        _W,
+        "ServiceEntryPortIgnored",
+        "port {port} of {host} is ignored: {other} declares the host too, comes first, and differs "
+        "in what ports are joined by",
+        "Give both the same resolution, exportTo, labels and selector, and their ports the same "
+        "names.",
     ),
 )

@@ -74,6 +74,7 @@ ROWS = (
             Column("Resolution", ".spec.resolution"),
             AGE,
         ),
+        acted_on=True,
     ),
     _istio(
         "networking",
@@ -83,6 +84,7 @@ ROWS = (
         module="istio.networking",
         versions=_ALL_VERSIONS,
         columns=(AGE, Column("Address", ".spec.address")),
+        acted_on=True,
     ),
     _istio(
         "networking",

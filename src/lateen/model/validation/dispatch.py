@@ -26,6 +26,7 @@ _RULES: Mapping[str, str] = {
     "virtualservices.networking.istio.io": "istio.virtualservice.validate",
     "destinationrules.networking.istio.io": "istio.destinationrule.validate",
     "serviceentries.networking.istio.io": "istio.serviceentry.validate",
+    "workloadentries.networking.istio.io": "istio.serviceentry.workload_entry",
     "sidecars.networking.istio.io": "istio.sidecar.validate",
     "envoyfilters.networking.istio.io": "istio.envoyfilter.validate",
     "requestauthentications.security.istio.io": "istio.requestauthentication.validate",

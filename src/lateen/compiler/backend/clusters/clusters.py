@@ -9,7 +9,7 @@ from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from lateen.compiler.backend import names, pack, tls
-from lateen.compiler.backend.clusters import policy as cluster_policy
+from lateen.compiler.backend.clusters import endpoints, policy as cluster_policy
 from lateen.compiler.ir.policy import TlsMode, TrafficPolicy
 from lateen.compiler.ir.proxy import InboundPort, MeshSettings, OutboundCluster, ProxyKind
 from lateen.compiler.ir.workload import Resolution
@@ -43,7 +43,7 @@ def outbound(
     cluster.alt_stat_name = names.stat_name(name)
     if policy.load_balancer is not None:
         cluster_policy.load_balancer(cluster, policy.load_balancer)
-    _discovery(cluster, name, source, kind)
+    _discovery(cluster, name, source, settings, kind)
     if policy.connection_pool is not None or policy.retry_budget is not None:
         cluster.ClearField("circuit_breakers")
         cluster_policy.circuit_breakers(cluster, policy.connection_pool, policy.retry_budget)
@@ -86,7 +86,11 @@ def _by_endpoint() -> bytes:
 
 
 def _discovery(
-    cluster: cluster_pb2.Cluster, name: str, source: OutboundCluster, kind: ProxyKind
+    cluster: cluster_pb2.Cluster,
+    name: str,
+    source: OutboundCluster,
+    settings: MeshSettings,
+    kind: ProxyKind,
 ) -> None:
     if uses_eds(source, kind):
         cluster.eds_cluster_config.service_name = name
@@ -97,24 +101,32 @@ def _discovery(
     if source.keeps_destination(kind):
         cluster.type = _Discovery.ORIGINAL_DST
         cluster.lb_policy = _PROVIDED
+        _override_port(cluster, source, settings)
     else:
-        _dns(cluster, source)
+        _dns(cluster, source, settings)
 
 
-def _dns(cluster: cluster_pb2.Cluster, source: OutboundCluster) -> None:
+def _override_port(
+    cluster: cluster_pb2.Cluster, source: OutboundCluster, settings: MeshSettings
+) -> None:
+    """A ServiceEntry's targetPort takes the place of the port that was dialled."""
+    port = source.service.port(source.port)
+    target = port.target if port is not None else source.port
+    if source.service.entry and settings.features.none_target_port and target != source.port:
+        cluster.original_dst_lb_config.upstream_port_override.value = int(target)
+
+
+def _dns(cluster: cluster_pb2.Cluster, source: OutboundCluster, settings: MeshSettings) -> None:
     """Resolve by name: refreshed every minute or as the record's TTL says, IPv4 only."""
-    cluster.type = _Discovery.STRICT_DNS
+    one_at_a_time = source.service.resolution is Resolution.DNS_ROUND_ROBIN
+    cluster.type = _Discovery.LOGICAL_DNS if one_at_a_time else _Discovery.STRICT_DNS
     cluster.respect_dns_ttl = True
     cluster.dns_refresh_rate.seconds = 60
     cluster.dns_jitter.nanos = 100_000_000
     cluster.dns_lookup_family = _Family.V4_ONLY
-    service = source.service
-    port = service.port(source.port)
-    target = port.target if port is not None and isinstance(port.target, int) else source.port
-    cluster.load_assignment.cluster_name = source.name
-    endpoint = cluster.load_assignment.endpoints.add().lb_endpoints.add()
-    host = service.external_name or service.hostname
-    endpoint.endpoint.address.CopyFrom(pack.tcp_address(host, target))
+    if source.inline is not None:
+        made = endpoints.assignment(source.inline, settings.cluster_id)
+        cluster.load_assignment.CopyFrom(made)
 
 
 def _transport(

@@ -7,6 +7,9 @@ from lateen.compiler.ir.proxy import ClusterEndpoints
 from lateen.compiler.ir.workload import Endpoint
 from lateen.model.meta import Source
 
+_MAX_WEIGHT = 4294967295
+"""The largest uint32, which Envoy's weights are."""
+
 TRANSPORT_METADATA = "envoy.transport_socket_match"
 
 
@@ -29,7 +32,8 @@ def assignment(source: ClusterEndpoints, cluster_id: str) -> endpoint_pb2.Cluste
         if endpoint.locality in shares:
             group.load_balancing_weight.value = shares[endpoint.locality]
         else:
-            group.load_balancing_weight.value += endpoint.weight
+            weight = group.load_balancing_weight.value + endpoint.weight
+            group.load_balancing_weight.value = min(weight, _MAX_WEIGHT)
         _endpoint(group.lb_endpoints.add(), endpoint, mtls, cluster_id)
     return out
 

@@ -5,16 +5,17 @@ from collections.abc import Iterator
 
 from lateen.compiler.frontend import precedence, rejected_by_envoy
 from lateen.compiler.frontend.diagnostics import (
+    entry_checks,
     no_effect,
     port_conflicts,
     rule_checks,
     telemetry_checks,
 )
-from lateen.compiler.frontend.graph import inputs, telemetries
+from lateen.compiler.frontend.graph import collections, telemetries
+from lateen.compiler.frontend.graph.collections import Key
+from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.inputs import Key
-from lateen.compiler.frontend.graph.world import Scope, World
-from lateen.compiler.frontend.registry import hosts, services
+from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import delegates, gateways, mesh_routes, routes, unsupported
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.frontend.traffic import client_tls, rules
@@ -36,36 +37,50 @@ _NOWHERE, _NO_COPY = "LTN0034", "LTN0064"
 class Checks:
     """Findings per object, kept until something they were drawn from changes."""
 
-    def __init__(self, graph: Graph, world: World, reports: telemetries.Telemetries) -> None:
-        self._world = world
-        telemetry = telemetry_checks.TelemetryChecks(world, reports)
-        self._inputs = world.inputs
-        self._settings = world.settings
+    def __init__(
+        self, graph: Graph, destinations: Destinations, reports: telemetries.Telemetries
+    ) -> None:
+        self._destinations = destinations
+        telemetry = telemetry_checks.TelemetryChecks(destinations, reports)
+        self._collections = destinations.collections
+        self._settings = destinations.settings
         self.by_resource: dict[str, Derived[Key, Findings]] = {
-            inputs.VIRTUAL_SERVICES: Derived(graph, self._virtual_service, watched=True),
-            inputs.RULES: Derived(graph, self._rule, watched=True),
-            inputs.POLICIES: Derived(graph, self._policy, watched=True),
-            inputs.AUTHORIZATION: Derived(graph, self._authorization, watched=True),
-            inputs.GATEWAYS: Derived(graph, self._gateway, watched=True),
-            inputs.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
-            inputs.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
+            collections.VIRTUAL_SERVICES: Derived(graph, self._virtual_service, watched=True),
+            collections.RULES: Derived(graph, self._rule, watched=True),
+            collections.POLICIES: Derived(graph, self._policy, watched=True),
+            collections.AUTHORIZATION: Derived(graph, self._authorization, watched=True),
+            collections.GATEWAYS: Derived(graph, self._gateway, watched=True),
+            collections.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
+            collections.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
+            collections.ENTRIES: Derived(graph, self._entry, watched=True),
+            collections.WORKLOAD_ENTRIES: Derived(graph, self._workload_entry, watched=True),
         }
 
         if not self._settings.features.external_name_alias:
             ports = Derived(graph, self._ports_taken, watched=True)
-            self.by_resource[inputs.SERVICES] = ports
+            self.by_resource[collections.SERVICES] = ports
 
     def _ports_taken(self, key: Key) -> Findings:
-        return tuple(port_conflicts.of_service(key, self._world))
+        registry = self._destinations.registry
+        return tuple(port_conflicts.of_service(registry.of_kubernetes(key), registry))
+
+    def _entry(self, key: Key) -> Findings:
+        obj = self._collections.entries.get(key)
+        return entry_checks.findings(obj, self._destinations.registry) if obj is not None else ()
+
+    def _workload_entry(self, key: Key) -> Findings:
+        found = self._collections.workload_entries.table.get(key[0])
+        obj = next((w for w in found if w.metadata.name == key[1]), None)
+        return entry_checks.of_workload(obj) if obj is not None else ()
 
     def _virtual_service(self, key: Key) -> Findings:
-        obj = self._inputs.virtual_services.get(key)
+        obj = self._collections.virtual_services.get(key)
         if obj is None:
             return ()
         source = precedence.source("VirtualService", obj)
         return (
             *unsupported.unread(obj.spec, source.at("spec")),
-            *codes.warnings(kinds.KINDS[inputs.VIRTUAL_SERVICES], obj),
+            *codes.warnings(kinds.KINDS[collections.VIRTUAL_SERVICES], obj),
             *self._gateways_named(obj, source),
             *self._mesh_hosts(obj, source),
             *no_effect.of_matches(obj, self._dialled(obj), source),
@@ -79,7 +94,7 @@ class Checks:
         hosts nobody serves."""
         known = {f"{g.metadata.namespace}/{g.metadata.name}": g for g in self._gateways()}
         namespace = obj.metadata.namespace
-        wanted = inputs.virtual_hosts(obj, self._settings)
+        wanted = collections.virtual_hosts(obj, self._settings)
         served: set[str] = set()
         for index, written in enumerate(obj.spec.gateways):
             at = source.at(f"spec.gateways[{index}]")
@@ -100,24 +115,24 @@ class Checks:
                 yield make("IST0132", at, host=host, gateway=", ".join(obj.spec.gateways))
 
     def _gateways(self) -> tuple[networking.Gateway, ...]:
-        return self._inputs.gateways.get("")
+        return self._collections.gateways.get("")
 
     def _mesh_hosts(self, obj: networking.VirtualService, source: Source) -> Found:
         """Return why sidecars do not follow it for some of its hosts."""
         if obj.spec.gateways and routes.MESH not in obj.spec.gateways:
             return
         own = obj.metadata.namespace
-        for index, host in enumerate(inputs.virtual_hosts(obj, self._settings)):
+        for index, host in enumerate(collections.virtual_hosts(obj, self._settings)):
             at = source.at(f"spec.hosts[{index}]")
             others = [
                 other
-                for other in self._inputs.mesh_routes.table.get(host)
+                for other in self._collections.mesh_routes.table.get(host)
                 if precedence.exported(other.spec.export_to, other.metadata.namespace, own)
             ]
             if len(others) > 1 and others[0] is not obj:
                 names = ", ".join(f"{o.metadata.namespace}/{o.metadata.name}" for o in others)
                 yield make("IST0109", at, virtual_services=names, host=host)
-            service = self._world.service(host)
+            service = self._destinations.registry.service(host)
             if service is not None and service.resolution is Resolution.ALIAS:
                 yield _of_an_alias(service, at)
             elif set(obj.spec.gateways) - {routes.MESH}:
@@ -128,9 +143,8 @@ class Checks:
                 yield from no_effect.of_foreign(obj.spec, host, source)
 
     def _covers_any(self, host: str) -> bool:
-        domain = self._settings.domain
-        listed = self._inputs.service_list.get("") if hosts.is_wildcard(host) else ()
-        return any(hosts.covers(host, services.hostname(*key, domain)) for key in listed)
+        listed = self._destinations.registry.listed() if hosts.is_wildcard(host) else ()
+        return any(hosts.covers(host, hostname) for _, hostname in listed)
 
     def _dialled(self, obj: networking.VirtualService) -> frozenset[int] | None:
         """Return the ports at which anybody meets it; None if that is not known."""
@@ -145,8 +159,10 @@ class Checks:
             return None
         if routes.MESH not in named:
             return no_effect.dialled((), served)
-        wanted = inputs.virtual_hosts(obj, self._settings)
-        return no_effect.dialled((self._world.service(host) for host in wanted), served)
+        wanted = collections.virtual_hosts(obj, self._settings)
+        return no_effect.dialled(
+            (self._destinations.registry.service(host) for host in wanted), served
+        )
 
     def _http(self, obj: networking.VirtualService, source: Source) -> Found:
         for index, rule in enumerate(obj.spec.http):
@@ -172,7 +188,7 @@ class Checks:
         self, obj: networking.VirtualService, rule: networking_route.HTTPRoute, at: Source
     ) -> Found:
         found = delegates.delegate_of(
-            obj, rule, lambda ns, name: self._inputs.virtual_services.get((ns, name))
+            obj, rule, lambda ns, name: self._collections.virtual_services.get((ns, name))
         )
         if found is None and rule.delegate is not None:
             namespace = rule.delegate.namespace or obj.metadata.namespace
@@ -206,7 +222,7 @@ class Checks:
         if routes.MESH not in bound or (target.port is not None and target.port.number):
             return
         host = hosts.resolve(target.host, obj.metadata.namespace, self._settings.domain)
-        service = self._world.service(host)
+        service = self._destinations.registry.service(host)
         if service is None or service.resolution is Resolution.ALIAS:
             return
         ports = [p.number for p in service.ports if p.protocol is not Protocol.UDP]
@@ -218,8 +234,8 @@ class Checks:
     def _http_ports(self, obj: networking.VirtualService) -> set[int]:
         """Return the ports at which clients inside the mesh meet its `http` rules."""
         found: set[int] = set()
-        for host in inputs.virtual_hosts(obj, self._settings):
-            service = self._world.service(host)
+        for host in collections.virtual_hosts(obj, self._settings):
+            service = self._destinations.registry.service(host)
             if service is None:
                 found.add(mesh_routes.FOREIGN_PORT)
                 continue
@@ -236,12 +252,12 @@ class Checks:
     ) -> Found:
         namespace = obj.metadata.namespace
         host = hosts.resolve(target.host, namespace, self._settings.domain)
-        service = self._world.service(host)
+        service = self._destinations.registry.service(host)
         if service is None:
             yield make("IST0101", at.at("host"), reftype="host", refval=target.host)
             return
         if service.resolution is Resolution.ALIAS:
-            named = self._world.service(service.external_name)
+            named = self._destinations.registry.service(service.external_name)
             if named is None or named.resolution is Resolution.ALIAS:
                 where = f"{service.external_name}, the externalName of {target.host}"
                 yield make("IST0101", at.at("host"), reftype="host", refval=where)
@@ -263,21 +279,21 @@ class Checks:
         clients = dict.fromkeys((namespace, service.namespace, self._settings.root_namespace))
         return any(
             rule is not None and rule.subset(subset) is not None
-            for rule in (self._world.rule_for(Scope(ns), service.hostname) for ns in clients)
+            for rule in (self._destinations.rule_for(Scope(ns), service.hostname) for ns in clients)
         )
 
     def _rule(self, key: Key) -> Findings:
-        obj: networking.DestinationRule | None = self._inputs.destination_rules.get(key)
+        obj: networking.DestinationRule | None = self._collections.destination_rules.get(key)
         if obj is None:
             return ()
         source = precedence.source("DestinationRule", obj)
         host = hosts.resolve(obj.spec.host, key[0], self._settings.domain)
         return (
             *unsupported.unread(obj.spec, source.at("spec")),
-            *codes.warnings(kinds.KINDS[inputs.RULES], obj),
+            *codes.warnings(kinds.KINDS[collections.RULES], obj),
             *self._rule_host(obj, host, source),
             *self._overridden(obj, host, source),
-            *rule_checks.hides(obj, host, source, self._world),
+            *rule_checks.hides(obj, host, source, self._destinations),
             *no_effect.of_client_tls(_blocks(obj), self._settings.features, source),
             *self._unverified(obj, source),
             *_timeouts_ignored(obj, source),
@@ -295,7 +311,7 @@ class Checks:
     def _rule_host(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
         if hosts.is_wildcard(host) or not host:
             return
-        service = self._world.service(host)
+        service = self._destinations.registry.service(host)
         if service is None:
             yield make("IST0174", source.at("spec.host"), host=obj.spec.host)
             return
@@ -306,10 +322,10 @@ class Checks:
 
     def _overridden(self, obj: networking.DestinationRule, host: str, source: Source) -> Found:
         namespace = obj.metadata.namespace
-        written: rules.Rules = self._inputs.rules.table.get((namespace, host))
+        written: rules.Rules = self._collections.rules.table.get((namespace, host))
         if len(written) < 2:
             return
-        merged = self._world.merged_rules.get((namespace, host))
+        merged = self._destinations.merged_rules.get((namespace, host))
         yield from rule_checks.superseded(obj, merged, source)
         for rule in merged:
             if source.ref not in rule.members:
@@ -328,14 +344,14 @@ class Checks:
             yield from rule_checks.unverified(obj, _blocks(obj), source)
 
     def _policy(self, key: Key) -> Findings:
-        found = self._inputs.policies.table.get(key[0])
+        found = self._collections.policies.table.get(key[0])
         obj = next((p for p in found if p.metadata.name == key[1]), None)
         if obj is None:
             return ()
         source = precedence.source("PeerAuthentication", obj)
         return (
             *unsupported.unread(obj.spec, source.at("spec")),
-            *codes.warnings(kinds.KINDS[inputs.POLICIES], obj),
+            *codes.warnings(kinds.KINDS[collections.POLICIES], obj),
             *self._policy_scope(obj, found, source),
         )
 
@@ -354,7 +370,7 @@ class Checks:
             )
 
     def _authorization(self, key: Key) -> Findings:
-        obj = self._inputs.authorization_policies.get(key)
+        obj = self._collections.authorization_policies.get(key)
         if obj is None:
             return ()
         from lateen.compiler.frontend.diagnostics import (
@@ -363,16 +379,16 @@ class Checks:
 
         source = precedence.source("AuthorizationPolicy", obj, "spec")
         unread = unsupported.unread(obj.spec, source)
-        doubtful = codes.warnings(kinds.KINDS[inputs.AUTHORIZATION], obj)
+        doubtful = codes.warnings(kinds.KINDS[collections.AUTHORIZATION], obj)
         return (*unread, *doubtful, *authz_checks.findings(obj, self._settings))
 
     def _gateway(self, key: Key) -> Findings:
-        for obj in self._inputs.gateways.get(""):
+        for obj in self._collections.gateways.get(""):
             if (obj.metadata.namespace, obj.metadata.name) == key:
                 source = precedence.source("Gateway", obj)
                 unread = unsupported.unread(obj.spec, source.at("spec"))
                 idle = no_effect.of_gateway(obj.spec, source)
-                return (*unread, *idle, *codes.warnings(kinds.KINDS[inputs.GATEWAYS], obj))
+                return (*unread, *idle, *codes.warnings(kinds.KINDS[collections.GATEWAYS], obj))
         return ()
 
 

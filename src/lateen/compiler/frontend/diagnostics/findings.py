@@ -1,10 +1,10 @@
 """Collects what compiling noticed, object by object, redoing only what changed. Pure."""
 
 from lateen.compiler.frontend.diagnostics import checks
+from lateen.compiler.frontend.graph.collections import Key, Objects
+from lateen.compiler.frontend.graph.destinations import Destinations
 from lateen.compiler.frontend.graph.incremental import Graph
-from lateen.compiler.frontend.graph.inputs import Key, Objects
 from lateen.compiler.frontend.graph.telemetries import Telemetries
-from lateen.compiler.frontend.graph.world import World
 from lateen.compiler.frontend.routing import unsupported
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef, Source
@@ -17,8 +17,8 @@ _NOT_ACTED_ON = tuple(info for info in kinds.KINDS.values() if info.is_istio and
 class Findings:
     """All findings of a snapshot, by object."""
 
-    def __init__(self, graph: Graph, world: World, reports: Telemetries) -> None:
-        self._checks = checks.Checks(graph, world, reports)
+    def __init__(self, graph: Graph, destinations: Destinations, reports: Telemetries) -> None:
+        self._checks = checks.Checks(graph, destinations, reports)
         self._pending: dict[str, set[Key]] = {r: set() for r in self._checks.by_resource}
         self._found: dict[tuple[str, Key], tuple[Diagnostic, ...]] = {}
         self._idle: tuple[Diagnostic, ...] = ()

@@ -1,27 +1,29 @@
-"""Ports on which an older Service takes the connections of a younger one. Pure."""
+"""Ports on which an older service takes the connections of a younger one. Pure."""
 
 from collections.abc import Iterator
 
-from lateen.compiler.frontend.graph.inputs import Key
-from lateen.compiler.frontend.graph.world import World
+from lateen.compiler.frontend.graph.registry import Registry
 from lateen.compiler.frontend.registry import services
 from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
 from lateen.model.messages.diagnostics import Diagnostic, make
 
 
-def of_service(key: Key, world: World) -> Iterator[Diagnostic]:
-    """Say which TCP ports of an ExternalName an older one has too: before Istio 1.21 both listen on
-    every address, since neither has one of its own, and of chains that match alike the first is
-    the one."""
-    own = _without_address(key, world)
-    pending = {port.number: port for port in own.ports if _plain(port)} if own else {}
-    if own is None or not pending:
+def of_service(own: Service | None, registry: Registry) -> Iterator[Diagnostic]:
+    """Say which TCP ports of a service an older one has too: both listen on every address, since
+    neither has one of its own, and of chains that match alike the first is the one.
+
+    That concerns ServiceEntries without addresses and, before Istio 1.21, ExternalName Services.
+    """
+    if own is None or not _without_address(own):
         return
-    for other in world.inputs.service_list.get(""):
-        if other == key or not pending:
+    pending = {port.number: port for port in own.ports if _plain(port)}
+    for namespace, hostname in registry.listed():
+        if (namespace, hostname) == own.key or not pending:
             return
-        older = _without_address(other, world)
-        if older is None or not services.visible(older, own.namespace):
+        older = registry.seen(own.namespace, hostname)
+        if older is None or older.namespace != namespace or not _without_address(older):
+            continue
+        if not services.visible(older, own.namespace):
             continue
         for number in [port.number for port in older.ports if _plain(port)]:
             if (mine := pending.pop(number, None)) is not None:
@@ -34,9 +36,8 @@ def of_service(key: Key, world: World) -> Iterator[Diagnostic]:
                 )
 
 
-def _without_address(key: Key, world: World) -> Service | None:
-    service = world.service_of(key)
-    return service if service is not None and service.resolution is Resolution.DNS else None
+def _without_address(service: Service) -> bool:
+    return not service.vips and (service.entry or service.resolution is Resolution.DNS)
 
 
 def _plain(port: Port) -> bool:

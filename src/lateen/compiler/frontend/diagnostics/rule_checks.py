@@ -3,8 +3,8 @@ whom it lets a client trust. Pure."""
 
 from collections.abc import Iterator
 
-from lateen.compiler.frontend.graph.world import World
-from lateen.compiler.frontend.registry import hosts, services
+from lateen.compiler.frontend.graph.destinations import Destinations
+from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.traffic import rules
 from lateen.model.istio import networking
 from lateen.model.messages.diagnostics import Diagnostic, make
@@ -41,17 +41,18 @@ def _both(one: tuple[str, ...], other: tuple[str, ...]) -> set[str]:
     return mine if "*" in theirs else mine & theirs
 
 
-def hides(obj: networking.DestinationRule, host: str, source: Source, world: World) -> Found:
+def hides(
+    obj: networking.DestinationRule, host: str, source: Source, destinations: Destinations
+) -> Found:
     """Say which rule beside a Service is not used by clients of this rule's namespace, because
     this one, less specific, comes first for them."""
     namespace = obj.metadata.namespace
-    if not hosts.is_wildcard(host) or namespace == world.settings.root_namespace:
+    if not hosts.is_wildcard(host) or namespace == destinations.settings.root_namespace:
         return
-    for owner, name in world.inputs.service_list.get(""):
-        hostname = services.hostname(owner, name, world.settings.domain)
+    for owner, hostname in destinations.registry.listed():
         if owner == namespace or not hosts.covers(host, hostname):
             continue
-        beside = world.beside(namespace, owner, hostname)
+        beside = destinations.beside(namespace, owner, hostname)
         if beside is not None and hosts.specificity(beside.host) < hosts.specificity(host):
             yield make(
                 "LTN0027",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph import telemetries
-from lateen.compiler.frontend.graph.inputs import TELEMETRIES
+from lateen.compiler.frontend.graph.collections import TELEMETRIES
 from lateen.compiler.frontend.registry import hosts, protocols, services, workloads
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import ProxyKind

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph import mesh_config, telemetries
-from lateen.compiler.frontend.graph.inputs import TELEMETRIES, Key
-from lateen.compiler.frontend.graph.world import World
+from lateen.compiler.frontend.graph.collections import TELEMETRIES, Key
+from lateen.compiler.frontend.graph.destinations import Destinations
 from lateen.compiler.frontend.routing import unsupported
 from lateen.model.istio import telemetry as model
 from lateen.model.messages.diagnostics import Diagnostic, make
@@ -19,14 +19,14 @@ Found = Iterator[Diagnostic]
 class TelemetryChecks:
     """Findings about one object, from it and from those it refines."""
 
-    def __init__(self, world: World, made: telemetries.Telemetries) -> None:
-        self._inputs = world.inputs
-        self._settings = world.settings
+    def __init__(self, destinations: Destinations, made: telemetries.Telemetries) -> None:
+        self._collections = destinations.collections
+        self._settings = destinations.settings
         self._made = made
 
     def telemetry(self, key: Key) -> tuple[Diagnostic, ...]:
         """Return the findings of a Telemetry."""
-        filed: telemetries.Objects = self._inputs.telemetries.table.get(key[0])
+        filed: telemetries.Objects = self._collections.telemetries.table.get(key[0])
         obj = next((o for o in filed if o.metadata.name == key[1]), None)
         if obj is None:
             return ()
@@ -41,7 +41,7 @@ class TelemetryChecks:
 
     def mesh(self, _: Key) -> tuple[Diagnostic, ...]:
         """Return the findings of the mesh configuration."""
-        obj = self._inputs.mesh_config.get("")
+        obj = self._collections.mesh_config.get("")
         return tuple(mesh_config.findings(obj, self._settings)) if obj is not None else ()
 
     def _covered(self, obj: model.Telemetry, filed: telemetries.Objects, source: Source) -> Found:

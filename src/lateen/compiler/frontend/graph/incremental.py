@@ -1,7 +1,7 @@
 """Values that remember who read them, so that a change redoes only what read it.
 
 Pure in effect: a derived value always equals what a computation from nothing would give; only
-the work is kept. A `Table` holds inputs by key. A `Derived` is a function of one key whose
+the work is kept. A `Table` holds collections by key. A `Derived` is a function of one key whose
 reads, of tables and of other derived values, are noted while it runs; putting a different
 input in a table marks its readers, and theirs, as stale. A recomputed value that equals the old
 one is replaced by the old object, so identity tells what really changed.
@@ -71,7 +71,7 @@ class Graph:
             self._purge()
 
     def _purge(self) -> None:
-        """Take forgotten cells out of the readers of inputs that never changed meanwhile."""
+        """Take forgotten cells out of the readers of collections that never changed meanwhile."""
         self._dead = 0
         for table in self.tables:
             table.readers = {
@@ -85,7 +85,7 @@ class Graph:
 
 
 class Table(Generic[K, V]):
-    """Inputs by key; a missing key reads as the default and counts as read all the same."""
+    """Collections by key; a missing key reads as the default and counts as read all the same."""
 
     def __init__(self, graph: Graph, default: V) -> None:
         self._graph = graph

@@ -2,10 +2,10 @@
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph import routers, telemetries
+from lateen.compiler.frontend.graph.collections import Key
+from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.inputs import Key
-from lateen.compiler.frontend.graph.world import Scope, World
-from lateen.compiler.frontend.registry import inbound, workloads
+from lateen.compiler.frontend.registry import entries, inbound, workloads
 from lateen.compiler.frontend.traffic import clusters, policies
 from lateen.compiler.ir.policy import TrafficPolicy
 from lateen.compiler.ir.proxy import Inbound, Node, ProxyKind
@@ -16,11 +16,13 @@ from lateen.model.kube.core import pod as core_pod, service as core_service
 class Pods:
     """Per-pod values."""
 
-    def __init__(self, graph: Graph, world: World) -> None:
-        self._world = world
-        self.telemetries = telemetries.Telemetries(graph, world.inputs, world.settings)
-        self._inputs = world.inputs
-        self._settings = world.settings
+    def __init__(self, graph: Graph, destinations: Destinations) -> None:
+        self._destinations = destinations
+        self.telemetries = telemetries.Telemetries(
+            graph, destinations.collections, destinations.settings
+        )
+        self._collections = destinations.collections
+        self._settings = destinations.settings
         self.node: Derived[Key, Node | None] = Derived(graph, self._node)
         self.scope: Derived[Key, Scope] = Derived(graph, self._scope)
         self.router_scope: Derived[Key, routers.RouterScope] = Derived(graph, self._router_scope)
@@ -29,7 +31,7 @@ class Pods:
 
     def _node(self, key: Key) -> Node | None:
         """Return the pod's proxy, or None if it runs none or has ended."""
-        pod = self._inputs.pods.get(key)
+        pod = self._collections.pods.get(key)
         if pod is None or workloads.finished(pod):
             return None
         kind = workloads.proxy_kind(pod)
@@ -39,9 +41,9 @@ class Pods:
         return workloads.node(pod, kind, self._settings, reports)
 
     def _scope(self, key: Key) -> Scope:
-        pod = self._inputs.pods.get(key)
+        pod = self._collections.pods.get(key)
         namespace = key[0]
-        asked = self._inputs.asked_labels
+        asked = self._collections.asked_labels
         wanted = asked.get("") | asked.get(namespace)
         if pod is None or not wanted:
             return Scope(namespace)
@@ -49,7 +51,7 @@ class Pods:
         return Scope(namespace, tuple(sorted((k, v) for k, v in labels.items() if k in wanted)))
 
     def _router_scope(self, key: Key) -> routers.RouterScope:
-        pod = self._inputs.pods.get(key)
+        pod = self._collections.pods.get(key)
         labels = dict(pod.metadata.labels) if pod is not None else {}
         labels.pop("pod-template-hash", None)
         bound: dict[int, set[int]] = {}
@@ -65,23 +67,30 @@ class Pods:
         )
 
     def _find_services(self, key: Key) -> tuple[Service, ...]:
-        """Return the services whose selector matches the pod, oldest first."""
-        pod = self._inputs.pods.get(key)
+        """Return the services whose selector matches the pod, oldest first: those of Kubernetes and
+        those of ServiceEntries with a workloadSelector."""
+        pod = self._collections.pods.get(key)
         if pod is None:
             return ()
         namespace, labels = key[0], pod.metadata.labels
         found: dict[Key, core_service.Service] = {}
         for pair in labels.items():
-            for obj in self._inputs.selected.table.get((namespace, *pair)):
+            for obj in self._collections.selected.table.get((namespace, *pair)):
                 if precedence.selects(obj.spec.selector, labels):
                     found[(namespace, obj.metadata.name)] = obj
         ordered = sorted(found.values(), key=precedence.age)
-        named = (self._world.service_of((namespace, o.metadata.name)) for o in ordered)
-        return tuple(service for service in named if service is not None)
+        registry = self._destinations.registry
+        named = [registry.of_kubernetes((namespace, o.metadata.name)) for o in ordered]
+        for obj in self._collections.selecting_entries.table.get(namespace):
+            selector = obj.spec.workload_selector
+            if selector is not None and precedence.selects(selector.labels, labels):
+                named += [registry.at((namespace, host)) for host in entries.hosts_of(obj)]
+        known = [service for service in named if service is not None]
+        return tuple(sorted(known, key=lambda s: s.created))
 
     def _inbound(self, key: Key) -> Inbound:
-        pod = self._inputs.pods.get(key)
-        modes = self._world.modes.get(key)
+        pod = self._collections.pods.get(key)
+        modes = self._destinations.registry.modes.get(key)
         if pod is None:
             return Inbound(mode=modes.mode)
         unlabelled = Scope(key[0])  # what a rule says to single workloads is for what they send
@@ -93,7 +102,7 @@ class Pods:
         )
 
     def _limits(self, scope: Scope, service: Service, port: int) -> TrafficPolicy:
-        rule = self._world.rule_for(scope, service.hostname)
+        rule = self._destinations.rule_for(scope, service.hostname)
         if rule is None:
             return clusters.NO_POLICY
         options = clusters.options_for(rule, self._settings, gateway=False)

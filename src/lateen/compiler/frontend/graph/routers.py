@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph.collections import Key
+from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.inputs import Key
-from lateen.compiler.frontend.graph.world import Scope, World
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import assembly, gateways, mesh_routes, routes
 from lateen.compiler.frontend.routing.gateways import Binding, BoundServer, HostPlan, Kind
@@ -72,10 +72,10 @@ class State(msgspec.Struct, kw_only=True):
 class Routers:
     """Gateway configurations by scope; scopes are numbered to keep keys small."""
 
-    def __init__(self, graph: Graph, world: World) -> None:
-        self._world = world
-        self._inputs = world.inputs
-        self._settings = world.settings
+    def __init__(self, graph: Graph, destinations: Destinations) -> None:
+        self._destinations = destinations
+        self._collections = destinations.collections
+        self._settings = destinations.settings
         self._numbers: dict[RouterScope, int] = {}
         self._scopes: dict[int, RouterScope] = {}
         self._states: dict[int, State] = {}
@@ -165,12 +165,12 @@ class Routers:
                             yield make("LTN0045", route.source, namespace=namespace, host=hostname)
 
     def _is_hidden(self, namespace: str, hostname: str) -> bool:
-        known = self._world.service(hostname) is not None
-        return known and self._world.seen(namespace, hostname) is None
+        known = self._destinations.registry.service(hostname) is not None
+        return known and self._destinations.registry.seen(namespace, hostname) is None
 
     def _selector(self, server: BoundServer) -> str:
         """Return the labels by which a server's Gateway chose the proxy."""
-        for obj in self._inputs.gateways.get(""):
+        for obj in self._collections.gateways.get(""):
             if f"{obj.metadata.namespace}/{obj.metadata.name}" == server.gateway:
                 return ",".join(f"{k}={v}" for k, v in sorted(obj.spec.selector.items())) or "*"
         return "*"
@@ -186,7 +186,7 @@ class Routers:
         scope = self._scopes[number]
         known = dict(scope.ports)
         found, unfit = gateways.bound_servers(
-            self._inputs.gateways.get(""),
+            self._collections.gateways.get(""),
             dict(scope.labels),
             lambda port: known.get(port, (port,)),
         )
@@ -232,7 +232,7 @@ class Routers:
         return gateways.plan(servers, self._bindings, self._scopes[number].scope.namespace)
 
     def _bindings(self, gateway: str) -> tuple[Binding, ...]:
-        return self._inputs.gateway_routes.table.get(gateway)
+        return self._collections.gateway_routes.table.get(gateway)
 
     def _make_host(self, key: tuple[int, HostPlan]) -> Host:
         number, plan = key
@@ -243,7 +243,7 @@ class Routers:
             made = routes.catch_alls_last(made, self._settings)
         source = None
         if plan.parts:
-            obj = self._inputs.virtual_services.get(plan.parts[0][2:])
+            obj = self._collections.virtual_services.get(plan.parts[0][2:])
             source = precedence.source("VirtualService", obj) if obj is not None else None
         return Host(
             virtual_host=VirtualHost(
@@ -258,11 +258,11 @@ class Routers:
 
     def _make_http(self, key: tuple[int, str, int, Key]) -> tuple[Route, ...]:
         number, gateway, port, chosen = key
-        rules = self._world.http_rules.get(chosen)
+        rules = self._destinations.http_rules.get(chosen)
         return routes.http(rules, self._context(number, gateway, port, chosen))
 
     def _context(self, number: int, gateway: str, port: int, chosen: Key) -> routes.Context:
-        scope, world = self._scopes[number], self._world
+        scope, destinations = self._scopes[number], self._destinations
         return routes.Context(
             settings=self._settings,
             namespace=chosen[0],
@@ -276,9 +276,11 @@ class Routers:
                 for merged in self._servers.get(number).merged
                 for server in merged.servers
             ),
-            service=lambda host: world.seen(scope.scope.namespace, host),
-            hashed=lambda host, at, subset: world.hashed(scope.scope, host, at, subset),
-            conduct=lambda host, subset, one: world.conduct(scope.scope, host, subset, one=one),
+            service=lambda host: destinations.registry.seen(scope.scope.namespace, host),
+            hashed=lambda host, at, subset: destinations.hashed(scope.scope, host, at, subset),
+            conduct=lambda host, subset, one: destinations.conduct(
+                scope.scope, host, subset, one=one
+            ),
         )
 
     def _listeners(self, number: int, reached: set[str]) -> tuple[GatewayListener, ...]:
@@ -373,19 +375,20 @@ class Routers:
             meta = binding.metadata
             if not precedence.exported(binding.export_to, meta.namespace, namespace):
                 continue
-            obj = self._inputs.virtual_services.get(binding.key)
+            obj = self._collections.virtual_services.get(binding.key)
             if obj is not None and gateways.attaches(server, binding):
                 yield obj, self._context(number, server.gateway, server.number, binding.key)
 
     def _make_share(self, key: tuple[int, str]) -> Share:
         number, hostname = key
         scope = self._scopes[number].scope
-        if self._world.seen(scope.namespace, hostname) is None:
+        service = self._destinations.registry.seen(scope.namespace, hostname)
+        if service is None:
             return Share(clusters=(), endpoints=())
-        cluster_key = self._world.cluster_key(scope, hostname, gateway=True)
+        cluster_key = self._destinations.cluster_key(scope, service, gateway=True)
         return Share(
-            clusters=self._world.clusters.get(cluster_key),
-            endpoints=self._world.assignments(scope, cluster_key),
+            clusters=self._destinations.clusters.get(cluster_key),
+            endpoints=self._destinations.assignments(scope, cluster_key),
         )
 
     def _clusters(

@@ -7,10 +7,10 @@ from enum import Enum
 import msgspec
 
 from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph.collections import Key, ServiceKey
+from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.inputs import Key
-from lateen.compiler.frontend.graph.world import Scope, World
-from lateen.compiler.frontend.registry import hosts, services
+from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import assembly, mesh_routes, routes
 from lateen.compiler.frontend.routing.assembly import Share
 from lateen.compiler.frontend.routing.mesh_routes import Part
@@ -33,14 +33,14 @@ class Change(Enum):
 class Assembly(msgspec.Struct, kw_only=True):
     """A scope's shares in service order, and the outbound value they last made."""
 
-    order: tuple[Key, ...] = ()
-    places: dict[str, int] = msgspec.field(default_factory=dict)
+    order: tuple[ServiceKey, ...] = ()
+    places: dict[ServiceKey, int] = msgspec.field(default_factory=dict)
     shares: list[Share] = msgspec.field(default_factory=list)
     foreign: tuple[VirtualHost, ...] = ()
     outbound: Outbound | None = None
     binds: frozenset[str] = frozenset()
     """Addresses of pods that have listeners of their own (headless services)."""
-    pending: set[str] = msgspec.field(default_factory=set)
+    pending: set[ServiceKey] = msgspec.field(default_factory=set)
     variants: dict[str, tuple[Outbound, Outbound]] = msgspec.field(default_factory=dict)
     """By address of a headless service's pod: what it was made from, and its own value."""
 
@@ -48,15 +48,15 @@ class Assembly(msgspec.Struct, kw_only=True):
 class Sidecars:
     """Outbound values by scope."""
 
-    def __init__(self, graph: Graph, world: World) -> None:
-        self._world = world
-        self._inputs = world.inputs
-        self._settings = world.settings
-        self._catch_all = mesh_routes.catch_all(world.settings)
-        self._share: Derived[tuple[Scope, str], Share] = Derived(
+    def __init__(self, graph: Graph, destinations: Destinations) -> None:
+        self._destinations = destinations
+        self._collections = destinations.collections
+        self._settings = destinations.settings
+        self._catch_all = mesh_routes.catch_all(destinations.settings)
+        self._share: Derived[tuple[Scope, ServiceKey], Share] = Derived(
             graph, self._make_share, watched=True
         )
-        self._part: Derived[tuple[Scope, str], Part] = Derived(graph, self._make_part)
+        self._part: Derived[tuple[Scope, ServiceKey], Part] = Derived(graph, self._make_part)
         self._virtual_service: Derived[Key, Key | None] = Derived(graph, self._choose)
         self._http: Derived[tuple[Scope, Key, int], tuple[Route, ...]] = Derived(
             graph, self._make_http
@@ -87,20 +87,19 @@ class Sidecars:
 
     def _refresh(self, state: Assembly, scope: Scope) -> set[Change]:
         """Bring a scope's shares up to date; return what kinds of things changed."""
-        order = self._inputs.service_list.get("")
+        order = self._destinations.registry.listed()
         if order is not state.order:
-            names = [services.hostname(ns, n, self._settings.domain) for ns, n in order]
             state.order = order
-            state.places = {name: place for place, name in enumerate(names)}
-            state.shares = [self._share.get((scope, name)) for name in names]
+            state.places = {key: place for place, key in enumerate(order)}
+            state.shares = [self._share.get((scope, key)) for key in order]
             state.pending.clear()
             return {Change.PARTS}
         changed = set()
-        for name in state.pending:
-            place = state.places.get(name)
+        for key in state.pending:
+            place = state.places.get(key)
             if place is None:
                 continue
-            old, new = state.shares[place], self._share.get((scope, name))
+            old, new = state.shares[place], self._share.get((scope, key))
             if new is not old:
                 state.shares[place] = new
                 changed.add(Change.OTHER if new.part is old.part else Change.PARTS)
@@ -134,28 +133,29 @@ class Sidecars:
         self._http.drop(lambda key: key[0] in gone)
 
     def _spread_stale(self) -> None:
-        for scope, name in self._share.stale:
+        for scope, key in self._share.stale:
             state = self._scopes.get(scope)
             if state is not None:
-                state.pending.add(name)
+                state.pending.add(key)
         self._share.stale.clear()
 
-    def _make_share(self, key: tuple[Scope, str]) -> Share:
-        scope, hostname = key
-        world = self._world
-        service = world.seen(scope.namespace, hostname)
-        if service is None or service.resolution is Resolution.ALIAS:
+    def _make_share(self, key: tuple[Scope, ServiceKey]) -> Share:
+        scope, (namespace, hostname) = key
+        service = self._destinations.registry.seen(scope.namespace, hostname)
+        if service is None or service.namespace != namespace:
             return NOTHING
-        cluster_key = world.cluster_key(scope, hostname, gateway=False)
+        if service.resolution is Resolution.ALIAS:
+            return NOTHING
+        cluster_key = self._destinations.cluster_key(scope, service, gateway=False)
         return Share(
-            clusters=world.clusters.get(cluster_key),
-            endpoints=world.assignments(scope, cluster_key),
+            clusters=self._destinations.clusters.get(cluster_key),
+            endpoints=self._destinations.assignments(scope, cluster_key),
             part=self._part.get(key),
         )
 
-    def _make_part(self, key: tuple[Scope, str]) -> Part:
-        scope, hostname = key
-        service = self._world.service(hostname)
+    def _make_part(self, key: tuple[Scope, ServiceKey]) -> Part:
+        scope, service_key = key
+        service = self._destinations.registry.at(service_key)
         if service is None:
             return Part()
         found_hosts: list[tuple[int, VirtualHost, bool]] = []
@@ -181,7 +181,7 @@ class Sidecars:
         )
 
     def _virtual_host(self, scope: Scope, service: Service, port: Port) -> VirtualHost:
-        aliases = self._world.aliases(service.hostname)
+        aliases = self._destinations.registry.aliases(service.hostname)
         domains = mesh_routes.domains_of(service, aliases, scope.namespace, self._settings)
         return self._host_with(scope, service, port, domains)
 
@@ -194,7 +194,7 @@ class Sidecars:
         if chosen is not None:
             made = self._http.get((scope, chosen, port.number))
             source = Source(ObjectRef("VirtualService", *chosen))
-        keys = () if made else self._world.hashed(scope, service.hostname, port.number, "")
+        keys = () if made else self._destinations.hashed(scope, service.hostname, port.number, "")
         return mesh_routes.virtual_host(service, port, made, domains, source, keys, self._settings)
 
     def _sniffed_table(self, scope: Scope, service: Service, port: Port) -> RouteTable:
@@ -203,12 +203,12 @@ class Sidecars:
 
     def _listeners(self, scope: Scope, service: Service, port: Port) -> tuple[TcpListener, ...]:
         chosen = self._virtual_service.get((scope.namespace, service.hostname))
-        obj = self._inputs.virtual_services.get(chosen) if chosen is not None else None
+        obj = self._collections.virtual_services.get(chosen) if chosen is not None else None
         context = self._context(scope, obj, port.number)
         tcp = mesh_routes.tcp_routes(service, port, obj, context)
         members: tuple[Endpoint, ...] = ()
-        if service.resolution is Resolution.PASSTHROUGH:
-            members = self._world.behind.get(service.hostname).at(port.number)
+        if service.headless:
+            members = self._destinations.registry.backends.get(service.key).at(port.number)
         return mesh_routes.listeners(service, port, members, tcp)
 
     def _context(
@@ -223,9 +223,13 @@ class Sidecars:
             client_namespace=scope.namespace,
             client_labels=dict(scope.labels),
             secure=False,
-            service=lambda host: self._world.seen(scope.namespace, host),
-            hashed=lambda host, number, subset: self._world.hashed(scope, host, number, subset),
-            conduct=lambda host, subset, one: self._world.conduct(scope, host, subset, one=one),
+            service=lambda host: self._destinations.registry.seen(scope.namespace, host),
+            hashed=lambda host, number, subset: self._destinations.hashed(
+                scope, host, number, subset
+            ),
+            conduct=lambda host, subset, one: self._destinations.conduct(
+                scope, host, subset, one=one
+            ),
         )
 
     def _choose(self, key: Key) -> Key | None:
@@ -238,7 +242,7 @@ class Sidecars:
         if exact is not None:
             return _key(exact)
         found = []
-        for wildcard in self._inputs.mesh_wildcards.get(""):
+        for wildcard in self._collections.mesh_wildcards.get(""):
             if hosts.covers(wildcard, hostname):
                 obj = self._oldest_visible(namespace, wildcard)
                 if obj is not None:
@@ -250,7 +254,7 @@ class Sidecars:
         return _key(min(found, key=precedence.age))
 
     def _oldest_visible(self, namespace: str, host: str) -> networking.VirtualService | None:
-        filed: tuple[networking.VirtualService, ...] = self._inputs.mesh_routes.table.get(host)
+        filed: tuple[networking.VirtualService, ...] = self._collections.mesh_routes.table.get(host)
         for obj in filed:
             if precedence.exported(obj.spec.export_to, obj.metadata.namespace, namespace):
                 return obj
@@ -258,32 +262,32 @@ class Sidecars:
 
     def _make_http(self, key: tuple[Scope, Key, int]) -> tuple[Route, ...]:
         scope, chosen, port = key
-        obj = self._inputs.virtual_services.get(chosen)
+        obj = self._collections.virtual_services.get(chosen)
         if obj is None:
             return ()
-        return routes.http(self._world.http_rules.get(chosen), self._context(scope, obj, port))
+        return routes.http(
+            self._destinations.http_rules.get(chosen), self._context(scope, obj, port)
+        )
 
     def _find_foreign(self, namespace: str) -> tuple[str, ...]:
         """Return the hosts of mesh VirtualServices that no service has which clients of a namespace
         know, and know with port 80."""
         found = []
         names: list[str] | None = None
-        for host in self._inputs.mesh_hosts.get(""):
+        for host in self._collections.mesh_hosts.get(""):
             if not hosts.is_wildcard(host):
                 if not self._answers(namespace, host):
                     found.append(host)
                 continue
             if names is None:
-                domain = self._settings.domain
-                listed = self._inputs.service_list.get("")
-                every = (services.hostname(ns, name, domain) for ns, name in listed)
+                every = (name for _, name in self._destinations.registry.listed())
                 names = [name for name in every if self._answers(namespace, name)]
             if not any(hosts.covers(host, name) for name in names):
                 found.append(host)
         return tuple(found)
 
     def _answers(self, namespace: str, host: str) -> bool:
-        service = self._world.seen(namespace, host)
+        service = self._destinations.registry.seen(namespace, host)
         return service is not None and service.port(mesh_routes.FOREIGN_PORT) is not None
 
     def _make_foreign(self, scope: Scope) -> tuple[VirtualHost, ...]:

@@ -11,8 +11,8 @@ import msgspec
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph import mesh_config
+from lateen.compiler.frontend.graph.collections import Collections, Key
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.inputs import Inputs, Key
 from lateen.compiler.frontend.graph.mesh_config import Mesh
 from lateen.compiler.ir import telemetry as ir
 from lateen.compiler.ir.proxy import MeshSettings
@@ -193,21 +193,21 @@ def _concerns(match: model.SideSelector | None, side: str) -> bool:
 class Telemetries:
     """What each proxy reports, kept per key: proxies that report alike share one value."""
 
-    def __init__(self, graph: Graph, inputs: Inputs, settings: MeshSettings) -> None:
-        self._inputs = inputs
+    def __init__(self, graph: Graph, collections: Collections, settings: MeshSettings) -> None:
+        self._collections = collections
         self._settings = settings
         self.mesh: Derived[str, Mesh] = Derived(graph, self._mesh)
         self._of: Derived[tuple[str, Key | None], ir.Telemetry] = Derived(graph, self._make)
 
     def of(self, namespace: str, labels: dict[str, str]) -> ir.Telemetry:
         """Return what the proxy of a workload reports."""
-        found = chosen(self._inputs.telemetries.table.get(namespace), labels)
+        found = chosen(self._collections.telemetries.table.get(namespace), labels)
         key = (found.metadata.namespace, found.metadata.name) if found is not None else None
         return self._of.get((namespace, key))
 
     def levels(self, namespace: str, own: model.Telemetry | None) -> Iterator[model.Telemetry]:
         """Return the objects that count in a namespace, from the mesh to `own`, a workload's."""
-        table, root = self._inputs.telemetries.table, self._settings.root_namespace
+        table, root = self._collections.telemetries.table, self._settings.root_namespace
         for place in dict.fromkeys((root, namespace)):
             found = wide(table.get(place))
             if found is not None:
@@ -216,11 +216,11 @@ class Telemetries:
             yield own
 
     def _mesh(self, _: str) -> Mesh:
-        return mesh_config.translate(self._inputs.mesh_config.get(""), self._settings)
+        return mesh_config.translate(self._collections.mesh_config.get(""), self._settings)
 
     def _make(self, key: tuple[str, Key | None]) -> ir.Telemetry:
         namespace, selected = key
-        filed: Objects = self._inputs.telemetries.table.get(namespace)
+        filed: Objects = self._collections.telemetries.table.get(namespace)
         own = next((o for o in filed if selected == (namespace, o.metadata.name)), None)
         return translate(
             self.levels(namespace, own),

@@ -63,19 +63,4 @@ def _endpoint(
 ) -> Endpoint:
     if workload is None:
         return Endpoint(address=address, port=number)
-    mode = modes(workload).at(number)
-    return Endpoint(
-        address=address,
-        port=number,
-        labels=workload.labels,
-        identity=workload.identity,
-        sidecar=workload.sidecar,
-        mode=mode.mode,
-        mode_source=mode.source,
-        workload=workload.workload,
-        namespace=workload.namespace,
-        pod=workload.pod,
-        locality=workload.locality,
-        canonical_name=workload.canonical_name,
-        canonical_revision=workload.canonical_revision,
-    )
+    return workloads.endpoint(workload, address, number, modes(workload).at(number))

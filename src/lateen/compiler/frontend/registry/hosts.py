@@ -4,7 +4,7 @@ from lateen.compiler.ir.workload import Service
 
 
 def resolve(host: str, namespace: str, domain: str) -> str:
-    """Expand a short name with the namespace of the object that uses it (semantics 3.8, 5).
+    """Expand a short name with the namespace of the object that uses it .
 
     Only a name without any dot is short: `reviews.prod` stays as it is, as on Istio.
     """
@@ -42,26 +42,22 @@ def specificity(host: str) -> tuple[int, int, str]:
     return (1 if is_wildcard(host) else 0, -len(host), host)
 
 
-def split_service(hostname: str, domain: str) -> tuple[str, str] | None:
-    """Return (namespace, name) of `name.namespace.svc.domain`, or None."""
-    tail = f".svc.{domain}"
-    if not hostname.endswith(tail):
-        return None
-    parts = hostname[: -len(tail)].split(".")
-    return (parts[1], parts[0]) if len(parts) == 2 and parts[0] and parts[1] else None
-
-
-def domains(service: Service, client_namespace: str, *, absolute: bool) -> tuple[str, ...]:
-    """Return a service's virtual-host domains as seen from a namespace (semantics 3.3).
+def domains(
+    service: Service, client_namespace: str, domain: str, *, absolute: bool
+) -> tuple[str, ...]:
+    """Return a service's virtual-host domains as seen from a namespace: its name, and the shorter
+    forms that DNS completes there.
 
     `absolute` adds the form with the trailing dot.
     """
-    host, name, namespace = service.hostname, service.name, service.namespace
+    host = service.hostname
     found = [host]
-    if absolute:
+    if absolute and not is_wildcard(host):
         found.append(f"{host}.")
-    if host.startswith(f"{name}.{namespace}.svc."):
+    short = host.removesuffix(f".svc.{domain}")
+    if short != host and not is_wildcard(host):
+        name, _, namespace = short.partition(".")
         if namespace == client_namespace:
             found.append(name)
-        found += [f"{name}.{namespace}.svc", f"{name}.{namespace}"]
+        found += [f"{short}.svc", short]
     return tuple(found)

@@ -1,4 +1,4 @@
-"""The registry: Kubernetes Services as hosts of the mesh (semantics 3.2, 3.4, 10.3). Pure."""
+"""Kubernetes Services as services of the mesh. Pure."""
 
 from collections.abc import Mapping
 
@@ -35,6 +35,7 @@ def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
         ports=ports,
         source=source,
         created=meta.creation_timestamp or "",
+        external=spec.type == "ExternalName",
         external_name=spec.external_name.rstrip(".") if spec.type == "ExternalName" else "",
         selector=tuple(sorted(spec.selector.items())),
         export_to=_words(meta.annotations, EXPORT_ANNOTATION),

@@ -8,7 +8,7 @@ from lateen.compiler.frontend.registry import downward_labels
 from lateen.compiler.ir import telemetry
 from lateen.compiler.ir.proxy import Features, MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
-from lateen.compiler.ir.workload import Labels
+from lateen.compiler.ir.workload import Endpoint, Labels, Mode
 from lateen.model.identity import spiffe_id
 from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.model.meta import ObjectRef
@@ -52,8 +52,27 @@ def translate(pod: core_pod.Pod, settings: MeshSettings) -> Workload:
         sidecar=labels.get(TLS_MODE_LABEL) == "istio",
         workload=name,
         locality=locality(labels, settings.features),
-        canonical_name=_canonical_name(labels, name),
-        canonical_revision=_canonical_revision(labels, ""),
+        canonical_name=canonical_name(labels, name),
+        canonical_revision=canonical_revision(labels, ""),
+    )
+
+
+def endpoint(workload: Workload, address: str, port: int, mode: Mode) -> Endpoint:
+    """Return a pod as an endpoint at an address; `mode` is what it accepts on the port."""
+    return Endpoint(
+        address=address,
+        port=port,
+        labels=workload.labels,
+        identity=workload.identity,
+        sidecar=workload.sidecar,
+        mode=mode.mode,
+        mode_source=mode.source,
+        workload=workload.workload,
+        namespace=workload.namespace,
+        pod=workload.pod,
+        locality=workload.locality,
+        canonical_name=workload.canonical_name,
+        canonical_revision=workload.canonical_revision,
     )
 
 
@@ -93,6 +112,13 @@ def proxy_container(pod: core_pod.Pod) -> core_container.Container | None:
         if container.name == PROXY_CONTAINER and container.restart_policy == "Always":
             return container
     return None
+
+
+def ready(pod: core_pod.Pod) -> bool:
+    """Whether the pod is ready to be sent requests."""
+    if pod.metadata.deletion_timestamp is not None:
+        return False
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
 
 def finished(pod: core_pod.Pod) -> bool:
@@ -162,8 +188,8 @@ def peer_metadata(pod: core_pod.Pod, kind: ProxyKind, settings: MeshSettings) ->
     meta = pod.metadata
     version, name, owner_kind = owner(pod)
     labels = {k: v for k, v in meta.labels.items() if k != "pod-template-hash"}
-    labels.setdefault(NAME_LABEL, _canonical_name(meta.labels, name))
-    labels.setdefault(REVISION_LABEL, _canonical_revision(meta.labels, "latest"))
+    labels.setdefault(NAME_LABEL, canonical_name(meta.labels, name))
+    labels.setdefault(REVISION_LABEL, canonical_revision(meta.labels, "latest"))
     apps = "" if kind is ProxyKind.ROUTER else ",".join(_app_containers(pod))
     fields: dict[str, downward_labels.Value] = {
         "APP_CONTAINERS": apps,
@@ -186,11 +212,13 @@ def _app_containers(pod: core_pod.Pod) -> tuple[str, ...]:
     return tuple(c.name for c in pod.spec.containers if c.name != PROXY_CONTAINER)
 
 
-def _canonical_name(labels: dict[str, str], workload: str) -> str:
+def canonical_name(labels: Mapping[str, str], workload: str) -> str:
+    """Return what a workload is called in telemetry: by its labels, else by its own name."""
     found = labels.get(NAME_LABEL) or labels.get("app.kubernetes.io/name") or labels.get("app")
     return found or workload
 
 
-def _canonical_revision(labels: dict[str, str], otherwise: str) -> str:
+def canonical_revision(labels: Mapping[str, str], otherwise: str) -> str:
+    """Return a workload's revision in telemetry: by its labels, else `otherwise`."""
     found = labels.get(REVISION_LABEL) or labels.get("app.kubernetes.io/version")
     return found or labels.get("version") or otherwise

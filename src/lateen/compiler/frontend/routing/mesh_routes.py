@@ -18,7 +18,7 @@ from lateen.compiler.ir.routing import (
     TcpRoute,
     VirtualHost,
 )
-from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
+from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Service
 from lateen.model.istio import networking
 from lateen.model.meta import Source
 
@@ -115,13 +115,13 @@ def domains_of(
 ) -> tuple[str, ...]:
     """Return the domains under which a service is found from a namespace: its names, those of
     the ExternalName services that stand for it, and its addresses."""
-    absolute = settings.features.absolute_fqdn_domain
-    found = hosts.domains(service, namespace, absolute=absolute)
+    absolute, domain = settings.features.absolute_fqdn_domain, settings.domain
+    found = hosts.domains(service, namespace, domain, absolute=absolute)
     for alias in aliases:
-        found += hosts.domains(alias, namespace, absolute=absolute)
-    if service.resolution is Resolution.PASSTHROUGH:
+        found += hosts.domains(alias, namespace, domain, absolute=absolute)
+    if service.headless:
         found += tuple(f"*.{name}" for name in found)
-    return found + service.vips
+    return found + (service.vips[-1:] if service.entry else service.vips)
 
 
 def foreign_host(
@@ -145,20 +145,27 @@ def shares_table(service: Service, port: Port) -> bool:
 
 
 def _anywhere(service: Service) -> bool:
-    return not service.vips and service.resolution is not Resolution.PASSTHROUGH
+    """Whether connections to it are not told by an address: networks do not make a listener."""
+    return not service.headless and all(map(_is_network, service.vips))
+
+
+def _is_network(address: str) -> bool:
+    return "/" in address
 
 
 def listeners(
     service: Service, port: Port, members: tuple[Endpoint, ...], tcp: tuple[TcpRoute, ...]
 ) -> tuple[TcpListener, ...]:
     """Return the listeners of a TCP or sniffed port: one per address of the service, or of its
-    pods if it is headless, or one for every address if there is none to tell it by."""
+    pods if it is headless, and one for every address if there are networks, or nothing at all, to
+    tell it by."""
     sniffed = port.protocol is Protocol.AUTO and not _anywhere(service)
-    if service.resolution is Resolution.PASSTHROUGH:
+    networks = tuple(filter(_is_network, service.vips))
+    if service.headless:
         binds = tuple(dict.fromkeys(e.address for e in members))
     else:
-        binds = service.vips or (() if port.number in RESERVED_PORTS else (ANYWHERE,))
-    return tuple(
+        binds = tuple(address for address in service.vips if not _is_network(address))
+    found = [
         TcpListener(
             bind=bind,
             port=port.number,
@@ -169,7 +176,21 @@ def listeners(
             mongo=port.protocol is Protocol.MONGO,
         )
         for bind in binds
-    )
+    ]
+    wide = not service.headless and (bool(networks) or not binds)
+    if wide and port.number not in RESERVED_PORTS:
+        within = tuple(_within(route, networks) for route in tcp) if networks else tcp
+        mongo = port.protocol is Protocol.MONGO
+        found.append(
+            TcpListener(
+                bind=ANYWHERE, port=port.number, routes=within, source=port.source, mongo=mongo
+            )
+        )
+    return tuple(found)
+
+
+def _within(route: TcpRoute, networks: tuple[str, ...]) -> TcpRoute:
+    return route if route.cidrs else msgspec.structs.replace(route, cidrs=networks)
 
 
 def tcp_routes(

@@ -14,6 +14,7 @@ from lateen.compiler.frontend.routing import matches
 from lateen.model.istio import (
     meshconfig,
     networking,
+    networking_entry,
     networking_policy,
     networking_route,
     security,
@@ -225,6 +226,12 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     networking_route.RouteDestination: _only("destination", "weight"),
     networking_route.TLSRoute: _only("match", "route"),
     networking_route.TCPRoute: _only("match", "route"),
+    networking_entry.ServiceEntrySpec: _ALL,
+    networking_entry.ServicePort: _ALL,
+    networking_entry.WorkloadEntrySpec: _only(
+        "address", "ports", "labels", "locality", "weight", "service_account"
+    ),
+    networking_entry.EntrySelector: _ALL,
     security.PeerAuthenticationSpec: _only("selector", "mtls", "port_level_mtls"),
     security.MutualTLS: _only("mode"),
     telemetry.TelemetrySpec: _only("selector", "tracing", "access_logging"),
@@ -278,8 +285,6 @@ def unread(spec: msgspec.Struct, source: Source) -> tuple[Diagnostic, ...]:
 
 
 _EFFECTS = {
-    "ServiceEntry": "the mesh does not know its hosts",
-    "WorkloadEntry": "no service has it as an endpoint",
     "Sidecar": "sidecars go on knowing the whole mesh",
     "EnvoyFilter": "proxies are configured without its patches",
     "RequestAuthentication": "no token is verified, requests with a bad one are let in",

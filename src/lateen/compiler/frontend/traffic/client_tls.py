@@ -13,6 +13,8 @@ class Options(Value, frozen=True, kw_only=True):
     features: Features
     credentials: bool = False
     """Whether `credentialName` works: on gateways, and for rules with a workloadSelector."""
+    sans: tuple[str, ...] = ()
+    """Names that SIMPLE and MUTUAL expect where the rule lists none: the ServiceEntry's."""
 
 
 def translate(
@@ -32,13 +34,14 @@ def translate(
     features = options.features
     skip = bool(tls.insecure_skip_verify) and features.insecure_skip_verify
     auto_sni = features.auto_sni and not tls.sni
+    auto_san = features.auto_san and auto_sni and not sans and not skip
     return ClientTls(
         mode=mode,
         source=source,
         sni=tls.sni,
         auto_sni=auto_sni,
-        auto_san=features.auto_san and auto_sni and not sans and not skip,
-        sans=sans,
+        auto_san=auto_san,
+        sans=sans or (() if skip else options.sans),
         ca="" if skip else _authority(tls, options),
         certificate=_certificate(tls) if mode is TlsMode.MUTUAL else "",
         crl="" if skip or tls.credential_name else tls.ca_crl,

@@ -1,5 +1,7 @@
 """Outbound clusters of a service and who is in them (semantics 3.4, 3.5, 3.7). Pure."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from lateen.compiler.frontend.traffic import client_tls, locality, policies
@@ -23,7 +25,7 @@ from lateen.compiler.ir.workload import (
 )
 
 
-class Behind(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Backends(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What stands behind a service: its endpoints by port number, in port order."""
 
     by_port: tuple[tuple[int, tuple[Endpoint, ...]], ...] = ()
@@ -46,7 +48,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """TLS mode of the rule that counts for the endpoints; empty: they are judged one by one."""
 
 
-class Reach(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A service as clients under one DestinationRule reach it."""
 
     service: Service
@@ -61,7 +63,8 @@ def targets(
     pod is in it. UDP ports and aliases have none."""
     if service.resolution is Resolution.ALIAS:
         return ()
-    options = options_for(rule, settings, gateway=gateway)
+    sans = service.identities if service.entry else ()
+    options = options_for(rule, settings, gateway=gateway, sans=sans)
     found = []
     for port in service.ports:
         if port.protocol is Protocol.UDP:
@@ -101,24 +104,28 @@ NO_POLICY = TrafficPolicy()
 
 
 def clusters(
-    reach: Reach,
+    plan: ClusterPlan,
     mode: MtlsMode,
-    behind: Behind | None,
+    behind: Backends | None,
     identities: tuple[str, ...],
     settings: MeshSettings,
 ) -> tuple[OutboundCluster, ...]:
     """Return a service's clusters as one rule shapes them.
 
     `mode` is the PeerAuthentication mode of the service's namespace. `behind` is needed only
-    where TLS must be decided for all endpoints at once (headless, PASSTHROUGH).
+    where TLS must be decided for all endpoints at once (headless, PASSTHROUGH), and where clusters
+    hold their endpoints: of those, one without any is left out.
     """
-    service = reach.service
-    automatic = (
-        settings.auto_mtls and not service.external and service.resolution is not Resolution.DNS
-    )
+    service = plan.service
+    automatic = settings.auto_mtls and not service.external
     found = []
-    for target in reach.targets:
+    for target in plan.targets:
         port, subset, policy = target.port, target.subset, target.policy
+        inline = None
+        if service.resolution.by_name and behind is not None:
+            inline = _assignment(service, target, behind, {}, settings.features)
+            if not inline.endpoints:
+                continue
         found.append(
             OutboundCluster(
                 service=service,
@@ -131,43 +138,52 @@ def clusters(
                 and _service_mode(service, port, policy, mode, behind) is not MtlsMode.DISABLE,
                 sans=identities,
                 source=subset.source if subset is not None else port.source,
+                inline=inline,
             )
         )
     return tuple(found)
 
 
 def assignments(
-    reach: Reach, behind: Behind, client: Labels, features: Features, *, gateway: bool
+    plan: ClusterPlan, behind: Backends, client: Labels, features: Features, *, gateway: bool
 ) -> tuple[ClusterEndpoints, ...]:
     """Return the endpoints of those clusters that need them: not of a sidecar's ORIGINAL_DST.
 
     `client` has the labels by which a client is near or far.
     """
-    service = reach.service
+    service = plan.service
     if service.resolution is Resolution.PASSTHROUGH and not gateway:
         return ()
-    found = []
-    for target in reach.targets:
-        subset, mode = target.subset, target.endpoint_mode
-        if _passes(target.policy):
-            continue
-        members = behind.at(target.port.number)
-        labels = _labels(subset)
-        if labels:
-            wanted = frozenset(labels)
-            members = tuple([e for e in members if wanted.issubset(e.labels)])
-        name = subset.name if subset is not None else ""
-        spread = locality.spread(members, target.policy, dict(client), features)
-        found.append(
-            ClusterEndpoints(
-                cluster=cluster_name(service.hostname, target.port.number, name),
-                endpoints=spread.members,
-                mtls=tuple([speaks_mtls(e, mode) for e in spread.members]),
-                priorities=spread.priorities,
-                shares=spread.shares,
-            )
-        )
-    return tuple(found)
+    near = dict(client)
+    return tuple(
+        _assignment(service, target, behind, near, features)
+        for target in plan.targets
+        if not _passes(target.policy)
+    )
+
+
+def _assignment(
+    service: Service,
+    target: Target,
+    behind: Backends,
+    client: Mapping[str, str],
+    features: Features,
+) -> ClusterEndpoints:
+    subset, mode = target.subset, target.endpoint_mode
+    members = behind.at(target.port.number)
+    labels = _labels(subset)
+    if labels:
+        wanted = frozenset(labels)
+        members = tuple([e for e in members if wanted.issubset(e.labels)])
+    name = subset.name if subset is not None else ""
+    spread = locality.spread(members, target.policy, client, features)
+    return ClusterEndpoints(
+        cluster=cluster_name(service.hostname, target.port.number, name),
+        endpoints=spread.members,
+        mtls=tuple([speaks_mtls(e, mode) for e in spread.members]),
+        priorities=spread.priorities,
+        shares=spread.shares,
+    )
 
 
 def speaks_mtls(endpoint: Endpoint, mode: str) -> bool:
@@ -178,11 +194,14 @@ def speaks_mtls(endpoint: Endpoint, mode: str) -> bool:
     return endpoint.sidecar and endpoint.mode is not MtlsMode.DISABLE
 
 
-def options_for(rule: Rule | None, settings: MeshSettings, *, gateway: bool) -> client_tls.Options:
+def options_for(
+    rule: Rule | None, settings: MeshSettings, *, gateway: bool, sans: tuple[str, ...] = ()
+) -> client_tls.Options:
     """Return what the rule's `tls` may use: credentials reach gateways, and the clients that a
-    workloadSelector names."""
+    workloadSelector names; `sans` are the names that the service itself gives its servers."""
     return client_tls.Options(
         features=settings.features,
+        sans=sans,
         credentials=gateway or (rule is not None and bool(rule.selector)),
     )
 
@@ -196,7 +215,7 @@ def _service_mode(
     port: Port,
     policy: TrafficPolicy,
     namespace: MtlsMode,
-    behind: Behind | None,
+    behind: Backends | None,
 ) -> MtlsMode:
     """Without a choice per endpoint, one that cannot do mTLS turns it off for all."""
     if needs_agreement(service, policy):

@@ -1,6 +1,11 @@
 """Rules for Istio's ServiceEntry. Pure."""
 
-from lateen.model.istio.networking_entry import ServiceEntry, ServiceEntrySpec, WorkloadEntrySpec
+from lateen.model.istio.networking_entry import (
+    ServiceEntry,
+    ServiceEntrySpec,
+    WorkloadEntry,
+    WorkloadEntrySpec,
+)
 from lateen.model.schema import fieldpath
 from lateen.model.validation import syntax
 from lateen.model.validation.istio import shared
@@ -27,6 +32,26 @@ def validate(report: Report, obj: ServiceEntry) -> None:
     _BY_RESOLUTION[spec.resolution](report, spec)
     _mixed(report, spec)
     shared.export_to(report, spec.export_to, obj.metadata.namespace, none_allowed=True)
+
+
+def workload_entry(report: Report, obj: WorkloadEntry) -> None:
+    """Check a WorkloadEntry."""
+    spec, unix = obj.spec, obj.spec.address.startswith("unix://")
+    shared.annotations(report, obj.metadata, "WorkloadEntry")
+    if not spec.address and not spec.network:
+        report.error("spec.address", "address is required")
+    elif unix:
+        if not spec.address.removeprefix("unix://").startswith(("/", "@")):
+            report.error("spec.address", "unix socket path must be absolute")
+        if spec.ports:
+            report.error("spec.ports", "unix socket address must not include ports")
+    elif spec.address and not syntax.is_ip(spec.address) and syntax.fqdn(spec.address):
+        report.error("spec.address", f"{spec.address!r} is not a valid FQDN or an IP address")
+    for name, number in spec.ports.items():
+        path = fieldpath.join("spec.ports", name)
+        report.check(path, syntax.dns_label(name))
+        report.check(path, syntax.port(number))
+    shared.labels(report, spec.labels, "spec.labels")
 
 
 def _hosts(report: Report, spec: ServiceEntrySpec) -> None:

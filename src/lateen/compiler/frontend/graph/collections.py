@@ -8,18 +8,21 @@ from typing import Any, Protocol
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.incremental import Graph, Table
-from lateen.compiler.frontend.registry import endpoints, hosts
+from lateen.compiler.frontend.registry import endpoints, entries, hosts, services
 from lateen.compiler.frontend.routing import routes
 from lateen.compiler.frontend.routing.gateways import Binding
 from lateen.compiler.frontend.traffic import locality
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.model.istio import meshconfig, networking, security, telemetry
+from lateen.model.istio import meshconfig, networking, networking_entry, security, telemetry
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects as core, pod, service
 from lateen.model.schema.objectmeta import ObjectMeta
 
 Key = tuple[str, str]
 """(namespace, name)."""
+
+ServiceKey = tuple[str, str]
+"""(namespace, hostname): the service of that name which a namespace declares."""
 
 SERVICES = "services"
 PODS = "pods"
@@ -29,6 +32,8 @@ AUTHORIZATION = "authorizationpolicies.security.istio.io"
 RULES = "destinationrules.networking.istio.io"
 VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
 GATEWAYS = "gateways.networking.istio.io"
+ENTRIES = "serviceentries.networking.istio.io"
+WORKLOAD_ENTRIES = "workloadentries.networking.istio.io"
 TELEMETRIES = "telemetries.telemetry.istio.io"
 CONFIG_MAPS = "configmaps"
 
@@ -41,7 +46,7 @@ class Objects(Protocol):
         ...
 
 
-class Shelf:
+class Index:
     """Objects filed under keys, each list oldest first, in a table."""
 
     def __init__(self, graph: Graph, *, watched: bool = False) -> None:
@@ -78,22 +83,32 @@ class Shelf:
         return self._filed.keys()
 
 
-class Inputs:
+class Collections:
     """The tables of one front end."""
 
     def __init__(self, graph: Graph, settings: MeshSettings) -> None:
         self._settings = settings
         self._last: dict[str, Mapping[Key, Any]] = {}
         self.services: Table[Key, service.Service | None] = Table(graph, None)
-        self.registered: Table[Key, bool] = Table(graph, False)
-        """Whether there is such a Service: all that some rules ask."""
+        self.service_named: Table[str, Key | None] = Table(graph, None)
+        """By hostname: the Service of that name."""
+        self.entries: Table[Key, networking_entry.ServiceEntry | None] = Table(graph, None)
+        self.entries_named = Index(graph)
+        """ServiceEntries by hostname."""
+        self.selecting_entries = Index(graph)
+        """ServiceEntries with a workloadSelector, by namespace."""
+        self.workload_entries = Index(graph)
+        """By namespace."""
+        self.pod_revisions: Table[str, int] = Table(graph, 0)
+        """By namespace: a number that changes with any of its pods, for those who look for pods by
+        label."""
         self.pods: Table[Key, pod.Pod | None] = Table(graph, None)
         self.virtual_services: Table[Key, networking.VirtualService | None] = Table(graph, None)
         self.destination_rules: Table[Key, networking.DestinationRule | None] = Table(graph, None)
         self.gateways: Table[str, tuple[networking.Gateway, ...]] = Table(graph, ())
         """Under the empty key: all, oldest first."""
-        self.service_list: Table[str, tuple[Key, ...]] = Table(graph, ())
-        """Under the empty key: all, oldest first; under a namespace: those it has."""
+        self.service_keys: Table[str, tuple[ServiceKey, ...]] = Table(graph, ())
+        """Under the empty key: every service of every source, oldest first."""
         self.rule_wildcards: Table[str, tuple[str, ...]] = Table(graph, ())
         """By namespace: the wildcard hosts of its DestinationRules, most specific first."""
         self.mesh_hosts: Table[str, tuple[str, ...]] = Table(graph, ())
@@ -104,28 +119,30 @@ class Inputs:
         """Client labels that rules ask for: under the empty key those of mesh VirtualServices and
         of nearness, under a namespace those of its DestinationRules' selectors."""
         self._asked: dict[str, Counter[str]] = {}
-        self.slices = Shelf(graph)
-        self.policies = Shelf(graph)
-        self.telemetries = Shelf(graph)
+        self.slices = Index(graph)
+        self.policies = Index(graph)
+        self.telemetries = Index(graph)
         """By namespace."""
         self.mesh_config: Table[str, core.ConfigMap | None] = Table(graph, None)
         """Under the empty key: the ConfigMap that holds Istio's mesh configuration."""
-        self.authorization = Shelf(graph)
+        self.authorization = Index(graph)
         """AuthorizationPolicies by namespace."""
         self.authorization_policies: Table[Key, security.AuthorizationPolicy | None] = Table(
             graph, None
         )
-        self.rules = Shelf(graph, watched=True)
+        self.rules = Index(graph, watched=True)
         """DestinationRules by (namespace, host)."""
-        self.mesh_routes = Shelf(graph, watched=True)
+        self.mesh_routes = Index(graph, watched=True)
         """Sidecars' VirtualServices by host."""
-        self.gateway_routes = Shelf(graph)
+        self.gateway_routes = Index(graph)
         """Bindings of gateways' VirtualServices by `namespace/name` of the Gateway."""
         self._bindings: dict[Key, Binding] = {}
-        self._service_ages: dict[Key, precedence.AgeKey] = {}
-        self.selected = Shelf(graph)
+        self._service_ages: dict[ServiceKey, precedence.AgeKey] = {}
+        self._renamed: set[ServiceKey] = set()
+        """Services of which an object came, went or changed since they were ordered."""
+        self.selected = Index(graph)
         """Services by (namespace, label, value) of one pair of their selector."""
-        self.aliases = Shelf(graph)
+        self.aliases = Index(graph)
         """ExternalName Services by their target."""
 
     def update(self, snapshot: Objects) -> dict[str, set[Key]]:
@@ -140,6 +157,8 @@ class Inputs:
             (RULES, self._file_rule),
             (VIRTUAL_SERVICES, self._file_virtual_service),
             (TELEMETRIES, self._file_telemetry),
+            (ENTRIES, self._file_entry),
+            (WORKLOAD_ENTRIES, self._file_workload_entry),
         ):
             old, new = self._last.get(resource, {}), snapshot.of(resource)
             if old is new:
@@ -159,19 +178,45 @@ class Inputs:
         if mesh_config is not self.mesh_config.entries.get(""):
             self.mesh_config.put("", mesh_config)
             changed[CONFIG_MAPS] = {named}
-        self._derive_lists(changed.get(SERVICES, set()))
+        self._derive_lists()
         return changed
 
     def _file_service(
         self, key: Key, old: service.Service | None, new: service.Service | None
     ) -> None:
         self.services.put(key, new)
-        self.registered.put(key, new is not None)
+        hostname = services.hostname(*key, self._settings.domain)
+        self.service_named.put(hostname, key if new is not None else None)
+        self._renamed.add((key[0], hostname))
         self.selected.replace(old, _selector_keys(old), new, _selector_keys(new))
         self.aliases.replace(old, _alias_keys(old), new, _alias_keys(new))
 
     def _file_pod(self, key: Key, old: pod.Pod | None, new: pod.Pod | None) -> None:
         self.pods.put(key, new)
+        self.pod_revisions.put(key[0], self.pod_revisions.entries.get(key[0], 0) + 1)
+
+    def _file_entry(
+        self,
+        key: Key,
+        old: networking_entry.ServiceEntry | None,
+        new: networking_entry.ServiceEntry | None,
+    ) -> None:
+        self.entries.put(key, new)
+        every = (*entries.hosts_of(old), *entries.hosts_of(new))
+        self._renamed.update((key[0], hostname) for hostname in every)
+        self.entries_named.replace(old, entries.hosts_of(old), new, entries.hosts_of(new))
+        self.selecting_entries.replace(old, _selecting_keys(old), new, _selecting_keys(new))
+
+    def _file_workload_entry(
+        self,
+        key: Key,
+        old: networking_entry.WorkloadEntry | None,
+        new: networking_entry.WorkloadEntry | None,
+    ) -> None:
+        namespace = (key[0],)
+        self.workload_entries.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
 
     def _file_slice(
         self, key: Key, old: discovery.EndpointSlice | None, new: discovery.EndpointSlice | None
@@ -262,9 +307,9 @@ class Inputs:
             return ()
         return virtual_hosts(obj, self._settings)
 
-    def _derive_lists(self, services: set[Key]) -> None:
-        if services:
-            self._list_services(services)
+    def _derive_lists(self) -> None:
+        if self._renamed:
+            self._list_services()
         if self.rules.keys_changed:
             namespaces = {ns for ns, host in self.rules.keys_changed if hosts.is_wildcard(host)}
             for namespace in namespaces:
@@ -277,20 +322,35 @@ class Inputs:
             self._put_hosts(self.mesh_wildcards, "", filter(hosts.is_wildcard, found))
             self.mesh_routes.keys_changed.clear()
 
-    def _list_services(self, changed: set[Key]) -> None:
-        objects = self._last[SERVICES]
+    def _list_services(self) -> None:
+        """Order the services of all sources; one that several objects make is as old as the oldest
+        of them."""
         moved = False
-        for key in changed:
-            age = precedence.age(objects[key]) if key in objects else None
+        for key in self._renamed:
+            age = self._age_of(key)
             if self._service_ages.get(key) != age:
                 moved = True
                 if age is None:
                     del self._service_ages[key]
                 else:
                     self._service_ages[key] = age
+        self._renamed.clear()
         if moved:
             ordered = sorted(self._service_ages, key=self._service_ages.__getitem__)
-            self.service_list.put("", tuple(ordered))
+            self.service_keys.put("", tuple(ordered))
+
+    def _age_of(self, key: ServiceKey) -> precedence.AgeKey | None:
+        namespace, hostname = key
+        named = self.service_named.entries.get(hostname)
+        found = [
+            precedence.age(obj)
+            for obj in self.entries_named.table.entries.get(hostname, ())
+            if obj.metadata.namespace == namespace
+        ]
+        obj = self.services.entries.get(named) if named is not None else None
+        if obj is not None and obj.metadata.namespace == namespace:
+            found.append(precedence.age(obj))
+        return min(found, default=None)
 
     @staticmethod
     def _put_hosts(table: Table[str, tuple[str, ...]], key: str, found: Iterable[str]) -> None:
@@ -322,6 +382,11 @@ def _selector_keys(obj: service.Service | None) -> tuple[tuple[str, str, str], .
         return ()
     label = min(obj.spec.selector)
     return ((obj.metadata.namespace, label, obj.spec.selector[label]),)
+
+
+def _selecting_keys(obj: networking_entry.ServiceEntry | None) -> tuple[str, ...]:
+    selects = obj is not None and obj.spec.workload_selector is not None
+    return (obj.metadata.namespace,) if obj is not None and selects else ()
 
 
 def _selector_labels(obj: networking.DestinationRule | None) -> list[str]:
