@@ -117,6 +117,8 @@ class Service(Value, frozen=True, kw_only=True):
     external_name: str = ""
     entry: bool = False
     """Whether a ServiceEntry declares it, not a Kubernetes Service."""
+    joined: bool = False
+    """Whether ServiceEntries for the same host add endpoints to a Kubernetes Service."""
     selector: Labels = ()
     export_to: tuple[str, ...] = ()
     """Namespaces whose sidecars may know it, as its annotation names them; empty: all."""
@@ -126,7 +128,10 @@ class Service(Value, frozen=True, kw_only=True):
 
     def port(self, number: int) -> Port | None:
         """Return the port of that number, or None."""
-        return next((p for p in self.ports if p.number == number), None)
+        for port in self.ports:
+            if port.number == number:
+                return port
+        return None
 
     @property
     def headless(self) -> bool:

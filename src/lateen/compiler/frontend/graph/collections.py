@@ -4,7 +4,7 @@ difference: only what a changed object is filed under is touched. Pure."""
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.incremental import Graph, Table
@@ -44,6 +44,17 @@ class Objects(Protocol):
     def of(self, resource: str) -> Mapping[Key, Any]:
         """Return the objects of one kind; the same mapping while none of them changed."""
         ...
+
+
+class Declared(NamedTuple):
+    """Who declares a hostname: a Kubernetes Service, ServiceEntries of any namespace."""
+
+    service: service.Service | None
+    entries: entries.Entries
+    """Oldest first."""
+
+
+UNDECLARED = Declared(None, ())
 
 
 class Index:
@@ -90,10 +101,10 @@ class Collections:
         self._settings = settings
         self._last: dict[str, Mapping[Key, Any]] = {}
         self.services: Table[Key, service.Service | None] = Table(graph, None)
-        self.service_named: Table[str, Key | None] = Table(graph, None)
-        """By hostname: the Service of that name."""
+        self.declared: Table[str, Declared] = Table(graph, UNDECLARED)
+        """By hostname: every object that declares it."""
         self.entries: Table[Key, networking_entry.ServiceEntry | None] = Table(graph, None)
-        self.entries_named = Index(graph)
+        self._entries_named = Index(graph)
         """ServiceEntries by hostname."""
         self.selecting_entries = Index(graph)
         """ServiceEntries with a workloadSelector, by namespace."""
@@ -186,7 +197,7 @@ class Collections:
     ) -> None:
         self.services.put(key, new)
         hostname = services.hostname(*key, self._settings.domain)
-        self.service_named.put(hostname, key if new is not None else None)
+        self.declared.put(hostname, Declared(new, self._entries_of(hostname)))
         self._renamed.add((key[0], hostname))
         self.selected.replace(old, _selector_keys(old), new, _selector_keys(new))
         self.aliases.replace(old, _alias_keys(old), new, _alias_keys(new))
@@ -202,9 +213,11 @@ class Collections:
         new: networking_entry.ServiceEntry | None,
     ) -> None:
         self.entries.put(key, new)
-        every = (*entries.hosts_of(old), *entries.hosts_of(new))
-        self._renamed.update((key[0], hostname) for hostname in every)
-        self.entries_named.replace(old, entries.hosts_of(old), new, entries.hosts_of(new))
+        self._entries_named.replace(old, entries.hosts_of(old), new, entries.hosts_of(new))
+        for hostname in {*entries.hosts_of(old), *entries.hosts_of(new)}:
+            service = self.declared.entries.get(hostname, UNDECLARED).service
+            self.declared.put(hostname, Declared(service, self._entries_of(hostname)))
+            self._renamed.add((key[0], hostname))
         self.selecting_entries.replace(old, _selecting_keys(old), new, _selecting_keys(new))
 
     def _file_workload_entry(
@@ -339,18 +352,17 @@ class Collections:
             ordered = sorted(self._service_ages, key=self._service_ages.__getitem__)
             self.service_keys.put("", tuple(ordered))
 
+    def _entries_of(self, hostname: str) -> entries.Entries:
+        return self._entries_named.table.entries.get(hostname, ())
+
     def _age_of(self, key: ServiceKey) -> precedence.AgeKey | None:
         namespace, hostname = key
-        named = self.service_named.entries.get(hostname)
-        found = [
-            precedence.age(obj)
-            for obj in self.entries_named.table.entries.get(hostname, ())
-            if obj.metadata.namespace == namespace
-        ]
-        obj = self.services.entries.get(named) if named is not None else None
-        if obj is not None and obj.metadata.namespace == namespace:
-            found.append(precedence.age(obj))
-        return min(found, default=None)
+        declared = self.declared.entries.get(hostname, UNDECLARED)
+        every = (declared.service, *declared.entries)
+        return min(
+            (precedence.age(o) for o in every if o and o.metadata.namespace == namespace),
+            default=None,
+        )
 
     @staticmethod
     def _put_hosts(table: Table[str, tuple[str, ...]], key: str, found: Iterable[str]) -> None:

@@ -7,6 +7,8 @@ namespaces; each client sees one of them.
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
 from lateen.compiler.frontend.graph.collections import Collections, Key, ServiceKey
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.registry import endpoints, entries, services, workloads
@@ -46,7 +48,10 @@ class Registry:
     def at(self, key: ServiceKey) -> Service | None:
         """Return the service of that name which a namespace declares."""
         namespace, hostname = key
-        return next((s for s in self._named.get(hostname) if s.namespace == namespace), None)
+        for service in self._named.get(hostname):
+            if service.namespace == namespace:
+                return service
+        return None
 
     def seen(self, namespace: str, hostname: str) -> Service | None:
         """Return the service of that name as proxies of a namespace know it: their own namespace's
@@ -54,7 +59,10 @@ class Registry:
         found = self._named.get(hostname)
         if len(found) > 1:
             found = tuple(sorted(found, key=lambda s: s.namespace != namespace))
-        return next((s for s in found if services.visible(s, namespace)), None)
+        for service in found:
+            if not service.export_to or services.visible(service, namespace):
+                return service
+        return None
 
     def of_kubernetes(self, key: Key) -> Service | None:
         """Return the service that a Kubernetes Service is, or None if there is no such Service."""
@@ -82,16 +90,18 @@ class Registry:
 
     def _find_named(self, hostname: str) -> tuple[Service, ...]:
         found: dict[str, Service] = {}
-        key = self._collections.service_named.get(hostname)
-        obj = self._collections.services.get(key) if key is not None else None
+        obj, declared = self._collections.declared.get(hostname)
         if obj is not None:
-            found[obj.metadata.namespace] = services.translate(obj, self._settings)
-        declared = self._collections.entries_named.table.get(hostname)
+            own = services.translate(obj, self._settings)
+            if not declared:
+                return (own,)
+            joined = bool(_in(own.namespace, declared))
+            found[own.namespace] = msgspec.structs.replace(own, joined=joined)
         for entry in declared:
             namespace = entry.metadata.namespace
             if namespace not in found:
-                own = _in(namespace, declared)
-                found[namespace] = entries.translate(own, hostname, self._settings)
+                alike = _in(namespace, declared)
+                found[namespace] = entries.translate(alike, hostname, self._settings)
         return tuple(found.values())
 
     def _workload(self, key: Key) -> workloads.Workload | None:
@@ -122,14 +132,16 @@ class Registry:
         service = self.at(key)
         if service is None:
             return Backends()
-        declared = _in(key[0], self._collections.entries_named.table.get(key[1]))
+        declared: entries.Entries = ()
+        if service.entry or service.joined:
+            declared = _in(key[0], self._collections.declared.get(key[1]).entries)
         joining = self._joining(service)
         if service.external_name and service.resolution is Resolution.DNS:
             return Backends(
                 by_port=tuple((p.number, (_outside(service, p),)) for p in service.ports)
             )
-        named = None if service.entry else self._collections.service_named.get(key[1])
-        slices = self._collections.slices.table.get(named) if named is not None else ()
+        named = (service.namespace, service.name)
+        slices = () if service.entry else self._collections.slices.table.get(named)
         ordered = sorted(slices, key=lambda s: s.metadata.name) if len(slices) > 1 else slices
         found = []
         for port in service.ports:
@@ -146,6 +158,8 @@ class Registry:
     def _joining(self, service: Service) -> tuple[networking_entry.WorkloadEntry, ...]:
         """Return the WorkloadEntries that a Kubernetes Service selects beside its pods."""
         if service.entry or service.headless or not service.selector:
+            return ()
+        if not self._collections.workload_entries.table.get(service.namespace):
             return ()
         wanted = dict(service.selector).items()
         known = self._workload_entries(service.namespace)

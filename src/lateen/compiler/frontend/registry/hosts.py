@@ -51,13 +51,14 @@ def domains(
     `absolute` adds the form with the trailing dot.
     """
     host = service.hostname
-    found = [host]
-    if absolute and not is_wildcard(host):
-        found.append(f"{host}.")
-    short = host.removesuffix(f".svc.{domain}")
-    if short != host and not is_wildcard(host):
-        name, _, namespace = short.partition(".")
-        if namespace == client_namespace:
-            found.append(name)
-        found += [f"{short}.svc", short]
-    return tuple(found)
+    if host[0] == "*":
+        return (host,)
+    full = (host, f"{host}.") if absolute else (host,)
+    tail = f".svc.{domain}"
+    if not host.endswith(tail):
+        return full
+    short = host[: -len(tail)]
+    own = f".{client_namespace}"
+    if short.endswith(own):
+        return (*full, short[: -len(own)], f"{short}.svc", short)
+    return (*full, f"{short}.svc", short)

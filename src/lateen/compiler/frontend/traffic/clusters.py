@@ -118,11 +118,12 @@ def clusters(
     """
     service = plan.service
     automatic = settings.auto_mtls and not service.external
+    by_name = service.resolution.by_name
     found = []
     for target in plan.targets:
         port, subset, policy = target.port, target.subset, target.policy
         inline = None
-        if service.resolution.by_name and behind is not None:
+        if by_name and behind is not None:
             inline = _assignment(service, target, behind, {}, settings.features)
             if not inline.endpoints:
                 continue
