@@ -42,12 +42,15 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-SUITE = _load(Path(__file__).parents[1] / "contracts" / "client.py")
+CONTRACTS = Path(__file__).parents[1] / "contracts"
+CHECKS = [
+    check for name in ("client.py", "followers.py") for check in _load(CONTRACTS / name).CHECKS
+]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "check" in metafunc.fixturenames:
-        metafunc.parametrize("check", SUITE.CHECKS, ids=lambda check: check.__name__)
+        metafunc.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 
 
 Json = dict[str, Any]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from lateen.apiserver.access import auth
-from lateen.apiserver.client import Endpoint, HttpClient
 from lateen.apiserver.serving import http, serve
 from lateen.apiserver.serving.local import LocalClient
 from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
+from lateen.kube.http import Endpoint, HttpClient
 from lateen.model.client import ApiClient, WatchEvent
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore

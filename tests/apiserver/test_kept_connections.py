@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from lateen.apiserver.client import Endpoint, HttpClient
+from lateen.kube.http import Endpoint, HttpClient
 
 ANSWER = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}"
 

@@ -6,10 +6,10 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from lateen.apiserver import client as http_client
 from lateen.base.clock import SystemClock
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import MeshSettings
+from lateen.kube import http as http_client
 from lateen.node import agent, reporting
 from lateen.node.container.files import Places
 from lateen.node.container.launch import LabFacts

@@ -20,13 +20,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lateen import __version__
-from lateen.apiserver.client import Endpoint, HttpClient
 from lateen.app.lab import meshsettings, settings
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
 from lateen.base import interpreter
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.tasks import TaskGroup
+from lateen.kube.http import Endpoint, HttpClient
 from lateen.model.client import ApiError, Json
 from lateen.node import permission
 from lateen.node.agent import Agent, AgentOptions

@@ -7,12 +7,13 @@ import msgspec
 
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
+from lateen.kube.events import Recorder
+from lateen.kube.informer import Informer, key_of
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.node import reporting
 from lateen.node.container import logs
 from lateen.node.container.files import Caches, Places, TokenSource
 from lateen.node.container.launch import LabFacts
-from lateen.node.informer import Informer, key_of
 from lateen.node.net.podnetwork import PodNetwork
 from lateen.node.pod.worker import Kit, PodWorker
 from lateen.node.reporting import NodeFacts
@@ -72,7 +73,7 @@ class Agent:
             lab=options.lab,
             places=options.places,
             caches=caches,
-            events=reporting.EventPoster(client, clock, options.node.name),
+            events=Recorder(client, clock),
             tokens=tokens,
         )
 

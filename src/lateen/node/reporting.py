@@ -1,11 +1,8 @@
-"""What the node says to the API server: pod statuses, Events, its own Node object."""
+"""What the node says to the API server: pod statuses, its own Node object."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from hashlib import sha256
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,12 +12,6 @@ from lateen.model.client import ApiClient, ApiError, Json
 log = logging.getLogger(__name__)
 
 _RETRY = 0.2
-_EVENTS_KEPT = 512
-_PATIENCE = 0.3
-_PATIENT = 5
-"""Events are posted when none has come for so many seconds, or after so many times that: they come
-with the work that a person waits for, and can be read after it. They carry the time they
-happened."""
 _GATHER = 0.05
 _GATHERED = 6
 """A status that nobody waits for is written when it has not changed for so many seconds, or after
@@ -112,104 +103,6 @@ class StatusWriter:
             return False
         self._written = status
         return True
-
-
-class Happening(msgspec.Struct, frozen=True):
-    """One Event about an object."""
-
-    subject: Json
-    """`involvedObject`."""
-    reason: str
-    message: str
-    warning: bool = False
-
-
-def subject(body: Mapping[str, Any], container: str = "", *, init: bool = False) -> Json:
-    """Return the involvedObject of a pod, or of a container in it."""
-    metadata = body["metadata"]
-    reference: Json = {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "namespace": metadata.get("namespace", ""),
-        "name": metadata["name"],
-        "uid": metadata.get("uid", ""),
-        "resourceVersion": metadata.get("resourceVersion", ""),
-    }
-    if container:
-        field = "initContainers" if init else "containers"
-        reference["fieldPath"] = f"spec.{field}{{{container}}}"
-    return reference
-
-
-class EventPoster:
-    """Posts Events in order, counting repeated ones instead of posting them again."""
-
-    def __init__(self, client: ApiClient, clock: Clock, node: str) -> None:
-        self._client = client
-        self._clock = clock
-        self._node = node
-        self._queue: asyncio.Queue[tuple[Happening, datetime]] = asyncio.Queue()
-        self._known: dict[str, tuple[str, int]] = {}
-        self._number = 0
-
-    def post(self, happening: Happening) -> None:
-        """Take one; it is posted soon."""
-        self._queue.put_nowait((happening, self._clock.now()))
-
-    async def run(self) -> None:
-        """Post until cancelled. An Event that cannot be posted is lost, as on a real node."""
-        while True:
-            happened = await self._queue.get()
-            for _ in range(_PATIENT):
-                waiting = self._queue.qsize()
-                await self._clock.sleep(_PATIENCE)
-                if self._queue.qsize() == waiting:
-                    break
-            await self._try(*happened)
-            while not self._queue.empty():
-                await self._try(*self._queue.get_nowait())
-
-    async def _try(self, happening: Happening, instant: datetime) -> None:
-        try:
-            await self._post(happening, instant)
-        except (ApiError, OSError) as error:
-            log.info("event %s: %s", happening.reason, error)
-
-    async def _post(self, happening: Happening, instant: datetime) -> None:
-        place = happening.subject
-        parts = (place["uid"], place.get("fieldPath", ""), happening.reason, happening.message)
-        identity = sha256("\0".join(parts).encode()).hexdigest()
-        now = rfc3339(instant)
-        if identity in self._known:
-            name, count = self._known[identity]
-            self._known[identity] = (name, count + 1)
-            change = {"count": count + 1, "lastTimestamp": now}
-            await self._client.patch("events", place["namespace"], name, change)
-            return
-        # By time, as everywhere in Kubernetes: lists of a pod's Events then come in order.
-        self._number = max(self._number + 1, int(instant.timestamp() * 1e6) * 1000)
-        name = f"{place['name']}.{self._number:x}"
-        if len(self._known) >= _EVENTS_KEPT:
-            self._known.pop(next(iter(self._known)))
-        self._known[identity] = (name, 1)
-        await self._client.create("events", place["namespace"], self._event(happening, name, now))
-
-    def _event(self, happening: Happening, name: str, now: str) -> Json:
-        return {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"namespace": happening.subject["namespace"], "name": name},
-            "involvedObject": happening.subject,
-            "reason": happening.reason,
-            "message": happening.message,
-            "type": "Warning" if happening.warning else "Normal",
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": "kubelet", "host": self._node},
-            "reportingComponent": "kubelet",
-            "reportingInstance": self._node,
-        }
 
 
 class NodeFacts(msgspec.Struct, frozen=True):

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
+from lateen.kube.informer import Informer, Key, key_of
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.model.schema import decode, kinds
 from lateen.node.dns import zone as dnszone
-from lateen.node.informer import Informer, Key, key_of
 from lateen.node.net import network
 
 log = logging.getLogger(__name__)

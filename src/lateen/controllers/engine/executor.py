@@ -4,7 +4,8 @@ world at once. A thin shell."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lateen.controllers.engine import actions, cache, events, fields
+from lateen.controllers.engine import actions, cache, fields
+from lateen.kube import events
 from lateen.model import client as api
 
 JsonView = Mapping[str, Any]
@@ -26,7 +27,7 @@ class Executor:
         self._world = known
         self._recorder = recorder
         self._told = told
-        self._component = component
+        self._source = events.EventSource(component)
 
     async def run(self, todo: tuple[actions.Action, ...]) -> None:
         """Do all in order; stops at the first refusal. Raises ApiError."""
@@ -36,7 +37,7 @@ class Executor:
     async def _one(self, action: actions.Action) -> None:
         match action:
             case actions.Note():
-                self._recorder.record(self._component, action)
+                self._note(action)
             case actions.Create():
                 await self._create(action)
             case actions.Update(resource, body):
@@ -131,7 +132,12 @@ class Executor:
         else:
             text = report.failed_text.format(name=name, error=error.message)
             note = actions.Note(report.about, report.failed, text, "Warning")
-        self._recorder.record(self._component, note)
+        self._note(note)
+
+    def _note(self, note: actions.Note) -> None:
+        subject, warning = events.reference(note.about), note.kind == "Warning"
+        record = events.EventRecord(subject, note.reason, note.message, warning)
+        self._recorder.record(self._source, record)
 
 
 def _held(resource: str, obj: JsonView) -> bool:

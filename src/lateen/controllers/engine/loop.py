@@ -5,16 +5,45 @@ A thin shell: what to do is decided by the controllers, which are pure.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lateen.base import clock as clocks, tasks as task_groups
-from lateen.controllers.engine import actions, cache, controller, events, executor, queue
+from lateen.controllers.engine import actions, cache, controller, executor, queue
+from lateen.kube import events, listwatch
 from lateen.model import client as api
 
 log = logging.getLogger(__name__)
 
-_RELIST_DELAY = 0.05
-_LONGEST_RELIST_DELAY = 5.0
+
+class _Follower:
+    """Keeps one resource of the world, and says what changes in it (`listwatch.Follower`)."""
+
+    def __init__(
+        self, resource: str, world: cache.World, tell: Callable[[cache.Change], None]
+    ) -> None:
+        self._resource = resource
+        self._world = world
+        self._tell = tell
+        self.begun = asyncio.Event()
+        """Set once it is known what there is: a list was had, or the resource is not served."""
+
+    def listed(self, objects: Sequence[api.Json], version: str) -> None:
+        for change in self._world.replace(self._resource, objects):
+            self._tell(change)
+        self.begun.set()
+
+    def heard(self, event: api.WatchEvent) -> None:
+        if event.type == "DELETED":
+            change = self._world.drop(self._resource, event.object, seen=True)
+        elif event.type in ("ADDED", "MODIFIED"):
+            change = self._world.put(self._resource, event.object)
+        else:
+            return
+        if change is not None:
+            self._tell(change)
+
+    def unserved(self) -> None:
+        self.begun.set()
 
 
 class Loop:
@@ -34,7 +63,7 @@ class Loop:
         self._tasks = tasks
         self._queues = {one.name: queue.KeyQueue[controller.Name]() for one in controllers}
         self._controllers = controllers
-        self._followed: dict[str, asyncio.Event] = {}
+        self._followed: dict[str, _Follower] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._due: dict[tuple[str, controller.Name], float] = {}
         self._ready = asyncio.Event()
@@ -42,9 +71,10 @@ class Loop:
     def follow(self, resource: str) -> None:
         """Watch one more resource from now on."""
         if resource not in self._followed:
-            self._followed[resource] = asyncio.Event()
-            watch = self._tasks.start(self._follow(resource), f"watch {resource}")
-            self._watches[resource] = watch
+            follower = _Follower(resource, self.world, self.tell)
+            self._followed[resource] = follower
+            following = listwatch.follow(self._client, self._clock, resource, follower)
+            self._watches[resource] = self._tasks.start(following, f"watch {resource}")
 
     def leave(self, resource: str) -> None:
         """Watch a resource no more: it is not served any longer."""
@@ -62,44 +92,12 @@ class Loop:
             for resource in one.watches:
                 if resource != "*":
                     self.follow(resource)
-        for listed in list(self._followed.values()):
-            await listed.wait()
+        for follower in list(self._followed.values()):
+            await follower.begun.wait()
         for one in self._controllers:
             for key in one.first:
                 self._queues[one.name].add(key)
             self._tasks.start(self._work(one), one.name)
-
-    async def _follow(self, resource: str) -> None:
-        delay = _RELIST_DELAY
-        while True:
-            try:
-                objects, version = await self._client.list(resource)
-                for change in self.world.replace(resource, objects):
-                    self.tell(change)
-                self._followed[resource].set()
-                delay = _RELIST_DELAY
-                async for event in self._client.watch(resource, after=version):
-                    self._heard(resource, event)
-            except api.ApiError as error:
-                log.debug("watch of %s ended: %s", resource, error.message)
-                if error.code in (404, 405):
-                    self._followed[resource].set()
-                if error.code == 410:
-                    continue
-            except Exception:
-                log.exception("watch of %s broke; it starts again", resource)
-            await self._clock.sleep(delay)
-            delay = min(delay * 2, _LONGEST_RELIST_DELAY)
-
-    def _heard(self, resource: str, event: api.WatchEvent) -> None:
-        if event.type == "DELETED":
-            change = self.world.drop(resource, event.object, seen=True)
-        elif event.type in ("ADDED", "MODIFIED"):
-            change = self.world.put(resource, event.object)
-        else:
-            return
-        if change is not None:
-            self.tell(change)
 
     def tell(self, change: cache.Change) -> None:
         """Queue the keys that a change concerns."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
+from lateen.kube.informer import Informer
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.model.kube.core.container import Container
 from lateen.model.kube.core.pod import PodSpec
@@ -18,7 +19,6 @@ from lateen.node.container import environment, launch, logs, references, volumes
 from lateen.node.container.launch import LabFacts
 from lateen.node.container.plan import PROXY
 from lateen.node.container.references import Missing, Objects, PodFields
-from lateen.node.informer import Informer
 from lateen.node.shim.protocol import ContainerSpec, Mount
 
 TOKEN_SECONDS = 3600

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lateen.base.clock import Clock, Steady
 from lateen.base.tasks import TaskGroup
+from lateen.kube import events
 from lateen.model.client import ApiClient, ApiError, Json
 from lateen.node import reporting
 from lateen.node.container import launch, plan as podplan, sidecar
@@ -49,6 +50,13 @@ _DRAIN_POLL = 0.02
 _START_ERROR = 128
 _IMAGE_EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
 """kubelet's reason of the Event that tells of an image it cannot use."""
+_FIELDS = {
+    podplan.Role.INIT: "initContainers",
+    podplan.Role.SIDECAR: "initContainers",
+    podplan.Role.APP: "containers",
+    podplan.Role.EPHEMERAL: "ephemeralContainers",
+}
+"""The part of a pod's spec that a container stands in, by its role: Events name it."""
 
 
 class Kit(msgspec.Struct, frozen=True):
@@ -61,7 +69,7 @@ class Kit(msgspec.Struct, frozen=True):
     lab: LabFacts
     places: Places
     caches: Caches
-    events: reporting.EventPoster
+    events: events.Recorder
     tokens: TokenSource | None = None
 
 
@@ -227,10 +235,11 @@ class PodWorker:
 
     def _note(self, reason: str, message: str, warning: bool, container: str) -> None:
         role = self._plan.container(container).role if container else None
-        about = reporting.subject(self._files.body, container, init=role is podplan.Role.INIT)
-        if role is podplan.Role.EPHEMERAL:
-            about["fieldPath"] = f"spec.ephemeralContainers{{{container}}}"
-        self._kit.events.post(reporting.Happening(about, reason, message, warning))
+        field = f"spec.{_FIELDS[role]}{{{container}}}" if role else ""
+        pod = {"apiVersion": "v1", "kind": "Pod", **self._files.body}
+        record = events.EventRecord(events.reference(pod, field), reason, message, warning)
+        source = events.EventSource("kubelet", self._kit.lab.node_name)
+        self._kit.events.record(source, record)
 
     async def _set_up_network(self) -> None:
         kit = self._kit

@@ -1,16 +1,11 @@
 """A local copy of one resource, kept by list and watch."""
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lateen.base.clock import Clock
-from lateen.model.client import ApiClient, ApiError, Json
-
-log = logging.getLogger(__name__)
-
-_FIRST_PAUSE = 0.02
-_LONGEST_PAUSE = 2.0
+from lateen.kube import listwatch
+from lateen.model.client import ApiClient, Json, WatchEvent
 
 Key = tuple[str, str]
 
@@ -58,39 +53,29 @@ class Informer:
 
     async def run(self) -> None:
         """Keep the copy until cancelled."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                version = await self._list()
-                pause = _FIRST_PAUSE
-                await self._watch(version)
-            except ApiError as error:
-                if error.code != 410:
-                    log.warning("watching %s: %s", self._resource, error.message)
-            except OSError as error:
-                log.warning("watching %s: %s", self._resource, error)
-            await self._clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        await listwatch.follow(self._client, self._clock, self._resource, self)
 
-    async def _list(self) -> str:
-        found, version = await self._client.list(self._resource)
-        present = {key_of(body): body for body in found}
+    def listed(self, objects: Sequence[Json], version: str) -> None:
+        """Take a list: what is not in it is gone."""
+        present = {key_of(body): body for body in objects}
         for key in [key for key in self._objects if key not in present]:
             self._remove(key)
         for body in present.values():
             self._take(body)
         self.synced.set()
         self._come_to(version)
-        return version
 
-    async def _watch(self, version: str) -> None:
-        async for event in self._client.watch(self._resource, after=version):
-            if event.type in ("ADDED", "MODIFIED"):
-                self._take(event.object)
-            elif event.type == "DELETED":
-                self._remove(key_of(event.object))
-            if event.type != "BOOKMARK":
-                self._come_to(event.object["metadata"]["resourceVersion"])
+    def heard(self, event: WatchEvent) -> None:
+        """Take a change."""
+        if event.type in ("ADDED", "MODIFIED"):
+            self._take(event.object)
+        elif event.type == "DELETED":
+            self._remove(key_of(event.object))
+        if event.type != "BOOKMARK":
+            self._come_to(event.object["metadata"]["resourceVersion"])
+
+    def unserved(self) -> None:
+        """Keep what there is: the server may be starting."""
 
     def _come_to(self, version: str) -> None:
         self.version = int(version)

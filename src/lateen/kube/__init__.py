@@ -1,0 +1,1 @@
+"""A client of the Kubernetes API: HTTP, list and watch, informers, Events."""
