@@ -48,7 +48,7 @@ RESOLVE = "/lateen/v1/resolve"
 RULES = "/lateen/v1/rules"
 KUBERNETES = "v1.36.0"
 """The Kubernetes version whose API is served."""
-_PROGRAMS = ("nginx", "openssl", "curl", "tcpdump", "tar")
+_PROGRAMS = ("nginx", "openssl", "curl", "nc", "tcpdump", "tar")
 _SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where nginx and tcpdump usually are, and which an ordinary user's PATH does not name."""
 _PR_SET_PDEATHSIG = 1

@@ -8,6 +8,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 TCPDUMP = "lateen.node.standins.tcpdump.__main__"
+CLIENTS = {
+    "curl": "lateen.node.standins.clients.curl",
+    "nc": "lateen.node.standins.clients.nc",
+}
+"""What stands in for programs that a machine may not have."""
 PILOT_AGENT = "lateen.node.standins.pilotagent"
 
 PROXY_MARKER = "/var/lib/lateen/xds"
@@ -84,4 +89,7 @@ def scripts(python: Sequence[str], installed: Mapping[str, str]) -> dict[str, st
     made = {"sudo": _SUDO, "tcpdump": f"#!/bin/sh\n{choice}{built_in}", "pilot-agent": agent}
     if tar := installed.get("tar"):
         made["tar"] = _TAR.format(directory=tar.rpartition("/")[0])
+    for name, module in CLIENTS.items():
+        if name not in installed:
+            made[name] = f'#!/bin/sh\nexec {interpreter} -m {module} "$@"\n'
     return made

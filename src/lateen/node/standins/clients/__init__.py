@@ -1,0 +1,1 @@
+"""Programs that people run inside containers, for machines that have none to lend."""
