@@ -65,3 +65,12 @@ def test_what_cannot_be_read_is_told_apart_from_findings(tmp_path: Path) -> None
     done = analyze(file, "-o", "json")
     assert (done.returncode, done.stdout) == (65, "")
     assert "web.yaml:4" in done.stderr
+
+
+def test_the_other_tools_cases_need_no_gateway_and_no_service() -> None:
+    files = ROOT / "tests" / "analysis" / "files" / "shop"
+    command = [sys.executable, "-m", "lateen.cli.entry", "test"]
+    command += ["-f", str(files / "mesh.yaml"), str(files / "config-validator.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("12 passed, 0 failed\n")

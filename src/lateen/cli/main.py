@@ -395,6 +395,36 @@ def analyze(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: A
     return command.analyze(lab, command.Options(named=named, **given))
 
 
+@app.command(
+    epilog="Examples: `lateen test mesh.cases.yaml`; `lateen test -f mesh/ cases/*.yaml -o junit`"
+)
+@click.argument("cases", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@options.files
+@options.overlays
+@options.recursive
+@options.lab
+@options.text("--istio", about="Version to behave as.", complete=options.complete("istio"))
+@click.option(
+    "-o",
+    "--output",
+    default="log",
+    type=options.Word(),
+    metavar="FORM",
+    shell_complete=options.complete("word", "log", "json", "junit"),
+    help="log, json or junit.",
+)
+def test(cases: tuple[str, ...], files: tuple[str, ...], lab: str, **given: Any) -> int:
+    """Predict requests, and compare with what a file of cases expects of them.
+
+    The mesh is that of -f, else what the file names, else a lab.
+    """
+    from lateen.cli.analysis import test as command
+    from lateen.cli.manifests.named import Named
+
+    named = Named(list(files), given.pop("overlays"), recursive=given.pop("recursive"))
+    return command.test(lab, command.Options(files=cases, named=named, **given))
+
+
 for shown in (commands.curl, commands.explain, commands.capture, commands.tap, commands.edges):
     app.add_command(shown)
 

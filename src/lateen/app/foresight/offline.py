@@ -14,7 +14,7 @@ from lateen.base.clock import SystemClock
 
 Json = dict[str, Any]
 
-__all__ = ["AskedError", "Item", "explain", "foresight"]
+__all__ = ["AskedError", "Item", "explain", "foresight", "request"]
 
 
 def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.Foresight:
@@ -30,9 +30,16 @@ def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.
     )
 
 
+def request(asked: Json) -> state.Request:
+    """Return a request as a lab is asked for it. Raises AskedError."""
+    try:
+        return msgspec.convert(asked, serving.Asked).request()
+    except msgspec.ValidationError as error:
+        raise AskedError(str(error)) from error
+
+
 def explain(items: Sequence[Item], settings: LabSettings, asked: Json) -> Json:
     """Return the document about a request, asked as a lab is. Raises AskedError."""
     made = rehearsal.Rehearsal(items, settings)
-    request = msgspec.convert(asked, serving.Asked).request()
-    found = foresight(made, settings.images).predict(request)
+    found = foresight(made, settings.images).predict(request(asked))
     return telling.document(found, made.locate)

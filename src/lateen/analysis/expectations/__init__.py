@@ -1,0 +1,1 @@
+"""Requests with what is expected of them: files of cases, and how they are judged."""

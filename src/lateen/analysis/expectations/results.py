@@ -1,0 +1,63 @@
+"""How cases came out: as text, JSON, JUnit. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from lateen.analysis.expectations.values import Result
+
+Json = dict[str, Any]
+
+
+def count(results: Sequence[Result]) -> str:
+    """Return `7 passed, 1 failed`."""
+    failed = sum(bool(each.problems) for each in results)
+    return f"{len(results) - failed} passed, {failed} failed"
+
+
+def lines(result: Result) -> list[str]:
+    """Return a case in lines; one that failed with its place, its request and what is wrong."""
+    if not result.problems:
+        return [f"√ {result.case.name}"]
+    asked = result.case.request
+    start = asked.origin or "outside"
+    told = [f"× {result.case.name}   {result.case.place}"]
+    told.append(f"    {asked.method} {asked.url} from {start}")
+    told += [f"    {problem}" for problem in result.problems]
+    told += [f"    {line}".rstrip() for line in result.explanation.splitlines()]
+    return told
+
+
+def documents(results: Sequence[Result]) -> list[Json]:
+    """Return all cases for programs."""
+    return [
+        {
+            "name": each.case.name,
+            "place": each.case.place,
+            "passed": not each.problems,
+            "problems": list(each.problems),
+        }
+        for each in results
+    ]
+
+
+def junit(results: Sequence[Result], name: str) -> str:
+    """Return JUnit's XML, a failing case with its explanation."""
+    failed = sum(bool(each.problems) for each in results)
+    suite = ElementTree.Element(
+        "testsuite", name=name, tests=str(len(results)), failures=str(failed)
+    )
+    for each in results:
+        place = each.case.place.partition(":")[0]
+        case = ElementTree.SubElement(suite, "testcase", classname=place, name=each.case.name)
+        if each.problems:
+            message = _printable("; ".join(each.problems))
+            failure = ElementTree.SubElement(case, "failure", message=message)
+            failure.text = _printable("\n".join(lines(each)))
+    body = ElementTree.tostring(suite, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _printable(text: str) -> str:
+    """Leave out what XML 1.0 cannot hold."""
+    return "".join(char for char in text if char in "\t\n" or char >= " ")

@@ -1,0 +1,150 @@
+"""`lateen test`: requests with what is expected of them, predicted."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lateen.analysis.expectations import file as case_files, judge, results
+from lateen.analysis.expectations.file import CaseError, CaseSet
+from lateen.analysis.expectations.values import Case, Result
+from lateen.cli import exits
+from lateen.cli.manifests.named import Named
+from lateen.cli.terminal import screen
+from lateen.cli.traffic.explain import shown
+
+Json = dict[str, Any]
+Explain = Callable[[Json], Json]
+FORMS = ("log", "json", "junit")
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of cases, and their mesh: manifests, else what the file names, else a lab."""
+
+    files: Sequence[str]
+    named: Named = Named()
+    istio: str = ""
+    output: str = "log"
+
+
+def test(lab: str, options: Options) -> int:
+    """The command. Ends with 0 if every case passes, 1 if one fails, 65 for bad input."""
+    if options.output not in FORMS:
+        exits.complain(f"error: -o {options.output}: use {', '.join(FORMS)}")
+        return exits.USAGE
+    found: list[Result] = []
+    try:
+        for name in options.files:
+            cases = read(name)
+            explain = _explaining(lab, name, cases, options)
+            found += [judged(case, explain) for case in cases.cases]
+    except CaseError as error:
+        for line in str(error).splitlines():
+            exits.complain(f"error: {line}")
+        return exits.UNPARSABLE
+    _show(found, options)
+    return exits.FAILED if any(each.problems for each in found) else exits.OK
+
+
+def read(name: str) -> CaseSet:
+    """Return the cases of a file. Raises CaseError, OSError."""
+    import yaml
+
+    try:
+        body = yaml.load(Path(name).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CaseError(f"{name}: {error}") from error
+    return case_files.read(body, name)
+
+
+def judged(case: Case, explain: Explain) -> Result:
+    """Predict a case's request and compare."""
+    asked = case.request
+    body = {
+        "url": asked.url,
+        "from": asked.origin,
+        "namespace": asked.namespace,
+        "method": asked.method,
+        "headers": [list(pair) for pair in asked.headers],
+        "http": asked.http,
+        "insecure": asked.insecure,
+        "sni": asked.sni,
+        "body": asked.body,
+    }
+    told = explain(body)
+    problems = judge.problems(case, told)
+    return Result(case=case, problems=problems, explanation=shown(told) if problems else "")
+
+
+def _explaining(lab: str, name: str, cases: CaseSet, options: Options) -> Explain:
+    base = Path(name).parent
+    named = options.named or Named([str(base / each) for each in cases.mesh])
+    if named:
+        return of_manifests(named, options.istio or cases.istio, assumed=cases.assumed)
+    if cases.assumed:
+        raise CaseError(f"{name}: name the manifests that these cases are about: -f FOLDER")
+    return _of_lab(lab)
+
+
+def of_manifests(named: Named, istio: str, *, assumed: bool = False) -> Explain:
+    """Return what explains requests in the lab that would be started with these manifests.
+
+    Raises CaseError for manifests that are refused.
+    """
+    from lateen.app.foresight import assumed as missing, offline, rehearsal, telling
+    from lateen.cli.lab.up import settings_for
+    from lateen.cli.manifests import files as manifest_files
+
+    settings = settings_for("files", named, istio)
+    loaded = manifest_files.load(named)
+    if isinstance(loaded, manifest_files.Refused):
+        raise CaseError("\n".join(loaded.messages))
+    items = [rehearsal.Item(each.placed(), each.manifest.locate) for each in loaded.items]
+    made = rehearsal.Rehearsal(missing.completed(items) if assumed else items, settings)
+    foresight = offline.foresight(made, settings.images)
+
+    def explain(body: Json) -> Json:
+        try:
+            found = foresight.predict(offline.request(body))
+        except offline.AskedError as error:
+            raise CaseError(str(error)) from error
+        return telling.document(found, made.locate)
+
+    return explain
+
+
+def _of_lab(lab: str) -> Explain:
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.traffic.explain import PATH
+    from lateen.model.client import ApiError
+
+    api = lab_api.Api.of(labs.require(lab))
+
+    def explain(body: Json) -> Json:
+        try:
+            answer: Json = api.request("POST", PATH, body=body).body
+        except ApiError as error:
+            if error.code != 400:
+                raise
+            raise CaseError(error.message) from error
+        return answer
+
+    return explain
+
+
+def _show(found: list[Result], options: Options) -> None:
+    match options.output:
+        case "json":
+            sys.stdout.write(json.dumps(results.documents(found), indent=2) + "\n")
+        case "junit":
+            sys.stdout.write(results.junit(found, "lateen test"))
+        case _:
+            for each in found:
+                for line in results.lines(each):
+                    colour = {"√": "green", "×": "red"}.get(line[:1])
+                    screen.say(screen.paint(line[:1], colour) + line[1:] if colour else line)
+            screen.say(results.count(found))

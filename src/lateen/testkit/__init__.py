@@ -1,0 +1,1 @@
+"""pytest's part: files of cases are collected as tests, and a fixture gives a lab."""
