@@ -4,9 +4,8 @@ import ast
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import parso.python.tree
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
@@ -66,8 +65,14 @@ def drawn(count: int, seed: int, part: str = "") -> list[Mutant]:
         for mutant in _mutants(path):
             places.setdefault((path, mutant.start), []).append(mutant)
     chance = random.Random(seed)
-    chosen = chance.sample(sorted(places), min(count, len(places)))
-    return [chance.choice(places[place]) for place in chosen]
+    order = sorted(places)
+    chance.shuffle(order)
+    chosen: list[Mutant] = []
+    for place in order:
+        mutant = chance.choice(places[place])
+        if len(chosen) < count and _differs(mutant):
+            chosen.append(mutant)
+    return chosen
 
 
 def _mutants(path: Path) -> Iterator[Mutant]:
@@ -86,27 +91,30 @@ def _mutants(path: Path) -> Iterator[Mutant]:
             for start, _ in operator.mutation_positions(node):
                 occurrence = counts[name]
                 counts[name] += 1
-                if not any(first <= start < last for first, last in passed) and not _memo(node):
+                if not any(first <= start < last for first, last in passed):
                     lines = statements.get(start[0], range(start[0], start[0] + 1))
                     yield Mutant(path, start, name, occurrence, lines)
 
 
-def _memo(node: Any) -> bool:
-    """Whether it is a decorator that keeps results: without it the program is slower, no other."""
-    return isinstance(node, parso.python.tree.Decorator) and "cache" in str(node.children)
+def _differs(mutant: Mutant) -> bool:
+    """Whether the change is one of the program, not of its spaces."""
+    was, made = (ast.dump(ast.parse(text)) for text in (mutant.path.read_text(), mutant.code()))
+    return was != made
 
 
 def _declared(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
-    """Where types stand, and what a class tells the library of structs (`frozen=True`): a structure
-    test and the type checker look after those."""
+    """Where types stand, what a class tells the library of structs (`frozen=True`), which the type
+    checker looks after, and decorators that keep results: without one the program is slower."""
     for node in ast.walk(tree):
         parts = [getattr(node, name, None) for name in ("annotation", "returns")]
         if isinstance(node, ast.ClassDef):
             parts += [keyword.value for keyword in node.keywords]
+        if isinstance(node, ast.FunctionDef):
+            parts += [one for one in node.decorator_list if "cache" in ast.unparse(one)]
         for part in parts:
             if isinstance(part, ast.expr):
                 last = (part.end_lineno or part.lineno, part.end_col_offset or 0)
-                yield (part.lineno, part.col_offset), last
+                yield (part.lineno, max(0, part.col_offset - 1)), last
 
 
 def _statements(tree: ast.AST) -> dict[int, range]:

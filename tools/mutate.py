@@ -50,6 +50,8 @@ def tried(drawn: list[Mutant], cover: Cover, jobs: int, until: float) -> dict[Mu
             found[trial.mutant] = lives
             if lives:
                 _survivor(trial.mutant, f"{len(cover.of(trial.mutant))} tests pass")
+            if len(found) % 50 == 0:
+                say(f"... {sum(not one for one in found.values())} of {len(found)} killed")
         time.sleep(0.01)
     for trial in running:
         mutant_runs.stop(trial)

@@ -47,6 +47,7 @@ def test_discovery_is_incremental_over_the_pods_socket(mesh):
     made_ = made(mesh)
     assert made_["dynamic_resources"]["ads_config"]["api_type"] == "DELTA_GRPC"
     endpoints = made_["static_resources"]["clusters"][0]["load_assignment"]["endpoints"]
+    assert made_["dynamic_resources"]["ads_config"]["set_node_on_first_message_only"] is True
     address = endpoints[0]["lb_endpoints"][0]["endpoint"]["address"]
     assert address == {"pipe": {"path": "/run/lateen/lab/pods/1/xds.sock"}}
 

@@ -289,3 +289,39 @@ def test_a_target_port_of_an_entry_takes_the_place_of_the_one_that_was_dialled(
     made = render(mesh, mesh.cluster(service_changes=changes))
     assert made.type == Type.ORIGINAL_DST
     assert made.original_dst_lb_config.upstream_port_override.value == override
+
+
+@pytest.mark.parametrize(
+    ("keepalive", "written"),
+    [
+        ((3, 7200.0, 75.0), (3, 7200, 75)),
+        ((None, 10.0, None), (0, 10, 0)),
+        ((9, None, 1.5), (9, 0, 1)),
+        ((None, None, None), (0, 0, 0)),
+    ],
+)
+def test_keepalive_writes_what_the_rule_sets(mesh, keepalive, written):
+    pool = policy.ConnectionPool(keepalive=keepalive)
+    made = render(mesh, mesh.cluster(connection_pool=pool))
+    found = made.upstream_connection_options.tcp_keepalive
+    names = ("keepalive_probes", "keepalive_time", "keepalive_interval")
+    assert tuple(getattr(found, name).value for name in names) == written
+    assert [found.HasField(name) for name in names] == [one is not None for one in keepalive]
+    assert made.upstream_connection_options.HasField("tcp_keepalive")
+
+
+@pytest.mark.parametrize(("count", "share"), [(5, 100), (1, 100), (0, 0)])
+def test_a_count_of_zero_turns_an_ejection_off(mesh, count, share):
+    detection = policy.OutlierDetection(
+        consecutive_5xx=count,
+        consecutive_gateway_errors=count,
+        split_local_origin_errors=True,
+        consecutive_local_origin_failures=count,
+    )
+    made = render(mesh, mesh.cluster(outlier_detection=detection))
+    out = made.outlier_detection
+    for name in ("5xx", "gateway_failure", "local_origin_failure"):
+        assert getattr(out, f"consecutive_{name}").value == count
+        assert getattr(out, f"enforcing_consecutive_{name}").value == share
+    assert out.HasField("enforcing_success_rate")
+    assert out.enforcing_success_rate.value == 0

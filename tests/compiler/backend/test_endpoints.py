@@ -16,3 +16,22 @@ def test_an_endpoint_has_its_own_address_for_a_name_where_its_mode_says_plaintex
     made = endpoints.assignment(given, "Kubernetes")
     names = [each.endpoint.hostname for group in made.endpoints for each in group.lb_endpoints]
     assert names == ["", "10.244.0.3:8080", ""]
+
+
+def test_an_endpoint_names_its_pod_where_it_is_one() -> None:
+    """Evidence finds the pod that answered by it."""
+    found = (
+        Endpoint(address="10.244.0.2", port=80, namespace="default", pod="a"),
+        Endpoint(address="10.0.0.9", port=80),
+    )
+    made = endpoints.assignment(
+        ClusterEndpoints(cluster="c", endpoints=found, mtls=(True, False)), "Kubernetes"
+    )
+    told = [
+        each.metadata.filter_metadata["lateen"].fields["pod"].string_value
+        if "lateen" in each.metadata.filter_metadata
+        else None
+        for group in made.endpoints
+        for each in group.lb_endpoints
+    ]
+    assert told == ["default/a", None]

@@ -62,6 +62,12 @@ def test_the_text_log_is_istios_line_and_ends_it(mesh):
     assert common.grpc_service.envoy_grpc.cluster_name == "xds-grpc"
     tags = {tag.tag for tag in common.custom_tags}
     assert {"connection_id", "filter_chain", "upstream_tls_version", "source"} <= tags
+    kinds = {
+        t.tag: t.metadata.kind.WhichOneof("kind")
+        for t in common.custom_tags
+        if t.metadata.ByteSize()
+    }
+    assert kinds == {"source": "route", "cluster_source": "cluster"}
 
 
 @pytest.mark.parametrize(

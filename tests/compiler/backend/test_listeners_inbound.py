@@ -4,8 +4,9 @@ import pytest
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 
-from lateen.compiler.backend.listeners import inbound as listeners_inbound
-from lateen.compiler.ir import workload
+from lateen.compiler.backend import names
+from lateen.compiler.backend.listeners import inbound as listeners_inbound, outbound
+from lateen.compiler.ir import telemetry, workload
 
 Protocol = workload.Protocol
 PLAIN = ["http/1.1", "h2c"]
@@ -215,3 +216,14 @@ def test_a_refused_handshake_leaves_a_trace_on_the_listener(mesh):
     no_route, failed = stream.filter.or_filter.filters
     assert list(no_route.response_flag_filter.flags) == ["NR"]
     assert failed.extension_filter.name == "envoy.access_loggers.extension_filters.cel"
+
+
+def test_the_capture_rules_ports_are_istios(mesh):
+    """Pods of images that know Istio, and capture rules, name these numbers."""
+    made = outbound.virtual_outbound(mesh.SETTINGS, telemetry.Signals())
+    assert made.address.socket_address.port_value == 15001
+    hole, rest = made.filter_chains
+    assert hole.filter_chain_match.destination_port.value == 15001
+    assert not rest.filter_chain_match.HasField("destination_port")
+    assert made.use_original_dst.value
+    assert names.INBOUND_PORT == 15006

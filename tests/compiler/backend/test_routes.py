@@ -271,3 +271,19 @@ def test_a_table_joined_from_parts_is_the_table(mesh):
     assert not table.validate_clusters.value
     assert table.HasField("validate_clusters")
     assert table.max_direct_response_body_size_bytes.value == 1_048_576
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (301, "MOVED_PERMANENTLY"),
+        (302, "FOUND"),
+        (303, "SEE_OTHER"),
+        (307, "TEMPORARY_REDIRECT"),
+        (308, "PERMANENT_REDIRECT"),
+    ],
+)
+def test_every_redirect_code_has_envoys_name(mesh, code, name):
+    made = one(mesh, redirect=routing.Redirect(code=code, uri="/x"))
+    codes = route_components_pb2.RedirectAction.RedirectResponseCode
+    assert codes.Name(made.redirect.response_code) == name

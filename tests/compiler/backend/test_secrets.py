@@ -31,3 +31,4 @@ def test_a_key_never_prints_itself():
     resource = secrets.svid_resource("CHAIN", "VERYSECRET")
     assert "VERYSECRET" not in repr(resource)
     assert "VERYSECRET" not in str({"default": resource})
+    assert str(len(resource.body)) not in repr(resource).replace(resource.name, "")
