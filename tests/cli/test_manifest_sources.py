@@ -53,6 +53,12 @@ def test_an_empty_folder_gives_nothing_and_is_no_error(tmp_path: Path) -> None:
     assert accepted(Named([str(tmp_path)])) == files.ManifestSet()
 
 
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("gone.yaml")
+    with pytest.raises(FileNotFoundError, match=r"a\.yaml"):
+        files.load(Named([str(tmp_path)]))
+
+
 def test_standard_input_is_read_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((MAP % "a").encode())))
     (item,) = accepted(Named(["-"])).items

@@ -129,7 +129,7 @@ home = click.option(
     type=Word(),
     metavar="NS",
     shell_complete=_NAMESPACES,
-    help="Namespace of what names none.",
+    help="Namespace of objects that name none.",
 )
 container = click.option(
     "-c",

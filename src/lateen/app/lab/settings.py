@@ -77,19 +77,37 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The fields of lateen.yaml. Unset is None: the command line or the default decides."""
 
     istio: str | None = None
+    """Istio version to behave as, such as `1.17`. Default: the newest that is modelled."""
     inject_unlabelled: bool | None = msgspec.field(default=None, name="injectUnlabelled")
+    """Whether pods get sidecars in namespaces without an injection label. Default: `true`."""
     outbound_traffic_policy: str | None = msgspec.field(default=None, name="outboundTrafficPolicy")
+    """`ALLOW_ANY`, or `REGISTRY_ONLY`: only hosts that the mesh knows. Default: `ALLOW_ANY`."""
     access_log: str | None = msgspec.field(default=None, name="accessLog")
+    """The proxies' log: `TEXT`, `JSON` or `off`. Default: `TEXT`."""
     trace_sampling: float | None = msgspec.field(default=None, name="traceSampling")
+    """Percent of requests that are sampled for tracing. Default: `1`."""
     images: dict[str, list[str] | str] | None = None
+    """Image name to the command that stands in for it: a shell command, or a list of words."""
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
+    """Directories of the host that hostPath volumes may mount. Default: none."""
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
+    """Resolver for names outside the cluster: `ADDRESS` or `ADDRESS:PORT`. Default: none, and
+    such names do not exist."""
     egress: bool | None = None
+    """Whether pods reach the internet, through
+    [a relay on the host's side](decisions/017-way-out.md). Default: `false`."""
     egress_private: list[str] | None = msgspec.field(default=None, name="egressPrivate")
+    """Private networks that pods reach then, such as `[10.20.0.0/16]`. Default: none."""
     certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
+    """How long a workload's certificate is valid, `4s` to `2160h`. Default: `24h`."""
     key_log: bool | None = msgspec.field(default=None, name="keyLog")
+    """Whether proxies write their TLS keys, for `lateen capture --keys`. Default: `false`."""
     full_log_rate: float | None = msgspec.field(default=None, name="fullLogRate")
+    """Requests and hops a second up to which every one is reported; `0` reports all always; see
+    [evidence](evidence.md#very-many-requests). Default: `400`."""
     copy_proxies: bool | None = msgspec.field(default=None, name="copyProxies")
+    """Whether proxies start as [copies of one that has loaded](decisions/010-zygote.md), where
+    the machine allows it. Default: `true`."""
 
 
 def read_file(path: Path) -> FileSettings:

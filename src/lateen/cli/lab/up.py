@@ -78,6 +78,8 @@ def bring_up(
         progress.clear()
         for warning in loaded.warnings:
             exits.complain(warning)
+        if named and not loaded.items:
+            exits.complain(f"no manifests in {named}: the lab starts empty")
         batches = applying.prepared(loaded.items)
         with waiting.starting(running, lambda: labs.find(settings.lab) is not None) as alive:
             api = waiting.await_server(running, deadline, alive)

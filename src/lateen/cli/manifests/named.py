@@ -20,6 +20,9 @@ class Named(msgspec.Struct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.names or self.overlays)
 
+    def __str__(self) -> str:
+        return ", ".join((*self.names, *self.overlays))
+
     @property
     def watchable(self) -> bool:
         """Whether all of them can be read again."""

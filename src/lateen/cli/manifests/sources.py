@@ -82,8 +82,13 @@ def inside(folder: Path, *, recursive: bool = False) -> list[Path]:
     return [
         one
         for one in every
-        if one.suffix in SUFFIXES and one.is_file() and one.name != lab_settings.CONFIG_NAME
+        if one.suffix in SUFFIXES and one.name != lab_settings.CONFIG_NAME and _is_file(one)
     ]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file, or a link that leads nowhere: which is told, not passed over."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _text(content: bytes, label: str, found: list[Manifest], problems: list[str]) -> None:

@@ -19,7 +19,12 @@ namespace = click.option(
     help="Namespace; all of them if none is named.",
 )
 count = click.option(
-    "-c", "--count", default=0, metavar="N", type=click.IntRange(min=0), help="End after so many."
+    "-c",
+    "--count",
+    default=0,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="End after N lines.",
 )
 
 

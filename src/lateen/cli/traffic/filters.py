@@ -72,7 +72,7 @@ def filters(command: Command) -> Command:
         text("--tls", about="Only mtls, tls or none.", many=True, complete=complete("tls")),
         text("--http-status", about="`503`, `50+` or `5+`.", many=True),
         text("--port", about="From or to this port.", many=True),
-        click.option("--not", "_not", is_flag=True, help="Turn the next filter round."),
+        click.option("--not", "_not", is_flag=True, help="Take what the next filter leaves out."),
     ]
     for option in reversed(made):
         command = option(command)

@@ -213,7 +213,7 @@ def choice(
             "automatic mutual TLS applies to all pods of this service together: each has a sidecar",
         )
     if at is None:
-        return Choice("none", "no endpoint at that address is known for automatic mutual TLS")
+        return Choice("none", "this proxy knows no endpoint with mutual TLS at that address")
     rule = found.policy.rule
     return _automatic(*at, (rule,) if rule is not None else ())
 
