@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from lateen.base.clock import SystemClock
-from tests.e2e import credentials, failure_cases, failure_table, foretold, remedies
+from tests.e2e import credentials, failure_cases, failure_table, remedies
 from tests.e2e.failure_cases import CASES, NEW, OLD, Case
 from tests.e2e.labs import ROOT, Lab
+from tests.law import foretold
 
 pytestmark = pytest.mark.e2e
 

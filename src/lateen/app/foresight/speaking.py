@@ -1,46 +1,64 @@
 """What applications speak, by their images: ports, TLS, answers."""
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.node.images import catalogue
-from lateen.node.images.spec import ImageContext
+from lateen.node.images.speech import AppPort
 from lateen.predict.values.facts import Answer, Speech
 from lateen.predict.values.request import Credential
 
-_WEB = "lateen.node.standins.web"
-_TCP = "lateen.node.standins.tcp.echo"
 _PROXY = "istio-proxy"
-_ANY = (Answer(path=".*"),)
-_PAGE = (Answer(path="/(index\\.html)?"),)
-_HTTPBIN = (
-    Answer(path="/status/(?P<status>[2-5][0-9][0-9])", status=None),
-    Answer(path="/delay/(?P<seconds>[0-9](\\.[0-9]+)?|10)"),
-    Answer(path="/(get|headers|ip|user-agent|anything(/.*)?|uuid|html|json|xml)?"),
+_READ = ("GET", "HEAD")
+
+
+class _Site(msgspec.Struct, frozen=True):
+    """What a kind of stand-in answers: to paths, and to all else."""
+
+    answers: tuple[Answer, ...]
+    otherwise: int | None = 404
+
+
+_ANY = _Site((Answer(path=".*"),))
+_UNSURE = _Site((Answer(path="/health"),), None)
+_STATIC = _Site(
+    (
+        Answer(path="/(index\\.html)?", methods=_READ),
+        Answer(path="/(index\\.html)?", status=405),
+        Answer(path=".*", methods=(*_READ, "POST"), status=404),
+    ),
+    405,
 )
-_ANSWERS: Mapping[str, tuple[Answer, ...] | None] = {
-    "nginx": _PAGE,
-    "nginx-demo": _PAGE,
-    "httpd": _PAGE,
+_HTTPBIN = _Site(
+    (
+        Answer(path="/status/(?P<status>[2-5][0-9][0-9])", status=None),
+        Answer(path="/delay/(?P<seconds>[0-9](\\.[0-9]+)?|10)"),
+        Answer(path="/anything(/.*)?"),
+        Answer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", methods=_READ),
+        Answer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", status=405),
+    )
+)
+_SITES: Mapping[str, _Site] = {
+    "nginx": _STATIC,
+    "nginx-demo": _STATIC,
     "text": _ANY,
     "hello-app": _ANY,
-    "helloworld": (Answer(path="/hello"), Answer(path="/health")),
+    "helloworld": _Site((Answer(path="/hello", methods=_READ),), None),
     "httpbin": _HTTPBIN,
     "go-httpbin": _HTTPBIN,
-    "whoami": (Answer(path="/health", status=None), Answer(path="/.*")),
     "echo-json": _ANY,
     "echo-mendhak": _ANY,
     "echo-text": _ANY,
     "echo-k8s": _ANY,
-    "bookinfo-details": (Answer(path="/details/[0-9]+"), Answer(path="/health")),
-    "bookinfo-ratings": (Answer(path="/ratings/[0-9]+"), Answer(path="/health")),
-    "bookinfo-reviews": (Answer(path="/reviews/[0-9]+"), Answer(path="/health")),
-    "bookinfo-productpage": (Answer(path="/(productpage)?"), Answer(path="/health")),
+    "bookinfo-details": _Site((Answer(path="/details/[0-9]+", methods=_READ),), None),
+    "bookinfo-ratings": _Site((Answer(path="/ratings/[0-9]+", methods=_READ),), None),
+    "bookinfo-reviews": _Site((Answer(path="/reviews/[0-9]+", methods=_READ),), None),
+    "bookinfo-productpage": _Site((Answer(path="/productpage", methods=_READ),), None),
 }
-"""By kind of stand-in: what is answered to GET; to all else 404, or what it says itself."""
-_ONLY_GET = frozenset({"nginx", "nginx-demo", "httpd"})
+"""By kind of stand-in. What is not said here has a status that is not known."""
 
 
 def speeches(pod: core_pod.Pod, images: Mapping[str, Sequence[str]]) -> Mapping[int, Speech] | None:
@@ -59,59 +77,59 @@ def speeches(pod: core_pod.Pod, images: Mapping[str, Sequence[str]]) -> Mapping[
 def _of(
     container: core_container.Container, images: Mapping[str, Sequence[str]]
 ) -> Mapping[int, Speech] | None:
+    env = {each.name: each.value for each in container.env if each.value}
+    ports = catalogue.listening(
+        container.image,
+        command=container.command,
+        args=container.args,
+        env=env,
+        mounts=[mount.mount_path for mount in container.volume_mounts],
+        overrides=images,
+    )
+    if ports is None:
+        return {} if _idle((*container.command, *container.args)) else None
     try:
         image = catalogue.resolve(container.image, images)
     except ValueError:
         return None
-    if image is None:
-        return None
-    env = {each.name: each.value for each in container.env if each.value}
-    context = ImageContext(
-        work="/",
-        cache="/",
-        python=("python",),
-        command=container.command,
-        args=container.args,
-        env=env,
-    )
-    argv = image.argv(context)
-    if "-m" in argv:
-        return _of_standin(argv, argv[argv.index("-m") + 1])
-    idle = bool(argv) and argv[0].rpartition("/")[2] in ("sleep", "pause", "tail")
-    shell = bool(re.fullmatch(r"(ba|da|a)?sh", argv[0].rpartition("/")[2])) if argv else False
-    if idle or (shell and len(argv) == 3 and re.fullmatch(r"(exec )?sleep \S+", argv[2])):
-        return {}
+    kind = image.kind if image is not None else ""
+    status = _written_status((*container.command, *container.args))
+    return {each.port: _speech(each, kind, status) for each in ports}
+
+
+def _idle(words: Sequence[str]) -> bool:
+    """Whether a command does nothing but wait."""
+    if words and words[0].rpartition("/")[2] == "sleep":
+        return True
+    shell = len(words) == 3 and bool(re.fullmatch(r"(.*/)?(ba|da|a)?sh", words[0]))
+    return shell and bool(re.fullmatch(r"(exec )?sleep \S+", words[2]))
+
+
+def _written_status(words: Sequence[str]) -> int | None:
+    """The status that `hashicorp/http-echo` is told to answer with."""
+    for word in words:
+        found = re.fullmatch(r"-{1,2}status-code=(\d{3})", word)
+        if found:
+            return int(found[1])
     return None
 
 
-def _of_standin(argv: Sequence[str], module: str) -> Mapping[int, Speech] | None:
-    words = list(itertools.pairwise(argv))
-    if module == _TCP:
-        ports = [int(port) for word in argv for port in re.findall(r"^\d+(?:,\d+)*$", word)]
-        return {port: Speech(http=False, answers=(), garbage="echo") for port in ports}
-    if module != _WEB:
-        return None
-    kind = next((value for word, value in words if word == "--kind"), "")
-    status = next((v for w, v in words if w == "--option" and v.startswith("status-code=")), "")
-    answers = _ANSWERS.get(kind)
-    if status and status.rpartition("=")[2].isdigit():
-        answers = (Answer(path=".*", status=int(status.rpartition("=")[2])),)
-    otherwise = 404 if answers is not None else None
-    http2 = True
-    found = {
-        int(value): Speech(answers=answers, otherwise=otherwise, http2=http2)
-        for word, value in words
-        if word == "--port"
-    }
+def _speech(port: AppPort, kind: str, status: int | None) -> Speech:
+    site = _SITES.get(kind)
+    if status is not None and kind == "text":
+        site = _Site((Answer(path=".*", status=status),))
     own = Credential(
         dns=("localhost",), subject="CN=localhost", signers=(f"image {kind}",), self_signed=True
     )
-    for word, value in words:
-        if word == "--tls-port":
-            found[int(value)] = Speech(
-                certificate=own, answers=answers, otherwise=otherwise, http2=http2, plain_on_tls=400
-            )
-    return found
-
-
-__all__ = ["speeches"]
+    return Speech(
+        certificate=own if port.tls else None,
+        versions=port.http,
+        alpn=port.alpn,
+        strict_alpn=port.strict_alpn,
+        answers=site.answers if site is not None else None,
+        otherwise=site.otherwise if site is not None else None,
+        plain_on_tls=400 if port.tls and kind.startswith("nginx") else None,
+        garbage="answer" if port.http else "echo",
+        server_first=port.first == "server",
+        local=port.bind.startswith("127."),
+    )

@@ -22,6 +22,8 @@ from lateen.predict.values.request import Content, Http, NameMatch, Raw, Tls, Tr
 from lateen.predict.walk import way
 
 _AGENT = (("user-agent", "lateen"), ("accept", "*/*"))
+_ALPN: Mapping[str, tuple[str, ...]] = {"1.0": (), "1.1": ("http/1.1",), "2": ("http/1.1", "h2")}
+"""What `lateen curl` offers."""
 _PORTS = {"http": 80, "https": 443, "grpc": 80, "tcp": 0, "tls": 443}
 
 
@@ -187,7 +189,7 @@ def _content(request: Request, scheme: str, authority: str, host: str) -> Conten
         return inner
     roots = None if request.insecure else frozenset[str]()
     names = () if request.insecure else (NameMatch("exact", host, "dns"),)
-    alpn = ("h2",) if request.http == "2" else ("http/1.1",)
+    alpn = _ALPN[request.http]
     return Tls(
         inner=inner,
         sni=request.sni or ("" if _is_address(host) else host),

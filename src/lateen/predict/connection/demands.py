@@ -86,6 +86,7 @@ def client_side(
         alpn=alpn or tuple(common.alpn_protocols),
         certificate=certificate,
         trust=trust(run, proxy, common),
+        by=proxy,
         newest=_version(common.tls_params.tls_maximum_protocol_version, "TLSv1.2"),
     )
 

@@ -44,6 +44,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """The client's identity, where the server knows it."""
     server: str = ""
     alpn: str = ""
+    at: str = ""
+    """The proxy where it ended; empty for an application."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,7 +121,7 @@ def dial(run: Run, hop: Hop, way: Way, endpoint: Endpoint, content: Content) -> 
         failure = reply.reason
     return Dialed(
         reply=reply if context is None else _unwrapped(reply, failure),
-        leg=_leg(client, reply, sent, layer),
+        leg=_leg(client, reply, sent, layer, wrapped=context is not None),
         place=place,
         own_failure=failure,
     )
@@ -133,7 +133,7 @@ def _unwrapped(reply: Reply, failure: str) -> Reply:
     return msgspec.structs.replace(reply, kind=kind, layers=reply.layers[1:])
 
 
-def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None) -> Leg:
+def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None, *, wrapped: bool) -> Leg:
     refused = reply.kind in ("refused", "unreachable", "timeout")
     kind = "none"
     if isinstance(sent, Tls):
@@ -147,15 +147,15 @@ def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None) -> Leg
         sni=sent.sni if isinstance(sent, Tls) and not refused else "",
         alpn=sent.alpn if isinstance(sent, Tls) and not refused else (),
         client_identity=layer.client if layer is not None else "",
-        server_identity=server_identity(reply, layer),
+        server_identity=server_identity(reply, layer, wrapped=wrapped),
         server_log=reply.log,
     )
 
 
-def server_identity(reply: Reply, layer: Layer | None) -> str:
-    """Return whom the server is known to be: by what it showed, if the client accepted that; else
-    by its own log, which tells URIs only."""
-    if layer is None:
+def server_identity(reply: Reply, layer: Layer | None, *, wrapped: bool) -> str:
+    """Return whom the server is known to be, by a proxy at either end: by what it showed, if the
+    client accepted that; else by its own log, which tells URIs only."""
+    if layer is None or not (wrapped or layer.at == reply.server.name):
         return ""
     if layer.done or reply.kind == "closed":
         return layer.server
@@ -226,6 +226,7 @@ _HANDSHAKES = {
     tls.EXPIRED: "server-certificate-expired",
     tls.NAMES: "san-mismatch",
     "WRONG_VERSION_NUMBER": "tls-to-plaintext",
+    tls.NO_PROTOCOL: "connection-terminated",
     "closed": "connection-terminated",
 }
 

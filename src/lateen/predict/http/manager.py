@@ -56,6 +56,7 @@ def _garbage(run: Run, hop: Hop, content: Content) -> Reply:
         return Reply(kind="silent", server=server)
     if isinstance(content, Tls):
         code = "double-tls" if hop.layer is not None else "tls-to-http-port"
+        code = "not-http" if content.by else code
         run.step("HTTP", "TLS came where HTTP is spoken", at=hop.name, ok=False)
         run.fail(code, hop.chain_sources("source"), len(run.legs) - 1)
         return Reply(kind="tls", server=server, reason="WRONG_VERSION_NUMBER", log=log)

@@ -27,8 +27,11 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 
     certificate: Credential | None = None
     """Its own, where it speaks TLS."""
-    http: bool = True
-    http2: bool = False
+    versions: tuple[str, ...] = ("1.1",)
+    """Of HTTP; empty where it is not HTTP."""
+    alpn: tuple[str, ...] = ()
+    strict_alpn: bool = False
+    """Whether a TLS client that offers none of them is refused."""
     answers: tuple[Answer, ...] | None = None
     """None: what it answers to which path is not known."""
     otherwise: int | None = 404
@@ -38,8 +41,10 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     garbage: str = "answer"
     """What it does with bytes that are not its protocol: `answer` (with an error in plaintext),
     `close` or `echo`."""
-    behaviour: str = "answers"
-    """`answers`, `deaf` (does not accept), `rude` (closes without an answer)."""
+    server_first: bool = False
+    """Whether it sends the first bytes."""
+    local: bool = False
+    """Whether it listens on the loopback address alone."""
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,6 +98,8 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust = Trust()
     newest: str = "TLSv1.3"
     """The newest version it speaks."""
+    by: str = ""
+    """The proxy that speaks it; empty for an application."""
 
 
 Content = Http | Raw | Tls

@@ -15,13 +15,11 @@ def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
     """Return what the application of a pod answers on a port."""
     server = party_of(pod, "app", port)
     speech = _speech(run, pod, port)
-    if speech is None:
-        run.step("application", f"nothing listens on port {port}", at=pod.name, ok=False)
+    if speech is None or speech.local:
+        where = " but on the loopback address" if speech is not None else ""
+        words = f"nothing listens on port {port}{where}"
+        run.step("application", words, at=pod.name, ok=False)
         return Reply(kind="refused", server=server)
-    if speech.behaviour == "deaf":
-        return Reply(kind="timeout", server=server)
-    if speech.behaviour == "rude":
-        return Reply(kind="closed", server=server)
     reply = _spoken(speech, content, server=Reply(kind="closed", server=server))
     if reply.answered:
         shown = "answers" if reply.status is None else f"answers {reply.status}"
@@ -54,7 +52,7 @@ def _speech(run: Run, pod: Pod, port: int) -> Speech | None:
         from lateen.predict.values.request import Credential
 
         own = Credential(dns=("its own",), signers=(f"{pod.workload} itself",), self_signed=True)
-        return Speech(certificate=own, otherwise=None, plain_on_tls=400)
+        return Speech(certificate=own, otherwise=None, plain_on_tls=400, versions=("1.1", "2"))
     return _HTTP
 
 
@@ -62,7 +60,8 @@ def _spoken(speech: Speech, content: Content, server: Reply) -> Reply:
     if isinstance(content, Tls):
         return _over_tls(speech, content, server)
     if speech.certificate is not None:
-        if isinstance(content, Http) and speech.plain_on_tls is not None:
+        plain = isinstance(content, Http) and content.version != "2"
+        if plain and speech.plain_on_tls is not None:
             return Reply(kind="answer", server=server.server, status=speech.plain_on_tls)
         return server
     return _plainly(speech, content, server)
@@ -70,11 +69,11 @@ def _spoken(speech: Speech, content: Content, server: Reply) -> Reply:
 
 def _over_tls(speech: Speech, content: Tls, server: Reply) -> Reply:
     if speech.certificate is None:
-        if speech.garbage == "close":
-            return Reply(kind="tls", server=server.server, reason="closed")
-        return Reply(kind="tls", server=server.server, reason="WRONG_VERSION_NUMBER")
-    protocols = ("h2", "http/1.1") if speech.http2 else ("http/1.1",)
-    own = tls.Server(certificate=speech.certificate, alpn=protocols)
+        reason = "closed" if speech.garbage == "close" else "WRONG_VERSION_NUMBER"
+        return Reply(kind="tls", server=server.server, reason=reason)
+    if speech.strict_alpn and content.alpn and not set(speech.alpn) & set(content.alpn):
+        return Reply(kind="tls", server=server.server, reason=tls.NO_PROTOCOL)
+    own = tls.Server(certificate=speech.certificate, alpn=speech.alpn)
     done = tls.handshake(content, own)
     layer = Layer(done=done.done, server=speech.certificate.identity, alpn=done.alpn)
     if done.client:
@@ -95,7 +94,8 @@ def _plainly(speech: Speech, content: Content, server: Reply) -> Reply:
         return _over_tls(Speech(garbage=speech.garbage), content, server)
     if isinstance(content, Raw):
         return Reply(kind="answer", server=server.server)
-    if not speech.http:
+    spoken = "1.1" if content.version == "1.0" else content.version
+    if spoken not in speech.versions:
         return Reply(kind="closed", server=server.server)
     status, seconds = _answered(speech, content)
     return Reply(kind="answer", server=server.server, status=status, seconds=seconds)

@@ -143,6 +143,7 @@ def _through(run: Run, pod: Pod, wanted: Connection, listener: Any, chain: Any) 
         client=content.certificate.identity if done.mutual and content.certificate else "",
         server=own.certificate.identity if own.certificate is not None else "",
         alpn=done.alpn,
+        at=pod.name,
     )
     if not done.done:
         return _refused(run, pod, wanted, chain, done, layer)

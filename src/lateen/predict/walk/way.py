@@ -96,7 +96,7 @@ def _first_leg(run: Run, asked: Asked, client: Party, reply: Reply, place: int) 
         tls="" if refused else "tls" if secure else "none",
         sni=asked.content.sni if isinstance(asked.content, Tls) and not refused else "",
         alpn=asked.content.alpn if isinstance(asked.content, Tls) and not refused else (),
-        server_identity=upstream.server_identity(reply, layer),
+        server_identity=upstream.server_identity(reply, layer, wrapped=False),
         server_log=reply.log,
         failed=refused or (run.failure is not None and run.failure.leg == place),
         inside=inside,
@@ -151,16 +151,22 @@ def _ended(run: Run, asked: Asked, reply: Reply | str) -> Outcome:
         return _outcome(run, None, f"TLS: {words}", "")
     if reply.kind == "timeout":
         run.fail("connect-timeout", leg=0)
+        _mark(run)
         return _outcome(run, None, "no connection in time", "")
     if reply.kind == "unreachable":
         run.fail("unreachable", leg=0)
+        _mark(run)
         return _outcome(run, None, "Network is unreachable", "")
     if reply.kind == "refused":
         run.fail("connection-refused", leg=0)
+        _mark(run)
         return _outcome(run, None, "connection refused", "")
     run.fail("connection-terminated", leg=0)
+    _mark(run)
     done = bool(reply.layers) and reply.layers[0].done
     words = "connection ended by the other side"
+    if secure and not done and reply.layers:
+        words = "tlsv13 alert certificate required"  # OpenSSL's words: a proxy would not hear it
     return _outcome(run, None, f"TLS: {words}" if secure and not done else words, "")
 
 
@@ -172,7 +178,7 @@ def _mark(run: Run) -> None:
 
 
 def _reason(text: str) -> str:
-    return text.partition(": ")[2] or text
+    return (text.partition(": ")[2] or text).replace("self signed", "self-signed")
 
 
 def _outcome(run: Run, status: int | None, error: str, pod: str) -> Outcome:

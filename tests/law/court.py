@@ -1,0 +1,149 @@
+"""A lab in which predictions are held against what requests do."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from lateen.app.lab import lab as labs
+from lateen.cli.connection import api as lab_api
+from lateen.model.client import ApiError
+from tests.e2e import credentials
+from tests.law import flows, foretold, meshes
+
+Json = dict[str, Any]
+BASE = Path(__file__).parent / "base.yaml"
+_AGAIN = 4
+"""How often a request that differs is sent again: connections that are open keep their rules."""
+
+
+@dataclass
+class Flow:
+    """One request that did not do what was foretold."""
+
+    seed: str
+    istio: str
+    objects: list[Json]
+    request: Json
+    answer: Json
+    told: Json
+    differences: list[foretold.Difference]
+
+    def short(self) -> Json:
+        return {
+            "seed": self.seed,
+            "request": self.request,
+            "differences": [[name, str(was), str(said)] for name, was, said in self.differences],
+        }
+
+    def whole(self) -> Json:
+        return {
+            **self.short(),
+            "istio": self.istio,
+            "objects": self.objects,
+            "answer": self.answer,
+            "told": self.told,
+        }
+
+
+@dataclass
+class Tally:
+    """What was seen."""
+
+    flows: int = 0
+    unknown: int = 0
+    branched: int = 0
+    refused: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    differing: list[Flow] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        self.flows += other.flows
+        self.unknown += other.unknown
+        self.branched += other.branched
+        self.refused += other.refused
+        self.codes += other.codes
+        self.differing += other.differing
+
+    def line(self) -> str:
+        codes = ", ".join(f"{code} {n}" for code, n in self.codes.most_common())
+        return (
+            f"{self.flows} flows, {len(self.differing)} differ, {self.unknown} unknown, "
+            f"{self.branched} with branches ({codes})"
+        )
+
+
+class Court:
+    """A lab of its own; ends with the block."""
+
+    def __init__(self, name: str, istio: str) -> None:
+        self.name, self.istio = name, istio
+
+    def __enter__(self) -> "Court":
+        done = self._lateen("up", str(BASE), "--istio", self.istio)
+        assert done.returncode == 0, done.stderr
+        assert self._lateen("apply", "-f", "-", stdin=credentials.every()).returncode == 0
+        self.api = lab_api.Api.of(labs.require(self.name))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lateen("down")
+
+    def _lateen(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "lateen.cli.entry", *words, "--lab", self.name]
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+
+    def try_mesh(self, seed: str, count: int) -> Tally:
+        """Apply the mesh of a seed, try its requests, and take it away."""
+        random = Random(seed)
+        objects = meshes.mesh(random)
+        text = meshes.text(objects)
+        if objects:
+            done = self._lateen("apply", "-f", "-", stdin=text)
+            if done.returncode:
+                print(f"  {seed}: not applied: {done.stderr.strip().splitlines()[:2]}", flush=True)
+        tally = Tally()
+        try:
+            for number in range(count):
+                self._try_flow(f"{seed}/{number}", objects, flows.flow(random), tally)
+        finally:
+            if objects:
+                self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
+        return tally
+
+    def ask(self, request: Json) -> tuple[Json, Json]:
+        """Return what is foretold of a request, and what it did."""
+        told: Json = self.api.request("POST", "/lateen/v1/explain", body=request).body
+        answer: Json = self.api.request("POST", "/lateen/v1/request", body=request).body
+        return told, answer
+
+    def _try_flow(self, seed: str, objects: list[Json], request: Json, tally: Tally) -> None:
+        try:
+            for attempt in range(_AGAIN):
+                told, answer = self.ask(request)
+                found = judge(answer, told)
+                if not found:
+                    break
+                time.sleep(0.05 * (attempt + 1))
+        except ApiError as error:
+            if error.code not in (400, 404):
+                raise
+            tally.refused += 1
+            return
+        tally.flows += 1
+        tally.codes[answer["verdict"]["code"]] += 1
+        tally.unknown += any(each["outcome"]["unknown"] for each in told["branches"])
+        tally.branched += len(told["branches"]) > 1
+        if found:
+            kept = Flow(seed, self.istio, objects, request, answer, told, found)
+            tally.differing.append(kept)
+
+
+def judge(answer: Json, told: Json) -> list[foretold.Difference]:
+    """Return how an answer differs from the branch that is nearest to it."""
+    every = [foretold.differences(answer, each["outcome"]) for each in told["branches"]]
+    return min(every, key=len)

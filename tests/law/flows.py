@@ -1,0 +1,59 @@
+"""Random requests to the law's workloads: a seed gives requests, always the same."""
+
+from random import Random
+from typing import Any
+
+from tests.law.meshes import EXTERNAL, PATHS
+
+Json = dict[str, Any]
+
+_FROM = (
+    ("", "default"),
+    ("deploy/client", "default"),
+    ("deploy/client", "default"),
+    ("deploy/naked", "default"),
+    ("deploy/beta", "other"),
+)
+_INSIDE = (
+    ("alpha", (80, 80, 443, 9000, 8080, 81, 82)),
+    ("alpha.default.svc.cluster.local", (80, 443, 9000)),
+    ("alpha-v2.default", (7080, 7443)),
+    ("bare.default", (80, 443, 8443, 9000)),
+    ("beta.other", (80, 8000)),
+    ("beta-pods.other.svc.cluster.local", (80,)),
+    ("empty.default", (80,)),
+)
+_SECURE = frozenset({443, 8443, 7443})
+
+
+def flow(random: Random) -> Json:
+    """Return the body of a request to a lab, for `curl` and `explain` alike."""
+    origin, namespace = random.choice(_FROM)
+    headers = []
+    if origin:
+        host, ports = random.choice(_INSIDE)
+        port = random.choice(ports)
+        secure = port in _SECURE if random.random() < 0.85 else random.random() < 0.5
+    else:
+        host = random.choice((*EXTERNAL, "istio-ingressgateway", "other.test"))
+        secure = random.random() < 0.35
+        port = 443 if secure else 80
+    if random.random() < 0.1:
+        headers.append(["Host", random.choice((*EXTERNAL, "alpha", "alpha:80", "ALPHA"))])
+    if random.random() < 0.25:
+        headers.append(["x-tier", random.choice(("gold", "golden", "iron"))])
+    path = random.choice(PATHS)
+    if random.random() < 0.15:
+        path = random.choice(
+            ("/a/../b", "//a", "/A", "/a%2Fb", "/a?v=2", "/%61", "/api/v1", "/a;b")
+        )
+    return {
+        "url": f"{'https' if secure else 'http'}://{host}:{port}{path}",
+        "from": origin,
+        "namespace": namespace,
+        "method": random.choice(("GET", "GET", "GET", "POST", "DELETE")),
+        "headers": headers,
+        "http": random.choices(("1.1", "2", "1.0"), (85, 10, 5))[0],
+        "insecure": random.random() < 0.9,
+        "timeout": 5.0,
+    }
