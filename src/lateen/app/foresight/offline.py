@@ -1,11 +1,11 @@
 """Explaining requests on manifests alone, without a lab."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from lateen.app.foresight import rehearsal, serving, state, telling
+from lateen.app.foresight import rehearsal, remedies, serving, state, telling
 from lateen.app.foresight.rehearsal import Item
 from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings
@@ -38,8 +38,23 @@ def request(asked: Json) -> state.Request:
         raise AskedError(str(error)) from error
 
 
-def explain(items: Sequence[Item], settings: LabSettings, asked: Json) -> Json:
-    """Return the document about a request, asked as a lab is. Raises AskedError."""
+def explain(
+    items: Sequence[Item],
+    settings: LabSettings,
+    asked: Json,
+    texts: Mapping[str, str] | None = None,
+) -> Json:
+    """Return the document about a request, asked as a lab is. Raises AskedError.
+
+    With the `texts` of the manifests' files, by name, what mends the request is tried on them.
+    """
     made = rehearsal.Rehearsal(items, settings)
-    found = foresight(made, settings.images).predict(request(asked))
-    return telling.document(found, made.locate)
+    wanted = request(asked)
+    known = foresight(made, settings.images)
+    found = known.predict(wanted)
+    told = telling.document(found, made.locate)
+    if told["exit"] and texts is not None:
+        files = remedies.Files(items, texts)
+        mended = remedies.tried(files, made, known, wanted, found)
+        told["remedies"] = list(remedies.told(mended, made.locate))
+    return told

@@ -45,13 +45,17 @@ class Item(msgspec.Struct, frozen=True):
 
     body: Mapping[str, Any]
     locate: Locate | None = None
+    file: str = ""
+    line: int = 0
 
 
 class Rehearsal:
     """The objects of a lab that would be started with some manifests."""
 
     def __init__(self, items: Sequence[Item], settings: LabSettings) -> None:
+        self._given = settings
         self.settings: MeshSettings = meshsettings.mesh_settings(settings)
+        self._frontend: Frontend | None = None
         version = settings.istio if settings.istio.count(".") == 2 else f"{settings.istio}.0"
         self._inject = injector.Settings(
             mesh=sidecar.Mesh(istio_version=version),
@@ -214,8 +218,25 @@ class Rehearsal:
         return found(source.path) if found is not None else None
 
     def mesh(self, snapshot: Snapshot) -> Mesh:
-        """Compile."""
-        return Frontend(self.settings).build(snapshot)
+        """Compile. What an earlier mesh had too is kept; that one can be asked no more."""
+        if self._frontend is None:
+            self._frontend = Frontend(self.settings)
+        return self._frontend.build(snapshot)
+
+    def defaulted(self, resource: str, body: Json) -> Json:
+        """Return a manifest as it would be stored, beside what the server owns."""
+        strategy = registry.strategy_for(resource)
+        space, name = str(body["metadata"].get("namespace") or ""), str(body["metadata"]["name"])
+        before = self._world.get(resource, space, name)
+        made = strategy.prepare_create(strategy.default(clone(body)))
+        if before is not None:
+            kept = {key: before["metadata"][key] for key in ("uid", "creationTimestamp")}
+            made = {**made, "metadata": {**made["metadata"], **kept}}
+        return made
+
+    def again(self, items: Sequence[Item]) -> "Rehearsal":
+        """Return the same lab with other manifests."""
+        return Rehearsal(items, self._given)
 
 
 def _controllers() -> list[controller.Controller]:

@@ -83,14 +83,30 @@ class Foresight:
         *,
         system_roots: str,
         now: Callable[[], datetime],
+        renderer: Renderer | None = None,
     ) -> None:
         self.snapshot = snapshot
+        self._settings, self._images, self._now = settings, images, now
         self._refs = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
-        self._mesh, self._renderer = mesh, Renderer(system_roots=system_roots)
+        self._mesh = mesh
+        self._renderer = renderer or Renderer(system_roots=system_roots)
+        self._roots = system_roots
         self.network: Network = surroundings.network(snapshot, settings, images)
         secrets = known.Known(snapshot, self._view, now)
         proxies = _Proxies(self._rendered, tuple(self._refs))
         self.world = World(self.network, proxies, secrets)
+
+    def over(self, snapshot: Snapshot, mesh: Mesh) -> "Foresight":
+        """Return the same for another state; what was rendered alike is kept."""
+        return Foresight(
+            snapshot,
+            mesh,
+            self._settings,
+            self._images,
+            system_roots=self._roots,
+            now=self._now,
+            renderer=self._renderer,
+        )
 
     def _view(self, proxy: str) -> ProxyView | None:
         ref: ObjectRef | None = self._refs.get(proxy)

@@ -1,8 +1,10 @@
 """`lateen explain`: what a request will do and which line decides it, said beforehand."""
 
+import contextlib
 import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,6 +12,9 @@ from lateen.cli import exits
 from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
+
+if TYPE_CHECKING:
+    from lateen.app.foresight.offline import Item
 
 Json = dict[str, Any]
 PATH = "/lateen/v1/explain"
@@ -72,12 +77,24 @@ def _of_files(options: Options) -> Json | int:
         for message in loaded.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    items = [offline.Item(each.placed(), each.manifest.locate) for each in loaded.items]
+    items = [
+        offline.Item(m.placed(), m.manifest.locate, m.manifest.file, m.manifest.line)
+        for m in loaded.items
+    ]
     try:
-        return offline.explain(items, settings, options.asked.body())
+        return offline.explain(items, settings, options.asked.body(), _texts(items))
     except offline.AskedError as error:
         exits.complain(f"error: {error}")
         return exits.UNPARSABLE
+
+
+def _texts(items: "list[Item]") -> dict[str, str]:
+    """Return the text of each file that can be read again; what was built has none."""
+    found: dict[str, str] = {}
+    for name in {item.file for item in items}:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            found[name] = Path(name).read_text(encoding="utf-8")
+    return found
 
 
 _TLS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
@@ -92,6 +109,7 @@ def shown(told: Json) -> str:
         if len(branches) > 1:
             lines.append(screen.paint(_condition(branch), "cyan"))
         lines += _outcome(branch["outcome"])
+    lines += [line for each in told.get("remedies", ()) for line in _remedy(each)]
     if told["open"]:
         lines.append(f"left open: {told['open']}")
     return "\n".join(lines) + "\n"
@@ -126,6 +144,18 @@ def _headline(outcome: Json) -> str:
     failed = next((leg["name"] for leg in outcome["legs"] if leg["failed"]), "")
     place = f" on {failed}" if failed else ""
     return f"{screen.paint(came, 'red')}  it will fail{place}: {outcome['words']}"
+
+
+def _remedy(remedy: Json) -> list[str]:
+    """Return what mends it: a diff of the file, tried."""
+    then = remedy["then"]
+    legs = ", ".join(
+        f"{leg['name']} {_TLS.get(leg['tls'], '')}" for leg in then["legs"] if leg["tls"]
+    )
+    mark = screen.paint("  (accepts what was refused)", "yellow") if remedy["weakens"] else ""
+    came = then["status"] or "connected"
+    lines = [f" mends it, tried: {remedy['title']}  -> {came}: {legs}{mark}"]
+    return lines + [f"     {line}" for line in remedy["diff"].splitlines()]
 
 
 def _step(step: Json) -> list[str]:
