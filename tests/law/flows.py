@@ -47,13 +47,16 @@ def flow(random: Random) -> Json:
         path = random.choice(
             ("/a/../b", "//a", "/A", "/a%2Fb", "/a?v=2", "/%61", "/api/v1", "/a;b")
         )
+    version = random.choices(("1.1", "2", "1.0"), (85, 10, 5))[0]
+    if version == "1.0":
+        headers = [pair for pair in headers if pair[0] != "Host"]
     return {
         "url": f"{'https' if secure else 'http'}://{host}:{port}{path}",
         "from": origin,
         "namespace": namespace,
         "method": random.choice(("GET", "GET", "GET", "POST", "DELETE")),
         "headers": headers,
-        "http": random.choices(("1.1", "2", "1.0"), (85, 10, 5))[0],
+        "http": version,
         "insecure": random.random() < 0.9,
         "timeout": 5.0,
     }

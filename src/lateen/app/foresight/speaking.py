@@ -61,6 +61,10 @@ _SITES: Mapping[str, _Site] = {
 """By kind of stand-in. What is not said here has a status that is not known."""
 
 
+_SUBJECTS = {"nginx-demo": ("lb.net", "CN=lb.net,O=SSL EXAMPLE")}
+"""Whose name is in a kind's own certificate, and its subject as Envoy writes it."""
+
+
 def speeches(pod: core_pod.Pod, images: Mapping[str, Sequence[str]]) -> Mapping[int, Speech] | None:
     """Return what a pod's applications speak, by port; None where one of them is not known."""
     found: dict[int, Speech] = {}
@@ -118,9 +122,8 @@ def _speech(port: AppPort, kind: str, status: int | None) -> Speech:
     site = _SITES.get(kind)
     if status is not None and kind == "text":
         site = _Site((Answer(path=".*", status=status),))
-    own = Credential(
-        dns=("localhost",), subject="CN=localhost", signers=(f"image {kind}",), self_signed=True
-    )
+    name, subject = _SUBJECTS.get(kind, ("localhost", "CN=localhost"))
+    own = Credential(dns=(name,), subject=subject, signers=(f"image {kind}",), self_signed=True)
     return Speech(
         certificate=own if port.tls else None,
         versions=port.http,

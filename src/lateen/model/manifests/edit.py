@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import msgspec
 import yaml
 
+from lateen.model.manifests import yamlscalars
+
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
 
 
@@ -122,7 +124,7 @@ def _end(text: str, node: yaml.Node) -> int:
 def _flow(value: object) -> str:
     """Write a value in one line: a plain word where that is enough."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", value):
-        return value
+        return value if isinstance(yamlscalars.resolve(value), str) else json.dumps(value)
     if isinstance(value, dict):
         inner = ", ".join(f"{key}: {_flow(each)}" for key, each in value.items())
         return "{" + inner + "}"

@@ -11,7 +11,7 @@ from lateen.predict.envoy.config import Proxy
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Network, Pod
 from lateen.predict.values.outcome import Candidate, Leg, Log, Party, Step
-from lateen.predict.values.request import Content, Credential
+from lateen.predict.values.request import Content, Credential, Tls
 
 
 class Secrets(Protocol):
@@ -71,6 +71,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     def answered(self) -> bool:
         """Whether there was an answer."""
         return self.kind == "answer"
+
+
+def ended(content: Content, server: Party, log: Log | None) -> Reply:
+    """Return what a client gets whose connection ends at its first bytes: one that began with TLS
+    has a handshake that failed."""
+    kind = "tls" if isinstance(content, Tls) else "closed"
+    return Reply(kind=kind, server=server, reason="closed" if kind == "tls" else "", log=log)
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):

@@ -157,9 +157,10 @@ def server_identity(reply: Reply, layer: Layer | None, *, wrapped: bool) -> str:
     client accepted that; else by its own log, which tells URIs only."""
     if layer is None or not (wrapped or layer.at == reply.server.name):
         return ""
-    if layer.done or reply.kind == "closed":
+    if wrapped and (layer.done or reply.kind == "closed"):
         return layer.server
-    return layer.server if reply.log is not None and "://" in layer.server else ""
+    told = reply.log is not None or layer.done
+    return layer.server if told and "://" in layer.server else ""
 
 
 def _wrapped(run: Run, hop: Hop, way: Way, context: Any, content: Content) -> Tls:

@@ -32,6 +32,8 @@ def handle(run: Run, hop: Hop, manager: Any) -> Reply:
         return router.stopped(run, hop, refused)
     exchange = Exchange(run=run, hop=hop, manager=manager, request=request, routed=None)
     exchange.routed = _route(run, hop, manager, request)
+    if exchange.routed.needs_tls:
+        return router.send(exchange)  # the redirect to https comes before any filter
     local = filters.run_through(exchange)
     if local is not None:
         return router.stopped(run, hop, local) if local.onward else _local(hop, local)
@@ -56,13 +58,23 @@ def _garbage(run: Run, hop: Hop, content: Content) -> Reply:
         return Reply(kind="silent", server=server)
     if isinstance(content, Tls):
         code = "double-tls" if hop.layer is not None else "tls-to-http-port"
-        code = "not-http" if content.by else code
+        code = code if _of_application(content) else "not-http"
         run.step("HTTP", "TLS came where HTTP is spoken", at=hop.name, ok=False)
         run.fail(code, hop.chain_sources("source"), len(run.legs) - 1)
         return Reply(kind="tls", server=server, reason="WRONG_VERSION_NUMBER", log=log)
     run.step("HTTP", "what came is no HTTP", at=hop.name, ok=False)
     run.fail("not-http", hop.chain_sources("source"), len(run.legs) - 1)
     return Reply(kind="closed", server=server, log=log)
+
+
+def _of_application(content: Tls) -> bool:
+    """Whether the bytes are an application's own TLS, alone or inside a proxy's."""
+    inner: Content = content
+    while isinstance(inner, Tls):
+        if not inner.by:
+            return True
+        inner = inner.inner
+    return False
 
 
 def _unacceptable(request: Http, manager: Any) -> Local | None:

@@ -221,7 +221,7 @@ def _told(
         cluster=way.cluster.name,
         attempts=attempt,
     )
-    failed = late or reply.kind != "answer" or _refused_there(run, dialed.place)
+    failed = late or spent or reply.kind != "answer" or _refused_there(run, dialed.place)
     run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=bool(failed)))
     if late:
         run.left_alone(dialed.place)

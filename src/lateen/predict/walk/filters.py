@@ -4,7 +4,7 @@ from typing import Any
 
 from lateen.predict.connection import peer
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Reply, Run, party_of
+from lateen.predict.connection.run import Reply, Run, ended, party_of
 from lateen.predict.envoy import config, packed, rbac
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import manager
@@ -47,4 +47,4 @@ def _authorize(run: Run, hop: Hop, opened: Any) -> Reply | None:
     run.fail(code, sources, len(run.legs) - 1)
     details = f"rbac_access_denied_matched_policy[{ruling.policy}]"
     log = Log(proxy=hop.name, kind="tcp", details=details)
-    return Reply(kind="closed", server=party_of(hop.pod, port=hop.taken.port), log=log)
+    return ended(hop.taken.content, party_of(hop.pod, port=hop.taken.port), log)

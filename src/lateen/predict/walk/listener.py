@@ -6,7 +6,7 @@ import msgspec
 
 from lateen.predict.connection import demands
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Connection, Layer, Reply, Run, party_of
+from lateen.predict.connection.run import Connection, Layer, Reply, Run, ended, party_of
 from lateen.predict.envoy import chains, config, packed, tls
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import Pod
@@ -75,7 +75,7 @@ def _no_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: chai
     secure = isinstance(wanted.content, Tls) or pod.proxy == "gateway"
     run.fail("no-matching-server" if secure else "plaintext-to-strict", sources, len(run.legs) - 1)
     log = Log(proxy=pod.name, kind="listener", flags=("NR",), details="filter_chain_not_found")
-    return Reply(kind="closed", server=party_of(pod, port=wanted.port), log=log)
+    return ended(wanted.content, party_of(pod, port=wanted.port), log)
 
 
 def _of_port(listener: Any, port: int) -> list[chains.Lost]:
@@ -136,12 +136,14 @@ def _through(run: Run, pod: Pod, wanted: Connection, listener: Any, chain: Any) 
     if context is None:
         raise UnknownError(f"the transport socket {chain.transport_socket.name}")
     own = demands.server_side(run, pod.name, context)
+    if own.certificate is None:
+        return _without_certificate(run, pod, wanted, chain)
     done = tls.handshake(content, own)
     layer = Layer(
         done=done.done,
         mutual=done.mutual,
         client=content.certificate.identity if done.mutual and content.certificate else "",
-        server=own.certificate.identity if own.certificate is not None else "",
+        server=own.certificate.identity,
         alpn=done.alpn,
         at=pod.name,
     )
@@ -160,6 +162,15 @@ def _through(run: Run, pod: Pod, wanted: Connection, listener: Any, chain: Any) 
     )
     reply = filters.run_through(run, hop)
     return msgspec.structs.replace(reply, layers=(layer, *reply.layers))
+
+
+def _without_certificate(run: Run, pod: Pod, wanted: Connection, chain: Any) -> Reply:
+    """Envoy closes as soon as it is spoken to, where SDS has given it no secret."""
+    sources = config.known(config.written(chain.metadata, "source"))
+    run.step("server's TLS", "no certificate is there", at=pod.name, ok=False, sources=sources)
+    failure = "TLS error: Secret is not supplied by SDS"
+    log = Log(proxy=pod.name, kind="listener", downstream_failure=failure)
+    return ended(wanted.content, party_of(pod, port=wanted.port), log)
 
 
 def _not_tls(run: Run, pod: Pod, wanted: Connection) -> Reply:
