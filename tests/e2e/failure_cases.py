@@ -283,7 +283,6 @@ CASES = (
         "",
         SHOP,
         remedies=1,
-        foretold=False,
     ),
     Case(
         "an application of HTTP/1 on a port that is declared as gRPC",
@@ -294,7 +293,6 @@ CASES = (
         "sidecar -> app",
         "UPE",
         remedies=1,
-        foretold=False,
     ),
     Case(
         "the mesh lets nothing out that it does not know",
@@ -303,7 +301,6 @@ CASES = (
         "",
         FROM_CLIENT,
         mesh="failures_closed",
-        foretold=False,
     ),
     Case(
         "a connection pool's limit is reached",
@@ -405,7 +402,6 @@ CASES = (
         "gateway -> sidecar",
         "UT",
         remedies=1,
-        foretold=False,
     ),
     Case(
         "a fault is injected",

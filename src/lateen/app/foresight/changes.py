@@ -1,5 +1,5 @@
 """Changes of manifests that might mend a request, by its failure class. Whether one does is for
-`remedies` to try: nothing here is advice yet. Pure but for nothing that is read."""
+`remedies` to try: nothing here is advice yet."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

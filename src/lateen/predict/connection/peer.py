@@ -1,7 +1,8 @@
 """Who is at the other end of a connection, as rules of authorization see it. Pure."""
 
 from lateen.predict.connection.hop import Hop
-from lateen.predict.envoy import rbac
+from lateen.predict.connection.run import Run
+from lateen.predict.envoy import config, rbac
 
 
 def subject(hop: Hop) -> rbac.Subject:
@@ -16,3 +17,10 @@ def subject(hop: Hop) -> rbac.Subject:
         sni=hop.sni,
         certificate=hop.certificate,
     )
+
+
+def note_allowed(run: Run, hop: Hop, ruling: rbac.Ruling) -> None:
+    """Note which policy let a request or connection through, where one had to."""
+    if ruling.policy != "none":
+        sources = config.known(hop.policy_source(ruling.policy))
+        run.step("authorization", f"allowed: {ruling.policy}", at=hop.name, sources=sources)

@@ -53,7 +53,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` is `answer` (with `status`, None where the application's status is not known),
     `refused`, `unreachable`, `timeout` (no connection), `closed` (ended before an answer), `tls`
-    (the handshake failed at the client), `silent` (no answer ever), `late` (none in time).
+    (the handshake failed at the client), `protocol` (what came is not what was asked in),
+    `silent` (no answer ever).
     """
 
     kind: str

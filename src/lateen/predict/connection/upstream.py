@@ -250,7 +250,8 @@ def blame(run: Run, hop: Hop, way: Way, dialed: Dialed) -> str:
         pool = config.known(config.written(way.cluster.metadata, "connectionPool"))
         run.fail(code, (*pool, *sources) if code == "connect-timeout" else sources, dialed.place)
         return reason
-    run.fail("connection-terminated", sources, dialed.place)
+    protocol = dialed.reply.kind == "protocol"
+    run.fail("upstream-protocol" if protocol else "connection-terminated", sources, dialed.place)
     return ""
 
 

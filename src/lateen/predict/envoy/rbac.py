@@ -50,23 +50,20 @@ def judge(rules: Any, subject: Subject) -> Ruling:
 
 
 def asks_identity(rules: Any) -> bool:
-    """Tell whether some policy asks who the client is."""
+    """Tell whether some policy can match nobody without a certificate."""
     return any(
-        _mentions(principal)
+        bool(policy.principals) and all(map(_needs_certificate, policy.principals))
         for policy in rules.policies.values()
-        for principal in policy.principals
     )
 
 
-def _mentions(principal: Any) -> bool:
+def _needs_certificate(principal: Any) -> bool:
     kind = principal.WhichOneof("identifier")
-    if kind == "authenticated":
-        return True
     if kind == "and_ids":
-        return any(_mentions(each) for each in principal.and_ids.ids)
+        return any(_needs_certificate(each) for each in principal.and_ids.ids)
     if kind == "or_ids":
-        return any(_mentions(each) for each in principal.or_ids.ids)
-    return kind == "not_id" and _mentions(principal.not_id)
+        return all(_needs_certificate(each) for each in principal.or_ids.ids)
+    return bool(kind == "authenticated")
 
 
 def _policy_matches(policy: Any, subject: Subject) -> bool:

@@ -18,6 +18,8 @@ class Policy(msgspec.Struct, frozen=True):
     on: frozenset[str] = frozenset()
     times: int = 0
     statuses: frozenset[int] = frozenset()
+    seconds: float = 0.0
+    """What one attempt may take; 0 is no limit."""
 
 
 NEVER = Policy()
@@ -30,7 +32,8 @@ def policy_of(action: Any) -> Policy:
     found = action.retry_policy
     times = found.num_retries.value if found.HasField("num_retries") else 1
     words = frozenset(word.strip() for word in found.retry_on.split(",") if word.strip())
-    return Policy(words, times, frozenset(found.retriable_status_codes))
+    seconds = found.per_try_timeout.ToTimedelta().total_seconds()
+    return Policy(words, times, frozenset(found.retriable_status_codes), seconds)
 
 
 def again_after_status(policy: Policy, status: int, grpc: str = "") -> bool:

@@ -72,6 +72,7 @@ def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None
     subject = msgspec.structs.replace(peer.subject(hop), request=exchange.request)
     ruling = rbac.judge(opened.rules, subject)
     if ruling.allowed:
+        peer.note_allowed(exchange.run, hop, ruling)
         return None
     sources = config.known(hop.policy_source(ruling.policy)) or hop.policy_sources()
     exchange.run.step(

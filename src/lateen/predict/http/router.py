@@ -26,7 +26,13 @@ _REASONS = {
     "handshake": "remote_connection_failure|TLS_error",
     "closed": "connection_termination",
     "tls": "connection_termination",
+    "protocol": "protocol_error",
 }
+
+
+_FLAGS = {"closed": "UC", "tls": "UC", "protocol": "UPE"}
+_BLOCKING_ROUTE, BLACK_HOLE = "block_all", "BlackHoleCluster"
+"""Where a mesh sends what it does not know, if nothing unknown may leave."""
 
 
 def send(exchange: Exchange) -> Reply:
@@ -46,7 +52,8 @@ def send(exchange: Exchange) -> Reply:
     if kind == "direct_response":
         status = route.direct_response.status
         run.step("route", f"answers {status} itself", at=hop.name, sources=sources)
-        return _answered(exchange, Local(status, "direct_response", code="direct-response"))
+        code = "blocked" if route.name == _BLOCKING_ROUTE else "direct-response"
+        return _answered(exchange, Local(status, "direct_response", code=code))
     if kind == "redirect":
         status = _redirects(route.redirect)
         run.step("route", f"redirects with {status}", at=hop.name, sources=sources)
@@ -65,7 +72,7 @@ def _answered(exchange: Exchange, local: Local) -> Reply:
     flags = (*exchange.flags, *local.flags)
     log = Log(proxy=hop.name, kind="http", status=local.status, flags=flags, details=local.details)
     if local.status >= 400:
-        exchange.run.fail("direct-response", local.sources)
+        exchange.run.fail(local.code, local.sources)
     return Reply(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),
@@ -164,7 +171,7 @@ def _attempts(
         tried.add((endpoint.address, endpoint.port))
         if not hop.inbound:
             run.step("endpoints", upstream.endpoint_words(run, cluster, endpoint), at=hop.name)
-        dialed = upstream.dial(run, hop, way, endpoint, content)
+        dialed = _in_time(upstream.dial(run, hop, way, endpoint, content), policy.seconds)
         again = _again(policy, dialed.reply)
         if not again or attempt > policy.times:
             break
@@ -174,12 +181,22 @@ def _attempts(
     return _told(exchange, route, way, dialed, attempt, spent=spent)
 
 
+def _in_time(dialed: upstream.Dialed, limit: float) -> upstream.Dialed:
+    """Return an attempt, cut off where it takes longer than one may."""
+    reply = dialed.reply
+    slow = reply.kind == "silent" or (reply.kind == "answer" and reply.seconds > limit)
+    if not (limit and slow):
+        return dialed
+    cut = msgspec.structs.replace(reply, kind="overdue", status=None, seconds=limit)
+    return msgspec.structs.replace(dialed, reply=cut)
+
+
 def _again(policy: retries.Policy, reply: Reply) -> bool:
     if reply.kind == "answer":
         return reply.status is not None and retries.again_after_status(policy, reply.status)
     if reply.kind == "silent":
         return False
-    connected = reply.kind in ("closed", "tls")
+    connected = reply.kind in ("closed", "tls", "protocol", "overdue")
     return retries.again_after_reset(policy, connected=connected)
 
 
@@ -205,11 +222,18 @@ def _told(
         run.step("timeout", f"the route's {limit:g} s pass", at=hop.name, ok=False, sources=sources)
         run.failure = None
         run.fail("upstream-timeout", sources, dialed.place)
+    elif reply.kind == "overdue":
+        status, details = 504, "upstream_per_try_timeout"
+        flags.append("UT")
+        sources = config.known(config.written(route.metadata, "source"))
+        run.failure = None
+        run.fail("per-try-timeout", sources, dialed.place)
     elif reply.kind == "silent":
         return msgspec.structs.replace(reply, server=party_of(hop.pod, port=hop.taken.port))
     elif reply.kind != "answer":
-        status, details = 503, f"{_BEFORE}{{{_REASONS[reply.kind]}}}"
-        flags.append("UC" if reply.kind in ("closed", "tls") else "UF")
+        status = 502 if reply.kind == "protocol" else 503
+        details = f"{_BEFORE}{{{_REASONS[reply.kind]}}}"
+        flags.append(_FLAGS.get(reply.kind, "UF"))
         reason = upstream.blame(run, hop, way, dialed)
     log = Log(
         proxy=hop.name,
@@ -221,9 +245,10 @@ def _told(
         cluster=way.cluster.name,
         attempts=attempt,
     )
-    failed = late or spent or reply.kind != "answer" or _refused_there(run, dialed.place)
+    unanswered = spent and run.failure is None
+    failed = late or unanswered or reply.kind != "answer" or _refused_there(run, dialed.place)
     run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=bool(failed)))
-    if late:
+    if late or reply.kind == "overdue":
         run.left_alone(dialed.place)
     return Reply(
         kind="answer",

@@ -8,6 +8,7 @@ from lateen.predict.envoy import paths, tls
 from lateen.predict.values.facts import Pod, Speech
 from lateen.predict.values.request import Content, Http, Raw, Tls
 
+PLAIN_ON_TLS = "plain HTTP on a port that serves TLS"
 _HTTP = Speech(otherwise=None)
 
 
@@ -23,7 +24,11 @@ def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
     reply = _spoken(speech, content, server=Reply(kind="closed", server=server))
     if reply.answered:
         shown = "answers" if reply.status is None else f"answers {reply.status}"
-        run.step("application", f"port {port} {shown}", at=pod.name)
+        words = f"port {port} {shown}"
+        if reply.reason == PLAIN_ON_TLS:
+            run.fail("plaintext-to-tls", tuple(run.decided))
+            words += f" ({reply.reason})"
+        run.step("application", words, at=pod.name, ok=reply.reason != PLAIN_ON_TLS)
         return Reply(
             kind="answer",
             server=server,
@@ -62,7 +67,8 @@ def _spoken(speech: Speech, content: Content, server: Reply) -> Reply:
     if speech.certificate is not None:
         plain = isinstance(content, Http) and content.version != "2"
         if plain and speech.plain_on_tls is not None:
-            return Reply(kind="answer", server=server.server, status=speech.plain_on_tls)
+            status = speech.plain_on_tls
+            return Reply(kind="answer", server=server.server, status=status, reason=PLAIN_ON_TLS)
         return server
     return _plainly(speech, content, server)
 
@@ -96,7 +102,8 @@ def _plainly(speech: Speech, content: Content, server: Reply) -> Reply:
         return Reply(kind="answer", server=server.server)
     spoken = "1.1" if content.version == "1.0" else content.version
     if spoken not in speech.versions:
-        return Reply(kind="closed", server=server.server)
+        kind = "protocol" if speech.versions and speech.garbage == "answer" else "closed"
+        return Reply(kind=kind, server=server.server)
     status, seconds = _answered(speech, content)
     return Reply(kind="answer", server=server.server, status=status, seconds=seconds)
 

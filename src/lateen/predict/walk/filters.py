@@ -37,6 +37,7 @@ def _authorize(run: Run, hop: Hop, opened: Any) -> Reply | None:
         return None
     ruling = rbac.judge(opened.rules, peer.subject(hop))
     if ruling.allowed:
+        peer.note_allowed(run, hop, ruling)
         return None
     policy = hop.policy_source(ruling.policy)
     sources = config.known(policy) or hop.policy_sources()

@@ -12,7 +12,7 @@ from lateen.predict.envoy import clusters, config
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Leg, Log
 
-_CONNECTED = frozenset({"answer", "closed", "tls", "silent"})
+_CONNECTED = frozenset({"answer", "closed", "tls", "silent", "protocol"})
 
 
 def forward(run: Run, hop: Hop, proxy: Any) -> Reply:
