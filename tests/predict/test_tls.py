@@ -7,7 +7,7 @@ from lateen.predict.values.request import Credential, Http, NameMatch, Tls, Trus
 
 ROOT = frozenset({"mesh"})
 OWN = Credential(uris=("spiffe://cluster.local/ns/a/sa/b",), signers=("mesh",))
-SERVER = tls.Server(
+SERVER = tls.ServerSide(
     certificate=OWN,
     asks=True,
     requires=True,

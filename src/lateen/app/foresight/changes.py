@@ -9,14 +9,14 @@ import msgspec
 from lateen.model.manifests.edit import Append, Drop, Edit, Put, steps
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.snapshot import Snapshot
-from lateen.predict.values.facts import Network
-from lateen.predict.values.outcome import Leg, Outcome
+from lateen.predict.values.facts import NetworkFacts
+from lateen.predict.values.outcome import Foretold, Leg
 
 Json = Mapping[str, Any]
 _INJECT = "sidecar.istio.io/inject"
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
     """An edit of one manifest, in words. `weakens` marks what lets in, or sends, what was not
     before."""
 
@@ -29,11 +29,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Case(msgspec.Struct, frozen=True):
     """What failed, and what there is to change."""
 
-    outcome: Outcome
+    outcome: Foretold
     bodies: Mapping[ObjectRef, Json]
     """The manifests."""
     snapshot: Snapshot
-    network: Network
+    network: NetworkFacts
     host: str
     path: str
 
@@ -47,9 +47,9 @@ class Case(msgspec.Struct, frozen=True):
         return next((leg for leg in self.outcome.legs if leg.failed), None)
 
 
-def candidates(case: Case) -> Iterator[Change]:
+def candidates(case: Case) -> Iterator[Patch]:
     """Yield every change that is worth a try, those that weaken nothing first."""
-    found: dict[str, Change] = {}
+    found: dict[str, Patch] = {}
     for make in _BY_CODE.get(case.outcome.code, ()):
         for change in make(case):
             found.setdefault(f"{change.ref} {change.edits}", change)
@@ -66,7 +66,7 @@ def _at(body: Any, path: str) -> Any:
     return body
 
 
-def _client_tls(case: Case) -> Iterator[Change]:
+def _client_tls(case: Case) -> Iterator[Patch]:
     """Another TLS mode in the DestinationRule that decided it."""
     for source in case.sources("DestinationRule"):
         if not source.path.endswith("tls"):
@@ -76,28 +76,28 @@ def _client_tls(case: Case) -> Iterator[Change]:
         if mode != "ISTIO_MUTUAL":
             title = f"{name}: TLS mode ISTIO_MUTUAL"
             edits = (Put(f"{source.path}.mode", "ISTIO_MUTUAL"),)
-            yield Change(title=title, ref=source.ref, edits=edits)
+            yield Patch(title=title, ref=source.ref, edits=edits)
         title = f"{name}: no TLS mode of its own, so that mutual TLS is automatic"
-        yield Change(title=title, ref=source.ref, edits=(Drop(source.path),))
+        yield Patch(title=title, ref=source.ref, edits=(Drop(source.path),))
         if mode != "DISABLE":
             title = f"{name}: TLS mode DISABLE"
             edits = (Put(f"{source.path}.mode", "DISABLE"),)
-            yield Change(title=title, ref=source.ref, edits=edits, weakens=True)
+            yield Patch(title=title, ref=source.ref, edits=edits, weakens=True)
 
 
-def _names(case: Case) -> Iterator[Change]:
+def _names(case: Case) -> Iterator[Patch]:
     for source in case.sources("DestinationRule"):
         if _at(case.bodies[source.ref], f"{source.path}.subjectAltNames"):
             title = f"DestinationRule/{source.ref.name}: no subjectAltNames of its own"
-            yield Change(
+            yield Patch(
                 title=title, ref=source.ref, edits=(Drop(f"{source.path}.subjectAltNames"),)
             )
 
 
-def _unverified(case: Case) -> Iterator[Change]:
+def _unverified(case: Case) -> Iterator[Patch]:
     for source in case.sources("DestinationRule"):
         if source.path.endswith("tls"):
-            yield Change(
+            yield Patch(
                 title=f"DestinationRule/{source.ref.name}: the server need not be known",
                 ref=source.ref,
                 edits=(Put(f"{source.path}.insecureSkipVerify", True),),
@@ -105,7 +105,7 @@ def _unverified(case: Case) -> Iterator[Change]:
             )
 
 
-def _server_mode(case: Case) -> Iterator[Change]:
+def _server_mode(case: Case) -> Iterator[Patch]:
     """A server that accepts less than mutual TLS, on the port alone where that can be said."""
     leg = case.failed
     port = leg.server.address.rpartition(":")[2] if leg is not None else ""
@@ -113,13 +113,13 @@ def _server_mode(case: Case) -> Iterator[Change]:
         name, body = f"PeerAuthentication/{source.ref.name}", case.bodies[source.ref]
         if port and _at(body, "spec.selector") and "portLevelMtls" not in source.path:
             for mode in ("PERMISSIVE", "DISABLE"):
-                yield Change(
+                yield Patch(
                     title=f"{name}: {mode} on port {port} alone",
                     ref=source.ref,
                     edits=(Put(f"spec.portLevelMtls.{port}.mode", mode),),
                     weakens=True,
                 )
-        yield Change(
+        yield Patch(
             title=f"{name}: mode PERMISSIVE",
             ref=source.ref,
             edits=(Put(source.path, "PERMISSIVE"),),
@@ -127,7 +127,7 @@ def _server_mode(case: Case) -> Iterator[Change]:
         )
 
 
-def _sidecar(case: Case) -> Iterator[Change]:
+def _sidecar(case: Case) -> Iterator[Patch]:
     """A sidecar for the end of the failed leg that has none."""
     leg = case.failed
     for party in (leg.client, leg.server) if leg is not None else ():
@@ -141,10 +141,10 @@ def _sidecar(case: Case) -> Iterator[Change]:
             path = f"spec.template.metadata.labels['{_INJECT}']"
             if _at(body, path) is not None:
                 title = f"{ref.kind}/{ref.name}: a sidecar"
-                yield Change(title=title, ref=ref, edits=(Put(path, "true"),))
+                yield Patch(title=title, ref=ref, edits=(Put(path, "true"),))
 
 
-def _destinations(case: Case) -> Iterator[Change]:
+def _destinations(case: Case) -> Iterator[Patch]:
     """Another port or subset of the same host in the route that was taken."""
     for source in case.sources("VirtualService"):
         route = source.path.partition(".match")[0].partition(".route")[0].partition(".fault")[0]
@@ -157,15 +157,15 @@ def _destinations(case: Case) -> Iterator[Change]:
                 if port != (target.get("port") or {}).get("number"):
                     title = f"{name}: route to port {port}"
                     edits = (Put(f"{path}.port.number", port),)
-                    yield Change(title=title, ref=source.ref, edits=edits)
+                    yield Patch(title=title, ref=source.ref, edits=edits)
             if target.get("subset"):
                 for subset in _subsets(case, str(target.get("host"))):
                     if subset != target["subset"]:
                         title = f"{name}: route to subset {subset}"
                         edits = (Put(f"{path}.subset", subset),)
-                        yield Change(title=title, ref=source.ref, edits=edits)
+                        yield Patch(title=title, ref=source.ref, edits=edits)
                 title = f"{name}: route to no subset"
-                yield Change(title=title, ref=source.ref, edits=(Drop(f"{path}.subset"),))
+                yield Patch(title=title, ref=source.ref, edits=(Drop(f"{path}.subset"),))
 
 
 def _subsets(case: Case, host: str) -> list[str]:
@@ -185,23 +185,23 @@ def _ports(case: Case, host: str, namespace: str) -> list[int]:
     return [port.port for port in service.spec.ports] if service is not None else []
 
 
-def _no_fault(case: Case) -> Iterator[Change]:
+def _no_fault(case: Case) -> Iterator[Patch]:
     for source in case.sources("VirtualService"):
         if source.path.endswith(".fault"):
             title = f"VirtualService/{source.ref.name}: no fault"
-            yield Change(title=title, ref=source.ref, edits=(Drop(source.path),))
+            yield Patch(title=title, ref=source.ref, edits=(Drop(source.path),))
 
 
-def _more_time(case: Case) -> Iterator[Change]:
+def _more_time(case: Case) -> Iterator[Patch]:
     for source in case.sources("VirtualService"):
         for seconds in (5, 15, 60):
             route = source.path.partition(".match")[0]
             title = f"VirtualService/{source.ref.name}: a timeout of {seconds} s"
             edits = (Put(f"{route}.timeout", f"{seconds}s"),)
-            yield Change(title=title, ref=source.ref, edits=edits)
+            yield Patch(title=title, ref=source.ref, edits=edits)
 
 
-def _target_port(case: Case) -> Iterator[Change]:
+def _target_port(case: Case) -> Iterator[Patch]:
     """A port that the application listens on."""
     leg = case.failed
     address = leg.server.address.rpartition(":")[0] if leg is not None else ""
@@ -210,10 +210,10 @@ def _target_port(case: Case) -> Iterator[Change]:
         for port in sorted(pod.speeches or ()) if pod is not None else ():
             title = f"Service/{source.ref.name}: targetPort {port}"
             edits = (Put(f"{source.path}.targetPort", port),)
-            yield Change(title=title, ref=source.ref, edits=edits)
+            yield Patch(title=title, ref=source.ref, edits=edits)
 
 
-def _protocol(case: Case) -> Iterator[Change]:
+def _protocol(case: Case) -> Iterator[Patch]:
     """A port name that says what is spoken there."""
     for source in case.sources("Service"):
         body = case.bodies[source.ref]
@@ -224,10 +224,10 @@ def _protocol(case: Case) -> Iterator[Change]:
             if "appProtocol" in port:
                 edits = (Put(f"{source.path}.appProtocol", protocol),)
             title = f"Service/{source.ref.name}: port {number} is {protocol}"
-            yield Change(title=title, ref=source.ref, edits=edits)
+            yield Patch(title=title, ref=source.ref, edits=edits)
 
 
-def _allowed(case: Case) -> Iterator[Change]:
+def _allowed(case: Case) -> Iterator[Patch]:
     """The client among those that a rule allows."""
     identity = next(
         (leg.client_identity for leg in reversed(case.outcome.legs) if leg.client_identity), ""
@@ -237,7 +237,7 @@ def _allowed(case: Case) -> Iterator[Change]:
         name, body = f"AuthorizationPolicy/{source.ref.name}", case.bodies[source.ref]
         path = f"{source.path}.from[0].source.principals"
         if principal and _at(body, path):
-            yield Change(
+            yield Patch(
                 title=f"{name}: allow {principal}",
                 ref=source.ref,
                 edits=(Append(path, principal),),
@@ -245,7 +245,7 @@ def _allowed(case: Case) -> Iterator[Change]:
             )
         if principal:
             rule = {"from": [{"source": {"principals": [principal]}}]}
-            yield Change(
+            yield Patch(
                 title=f"{name}: a rule that allows {principal}",
                 ref=source.ref,
                 edits=(Append("spec.rules", rule),),
@@ -253,26 +253,26 @@ def _allowed(case: Case) -> Iterator[Change]:
             )
 
 
-def _not_denied(case: Case) -> Iterator[Change]:
+def _not_denied(case: Case) -> Iterator[Patch]:
     for source in case.sources("AuthorizationPolicy"):
         title = f"AuthorizationPolicy/{source.ref.name}: without that rule"
-        yield Change(title=title, ref=source.ref, edits=(Drop(source.path),), weakens=True)
+        yield Patch(title=title, ref=source.ref, edits=(Drop(source.path),), weakens=True)
 
 
-def _hosts(case: Case) -> Iterator[Change]:
+def _hosts(case: Case) -> Iterator[Patch]:
     """The host among those that are served."""
     for ref, body in case.bodies.items():
         if ref.kind == "VirtualService" and _at(body, "spec.gateways"):
             title = f"VirtualService/{ref.name}: also for {case.host}"
-            yield Change(title=title, ref=ref, edits=(Append("spec.hosts", case.host),))
+            yield Patch(title=title, ref=ref, edits=(Append("spec.hosts", case.host),))
         if ref.kind == "Gateway":
             for number, _ in enumerate(_at(body, "spec.servers") or ()):
                 title = f"Gateway/{ref.name}: server {number + 1} also for {case.host}"
                 edits = (Append(f"spec.servers[{number}].hosts", case.host),)
-                yield Change(title=title, ref=ref, edits=edits)
+                yield Patch(title=title, ref=ref, edits=edits)
 
 
-def _wider(case: Case) -> Iterator[Change]:
+def _wider(case: Case) -> Iterator[Patch]:
     """A route for a path instead of for one exact path."""
     for source in case.sources("VirtualService"):
         for number, route in enumerate(_at(case.bodies[source.ref], "spec.http") or ()):
@@ -280,14 +280,14 @@ def _wider(case: Case) -> Iterator[Change]:
                 exact = (match.get("uri") or {}).get("exact")
                 if exact and case.path.startswith(str(exact)):
                     path = f"spec.http[{number}].match[{index}].uri"
-                    yield Change(
+                    yield Patch(
                         title=f"VirtualService/{source.ref.name}: {exact} as a prefix",
                         ref=source.ref,
                         edits=(Put(path, {"prefix": str(exact)}),),
                     )
 
 
-_Make = Callable[[Case], Iterator[Change]]
+_Make = Callable[[Case], Iterator[Patch]]
 _BY_CODE: Mapping[str, tuple[_Make, ...]] = {
     "plaintext-to-strict": (_client_tls, _sidecar, _server_mode),
     "no-mesh-certificate": (_client_tls, _destinations, _server_mode),

@@ -30,10 +30,10 @@ def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.
     )
 
 
-def request(asked: Json) -> state.Request:
+def request(asked: Json) -> state.Question:
     """Return a request as a lab is asked for it. Raises AskedError."""
     try:
-        return msgspec.convert(asked, serving.Asked).request()
+        return msgspec.convert(asked, serving.ExplainBody).request()
     except msgspec.ValidationError as error:
         raise AskedError(str(error)) from error
 

@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 
 from lateen.app.foresight import changes, telling
-from lateen.app.foresight.changes import Case, Change
+from lateen.app.foresight.changes import Case, Patch
 from lateen.app.foresight.rehearsal import Item, Rehearsal
-from lateen.app.foresight.state import Foresight, Request
+from lateen.app.foresight.state import Foresight, Question
 from lateen.model.manifests import edit, reader
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
 from lateen.model.snapshot import Change as Changed
 from lateen.model.validation import dispatch
-from lateen.predict.values.outcome import Branch, Outcome, Prediction
+from lateen.predict.values.outcome import Branch, Foretold, Prediction
 
 Json = dict[str, Any]
 MOST = 4
@@ -35,7 +35,7 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     weakens: bool
     diff: str
-    outcome: Outcome
+    outcome: Foretold
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Files(msgspec.Struct, frozen=True):
 
 
 def tried(
-    files: Files, base: Rehearsal, foresight: Foresight, request: Request, found: Prediction
+    files: Files, base: Rehearsal, foresight: Foresight, request: Question, found: Prediction
 ) -> list[Remedy]:
     """Return the remedies for a request that fails, those that weaken something last."""
     outcomes = (branch.outcome for branch in found.branches)
@@ -88,7 +88,7 @@ def _ref(item: Item) -> ObjectRef | None:
 
 
 def _try(
-    files: Files, base: Rehearsal, foresight: Foresight, request: Request, change: Change
+    files: Files, base: Rehearsal, foresight: Foresight, request: Question, change: Patch
 ) -> Remedy | None:
     item = files.find(change.ref)
     if item is None:
@@ -145,7 +145,7 @@ def _explained(
     files: Files,
     base: Rehearsal,
     foresight: Foresight,
-    request: Request,
+    request: Question,
     item: Item,
     body: Json,
 ) -> Prediction:

@@ -15,7 +15,7 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExplainBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a request to be explained."""
 
     url: str
@@ -30,9 +30,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     resolve: Mapping[str, str] = {}
     timeout: float = 15.0
 
-    def request(self) -> state.Request:
+    def request(self) -> state.Question:
         """Return it as a prediction takes it."""
-        return state.Request(
+        return state.Question(
             url=self.url,
             origin=self.origin,
             namespace=self.namespace,
@@ -63,7 +63,7 @@ class Explaining:
 
     async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call. Raises ApiError 400 for a request that cannot be asked."""
-        asked = routes.decoded(call, Asked)
+        asked = routes.decoded(call, ExplainBody)
         foresight = self._current()
         try:
             found = foresight.predict(asked.request())

@@ -8,7 +8,7 @@ import msgspec
 from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.node.images import catalogue
 from lateen.node.images.speech import AppPort
-from lateen.predict.values.facts import Answer, Speech
+from lateen.predict.values.facts import PathAnswer, Speech
 from lateen.predict.values.request import Credential
 
 _PROXY = "istio-proxy"
@@ -18,27 +18,27 @@ _READ = ("GET", "HEAD")
 class _Site(msgspec.Struct, frozen=True):
     """What a kind of stand-in answers: to paths, and to all else."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[PathAnswer, ...]
     otherwise: int | None = 404
 
 
-_ANY = _Site((Answer(path=".*"),))
-_UNSURE = _Site((Answer(path="/health"),), None)
+_ANY = _Site((PathAnswer(path=".*"),))
+_UNSURE = _Site((PathAnswer(path="/health"),), None)
 _STATIC = _Site(
     (
-        Answer(path="/(index\\.html)?", methods=_READ),
-        Answer(path="/(index\\.html)?", status=405),
-        Answer(path=".*", methods=(*_READ, "POST"), status=404),
+        PathAnswer(path="/(index\\.html)?", methods=_READ),
+        PathAnswer(path="/(index\\.html)?", status=405),
+        PathAnswer(path=".*", methods=(*_READ, "POST"), status=404),
     ),
     405,
 )
 _HTTPBIN = _Site(
     (
-        Answer(path="/status/(?P<status>[2-5][0-9][0-9])", status=None),
-        Answer(path="/delay/(?P<seconds>[0-9](\\.[0-9]+)?|10)"),
-        Answer(path="/anything(/.*)?"),
-        Answer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", methods=_READ),
-        Answer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", status=405),
+        PathAnswer(path="/status/(?P<status>[2-5][0-9][0-9])", status=None),
+        PathAnswer(path="/delay/(?P<seconds>[0-9](\\.[0-9]+)?|10)"),
+        PathAnswer(path="/anything(/.*)?"),
+        PathAnswer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", methods=_READ),
+        PathAnswer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", status=405),
     )
 )
 _SITES: Mapping[str, _Site] = {
@@ -46,17 +46,17 @@ _SITES: Mapping[str, _Site] = {
     "nginx-demo": _STATIC,
     "text": _ANY,
     "hello-app": _ANY,
-    "helloworld": _Site((Answer(path="/hello", methods=_READ),), None),
+    "helloworld": _Site((PathAnswer(path="/hello", methods=_READ),), None),
     "httpbin": _HTTPBIN,
     "go-httpbin": _HTTPBIN,
     "echo-json": _ANY,
     "echo-mendhak": _ANY,
     "echo-text": _ANY,
     "echo-k8s": _ANY,
-    "bookinfo-details": _Site((Answer(path="/details/[0-9]+", methods=_READ),), None),
-    "bookinfo-ratings": _Site((Answer(path="/ratings/[0-9]+", methods=_READ),), None),
-    "bookinfo-reviews": _Site((Answer(path="/reviews/[0-9]+", methods=_READ),), None),
-    "bookinfo-productpage": _Site((Answer(path="/productpage", methods=_READ),), None),
+    "bookinfo-details": _Site((PathAnswer(path="/details/[0-9]+", methods=_READ),), None),
+    "bookinfo-ratings": _Site((PathAnswer(path="/ratings/[0-9]+", methods=_READ),), None),
+    "bookinfo-reviews": _Site((PathAnswer(path="/reviews/[0-9]+", methods=_READ),), None),
+    "bookinfo-productpage": _Site((PathAnswer(path="/productpage", methods=_READ),), None),
 }
 """By kind of stand-in. What is not said here has a status that is not known."""
 
@@ -121,7 +121,7 @@ def _written_status(words: Sequence[str]) -> int | None:
 def _speech(port: AppPort, kind: str, status: int | None) -> Speech:
     site = _SITES.get(kind)
     if status is not None and kind == "text":
-        site = _Site((Answer(path=".*", status=status),))
+        site = _Site((PathAnswer(path=".*", status=status),))
     name, subject = _SUBJECTS.get(kind, ("localhost", "CN=localhost"))
     own = Credential(dns=(name,), subject=subject, signers=(f"image {kind}",), self_signed=True)
     return Speech(

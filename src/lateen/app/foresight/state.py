@@ -15,8 +15,8 @@ from lateen.compiler.output import ResourceSet
 from lateen.model.meta import ObjectRef
 from lateen.model.snapshot import Snapshot
 from lateen.predict.connection.run import World
-from lateen.predict.envoy.config import Parsed, Proxy
-from lateen.predict.values.facts import Network, Pod
+from lateen.predict.envoy.config import Proxy, ReadResources
+from lateen.predict.values.facts import NetworkFacts, PodFacts
 from lateen.predict.values.outcome import Prediction
 from lateen.predict.values.request import Content, Http, NameMatch, Raw, Tls, Trust
 from lateen.predict.walk import way
@@ -31,7 +31,7 @@ class AskedError(ValueError):
     """A request that cannot be asked; the message says what to write."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A request in the words of the command line."""
 
     url: str
@@ -54,7 +54,7 @@ class _Proxies(Mapping[str, Proxy]):
     def __init__(self, render: Callable[[str], ResourceSet | None], names: Sequence[str]) -> None:
         self._render, self._names = render, names
         self._made: dict[str, Proxy] = {}
-        self._parsed = Parsed()
+        self._parsed = ReadResources()
 
     def __getitem__(self, name: str) -> Proxy:
         if name not in self._made:
@@ -91,7 +91,7 @@ class Foresight:
         self._mesh = mesh
         self._renderer = renderer or Renderer(system_roots=system_roots)
         self._roots = system_roots
-        self.network: Network = surroundings.network(snapshot, settings, images)
+        self.network: NetworkFacts = surroundings.network(snapshot, settings, images)
         secrets = known.Known(snapshot, self._view, now)
         proxies = _Proxies(self._rendered, tuple(self._refs))
         self.world = World(self.network, proxies, secrets)
@@ -116,11 +116,11 @@ class Foresight:
         view = self._view(proxy)
         return self._renderer.render(view) if view is not None else None
 
-    def predict(self, request: Request) -> Prediction:
+    def predict(self, request: Question) -> Prediction:
         """Return what a request will do. Raises AskedError for one that cannot be asked."""
         return way.predict(self.world, self.asked(request))
 
-    def asked(self, request: Request) -> way.Asked:
+    def asked(self, request: Question) -> way.Sending:
         """Return a request as the interpreter takes it."""
         url = request.url if "://" in request.url else f"http://{request.url}"
         parts = urlsplit(url)
@@ -138,9 +138,9 @@ class Foresight:
         if pod is None and not address:
             address = self._outside(host, port)
         content = _content(request, parts.scheme, parts.netloc.rpartition("@")[2], host)
-        return way.Asked(content=content, pod=pod, host=host, port=port, address=address)
+        return way.Sending(content=content, pod=pod, host=host, port=port, address=address)
 
-    def _origin(self, request: Request) -> Pod | None:
+    def _origin(self, request: Question) -> PodFacts | None:
         if request.origin in ("", "host", "outside"):
             return None
         kind, slash, name = request.origin.partition("/")
@@ -160,7 +160,7 @@ class Foresight:
             raise AskedError(f"{request.origin}: use deploy/NAME, pod/NAME, sa/NAME or outside")
         raise AskedError(f"no pod of {request.origin} in {namespace}")
 
-    def _account(self, pod: Pod) -> str:
+    def _account(self, pod: PodFacts) -> str:
         namespace, _, name = pod.name.partition("/")
         return self.snapshot.pods[namespace, name].spec.service_account_name or "default"
 
@@ -197,7 +197,7 @@ def _reachable(service: object) -> str:
     return "" if spec.cluster_ip in ("", "None") else str(spec.cluster_ip)
 
 
-def _content(request: Request, scheme: str, authority: str, host: str) -> Content:
+def _content(request: Question, scheme: str, authority: str, host: str) -> Content:
     inner: Content = Raw()
     if scheme in ("http", "https", "grpc"):
         inner = _http(request, scheme, authority)
@@ -214,7 +214,7 @@ def _content(request: Request, scheme: str, authority: str, host: str) -> Conten
     )
 
 
-def _http(request: Request, scheme: str, authority: str) -> Http:
+def _http(request: Question, scheme: str, authority: str) -> Http:
     parts = urlsplit(request.url if "://" in request.url else f"http://{request.url}")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = tuple((name.lower(), value) for name, value in request.headers)

@@ -15,7 +15,7 @@ from lateen.node.container import sidecar
 from lateen.node.dns import zone
 from lateen.node.net import services
 from lateen.node.net.podnetwork import CaptureOptions
-from lateen.predict.values.facts import Capture, Front, Network, Pod
+from lateen.predict.values.facts import CaptureRules, Front, NetworkFacts, PodFacts
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _SEARCH = ("{namespace}.svc.cluster.local", "svc.cluster.local", "cluster.local")
@@ -25,7 +25,7 @@ NODE_IP, DNS_IP = "10.244.0.1", "10.96.0.10"
 
 def network(
     snapshot: Snapshot, settings: MeshSettings, images: Mapping[str, Sequence[str]]
-) -> Network:
+) -> NetworkFacts:
     """Return the facts of a snapshot; `images` are the user's own stand-ins."""
     slices = _slices(snapshot)
     node = services.Node(ip=NODE_IP, port_addresses=(NODE_IP,), own=(DNS_IP,))
@@ -37,7 +37,7 @@ def network(
             if each.protocol == "tcp":
                 fronts.setdefault((each.address, each.port), Front(name, each.endpoints, source))
     pods = (_pod(pod, settings, images) for pod in snapshot.pods.values())
-    return Network(
+    return NetworkFacts(
         pods={pod.address: pod for pod in pods if pod.address},
         fronts=fronts,
         names=Resolver(snapshot, slices),
@@ -56,13 +56,13 @@ def _slices(
     return found
 
 
-def _pod(pod: objects.Pod, settings: MeshSettings, images: Mapping[str, Sequence[str]]) -> Pod:
+def _pod(pod: objects.Pod, settings: MeshSettings, images: Mapping[str, Sequence[str]]) -> PodFacts:
     meta = pod.metadata
     kind = proxies.kind_of(pod)
     role = "" if kind is None else "gateway" if kind is ProxyKind.ROUTER else "sidecar"
     account = pod.spec.service_account_name or "default"
     options = sidecar.capture_options(meta.annotations) if role == "sidecar" else None
-    return Pod(
+    return PodFacts(
         name=f"{meta.namespace}/{meta.name}",
         address="" if meta.deletion_timestamp else pod.status.pod_ip,
         workload=f"{meta.namespace}/{_workload(pod)}",
@@ -80,10 +80,10 @@ def _workload(pod: objects.Pod) -> str:
     return owner.name.rpartition("-")[0] if owner.kind == "ReplicaSet" else owner.name
 
 
-def _capture(options: CaptureOptions) -> Capture | None:
+def _capture(options: CaptureOptions) -> CaptureRules | None:
     if options.mode == "NONE":
         return None
-    return Capture(
+    return CaptureRules(
         inbound=options.include_inbound_ports,
         not_inbound=options.exclude_inbound_ports,
         outbound_ports=options.include_outbound_ports,

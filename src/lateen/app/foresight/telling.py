@@ -8,9 +8,9 @@ from lateen.model.meta import Location, Source
 from lateen.predict.values.outcome import (
     Branch,
     Candidate,
+    Foretold,
     Leg,
     Log,
-    Outcome,
     Party,
     Prediction,
     Step,
@@ -57,7 +57,7 @@ def _branch(branch: Branch, locate: Locate) -> Json:
     }
 
 
-def outcome(found: Outcome, locate: Locate) -> Json:
+def outcome(found: Foretold, locate: Locate) -> Json:
     """Return one outcome."""
     cause = _CAUSES.get(found.code)
     return {

@@ -138,7 +138,7 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     istio, output = given.pop("istio"), given.pop("output")
     version = "1.0" if http10 else "2" if http2 else "1.1"
     given["headers"] = list(given["headers"])
-    asked = requests.Asked(url=words[-1], start=start, http=version, **given)
+    asked = requests.RequestWords(url=words[-1], start=start, http=version, **given)
     chosen = command.Options(asked=asked, named=named, istio=istio, output=output)
     return command.explain(lab, chosen)
 

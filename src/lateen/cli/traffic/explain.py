@@ -23,7 +23,7 @@ PATH = "/lateen/v1/explain"
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to explain, and whence: manifests, or a lab where none are named."""
 
-    asked: requests.Asked
+    asked: requests.RequestWords
     named: Named = Named()
     istio: str = ""
     output: str = ""

@@ -11,7 +11,7 @@ _WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method or a header's name."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class RequestWords(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask. Names are curl's where curl has them."""
 
     url: str

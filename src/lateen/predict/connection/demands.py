@@ -8,7 +8,7 @@ from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Content, Credential, NameMatch, Tls, Trust
 
 
-def server_side(run: Run, proxy: str, context: Any) -> tls.Server:
+def server_side(run: Run, proxy: str, context: Any) -> tls.ServerSide:
     """Return a DownstreamTlsContext as a side of a handshake, its secrets looked up."""
     common = context.common_tls_context
     certificate = None
@@ -18,7 +18,7 @@ def server_side(run: Run, proxy: str, context: Any) -> tls.Server:
         raise UnknownError("a certificate in a file of the proxy's")
     validated = _has_validation(common)
     params = common.tls_params
-    return tls.Server(
+    return tls.ServerSide(
         certificate=certificate,
         alpn=tuple(common.alpn_protocols),
         asks=validated,

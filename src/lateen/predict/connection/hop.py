@@ -5,21 +5,21 @@ from typing import Any
 import msgspec
 
 from lateen.model.meta import Source
-from lateen.predict.connection.run import Connection, Layer
+from lateen.predict.connection.run import Layer, OpenedConnection
 from lateen.predict.envoy import config
 from lateen.predict.envoy.config import Proxy
-from lateen.predict.values.facts import Pod
+from lateen.predict.values.facts import PodFacts
 from lateen.predict.values.request import Credential
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
     """Where a proxy is with a connection."""
 
-    pod: Pod
+    pod: PodFacts
     proxy: Proxy
     listener: Any
     chain: Any
-    taken: Connection
+    taken: OpenedConnection
     """As it was opened; `content` is what is inside TLS that ended here."""
     inbound: bool
     certificate: Credential | None = None

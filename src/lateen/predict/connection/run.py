@@ -9,7 +9,7 @@ from lateen.model.meta import Source
 from lateen.predict.connection.choices import Choices, Option
 from lateen.predict.envoy.config import Proxy
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.values.facts import Network, Pod
+from lateen.predict.values.facts import NetworkFacts, PodFacts
 from lateen.predict.values.outcome import Candidate, Leg, Log, Party, Step
 from lateen.predict.values.request import Content, Credential, Tls
 
@@ -29,7 +29,7 @@ class Secrets(Protocol):
 class World(msgspec.Struct, frozen=True):
     """Everything that a request may meet."""
 
-    network: Network
+    network: NetworkFacts
     proxies: Mapping[str, Proxy]
     """By `namespace/pod`."""
     secrets: Secrets
@@ -48,7 +48,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """The proxy where it ended; empty for an application."""
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class WireReply(msgspec.Struct, frozen=True, kw_only=True):
     """What whoever opened a connection gets.
 
     `kind` is `answer` (with `status`, None where the application's status is not known),
@@ -74,18 +74,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind == "answer"
 
 
-def ended(content: Content, server: Party, log: Log | None) -> Reply:
+def ended(content: Content, server: Party, log: Log | None) -> WireReply:
     """Return what a client gets whose connection ends at its first bytes: one that began with TLS
     has a handshake that failed."""
     kind = "tls" if isinstance(content, Tls) else "closed"
-    return Reply(kind=kind, server=server, reason="closed" if kind == "tls" else "", log=log)
+    return WireReply(kind=kind, server=server, reason="closed" if kind == "tls" else "", log=log)
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+class OpenedConnection(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that somebody opens."""
 
     client: Party
-    pod: Pod | None
+    pod: PodFacts | None
     """Where it is opened; None for outside."""
     address: str
     port: int
@@ -152,7 +152,7 @@ class Run:
         if self.failure is None:
             self.failure = Failure(code, sources, leg)
 
-    def arrive(self, wanted: Connection) -> Reply:
+    def arrive(self, wanted: OpenedConnection) -> WireReply:
         """Return what a connection that a proxy opens leads to. Raises UnknownError where the way
         never ends."""
         self.depth += 1
@@ -201,11 +201,11 @@ def _gone(log: Log | None) -> Log | None:
     )
 
 
-Onward = Callable[[Run, Connection], Reply]
+Onward = Callable[[Run, OpenedConnection], WireReply]
 """From an opened connection to what it leads to."""
 
 
-def party_of(pod: Pod, role: str = "", port: int = 0) -> Party:
+def party_of(pod: PodFacts, role: str = "", port: int = 0) -> Party:
     """Return a pod as one end of a leg: its proxy, or with `app` its application."""
     address = f"{pod.address}:{port}" if port else pod.address
     return Party(role or pod.proxy or "app", pod.name, address)

@@ -9,9 +9,9 @@ from lateen.model.meta import Source
 from lateen.predict.connection import demands
 from lateen.predict.connection.choices import Option
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Connection, Layer, Reply, Run, party_of
+from lateen.predict.connection.run import Layer, OpenedConnection, Run, WireReply, party_of
 from lateen.predict.envoy import clusters, config, routes, tls
-from lateen.predict.envoy.clusters import Endpoint
+from lateen.predict.envoy.clusters import ClusterEndpoint
 from lateen.predict.values.outcome import Leg, Log, Party
 from lateen.predict.values.request import Content, Tls, Trust
 
@@ -34,7 +34,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 class Dialed(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that was opened to an endpoint, and all that a leg tells of it but the log."""
 
-    reply: Reply
+    reply: WireReply
     leg: Leg
     place: int
     """Of the leg in the run."""
@@ -42,7 +42,7 @@ class Dialed(msgspec.Struct, frozen=True, kw_only=True):
     """Why the proxy's own handshake failed."""
 
 
-def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> Endpoint | None:
+def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> ClusterEndpoint | None:
     """Return the endpoint that takes the request, None where there is none. One that was not tried
     yet comes before those that were; endpoints that are alike are one choice."""
     found = _candidates(run, hop, cluster)
@@ -50,7 +50,7 @@ def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> End
     left = fresh or found
     if not left:
         return None
-    groups: dict[tuple[Any, ...], list[Endpoint]] = {}
+    groups: dict[tuple[Any, ...], list[ClusterEndpoint]] = {}
     for each in left:
         groups.setdefault(_likeness(run, cluster, each), []).append(each)
     total = sum(each.weight for each in left)
@@ -61,10 +61,10 @@ def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> End
     return list(groups.values())[run.choices.choose(options)][0]
 
 
-def _candidates(run: Run, hop: Hop, cluster: Any) -> list[Endpoint]:
+def _candidates(run: Run, hop: Hop, cluster: Any) -> list[ClusterEndpoint]:
     kind = clusters.discovery(cluster)
     if kind == "ORIGINAL_DST":
-        return [Endpoint(hop.taken.address, hop.taken.port)]
+        return [ClusterEndpoint(hop.taken.address, hop.taken.port)]
     if kind == "EDS":
         name = cluster.eds_cluster_config.service_name or cluster.name
         return clusters.endpoints(hop.proxy.endpoints(name))
@@ -77,24 +77,26 @@ def _candidates(run: Run, hop: Hop, cluster: Any) -> list[Endpoint]:
     for each in written:
         addresses = run.world.network.names.addresses(each.address, "")
         found += [
-            Endpoint(address, each.port, each.message, each.weight / len(addresses), each.address)
+            ClusterEndpoint(
+                address, each.port, each.message, each.weight / len(addresses), each.address
+            )
             for address in addresses
         ]
     return found
 
 
-def _likeness(run: Run, cluster: Any, endpoint: Endpoint) -> tuple[Any, ...]:
+def _likeness(run: Run, cluster: Any, endpoint: ClusterEndpoint) -> tuple[Any, ...]:
     pod = run.world.network.pods.get(endpoint.address)
     _, match = clusters.socket_for(cluster, endpoint)
     return (pod.workload if pod is not None else endpoint.address, endpoint.port, match)
 
 
-def _name(run: Run, endpoint: Endpoint) -> str:
+def _name(run: Run, endpoint: ClusterEndpoint) -> str:
     pod = run.world.network.pods.get(endpoint.address)
     return pod.workload if pod is not None else f"{endpoint.address}:{endpoint.port}"
 
 
-def dial(run: Run, hop: Hop, way: Way, endpoint: Endpoint, content: Content) -> Dialed:
+def dial(run: Run, hop: Hop, way: Way, endpoint: ClusterEndpoint, content: Content) -> Dialed:
     """Open a connection to an endpoint and send what it is to carry."""
     place = run.reserve()
     inward = hop.inbound and endpoint.message is None and endpoint.address == hop.pod.address
@@ -105,7 +107,7 @@ def dial(run: Run, hop: Hop, way: Way, endpoint: Endpoint, content: Content) -> 
     if not inward:
         _note_tls(run, hop, way, endpoint, match, sent, wrapped=context is not None)
     reply = run.arrive(
-        Connection(
+        OpenedConnection(
             client=client,
             pod=hop.pod,
             address=endpoint.address,
@@ -127,13 +129,15 @@ def dial(run: Run, hop: Hop, way: Way, endpoint: Endpoint, content: Content) -> 
     )
 
 
-def _unwrapped(reply: Reply, failure: str) -> Reply:
+def _unwrapped(reply: WireReply, failure: str) -> WireReply:
     """Return what is left of a reply inside the proxy's own TLS."""
     kind = "handshake" if failure else reply.kind
     return msgspec.structs.replace(reply, kind=kind, layers=reply.layers[1:])
 
 
-def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None, *, wrapped: bool) -> Leg:
+def _leg(
+    client: Party, reply: WireReply, sent: Content, layer: Layer | None, *, wrapped: bool
+) -> Leg:
     refused = reply.kind in ("refused", "unreachable", "timeout")
     kind = "none"
     if isinstance(sent, Tls):
@@ -152,7 +156,7 @@ def _leg(client: Party, reply: Reply, sent: Content, layer: Layer | None, *, wra
     )
 
 
-def server_identity(reply: Reply, layer: Layer | None, *, wrapped: bool) -> str:
+def server_identity(reply: WireReply, layer: Layer | None, *, wrapped: bool) -> str:
     """Return whom the server is known to be, by a proxy at either end: by what it showed, if the
     client accepted that; else by its own log, which tells URIs only."""
     if layer is None or not (wrapped or layer.at == reply.server.name):
@@ -187,7 +191,7 @@ def _is_address(host: str) -> bool:
     return host.replace(".", "").isdigit() or ":" in host
 
 
-def tls_sources(cluster: Any, endpoint: Endpoint | None, match: str) -> tuple[Source, ...]:
+def tls_sources(cluster: Any, endpoint: ClusterEndpoint | None, match: str) -> tuple[Source, ...]:
     """Return the fields that decided which TLS a cluster speaks to an endpoint."""
     rule = config.written(cluster.metadata, "tls")
     if rule is not None or endpoint is None or endpoint.message is None:
@@ -196,7 +200,14 @@ def tls_sources(cluster: Any, endpoint: Endpoint | None, match: str) -> tuple[So
 
 
 def _note_tls(
-    run: Run, hop: Hop, way: Way, endpoint: Endpoint, match: str, sent: Content, *, wrapped: bool
+    run: Run,
+    hop: Hop,
+    way: Way,
+    endpoint: ClusterEndpoint,
+    match: str,
+    sent: Content,
+    *,
+    wrapped: bool,
 ) -> None:
     sources = tls_sources(way.cluster, endpoint, match)
     if wrapped and isinstance(sent, Tls):
@@ -211,14 +222,14 @@ def _note_tls(
     run.step("client's TLS", words, at=hop.name, sources=sources)
 
 
-def endpoint_words(run: Run, cluster: Any, endpoint: Endpoint) -> str:
+def endpoint_words(run: Run, cluster: Any, endpoint: ClusterEndpoint) -> str:
     """Return a sentence's part about an endpoint."""
     return f"{cluster.name} at {endpoint.address}:{endpoint.port} ({_name(run, endpoint)})"
 
 
 _REASONS: Mapping[str, tuple[str, str]] = {
     "refused": ("connection-refused", "delayed connect error: Connection refused"),
-    "unreachable": ("unreachable", "delayed connect error: Network is unreachable"),
+    "unreachable": ("unreachable", "delayed connect error: NetworkFacts is unreachable"),
     "timeout": ("connect-timeout", "connection_timeout"),
 }
 _HANDSHAKES = {

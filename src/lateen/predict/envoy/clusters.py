@@ -12,7 +12,7 @@ _MATCH = "envoy.transport_socket_match"
 _HEALTHY = frozenset({"UNKNOWN", "HEALTHY", "DEGRADED"})
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class ClusterEndpoint(msgspec.Struct, frozen=True):
     """An address of a cluster, its metadata's message, and how much of the traffic it takes."""
 
     address: str
@@ -30,7 +30,7 @@ def discovery(cluster: Any) -> str:
     return str(cluster.DiscoveryType.Name(cluster.type))
 
 
-def endpoints(assignment: Any | None) -> list[Endpoint]:
+def endpoints(assignment: Any | None) -> list[ClusterEndpoint]:
     """Return the endpoints that take traffic: those of the first priority that has any, by the
     weight of their locality and their own. Weights add up to 1."""
     if assignment is None:
@@ -54,12 +54,12 @@ def _usable(endpoint: Any) -> bool:
     return health_check_pb2.HealthStatus.Name(endpoint.health_status) in _HEALTHY
 
 
-def _endpoint(each: Any, share: float) -> Endpoint:
+def _endpoint(each: Any, share: float) -> ClusterEndpoint:
     socket = each.endpoint.address.socket_address
-    return Endpoint(socket.address, socket.port_value, each, share)
+    return ClusterEndpoint(socket.address, socket.port_value, each, share)
 
 
-def socket_for(cluster: Any, endpoint: Endpoint) -> tuple[Any | None, str]:
+def socket_for(cluster: Any, endpoint: ClusterEndpoint) -> tuple[Any | None, str]:
     """Return the transport socket towards an endpoint, None for plaintext, and the name of the
     match that chose it (empty where the cluster has one socket)."""
     labels = endpoint.message.metadata.filter_metadata.get(_MATCH) if endpoint.message else None

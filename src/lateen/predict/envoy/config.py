@@ -25,7 +25,7 @@ _CLASSES: Mapping[ResourceType, Any] = {
 }
 
 
-class Parsed:
+class ReadResources:
     """Messages by the resource they were read from: proxies have most resources in common."""
 
     def __init__(self) -> None:
@@ -51,10 +51,12 @@ class Parsed:
 class Proxy:
     """A proxy's whole configuration."""
 
-    def __init__(self, name: str, resources: ResourceSet, parsed: Parsed | None = None) -> None:
+    def __init__(
+        self, name: str, resources: ResourceSet, parsed: ReadResources | None = None
+    ) -> None:
         self.name = name
         self._resources = resources
-        self._parsed = parsed or Parsed()
+        self._parsed = parsed or ReadResources()
         self._chains: dict[str, list[Any]] = {}
 
     def _get(self, kind: ResourceType, name: str) -> Any | None:

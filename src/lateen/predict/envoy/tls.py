@@ -12,7 +12,7 @@ from lateen.predict.values.request import Credential, NameMatch, Tls, Trust
 _VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True):
+class ServerSide(msgspec.Struct, frozen=True, kw_only=True):
     """A TLS server's side."""
 
     certificate: Credential | None
@@ -91,7 +91,7 @@ _ALERTS = {
 }
 
 
-def handshake(client: Tls, server: Server) -> Handshake:
+def handshake(client: Tls, server: ServerSide) -> Handshake:
     """Return how a handshake goes."""
     version = min(client.newest, server.newest, key=_VERSIONS.index)
     if _VERSIONS.index(version) < _VERSIONS.index(server.oldest):

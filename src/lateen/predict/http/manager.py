@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Reply, Run, party_of
+from lateen.predict.connection.run import Run, WireReply, party_of
 from lateen.predict.envoy import config, paths, routes
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import filters, router
@@ -15,7 +15,7 @@ from lateen.predict.values.outcome import Candidate, Log
 from lateen.predict.values.request import Content, Http, Raw, Tls
 
 
-def handle(run: Run, hop: Hop, manager: Any) -> Reply:
+def handle(run: Run, hop: Hop, manager: Any) -> WireReply:
     """Return what an HTTP connection manager answers on a connection."""
     content = hop.taken.content
     if not isinstance(content, Http):
@@ -40,31 +40,33 @@ def handle(run: Run, hop: Hop, manager: Any) -> Reply:
     return router.send(exchange)
 
 
-def _local(hop: Hop, local: Local) -> Reply:
+def _local(hop: Hop, local: Local) -> WireReply:
     log = Log(
         proxy=hop.name, kind="http", status=local.status, flags=local.flags, details=local.details
     )
     server = party_of(hop.pod, port=hop.taken.port)
-    return Reply(kind="answer", server=server, status=local.status, log=log, seconds=local.seconds)
+    return WireReply(
+        kind="answer", server=server, status=local.status, log=log, seconds=local.seconds
+    )
 
 
-def _garbage(run: Run, hop: Hop, content: Content) -> Reply:
+def _garbage(run: Run, hop: Hop, content: Content) -> WireReply:
     """Bytes that are no HTTP are answered with 400 in plaintext, and the connection ends."""
     server = party_of(hop.pod, port=hop.taken.port)
     log = Log(proxy=hop.name, kind="http", status=400, flags=("DPE",), details="http1.codec_error")
     if isinstance(content, Raw) and not content.first:
         run.step("HTTP", "waits for the client to begin", at=hop.name, ok=False)
         run.fail("server-first", leg=len(run.legs) - 1)
-        return Reply(kind="silent", server=server)
+        return WireReply(kind="silent", server=server)
     if isinstance(content, Tls):
         code = "double-tls" if hop.layer is not None else "tls-to-http-port"
         code = code if _of_application(content) else "not-http"
         run.step("HTTP", "TLS came where HTTP is spoken", at=hop.name, ok=False)
         run.fail(code, hop.chain_sources("source"), len(run.legs) - 1)
-        return Reply(kind="tls", server=server, reason="WRONG_VERSION_NUMBER", log=log)
+        return WireReply(kind="tls", server=server, reason="WRONG_VERSION_NUMBER", log=log)
     run.step("HTTP", "what came is no HTTP", at=hop.name, ok=False)
     run.fail("not-http", hop.chain_sources("source"), len(run.legs) - 1)
-    return Reply(kind="closed", server=server, log=log)
+    return WireReply(kind="closed", server=server, log=log)
 
 
 def _of_application(content: Tls) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 from lateen.predict.connection import upstream
 from lateen.predict.connection.choices import Option
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Reply, Run, party_of
+from lateen.predict.connection.run import Run, WireReply, party_of
 from lateen.predict.envoy import clusters, config, retries, routes
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import weights
@@ -35,7 +35,7 @@ _BLOCKING_ROUTE, BLACK_HOLE = "block_all", "BlackHoleCluster"
 """Where a mesh sends what it does not know, if nothing unknown may leave."""
 
 
-def send(exchange: Exchange) -> Reply:
+def send(exchange: Exchange) -> WireReply:
     """Return what a request gets, once no filter has answered it."""
     run, hop, routed = exchange.run, exchange.hop, exchange.routed
     if routed is None or (routed.route is None and not routed.needs_tls):
@@ -67,13 +67,13 @@ def _redirects(action: Any) -> int:
     return {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}[action.response_code]
 
 
-def _answered(exchange: Exchange, local: Local) -> Reply:
+def _answered(exchange: Exchange, local: Local) -> WireReply:
     hop = exchange.hop
     flags = (*exchange.flags, *local.flags)
     log = Log(proxy=hop.name, kind="http", status=local.status, flags=flags, details=local.details)
     if local.status >= 400:
         exchange.run.fail(local.code, local.sources)
-    return Reply(
+    return WireReply(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),
         status=local.status,
@@ -82,7 +82,7 @@ def _answered(exchange: Exchange, local: Local) -> Reply:
     )
 
 
-def stopped(run: Run, hop: Hop, local: Local) -> Reply:
+def stopped(run: Run, hop: Hop, local: Local) -> WireReply:
     """Answer for a step that is not taken: there is a leg to nowhere."""
     log = Log(
         proxy=hop.name, kind="http", status=local.status, flags=local.flags, details=local.details
@@ -92,7 +92,9 @@ def stopped(run: Run, hop: Hop, local: Local) -> Reply:
     run.put(place, leg)
     run.fail(local.code, local.sources, place)
     server = party_of(hop.pod, port=hop.taken.port)
-    return Reply(kind="answer", server=server, status=local.status, log=log, seconds=local.seconds)
+    return WireReply(
+        kind="answer", server=server, status=local.status, log=log, seconds=local.seconds
+    )
 
 
 def _choose_cluster(exchange: Exchange, route: Any) -> tuple[str, Any]:
@@ -109,7 +111,7 @@ def _choose_cluster(exchange: Exchange, route: Any) -> tuple[str, Any]:
     return each.name, each
 
 
-def _forward(exchange: Exchange, route: Any) -> Reply:
+def _forward(exchange: Exchange, route: Any) -> WireReply:
     run, hop = exchange.run, exchange.hop
     name, chosen = _choose_cluster(exchange, route)
     run.cluster = run.cluster or ("" if hop.inbound else name)
@@ -146,7 +148,7 @@ def _timeout(action: Any) -> float:
 
 def _attempts(
     exchange: Exchange, route: Any, cluster: Any, request: Http, sources: tuple[Any, ...]
-) -> Reply:
+) -> WireReply:
     """Try as often as the route's policy says; the last attempt is what is told of."""
     run, hop = exchange.run, exchange.hop
     policy = retries.policy_of(route.route)
@@ -191,7 +193,7 @@ def _in_time(dialed: upstream.Dialed, limit: float) -> upstream.Dialed:
     return msgspec.structs.replace(dialed, reply=cut)
 
 
-def _again(policy: retries.Policy, reply: Reply) -> bool:
+def _again(policy: retries.Policy, reply: WireReply) -> bool:
     if reply.kind == "answer":
         return reply.status is not None and retries.again_after_status(policy, reply.status)
     if reply.kind == "silent":
@@ -208,7 +210,7 @@ def _told(
     attempt: int,
     *,
     spent: bool,
-) -> Reply:
+) -> WireReply:
     """Say what came of the last attempt: the log, the leg, the answer."""
     run, hop, reply = exchange.run, exchange.hop, dialed.reply
     flags = list(exchange.flags) + (["URX"] if spent else [])
@@ -250,7 +252,7 @@ def _told(
     run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=bool(failed)))
     if late or reply.kind == "overdue":
         run.left_alone(dialed.place)
-    return Reply(
+    return WireReply(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),
         status=status,

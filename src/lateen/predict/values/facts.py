@@ -12,7 +12,7 @@ from lateen.predict.values.request import Credential
 Address = tuple[str, int]
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class PathAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What an application answers to paths: `path` is a regular expression that the whole path,
     without its query, must match. A `status` of None is one that the path names itself, by the
     group of the expression; `seconds`, by its group `seconds`, how long it takes."""
@@ -32,7 +32,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     alpn: tuple[str, ...] = ()
     strict_alpn: bool = False
     """Whether a TLS client that offers none of them is refused."""
-    answers: tuple[Answer, ...] | None = None
+    answers: tuple[PathAnswer, ...] | None = None
     """None: what it answers to which path is not known."""
     otherwise: int | None = 404
     """The status for all other paths; None where it is not known."""
@@ -47,7 +47,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it listens on the loopback address alone."""
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True):
+class CaptureRules(msgspec.Struct, frozen=True, kw_only=True):
     """What a pod's rules take, Istio's annotations resolved. `*` is all."""
 
     inbound: tuple[str, ...] = ("*",)
@@ -58,7 +58,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     not_outbound_ranges: tuple[str, ...] = ()
 
 
-class Pod(msgspec.Struct, frozen=True, kw_only=True):
+class PodFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A pod at an address."""
 
     name: str
@@ -69,7 +69,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str = ""
     """`sidecar`, `gateway`, or empty without a proxy."""
     identity: str = ""
-    capture: Capture | None = None
+    capture: CaptureRules | None = None
     speeches: Mapping[int, Speech] | None = None
     """By port; None where it is not known what it listens on."""
 
@@ -97,10 +97,10 @@ class Names(Protocol):
         ...
 
 
-class Network(msgspec.Struct, frozen=True, kw_only=True):
+class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True):
     """All of it."""
 
-    pods: Mapping[str, Pod]
+    pods: Mapping[str, PodFacts]
     """By address."""
     fronts: Mapping[Address, Front]
     names: Names

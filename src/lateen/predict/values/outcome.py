@@ -77,7 +77,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.client.word} -> {self.server.word}"
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Foretold(msgspec.Struct, frozen=True, kw_only=True):
     """What one way of drawing all lots leads to."""
 
     status: int | None = None
@@ -100,7 +100,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
     """An outcome, and what it depends on."""
 
-    outcome: Outcome
+    outcome: Foretold
     conditions: tuple[str, ...] = ()
     share: float | None = 1.0
     """Of how many requests; None where it is no draw but a fact that is not known."""
@@ -113,7 +113,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     open: str = ""
 
     @property
-    def sole(self) -> Outcome | None:
+    def sole(self) -> Foretold | None:
         """The outcome, where it can be no other."""
         if len(self.branches) == 1 and not self.open:
             return self.branches[0].outcome

@@ -3,16 +3,16 @@
 import re
 
 from lateen.predict.connection.choices import Option
-from lateen.predict.connection.run import Layer, Reply, Run, party_of
+from lateen.predict.connection.run import Layer, Run, WireReply, party_of
 from lateen.predict.envoy import paths, tls
-from lateen.predict.values.facts import Pod, Speech
+from lateen.predict.values.facts import PodFacts, Speech
 from lateen.predict.values.request import Content, Http, Raw, Tls
 
 PLAIN_ON_TLS = "plain HTTP on a port that serves TLS"
 _HTTP = Speech(otherwise=None)
 
 
-def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
+def answer(run: Run, pod: PodFacts, port: int, content: Content) -> WireReply:
     """Return what the application of a pod answers on a port."""
     server = party_of(pod, "app", port)
     speech = _speech(run, pod, port)
@@ -20,8 +20,8 @@ def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
         where = " but on the loopback address" if speech is not None else ""
         words = f"nothing listens on port {port}{where}"
         run.step("application", words, at=pod.name, ok=False)
-        return Reply(kind="refused", server=server)
-    reply = _spoken(speech, content, server=Reply(kind="closed", server=server))
+        return WireReply(kind="refused", server=server)
+    reply = _spoken(speech, content, server=WireReply(kind="closed", server=server))
     if reply.answered:
         shown = "answers" if reply.status is None else f"answers {reply.status}"
         words = f"port {port} {shown}"
@@ -29,7 +29,7 @@ def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
             run.fail("plaintext-to-tls", tuple(run.decided))
             words += f" ({reply.reason})"
         run.step("application", words, at=pod.name, ok=reply.reason != PLAIN_ON_TLS)
-        return Reply(
+        return WireReply(
             kind="answer",
             server=server,
             status=reply.status,
@@ -40,7 +40,7 @@ def answer(run: Run, pod: Pod, port: int, content: Content) -> Reply:
     return reply
 
 
-def _speech(run: Run, pod: Pod, port: int) -> Speech | None:
+def _speech(run: Run, pod: PodFacts, port: int) -> Speech | None:
     """Return what is spoken on a port; None where nothing listens. What is not known is asked."""
     if pod.speeches is not None:
         return pod.speeches.get(port)
@@ -61,31 +61,33 @@ def _speech(run: Run, pod: Pod, port: int) -> Speech | None:
     return _HTTP
 
 
-def _spoken(speech: Speech, content: Content, server: Reply) -> Reply:
+def _spoken(speech: Speech, content: Content, server: WireReply) -> WireReply:
     if isinstance(content, Tls):
         return _over_tls(speech, content, server)
     if speech.certificate is not None:
         plain = isinstance(content, Http) and content.version != "2"
         if plain and speech.plain_on_tls is not None:
             status = speech.plain_on_tls
-            return Reply(kind="answer", server=server.server, status=status, reason=PLAIN_ON_TLS)
+            return WireReply(
+                kind="answer", server=server.server, status=status, reason=PLAIN_ON_TLS
+            )
         return server
     return _plainly(speech, content, server)
 
 
-def _over_tls(speech: Speech, content: Tls, server: Reply) -> Reply:
+def _over_tls(speech: Speech, content: Tls, server: WireReply) -> WireReply:
     if speech.certificate is None:
         reason = "closed" if speech.garbage == "close" else "WRONG_VERSION_NUMBER"
-        return Reply(kind="tls", server=server.server, reason=reason)
+        return WireReply(kind="tls", server=server.server, reason=reason)
     if speech.strict_alpn and content.alpn and not set(speech.alpn) & set(content.alpn):
-        return Reply(kind="tls", server=server.server, reason=tls.NO_PROTOCOL)
-    own = tls.Server(certificate=speech.certificate, alpn=speech.alpn)
+        return WireReply(kind="tls", server=server.server, reason=tls.NO_PROTOCOL)
+    own = tls.ServerSide(certificate=speech.certificate, alpn=speech.alpn)
     done = tls.handshake(content, own)
     layer = Layer(done=done.done, server=speech.certificate.identity, alpn=done.alpn)
     if done.client:
-        return Reply(kind="tls", server=server.server, reason=done.client, layers=(layer,))
+        return WireReply(kind="tls", server=server.server, reason=done.client, layers=(layer,))
     inner = _plainly(speech, content.inner, server)
-    return Reply(
+    return WireReply(
         kind=inner.kind,
         server=server.server,
         status=inner.status,
@@ -95,17 +97,17 @@ def _over_tls(speech: Speech, content: Tls, server: Reply) -> Reply:
     )
 
 
-def _plainly(speech: Speech, content: Content, server: Reply) -> Reply:
+def _plainly(speech: Speech, content: Content, server: WireReply) -> WireReply:
     if isinstance(content, Tls):
         return _over_tls(Speech(garbage=speech.garbage), content, server)
     if isinstance(content, Raw):
-        return Reply(kind="answer", server=server.server)
+        return WireReply(kind="answer", server=server.server)
     spoken = "1.1" if content.version == "1.0" else content.version
     if spoken not in speech.versions:
         kind = "protocol" if speech.versions and speech.garbage == "answer" else "closed"
-        return Reply(kind=kind, server=server.server)
+        return WireReply(kind=kind, server=server.server)
     status, seconds = _answered(speech, content)
-    return Reply(kind="answer", server=server.server, status=status, seconds=seconds)
+    return WireReply(kind="answer", server=server.server, status=status, seconds=seconds)
 
 
 def _answered(speech: Speech, request: Http) -> tuple[int | None, float]:

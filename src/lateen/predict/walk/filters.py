@@ -4,7 +4,7 @@ from typing import Any
 
 from lateen.predict.connection import peer
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Reply, Run, ended, party_of
+from lateen.predict.connection.run import Run, WireReply, ended, party_of
 from lateen.predict.envoy import config, packed, rbac
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import manager
@@ -12,7 +12,7 @@ from lateen.predict.values.outcome import Log
 from lateen.predict.walk import tcp
 
 
-def run_through(run: Run, hop: Hop) -> Reply:
+def run_through(run: Run, hop: Hop) -> WireReply:
     """Return what the filters of a chain make of a connection."""
     for each in hop.chain.filters:
         kind = packed.type_of(each.typed_config)
@@ -29,10 +29,10 @@ def run_through(run: Run, hop: Hop) -> Reply:
             return tcp.forward(run, hop, opened)
         else:
             raise UnknownError(f"the network filter {each.name} of {hop.name}")
-    return Reply(kind="closed", server=party_of(hop.pod, port=hop.taken.port))
+    return WireReply(kind="closed", server=party_of(hop.pod, port=hop.taken.port))
 
 
-def _authorize(run: Run, hop: Hop, opened: Any) -> Reply | None:
+def _authorize(run: Run, hop: Hop, opened: Any) -> WireReply | None:
     if not opened.HasField("rules"):
         return None
     ruling = rbac.judge(opened.rules, peer.subject(hop))

@@ -6,16 +6,16 @@ import msgspec
 
 from lateen.predict.connection import demands
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Connection, Layer, Reply, Run, ended, party_of
+from lateen.predict.connection.run import Layer, OpenedConnection, Run, WireReply, ended, party_of
 from lateen.predict.envoy import chains, config, packed, tls
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.values.facts import Pod
+from lateen.predict.values.facts import PodFacts
 from lateen.predict.values.outcome import Candidate, Log
 from lateen.predict.values.request import Tls
 from lateen.predict.walk import filters
 
 
-def serve(run: Run, pod: Pod, wanted: Connection, name: str) -> Reply:
+def serve(run: Run, pod: PodFacts, wanted: OpenedConnection, name: str) -> WireReply:
     """Return what a proxy answers a connection that reached its listener of a name."""
     proxy = run.world.proxies.get(pod.name)
     first = proxy.listener(name) if proxy is not None else None
@@ -33,7 +33,7 @@ def serve(run: Run, pod: Pod, wanted: Connection, name: str) -> Reply:
     if seen.waits:
         run.step("listener", f"{listener.name} waits for the client's first bytes", ok=False)
         run.fail("server-first", leg=len(run.legs) - 1)
-        return Reply(kind="silent", server=server)
+        return WireReply(kind="silent", server=server)
     found = chains.choose(listener, incoming, seen)
     if found.chain is None:
         return _no_chain(run, pod, wanted, listener, found)
@@ -41,7 +41,7 @@ def serve(run: Run, pod: Pod, wanted: Connection, name: str) -> Reply:
     return _through(run, pod, wanted, listener, found.chain)
 
 
-def _handed_on(proxy: config.Proxy, first: Any, wanted: Connection) -> Any:
+def _handed_on(proxy: config.Proxy, first: Any, wanted: OpenedConnection) -> Any:
     """Return the listener that takes a connection in the end: by original destination where the
     first hands on, the exact address before the wildcard."""
     if not (first.HasField("use_original_dst") and first.use_original_dst.value):
@@ -55,7 +55,9 @@ def _handed_on(proxy: config.Proxy, first: Any, wanted: Connection) -> Any:
     return first
 
 
-def _no_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: chains.Found) -> Reply:
+def _no_chain(
+    run: Run, pod: PodFacts, wanted: OpenedConnection, listener: Any, found: chains.Found
+) -> WireReply:
     """No chain: the listener closes, and only its own log tells."""
     shown = "TLS" if isinstance(wanted.content, Tls) else "plaintext"
     sni = wanted.content.sni if isinstance(wanted.content, Tls) else ""
@@ -98,7 +100,9 @@ def _candidates(found: chains.Found) -> tuple[Candidate, ...]:
     )
 
 
-def _note_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: chains.Found) -> None:
+def _note_chain(
+    run: Run, pod: PodFacts, wanted: OpenedConnection, listener: Any, found: chains.Found
+) -> None:
     chain: Any = found.chain
     mode = config.text(chain.metadata, "mtls")
     sources = config.known(
@@ -112,7 +116,9 @@ def _note_chain(run: Run, pod: Pod, wanted: Connection, listener: Any, found: ch
     run.step("listener", words, at=pod.name, sources=sources, lost=_candidates(found))
 
 
-def _through(run: Run, pod: Pod, wanted: Connection, listener: Any, chain: Any) -> Reply:
+def _through(
+    run: Run, pod: PodFacts, wanted: OpenedConnection, listener: Any, chain: Any
+) -> WireReply:
     """End TLS where the chain does, then go on with its filters."""
     proxy = run.world.proxies[pod.name]
     content = wanted.content
@@ -164,7 +170,9 @@ def _through(run: Run, pod: Pod, wanted: Connection, listener: Any, chain: Any) 
     return msgspec.structs.replace(reply, layers=(layer, *reply.layers))
 
 
-def _without_certificate(run: Run, pod: Pod, wanted: Connection, chain: Any) -> Reply:
+def _without_certificate(
+    run: Run, pod: PodFacts, wanted: OpenedConnection, chain: Any
+) -> WireReply:
     """Envoy closes as soon as it is spoken to, where SDS has given it no secret."""
     sources = config.known(config.written(chain.metadata, "source"))
     run.step("server's TLS", "no certificate is there", at=pod.name, ok=False, sources=sources)
@@ -173,12 +181,12 @@ def _without_certificate(run: Run, pod: Pod, wanted: Connection, chain: Any) -> 
     return ended(wanted.content, party_of(pod, port=wanted.port), log)
 
 
-def _not_tls(run: Run, pod: Pod, wanted: Connection) -> Reply:
+def _not_tls(run: Run, pod: PodFacts, wanted: OpenedConnection) -> WireReply:
     """Plaintext at a chain that ends TLS: the handshake fails at once."""
     run.step("server's TLS", "expects TLS, and plaintext came", at=pod.name, ok=False)
     run.fail("plaintext-to-strict", leg=len(run.legs) - 1)
     log = Log(proxy=pod.name, kind="listener", downstream_failure="HTTP_REQUEST")
-    return Reply(kind="closed", server=party_of(pod, port=wanted.port), log=log)
+    return WireReply(kind="closed", server=party_of(pod, port=wanted.port), log=log)
 
 
 _CODES = {
@@ -191,8 +199,8 @@ _CODES = {
 
 
 def _refused(
-    run: Run, pod: Pod, wanted: Connection, chain: Any, done: tls.Handshake, layer: Layer
-) -> Reply:
+    run: Run, pod: PodFacts, wanted: OpenedConnection, chain: Any, done: tls.Handshake, layer: Layer
+) -> WireReply:
     sources = config.known(
         *(config.written(chain.metadata, key) for key in ("mode", "server", "source"))
     )
@@ -205,5 +213,5 @@ def _refused(
         run.step("server's TLS", done.server, at=pod.name, ok=False, sources=sources)
         run.fail(code, sources, len(run.legs) - 1)
     if done.late:
-        return Reply(kind="closed", server=server, log=log, layers=(layer,))
-    return Reply(kind="tls", server=server, log=log, reason=done.client, layers=(layer,))
+        return WireReply(kind="closed", server=server, log=log, layers=(layer,))
+    return WireReply(kind="tls", server=server, log=log, reason=done.client, layers=(layer,))

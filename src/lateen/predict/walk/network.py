@@ -5,8 +5,8 @@ import ipaddress
 import msgspec
 
 from lateen.predict.connection.choices import Option
-from lateen.predict.connection.run import Connection, Reply, Run, party_of
-from lateen.predict.values.facts import Capture, Pod
+from lateen.predict.connection.run import OpenedConnection, Run, WireReply, party_of
+from lateen.predict.values.facts import CaptureRules, PodFacts
 from lateen.predict.values.outcome import Party
 from lateen.predict.walk import application, listener
 
@@ -15,7 +15,7 @@ _OWN_PORTS = {15021: "readiness", 15090: "statistics", 15020: "readiness"}
 OUTBOUND_LISTENER, INBOUND_LISTENER = "virtualOutbound", "virtualInbound"
 
 
-def captured_out(pod: Pod | None, address: str, port: int) -> bool:
+def captured_out(pod: PodFacts | None, address: str, port: int) -> bool:
     """Tell whether a pod's rules take what its application sends to an address, in the order of the
     rules."""
     if pod is None or pod.capture is None:
@@ -32,7 +32,7 @@ def captured_out(pod: Pod | None, address: str, port: int) -> bool:
     return any(target in ipaddress.ip_network(r, strict=False) for r in rules.outbound_ranges)
 
 
-def captured_in(rules: Capture | None, port: int) -> bool:
+def captured_in(rules: CaptureRules | None, port: int) -> bool:
     """Tell whether a pod's rules take what comes to a port."""
     if rules is None or not rules.inbound:
         return False
@@ -41,7 +41,7 @@ def captured_in(rules: Capture | None, port: int) -> bool:
     return str(port) not in rules.not_inbound
 
 
-def reach(run: Run, wanted: Connection) -> Reply:
+def reach(run: Run, wanted: OpenedConnection) -> WireReply:
     """Return what a connection leads to, from wherever it is opened."""
     pod = wanted.pod
     if not wanted.by_proxy and captured_out(pod, wanted.address, wanted.port):
@@ -53,7 +53,7 @@ def reach(run: Run, wanted: Connection) -> Reply:
     return arrive(run, wanted)
 
 
-def arrive(run: Run, wanted: Connection) -> Reply:
+def arrive(run: Run, wanted: OpenedConnection) -> WireReply:
     """Return what a connection leads to once it is on the network."""
     network = run.world.network
     address, port = wanted.address, wanted.port
@@ -61,7 +61,7 @@ def arrive(run: Run, wanted: Connection) -> Reply:
     if front is not None:
         if not front.endpoints:
             run.step("service", f"{front.service} has no endpoint", ok=False, at="network")
-            return Reply(
+            return WireReply(
                 kind="refused", server=Party("service", front.service, f"{address}:{port}")
             )
         address, port = _spread(run, front.endpoints)
@@ -84,7 +84,7 @@ def _spread(run: Run, endpoints: tuple[tuple[str, int], ...]) -> tuple[str, int]
     return list(groups.values())[run.choices.choose(options)][0]
 
 
-def _nobody(run: Run, address: str, port: int) -> Reply:
+def _nobody(run: Run, address: str, port: int) -> WireReply:
     target = ipaddress.ip_address(address)
     network = run.world.network
     routed = any(target in ipaddress.ip_network(each) for each in network.routed)
@@ -93,10 +93,10 @@ def _nobody(run: Run, address: str, port: int) -> Reply:
     place = f"{address}:{port}"
     server = Party("service", owner, place) if owner else Party("outside", place, place)
     run.step("network", f"{owner} has no port {port}" if owner else words, ok=False, at="network")
-    return Reply(kind="refused" if routed or owner else "unreachable", server=server)
+    return WireReply(kind="refused" if routed or owner else "unreachable", server=server)
 
 
-def _at_pod(run: Run, pod: Pod, port: int, wanted: Connection) -> Reply:
+def _at_pod(run: Run, pod: PodFacts, port: int, wanted: OpenedConnection) -> WireReply:
     if pod.proxy == "gateway":
         return _at_gateway(run, pod, port, wanted)
     # An application reaches its own pod past both listeners; what its sidecar sends to the pod's
@@ -107,16 +107,16 @@ def _at_pod(run: Run, pod: Pod, port: int, wanted: Connection) -> Reply:
     return application.answer(run, pod, port, wanted.content)
 
 
-def _at_gateway(run: Run, pod: Pod, port: int, wanted: Connection) -> Reply:
+def _at_gateway(run: Run, pod: PodFacts, port: int, wanted: OpenedConnection) -> WireReply:
     proxy = run.world.proxies.get(pod.name)
     name = proxy.by_address.get(("", port)) if proxy is not None else None
     if name is None:
         if port in _OWN_PORTS:
-            return Reply(kind="answer", server=party_of(pod, port=port))
+            return WireReply(kind="answer", server=party_of(pod, port=port))
         run.step("listener", f"the gateway has none on port {port}", at=pod.name, ok=False)
-        return Reply(kind="refused", server=party_of(pod, port=port))
+        return WireReply(kind="refused", server=party_of(pod, port=port))
     return listener.serve(run, pod, _at(wanted, pod.address, port), name)
 
 
-def _at(wanted: Connection, address: str, port: int) -> Connection:
+def _at(wanted: OpenedConnection, address: str, port: int) -> OpenedConnection:
     return msgspec.structs.replace(wanted, address=address, port=port)

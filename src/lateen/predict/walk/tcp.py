@@ -7,7 +7,7 @@ import msgspec
 from lateen.predict.connection import upstream
 from lateen.predict.connection.choices import Option
 from lateen.predict.connection.hop import Hop
-from lateen.predict.connection.run import Reply, Run, party_of
+from lateen.predict.connection.run import Run, WireReply, party_of
 from lateen.predict.envoy import clusters, config
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Leg, Log
@@ -15,7 +15,7 @@ from lateen.predict.values.outcome import Leg, Log
 _CONNECTED = frozenset({"answer", "closed", "tls", "silent", "protocol"})
 
 
-def forward(run: Run, hop: Hop, proxy: Any) -> Reply:
+def forward(run: Run, hop: Hop, proxy: Any) -> WireReply:
     """Return what a TCP proxy makes of a connection."""
     if proxy.HasField("tunneling_config"):
         raise UnknownError("bytes that travel inside an HTTP CONNECT")
@@ -57,7 +57,7 @@ def _cluster(run: Run, proxy: Any) -> str:
     return str(rows[run.choices.choose(options)][0].name)
 
 
-def _stopped(run: Run, hop: Hop, name: str, code: str, flags: tuple[str, ...]) -> Reply:
+def _stopped(run: Run, hop: Hop, name: str, code: str, flags: tuple[str, ...]) -> WireReply:
     """The proxy has nowhere to send it, and closes."""
     log = Log(proxy=hop.name, kind="tcp", flags=flags, cluster=name)
     place = run.reserve()
@@ -66,4 +66,4 @@ def _stopped(run: Run, hop: Hop, name: str, code: str, flags: tuple[str, ...]) -
     sources = hop.chain_sources("source")
     run.step("destination", f"{name}: {code}", at=hop.name, ok=False, sources=sources)
     run.fail(code, sources, place)
-    return Reply(kind="closed", server=party_of(hop.pod, port=hop.taken.port), log=log)
+    return WireReply(kind="closed", server=party_of(hop.pod, port=hop.taken.port), log=log)

@@ -6,19 +6,19 @@ import msgspec
 
 from lateen.predict.connection import choices, upstream
 from lateen.predict.connection.choices import Choices, Option
-from lateen.predict.connection.run import Connection, Reply, Run, World
+from lateen.predict.connection.run import OpenedConnection, Run, WireReply, World
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.values.facts import Pod
-from lateen.predict.values.outcome import Branch, Leg, Outcome, Party, Prediction
+from lateen.predict.values.facts import PodFacts
+from lateen.predict.values.outcome import Branch, Foretold, Leg, Party, Prediction
 from lateen.predict.values.request import Content, Http, Raw, Tls, innermost
 from lateen.predict.walk import network
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
     """A request, and where it is sent from and to."""
 
     content: Content
-    pod: Pod | None = None
+    pod: PodFacts | None = None
     """None for a client outside."""
     host: str
     """A name or an address."""
@@ -29,10 +29,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the client looks at the server's certificate."""
 
 
-def predict(world: World, asked: Asked) -> Prediction:
+def predict(world: World, asked: Sending) -> Prediction:
     """Return every way that a request can go, ways of equal outcome as one."""
     found, complete = choices.every(lambda drawn: _walk(world, asked, drawn))
-    merged: dict[Outcome, list[Choices]] = {}
+    merged: dict[Foretold, list[Choices]] = {}
     for drawn, outcome in found:
         merged.setdefault(outcome, []).append(drawn)
     branches = tuple(_branch(outcome, drawn, len(merged)) for outcome, drawn in merged.items())
@@ -40,7 +40,7 @@ def predict(world: World, asked: Asked) -> Prediction:
     return Prediction(branches=branches, open=left)
 
 
-def _branch(outcome: Outcome, drawn: list[Choices], ways: int) -> Branch:
+def _branch(outcome: Foretold, drawn: list[Choices], ways: int) -> Branch:
     if ways == 1:
         return Branch(outcome=outcome)
     shares = [each.share for each in drawn]
@@ -48,12 +48,12 @@ def _branch(outcome: Outcome, drawn: list[Choices], ways: int) -> Branch:
     return Branch(outcome=outcome, conditions=drawn[0].conditions, share=share)
 
 
-def _walk(world: World, asked: Asked, drawn: Choices) -> Outcome:
+def _walk(world: World, asked: Sending, drawn: Choices) -> Foretold:
     run = Run(world, drawn, network.arrive)
     try:
         return _ended(run, asked, _sent(run, asked))
     except UnknownError as error:
-        return Outcome(
+        return Foretold(
             unknown=str(error),
             code="unknown",
             steps=tuple(run.steps),
@@ -62,13 +62,13 @@ def _walk(world: World, asked: Asked, drawn: Choices) -> Outcome:
         )
 
 
-def _client(asked: Asked, world: World) -> Party:
+def _client(asked: Sending, world: World) -> Party:
     if asked.pod is not None:
         return Party("app", asked.pod.name, asked.pod.address)
     return Party("host", "host", world.network.node)
 
 
-def _sent(run: Run, asked: Asked) -> Reply | str:
+def _sent(run: Run, asked: Sending) -> WireReply | str:
     """Return the client's reply, or its own words where it could not even begin."""
     address = asked.address or _looked_up(run, asked)
     if not address:
@@ -77,7 +77,7 @@ def _sent(run: Run, asked: Asked) -> Reply | str:
         return f"no such name: {asked.host}"
     client = _client(asked, run.world)
     place = run.reserve()
-    wanted = Connection(
+    wanted = OpenedConnection(
         client=client, pod=asked.pod, address=address, port=asked.port, content=asked.content
     )
     reply = network.reach(run, wanted)
@@ -85,7 +85,7 @@ def _sent(run: Run, asked: Asked) -> Reply | str:
     return reply
 
 
-def _first_leg(run: Run, asked: Asked, client: Party, reply: Reply, place: int) -> Leg:
+def _first_leg(run: Run, asked: Sending, client: Party, reply: WireReply, place: int) -> Leg:
     inside = asked.pod is not None and reply.server.name == asked.pod.name
     refused = reply.kind in ("refused", "unreachable", "timeout")
     layer = reply.layers[0] if reply.layers else None
@@ -103,7 +103,7 @@ def _first_leg(run: Run, asked: Asked, client: Party, reply: Reply, place: int) 
     )
 
 
-def _looked_up(run: Run, asked: Asked) -> str:
+def _looked_up(run: Run, asked: Sending) -> str:
     try:
         ipaddress.ip_address(asked.host)
     except ValueError:
@@ -126,7 +126,7 @@ _TLS_WORDS = {
 }
 
 
-def _ended(run: Run, asked: Asked, reply: Reply | str) -> Outcome:
+def _ended(run: Run, asked: Sending, reply: WireReply | str) -> Foretold:
     """Return the outcome as the client tells it."""
     if isinstance(reply, str):
         return _outcome(run, None, reply, "")
@@ -181,13 +181,13 @@ def _reason(text: str) -> str:
     return (text.partition(": ")[2] or text).replace("self signed", "self-signed")
 
 
-def _outcome(run: Run, status: int | None, error: str, pod: str) -> Outcome:
+def _outcome(run: Run, status: int | None, error: str, pod: str) -> Foretold:
     failure = run.failure
     decided = tuple(dict.fromkeys(run.decided))
     sources = decided
     if failure is not None:
         sources = tuple(dict.fromkeys((*failure.sources, *decided)))
-    return Outcome(
+    return Foretold(
         status=status,
         error=error,
         code=failure.code if failure is not None else "ok",
