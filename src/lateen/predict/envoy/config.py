@@ -9,7 +9,6 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
-from google.protobuf import message
 
 from lateen.compiler.output import Resource, ResourceSet, ResourceType
 from lateen.model.meta import Source, parse_source
@@ -132,6 +131,3 @@ def text(metadata: Any, key: str) -> str:
 def known(*sources: Source | None) -> tuple[Source, ...]:
     """Return those that are there, each once."""
     return tuple(dict.fromkeys(each for each in sources if each is not None))
-
-
-__all__ = ["Parsed", "Proxy", "known", "message", "text", "written"]
