@@ -8,7 +8,7 @@ import time
 
 from bench import tables
 
-NAMES = ("cold", "effective", "requests", "memory", "compiling", "api", "capture")
+NAMES = ("cold", "effective", "requests", "memory", "compiling", "api", "capture", "sidecars")
 
 
 def machine() -> str:

@@ -20,7 +20,8 @@ from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
 from lateen.app.mesh.gcpolicy import Collector
 from lateen.app.mesh.identities import Identities
-from lateen.app.mesh.pipeline import Pipeline
+from lateen.app.mesh.noticed import Noticed, Noticing
+from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.app.mesh.proxies import Proxies
 from lateen.app.mesh.reporting import Reporting
 from lateen.app.mesh.servicesync import Rules
@@ -29,15 +30,16 @@ from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests.engine import EvidenceEngine
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
-from lateen.compiler.frontend.diagnostics import status as shown
 from lateen.model.client import ApiError
-from lateen.model.messages.diagnostics import Diagnostic, worst_first
+from lateen.model.messages.diagnostics import Diagnostic
 from lateen.observe.requests.ledger import Ledger
 from lateen.pki.authority import Authority
 from lateen.store.api import Event, EventType, Store
 from lateen.xds import als
 
 Json = dict[str, Any]
+_LOOKS = 3
+"""How often a state is looked through that is another one by the time it is shown."""
 
 
 class MeshPlane:
@@ -78,6 +80,7 @@ class MeshPlane:
             system_roots=meshsettings.system_roots(),
         )
         proxies.on_renewed = self._pipeline.renew
+        self._noticing = Noticing(self._mesh.root_namespace)
         self._taps = Taps(shim, tasks)
         evidence = EvidenceEngine(
             shim, self._pipeline, self._ledger, lambda: outside.ports, self._taps, self._reporting
@@ -107,6 +110,7 @@ class MeshPlane:
             self._taps.note(Event(EventType.ADDED, entry))
         self._pipeline.load()
         self._tasks.start(self._pipeline.run(), "pipeline")
+        self._tasks.start(self._pipeline.gather(), "endpoints")
         self._tasks.start(self._pipeline.hurry(), "turns")
         self._tasks.start(self._identities.run(), "identities")
         self._tasks.start(self._reporting.run(), "reporting")
@@ -137,7 +141,7 @@ class MeshPlane:
         }
 
     async def _serve_status(self, _call: exchange.Call, _names: Names) -> exchange.Response:
-        return routes.answer(self.status())
+        return routes.answer(await self.status())
 
     async def _serve_config(self, _call: exchange.Call, names: Names) -> exchange.Response:
         proxy = f"{names['namespace']}/{names['pod']}"
@@ -145,20 +149,20 @@ class MeshPlane:
             raise ApiError(404, "NotFound", f"no proxy {proxy}: see `lateen status`")
         return routes.answer(report.resources(self._hub.config(proxy)))
 
-    def status(self) -> Json:
+    async def status(self) -> Json:
         """Return the lab's state as one document."""
-        current = self._pipeline.current
+        current, noticed = await self._noticed_now()
         kinds = {proxy: view.node.kind.value for proxy, view in self._pipeline.views.items()}
         return {
             "lab": self._lab,
             "istio": self._istio,
             "written": self._store.revision,
             "revision": (current.revision if self._pipeline.pending else self._store.revision),
-            "pending": self._pending(),
+            "pending": self._pending() or noticed.lagging or current is not self._pipeline.current,
             "ruled": self._rules.settled,
             "pods": report.pods(entry.value for entry in self._store.list("pods").entries),
             "proxies": report.proxies(self._hub.statuses(), kinds),
-            "diagnostics": report.diagnostic_lines(self._findings(), current.snapshot),
+            "diagnostics": noticed.lines,
             "reported": self._reporting.one_in,
             "gateways": report.gateways(current.snapshot, self._outside.ports),
         }
@@ -170,12 +174,16 @@ class MeshPlane:
             self._pipeline.pending
             or not self._outside.settled
             or report.progressing(deployments)
-            or report.lagging(self._pipeline.current.snapshot)
             or not self._rules.settled
         )
 
-    def _findings(self) -> list[Diagnostic]:
-        current = self._pipeline.current
-        now = shown.findings(current.snapshot, self._mesh.root_namespace)
-        lab = (*self._of_the_lab, *self._outside.findings)
-        return worst_first((*lab, *self._pipeline.diagnostics, *self._pipeline.missing, *now))
+    async def _noticed_now(self) -> tuple[Round, Noticed]:
+        """Return the newest round with what it shows, as far as it does not change meanwhile."""
+        looks = 0
+        while True:
+            looks += 1
+            current, lab = self._pipeline.current, (*self._of_the_lab, *self._outside.findings)
+            known = (*lab, *self._pipeline.diagnostics, *self._pipeline.missing)
+            noticed = await self._noticing.of(current.snapshot, known)
+            if current is self._pipeline.current or looks == _LOOKS:
+                return current, noticed

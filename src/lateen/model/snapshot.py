@@ -125,7 +125,7 @@ class Snapshot:
                 table[namespace, name] = new
             differences.setdefault(resource, []).append((old, new))
         following = Snapshot({**self._objects, **touched})
-        for resource, index in self._indexes.items():
+        for resource, index in tuple(self._indexes.items()):  # a reader may be making one
             following._indexes[resource] = index.after(differences.get(resource, ()))
         return following
 

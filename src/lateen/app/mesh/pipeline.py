@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from lateen.app.mesh import turns
+from lateen.app.mesh import churn, turns
 from lateen.app.mesh.identities import Identities
 from lateen.base.clock import Clock
 from lateen.base.debounce import Coalescer
@@ -66,6 +66,10 @@ class Pipeline:
         self._renderer = Renderer(system_roots=system_roots)
         self._coalescer = Coalescer(clock, self._act)
         self._changed: dict[Key, Event] = {}
+        self._gathered: dict[Key, Event] = {}
+        """New endpoints that wait for others until `_rested_at`."""
+        self._gathering = asyncio.Event()
+        self._rested_at = 0.0
         self._asking = credentials.Asking()
         self._credentials: dict[str, credentials.Credentials] = {}
         self._published: dict[str, ProxyView] = {}
@@ -88,15 +92,20 @@ class Pipeline:
     @property
     def pending(self) -> bool:
         """Whether something written is not compiled and published yet."""
-        return bool(self._changed or self._wanted)
+        return bool(self._changed or self._gathered or self._wanted)
 
     def note(self, event: Event) -> None:
         """Remember a change; called by the store within the write."""
         info = kinds.KINDS.get(event.entry.key.resource)
         if info is None or not info.compiled:
             return
-        self._changed[event.entry.key] = event
-        self.changed_at = self._clock.monotonic()
+        key, self.changed_at = event.entry.key, self._clock.monotonic()
+        if key not in self._changed and self.changed_at < self._rested_at and churn.may_wait(event):
+            self._gathered[key] = event
+            self._gathering.set()
+            return
+        self._gathered.pop(key, None)
+        self._changed[key] = event
         self._coalescer.notify()
 
     def load(self) -> None:
@@ -109,6 +118,17 @@ class Pipeline:
     async def run(self) -> None:
         """Compile whenever there is something to compile, for ever."""
         await self._coalescer.run()
+
+    async def gather(self) -> None:
+        """Compile new endpoints that waited for each other, for ever."""
+        while True:
+            await self._gathering.wait()
+            self._gathering.clear()
+            await self._clock.sleep(max(0.0, self._rested_at - self._clock.monotonic()))
+            gathered, self._gathered = self._gathered, {}
+            if gathered:
+                self._changed = {**gathered, **self._changed}
+                self._coalescer.notify()
 
     async def hurry(self) -> None:
         """Stop waiting for proxies that do not answer, for ever."""
@@ -150,7 +170,10 @@ class Pipeline:
         for proxy in self._published.keys() - proxies.keys():
             self._forget(proxy)
         self._wanted = dict(self._compiled(mesh, proxies))
+        told = len(self._wanted)
         self._take_turns()
+        if quiet := churn.rest(told):
+            self._rested_at = self._clock.monotonic() + quiet
         for proxy, view in self._published.items():
             self._publish_credentials(proxy, view)
 

@@ -152,10 +152,27 @@ class _Choice:
             return False
         key = (id(old), id(new))
         if key not in self._known:
-            self._known[key] = _clusters_differ(old.clusters, new.clusters) or _endpoints_differ(
-                old.endpoints, new.endpoints
-            )
+            self._known[key] = _clusters_differ(
+                old.clusters, new.clusters
+            ) or self._endpoints_differ(old.endpoints, new.endpoints)
         return self._known[key]
+
+    def _endpoints_differ(
+        self, old: tuple[ClusterEndpoints, ...], new: tuple[ClusterEndpoints, ...]
+    ) -> bool:
+        """Hundreds of clients see the same change of a cluster: it is looked at once."""
+        gone, fresh = _replaced(old, new)
+        before = {each.cluster: each for each in gone}
+        for each in fresh:
+            known = before.get(each.cluster)
+            if known is None:
+                continue
+            key = (id(known), id(each))
+            if key not in self._known:
+                self._known[key] = _marks_differ(known, each)
+            if self._known[key]:
+                return True
+        return False
 
 
 def _clusters_differ(old: tuple[OutboundCluster, ...], new: tuple[OutboundCluster, ...]) -> bool:
@@ -165,15 +182,9 @@ def _clusters_differ(old: tuple[OutboundCluster, ...], new: tuple[OutboundCluste
     return any(before.get(each.name, each.auto_mtls) != each.auto_mtls for each in fresh)
 
 
-def _endpoints_differ(old: tuple[ClusterEndpoints, ...], new: tuple[ClusterEndpoints, ...]) -> bool:
-    gone, fresh = _replaced(old, new)
-    before = {each.cluster: each for each in gone}
-    return any(
-        _marks(before[each.cluster]).get(place, mtls) != mtls
-        for each in fresh
-        if each.cluster in before
-        for place, mtls in _marks(each).items()
-    )
+def _marks_differ(old: ClusterEndpoints, new: ClusterEndpoints) -> bool:
+    before = _marks(old)
+    return any(before.get(place, mtls) != mtls for place, mtls in _marks(new).items())
 
 
 def _replaced(old: tuple[Part, ...], new: tuple[Part, ...]) -> tuple[list[Part], list[Part]]:

@@ -8,14 +8,14 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 
 from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.diagnostics import shared_ports
 from lateen.compiler.frontend.graph import telemetries
 from lateen.compiler.frontend.graph.collections import TELEMETRIES
-from lateen.compiler.frontend.registry import hosts, protocols, services, workloads
+from lateen.compiler.frontend.registry import hosts, services, workloads
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import ProxyKind
-from lateen.compiler.ir.workload import Protocol
 from lateen.model.istio import security, telemetry as model
-from lateen.model.kube.core import pod as core_pod, service as core_service
+from lateen.model.kube.core import pod as core_pod
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
@@ -43,6 +43,7 @@ def findings(
         *_authorization(snapshot, root_namespace),
         *_telemetries(snapshot),
         *_services(snapshot),
+        *shared_ports.findings(snapshot),
         *_delegates(snapshot),
         *_subsets(snapshot, domain),
     )
@@ -177,49 +178,10 @@ def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
         if wanted and not _any(snapshot, namespace, wanted):
             at = precedence.source("Service", service, "spec.selector")
             yield _nobody(at, namespace, wanted)
-        yield from _shared_ports(snapshot, service)
         nearness = service.spec.traffic_distribution
         if nearness in _BY_ZONE:  # on the one node of a lab PreferSameNode prefers every pod
             at = precedence.source("Service", service, "spec.trafficDistribution")
             yield make("LTN0010", at, field=f"trafficDistribution {nearness}")
-
-
-def _shared_ports(snapshot: Snapshot, service: core_service.Service) -> Iterator[Diagnostic]:
-    """Of several Services that lead to a port of a pod the oldest decides what is spoken there."""
-    namespace = service.metadata.namespace
-    older = [
-        other
-        for (home, _), other in snapshot.services.items()
-        if home == namespace
-        and other.spec.selector
-        and precedence.age(other) < precedence.age(service)
-    ]
-    if not older or not service.spec.selector:
-        return
-    for pod in snapshot.matching(_PODS, namespace, service.spec.selector):
-        first: dict[int, tuple[core_service.Service, Protocol]] = {}
-        for other in sorted(older, key=precedence.age):
-            if precedence.selects(other.spec.selector, pod.metadata.labels):
-                for number, protocol, _ in _targets(other, pod):
-                    first.setdefault(number, (other, protocol))
-        for number, protocol, index in _targets(service, pod):
-            known = first.get(number)
-            if known is not None and known[1] is not protocol:
-                at = precedence.source("Service", service, f"spec.ports[{index}]")
-                ref = precedence.source("Service", known[0]).ref
-                yield make("LTN0033", at, port=number, other=ref, service=service.metadata.name)
-        return
-
-
-def _targets(
-    service: core_service.Service, pod: core_pod.Pod
-) -> Iterator[tuple[int, Protocol, int]]:
-    """Return the pod's ports that a Service leads to, with protocol and place."""
-    for index, port in enumerate(service.spec.ports):
-        number = workloads.container_port(pod, port.target_port or port.port)
-        spoken = protocols.select(port.port, port.name, port.app_protocol or "", port.protocol)
-        if number is not None and (port.protocol or "TCP") == "TCP":
-            yield number, spoken, index
 
 
 def _nobody(at: Source, namespace: str, wanted: Mapping[str, str]) -> Diagnostic:

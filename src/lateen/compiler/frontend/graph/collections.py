@@ -58,29 +58,35 @@ UNDECLARED = Declared(None, ())
 
 
 class Index:
-    """Objects filed under keys, each list oldest first, in a table."""
+    """Objects filed under keys, each list oldest first, in a table once they are all filed."""
 
     def __init__(self, graph: Graph, *, watched: bool = False) -> None:
         self._watched = watched
         self.table: Table[Any, tuple[Any, ...]] = Table(graph, ())
         self._filed: dict[Any, list[tuple[precedence.AgeKey, Any]]] = {}
+        self._touched: dict[Any, bool] = {}
+        """Keys whose lists changed since the table was settled, and whether each had one then."""
         self.keys_changed: set[Any] = set()
         """If watched: keys that appeared or went since the owner last emptied this set."""
 
     def replace(self, old: Any, old_keys: Iterable[Any], new: Any, new_keys: Iterable[Any]) -> None:
         """File `new` instead of `old`; either may be None, then without keys."""
-        touched: dict[Any, bool] = {}
         for key in old_keys:
             filed = self._filed[key]
             at = bisect_left(filed, (precedence.age(old),))
             while filed[at][1] is not old:
                 at += 1
             del filed[at]
-            touched[key] = True
+            self._touched.setdefault(key, True)
         for key in new_keys:
-            touched.setdefault(key, key in self._filed)
+            self._touched.setdefault(key, key in self._filed)
             filed = self._filed.setdefault(key, [])
             insort(filed, (precedence.age(new), new), key=lambda entry: entry[0])
+
+    def settle(self) -> None:
+        """Put the lists that changed into the table: once each, as thousands of objects may have
+        been filed under one key."""
+        touched, self._touched = self._touched, {}
         for key, known in touched.items():
             filed = self._filed[key]
             if not filed:
@@ -88,6 +94,10 @@ class Index:
             if bool(filed) is not known and self._watched:
                 self.keys_changed.add(key)
             self.table.put(key, tuple(obj for _, obj in filed))
+
+    def under(self, key: Any) -> tuple[Any, ...]:
+        """Return the objects filed under a key by now, whether the table is settled or not."""
+        return tuple(obj for _, obj in self._filed.get(key, ()))
 
     def filed(self) -> Iterable[Any]:
         """Return the keys that have objects."""
@@ -100,15 +110,16 @@ class Collections:
     def __init__(self, graph: Graph, settings: MeshSettings) -> None:
         self._settings = settings
         self._last: dict[str, Mapping[Key, Any]] = {}
+        self._indexes: list[Index] = []
         self.services: Table[Key, service.Service | None] = Table(graph, None)
         self.declared: Table[str, Declared] = Table(graph, UNDECLARED)
         """By hostname: every object that declares it."""
         self.entries: Table[Key, networking_entry.ServiceEntry | None] = Table(graph, None)
-        self._entries_named = Index(graph)
+        self._entries_named = self._index(graph)
         """ServiceEntries by hostname."""
-        self.selecting_entries = Index(graph)
+        self.selecting_entries = self._index(graph)
         """ServiceEntries with a workloadSelector, by namespace."""
-        self.workload_entries = Index(graph)
+        self.workload_entries = self._index(graph)
         """By namespace."""
         self.pod_revisions: Table[str, int] = Table(graph, 0)
         """By namespace: a number that changes with any of its pods, for those who look for pods by
@@ -130,31 +141,36 @@ class Collections:
         """Client labels that rules ask for: under the empty key those of mesh VirtualServices and
         of nearness, under a namespace those of its DestinationRules' selectors."""
         self._asked: dict[str, Counter[str]] = {}
-        self.slices = Index(graph)
-        self.policies = Index(graph)
-        self.telemetries = Index(graph)
+        self.slices = self._index(graph)
+        self.policies = self._index(graph)
+        self.telemetries = self._index(graph)
         """By namespace."""
         self.mesh_config: Table[str, core.ConfigMap | None] = Table(graph, None)
         """Under the empty key: the ConfigMap that holds Istio's mesh configuration."""
-        self.authorization = Index(graph)
+        self.authorization = self._index(graph)
         """AuthorizationPolicies by namespace."""
         self.authorization_policies: Table[Key, security.AuthorizationPolicy | None] = Table(
             graph, None
         )
-        self.rules = Index(graph, watched=True)
+        self.rules = self._index(graph, watched=True)
         """DestinationRules by (namespace, host)."""
-        self.mesh_routes = Index(graph, watched=True)
+        self.mesh_routes = self._index(graph, watched=True)
         """Sidecars' VirtualServices by host."""
-        self.gateway_routes = Index(graph)
+        self.gateway_routes = self._index(graph)
         """Bindings of gateways' VirtualServices by `namespace/name` of the Gateway."""
         self._bindings: dict[Key, Binding] = {}
         self._service_ages: dict[ServiceKey, precedence.AgeKey] = {}
         self._renamed: set[ServiceKey] = set()
         """Services of which an object came, went or changed since they were ordered."""
-        self.selected = Index(graph)
+        self.selected = self._index(graph)
         """Services by (namespace, label, value) of one pair of their selector."""
-        self.aliases = Index(graph)
+        self.aliases = self._index(graph)
         """ExternalName Services by their target."""
+
+    def _index(self, graph: Graph, *, watched: bool = False) -> Index:
+        made = Index(graph, watched=watched)
+        self._indexes.append(made)
+        return made
 
     def update(self, snapshot: Objects) -> dict[str, set[Key]]:
         """Take over a snapshot; return the keys of changed objects by resource."""
@@ -179,6 +195,8 @@ class Collections:
                 file(key, old.get(key), new.get(key))
             changed[resource] = keys
             self._last[resource] = new
+        for index in self._indexes:
+            index.settle()
         gateways = snapshot.of(GATEWAYS)
         if gateways is not self._last.get(GATEWAYS):
             changed[GATEWAYS] = _differing(self._last.get(GATEWAYS, {}), gateways)
@@ -353,7 +371,7 @@ class Collections:
             self.service_keys.put("", tuple(ordered))
 
     def _entries_of(self, hostname: str) -> entries.Entries:
-        return self._entries_named.table.entries.get(hostname, ())
+        return self._entries_named.under(hostname)
 
     def _age_of(self, key: ServiceKey) -> precedence.AgeKey | None:
         namespace, hostname = key
