@@ -31,7 +31,7 @@ Stamps = Mapping[Path, tuple[int, int]]
 def stamps(named: Named, used: Iterable[str] = ()) -> Stamps:
     """Return the state of all files that are named, or lie in a folder of one that was `used`: a
     kustomization's sources lie elsewhere than itself."""
-    every = {Path(name) for name in named.names}
+    every = {path for name in named.names if not (path := Path(name)).is_dir()}
     for folder in {*named.folders, *(Path(file).parent for file in used)}:
         with contextlib.suppress(OSError):
             every.update(sources.inside(folder, recursive=named.recursive))
