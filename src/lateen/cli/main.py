@@ -353,6 +353,7 @@ def version(lab: str, output: str) -> int:
 @options.files
 @options.overlays
 @options.recursive
+@options.ground
 @options.lab
 @options.text("--istio", about="Version to behave as.", complete=options.complete("istio"))
 @click.option(
@@ -388,11 +389,13 @@ def version(lab: str, output: str) -> int:
 def analyze(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: Any) -> int:
     """Say what is doubtful in manifests, or in a lab where none are named."""
     from lateen.cli.analysis import analyze as command
+    from lateen.cli.lab.rehearsed import Ground
     from lateen.cli.manifests.named import Named
 
     every = [*names, *files]
     named = Named(every, given.pop("overlays"), recursive=given.pop("recursive"))
-    return command.analyze(lab, command.Options(named=named, **given))
+    ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
+    return command.analyze(lab, command.Options(named=named, ground=ground, **given))
 
 
 @app.command(
@@ -402,6 +405,7 @@ def analyze(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: A
 @options.files
 @options.overlays
 @options.recursive
+@options.ground
 @options.lab
 @options.text("--istio", about="Version to behave as.", complete=options.complete("istio"))
 @click.option(
@@ -419,10 +423,34 @@ def test(cases: tuple[str, ...], files: tuple[str, ...], lab: str, **given: Any)
     The mesh is that of -f, else what the file names, else a lab.
     """
     from lateen.cli.analysis import test as command
+    from lateen.cli.lab.rehearsed import Ground
     from lateen.cli.manifests.named import Named
 
     named = Named(list(files), given.pop("overlays"), recursive=given.pop("recursive"))
-    return command.test(lab, command.Options(files=cases, named=named, **given))
+    ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
+    return command.test(lab, command.Options(files=cases, named=named, ground=ground, **given))
+
+
+@app.command(
+    epilog="Examples: `lateen snapshot > mesh.json`; `lateen snapshot --context prod -w prod.json`"
+)
+@options.files
+@options.overlays
+@options.recursive
+@options.ground
+@options.lab
+@click.option("-w", "--write", "output", default="", metavar="FILE", help="Not to standard output.")
+def snapshot(files: tuple[str, ...], lab: str, output: str, **given: Any) -> int:
+    """Write what a lab, a cluster or manifests hold as one file, to be stood on by --base.
+
+    Secrets are left out.
+    """
+    from lateen.cli.analysis import snapshot as command
+    from lateen.cli.lab.rehearsed import Ground
+    from lateen.cli.manifests.named import Named
+
+    named = Named(list(files), given.pop("overlays"), recursive=given.pop("recursive"))
+    return command.snapshot(lab, named, Ground(**given), output)
 
 
 for shown in (commands.curl, commands.explain, commands.capture, commands.tap, commands.edges):

@@ -216,3 +216,28 @@ def text(
     """Return an option whose value is a word, or with `many` any number of them."""
     default = None if many else ""
     return click.option(*names, default=default, multiple=many, help=about, shell_complete=complete)
+
+
+def ground(command: Command) -> Command:
+    """Add what manifests are laid over: `--base`, `--context`, `--kubeconfig`."""
+    options = (
+        click.option(
+            "--base",
+            default="",
+            metavar="FOLDER|FILE",
+            type=click.Path(),
+            help="Manifests, or a file of `lateen snapshot`, to stand on.",
+        ),
+        click.option(
+            "--context",
+            default="",
+            metavar="NAME",
+            help="Stand on a cluster's objects; only get and list are asked for, no Secrets.",
+        ),
+        click.option(
+            "--kubeconfig", default="", metavar="FILE", type=click.Path(), help="Of that cluster."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

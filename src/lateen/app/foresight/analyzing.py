@@ -42,7 +42,11 @@ def _silenced(snapshot: Snapshot, ref: ObjectRef) -> frozenset[str]:
 
 def of_manifests(items: Sequence[Item], settings: LabSettings) -> list[Diagnostic]:
     """Return what is found in the lab that would be started with these manifests."""
-    made = Rehearsal(items, settings)
+    return of_rehearsal(Rehearsal(items, settings), settings)
+
+
+def of_rehearsal(made: Rehearsal, settings: LabSettings) -> list[Diagnostic]:
+    """Return what is found in a lab that was rehearsed with these settings."""
     snapshot = made.snapshot()
     chosen = run.Settings(mesh=made.settings, inject_unlabelled=settings.inject_unlabelled)
     makers = [body for resource in annotations.MAKERS for body in made.all(resource)]

@@ -52,8 +52,13 @@ class Item(msgspec.Struct, frozen=True):
 class Rehearsal:
     """The objects of a lab that would be started with some manifests."""
 
-    def __init__(self, items: Sequence[Item], settings: LabSettings) -> None:
-        self._given = settings
+    def __init__(
+        self,
+        items: Sequence[Item],
+        settings: LabSettings,
+        standing: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._given, self._standing = settings, standing
         self.settings: MeshSettings = meshsettings.mesh_settings(settings)
         self._frontend: Frontend | None = None
         version = settings.istio if settings.istio.count(".") == 2 else f"{settings.istio}.0"
@@ -71,16 +76,36 @@ class Rehearsal:
         self._waiting: deque[tuple[controller.Controller, controller.Name]] = deque()
         self._queued: set[tuple[str, controller.Name]] = set()
         self._controllers = _controllers()
-        self._fill(items)
+        self._fill(items, standing)
 
-    def _fill(self, items: Sequence[Item]) -> None:
+    def _fill(self, items: Sequence[Item], standing: Sequence[Mapping[str, Any]]) -> None:
+        for body in standing:
+            self._keep(body)
         for name in namespaces.SYSTEM:
-            self._create("namespaces", dict(namespaces.namespace(name)))
-        for resource, body in ingress.istio_system(self._inject):
-            self._create(resource, body)
+            if self._world.get("namespaces", "", name) is None:
+                self._create("namespaces", dict(namespaces.namespace(name)))
+        if not any(body["metadata"].get("uid") for body in standing):
+            for resource, body in ingress.istio_system(self._inject):
+                self._create(resource, body)
         for item in sorted(items, key=lambda each: each.body.get("kind") != "Namespace"):
             self._take(item)
         self._settle()
+
+    def _keep(self, body: Mapping[str, Any]) -> None:
+        """Take an object as a cluster holds it: with its defaults, status and identity. One that
+        has none yet (it was read from a file) is created like any other."""
+        info = kinds.find(str(body.get("apiVersion")), str(body.get("kind")))
+        if info is None:
+            return
+        if not body["metadata"].get("uid"):
+            self._take(Item(body))
+            return
+        if info.resource == "services":
+            held = addresses.in_use([dict(body)])
+            self._used = addresses.InUse(
+                self._used.addresses | held.addresses, self._used.node_ports | held.node_ports
+            )
+        self._put(info.resource, {**body, "apiVersion": info.api_versions[0]})
 
     def _take(self, item: Item) -> None:
         """Store a manifest as the API server would, over what the lab itself began with."""

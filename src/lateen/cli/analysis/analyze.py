@@ -9,6 +9,8 @@ import msgspec
 from lateen import __version__
 from lateen.analysis.findings import choice, forms
 from lateen.cli import exits
+from lateen.cli.lab import rehearsed
+from lateen.cli.lab.rehearsed import Ground, Refusal
 from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
 from lateen.model.messages.diagnostics import Diagnostic, Level
@@ -18,6 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to analyze, and what is told of it."""
 
     named: Named = Named()
+    ground: Ground = Ground()
     istio: str = ""
     namespace: str = ""
     output: str = "log"
@@ -44,7 +47,8 @@ def analyze(lab: str, options: Options) -> int:
     except ValueError as error:
         exits.complain(f"error: {error}")
         return exits.USAGE
-    found = _of_files(options) if options.named else _of_lab(lab)
+    given = options.named or options.ground
+    found = _of_files(options) if given else _of_lab(lab)
     if isinstance(found, int):
         return found
     if options.namespace:
@@ -88,18 +92,15 @@ def _of_lab(lab: str) -> list[Diagnostic] | int:
 
 
 def _of_files(options: Options) -> list[Diagnostic] | int:
-    from lateen.app.foresight import analyzing, rehearsal
-    from lateen.cli.lab.up import settings_for
-    from lateen.cli.manifests import files as manifest_files
+    from lateen.app.foresight import analyzing
 
-    settings = settings_for("files", options.named, options.istio)
-    loaded = manifest_files.load(options.named)
-    if isinstance(loaded, manifest_files.Refused):
-        for message in loaded.messages:
+    try:
+        mesh = rehearsed.mesh(options.named, options.istio, options.ground)
+    except Refusal as error:
+        for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    items = [rehearsal.Item(each.placed(), each.manifest.locate) for each in loaded.items]
-    return analyzing.of_manifests(items, settings)
+    return analyzing.of_rehearsal(mesh.made, mesh.settings)
 
 
 def _show(told: list[Diagnostic], options: Options, threshold: Level | None) -> None:

@@ -12,6 +12,8 @@ from lateen.analysis.expectations import file as case_files, judge, results
 from lateen.analysis.expectations.file import CaseError, CaseSet
 from lateen.analysis.expectations.values import Case, Result
 from lateen.cli import exits
+from lateen.cli.lab import rehearsed
+from lateen.cli.lab.rehearsed import Ground, Refusal
 from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
 from lateen.cli.traffic.explain import shown
@@ -26,6 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     files: Sequence[str]
     named: Named = Named()
+    ground: Ground = Ground()
     istio: str = ""
     output: str = "log"
 
@@ -82,29 +85,29 @@ def judged(case: Case, explain: Explain) -> Result:
 def _explaining(lab: str, name: str, cases: CaseSet, options: Options) -> Explain:
     base = Path(name).parent
     named = options.named or Named([str(base / each) for each in cases.mesh])
-    if named:
-        return of_manifests(named, options.istio or cases.istio, assumed=cases.assumed)
+    if named or options.ground:
+        istio = options.istio or cases.istio
+        return of_manifests(named, istio, options.ground, assumed=cases.assumed)
     if cases.assumed:
         raise CaseError(f"{name}: name the manifests that these cases are about: -f FOLDER")
     return _of_lab(lab)
 
 
-def of_manifests(named: Named, istio: str, *, assumed: bool = False) -> Explain:
+def of_manifests(
+    named: Named, istio: str, ground: Ground = Ground(), *, assumed: bool = False
+) -> Explain:
     """Return what explains requests in the lab that would be started with these manifests.
 
     Raises CaseError for manifests that are refused.
     """
-    from lateen.app.foresight import assumed as missing, offline, rehearsal, telling
-    from lateen.cli.lab.up import settings_for
-    from lateen.cli.manifests import files as manifest_files
+    from lateen.app.foresight import offline, telling
 
-    settings = settings_for("files", named, istio)
-    loaded = manifest_files.load(named)
-    if isinstance(loaded, manifest_files.Refused):
-        raise CaseError("\n".join(loaded.messages))
-    items = [rehearsal.Item(each.placed(), each.manifest.locate) for each in loaded.items]
-    made = rehearsal.Rehearsal(missing.completed(items) if assumed else items, settings)
-    foresight = offline.foresight(made, settings.images)
+    try:
+        mesh = rehearsed.mesh(named, istio, ground, assumed=assumed)
+    except Refusal as error:
+        raise CaseError(str(error)) from error
+    made = mesh.made
+    foresight = offline.foresight(made, mesh.settings.images)
 
     def explain(body: Json) -> Json:
         try:

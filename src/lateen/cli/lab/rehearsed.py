@@ -1,0 +1,103 @@
+"""The lab that manifests would make, over what stands elsewhere: for commands that predict.
+
+`explain`, `analyze` and `test` take their mesh from here.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lateen.app.lab.lab import LabError
+from lateen.cli import exits
+from lateen.cli.lab.up import settings_for
+from lateen.cli.manifests.named import Named
+
+if TYPE_CHECKING:
+    from lateen.app.foresight.rehearsal import Item, Rehearsal
+    from lateen.app.lab.settings import LabSettings
+
+Json = dict[str, Any]
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What manifests are laid over: a folder, a file of `lateen snapshot`, or a cluster."""
+
+    base: str = ""
+    context: str = ""
+    kubeconfig: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.base or self.context or self.kubeconfig)
+
+
+class Refusal(Exception):
+    """Manifests that are refused; the messages name file, line, field and remedy."""
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = tuple(messages)
+
+
+class Mesh(msgspec.Struct, frozen=True):
+    """What a command is about: the rehearsed objects and the lab's settings."""
+
+    made: "Rehearsal"
+    settings: "LabSettings"
+
+
+def mesh(named: Named, istio: str, ground: Ground = Ground(), *, assumed: bool = False) -> Mesh:
+    """Rehearse. With `assumed`, gateways that nobody wrote are there.
+
+    An object of the manifests stands in place of one of the same name on the ground; what the
+    manifests do not name stays. Raises Refusal, LabError.
+    """
+    from lateen.app.foresight import assumed as missing, rehearsal
+    from lateen.cli.manifests import cluster
+
+    standing = _standing(ground)
+    settings = settings_for("files", named, istio or cluster.version(standing))
+    items = _items(named)
+    if assumed:
+        items = missing.completed(items)
+    return Mesh(rehearsal.Rehearsal(items, settings, standing), settings)
+
+
+def _items(named: Named) -> "list[Item]":
+    from lateen.app.foresight import rehearsal
+    from lateen.cli.manifests import files as manifest_files
+
+    if not named:
+        return []
+    loaded = manifest_files.load(named)
+    if isinstance(loaded, manifest_files.Refused):
+        raise Refusal(loaded.messages)
+    return [rehearsal.Item(each.placed(), each.manifest.locate) for each in loaded.items]
+
+
+def _standing(ground: Ground) -> list[Json]:
+    from lateen.cli.manifests import cluster
+
+    if ground.context or ground.kubeconfig:
+        if ground.base:
+            raise LabError("--base and --context are two grounds: name one", exits.USAGE)
+        return cluster.read(ground.kubeconfig, ground.context)
+    if not ground.base:
+        return []
+    path = Path(ground.base)
+    if path.is_file() and (found := snapshot(path)) is not None:
+        return found
+    return [dict(item.body) for item in _items(Named([ground.base], recursive=path.is_dir()))]
+
+
+def snapshot(path: Path) -> list[Json] | None:
+    """Return the objects of a file that `lateen snapshot` wrote; None for another file."""
+    try:
+        body = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or body.get("kind") != "List":
+        return None
+    return [dict(each) for each in body["items"]]
