@@ -43,12 +43,15 @@ def explain(
     settings: LabSettings,
     asked: Json,
     texts: Mapping[str, str] | None = None,
+    standing: Sequence[Json] = (),
 ) -> Json:
     """Return the document about a request, asked as a lab is. Raises AskedError.
 
+    The manifests are laid over what is `standing`: a cluster's objects, or others' manifests.
+
     With the `texts` of the manifests' files, by name, what mends the request is tried on them.
     """
-    made = rehearsal.Rehearsal(items, settings)
+    made = rehearsal.Rehearsal(items, settings, standing)
     wanted = request(asked)
     known = foresight(made, settings.images)
     found = known.predict(wanted)

@@ -261,7 +261,7 @@ class Rehearsal:
 
     def again(self, items: Sequence[Item]) -> "Rehearsal":
         """Return the same lab with other manifests."""
-        return Rehearsal(items, self._given)
+        return Rehearsal(items, self._given, self._standing)
 
 
 def _controllers() -> list[controller.Controller]:

@@ -20,7 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to analyze, and what is told of it."""
 
     named: Named = Named()
-    ground: Ground = Ground()
+    ground: Ground = rehearsed.NO_GROUND
     istio: str = ""
     namespace: str = ""
     output: str = "log"
@@ -95,12 +95,12 @@ def _of_files(options: Options) -> list[Diagnostic] | int:
     from lateen.app.foresight import analyzing
 
     try:
-        mesh = rehearsed.mesh(options.named, options.istio, options.ground)
+        mesh = rehearsed.parts(options.named, options.istio, options.ground)
     except Refusal as error:
         for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    return analyzing.of_rehearsal(mesh.made, mesh.settings)
+    return analyzing.of_rehearsal(mesh.made(), mesh.settings)
 
 
 def _show(told: list[Diagnostic], options: Options, threshold: Level | None) -> None:

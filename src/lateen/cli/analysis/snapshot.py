@@ -41,7 +41,7 @@ def snapshot(lab: str, named: Named, ground: Ground, output: str) -> int:
 
 def _objects(lab: str, named: Named, ground: Ground) -> list[Json]:
     if named or ground:
-        made = rehearsed.mesh(named, "", ground).made
+        made = rehearsed.parts(named, "", ground).made()
         return [
             {"apiVersion": info.api_versions[0], "kind": info.kind, **body}
             for info in cluster.asked()

@@ -28,7 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     files: Sequence[str]
     named: Named = Named()
-    ground: Ground = Ground()
+    ground: Ground = rehearsed.NO_GROUND
     istio: str = ""
     output: str = "log"
 
@@ -94,7 +94,7 @@ def _explaining(lab: str, name: str, cases: CaseSet, options: Options) -> Explai
 
 
 def of_manifests(
-    named: Named, istio: str, ground: Ground = Ground(), *, assumed: bool = False
+    named: Named, istio: str, ground: Ground = rehearsed.NO_GROUND, *, assumed: bool = False
 ) -> Explain:
     """Return what explains requests in the lab that would be started with these manifests.
 
@@ -103,10 +103,10 @@ def of_manifests(
     from lateen.app.foresight import offline, telling
 
     try:
-        mesh = rehearsed.mesh(named, istio, ground, assumed=assumed)
+        mesh = rehearsed.parts(named, istio, ground, assumed=assumed)
     except Refusal as error:
         raise CaseError(str(error)) from error
-    made = mesh.made
+    made = mesh.made()
     foresight = offline.foresight(made, mesh.settings.images)
 
     def explain(body: Json) -> Json:

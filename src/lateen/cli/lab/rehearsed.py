@@ -33,6 +33,9 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.base or self.context or self.kubeconfig)
 
 
+NO_GROUND = Ground()
+
+
 class Refusal(Exception):
     """Manifests that are refused; the messages name file, line, field and remedy."""
 
@@ -41,28 +44,37 @@ class Refusal(Exception):
         self.messages = tuple(messages)
 
 
-class Mesh(msgspec.Struct, frozen=True):
-    """What a command is about: the rehearsed objects and the lab's settings."""
+class Parts(msgspec.Struct, frozen=True):
+    """What a lab is rehearsed from."""
 
-    made: "Rehearsal"
+    items: "list[Item]"
     settings: "LabSettings"
+    standing: list[Json]
+
+    def made(self) -> "Rehearsal":
+        """Rehearse."""
+        from lateen.app.foresight import rehearsal
+
+        return rehearsal.Rehearsal(self.items, self.settings, self.standing)
 
 
-def mesh(named: Named, istio: str, ground: Ground = Ground(), *, assumed: bool = False) -> Mesh:
-    """Rehearse. With `assumed`, gateways that nobody wrote are there.
+def parts(named: Named, istio: str, ground: Ground = NO_GROUND, *, assumed: bool = False) -> Parts:
+    """Read manifests and what they are laid over. With `assumed`, gateways that nobody wrote are
+    there.
 
     An object of the manifests stands in place of one of the same name on the ground; what the
     manifests do not name stays. Raises Refusal, LabError.
     """
-    from lateen.app.foresight import assumed as missing, rehearsal
     from lateen.cli.manifests import cluster
 
     standing = _standing(ground)
     settings = settings_for("files", named, istio or cluster.version(standing))
     items = _items(named)
     if assumed:
+        from lateen.app.foresight import assumed as missing
+
         items = missing.completed(items)
-    return Mesh(rehearsal.Rehearsal(items, settings, standing), settings)
+    return Parts(items, settings, standing)
 
 
 def _items(named: Named) -> "list[Item]":
@@ -74,7 +86,10 @@ def _items(named: Named) -> "list[Item]":
     loaded = manifest_files.load(named)
     if isinstance(loaded, manifest_files.Refused):
         raise Refusal(loaded.messages)
-    return [rehearsal.Item(each.placed(), each.manifest.locate) for each in loaded.items]
+    return [
+        rehearsal.Item(each.placed(), each.manifest.locate, each.manifest.file, each.manifest.line)
+        for each in loaded.items
+    ]
 
 
 def _standing(ground: Ground) -> list[Json]:

@@ -94,6 +94,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 )
 @click.argument("words", nargs=-1, required=True, metavar="[FROM] URL")
 @options.lab
+@options.ground
 @options.files
 @options.recursive
 @text("--istio", about="Version to behave as, with -f.", complete=complete("istio"))
@@ -128,6 +129,7 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     FROM is deploy/NAME, pod/NAME, sa/NAME, or outside for a client of a gateway. With -f it is told
     from manifests alone, else of the lab.
     """
+    from lateen.cli.lab.rehearsed import Ground
     from lateen.cli.manifests.named import Named
     from lateen.cli.traffic import explain as command, requests
 
@@ -136,10 +138,11 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     start = given.pop("start") or ("" if len(words) == 1 else words[0])
     named = Named(given.pop("files"), recursive=given.pop("recursive"))
     istio, output = given.pop("istio"), given.pop("output")
+    ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
     version = "1.0" if http10 else "2" if http2 else "1.1"
     given["headers"] = list(given["headers"])
     asked = requests.RequestWords(url=words[-1], start=start, http=version, **given)
-    chosen = command.Options(asked=asked, named=named, istio=istio, output=output)
+    chosen = command.Options(asked=asked, named=named, ground=ground, istio=istio, output=output)
     return command.explain(lab, chosen)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lateen.cli import exits
+from lateen.cli.lab import rehearsed
+from lateen.cli.lab.rehearsed import Ground
 from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
@@ -25,6 +27,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     asked: requests.RequestWords
     named: Named = Named()
+    ground: Ground = rehearsed.NO_GROUND
     istio: str = ""
     output: str = ""
 
@@ -40,7 +43,8 @@ def explain(lab: str, options: Options) -> int:
     if options.output not in ("", "json"):
         exits.complain(f"-o {options.output}: use json, or leave it out")
         return exits.USAGE
-    told = _of_files(options) if options.named else _of_lab(lab, options)
+    given = options.named or options.ground
+    told = _of_files(options) if given else _of_lab(lab, options)
     if isinstance(told, int):
         return told
     if options.output == "json":
@@ -68,21 +72,16 @@ def _of_lab(lab: str, options: Options) -> Json | int:
 
 def _of_files(options: Options) -> Json | int:
     from lateen.app.foresight import offline
-    from lateen.cli.lab.up import settings_for
-    from lateen.cli.manifests import files as manifest_files
 
-    settings = settings_for("files", options.named, options.istio)
-    loaded = manifest_files.load(options.named)
-    if isinstance(loaded, manifest_files.Refused):
-        for message in loaded.messages:
+    try:
+        parts = rehearsed.parts(options.named, options.istio, options.ground)
+    except rehearsed.Refusal as error:
+        for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    items = [
-        offline.Item(m.placed(), m.manifest.locate, m.manifest.file, m.manifest.line)
-        for m in loaded.items
-    ]
+    items, asked = parts.items, options.asked.body()
     try:
-        return offline.explain(items, settings, options.asked.body(), _texts(items))
+        return offline.explain(items, parts.settings, asked, _texts(items), parts.standing)
     except offline.AskedError as error:
         exits.complain(f"error: {error}")
         return exits.UNPARSABLE
