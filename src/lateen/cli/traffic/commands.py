@@ -242,3 +242,7 @@ def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -
     from lateen.cli.traffic import edges as command
 
     return command.edges(lab, output, since, "" if everywhere else namespace)
+
+
+COMMANDS = (curl, explain, capture, tap, edges)
+"""In the order in which they are told of."""
