@@ -78,6 +78,20 @@ def test_a_url_leads_somewhere_from_the_host(url: str, address: str, port: int) 
     assert (found.address, found.port) == (address, port)
 
 
+@pytest.mark.parametrize(
+    ("url", "note"),
+    [
+        ("http://web/", ""),
+        ("http://istio-ingressgateway/", ""),
+        ("http://webb/", "no Service is called webb (is it web?): the ingress gateway was asked"),
+        ("http://nothing.like.it/", "no Service is called nothing.like.it: the ingress gateway"),
+    ],
+)
+def test_a_name_that_nobody_has_is_not_sent_to_the_gateway_silently(url: str, note: str) -> None:
+    assert lead(url).note.startswith(note)
+    assert bool(lead(url).note) == bool(note)
+
+
 def test_a_given_address_comes_first() -> None:
     assert lead("http://web/", **{"web:80": "10.9.9.9"}).address == "10.9.9.9"
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from lateen.causes import advice, catalogue
@@ -123,13 +124,49 @@ def test_a_destination_that_is_not_there_is_told_by_what_it_lacks(
 
 
 def test_mutual_tls_is_a_remedy_only_for_who_would_then_be_allowed() -> None:
-    known = {
-        "client_tls": ClientTls("DISABLE", RULE),
-        "client_identity": "spiffe://td/ns/a/sa/b",
-        "allowed_identities": ("td/ns/a/sa/b",),
-    }
-    assert len(words("rbac-no-identity", **known)) == 1
-    assert not words("rbac-no-identity", **{**known, "allowed_identities": ("td/ns/a/sa/c",)})
+    plain = ClientTls("DISABLE", RULE)
+    assert len(words("rbac-no-identity", client_tls=plain, would_allow=True)) == 1
+    assert not words("rbac-no-identity", client_tls=plain)
+
+
+PORT = Source(SERVICE, "spec.ports[1]")
+
+
+@pytest.mark.parametrize(
+    ("declared", "count"), [((8080,), 1), ((80,), 0), ((8080, 9090), 0), ((), 0)]
+)
+def test_the_one_port_that_a_container_declares_is_where_it_listens(
+    declared: tuple[int, ...], count: int
+) -> None:
+    known = {"service_port": PORT, "target_port": 80, "container_ports": declared}
+    found = words("connection-refused", **known)
+    assert len(found) == count
+    assert all(
+        each.endswith("set spec.ports[1].targetPort of Service/default/web to 8080")
+        for each in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "rule", "edit"),
+    [
+        ("PERMISSIVE", None, "add DestinationRule/default/web-tls"),
+        (
+            "DISABLE",
+            RULE.ref,
+            "spec.trafficPolicy.portLevelSettings of DestinationRule/default/web",
+        ),
+        ("STRICT", None, ""),
+    ],
+)
+def test_tls_is_begun_where_the_server_lets_it_through(
+    mode: str, rule: ObjectRef | None, edit: str
+) -> None:
+    alone = msgspec.structs.replace(WEB, ports=(ServicePort(8443, "tls"),))
+    known = {"destination": alone, "server_mode": ServerMode(mode), "has_rule": rule}
+    found = words("plaintext-to-tls", **known)
+    assert len(found) == bool(edit)
+    assert all(each.endswith(edit) for each in found)
 
 
 def test_what_is_not_verified_is_skipped_only_where_that_has_an_effect() -> None:

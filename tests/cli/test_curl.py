@@ -81,3 +81,9 @@ def test_what_cannot_be_sent_is_told_before_anything_is_sent(line: str) -> None:
     said = done.output if done.exception is None else str(done.exception)
     assert WRONG[line] in said
     assert done.exception is not None or done.return_value == 64
+
+
+def test_a_header_without_a_value_is_left_out_and_with_a_semicolon_sent_empty() -> None:
+    found = asked(headers=["User-Agent:", "X-Empty;", "X-Full: a"])
+    assert found["headers"] == [["X-Empty", ""], ["X-Full", "a"]]
+    assert found["without"] == ["User-Agent"]

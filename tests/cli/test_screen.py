@@ -64,9 +64,13 @@ def test_a_told_body_and_log_are_lines() -> None:
             "sources": [],
             "remedies": [{"text": HOSTILE, "edits": []}],
             "hints": [HOSTILE],
+            "rejected": [{"proxy": "a", "text": HOSTILE}],
+            "findings": [
+                {"level": "Error", "code": "X", "location": "", "object": "a", "message": HOSTILE}
+            ],
         },
     }
     told = curl.format_answer(answer)
-    assert told.count(SHOWN) == 7
+    assert told.count(SHOWN) == 9
     assert r"\x1b[2J" in told
     assert "\x1b" not in told

@@ -27,7 +27,7 @@ from lateen.app.mesh.reporting import Reporting
 from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podstreams import ShimLink
-from lateen.app.requests.engine import EvidenceEngine
+from lateen.app.requests.engine import EvidenceEngine, Knowledge
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
@@ -83,7 +83,8 @@ class MeshPlane:
         self._noticing = Noticing(self._mesh.root_namespace)
         self._taps = Taps(shim, tasks)
         evidence = EvidenceEngine(
-            shim, self._pipeline, self._ledger, lambda: outside.ports, self._taps, self._reporting
+            *(shim, self._pipeline, self._ledger, lambda: outside.ports),
+            *(self._taps, self._reporting, Knowledge(self._findings, self._rejected)),
         )
         readings = self._taps.openings.reading
         hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
@@ -187,3 +188,12 @@ class MeshPlane:
             noticed = await self._noticing.of(current.snapshot, known)
             if current is self._pipeline.current or looks == _LOOKS:
                 return current, noticed
+
+    async def _findings(self) -> Sequence[Diagnostic]:
+        """Return what is noticed of the newest state."""
+        return (await self._noticed_now())[1].found
+
+    def _rejected(self, proxy: str) -> list[str]:
+        """Return what a proxy did not take of its configuration, in words."""
+        statuses = [each for each in self._hub.statuses() if each.proxy == proxy]
+        return [text for each in report.proxies(statuses, {}) for text in each["problems"]]

@@ -5,13 +5,14 @@ about, makes each change that is printed and asks again. A hint is anything else
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from lateen.causes import catalogue, change
 from lateen.causes.cause import Cause
 from lateen.causes.change import APPEND, Edit
-from lateen.causes.situation import Situation
+from lateen.causes.situation import Destination, Situation
 from lateen.model.meta import ObjectRef, Source
 
 INJECT = "sidecar.istio.io/inject"
@@ -121,6 +122,50 @@ def _tls_to_plaintext(known: Situation) -> Remedies:
         yield from _inject(known.server_workload, "give the server a sidecar")
 
 
+def _plaintext_to_tls(known: Situation) -> Remedies:
+    yield from _other_port(known)
+    to, mode = known.destination, known.server_mode
+    lets_through = mode is None or mode.mode == "DISABLE" or mode.mode == "PERMISSIVE"
+    if known.client_tls is not None or not known.skips_verification or not lets_through:
+        return
+    if to is None or to.service is None:
+        return
+    settings = {"mode": "SIMPLE", "insecureSkipVerify": True}
+    entry = {"port": {"number": to.port}, "tls": settings}
+    path = ("spec", "trafficPolicy", "portLevelSettings", APPEND)
+    edit = Edit(known.has_rule, path, entry) if known.has_rule else _rule_for(to, entry)
+    yield Remedy("speak TLS to it, without verifying it", (edit,))
+
+
+def _rule_for(to: Destination, entry: dict[str, Any]) -> Edit:
+    """Add a DestinationRule with settings for one port."""
+    assert to.service is not None
+    ref = ObjectRef("DestinationRule", to.service.namespace, f"{to.service.name}-tls")
+    body = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": ref.kind,
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "spec": {"host": to.host, "trafficPolicy": {"portLevelSettings": [entry]}},
+    }
+    return Edit(ref, (), body)
+
+
+def _refused(known: Situation) -> Remedies:
+    """A port that nobody listens on, where the pod's containers declare exactly one other."""
+    port, declared = known.service_port, known.container_ports
+    if port is not None and len(declared) == 1 and known.target_port not in declared:
+        edit = Edit(port.ref, change.at(port, "targetPort"), declared[0])
+        yield Remedy("send it to the port that the container declares", (edit,))
+
+
+def _tls_to_http(known: Situation) -> Remedies:
+    """An application that speaks TLS itself to a Service's port that its proxy reads as HTTP."""
+    port = known.service_port
+    if port is not None and known.server_role == "sidecar" and known.client_role == "app":
+        edit = Edit(port.ref, change.at(port, "appProtocol"), "https")
+        yield Remedy("declare the TLS that is spoken there, if the server speaks it", (edit,))
+
+
 def _upstream_protocol(known: Situation) -> Remedies:
     port = known.service_port
     if port is not None and known.answers == "http":
@@ -168,8 +213,7 @@ def _not_allowed(known: Situation) -> Remedies:
 
 
 def _no_identity(known: Situation) -> Remedies:
-    mine = known.client_identity.removeprefix(_SPIFFE)
-    if mine and mine in known.allowed_identities:
+    if known.would_allow:
         yield from _use_mesh_tls(known)
         yield from _inject(known.client_workload, "give the client a sidecar")
 
@@ -252,7 +296,9 @@ _REMEDIES: Mapping[str, Callable[[Situation], Remedies]] = {
     catalogue.TLS_TO_PLAINTEXT.code: _tls_to_plaintext,
     catalogue.TLS_UNANSWERED.code: _tls_to_plaintext,
     catalogue.UPSTREAM_PROTOCOL.code: _upstream_protocol,
-    catalogue.PLAINTEXT_TO_TLS.code: _other_port,
+    catalogue.PLAINTEXT_TO_TLS.code: _plaintext_to_tls,
+    catalogue.CONNECTION_REFUSED.code: _refused,
+    catalogue.TLS_TO_HTTP_PORT.code: _tls_to_http,
     catalogue.NO_SUCH_DESTINATION.code: _no_such_destination,
     catalogue.NO_HEALTHY_ENDPOINTS.code: _no_endpoints,
     catalogue.RBAC_DENIED.code: _denied,

@@ -73,7 +73,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     answers: str = ""
     """What the server was seen to answer in: `http` for HTTP/1."""
     service_port: Source | None = None
-    """The Service's port that the client's proxy used."""
+    """The Service's port that was asked for."""
+    has_rule: ObjectRef | None = None
+    """The DestinationRule that shapes the destination, if any."""
+    container_ports: tuple[int, ...] = ()
+    """The TCP ports that the server's containers declare."""
     target_port: int = 0
     """The workload's port."""
     destination: Destination | None = None
@@ -101,7 +105,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its policy has no other."""
     policy: Source | None = None
     """A policy that must allow the request."""
-    allowed_identities: tuple[str, ...] = ()
-    """The principals that its rules allow, without `spiffe://`."""
+    would_allow: bool = False
+    """Whether it would allow the client if it were known."""
     insecure: bool = False
     """Whether the client was told to accept any certificate."""

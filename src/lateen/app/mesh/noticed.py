@@ -20,6 +20,8 @@ class Noticed(msgspec.Struct, frozen=True):
 
     lines: list[dict[str, Any]]
     """The diagnostics with their places, the worst first."""
+    found: Sequence[Diagnostic]
+    """The diagnostics themselves, in the same order."""
     lagging: bool
     """Whether a ready pod is not yet a ready endpoint."""
 
@@ -27,7 +29,8 @@ class Noticed(msgspec.Struct, frozen=True):
 def look(snapshot: Snapshot, known: Sequence[Diagnostic], root_namespace: str) -> Noticed:
     """Look through a state; `known` is what was noticed of it before."""
     found = worst_first((*known, *status.findings(snapshot, root_namespace)))
-    return Noticed(report.diagnostic_lines(found, snapshot), report.lagging(snapshot))
+    lines = report.diagnostic_lines(found, snapshot)
+    return Noticed(lines, found, report.lagging(snapshot))
 
 
 class Noticing:

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,13 +17,14 @@ from lateen.app.mesh.reporting import Reporting
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests import targets
 from lateen.compiler.ir.proxy import ProxyView
+from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
 from lateen.observe.requests import directory, journey
 from lateen.observe.requests.directory import Directory, Party
 from lateen.observe.requests.journey import Journey, Sent
 from lateen.observe.requests.ledger import Ledger
-from lateen.observe.verdicts import report, verdict
+from lateen.observe.verdicts import findings, report, verdict
 from lateen.observe.verdicts.failures import Answer
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     url: str
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
+    """Headers that are not sent though every client sends them."""
     body: str = ""
     body_base64: bytes = b""
     """The body where it is not text; `body` comes before it."""
@@ -56,6 +59,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     show_secrets: bool = False
 
 
+class Knowledge(msgspec.Struct, frozen=True):
+    """What the lab knows of its configuration: findings about objects, and what proxies rejected
+    (`namespace/pod` to words)."""
+
+    findings: Callable[[], Awaitable[Sequence[Diagnostic]]]
+    rejected: Callable[[str], Sequence[str]]
+
+
 class EvidenceEngine:
     """Sends requests and joins what was seen of them."""
 
@@ -67,7 +78,9 @@ class EvidenceEngine:
         forwards: Callable[[], targets.Forwards],
         taps: Taps,
         reporting: Reporting,
+        knowledge: Knowledge,
     ) -> None:
+        self._knowledge = knowledge
         self._shim, self._pipeline, self._ledger = shim, pipeline, ledger
         self._forwards = forwards
         self._taps = taps
@@ -103,8 +116,31 @@ class EvidenceEngine:
             "response": _response_shown(asked, response),
             "legs": report.legs(found, secrets=asked.show_secrets),
             "calls": report.calls(found.calls, secrets=asked.show_secrets),
-            "verdict": report.judgement(judged, current.snapshot),
+            "verdict": {
+                **report.judgement(judged, current.snapshot),
+                "findings": await self._findings(found, judged, target.url),
+                "rejected": self._rejected(found),
+            },
         }
+
+    async def _findings(self, found: Journey, judged: verdict.Verdict, url: str) -> list[Json]:
+        """Return the findings about the objects that a request has to do with."""
+        snapshot = self._pipeline.current.snapshot
+        host = urlsplit(url).hostname or ""
+        about = findings.objects(found, host, self._pipeline.views, snapshot)
+        causes = frozenset(source.ref for source in judged.sources)
+        chosen = findings.concerning(await self._knowledge.findings(), about, causes)
+        return [report.finding(each, snapshot) for each in chosen]
+
+    def _rejected(self, found: Journey) -> list[Json]:
+        """Return what proxies on the way did not take of their configuration."""
+        parties = [party for leg in found.legs for party in (leg.client, leg.server)]
+        proxies = dict.fromkeys(party.name for party in parties if party.name)
+        return [
+            {"proxy": proxy, "text": text}
+            for proxy in proxies
+            for text in self._knowledge.rejected(proxy)
+        ]
 
     async def _joined(self, sent: Sent, who: Directory, recording: Recording) -> Journey:
         """Join until everything that must be logged is there, or the time is up."""
@@ -154,6 +190,7 @@ def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "se
         port=target.port,
         pod=start.uid,
         headers=asked.headers,
+        without=asked.without,
         body=asked.body.encode() + asked.body_base64,
         http=asked.http,
         insecure=asked.insecure,
@@ -193,6 +230,7 @@ def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) 
         "path": hidden(path),
         "from": start.pod or "host",
         "address": f"{target.address}:{target.port}",
+        "note": target.note,
         "headers": _shown(asked.headers, secrets=asked.show_secrets),
     }
 

@@ -36,6 +36,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     pod: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
+    """Names of headers that are left out though every client sends them."""
     body: bytes = b""
     http: str = "1.1"
     """HTTP version to speak: `1.0`, `1.1` or `2`."""
@@ -273,7 +275,7 @@ def _version(session: ssl.SSLObject | None) -> str:
 
 
 def _headers(request: Request) -> list[tuple[bytes, bytes]]:
-    names = {name.lower() for name, _ in request.headers}
+    names = {name.lower() for name in (*request.without, *(n for n, _ in request.headers))}
     defaults = [("User-Agent", _USER_AGENT), ("Accept", "*/*")]
     every = [(n, v) for n, v in defaults if n.lower() not in names] + list(request.headers)
     if (request.body or request.method in _WITH_BODY) and "content-length" not in names:

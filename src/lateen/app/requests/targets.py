@@ -1,6 +1,7 @@
 """Where a request goes and where it comes from: names to addresses, as the lab knows them."""
 
 import asyncio
+import difflib
 import ipaddress
 import socket
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ class Target(msgspec.Struct, frozen=True):
     url: str
     address: str
     port: int
+    note: str = ""
+    """What is not as the URL reads: the name is no Service's, and the gateway is asked for it."""
 
 
 def origin(snapshot: Snapshot, named: str, namespace: str) -> Origin:
@@ -107,9 +110,29 @@ class Resolver:
         address = _reachable(service) if service is not None else ""
         if not address and (gateway or service is None):
             address = self._gateway(port)
+            if address and not self._is_written_for(host):
+                return Target(full, address, port, self._unknown(host))
         if not address:
             raise ApiError(404, "NotFound", f"{host}: no Service of that name has an address")
         return Target(full, address, port)
+
+    def _is_written_for(self, host: str) -> bool:
+        """Whether a VirtualService or a Gateway names a host, be it by a wildcard (`*` alone names
+        nobody in particular)."""
+        rules = self._snapshot.virtual_services.values()
+        servers = (s for g in self._snapshot.gateways.values() for s in g.spec.servers)
+        names = [n for rule in rules for n in rule.spec.hosts]
+        names += [n.rpartition("/")[2] for server in servers for n in server.hosts]
+        return any(
+            host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in names
+        )
+
+    def _unknown(self, host: str) -> str:
+        """Say that a name is nobody's, and which one is like it."""
+        known = [name for _, name in self._snapshot.services]
+        like = difflib.get_close_matches(host.partition(".")[0], known, 1)
+        maybe = f" (is it {like[0]}?)" if like else ""
+        return f"no Service is called {host}{maybe}: the ingress gateway was asked for it"
 
     def _forwarded(self, full: str, port: int) -> Target:
         for (namespace, name, number), local in self._forwards.items():

@@ -84,13 +84,14 @@ def request_body(options: CurlOptions) -> Json:
     method = options.method or ("HEAD" if options.head else "GET" if content is None else "POST")
     if not _WORD.fullmatch(method):
         raise ValueError(f"-X {method!r}: a method is one word, such as PUT")
-    headers = [requests.header(header) for header in options.headers]
+    headers, without = requests.headers(options.headers)
     if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(["Content-Type", _FORM])
     return {
         "url": options.url,
         "method": method,
         "headers": headers,
+        "without": without,
         "body_base64": base64.b64encode(content or b"").decode(),
         "from": options.start,
         "namespace": options.namespace,
@@ -154,6 +155,8 @@ def format_answer(answer: Json) -> str:
         f"({response['http'] or 'no answer'}, {milliseconds})",
         *(f"  {screen.visible(line)}" for line in body[:3]),
     ]
+    if note := request.get("note"):
+        lines.append(f"  {screen.paint('note', 'yellow')}: {screen.visible(note)}")
     for number, leg in enumerate(answer["legs"], 1):
         lines += _leg(str(number), leg)
     lines += _calls(answer["calls"], "  ")
@@ -166,6 +169,13 @@ def format_answer(answer: Json) -> str:
         lines.append(f"    remedy: {screen.visible(remedy['text'])}")
         lines += [f"      {edit['location']}" for edit in remedy["edits"] if edit["location"]]
     lines += [f"    hint: {screen.visible(hint)}" for hint in verdict["hints"]]
+    for rejected in verdict["rejected"]:
+        words = f"{rejected['proxy']} did not take all of its configuration: {rejected['text']}"
+        lines.append(f"    {screen.paint('note', 'yellow')}: {screen.visible(words)}")
+    for found in verdict["findings"]:
+        where = found["location"] or found["object"]
+        text = f"{found['level']} [{found['code']}] {where}: {found['message']}"
+        lines.append(f"    {screen.paint('note', 'yellow')}: {screen.visible(text)}")
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ class RequestWords(msgspec.Struct, frozen=True, kw_only=True):
             "from": self.start,
             "namespace": self.namespace,
             "method": method,
-            "headers": [header(text) for text in self.headers],
+            "headers": headers(self.headers)[0],
             "http": self.http,
             "insecure": self.insecure,
             "sni": self.sni,
@@ -44,10 +44,18 @@ class RequestWords(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def header(text: str) -> list[str]:
-    """Return name and value of a header that was written `Name: value`. Raises ValueError."""
-    name, colon, value = text.partition(":")
-    name = name.strip()
-    if not colon or not _WORD.fullmatch(name) or any(char in value for char in "\r\n\0"):
-        raise ValueError(f"-H {text!r}: write it as `Name: value`, in one line")
-    return [name, value.strip()]
+def headers(texts: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """Return the headers to send, and the names of those to leave out, as curl reads `-H`: `Name:`
+    leaves one out, `Name;` sends it empty. Raises ValueError, with what to write."""
+    sent, without = [], []
+    for text in texts:
+        name, colon, value = text.partition(":")
+        empty = not colon and text.endswith(";")
+        name = (text[:-1] if empty else name).strip()
+        if not (colon or empty) or not _WORD.fullmatch(name) or any(c in value for c in "\r\n\0"):
+            raise ValueError(f"-H {text!r}: write it as `Name: value`, in one line")
+        if empty or value.strip():
+            sent.append([name, value.strip()])
+        else:
+            without.append(name)
+    return sent, without

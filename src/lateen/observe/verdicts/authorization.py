@@ -3,12 +3,13 @@
 Nothing is evaluated again: Envoy says which rule it was, the compiled view where it is written.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from lateen.causes import catalogue
 from lateen.causes.cause import Cause
-from lateen.compiler.ir.authz import Action, Attribute, Authorization, Rule
+from lateen.compiler.ir.authz import Action, Attribute, Authorization, Pattern, Rule, Test
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source
 from lateen.observe.requests import hops
@@ -76,16 +77,17 @@ def _client(leg: Leg) -> str:
 
 
 class Grounds(NamedTuple):
-    """What a refusal was made by: the rule that refused, or the first policy that must allow and
-    the identities that are enough for a rule of those that may."""
+    """What a refusal was made by: the rule that refused, or the first policy that must allow, and
+    whether a rule would if the client were known."""
 
     rule: Source | None = None
     policy: Source | None = None
-    identities: tuple[str, ...] = ()
+    would_allow: bool = False
 
 
-def grounds(leg: Leg, views: Mapping[str, ProxyView]) -> Grounds:
-    """Return what a refusal was made by, as far as the view knows."""
+def grounds(leg: Leg, views: Mapping[str, ProxyView], identity: str) -> Grounds:
+    """Return what a refusal was made by, as far as the view knows. `identity` is the SPIFFE id that
+    the client would have with mutual TLS."""
     found, name = _authorization(leg, views), hops.refusing_rule(leg.server_entry)
     if found is None or not name:
         return Grounds()
@@ -95,22 +97,35 @@ def grounds(leg: Leg, views: Mapping[str, ProxyView]) -> Grounds:
     check = found.allowing(http=_is_http(leg))
     if check is None:
         return Grounds()
-    names = [name for rule in check.rules for name in _enough(rule)]
-    return Grounds(policy=check.policies[0], identities=tuple(dict.fromkeys(names)))
+    would = any(_is_enough(rule, identity) for rule in check.rules)
+    return Grounds(policy=check.policies[0], would_allow=would)
 
 
-def _enough(rule: Rule) -> list[str]:
-    """Return the identities that a rule allows whatever they ask for, without `spiffe://`."""
-    if rule.operations and not all(not tests for tests in rule.operations):
-        return []
-    return [
-        pattern.value.removeprefix("spiffe://")
-        for tests in rule.sources
-        for test in tests
-        if len(tests) == 1 and test.attribute is Attribute.IDENTITY and not test.negated
-        for pattern in test.patterns
-        if pattern.kind == "exact"
-    ]
+def _is_enough(rule: Rule, identity: str) -> bool:
+    """Whether a rule allows an identity whatever it asks for, by who it is alone."""
+    if not identity or not any(not tests for tests in rule.operations or ((),)):
+        return False
+    return any(all(_fits(test, identity) for test in tests) for tests in rule.sources if len(tests))
+
+
+def _fits(test: Test, identity: str) -> bool:
+    if test.attribute is not Attribute.IDENTITY:
+        return False
+    return any(_is(pattern, identity) for pattern in test.patterns) != test.negated
+
+
+def _is(pattern: Pattern, identity: str) -> bool:
+    match pattern.kind:
+        case "exact":
+            return identity == pattern.value
+        case "prefix":
+            return identity.startswith(pattern.value)
+        case "suffix":
+            return identity.endswith(pattern.value)
+        case "regex":
+            return re.fullmatch(pattern.value, identity) is not None
+        case kind:
+            return kind == "present"
 
 
 def allowing_policy(leg: Leg, views: Mapping[str, ProxyView]) -> Source | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lateen.causes.advice import Remedy
+from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
 from lateen.observe.requests import journey, logline
@@ -50,6 +51,18 @@ def calls(found: tuple[Call, ...], *, secrets: bool = False) -> list[Json]:
         }
         for call in found
     ]
+
+
+def finding(found: Diagnostic, snapshot: Snapshot) -> Json:
+    """Return a finding with its place."""
+    return {
+        "code": found.code,
+        "level": found.level.value,
+        "object": str(found.source),
+        "location": str(snapshot.locate(found.source) or ""),
+        "message": found.message,
+        "remedy": found.remedy,
+    }
 
 
 def _remedy(found: Remedy, snapshot: Snapshot) -> Json:

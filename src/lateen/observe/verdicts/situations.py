@@ -34,7 +34,8 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
     route = _route(leg, view)
     to = _destination(leg, view, route)
     mode = _mode(leg, server, snapshot)
-    why = authorization.grounds(leg, views)
+    identity = _client_identity(leg, snapshot)
+    why = authorization.grounds(leg, views, identity)
     port = _port(leg, server)
     return Situation(
         client_role=leg.client.role,
@@ -44,12 +45,14 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         passed_through=_cluster_name(leg) == names.PASSTHROUGH_CLUSTER,
         speaks=_speaks(leg, view, server, port),
         answers=_answers(leg),
-        service_port=_service_port(leg, view),
+        service_port=_service_port(leg, view, server, snapshot),
+        has_rule=_rule(leg, view),
+        container_ports=_declared(leg.server.name, snapshot),
         target_port=port,
         destination=to,
         client_workload=_uninjected(leg.client.name, leg.client.role, snapshot),
         server_workload=_uninjected(leg.server.name, leg.server.role, snapshot),
-        client_identity=_client_identity(leg, snapshot),
+        client_identity=identity,
         server_identity=_server_identity(leg),
         skips_verification=view.settings.features.insecure_skip_verify if view else True,
         limits=_limits(leg, view, snapshot),
@@ -59,7 +62,7 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         rule=why.rule,
         only_rule=why.rule is not None and _is_only(why.rule, snapshot),
         policy=why.policy,
-        allowed_identities=why.identities,
+        would_allow=why.would_allow,
         insecure=insecure,
     )
 
@@ -111,10 +114,46 @@ def _answers(leg: Leg) -> str:
     return "http" if leg.reading is not None and leg.reading.answered_http1 else ""
 
 
-def _service_port(leg: Leg, view: ProxyView | None) -> Source | None:
+def _service_port(
+    leg: Leg, view: ProxyView | None, server: ProxyView | None, snapshot: Snapshot
+) -> Source | None:
+    """The Service's port that a proxy chose; or that a pod's port stands behind; or whose address
+    an application asked for."""
     found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
-    port = found.service.port(found.port) if found is not None else None
-    return port.source if port is not None else None
+    if found is not None:
+        port = found.service.port(found.port)
+        return port.source if port is not None else None
+    host, _, number = leg.server_address.rpartition(":")
+    if leg.client_entry is not None and leg.client_entry.inbound:
+        own = server or view
+        inbound = own.inbound if own is not None else None
+        known = (p for p in inbound.ports if str(p.port) == number) if inbound else iter(())
+        return next((port.source for port in known), None)
+    for (namespace, name), service in snapshot.services.items():
+        for index, each in enumerate(service.spec.ports):
+            if service.spec.cluster_ip == host and str(each.port) == number:
+                return Source(ObjectRef("Service", namespace, name), f"spec.ports[{index}]")
+    return None
+
+
+def _rule(leg: Leg, view: ProxyView | None) -> ObjectRef | None:
+    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    rule = found.policy.rule if found is not None else None
+    return rule.ref if rule is not None else None
+
+
+def _declared(name: str, snapshot: Snapshot) -> tuple[int, ...]:
+    """The TCP ports that a pod's own containers declare."""
+    namespace, _, pod_name = name.partition("/")
+    pod = snapshot.pods.get((namespace, pod_name))
+    containers = pod.spec.containers if pod is not None else ()
+    return tuple(
+        port.container_port
+        for container in containers
+        if container.name != _CONTAINER
+        for port in container.ports
+        if port.protocol in ("", "TCP")
+    )
 
 
 def _word(protocol: Protocol) -> str:
