@@ -161,7 +161,7 @@ def _refused(known: Situation) -> Remedies:
 def _tls_to_http(known: Situation) -> Remedies:
     """An application that speaks TLS itself to a Service's port that its proxy reads as HTTP."""
     port = known.service_port
-    if port is not None and known.server_role == "sidecar" and known.client_role == "app":
+    if port is not None and known.server_role == "sidecar":
         edit = Edit(port.ref, change.at(port, "appProtocol"), "https")
         yield Remedy("declare the TLS that is spoken there, if the server speaks it", (edit,))
 
@@ -355,6 +355,13 @@ def _destination_hints(known: Situation) -> tuple[str, ...]:
     return catalogue.NO_SUCH_DESTINATION.hints
 
 
+def _server_hints(known: Situation) -> tuple[str, ...]:
+    if not known.tls_names:
+        return catalogue.NO_MATCHING_SERVER.hints
+    names = ", ".join(known.tls_names)
+    return (f"ask for a host of the Gateway's TLS servers by name; there are servers for {names}",)
+
+
 def _endpoint_hints(known: Situation) -> tuple[str, ...]:
     to = known.destination
     first = (
@@ -378,5 +385,6 @@ _HINTS: Mapping[str, Callable[[Situation], tuple[str, ...]]] = {
     catalogue.SAN_MISMATCH.code: _san_hints,
     catalogue.NO_SUCH_DESTINATION.code: _destination_hints,
     catalogue.NO_HEALTHY_ENDPOINTS.code: _endpoint_hints,
+    catalogue.NO_MATCHING_SERVER.code: _server_hints,
     catalogue.CLIENT_TLS.code: _client_tls_hints,
 }

@@ -107,5 +107,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """A policy that must allow the request."""
     would_allow: bool = False
     """Whether it would allow the client if it were known."""
+    tls_names: tuple[str, ...] = ()
+    """The names that the TLS servers of the port are for."""
     insecure: bool = False
     """Whether the client was told to accept any certificate."""

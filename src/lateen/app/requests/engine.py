@@ -118,15 +118,14 @@ class EvidenceEngine:
             "calls": report.calls(found.calls, secrets=asked.show_secrets),
             "verdict": {
                 **report.judgement(judged, current.snapshot),
-                "findings": await self._findings(found, judged, target.url),
+                "findings": await self._findings(found, judged, _host(asked, target)),
                 "rejected": self._rejected(found),
             },
         }
 
-    async def _findings(self, found: Journey, judged: verdict.Verdict, url: str) -> list[Json]:
+    async def _findings(self, found: Journey, judged: verdict.Verdict, host: str) -> list[Json]:
         """Return the findings about the objects that a request has to do with."""
         snapshot = self._pipeline.current.snapshot
-        host = urlsplit(url).hostname or ""
         about = findings.objects(found, host, self._pipeline.views, snapshot)
         causes = frozenset(source.ref for source in judged.sources)
         chosen = findings.concerning(await self._knowledge.findings(), about, causes)
@@ -162,6 +161,12 @@ class EvidenceEngine:
                     continue
         finally:
             cancel()
+
+
+def _host(asked: Asked, target: targets.Target) -> str:
+    """Return the host that is asked for: as the header says, else as the URL does."""
+    given = next((value for name, value in asked.headers if name.lower() == "host"), "")
+    return given.partition(":")[0] or urlsplit(target.url).hostname or ""
 
 
 def watched(snapshot: Snapshot, views: Mapping[str, ProxyView], start: targets.Origin) -> list[str]:

@@ -10,7 +10,7 @@ import msgspec
 
 from lateen.compiler.ir.policy import SYSTEM_ROOTS, ClientTls, TlsMode
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
-from lateen.compiler.ir.routing import Route
+from lateen.compiler.ir.routing import Route, VirtualHost
 from lateen.compiler.ir.workload import Endpoint, Mode, MtlsMode
 from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
@@ -152,6 +152,41 @@ def route(view: ProxyView, source: str) -> Route | None:
                 if str(found.source) == source:
                     return found
     return None
+
+
+def virtual_host(view: ProxyView, port: int, host: str) -> VirtualHost | None:
+    """Return the virtual host that a gateway looks a Host up in, on a port of its own: an exact
+    name comes before the longest wildcard, that before `*` (Envoy's order)."""
+    gateway = view.gateway
+    tables = {
+        chain.route_table
+        for listener in (gateway.listeners if gateway is not None else ())
+        for chain in (listener.chains if listener.port == port else ())
+    }
+    found: list[tuple[int, VirtualHost]] = []
+    for table in gateway.tables if gateway is not None else ():
+        for each in table.hosts if table.name in tables else ():
+            found += [(fit, each) for d in each.domains if (fit := _fit(d, host))]
+    return max(found, key=lambda item: item[0])[1] if found else None
+
+
+def _fit(domain: str, host: str) -> int:
+    """How well a domain fits a Host, 0 for not at all."""
+    if domain == host:
+        return 1 << 16
+    if domain == "*":
+        return 1
+    return len(domain) if domain.startswith("*") and host.endswith(domain[1:]) else 0
+
+
+def servers(view: ProxyView, port: int) -> dict[Source, tuple[str, ...]]:
+    """Return the servers of a gateway's port, each with the TLS names that it is for."""
+    gateway = view.gateway
+    return {
+        chain.source: chain.sni
+        for listener in (gateway.listeners if gateway is not None else ())
+        for chain in (listener.chains if listener.port == port else ())
+    }
 
 
 def limits(view: ProxyView, name: str) -> Source | None:

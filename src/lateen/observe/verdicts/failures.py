@@ -87,7 +87,11 @@ def of_leg(leg: Leg) -> Cause | None:
 
 def _is_blocked(client: LogEntry) -> bool:
     made = client.entry
-    return made.upstream_cluster == names.BLACK_HOLE_CLUSTER or made.route_name == _BLOCKED_ROUTE
+    if made.upstream_cluster == names.BLACK_HOLE_CLUSTER or made.route_name == _BLOCKED_ROUTE:
+        return True
+    # A TCP proxy does not name a cluster without hosts: the chain for what nobody knows tells.
+    nobodys = made.tags.get("filter_chain") == names.PASSTHROUGH_CHAIN
+    return nobodys and "UH" in made.flags.split(",")
 
 
 def _hello_unanswered(leg: Leg) -> bool:
@@ -115,9 +119,11 @@ def _of_server(leg: Leg) -> Cause | None:
     if "DPE" in made.flags:
         return _of_garbage(leg)
     if "NR" in made.flags or made.termination == "filter_chain_not_found":
+        if leg.server.role == "gateway":
+            return catalogue.NO_MATCHING_SERVER
+        # A sidecar has a chain for TLS on every port that is STRICT, or is not declared as HTTP.
         secure = leg.tls in ("tls", "mtls") or bool(made.downstream.sni)
-        at_gateway = secure or leg.server.role == "gateway"
-        return catalogue.NO_MATCHING_SERVER if at_gateway else catalogue.PLAINTEXT_TO_STRICT
+        return catalogue.TLS_TO_HTTP_PORT if secure else catalogue.PLAINTEXT_TO_STRICT
     return None
 
 

@@ -42,7 +42,7 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         server_role=leg.server.role,
         client_tls=_client_tls(leg, view, snapshot),
         server_mode=mode,
-        passed_through=_cluster_name(leg) == names.PASSTHROUGH_CLUSTER,
+        passed_through=cluster_name(leg, view) == names.PASSTHROUGH_CLUSTER,
         speaks=_speaks(leg, view, server, port),
         answers=_answers(leg),
         service_port=_service_port(leg, view, server, snapshot),
@@ -63,17 +63,31 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         only_rule=why.rule is not None and _is_only(why.rule, snapshot),
         policy=why.policy,
         would_allow=why.would_allow,
+        tls_names=tuple(name for names in came_to(leg, views).values() for name in names),
         insecure=insecure,
     )
 
 
-def _cluster_name(leg: Leg) -> str:
+def cluster_name(leg: Leg, view: ProxyView | None) -> str:
+    """Return the cluster that a client's proxy chose. Of a request that no host was chosen for its
+    log names none: then it is that of the Service whose address was asked for."""
     entry = leg.client_entry
-    return entry.entry.upstream_cluster if entry is not None and not entry.inbound else ""
+    if entry is None or entry.inbound:
+        return ""
+    asked = entry.entry
+    if asked.upstream_cluster or asked.http is None or asked.tags.get("source") or view is None:
+        return asked.upstream_cluster
+    host, _, port = asked.downstream_local.rpartition(":")
+    fitting = (
+        each.name
+        for each in directory.clusters(view)
+        if host in each.service.vips and str(each.port) == port and not each.subset
+    )
+    return next(fitting, "")
 
 
 def _client_tls(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> ClientTls | None:
-    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    found = directory.cluster(view, cluster_name(leg, view)) if view is not None else None
     tls = found.policy.tls if found is not None else None
     if tls is None:
         return None
@@ -101,7 +115,7 @@ def _port(leg: Leg, server: ProxyView | None) -> int:
 def _speaks(leg: Leg, view: ProxyView | None, server: ProxyView | None, port: int) -> str:
     """What the port is declared to speak: by the Service that the client used, else by the one that
     the server's sidecar goes by."""
-    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    found = directory.cluster(view, cluster_name(leg, view)) if view is not None else None
     if found is not None:
         return _word(found.protocol)
     inbound = server.inbound if server is not None else None
@@ -119,7 +133,7 @@ def _service_port(
 ) -> Source | None:
     """The Service's port that a proxy chose; or that a pod's port stands behind; or whose address
     an application asked for."""
-    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    found = directory.cluster(view, cluster_name(leg, view)) if view is not None else None
     if found is not None:
         port = found.service.port(found.port)
         return port.source if port is not None else None
@@ -137,7 +151,7 @@ def _service_port(
 
 
 def _rule(leg: Leg, view: ProxyView | None) -> ObjectRef | None:
-    found = directory.cluster(view, _cluster_name(leg)) if view is not None else None
+    found = directory.cluster(view, cluster_name(leg, view)) if view is not None else None
     rule = found.policy.rule if found is not None else None
     return rule.ref if rule is not None else None
 
@@ -171,7 +185,7 @@ def _route(leg: Leg, view: ProxyView | None) -> Route | None:
 
 
 def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Destination | None:
-    name, field = _cluster_name(leg), None
+    name, field = cluster_name(leg, view), None
     if view is None or leg.client_entry is None or leg.client_entry.inbound:
         return None
     for destination in route.destinations if route is not None else ():
@@ -254,7 +268,7 @@ def _server_identity(leg: Leg) -> str:
 
 def _limits(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> tuple[Source, ...]:
     """Return the limits that are set, by the names that Envoy's circuit breakers have for them."""
-    pool = directory.limits(view, _cluster_name(leg)) if view is not None else None
+    pool = directory.limits(view, cluster_name(leg, view)) if view is not None else None
     fields = [pool.at(limit) for limit in _LIMITS] if pool is not None else []
     return tuple(field for field in fields if written.value(snapshot, field))
 
@@ -293,6 +307,43 @@ def _gateway_server(leg: Leg, server: ProxyView | None) -> Source | None:
             if entry.entry.downstream.sni in chain.sni:
                 return chain.source
     return None
+
+
+def came_to(leg: Leg, views: Views) -> dict[Source, tuple[str, ...]]:
+    """Return the servers of the gateway's port that a client came to, with their TLS names."""
+    view = views.get(leg.server.name)
+    port = leg.server_address.rpartition(":")[2]
+    return directory.servers(view, int(port)) if view is not None and port.isdigit() else {}
+
+
+def looked_up(leg: Leg, views: Views) -> list[Source]:
+    """Return where a gateway without a route for a request looked: the VirtualServices of the
+    virtual host that the request's Host belongs to."""
+    entry = leg.client_entry
+    view = views.get(entry.proxy) if entry is not None else None
+    if entry is None or view is None or entry.entry.http is None:
+        return []
+    host = entry.entry.http.authority.partition(":")[0]
+    port = entry.entry.downstream_local.rpartition(":")[2]
+    found = directory.virtual_host(view, int(port), host) if port.isdigit() else None
+    refs = [r.source.ref for r in (found.routes if found else ()) if r.source is not None]
+    return [Source(ref, "spec.http") for ref in dict.fromkeys(refs)]
+
+
+def by_short_host(leg: Leg, snapshot: Snapshot) -> list[Source]:
+    """Return the VirtualServices of gateways that are written for a request's Host as a short name:
+    that means a Service of their namespace, and no such Host."""
+    entry = leg.client_entry
+    http = entry.entry.http if entry is not None else None
+    host = http.authority.partition(":")[0] if http is not None else ""
+    return [
+        Source(
+            ObjectRef("VirtualService", namespace, name),
+            f"spec.hosts[{rule.spec.hosts.index(host)}]",
+        )
+        for (namespace, name), rule in snapshot.virtual_services.items()
+        if host and "." not in host and host in rule.spec.hosts and rule.spec.gateways
+    ]
 
 
 def tagged(leg: Leg) -> list[Source]:

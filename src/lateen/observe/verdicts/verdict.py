@@ -206,6 +206,16 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
             sources += [accepted.source] if accepted.source is not None else []
     if Mark.POOL in cause.marks:
         sources += _limits(leg, by.views)
+    if cause is catalogue.NO_MATCHING_SERVER:
+        sources += situations.came_to(leg, by.views)
+    if cause is catalogue.NO_ROUTE and (short := situations.by_short_host(leg, by.snapshot)):
+        ref = short[0].ref
+        means = f"a Service of the namespace {ref.namespace}"
+        parts.append(f"{ref} is written for it by a short name, which means {means}")
+        sources += short
+    elif cause is catalogue.NO_ROUTE and (looked := situations.looked_up(leg, by.views)):
+        parts.append(f"the host is that of {', '.join(str(source.ref) for source in looked[:3])}")
+        sources += looked
     sources += _destination(leg, by.views)
     sources += situations.tagged(leg)
     return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
@@ -219,7 +229,7 @@ def _passed_through(leg: Leg) -> bool:
 def _limits(leg: Leg, views: Views) -> list[Source]:
     entry = leg.client_entry
     view = views.get(entry.proxy) if entry is not None else None
-    limits = directory.limits(view, entry.entry.upstream_cluster) if view and entry else None
+    limits = directory.limits(view, situations.cluster_name(leg, view)) if view else None
     return [limits] if limits is not None else []
 
 
