@@ -20,6 +20,8 @@ from lateen.observe.requests.legs import Leg
 
 _BLOCKED_ROUTE = "block_all"
 """Istio's route for hosts that nobody knows, under REGISTRY_ONLY."""
+_NOBODYS = (names.PASSTHROUGH_CHAIN, names.OUTBOUND_CATCH_ALL_CHAIN)
+"""Filter chains for what is no Service's."""
 _OF_CLIENTS_OWN = {
     SendFailure.CERTIFICATE: catalogue.CLIENT_TLS,
     SendFailure.TLS: catalogue.CLIENT_TLS,
@@ -90,8 +92,7 @@ def _is_blocked(client: LogEntry) -> bool:
     if made.upstream_cluster == names.BLACK_HOLE_CLUSTER or made.route_name == _BLOCKED_ROUTE:
         return True
     # A TCP proxy does not name a cluster without hosts: the chain for what nobody knows tells.
-    nobodys = made.tags.get("filter_chain") == names.PASSTHROUGH_CHAIN
-    return nobodys and "UH" in made.flags.split(",")
+    return made.tags.get("filter_chain") in _NOBODYS and "UH" in made.flags.split(",")
 
 
 def _hello_unanswered(leg: Leg) -> bool:

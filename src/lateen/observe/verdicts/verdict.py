@@ -206,6 +206,9 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
             sources += [accepted.source] if accepted.source is not None else []
     if Mark.POOL in cause.marks:
         sources += _limits(leg, by.views)
+    if cause is catalogue.TLS_TO_HTTP_PORT:
+        port = situations.of(leg, by.views, by.snapshot).service_port
+        sources += [port] if port is not None else []
     if cause is catalogue.NO_MATCHING_SERVER:
         sources += situations.came_to(leg, by.views)
     if cause is catalogue.NO_ROUTE and (short := situations.by_short_host(leg, by.snapshot)):
