@@ -173,3 +173,21 @@ def test_what_is_not_verified_is_skipped_only_where_that_has_an_effect() -> None
     known = {"client_tls": SIMPLE, "speaks": "tls", "server_mode": ServerMode("DISABLE")}
     assert len(words("server-certificate-untrusted", **known)) == 1
     assert not words("server-certificate-untrusted", **known, skips_verification=False)
+
+
+@pytest.mark.parametrize("code", [c.code for c in catalogue.EVERY])
+def test_nobody_is_told_to_use_the_meshs_tls_instead_of_the_applications_own(code: str) -> None:
+    """To a port that serves TLS itself that would be plaintext."""
+    known = {
+        "client_tls": SIMPLE,
+        "server_mode": STRICT,
+        "speaks": "tls",
+        "target_port": 443,
+        "destination": WEB,
+        "client_role": "gateway",
+        "server_role": "sidecar",
+    }
+    told = " ".join(words(code, **known)) + hints(code, **known)
+    if code not in ("tls-to-plaintext", "tls-unanswered"):
+        assert "ISTIO_MUTUAL" not in told
+    assert "use the mesh's own mutual TLS" not in told

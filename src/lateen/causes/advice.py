@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lateen.causes import catalogue, change
-from lateen.causes.cause import Cause
+from lateen.causes.cause import Category, Cause
 from lateen.causes.change import APPEND, Edit
 from lateen.causes.situation import Destination, Situation
 from lateen.model.meta import ObjectRef, Source
@@ -52,6 +52,8 @@ def of(cause: Cause, known: Situation) -> Advice:
     hints = own(known) if own is not None else cause.hints
     if not hints and not remedies:
         hints = cause.hints
+    if own is None and remedies and cause.category is Category.TLS:
+        hints = ()  # the remedies say the same of what is there
     return Advice(remedies, hints)
 
 
@@ -324,6 +326,15 @@ def _strict_hints(known: Situation) -> tuple[str, ...]:
     return ()
 
 
+def _mesh_certificate_hints(known: Situation) -> tuple[str, ...]:
+    if known.speaks == "tls":
+        return (
+            "the application serves TLS on that port itself: the mesh's mutual TLS does not take "
+            "the place of that",
+        )
+    return () if known.client_tls is not None else catalogue.NO_MESH_CERTIFICATE.hints
+
+
 def _untrusted_hints(known: Situation) -> tuple[str, ...]:
     files = "caCertificates, the path of a file in the client's proxy"
     if known.client_role == "gateway":
@@ -381,6 +392,7 @@ def _client_tls_hints(known: Situation) -> tuple[str, ...]:
 _HINTS: Mapping[str, Callable[[Situation], tuple[str, ...]]] = {
     catalogue.PLAINTEXT_TO_STRICT.code: _strict_hints,
     catalogue.RBAC_NO_IDENTITY.code: _strict_hints,
+    catalogue.NO_MESH_CERTIFICATE.code: _mesh_certificate_hints,
     catalogue.SERVER_CERTIFICATE_UNTRUSTED.code: _untrusted_hints,
     catalogue.SAN_MISMATCH.code: _san_hints,
     catalogue.NO_SUCH_DESTINATION.code: _destination_hints,

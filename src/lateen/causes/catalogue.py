@@ -13,14 +13,19 @@ PLAINTEXT_TO_STRICT = Cause(
     code="plaintext-to-strict",
     category=Category.TLS,
     words="the server accepts mutual TLS only, and was sent plaintext",
-    hints=("let the client use mutual TLS, or the server accept plaintext",),
+    hints=(
+        "give the client mutual TLS (a sidecar, ISTIO_MUTUAL), or let the server accept plaintext",
+    ),
     marks=Mark.TLS,
 )
 NO_MESH_CERTIFICATE = Cause(
     code="no-mesh-certificate",
     category=Category.TLS,
     words="the server asked for a client certificate of the mesh, and the client sent none",
-    hints=("let the client's proxy use the mesh's own mutual TLS",),
+    hints=(
+        "if the application speaks plaintext on that port, let the client's proxy use the mesh's "
+        "own mutual TLS; if it serves TLS itself, let the server's sidecar pass that through",
+    ),
     marks=Mark.TLS,
     client_says=("HANDSHAKE_FAILURE",),
     server_says=("PEER_DID_NOT_RETURN_A_CERTIFICATE",),
