@@ -5,7 +5,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/lateen"
 KNOWS = {"base/interpreter.py"}
-LOOKS = {"node/shim/root.py"}
+LOOKS = {"node/shim/walls/base.py"}
 """What asks for the interpreter's path without running it."""
 
 

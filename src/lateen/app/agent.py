@@ -34,12 +34,13 @@ from lateen.node.container import sidecar
 from lateen.node.container.files import Places
 from lateen.node.container.launch import LabFacts
 from lateen.node.dns import server, zone as dnszone
-from lateen.node.images import tools
+from lateen.node.images import folders, tools
 from lateen.node.net import addressing, hostlink
 from lateen.node.net.network import LabNetwork
 from lateen.node.reporting import NodeFacts
 from lateen.node.servicefeed import ServiceFeed, Tell
 from lateen.node.shim.client import ShimClient, ShimError
+from lateen.node.shim.walls import base
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,13 @@ def installed_programs() -> dict[str, str]:
     """
     places = os.environ.get("PATH", os.defpath).split(os.pathsep)
     path = os.pathsep.join([*filter(os.path.isabs, places), *_SYSTEM_DIRECTORIES])
-    return {name: found for name in _PROGRAMS if (found := shutil.which(name, path=path))}
+    found = {name: shutil.which(name, path=path) for name in _PROGRAMS}
+    return {name: place for name, place in found.items() if place and _is_shown(place)}
+
+
+def _is_shown(program: str) -> bool:
+    """Whether containers have a program of the host where it is."""
+    return os.path.realpath(program).split("/")[1] in base.TOPS
 
 
 def lab_facts(
@@ -145,6 +152,10 @@ def lab_facts(
         cache=str(cache),
         installed=installed,
         images=chosen.images,
+        folders={
+            name: folders.folders(command, os.path.isfile, os.path.isdir)
+            for name, command in chosen.images.items()
+        },
         host_paths=tuple(chosen.host_paths),
         real_root=permission.has_users(),
         capacity=capacity,

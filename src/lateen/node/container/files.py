@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ from lateen.node.container.launch import LabFacts
 from lateen.node.container.plan import PROXY
 from lateen.node.container.references import Missing, Objects, PodFields
 from lateen.node.shim.protocol import ContainerSpec, Mount
+from lateen.node.standins import selfsigned
 
 TOKEN_SECONDS = 3600
 _TERMINATION_LIMIT = 4096
@@ -173,7 +175,11 @@ class PodFiles:
             log="",
             xds=str(self._xds_directory()) if name == PROXY else "",
         )
-        return launch.container_spec(self._lab, given)
+        spec = launch.container_spec(self._lab, given)
+        for file, subject in launch.certificates(spec).items():
+            path = Path(self._lab.cache, file)
+            await asyncio.to_thread(_certificate, path, subject, self._lab)
+        return spec
 
     def with_outputs(self, spec: ContainerSpec, name: str, attempt: int) -> ContainerSpec:
         """Return the spec of one run: with its own log and termination message file."""
@@ -191,8 +197,8 @@ class PodFiles:
         """Return a run's termination message, by its container's policy."""
         file = self._termination_file(name, attempt)
         text = ""
-        with contextlib.suppress(OSError):
-            text = file.read_bytes()[:_TERMINATION_LIMIT].decode(errors="replace")
+        with contextlib.suppress(OSError), file.open("rb") as said:  # of whatever length
+            text = said.read(_TERMINATION_LIMIT).decode(errors="replace")
         file.unlink(missing_ok=True)
         policy = self._containers[name].termination_message_policy
         if not text and failed and policy == "FallbackToLogsOnError":
@@ -306,40 +312,44 @@ class PodFiles:
                 if mount.sub_path_expr
                 else mount.sub_path
             )
-            source = below(base, sub) if sub else base
+            if not within(sub):
+                raise Missing(f"subPath {sub} leads out of the volume")
             files = volumes.is_files(named[mount.name])
             read_only = bool(mount.read_only) or files
-            mounts.append(Mount(str(source), os.path.normpath(mount.mount_path), read_only))
+            target = os.path.normpath(mount.mount_path)
+            mounts.append(Mount(base[0], target, read_only, os.path.join(base[1], sub)))
         return tuple(sorted(mounts, key=lambda mount: mount.target.count("/")))
 
-    def _directory(self, volume: Json, sources: volumes.Sources) -> Path:
+    def _directory(self, volume: Json, sources: volumes.Sources) -> tuple[str, str]:
+        """Return a directory that is not of a container's making, and what of it is mounted."""
         name = volume["name"]
         if volumes.is_files(volume):
-            return self._store.publish(name, volumes.contents(volume, sources))
+            return str(self._store.publish(name, volumes.contents(volume, sources))), ""
         match volumes.kind_of(volume):
             case "emptyDir":
                 body = volume.get("emptyDir") or {}
                 limit = int(references.quantity(body.get("sizeLimit") or 0))
-                return self._store.empty(
-                    name, in_memory=body.get("medium") == "Memory", limit=limit
-                )
+                in_memory = body.get("medium") == "Memory"
+                return str(self._store.empty(name, in_memory=in_memory, limit=limit)), ""
             case "hostPath":
-                return Path(volumes.host_path(volume, self._lab.host_paths))
+                return volumes.host_path(volume, self._lab.host_paths)
             case _:
                 raise volumes.unsupported(volume)
 
 
-def below(base: Path, sub: str) -> Path:
-    """Return a path inside a volume; directories that are missing are made, each with the rights
-    of the volume's own. Raises Missing when it leads out of the volume."""
-    path = base / sub
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(base)):
-        raise Missing(f"subPath {sub} leads out of the volume")
-    missing = [one for one in (path, *path.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir()
-        one.chmod(base.stat().st_mode & 0o7777)
-    return path
+def _certificate(path: Path, subject: str, lab: LabFacts) -> None:
+    """Make what an image would bring along, once for the lab: its containers only read it."""
+    if not path.exists():
+        scratch = path.with_suffix(f".{threading.get_ident()}")
+        selfsigned.ensure(str(scratch), subject, lab.installed.get("openssl", ""))
+        scratch.chmod(0o644)  # whoever the containers run as
+        scratch.replace(path)
+
+
+def within(sub: str) -> bool:
+    """Whether a subPath names something in its volume, as far as its text tells. Links that lead
+    out are seen when it is mounted, in the volume as it is then."""
+    return not os.path.isabs(sub) and ".." not in sub.split("/")
 
 
 def _audiences(given: Sequence[Json]) -> tuple[str, ...]:

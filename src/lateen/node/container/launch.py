@@ -1,6 +1,9 @@
 """From a container in a manifest to what the shim is told: command, variables, files, mounts. Pure
 but for looking at which programs the host has, which is handed in."""
 
+import contextlib
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -43,6 +46,7 @@ _LABEL, _HOST_NAME = 63, 64
 _SYSCTLS = ("net.ipv4.ip_unprivileged_port_start",)
 """What every pod has as its manifest may say it: any user may listen on any port."""
 _SOME_USER = 65532
+_SUBJECT = "/CN=localhost"
 _ISTIO = 1337
 _UNSAID = (None, 0, False, ())
 _USER_FIELDS = {
@@ -78,11 +82,13 @@ class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     tools: str = ""
     """Host directory with sudo and tcpdump for containers."""
     cache: str = ""
-    """Host directory that stand-ins share."""
+    """Host directory with the certificates of images, which stand-ins read."""
     installed: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Programs of the host by name: nginx, openssl, curl, tcpdump."""
     images: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     """The user's own: image to command."""
+    folders: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    """What their commands are run from: image to folders of the host, shown read-only."""
     host_paths: tuple[str, ...] = ()
     real_root: bool = False
     """Whether user ids other than 0 exist in the lab."""
@@ -119,7 +125,8 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
         argv, extra, env = _app(lab, given, short)
         mounts.append(Mount("", WORK))
         if lab.cache:
-            mounts.append(Mount(lab.cache, CACHE))
+            mounts.append(Mount(lab.cache, CACHE, True))
+        mounts += [Mount(folder, folder, True) for folder in _folders(lab, container.image)]
     uid, gid, groups = (0, 0, ()) if given.xds or not lab.real_root else _user(given)
     defaults = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": "/" if uid else "/root"}
     context = container.security_context
@@ -145,6 +152,25 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
             context and context.allow_privilege_escalation is False and not given.xds
         ),
     )
+
+
+def certificates(spec: ContainerSpec) -> dict[str, str]:
+    """Return the files of `LabFacts.cache` that a container will read, each with the subject of its
+    certificate as the container's command names it."""
+    words = list(spec.argv)
+    if spec.argv[1:2] == ("-c",):
+        with contextlib.suppress(ValueError):  # a quote that never ends: none of ours
+            words += shlex.split("".join(spec.argv[2:3]))
+    named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--subject"]
+    named += [word.partition("=")[2] for word in words if word.startswith("subject=")]
+    text = "\n".join((*words, *(text for _, text in spec.files)))
+    files = re.findall(rf"{CACHE}/([a-z0-9-]+\.pem)", text)
+    return dict.fromkeys(files, named[0] if named else _SUBJECT)
+
+
+def _folders(lab: LabFacts, image: str) -> Sequence[str]:
+    known = catalogue.resolve(image, lab.images)
+    return lab.folders.get(known.name, ()) if known else ()
 
 
 def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:

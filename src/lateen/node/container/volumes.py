@@ -149,13 +149,17 @@ def _field(item: Json, sources: Sources) -> bytes:
     return references.resource_field(selector, container, sources.capacity).encode()
 
 
-def host_path(volume: Json, allowed: Iterable[str]) -> str:
-    """Return a hostPath volume's directory. Raises Refused unless it lies in an allowed one."""
+def host_path(volume: Json, allowed: Iterable[str]) -> tuple[str, str]:
+    """Return an allowed directory, and where in it a hostPath volume's is: it is looked up there
+    again when it is mounted, as a container that may write there may put a link in its place.
+
+    Raises Refused unless it lies in an allowed one.
+    """
     path = os.path.realpath(str((volume.get("hostPath") or {}).get("path", "")))
     for base in allowed:
         real = os.path.realpath(base)
         if path == real or path.startswith(real.rstrip("/") + "/"):
-            return path
+            return real, "" if path == real else os.path.relpath(path, real)
     raise Refused(
         f'hostPath volume "{volume.get("name")}" is refused: name {path} or a directory above it '
         "under `hostPaths` in lateen.yaml"

@@ -19,7 +19,7 @@ class ImageContext(msgspec.Struct, frozen=True):
     work: str
     """A writable directory of this container alone."""
     cache: str
-    """A writable directory that all containers of the lab share; it outlives them."""
+    """A directory with what the lab makes for its images: their certificates."""
     python: tuple[str, ...]
     """Command line of the interpreter that runs stand-ins; `-m MODULE` follows."""
     hostname: str = ""

@@ -91,6 +91,7 @@ def attach(rt: netlink.Netlink, pod_uid: str, ip: str, netns_fd: int, node_ip: s
         )
         rt.send(
             [
+                rtnetlink.own_sources_only(name),
                 rtnetlink.link_up(name),
                 rtnetlink.neighbour(outer.index, ip, pod_mac(ip)),
                 rtnetlink.route(f"{ip}/32", outer.index, source=node_ip),

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
-from lateen.node.net import addressing, egress, links, netlink, nft, nftwire, redirect, services
+from lateen.node.net import (
+    addressing,
+    egress,
+    hostlink,
+    links,
+    netlink,
+    nft,
+    nftwire,
+    redirect,
+    services,
+)
 from lateen.node.net.podnetwork import CaptureOptions
 
 
@@ -31,6 +41,7 @@ class LabNetwork:
             port_addresses=plan.node_port_addresses,
             own=(plan.dns_ip,),
             virtual=plan.virtual,
+            outside=hostlink.LAB_LINK,
         )
         self._frontends: dict[str, tuple[services.Frontend, ...]] = {}
         self._table: nft.Table | None = None

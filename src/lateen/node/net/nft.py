@@ -57,7 +57,14 @@ class Translated(msgspec.Struct, frozen=True):
         return "ct status dnat"
 
 
-Condition = Match | Member | Translated
+class Begins(msgspec.Struct, frozen=True):
+    """The packet begins a connection, as far as the kernel follows any."""
+
+    def __str__(self) -> str:
+        return "ct state new"
+
+
+Condition = Match | Member | Translated | Begins
 
 
 class Return(msgspec.Struct, frozen=True):

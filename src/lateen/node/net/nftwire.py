@@ -37,6 +37,8 @@ _PAYLOAD = {Field.SOURCE: (1, 12, 4), Field.DESTINATION: (1, 16, 4), Field.PORT:
 _RETURN, _JUMP = -5, -3
 _DST_NAT = 1 << 5
 """IPS_DST_NAT of a connection's status."""
+_NEW = 1 << 3
+"""NF_CT_STATE_BIT of IP_CT_NEW."""
 
 _ELEMENTS_A_MESSAGE = 700
 _NESTED = 0x8000
@@ -216,8 +218,15 @@ def _condition(condition: nft.Condition) -> list[bytes]:
         case nft.Member(fields, name):
             return [*_keys(fields), _expression("lookup", netlink.text(1, name), be32(2, _FIRST))]
         case nft.Translated():
-            status = _expression("ct", be32(1, _FIRST), be32(2, 2))
-            return [status, _masked(struct.pack("=I", _DST_NAT)), _compared(bytes(4), differs=True)]
+            return _tracked(2, _DST_NAT)
+        case nft.Begins():
+            return _tracked(0, _NEW)
+
+
+def _tracked(key: int, bit: int) -> list[bytes]:
+    """Look whether a bit of a connection's state (0) or status (2) is set."""
+    loaded = _expression("ct", be32(1, _FIRST), be32(2, key))
+    return [loaded, _masked(struct.pack("=I", bit)), _compared(bytes(4), differs=True)]
 
 
 def _match(match: nft.Match) -> list[bytes]:

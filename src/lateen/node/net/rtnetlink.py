@@ -26,6 +26,7 @@ _ONLINK = 4
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_QDISC = 1, 3, 6
 _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 16, 18, 28
+_IFLA_AF_SPEC, _RP_FILTER = 26, 8
 _INFO_KIND, _INFO_DATA, _PEER = 1, 2, 1
 
 _link = struct.Struct("=BxHiII")
@@ -122,6 +123,16 @@ def link_up(name: str) -> netlink.Message:
     """Set an interface up, found by name."""
     body = _link.pack(0, 0, 0, _IFF_UP, _IFF_UP) + netlink.text(_IFLA_IFNAME, name)
     return netlink.Message(_NEW_LINK, netlink.REQUEST | netlink.ACK, body, f"set {name} up")
+
+
+def own_sources_only(name: str) -> netlink.Message:
+    """Have an interface drop packets from addresses that are not routed to it (strict reverse path
+    filtering): whoever is behind it cannot speak for others."""
+    settings = netlink.nested(socket.AF_INET, netlink.nested(1, netlink.u32(_RP_FILTER, 1)))
+    body = _link.pack(0, 0, 0, 0, 0) + netlink.text(_IFLA_IFNAME, name)
+    body += netlink.nested(_IFLA_AF_SPEC, settings)
+    about = f"check the sources of {name}"
+    return netlink.Message(_NEW_LINK, netlink.REQUEST | netlink.ACK, body, about)
 
 
 def link_delete(name: str) -> netlink.Message:

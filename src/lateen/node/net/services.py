@@ -19,6 +19,7 @@ from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.node.net.nft import (
     Base,
+    Begins,
     Chain,
     Condition,
     Field,
@@ -61,6 +62,8 @@ class Node(msgspec.Struct, frozen=True):
     virtual: tuple[str, ...] = ()
     """Networks that are routed to lo: of addresses that exist as rules only, and of pods, whose
     own routes are longer. What arrives there is refused."""
+    outside: str = ""
+    """Link to the host, which connections come in by; no pod begins one that way."""
 
 
 class Frontend(msgspec.Struct, frozen=True):
@@ -169,6 +172,7 @@ def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]
     loop = Member((Field.SOURCE, Field.DESTINATION), "loops")
     refuse = tuple(_refusals(node))
     translated = Rule((Translated(),), Return())
+    forward = Base("filter", Hook.FORWARD, _FILTER)
     return (
         Chain("prerouting", to_services, Base("nat", Hook.PREROUTING, _NAT)),
         Chain("output", to_services, Base("nat", Hook.OUTPUT, _NAT)),
@@ -178,10 +182,18 @@ def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]
             (Rule((loop,), SourceNat(node.ip)),),
             Base("nat", Hook.POSTROUTING, _SOURCE_NAT),
         ),
-        Chain("forward-filter", refuse, Base("filter", Hook.FORWARD, _FILTER)),
+        Chain("forward-filter", (*_stays_inside(node), *refuse), forward),
         # At this hook the kernel still names the link of the route before the translation.
         Chain("output-filter", (translated, *refuse), Base("filter", Hook.OUTPUT, _FILTER)),
     )
+
+
+def _stays_inside(node: Node) -> Iterable[Rule]:
+    """Refuse what a pod would begin with the host: it may answer it, no more."""
+    if node.outside:
+        to_host = (Match(Field.OUT_LINK, node.outside), Begins())
+        yield Rule((Match(Field.PROTOCOL, "tcp"), *to_host), Reject(reset=True))
+        yield Rule(to_host, Reject())
 
 
 def _refusals(node: Node) -> Iterable[Rule]:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from lateen.base import byname
 from lateen.node.shim.protocol import ContainerSpec
+from lateen.node.shim.walls.ids import Ids, Pod
 
 _MAKERS: Sequence[str] = (
     "lateen.node.shim.zygote.zygote.Zygote",
@@ -21,9 +22,12 @@ class Copy(Protocol):
     @property
     def pid(self) -> int: ...
 
-    def become(self, spec: ContainerSpec, descriptors: tuple[int, ...]) -> None:
-        """Tell it what to be. `descriptors` are network, standard streams and report. Called in the
-        namespaces for mounts and names that it shall enter. Raises OSError."""
+    def become(
+        self, spec: ContainerSpec, ids: Ids, space: Pod, descriptors: tuple[int, ...]
+    ) -> None:
+        """Tell it what to be, in the namespaces of a pod. `descriptors` are standard streams and
+        report. Called in the namespaces for mounts and names that it shall enter.
+        Raises OSError."""
         ...
 
     def close(self) -> None:

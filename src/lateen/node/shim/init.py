@@ -26,8 +26,9 @@ from lateen.node.shim.output import Output
 from lateen.node.shim.protocol import ContainerSpec, Frame, Process
 from lateen.node.shim.pumps import Pumps
 from lateen.node.shim.spawn import Streams
-from lateen.node.shim.streams import open_streams
+from lateen.node.shim.streams import give, open_streams
 from lateen.node.shim.table import Record, Refused, Table
+from lateen.node.shim.walls import ids
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
@@ -37,11 +38,6 @@ attaches when it sees the pod run, and a command that ends at once would be over
 _STOP_AGAIN = 0.3
 """Seconds after which SIGTERM is sent again: a process that had no handler yet lost the first."""
 _POINTLESS_WITHOUT_HANDLER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_POD_SYSCTLS = {
-    "net/ipv4/ip_unprivileged_port_start": "0",
-    "net/ipv6/conf/all/disable_ipv6": "1",
-    "net/ipv6/conf/default/disable_ipv6": "1",
-}
 
 Answer = tuple[Frame, list[int]]
 
@@ -49,11 +45,13 @@ Answer = tuple[Frame, list[int]]
 class Shim:
     """The loop and the requests it serves."""
 
-    def __init__(self, run: str, agent: AgentKeeper) -> None:
+    def __init__(self, lab: str, state: str, run: str, agent: AgentKeeper) -> None:
         self._agent = agent
         self._table = Table()
         self._copies = copies()
-        self._host = root.gather(run)
+        self._host = root.gather(run, ids.of_lab(lab, (state, run, "/usr")))
+        if why := self._host.ids.why:
+            sys.stderr.write(f"lateen: root in a container is root of this machine: {why}\n")
         self._own_net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._own_pid = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._started = time.time_ns()
@@ -226,19 +224,13 @@ class Shim:
         if not pod or "/" in pod:
             raise Refused(errno.EINVAL, f"bad pod uid: {pod!r}")
         if pod not in self._table.pods:
-            syscalls.unshare(syscalls.CLONE_NEWNET)
-            try:
-                for name, value in _POD_SYSCTLS.items():
-                    _write_sysctl(name, value)
-                fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            finally:
-                syscalls.setns(self._own_net, syscalls.CLONE_NEWNET)
-            self._table.pods[pod] = fd
-        return {}, [self._table.pods[pod]]
+            self._table.pods[pod] = ids.pod(self._host.ids, self._own_net)
+            root.make_terminals(self._host, pod)
+        return {}, [self._table.pods[pod].net]
 
     def _netns(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
         pod = str(frame["pod"])
-        return {}, [self._table.netns(pod) if pod else self._own_net]
+        return {}, [self._table.space(pod).net if pod else self._own_net]
 
     def _remove_pod(self, _c: Connection, frame: Frame, _fds: list[int]) -> Answer:
         pod = str(frame["pod"])
@@ -251,13 +243,14 @@ class Shim:
                     os.kill(record.process.pid, signal.SIGKILL)
             else:
                 self._table.drop(record)
-        if (fd := self._table.pods.pop(pod, None)) is not None:
+        for fd in self._table.pods.pop(pod, ()):
             os.close(fd)
+        root.remove_terminals(self._host, pod)
         return {}, []
 
     def _open_socket(self, _c: Connection, frame: Frame, fds: list[int]) -> Answer:
         pod = str(frame["pod"])
-        inside = self._table.netns(pod) if pod else -1
+        inside = self._table.space(pod).net if pod else -1
         if pod:
             syscalls.setns(inside, syscalls.CLONE_NEWNET)
         try:
@@ -274,12 +267,15 @@ class Shim:
 
     def _run(self, connection: Connection, frame: Frame, _fds: list[int]) -> None:
         handle, spec = str(frame["handle"]), protocol.spec_from(frame["spec"])
-        netns = self._table.netns(self._table.check_unused(handle))
+        pod = self._table.check_unused(handle)
+        space = self._table.space(pod)
         joined = self._table.alive(spec.joins).process.pid if spec.joins else 0
-        streams, kept, inside = open_streams(spec, self._host)
+        streams, kept, inside = open_streams(spec, self._host, pod)
         copy = None if joined else self._copies.copy(spec)
         try:
-            child = spawn.container(spec, streams, netns, self._own_pid, self._host, joined, copy)
+            child = spawn.container(
+                spec, streams, (pod, space), self._own_pid, self._host, joined, copy
+            )
         except BaseException:
             for fd in {*kept.values(), *inside} - {-1}:
                 os.close(fd)
@@ -302,15 +298,19 @@ class Shim:
         spec = protocol.command_spec(spec, target.spec)
         master = -1
         if spec.tty:
-            master, slave = root.open_terminal(self._host)
+            master, slave = root.open_terminal(self._host, target.pod, spec.uid)
             fds.append(slave)
             streams = Streams(slave, slave, slave, terminal=True)
         elif len(fds) == 3:
+            give(fds, self._host.ids, spec)
             streams = Streams(fds[0], fds[1], fds[2])
         else:
             raise Refused(errno.EINVAL, "exec needs three descriptors, or a terminal")
         try:
-            child = spawn.command(spec, streams, target.process.pid, self._own_pid)
+            space = self._table.space(target.pod)
+            child = spawn.command(
+                spec, streams, target.process.pid, space, self._own_pid, self._host.ids
+            )
         except BaseException:
             if master >= 0:
                 os.close(master)
@@ -479,19 +479,14 @@ def _empty(fd: int) -> None:
         os.read(fd, 4096)
 
 
-def _write_sysctl(name: str, value: str) -> None:
-    """Set a kernel parameter where it exists: IPv6 may be missing altogether."""
-    with contextlib.suppress(OSError), open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
-        file.write(value)
-
-
 def main(argv: list[str]) -> int:
     """Run a lab's init."""
     lab, state, run = argv[1:4]
     command = interpreter.module("lateen.app.process", "lateen.app.agent", lab, state, run)
     if argv[4:5] == ["--"]:
         command = argv[5:]
-    return Shim(run, AgentKeeper(command, os.path.join(state, "logs", "agent.log"))).serve()
+    agent = AgentKeeper(command, os.path.join(state, "logs", "agent.log"))
+    return Shim(lab, state, run, agent).serve()
 
 
 if __name__ == "__main__":

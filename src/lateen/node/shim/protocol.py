@@ -47,8 +47,11 @@ class Mount(NamedTuple):
     stays writable when its root is not."""
 
     source: str
+    """A path that is the lab's own, or the person's: nothing in it is a container's."""
     target: str
     read_only: bool = False
+    sub: str = ""
+    """What of the source is mounted: looked up so that no link leads out of it."""
 
 
 class ContainerSpec(NamedTuple):
@@ -64,9 +67,7 @@ class ContainerSpec(NamedTuple):
     """Absolute path and text of files of the container's own, such as /etc/hosts."""
     mounts: tuple[Mount, ...] = ()
     masks: tuple[str, ...] = ()
-    """Host directories that look empty from inside."""
-    expose: tuple[str, ...] = ()
-    """Host directories that must stay visible, read-only, wherever they lie."""
+    """Host directories that look empty from inside, should they lie below Lateen's own."""
     writable: tuple[str, ...] = ()
     """Directories that exist and can be written to, whoever owns them on the host."""
     log: str = ""
@@ -194,7 +195,6 @@ def spec_from(raw: Frame) -> ContainerSpec:
             files=tuple((path, text) for path, text in spec.files),
             mounts=tuple(Mount(*m) for m in spec.mounts),
             masks=tuple(spec.masks),
-            expose=tuple(spec.expose),
             writable=tuple(spec.writable),
         )
     except (TypeError, ValueError) as error:

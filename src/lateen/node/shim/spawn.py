@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import termios
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from typing import NamedTuple, NoReturn
 from lateen.node.shim import protocol, root, syscalls
 from lateen.node.shim.copies import Copy
 from lateen.node.shim.protocol import ContainerSpec
+from lateen.node.shim.walls import ids, limits, places, seccomp
+from lateen.node.shim.walls.ids import Ids, Pod
 
 _FAILED = 127
 _LOOKS, _BETWEEN_LOOKS = 4, 0.002
@@ -39,6 +42,14 @@ class Child(NamedTuple):
     report: int
 
 
+class _Walls(NamedTuple):
+    """What a child goes behind before it becomes its program."""
+
+    user: int
+    """Descriptor of the pod's user namespace."""
+    ids: Ids
+
+
 class StartFailed(Exception):
     """The child could not get as far as its program."""
 
@@ -51,26 +62,30 @@ class StartFailed(Exception):
 def container(
     spec: ContainerSpec,
     streams: Streams,
-    netns: int,
+    pod: tuple[str, Pod],
     own_pid_ns: int,
     host: root.HostView,
     joined: int = 0,
     copy: Copy | None = None,
 ) -> Child:
-    """Start a container in new mount and uts namespaces, in the given network; its pid namespace
-    is new too, or that of the process `joined`. With `copy`, that process becomes the container;
-    what is forked here makes its namespaces and ends. Raises OSError."""
+    """Start a container in new mount and uts namespaces, in the namespaces of its pod (whose uid is
+    given with them); its pid namespace is new too, or that of the process `joined`. With `copy`,
+    that process becomes the container; what is forked here makes its namespaces and ends.
+    Raises OSError."""
+    uid, space = pod
 
     def prepare() -> None:
-        syscalls.setns(netns, syscalls.CLONE_NEWNET)
+        syscalls.setns(space.net, syscalls.CLONE_NEWNET)
         syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
-        root.enter(host, spec)
+        root.enter(host, spec, uid)
         if spec.hostname:
             syscalls.sethostname(spec.hostname)
+        if copy is None:
+            syscalls.setns(space.ipc, syscalls.CLONE_NEWIPC)
 
     def finish(reporter: int) -> None:
         assert copy is not None
-        copy.become(spec, (netns, *streams[:3], reporter))
+        copy.become(spec, host.ids, space, (*streams[:3], reporter))
 
     if beside := copy.pid if copy else joined:
         theirs = _namespace(beside, "pid")
@@ -80,8 +95,9 @@ def container(
             os.close(theirs)
     else:
         syscalls.unshare(syscalls.CLONE_NEWPID)
+    walls = _Walls(space.user, host.ids)
     try:
-        child = _fork(spec, streams, prepare, finish if copy else None)
+        child = _fork(spec, streams, walls, prepare, finish if copy else None)
         return child._replace(pid=copy.pid) if copy else child
     except OSError as error:
         if beside and error.errno == errno.ENOMEM:
@@ -92,19 +108,22 @@ def container(
         syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
 
 
-def command(spec: ContainerSpec, streams: Streams, target: int, own_pid_ns: int) -> Child:
+def command(
+    spec: ContainerSpec, streams: Streams, target: int, space: Pod, own_pid_ns: int, ids: Ids
+) -> Child:
     """Start a command in all the namespaces of the process `target`. Raises OSError."""
-    fds = {name: _namespace(target, name) for name in ("pid", "uts", "net", "mnt")}
+    fds = {name: _namespace(target, name) for name in ("pid", "uts", "mnt")}
 
     def prepare() -> None:
         syscalls.setns(fds["uts"], syscalls.CLONE_NEWUTS)
-        syscalls.setns(fds["net"], syscalls.CLONE_NEWNET)
+        syscalls.setns(space.ipc, syscalls.CLONE_NEWIPC)
+        syscalls.setns(space.net, syscalls.CLONE_NEWNET)
         syscalls.setns(fds["mnt"], syscalls.CLONE_NEWNS)
 
     try:
         syscalls.setns(fds["pid"], syscalls.CLONE_NEWPID)
         try:
-            return _fork(spec, streams, prepare)
+            return _fork(spec, streams, _Walls(space.user, ids), prepare)
         finally:
             syscalls.setns(own_pid_ns, syscalls.CLONE_NEWPID)
     finally:
@@ -194,13 +213,14 @@ def _namespace(pid: int, name: str) -> int:
 def _fork(
     spec: ContainerSpec,
     streams: Streams,
+    walls: _Walls,
     prepare: Callable[[], None],
     finish: Callable[[int], None] | None = None,
 ) -> Child:
     report, reporter = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(spec, streams, prepare, reporter, finish)
+        _become(spec, streams, walls, prepare, reporter, finish)
     os.close(reporter)
     os.set_blocking(report, False)
     return Child(pid, report)
@@ -209,6 +229,7 @@ def _fork(
 def _become(
     spec: ContainerSpec,
     streams: Streams,
+    walls: _Walls,
     prepare: Callable[[], None],
     reporter: int,
     finish: Callable[[int], None] | None,
@@ -217,13 +238,18 @@ def _become(
     step = "prepare"
     try:
         syscalls.reset_signals()
+        # Until it is another program it has the shim's memory and files: they are not to be seen
+        # from the namespaces that it enters.
+        syscalls.hide()
         os.setsid()
         prepare()
         if finish is None:
             step = "user"
-            _drop_rights(spec)
+            _may_be_ended_first()
+            syscalls.close_others((*streams[:3], reporter, walls.user))
+            _drop_rights(spec, walls)
         step = "chdir"
-        os.chdir(spec.cwd or "/")
+        places.change_to(spec.cwd or "/")
         step = "exec"
         if finish is None:
             _connect(streams)
@@ -234,12 +260,17 @@ def _become(
             os._exit(0)
     except OSError as error:
         what = f": {error.filename}" if error.filename and step != "exec" else ""
-        message = f"{os.strerror(error.errno or errno.EIO)}{what}"
+        message = f"{error.strerror or os.strerror(error.errno or errno.EIO)}{what}"
         os.write(reporter, f"{error.errno}\n{step}\n{message}".encode())
     except Exception as error:  # anything else must not escape into the shim's own code
         os.write(reporter, f"{errno.EINVAL}\n{step}\n{error!r}".encode())
     finally:
         os._exit(_FAILED)
+
+
+def _may_be_ended_first() -> None:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(limits.OOM_SCORE)
 
 
 def _execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
@@ -260,9 +291,17 @@ def _execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
     raise found
 
 
-def _drop_rights(spec: ContainerSpec) -> None:
+def _drop_rights(spec: ContainerSpec, walls: _Walls) -> None:
+    """Become the container's user in the pod's user namespace. What only its root may do comes
+    before the limits, and the filter before anything that is not ours runs."""
+    ids.enter(walls.user, walls.ids)
+    os.close(walls.user)
+    resource.setrlimit(resource.RLIMIT_NPROC, (limits.PROCESSES,) * 2)
     if spec.capabilities is not None:
         syscalls.limit_capabilities(frozenset(spec.capabilities))
+    one_user = walls.ids.number == 1
+    if program := seccomp.program(os.uname().machine, one_user=one_user):
+        syscalls.filter_calls(program)
     if spec.uid or spec.gid or spec.groups:
         os.setgroups(spec.groups)
         os.setgid(spec.gid)

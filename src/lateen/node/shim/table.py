@@ -8,6 +8,7 @@ from lateen.node.shim import protocol
 from lateen.node.shim.connection import Connection
 from lateen.node.shim.output import Output
 from lateen.node.shim.protocol import ContainerSpec, Process
+from lateen.node.shim.walls.ids import Pod
 
 
 class Refused(Exception):
@@ -59,13 +60,13 @@ class Table:
     """Pods and processes, with the questions that are asked of them."""
 
     def __init__(self) -> None:
-        self.pods: dict[str, int] = {}
-        """Pod uid to the descriptor that keeps its network namespace."""
+        self.pods: dict[str, Pod] = {}
+        """Pod uid to the descriptors that keep its namespaces."""
         self.records: dict[str, Record] = {}
         self.by_pid: dict[int, Record] = {}
 
-    def netns(self, pod: str) -> int:
-        """Return the pod's namespace descriptor. Raises Refused."""
+    def space(self, pod: str) -> Pod:
+        """Return the descriptors of the pod's namespaces. Raises Refused."""
         try:
             return self.pods[pod]
         except KeyError:

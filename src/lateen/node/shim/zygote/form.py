@@ -24,7 +24,7 @@ PAGE: Final = 4096
 CONTROL: Final = 3
 SOCKET: Final = 4
 """Descriptors of a zygote and of its copy: what asks for copies; what tells one copy."""
-MOUNTS, NAMES, NETWORK, STDIN, STDOUT, STDERR, REPORT = range(5, 12)
+MOUNTS, NAMES, NETWORK, STDIN, STDOUT, STDERR, REPORT, USERS, SHARED = range(5, 14)
 """Descriptors that come with the message, in this order; `REPORT` is 11 in the machine code too."""
 
 PROGRAM: Final = PAGE
@@ -46,7 +46,16 @@ _RECVFROM, _SETNS, _PRCTL, _CAPSET, _CHDIR, _DUP2, _UMASK, _SETSID, _CLOSE_RANGE
     45, 308, 157, 126, 80, 33, 95, 112, 436,
 )  # fmt: skip
 _PR_CAPBSET_DROP = 24
-_NAMESPACES = ((NETWORK, 0x40000000), (NAMES, 0x04000000), (MOUNTS, 0x00020000))
+_NAMESPACES = (
+    (NETWORK, 0x40000000),
+    (SHARED, 0x08000000),
+    (NAMES, 0x04000000),
+    (MOUNTS, 0x00020000),
+    (USERS, 0x10000000),
+)
+"""The user namespace is the last: in it there is no right to enter the others."""
+_SETGROUPS, _SETRESUID, _SETRESGID, _SETRLIMIT = 116, 117, 119, 160
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _SECCOMP_FILTER, _RLIMIT_NPROC = 4, 22, 2, 6
 _ALL = 0xFFFFFFFF
 
 
@@ -73,9 +82,13 @@ class Wanted(NamedTuple):
     cwd: str
     keep: frozenset[int] | None
     """Capabilities that it may have at most; None sets no limit."""
-    owned: int
-    """The capabilities that the zygote has, as bits."""
     last_capability: int
+    switches: bool = False
+    """Whether the user namespace has another user 0 than the zygote's."""
+    filter: bytes = b""
+    """What looks at its system calls."""
+    processes: int = 0
+    """How many its user may have; 0 sets no limit."""
 
 
 def encoded(text: str) -> bytes:
@@ -134,39 +147,68 @@ def memory_map(bounds: Sequence[int], strings: int, arguments: int, variables: i
     return struct.pack("<11Q Q I i", *places, 0, 0, -1)
 
 
+class _Text:
+    """Bytes that calls point to; each piece begins at a multiple of 8."""
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+        self.data = b""
+
+    def add(self, piece: bytes) -> int:
+        """Return the address that a piece will have."""
+        self.data = self.data.ljust(len(self.data) + -len(self.data) % 8, b"\0")
+        self.data += piece
+        return self._address + len(self.data) - len(piece)
+
+
 def _program(form: Form, wanted: Wanted, pointers: int, strings: int) -> bytes:
-    """Return the system calls between the fork and `main`, in the order of `shimspawn`."""
-    text_at = form.data + PROGRAM + _TEXT
-    text = encoded(wanted.cwd or "/")
+    """Return the system calls between the fork and `main`, in the order of `shim.spawn`."""
+    text = _Text(form.data + PROGRAM + _TEXT)
+    place = text.add(encoded(wanted.cwd or "/"))
     calls: list[tuple[int, ...]] = [
         (_RECVFROM, SOCKET, form.pointers, pointers),
         (_RECVFROM, SOCKET, form.strings, strings),
         (_SETSID,),
     ]
     calls += [(_SETNS, fd, kind) for fd, kind in _NAMESPACES]
+    if wanted.switches:
+        calls += [(_SETGROUPS, 0, 0), (_SETRESGID, 0, 0, 0), (_SETRESUID, 0, 0, 0)]
+    # Another user makes the kernel hide a process, until it becomes another program: a copy is it.
+    calls.append((_PRCTL, _PR_SET_DUMPABLE, 1, 0, 0, 0))
     if form.bounds:
         own = length(wanted.argv)
-        text = text.ljust(len(text) + -len(text) % 8, b"\0")
         bounds = memory_map(form.bounds, form.strings, own, strings - own)
-        calls.append((*SET_MEMORY_MAP, text_at + len(text), len(bounds), 0))
-        text += bounds
-    if wanted.keep is not None:
-        every = range(wanted.last_capability + 1)
-        calls += [(_PRCTL, _PR_CAPBSET_DROP, one) for one in every if one not in wanted.keep]
-        text = text.ljust(len(text) + -len(text) % 8, b"\0")
-        header = text_at + len(text)
-        bits = wanted.owned & sum(1 << one for one in wanted.keep)
-        low, high = bits & _ALL, bits >> 32
-        # What `execve` would leave of them: permitted and effective, nothing to inherit.
-        text += struct.pack("<II6I", _CAPABILITY_VERSION, 0, low, low, 0, high, high, 0)
-        calls.append((_CAPSET, header, header + 8))
-    calls.append((_CHDIR, text_at))
+        calls.append((*SET_MEMORY_MAP, text.add(bounds), len(bounds), 0))
+    calls += _limits(wanted, text)
+    calls.append((_CHDIR, place))
     calls += [(_DUP2, fd, number) for number, fd in enumerate((STDIN, STDOUT, STDERR))]
     calls += [(_UMASK, 0o022), (_CLOSE_RANGE, CONTROL, _ALL)]
     steps = b"".join(_STEP.pack(*call, *(0,) * (8 - len(call))) for call in calls) + _END
-    if len(steps) > _TEXT or len(text) > PAGE:
+    if len(steps) > _TEXT or len(text.data) > PAGE:
         raise ValueError("more than a copy can be told")
-    return steps.ljust(_TEXT, b"\0") + text
+    return steps.ljust(_TEXT, b"\0") + text.data
+
+
+def _limits(wanted: Wanted, text: _Text) -> list[tuple[int, ...]]:
+    """Return the calls by which a copy gives up rights, as `shim.spawn` does it."""
+    calls = list[tuple[int, ...]]()
+    if wanted.processes:
+        bound = struct.pack("<QQ", wanted.processes, wanted.processes)
+        calls.append((_SETRLIMIT, _RLIMIT_NPROC, text.add(bound)))
+    if wanted.keep is not None:
+        every = range(wanted.last_capability + 1)
+        calls += [(_PRCTL, _PR_CAPBSET_DROP, one) for one in every if one not in wanted.keep]
+    if wanted.filter:
+        filter_at = text.add(wanted.filter)
+        given = struct.pack("<HxxxxxxQ", len(wanted.filter) // 8, filter_at)
+        calls.append((_PRCTL, _PR_SET_SECCOMP, _SECCOMP_FILTER, text.add(given)))
+    if wanted.keep is not None:
+        bits = sum(1 << one for one in wanted.keep)
+        low, high = bits & _ALL, bits >> 32
+        # What `execve` would leave of them: permitted and effective, nothing to inherit.
+        header = text.add(struct.pack("<II6I", _CAPABILITY_VERSION, 0, low, low, 0, high, high, 0))
+        calls.append((_CAPSET, header, header + 8))
+    return calls
 
 
 def encode(form: Form) -> bytes:

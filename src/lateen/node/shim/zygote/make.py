@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NoReturn
 
 from lateen.node.shim import syscalls
+from lateen.node.shim.walls.limits import OOM_SCORE
 from lateen.node.shim.zygote import form as zygoteform
 from lateen.node.shim.zygote.form import CONTROL, PAGE, PROGRAM, ROOM, SLOTS, Form
 
@@ -275,12 +276,22 @@ def _become(argv: tuple[str, ...], control: int) -> NoReturn:
             os.dup2(os.dup(fd) if fd == number else fd, number)
         os.closerange(CONTROL + 1, os.sysconf("SC_OPEN_MAX"))
         os.chdir("/")
+        _hold_fast(os.path.dirname(argv[0]))
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write(OOM_SCORE)  # which its copies have from it
         _ptrace(_TRACEME, 0)
         os.execve(argv[0], argv, zygoteform.environment())
     except OSError as error:
         code = error.errno or errno.EIO
     finally:
         os._exit(code)
+
+
+def _hold_fast(directory: str) -> None:
+    """Have a program's own file be of a mount that nobody writes through: copies show it to their
+    containers as what they run."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.bind(directory, directory, read_only=True)
 
 
 def _stop(traced: _Traced, argv: tuple[str, ...], rehearsal: tuple[str, ...]) -> Form:
@@ -416,7 +427,7 @@ def _data(form: Form, registers: _Registers, thread: int) -> bytes:
     pieces = {
         _MESSAGE: _header(at + _REQUEST_IOV, 1, at + _REQUEST_CONTROL, 24),
         _REQUEST_IOV: struct.pack("<QQ", at + _OUT, 8),
-        _TOLD: _header(at + _TOLD_IOV, 1, at + _TOLD_CONTROL, 48),
+        _TOLD: _header(at + _TOLD_IOV, 1, at + _TOLD_CONTROL, 56),
         _TOLD_IOV: struct.pack("<QQ", at + PROGRAM, zygoteform.PROGRAM_SIZE),
         _SAVED: struct.pack(
             "<8Q",

@@ -8,6 +8,9 @@ from typing import NamedTuple, NoReturn
 from lateen.node.shim import protocol
 from lateen.node.shim.protocol import ContainerSpec
 from lateen.node.shim.syscalls import LAST_CAPABILITY
+from lateen.node.shim.walls import seccomp
+from lateen.node.shim.walls.ids import Ids, Pod
+from lateen.node.shim.walls.limits import PROCESSES
 from lateen.node.shim.zygote import form as zygoteform
 from lateen.node.shim.zygote.form import Form, Wanted
 
@@ -24,14 +27,24 @@ class Fork(NamedTuple):
     told: socket.socket
     form: Form
 
-    def become(self, spec: ContainerSpec, descriptors: tuple[int, ...]) -> None:
+    def become(
+        self, spec: ContainerSpec, ids: Ids, space: Pod, descriptors: tuple[int, ...]
+    ) -> None:
         """Send it the descriptors and the program of what to do with them. Raises OSError."""
-        keep = None if spec.capabilities is None else frozenset(spec.capabilities)
-        variables = protocol.variables(spec)
-        wanted = Wanted(spec.argv, variables, spec.cwd, keep, _owned(), LAST_CAPABILITY)
+        wanted = Wanted(
+            spec.argv,
+            protocol.variables(spec),
+            spec.cwd,
+            None if spec.capabilities is None else frozenset(spec.capabilities),
+            LAST_CAPABILITY,
+            ids.number > 1,
+            seccomp.program("x86_64", one_user=ids.number == 1),
+            PROCESSES,
+        )
         opened = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("mnt", "uts")]
         program, *rest = zygoteform.messages(self.form, wanted)
-        socket.send_fds(self.told, [program], [*opened, *descriptors])
+        opened += [space.net, *descriptors, space.user, space.ipc]
+        socket.send_fds(self.told, [program], opened)
         for part in rest:
             self.told.send(part)
 
@@ -164,8 +177,3 @@ def _fits(form: Form, spec: ContainerSpec) -> bool:
     of its own."""
     other = spec.tty or spec.joins or spec.uid or spec.gid or spec.groups or spec.no_new_privileges
     return not other and zygoteform.fits(form, spec.argv, protocol.variables(spec))
-
-
-def _owned() -> int:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        return next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))

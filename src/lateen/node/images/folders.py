@@ -1,0 +1,46 @@
+"""Which folders of the host a command of the person's own needs to run. Pure but for looking at
+what there is, which is handed in."""
+
+import shlex
+from collections.abc import Callable, Sequence
+
+_EVERYWHERE = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu", "etc")
+_CONTAINERS = ("dev", "proc", "sys", "run", "tmp", "var")
+"""What a container has of its own, and the host's may not lie over."""
+
+
+def folders(
+    command: Sequence[str], is_file: Callable[[str], bool], is_folder: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Return the folders, or files at the top of one, that the words of a command name: of a file
+    the folder that it is in, for what lies beside it. Words of a shell's script count too."""
+    found = set()
+    for word in _words(command):
+        path = word.rstrip("/")
+        parts = path.split("/")
+        if not path.startswith("/") or ".." in parts or parts[1] in _EVERYWHERE + _CONTAINERS:
+            continue
+        if is_file(path):
+            folder = path.rpartition("/")[0]
+            found.add(path if _is_large(folder) else folder)
+        elif is_folder(path) and not _is_large(path):
+            found.add(path)
+    return tuple(sorted(found))
+
+
+def _is_large(folder: str) -> bool:
+    """Whether a folder is more than a program's own: a top-level one, or somebody's home."""
+    parts = folder.split("/")
+    return len(parts) <= 2 or (parts[1] == "home" and len(parts) <= 3)
+
+
+def _words(command: Sequence[str]) -> list[str]:
+    words = list(command)
+    if len(command) > 2 and command[-2].endswith("c") and command[0].endswith("sh"):
+        lexer = shlex.shlex(command[-1], posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        try:
+            words += list(lexer)
+        except ValueError:  # a quote that never ends: the shell will say so
+            words += command[-1].split()
+    return words

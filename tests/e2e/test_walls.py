@@ -1,0 +1,400 @@
+"""Attacks from inside a container, in a lab of root's and in an ordinary user's. See `attacks`."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.labs import ORDINARY, USERS, Lab
+
+pytestmark = pytest.mark.e2e
+
+ATTACKS = (Path(__file__).parent / "attacks.py").read_text()
+PYTHON = sys.executable
+SECRET = "a secret of the host"
+TRIES = 12
+FAR = 60
+"""Seconds that pods may take to come to what they come to."""
+PODS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: attacker, labels: {sidecar.istio.io/inject: "false"}}
+spec:
+  volumes: [{name: v, emptyDir: {}}]
+  containers:
+  - name: app
+    image: busybox
+    command: [sleep, "3600"]
+    volumeMounts: [{name: v, mountPath: /v}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, labels: {sidecar.istio.io/inject: "false"}}
+spec:
+  containers:
+  - {name: app, image: busybox, command: [sleep, "3600"]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: third, labels: {sidecar.istio.io/inject: "false"}}
+spec:
+  containers:
+  - {name: app, image: busybox, command: [sleep, "3600"]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: meshed}
+spec:
+  containers:
+  - {name: app, image: busybox, command: [sleep, "3600"]}
+"""
+RACE = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: race, labels: {{sidecar.istio.io/inject: "false"}}}}
+spec:
+  restartPolicy: Always
+  volumes: [{{name: v, emptyDir: {{}}}}]
+  initContainers:
+  - name: racer
+    image: busybox
+    restartPolicy: Always
+    startupProbe: {{exec: {{command: [test, -e, /v/racing]}}, periodSeconds: 1}}
+    command:
+    - sh
+    - -c
+    - |
+      mkdir -p /v/a && ln -sfn /.old{secret} /v/b && touch /v/a/mine
+      cat > /tmp/attacks.py <<'END'
+{source}
+      END
+      (sleep 0.5; touch /v/racing) &
+      exec {python} /tmp/attacks.py exchange /v/a /v/b 50
+    volumeMounts: [{{name: v, mountPath: /v}}]
+  containers:
+{victims}
+"""
+VICTIM = """\
+  - name: c{number}
+    image: busybox
+    command: [sh, -c, "cat /m/key; echo written > /m/from-{number}; sleep 3600"]
+    volumeMounts: [{{name: v, mountPath: /m, subPath: a}}]
+"""
+LINKED = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: linked, labels: {{sidecar.istio.io/inject: "false"}}}}
+spec:
+  volumes: [{{name: v, emptyDir: {{}}}}, {{name: w, emptyDir: {{}}}}]
+  initContainers:
+  - name: first
+    image: busybox
+    command: [sh, -c, "ln -s /.old{secret} /v/old; ln -s ../../../../../..{secret} /v/up"]
+    volumeMounts: [{{name: v, mountPath: /v}}]
+  containers:
+  - name: one
+    image: busybox
+    command: [sleep, "3600"]
+    volumeMounts: [{{name: v, mountPath: /v}}, {{name: w, mountPath: /v/old/planted}}]
+  - name: two
+    image: busybox
+    command: [sleep, "3600"]
+    volumeMounts: [{{name: v, mountPath: /v}}, {{name: w, mountPath: /v/up/planted}}]
+"""
+NUMBERS = range(3, 24)
+PLACED = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: placed, labels: {{sidecar.istio.io/inject: "false"}}}}
+spec:
+  restartPolicy: Never
+  containers:
+{containers}
+"""
+SOMEWHERE = """\
+  - name: c{number}
+    image: busybox
+    workingDir: /proc/self/fd/{number}
+    command: [sh, -c, "cat {up}{secret}/key; ls -ld {up}{secret}"]
+"""
+
+
+class Attacked:
+    """A lab with pods, and a folder of its user's that no pod may see."""
+
+    def __init__(self, lab: Lab, secret: Path, others: list[Path]) -> None:
+        self.lab = lab
+        self.secret = secret
+        self.others = others
+
+    def attack(self, pod: str, name: str, *args: str, container: str = "app") -> list[str]:
+        """Run an attack in a pod; returns the lines of what it got."""
+        command = ["exec", "-i", pod, "-c", container, "--", PYTHON, "-", name, *args]
+        done = self.lab.run(*self.kubectl(*command), stdin=ATTACKS)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert "SyntaxError" not in done.stderr, done.stderr
+        return str(done.stdout).splitlines()
+
+    def begun(self, pod: str, name: str, *args: str) -> "subprocess.Popen[str]":
+        """Begin an attack that goes on."""
+        command = ["exec", "-i", pod, "--", PYTHON, "-", name, *args]
+        begun = subprocess.Popen(
+            self.lab.command(*self.kubectl(*command)),
+            env=self.lab.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert begun.stdin is not None
+        begun.stdin.write(ATTACKS)
+        begun.stdin.close()
+        return begun
+
+    def kubectl(self, *args: str) -> list[str]:
+        from tests.e2e.labs import kubectl_path
+
+        return [kubectl_path("kubectl-1.37"), *args]
+
+    def apply(self, text: str) -> None:
+        """Apply manifests, and wait for nothing."""
+        done = self.lab.run(*self.kubectl("apply", "-f", "-"), stdin=text)
+        assert done.returncode == 0, done.stderr
+
+    def in_pod(self, pod: str, script: str) -> str:
+        done = self.lab.kubectl("exec", pod, "--", "sh", "-c", f"exec 2>&1; {script}")
+        return str(done.stdout)
+
+    def asked(self, *args: str) -> str:
+        done = self.lab.kubectl(*args)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    def ip(self, pod: str) -> str:
+        return self.asked("get", "pod", pod, "-o", "jsonpath={.status.podIP}")
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + FAR
+        while not done():
+            assert time.monotonic() < deadline, f"not in {FAR} s: {what}{self.lab.logs()}"
+            time.sleep(0.1)
+
+    def logs(self, pod: str, containers: list[str]) -> str:
+        """Return what containers said, those that have started."""
+        return "".join(self.lab.kubectl("logs", pod, "-c", name).stdout for name in containers)
+
+    def containers(self, pod: str) -> dict[str, str]:
+        """Return how often each container of a pod has started or failed to, and its state."""
+        states = self.asked(
+            "get", "pod", pod, "-o",
+            "jsonpath={range .status.containerStatuses[*]}{.name} {.state}{'\\n'}{end}",
+        )  # fmt: skip
+        return dict(line.split(" ", 1) for line in states.splitlines() if " " in line)
+
+
+def _folder(parent: str, uid: int, mode: int) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="lateen-secret-", dir=parent))
+    (folder / "key").write_text(SECRET)
+    for path in (folder / "key", folder):
+        os.chown(path, uid, uid)
+        path.chmod(mode | (0o100 if path == folder else 0))
+    return folder
+
+
+@pytest.fixture(scope="module", params=USERS)
+def attacked(request: pytest.FixtureRequest, make_lab: Callable[..., Lab]) -> Iterator[Attacked]:
+    """A lab with pods, and folders of the host that are its user's, or for all to read."""
+    made = make_lab("walls", ordinary=request.param)
+    uid = ORDINARY if made.ordinary else os.getuid()
+    parents = [p for p in ("/opt", "/srv", "/home") if os.access(p, os.W_OK)]
+    secret = _folder("/var/tmp", uid, 0o600)
+    others = [_folder(parent, uid, 0o644) for parent in parents]
+    made.ok("up")
+    made.ok("apply", "-f", "-", stdin=PODS)
+    lab = Attacked(made, secret, others)
+    lab.asked("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    try:
+        yield lab
+    finally:
+        made.ok("down")
+        for folder in (secret, *others):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_sub_path_is_not_exchanged_for_a_link(attacked: Attacked) -> None:
+    victims = "".join(VICTIM.format(number=n) for n in range(TRIES))
+    source = "".join(f"      {line}\n" for line in ATTACKS.splitlines())
+    text = RACE.format(secret=attacked.secret, source=source, python=PYTHON, victims=victims)
+    attacked.apply(text)
+
+    def all_tried() -> bool:
+        states = attacked.containers("race")
+        tried = [s for s in states.values() if "running" in s or "message" in s or "termin" in s]
+        return len(tried) == TRIES
+
+    attacked.until(all_tried, "every container was tried")
+    logs = attacked.logs("race", [f"c{n}" for n in range(TRIES)])
+    attacked.lab.kubectl("delete", "pod", "race", "--now")
+    assert SECRET not in logs
+    assert [path.name for path in attacked.secret.iterdir()] == ["key"]
+
+
+def test_no_mount_follows_a_link_out_of_its_root(attacked: Attacked) -> None:
+    attacked.apply(LINKED.format(secret=attacked.secret))
+
+    def all_tried() -> bool:
+        states = attacked.containers("linked")
+        return len([s for s in states.values() if "running" in s or "message" in s]) == 2
+
+    attacked.until(all_tried, "both containers were tried")
+    attacked.lab.kubectl("delete", "pod", "linked", "--now")
+    assert [path.name for path in attacked.secret.iterdir()] == ["key"]
+
+
+def test_the_kernel_takes_no_settings_and_gives_no_disks(attacked: Attacked) -> None:
+    settings = ("core_pattern", "modprobe", "hotplug", "randomize_va_space", "sysrq")
+    paths = [f"/proc/sys/kernel/{name}" for name in settings]
+    paths += ["/proc/sys/vm/overcommit_memory", "/proc/sys/fs/binfmt_misc/register"]
+    paths += ["/sys/kernel/uevent_helper", "/proc/sys/vm/drop_caches"]
+    assert attacked.attack("attacker", "rewrite", *paths) == []
+    root = os.stat("/").st_dev
+    assert attacked.attack("attacker", "device", str(os.major(root)), str(os.minor(root))) == []
+
+
+def test_nothing_of_the_host_is_read(attacked: Attacked) -> None:
+    lab = attacked.lab
+    own = [attacked.secret, *attacked.others, lab.home / "state", lab.home / "run"]
+    keys = [folder / "key" for folder in (attacked.secret, *attacked.others)]
+    told = ["/etc/shadow", "/etc/gshadow", "/etc/ssh/sshd_config", "/proc/kcore", "/proc/keys"]
+    told += ["/root/.bash_history", "/proc/sched_debug", "/proc/timer_list", "/dev/kmsg"]
+    for container in ("attacker", "meshed"):
+        read = attacked.attack(container, "read", *map(str, (*own, *keys)), *told)
+        assert read == [], read
+    assert attacked.attack("attacker", "roots", f"{attacked.secret}/key".lstrip("/")) == []
+    users = attacked.in_pod("attacker", "cat /etc/passwd")
+    strangers = {"sshd", "sync", "games", "uucp"}
+    assert not strangers & {line.split(":")[0] for line in users.splitlines()}
+
+
+def test_devices_are_a_pods_own(attacked: Attacked) -> None:
+    attacked.in_pod(
+        "attacker", "ln -sfn /tmp/mine /dev/stdout; touch /dev/mine; echo x > /dev/shm/x"
+    )
+    assert attacked.in_pod("other", "readlink /dev/stdout") == "/proc/self/fd/1\n"
+    assert "No such file" in attacked.in_pod("other", "ls /dev/mine /dev/shm/x")
+    open_ = attacked.lab.command(*attacked.kubectl("exec", "-it", "other", "--", "sleep", "5"))
+    main, tty = os.openpty()
+    with subprocess.Popen(open_, env=attacked.lab.env, stdin=tty, stdout=tty, stderr=tty) as held:
+        try:
+            attacked.until(
+                lambda: "0" in attacked.in_pod("other", "ls /dev/pts").split(), "a terminal"
+            )
+            assert attacked.in_pod("attacker", "ls /dev/pts").split() == ["ptmx"]
+        finally:
+            held.kill()
+    os.close(main)
+    os.close(tty)
+
+
+def test_no_pod_speaks_for_another(attacked: Attacked) -> None:
+    listening = attacked.begun("other", "receive", "9999", "30", attacked.ip("attacker"))
+    assert listening.stdout is not None
+    assert listening.stdout.readline() == "listening\n"
+    for source in (attacked.ip("third"), "10.96.0.1"):
+        attacked.attack("attacker", "spoof", source, attacked.ip("other"), "9999")
+    attacked.attack("attacker", "spoof", attacked.ip("attacker"), attacked.ip("other"), "9999")
+    said = listening.stdout.read().splitlines()
+    listening.wait()
+    assert set(said) == {f"got spoofed from {attacked.ip('attacker')}"}
+
+
+def test_the_host_and_the_labs_own_are_not_reached(attacked: Attacked) -> None:
+    with contextlib.ExitStack() as stack:
+        tcp = stack.enter_context(socket.socket())
+        tcp.bind(("0.0.0.0", 0))
+        tcp.listen()
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("0.0.0.0", 0))
+        for sock in (tcp, udp):
+            sock.setblocking(False)
+        api = attacked.lab.run("sh", "-c", "grep -o 'server: .*' $KUBECONFIG").stdout
+        ports = [f"tcp:{{}}:{tcp.getsockname()[1]}", f"udp:{{}}:{udp.getsockname()[1]}"]
+        ports.append(f"tls:{{}}:{api.rpartition(':')[2].strip()}")
+        hosts = {"127.0.0.1", *_own_addresses()}
+        places = [port.format(host) for host in hosts for port in ports]
+        assert attacked.attack("attacker", "connect", *places) == []
+        attacked.attack("meshed", "connect", *places)  # its proxy accepts before it connects
+        for ask in (tcp.accept, lambda: udp.recv(100)):
+            with pytest.raises(BlockingIOError):
+                ask()
+    lab = attacked.lab
+    sockets = [str(path) for path in lab.home.rglob("*.sock")]
+    assert attacked.attack("attacker", "read", *sockets) == []
+
+
+def _own_addresses() -> list[str]:
+    """Return the addresses of this machine, the lab's link with them."""
+    text = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True).stdout
+    return [line.split()[3].partition("/")[0] for line in text.splitlines()]
+
+
+def test_segments_of_memory_are_a_pods_own(attacked: Attacked) -> None:
+    key = str(0x4C540000 + os.getpid() % 60000)
+    assert attacked.attack("attacker", "share", key, "mine") == ["shared mine"]
+    assert attacked.attack("attacker", "share", key, "-") == ["shared mine"]
+    assert attacked.attack("other", "share", key, "-") == []
+
+
+@pytest.mark.parametrize("pod", ["attacker", "meshed"])
+def test_the_kernels_far_corners_are_closed(attacked: Attacked, pod: str) -> None:
+    container = "istio-proxy" if pod == "meshed" else "app"
+    assert attacked.attack(pod, "calls", container=container) == []
+
+
+@pytest.mark.parametrize("container", ["app", "istio-proxy"])
+def test_no_program_of_the_host_is_written_to(attacked: Attacked, container: str) -> None:
+    assert attacked.attack("meshed", "overwrite", container=container) == []
+
+
+def test_a_working_directory_is_in_the_container(attacked: Attacked) -> None:
+    up = "../" * 12
+    containers = "".join(
+        SOMEWHERE.format(number=n, up=up, secret=str(attacked.secret).lstrip("/")) for n in NUMBERS
+    )
+    attacked.apply(PLACED.format(containers=containers))
+
+    def all_tried() -> bool:
+        states = attacked.containers("placed")
+        return len([s for s in states.values() if "terminated" in s or "message" in s]) == len(
+            NUMBERS
+        )
+
+    attacked.until(all_tried, "every container was tried")
+    said = attacked.logs("placed", [f"c{n}" for n in NUMBERS])
+    attacked.lab.kubectl("delete", "pod", "placed", "--now")
+    assert SECRET not in said
+    assert "lateen-secret" not in said.replace("No such file", "").replace("cannot access", "") or (
+        "drw" not in said
+    )
+
+
+def test_links_in_what_is_copied_out_stay_inside(attacked: Attacked, tmp_path: Path) -> None:
+    attacked.in_pod(
+        "attacker", f"mkdir -p /v/out; ln -sfn {attacked.secret}/key /v/out/key; echo x > /v/out/x"
+    )
+    place = attacked.lab.home / "copied"
+    attacked.lab.kubectl("cp", "attacker:/v/out", str(place))
+    assert not (place / "key").exists()
+    attacked.in_pod("attacker", f"ln -sfn {attacked.secret} /v/in")
+    source = attacked.lab.home / "planted"
+    source.write_text("planted")
+    source.chmod(0o644)
+    attacked.lab.kubectl("cp", str(source), "attacker:/v/in/planted")
+    assert [path.name for path in attacked.secret.iterdir()] == ["key"]
