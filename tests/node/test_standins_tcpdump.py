@@ -1,4 +1,5 @@
-"""The built-in tcpdump. The expected lines are what tcpdump 4.99 writes of the same packets."""
+"""The built-in tcpdump. The expected lines are what tcpdump 4.99 writes of the same packets, but for
+what it tells of ICMP messages."""
 
 import io
 import os
@@ -159,6 +160,10 @@ def test_files_of_other_machines_are_read(tmp_path: Path) -> None:
         (["--spam"], "tcpdump: unrecognized option '--spam'\n"),
         (["host", "and"], "tcpdump: can't parse filter expression: syntax error\n"),
         (["-r", __file__], "tcpdump: unknown file format\n"),
+        (
+            ["tcp[13] & 2 != 0"],
+            "tcpdump: comparing bytes takes the real tcpdump: install it on the machine",
+        ),
     ],
 )
 def test_refusals(arguments: list[str], message: str) -> None:

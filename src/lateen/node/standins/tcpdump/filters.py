@@ -4,13 +4,11 @@
 keyword takes the qualifiers of the one before it: `tcp port 80 or 443`.
 """
 
-import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lateen.node.standins.tcpdump import arithmetic
 from lateen.node.standins.tcpdump.lexer import FilterError, split
 from lateen.node.standins.tcpdump.packet import (
     ARP,
@@ -44,20 +42,15 @@ def compile_filter(text: str) -> Predicate:
     """Return the predicate of an expression; an empty one passes everything.
 
     Raises FilterError."""
+    if "[" in text:
+        raise FilterError("comparing bytes takes the real tcpdump: install it on the machine")
     parser = _Parser(split(text))
     if not parser.tokens:
         return lambda packet: True
     predicate = parser.expression()
     if parser.tokens:
         raise FilterError("syntax error")
-
-    def whole(packet: Packet) -> bool:
-        try:
-            return predicate(packet)
-        except arithmetic.CutShort:
-            return False
-
-    return whole
+    return predicate
 
 
 class _Parser:
@@ -76,14 +69,7 @@ class _Parser:
         if self._accept("not", "!"):
             inner = self._negated()
             return lambda packet: not inner(packet)
-        if self.tokens[:1] == ["("]:
-            # It opens a value to be compared, or conditions: only what follows tells which.
-            attempt = list(self.tokens)
-            with contextlib.suppress(FilterError):
-                compared = arithmetic.comparison(attempt)
-                self.tokens = attempt
-                return compared
-            self.tokens.pop(0)
+        if self._accept("("):
             inner = self.expression()
             if not self._accept(")"):
                 raise FilterError("syntax error")
@@ -93,8 +79,6 @@ class _Parser:
     def _primitive(self) -> Predicate:
         if not self.tokens:
             raise FilterError("syntax error")
-        if arithmetic.begins(self.tokens):
-            return arithmetic.comparison(self.tokens)
         if self._accept("greater"):
             size = _number(self._word())
             return lambda packet: packet.wire >= size

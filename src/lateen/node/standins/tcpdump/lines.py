@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from lateen.node.standins.tcpdump import dns, dump, icmp, tcp
+from lateen.node.standins.tcpdump import arp, dns, dump, tcp
 from lateen.node.standins.tcpdump.checksum import checksum, transport
 from lateen.node.standins.tcpdump.names import Names
 from lateen.node.standins.tcpdump.packet import (
@@ -35,7 +35,7 @@ class Style(NamedTuple):
     """`A`, `AA`, `x`, `xx`, `X` or `XX`."""
     numbered: bool = False
     unchecked: bool = False
-    """Whether checksums are taken as they are, ICMP's apart."""
+    """Whether checksums are taken as they are."""
 
 
 class Printer:
@@ -99,7 +99,7 @@ class Printer:
             label = "IP" if packet.network.version == 4 else "IP6"
             return (f"{label} " if named else "") + self._internet(packet, packet.network)
         if packet.ethertype == ARP:
-            text = icmp.arp(packet, self._names, verbose=bool(self._style.verbose))
+            text = arp.arp(packet, self._names, verbose=bool(self._style.verbose))
             return text if named else text.removeprefix("ARP, ")
         if packet.ethertype in (IPV4, IPV6):
             label = "IP" if packet.ethertype == IPV4 else "IP6"
@@ -126,20 +126,10 @@ class Printer:
         if network.protocol == UDP and packet.ports:
             return self._udp(data, network, packet.ports)
         if network.protocol == ICMP and network.version == 4:
-            text = icmp.icmp(data, network, self._names)
-            wrong = icmp.wrong_checksum(data, network) if self._style.verbose else ""
-            return text + wrong + self._quoted(data, network)
+            return f"ICMP, length {network.length}"
         if network.protocol == ICMP6 and network.version == 6:
-            return icmp.icmp6(data, network, self._names, verbose=bool(self._style.verbose))
+            return f"ICMP6, length {network.length}"
         return f" ip-proto-{network.protocol} {network.length}"
-
-    def _quoted(self, data: bytes, network: Network) -> str:
-        """Write the packet that an ICMP error is about."""
-        inner = icmp.quoted(data[network.payload : network.end])
-        if not self._style.verbose or inner is None or inner.network is None:
-            return ""
-        label = "" if self._style.link else "IP "
-        return f"\n\t{label}{self._internet(inner, inner.network)}"
 
     def _udp(self, data: bytes, network: Network, ports: tuple[int, int]) -> str:
         body = data[network.payload + 8 : network.end]
@@ -170,7 +160,7 @@ class Printer:
             label = f"class 0x{flow >> 20 & 0xFF:02x}, " if flow >> 20 & 0xFF else ""
             label += f"flowlabel 0x{flow & 0xFFFFF:05x}, " if flow & 0xFFFFF else ""
             length = int.from_bytes(data[at + 4 : at + 6], "big")
-            name = icmp.protocol_name(data[at + 6])
+            name = arp.protocol_name(data[at + 6])
             return (
                 f"({label}hlim {data[at + 7]}, next-header {name} ({data[at + 6]})"
                 f" payload length: {length}) "
@@ -182,7 +172,7 @@ class Printer:
         shown = ", ".join(flags) or "none"
         ident = int.from_bytes(data[at + 4 : at + 6], "big")
         total = int.from_bytes(data[at + 2 : at + 4], "big")
-        name = icmp.protocol_name(network.protocol)
+        name = arp.protocol_name(network.protocol)
         text = (
             f"(tos 0x{tos:x}{ecn}, ttl {ttl}, id {ident}, offset {network.fragment},"
             f" flags [{shown}], proto {name} ({network.protocol}), length {total}"
