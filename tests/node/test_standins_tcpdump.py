@@ -1,5 +1,5 @@
-"""The built-in tcpdump. The expected lines are what tcpdump 4.99 writes of the same packets, but for
-what it tells of ICMP messages."""
+"""The built-in tcpdump. The expected lines are what tcpdump 4.99 writes of the same packets, ICMP's
+messages apart, which it tells more of."""
 
 import io
 import os
