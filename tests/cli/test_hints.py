@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from lateen.cli.main import app
 from lateen.cli.screen import tables
 from lateen.cli.terminal import hints, width
 
@@ -26,6 +27,18 @@ def test_advised_commands_as_they_work_here(
     text: str, program: str, lab: str, expected: str
 ) -> None:
     assert hints.rewritten(text, program, lab) == expected
+
+
+def test_every_other_command_can_name_a_lab() -> None:
+    without = {
+        name
+        for name, command in app.commands.items()
+        if not any("--lab" in parameter.opts for parameter in command.params)
+    }
+    advised = {
+        name for name in app.commands if "--lab" not in hints.rewritten(f"lateen {name}", "l", "x")
+    }
+    assert advised == without
 
 
 def test_lines_wrap_at_words_and_hang() -> None:

@@ -225,6 +225,22 @@ def test_a_check_tells_the_machine_and_the_lab(watched: Watched) -> None:
     assert "✔ pods: 2 of 2 are ready" in done.stdout
 
 
+def test_the_demo_tells_four_outcomes_and_commands_that_work(watched: Watched) -> None:
+    lab = watched.lab
+    env = {**lab.env, "LATEEN_COMMAND": "./run lateen"}
+    argv = lab.command(sys.executable, "-m", "lateen.cli.entry", "demo", "--lab", "shown")
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    outcomes = [line.split() for line in done.stdout.splitlines() if line.startswith("GET ")]
+    assert [words[3] for words in outcomes] == ["200", "200", "200", "503"]
+    assert "    remedy: " in done.stdout
+    assert "{'" not in done.stdout, "a remedy is a text"
+    advised = [x.split("lateen ")[1] for x in done.stdout.splitlines() if "./run lateen " in x]
+    assert [words.split()[0] for words in advised] == ["curl", "status", "down"]
+    for words in advised:
+        lab.ok(*words.split())
+
+
 def test_a_watch_of_files_ends_and_leaves_the_lab(watched: Watched) -> None:
     os.kill(watched.process.pid, signal.SIGINT)
     assert watched.process.wait(10) == 0

@@ -11,14 +11,18 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.lab import up
 from lateen.cli.manifests.named import Named
 from lateen.cli.objects import waiting
+from lateen.cli.screen import verdicts
 from lateen.cli.terminal import hints, screen
 
 PATHS = ("/http-no-mTLS", "/https-no-mTLS", "/http-mTLS", "/https-mTLS")
 
 
 def walkthrough() -> Path:
-    """Return the folder of the example's manifests, installed with the package."""
-    return Path(str(importlib.resources.files("lateen.cli.lab") / "walkthrough"))
+    """Return the folder of the example's manifests, installed with the package; relative to where
+    the person is if it is below."""
+    found = Path(str(importlib.resources.files("lateen.cli.lab") / "walkthrough"))
+    here = Path.cwd()
+    return found.relative_to(here) if found.is_relative_to(here) else found
 
 
 def demo(lab: str, istio: str, *, keep: bool) -> int:
@@ -64,7 +68,7 @@ def format_answer(answer: dict[str, Any]) -> str:
         lines.append(f"  {leg['name']}: {leg['line']}{failed}")
     lines.append(f"  why: {verdict['sentence']}")
     lines += [f"    {source['location'] or source['text']}" for source in verdict["sources"]]
-    lines += [f"    remedy: {remedy}" for remedy in verdict["remedies"]]
+    lines += verdicts.advice(verdict, "    ")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
+from lateen.cli.screen import verdicts
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
 from lateen.model.client import ApiError
@@ -165,10 +166,7 @@ def format_answer(answer: Json) -> str:
     for source in verdict["sources"]:
         where = f"{source['location']}  " if source["location"] else ""
         lines.append(f"    {where}{source['text']}")
-    for remedy in verdict["remedies"]:
-        lines.append(f"    remedy: {screen.visible(remedy['text'])}")
-        lines += [f"      {edit['location']}" for edit in remedy["edits"] if edit["location"]]
-    lines += [f"    hint: {screen.visible(hint)}" for hint in verdict["hints"]]
+    lines += verdicts.advice(verdict, "    ")
     for rejected in verdict["rejected"]:
         words = f"{rejected['proxy']} did not take all of its configuration: {rejected['text']}"
         lines.append(f"    {screen.paint('note', 'yellow')}: {screen.visible(words)}")

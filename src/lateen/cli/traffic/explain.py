@@ -50,7 +50,7 @@ def explain(lab: str, options: Options) -> int:
     if options.output == "json":
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
-        sys.stdout.write(shown(told))
+        screen.say(shown(told).rstrip("\n"))
     return int(told["exit"])
 
 

@@ -1,0 +1,19 @@
+"""Why a request went as it did, as lines: for every command that shows a verdict."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lateen.cli.terminal import screen
+
+Json = dict[str, Any]
+
+
+def advice(verdict: Json, margin: str) -> Iterator[str]:
+    """Yield a line for each remedy, with the places of its edits, and one for each hint."""
+    for remedy in verdict["remedies"]:
+        yield f"{margin}remedy: {screen.visible(remedy['text'])}"
+        for edit in remedy["edits"]:
+            if edit["location"]:
+                yield f"{margin}  {edit['location']}"
+    for hint in verdict["hints"]:
+        yield f"{margin}hint: {screen.visible(hint)}"
