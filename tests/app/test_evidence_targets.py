@@ -54,7 +54,7 @@ SNAPSHOT = snapshot.of_bodies(
 )
 
 
-def lead(url: str, *, gateway: bool = False, **resolve: str) -> targets.Target:
+def lead(url: str, *, gateway: bool = False, **resolve: str) -> targets.UrlTarget:
     forwards = {("istio-system", "istio-ingressgateway", 80): 8080}
     resolver = targets.Resolver(ShimLink(Path("/nowhere")), SNAPSHOT, forwards)
     found = resolver.target(url, targets.Origin(), gateway=gateway, resolve=resolve)

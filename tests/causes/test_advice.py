@@ -6,17 +6,17 @@ import msgspec
 import pytest
 
 from lateen.causes import advice, catalogue
-from lateen.causes.situation import ClientTls, Destination, ServerMode, ServicePort, Situation
+from lateen.causes.situation import ClientTls, DeclaredPort, RouteDestination, ServerMode, Situation
 from lateen.model.meta import ObjectRef, Source
 
 RULE = Source(ObjectRef("DestinationRule", "default", "web"), "spec.trafficPolicy.tls")
 POLICY = Source(ObjectRef("PeerAuthentication", "default", "strict"), "spec.mtls.mode")
 ROUTE = Source(ObjectRef("VirtualService", "default", "web"), "spec.http[1].route[0].destination")
 SERVICE = ObjectRef("Service", "default", "web")
-WEB = Destination(
+WEB = RouteDestination(
     host="web.default.svc.cluster.local",
     port=8443,
-    ports=(ServicePort(8080, "http"), ServicePort(8443, "tls")),
+    ports=(DeclaredPort(8080, "http"), DeclaredPort(8443, "tls")),
     field=ROUTE,
     selector={"app": "web"},
     service=SERVICE,
@@ -100,22 +100,32 @@ def test_k_is_not_advised_to_who_gave_it() -> None:
 @pytest.mark.parametrize(
     ("to", "hint", "remedy"),
     [
-        (Destination(host="no", port=80, known=False, field=ROUTE), "no Service is called no", ""),
-        (Destination(host="h", port=1, ports=(ServicePort(80),), field=ROUTE), "it has 80", "80"),
         (
-            Destination(host="h", port=1, ports=(ServicePort(2), ServicePort(3)), field=ROUTE),
+            RouteDestination(host="no", port=80, known=False, field=ROUTE),
+            "no Service is called no",
+            "",
+        ),
+        (
+            RouteDestination(host="h", port=1, ports=(DeclaredPort(80),), field=ROUTE),
+            "it has 80",
+            "80",
+        ),
+        (
+            RouteDestination(
+                host="h", port=1, ports=(DeclaredPort(2), DeclaredPort(3)), field=ROUTE
+            ),
             "it has 2, 3",
             "",
         ),
         (
-            Destination(host="h", port=1, ports=(ServicePort(1),), subset="v2", field=ROUTE),
+            RouteDestination(host="h", port=1, ports=(DeclaredPort(1),), subset="v2", field=ROUTE),
             "subset v2 of h is defined in no DestinationRule",
             "remove spec.http[1].route[0].destination.subset",
         ),
     ],
 )
 def test_a_destination_that_is_not_there_is_told_by_what_it_lacks(
-    to: Destination, hint: str, remedy: str
+    to: RouteDestination, hint: str, remedy: str
 ) -> None:
     assert hint in hints("no-such-destination", destination=to)
     found = words("no-such-destination", destination=to)
@@ -162,7 +172,7 @@ def test_the_one_port_that_a_container_declares_is_where_it_listens(
 def test_tls_is_begun_where_the_server_lets_it_through(
     mode: str, rule: ObjectRef | None, edit: str
 ) -> None:
-    alone = msgspec.structs.replace(WEB, ports=(ServicePort(8443, "tls"),))
+    alone = msgspec.structs.replace(WEB, ports=(DeclaredPort(8443, "tls"),))
     known = {"destination": alone, "server_mode": ServerMode(mode), "has_rule": rule}
     found = words("plaintext-to-tls", **known)
     assert len(found) == bool(edit)

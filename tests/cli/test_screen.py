@@ -7,7 +7,7 @@ import pytest
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import capture, curl
 from lateen.observe.ends import Places
-from lateen.observe.packets.flowfilter import Filter
+from lateen.observe.packets.flowfilter import FlowFilter
 from lateen.observe.packets.flowlines import Flow
 
 HOSTILE = "/a\x1b]0;title\x07\x9b2J\x7f\nline\tend"
@@ -32,7 +32,7 @@ def test_a_captured_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
         method="GET",
         path=HOSTILE,
     )
-    capture.Printer(capture.CaptureOptions(), Filter(), Places(())).show(flow)
+    capture.Printer(capture.CaptureOptions(), FlowFilter(), Places(())).show(flow)
     assert SHOWN in (out := capsys.readouterr().out)
     assert out.count("\n") == 1
     assert "\x1b" not in out

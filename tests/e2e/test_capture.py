@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lateen.observe.wire import classify, frames, streams
-from lateen.observe.wire.classify import Kind
+from lateen.observe.wire.classify import WireKind
 from lateen.observe.wire.frames import Segment
 from tests.e2e.captures import Command, ask, logging_keys, tshark
 from tests.e2e.labs import Lab
@@ -314,7 +314,7 @@ def test_our_reading_of_the_handshakes_is_tsharks(file: Path) -> None:
     ours = set()
     for conversation in streams.conversations(segments(file)):
         reading = classify.read(conversation)
-        if reading.kind is Kind.TLS and reading.version:
+        if reading.kind is WireKind.TLS and reading.version:
             ours.add((conversation.client.port, reading.sni, ",".join(reading.alpn)))
     fields = ("tcp.srcport", "tls.handshake.extensions_server_name")
     alpn = "tls.handshake.extensions_alpn_str"
@@ -331,7 +331,7 @@ def test_our_reading_of_plaintext_requests_is_tsharks(file: Path) -> None:
     ours = set()
     for conversation in streams.conversations(segments(file)):
         reading = classify.read(conversation)
-        for message in reading.requests if reading.kind is Kind.HTTP1 else ():
+        for message in reading.requests if reading.kind is WireKind.HTTP1 else ():
             ours.add((conversation.client.port, message.start, message.header("host")))
     chosen = 'http.request and !tls and frame.interface_name contains "wire"'
     fields = ("tcp.srcport", "http.request.method", "http.request.uri", "http.host")

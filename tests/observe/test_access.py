@@ -13,8 +13,8 @@ from lateen.model import snapshot
 from lateen.observe.requests import journey
 from lateen.observe.requests.ledger import Ledger
 from lateen.observe.verdicts import verdict
-from lateen.observe.verdicts.failures import Answer
-from lateen.observe.verdicts.verdict import Verdict
+from lateen.observe.verdicts.failures import Received
+from lateen.observe.verdicts.verdict import RequestVerdict
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
@@ -54,7 +54,9 @@ def refused(rule: str, tls: TlsFacts, *, tcp: bool = False) -> AccessEntry:
     return msgspec.structs.replace(made, downstream_local=SERVER_AT)
 
 
-def judged(server: AccessEntry, specs: list[dict[str, Any]]) -> tuple[journey.Journey, Verdict]:
+def judged(
+    server: AccessEntry, specs: list[dict[str, Any]]
+) -> tuple[journey.Journey, RequestVerdict]:
     http = e.http(status=403) if server.http is not None else None
     gate = e.entry(f"{e.HOST}:1000", SERVER_AT, ONWARD, http=http)
     ledger = Ledger()
@@ -62,7 +64,7 @@ def judged(server: AccessEntry, specs: list[dict[str, Any]]) -> tuple[journey.Jo
     ledger.add(e.SERVER, [server])
     failure = None if server.http is not None else SendFailure.ENDED
     found = journey.build(e.sent(failure=failure), ledger, e.DIRECTORY, lambda _c, _s: None)
-    answer = Answer(None if failure else 403, "", failure)
+    answer = Received(None if failure else 403, "", failure)
     views = {e.SERVER: view(*specs)}
     return found, verdict.judge(found, answer, views, snapshot.Snapshot())
 

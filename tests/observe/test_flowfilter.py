@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lateen.observe.ends import End, Places, short_identity
-from lateen.observe.packets.flowfilter import Condition, Filter, Subject
+from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
 
 Json = dict[str, Any]
 
@@ -111,8 +111,8 @@ LEFT_OUT = (
 )
 
 
-def made(given: list[tuple[str, ...]]) -> Filter:
-    return Filter(Condition(each[-2], each[-1], each[0] == "not") for each in given)
+def made(given: list[tuple[str, ...]]) -> FlowFilter:
+    return FlowFilter(Condition(each[-2], each[-1], each[0] == "not") for each in given)
 
 
 @pytest.mark.parametrize("given", KEPT, ids=str)

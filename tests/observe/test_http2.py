@@ -11,7 +11,7 @@ from lateen.observe.packets.flowlines import Flow
 from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import classify, http2, streams
 from lateen.observe.wire.frames import ACK, SYN, Segment
-from lateen.observe.wire.http2 import BLOCK_LIMIT, PREFACE, Ending, Head, Reader
+from lateen.observe.wire.http2 import BLOCK_LIMIT, PREFACE, Ending, FrameReader, Head
 from tests import programs
 from tests.observe.dialogues import Dialogue, Exchange, Headers, request, response
 from tests.observe.test_wire import CLIENT, SERVER, frame, talk
@@ -46,7 +46,7 @@ def held(exchanges: list[Exchange], *, table: int = 4096) -> Dialogue:
 
 
 def read(data: bytes, cuts: list[int], *, client: bool) -> list[Head | Ending]:
-    reader, found, last = Reader(client=client), [], 0
+    reader, found, last = FrameReader(client=client), [], 0
     for cut in [*sorted(min(c, len(data)) for c in cuts), len(data)]:
         found += reader.read(data[last:cut])
         last = cut
@@ -74,7 +74,7 @@ def test_what_was_written_is_read_back(
 
 @given(st.binary(max_size=400), st.booleans(), CUTS)
 def test_noise_stops_a_reader_or_is_waited_out(data: bytes, client: bool, cuts: list[int]) -> None:
-    reader, last = Reader(client=client), 0
+    reader, last = FrameReader(client=client), 0
     for cut in [*sorted(min(c, len(data)) for c in cuts), len(data)]:
         reader.read(data[last:cut])
         last = cut
@@ -90,17 +90,19 @@ def test_damaged_bytes_are_read_as_far_as_they_go(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         said[data.draw(st.integers(0, len(said) - 1))] = data.draw(st.integers(0, 255))
     at = data.draw(st.integers(0, len(said)))
-    Reader(client=not side).read(bytes(said[:at] + said[data.draw(st.integers(0, len(said))) :]))
+    FrameReader(client=not side).read(
+        bytes(said[:at] + said[data.draw(st.integers(0, len(said))) :])
+    )
 
 
 @given(st.integers(1, 2000))
 def test_nothing_is_guessed_without_the_beginning(start: int) -> None:
     for side in (0, 1):
         said = SOME.said(side)
-        found = Reader(client=not side).read(said[start:])
+        found = FrameReader(client=not side).read(said[start:])
         # A second SETTINGS frame, before any headers, is a beginning too.
-        assert found in ([], Reader(client=not side).read(said))
-    assert Reader(client=True).read(b"GET / HTTP/1.1\r\n\r\n") == []
+        assert found in ([], FrameReader(client=not side).read(said))
+    assert FrameReader(client=True).read(b"GET / HTTP/1.1\r\n\r\n") == []
 
 
 def test_padding_priority_and_continuations_are_taken_off() -> None:
@@ -123,19 +125,19 @@ def test_padding_priority_and_continuations_are_taken_off() -> None:
 def test_what_is_kept_is_bounded() -> None:
     settings = PREFACE + b"\0\0\0\4\0\0\0\0\0"
     piece = (16000).to_bytes(3, "big") + b"\x09\0\0\0\0\1" + b"\0" * 16000
-    reader = Reader(client=True)
+    reader = FrameReader(client=True)
     reader.read(settings + b"\0\0\0\x01\0\0\0\0\1")
     for _ in range(BLOCK_LIMIT // 16000 + 2):
         reader.read(piece)
     assert reader.stopped == "a header block is larger than 64 KiB"
-    reader = Reader(client=True)
+    reader = FrameReader(client=True)
     reader.read(settings + b"\xff\xff\xff\x01\0\0\0\0\1")
     assert reader.stopped == "a frame is larger than 64 KiB"
 
 
 def test_a_server_that_speaks_first_is_http2_too() -> None:
     (found,) = streams.conversations(talk(b"", SOME.said(1)[:40]))
-    assert classify.read(found).kind is classify.Kind.HTTP2
+    assert classify.read(found).kind is classify.WireKind.HTTP2
 
 
 def test_a_reading_has_the_requests_and_responses() -> None:
@@ -287,7 +289,7 @@ def test_tshark_reads_the_same(tmp_path: Path) -> None:
     ours = [
         (end.port, event.stream, event.headers)
         for side, end in ((0, CLIENT), (1, SERVER))
-        for event in http2.Reader(client=not side).read(made.said(side))
+        for event in http2.FrameReader(client=not side).read(made.said(side))
     ]
     assert len(ours) == 10
     assert sorted(ours) == sorted(theirs)

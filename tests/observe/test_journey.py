@@ -9,8 +9,8 @@ from lateen.observe.requests.directory import Party
 from lateen.observe.requests.journey import Journey
 from lateen.observe.requests.ledger import Ledger
 from lateen.observe.verdicts import report, verdict
-from lateen.observe.verdicts.failures import Answer
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.verdicts.failures import Received
+from lateen.observe.wire.classify import Reading, WireKind
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
@@ -183,13 +183,13 @@ def test_nobody_logs_between_two_workloads_without_proxies() -> None:
 
 def test_packets_decide_between_tls_and_none() -> None:
     def seen(client: str, _server: str) -> Reading | None:
-        return Reading(Kind.HTTP1) if client == ONWARD else None
+        return Reading(WireKind.HTTP1) if client == ONWARD else None
 
     found = build([at_gate(), (e.SERVER, e.inbound(ONWARD, SERVER_AT))], seen=seen)
     assert found.legs[1].tls == "none"
 
     def encrypted(client: str, _server: str) -> Reading | None:
-        return Reading(Kind.TLS, mutual=False) if client == ONWARD else None
+        return Reading(WireKind.TLS, mutual=False) if client == ONWARD else None
 
     bare = at_gate(upstream=msgspec.structs.replace(e.MUTUAL_CLIENT, peer_sans=()))
     bare = (bare[0], msgspec.structs.replace(bare[1], upstream_remote=f"{e.BARE}:80"))
@@ -293,7 +293,7 @@ def test_a_call_that_failed_says_why_the_application_answered_so() -> None:
     for proxy, made in missing:
         ledger.add(proxy, [made])
     found = journey.build(e.sent(), ledger, LIBRARY, unseen)
-    said = verdict.judge(found, Answer(500), {}, Snapshot())
+    said = verdict.judge(found, Received(500), {}, Snapshot())
     assert said.code == "application-status"
     assert "asked for GET /ratings/0" in said.sentence
     assert "does not exist" in said.sentence

@@ -9,7 +9,7 @@ import pytest
 from lateen.observe.requests import legs
 from lateen.observe.requests.ledger import Ledger, LogEntry
 from lateen.observe.requests.legs import How, Leg, Own
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.wire.classify import Reading, WireKind
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
@@ -121,11 +121,11 @@ OPENING = {"http": None, "log": "tcp", "open": True, "downstream": TlsFacts("TLS
             {
                 "client_entry": None,
                 "server_entry": None,
-                "reading": Reading(Kind.TLS, istio_mtls=True, sni="outbound_.80_._.web"),
+                "reading": Reading(WireKind.TLS, istio_mtls=True, sni="outbound_.80_._.web"),
             },
             "mtls",
         ),
-        ({"client_entry": PROVED, "reading": Reading(Kind.HTTP1)}, "none"),
+        ({"client_entry": PROVED, "reading": Reading(WireKind.HTTP1)}, "none"),
     ],
 )
 def test_what_tls_a_leg_had(changes: dict[str, Any], tls: str) -> None:

@@ -12,7 +12,7 @@ from lateen.observe.requests.directory import Directory
 from lateen.observe.requests.joining import Joiner
 from lateen.observe.requests.ledger import Ledger, LogEntry
 from lateen.observe.requests.legs import Leg
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.wire.classify import Reading, WireKind
 from lateen.xds.als import AccessEntry, HttpFacts, TlsFacts
 
 GATEWAY, WEB, DB = "10.244.0.2", "10.244.0.3", "10.244.0.4"
@@ -258,7 +258,7 @@ def test_packets_say_what_no_log_does() -> None:
     (one,) = logged(("default/web", passed))
     leg = legs.between(None, one, WHO)
     assert (leg.client_address, leg.server_address) == (f"{GATEWAY}:40000", f"{WEB}:80")
-    seen = legs.told_by_packets(leg, lambda _c, _s: Reading(Kind.TLS, mutual=False))
+    seen = legs.told_by_packets(leg, lambda _c, _s: Reading(WireKind.TLS, mutual=False))
     assert (leg.tls, seen.tls) == ("none", "tls")
 
 

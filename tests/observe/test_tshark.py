@@ -12,7 +12,7 @@ import pytest
 from lateen.cli.traffic.capturefile import CaptureFile
 from lateen.observe.packets.capture_ring import Frame
 from lateen.observe.wire import classify, frames, streams
-from lateen.observe.wire.classify import Kind
+from lateen.observe.wire.classify import WireKind
 from lateen.observe.wire.frames import Address, Segment
 from tests import programs
 from tests.observe import dialogues
@@ -91,7 +91,7 @@ def test_handshakes_are_read_as_tshark_reads_them(made: tuple[Path, list[Segment
     ours = {}
     for conversation in streams.conversations(segments):
         reading = classify.read(conversation)
-        if reading.kind is Kind.TLS:
+        if reading.kind is WireKind.TLS:
             told = (reading.version, reading.sni, "|".join(reading.alpn))
             ours[conversation.client.port] = (*told, len(reading.server_certificates))
     hellos = tshark(

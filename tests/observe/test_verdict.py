@@ -7,8 +7,8 @@ from lateen.model.snapshot import Snapshot
 from lateen.observe.requests import journey, logline
 from lateen.observe.requests.ledger import Ledger, LogEntry
 from lateen.observe.verdicts import verdict
-from lateen.observe.verdicts.failures import Answer
-from lateen.observe.verdicts.verdict import Verdict
+from lateen.observe.verdicts.failures import Received
+from lateen.observe.verdicts.verdict import RequestVerdict
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
 
@@ -18,13 +18,13 @@ SSL = "TLS_error:|268435581:SSL routines:OPENSSL_internal:"
 
 def judged(
     rows: list[tuple[str, AccessEntry]], status: int | None, failure: SendFailure | None = None
-) -> Verdict:
+) -> RequestVerdict:
     ledger = Ledger()
     for proxy, made in rows:
         ledger.add(proxy, [made])
     asked = e.sent(failure=failure)
     found = journey.build(asked, ledger, e.DIRECTORY, lambda _c, _s: None)
-    return verdict.judge(found, Answer(status, "words", failure), {}, Snapshot())
+    return verdict.judge(found, Received(status, "words", failure), {}, Snapshot())
 
 
 def gate(flags: str = "", status: int = 503, details: str = "", **changes: object):

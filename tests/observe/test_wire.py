@@ -25,7 +25,7 @@ def test_a_real_handshake_is_read(tmp_path: Path, maximum: ssl.TLSVersion, versi
     sent, got = tls_bytes(tmp_path, maximum, ["istio", "http/1.1"])
     (found,) = streams.conversations(talk(sent, got, size=100))
     reading = classify.read(found)
-    assert (reading.kind, reading.version) == (classify.Kind.TLS, version)
+    assert (reading.kind, reading.version) == (classify.WireKind.TLS, version)
     assert (reading.sni, reading.alpn) == ("a.example", ("istio", "http/1.1"))
     assert reading.istio_mtls
     assert bool(reading.server_certificates) == (version == "TLSv1.2")
@@ -34,7 +34,7 @@ def test_a_real_handshake_is_read(tmp_path: Path, maximum: ssl.TLSVersion, versi
 def test_plaintext_http_is_read_with_its_headers() -> None:
     (found,) = streams.conversations(talk(REQUEST * 2, RESPONSE * 2))
     reading = classify.read(found)
-    assert reading.kind is classify.Kind.HTTP1
+    assert reading.kind is classify.WireKind.HTTP1
     assert [m.header("x-request-id") for m in reading.requests] == ["7", "7"]
     assert [m.start for m in reading.responses] == ["HTTP/1.1 200 OK"] * 2
 
@@ -46,7 +46,7 @@ def test_chunked_bodies_are_skipped() -> None:
 
 def test_http2_preface_is_known() -> None:
     (found,) = streams.conversations(talk(http2.PREFACE + b"\0\0\0\4\0\0\0\0\0", b""))
-    assert classify.read(found).kind is classify.Kind.HTTP2
+    assert classify.read(found).kind is classify.WireKind.HTTP2
 
 
 def test_who_ends_a_connection() -> None:
@@ -197,7 +197,7 @@ CLIENT_HELLO = _client_hello()
 def test_a_client_hello_alone_is_enough() -> None:
     (found,) = streams.conversations(talk(CLIENT_HELLO, b""))
     reading = classify.read(found)
-    assert (reading.kind, reading.sni, reading.version) == (classify.Kind.TLS, "b.example", "")
+    assert (reading.kind, reading.sni, reading.version) == (classify.WireKind.TLS, "b.example", "")
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -214,7 +214,7 @@ MESSAGES = (
 @given(st.lists(st.sampled_from(MESSAGES), max_size=12), st.lists(st.integers(0, 900), max_size=9))
 def test_messages_are_read_one_by_one_however_cut(parts: list[bytes], cuts: list[int]) -> None:
     data = b"".join(parts)
-    reader, found, last = http.Reader(), [], 0
+    reader, found, last = http.HeadReader(), [], 0
     for cut in [*sorted(min(cut, len(data)) for cut in cuts), len(data)]:
         found += reader.read(data[last:cut])
         last = cut
@@ -223,13 +223,13 @@ def test_messages_are_read_one_by_one_however_cut(parts: list[bytes], cuts: list
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(MESSAGES)), max_size=9))
 def test_a_reader_takes_any_bytes(parts: list[bytes]) -> None:
-    reader = http.Reader()
+    reader = http.HeadReader()
     for part in parts:
         reader.read(part)
 
 
 def test_a_head_is_told_before_its_body_has_come() -> None:
-    reader = http.Reader()
+    reader = http.HeadReader()
     (head,) = reader.read(CHUNKED + b"5\r\nhel")
     assert head.start == "HTTP/1.1 200 OK"
     assert [m.start for m in reader.read(b"lo\r\n0\r\n\r\n" + RESPONSE)] == ["HTTP/1.1 200 OK"]

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from lateen.observe.wire import classify, frames, http2, streams, tls
 from lateen.observe.wire.frames import ACK, SYN, Segment
-from lateen.observe.wire.http2 import Head, Reader
+from lateen.observe.wire.http2 import FrameReader, Head
 from tests.observe.packets import CLIENT, CLIENT6, SERVER, SERVER6, frame, talk
 
 KNOWN = {one.value: one.name.removeprefix("ALERT_DESCRIPTION_") for one in ssl.AlertDescription}
@@ -102,14 +102,14 @@ def block(fields: list[tuple[bytes, bytes]], *, ends: bool) -> bytes:
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_head_says_whether_it_ends_the_stream(ends: bool) -> None:
-    reader = Reader(client=False)
+    reader = FrameReader(client=False)
     (head,) = reader.read(block([(b":status", b"204")], ends=ends))
     assert isinstance(head, Head)
     assert head.ended is ends
 
 
 def test_a_header_that_is_no_text_stops_nothing() -> None:
-    reader = Reader(client=False)
+    reader = FrameReader(client=False)
     (head,) = reader.read(block([(b":status", b"200"), (b"x", b"\xff\xfe")], ends=True))
     assert isinstance(head, Head)
     assert [name for name, _ in head.headers] == [":status", "x"]
@@ -127,7 +127,7 @@ def test_a_header_that_is_no_text_stops_nothing() -> None:
     ],
 )
 def test_a_reading_is_told_in_a_line(reading, line: str) -> None:
-    assert classify.Reading(classify.Kind.TLS, **reading).line == line
+    assert classify.Reading(classify.WireKind.TLS, **reading).line == line
 
 
 def test_a_certificate_in_clear_is_mutual_tls() -> None:

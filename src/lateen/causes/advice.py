@@ -12,7 +12,7 @@ import msgspec
 from lateen.causes import catalogue, change
 from lateen.causes.cause import Category, Cause
 from lateen.causes.change import APPEND, Edit
-from lateen.causes.situation import Destination, Situation
+from lateen.causes.situation import RouteDestination, Situation
 from lateen.model.meta import ObjectRef, Source
 
 INJECT = "sidecar.istio.io/inject"
@@ -139,7 +139,7 @@ def _plaintext_to_tls(known: Situation) -> Remedies:
     yield Remedy("speak TLS to it, without verifying it", (edit,))
 
 
-def _rule_for(to: Destination, entry: dict[str, Any]) -> Edit:
+def _rule_for(to: RouteDestination, entry: dict[str, Any]) -> Edit:
     """Add a DestinationRule with settings for one port."""
     assert to.service is not None
     ref = ObjectRef("DestinationRule", to.service.namespace, f"{to.service.name}-tls")

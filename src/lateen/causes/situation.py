@@ -31,7 +31,7 @@ class ServerMode(msgspec.Struct, frozen=True):
     """Whether that policy has a selector: only then may it name ports."""
 
 
-class ServicePort(msgspec.Struct, frozen=True):
+class DeclaredPort(msgspec.Struct, frozen=True):
     """One port of a Service; `speaks` is `http`, `tls` or `tcp`, by its declared protocol, empty
     where none is declared."""
 
@@ -39,7 +39,7 @@ class ServicePort(msgspec.Struct, frozen=True):
     speaks: str = ""
 
 
-class Destination(msgspec.Struct, frozen=True, kw_only=True):
+class RouteDestination(msgspec.Struct, frozen=True, kw_only=True):
     """Where a route leads."""
 
     host: str
@@ -47,7 +47,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     subset: str = ""
     known: bool = True
     """Whether the mesh has such a host."""
-    ports: tuple[ServicePort, ...] = ()
+    ports: tuple[DeclaredPort, ...] = ()
     """Of the Service."""
     subsets: tuple[str, ...] = ()
     """Those that DestinationRules define for the host."""
@@ -80,7 +80,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """The TCP ports that the server's containers declare."""
     target_port: int = 0
     """The workload's port."""
-    destination: Destination | None = None
+    destination: RouteDestination | None = None
     client_workload: ObjectRef | None = None
     """The Deployment of a client without a sidecar, if one may be injected."""
     server_workload: ObjectRef | None = None

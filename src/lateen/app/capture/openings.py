@@ -12,7 +12,7 @@ from lateen.model.client import ApiError
 from lateen.observe.packets import flowlines
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptOpenings(msgspec.Struct, frozen=True):
     """The answer: connections' openings, oldest first, and how many packets the taps lost."""
 
     flows: tuple[flowlines.Flow, ...]
@@ -33,7 +33,7 @@ def capture(taps: Taps, names: Callable[[], Mapping[str, str]]) -> Serve:
             for seen in taps.openings.since(since)
         )
         flows = tuple(flow for flow in told if flow is not None)
-        return routes.answer(Kept(flows, taps.dropped()))
+        return routes.answer(KeptOpenings(flows, taps.dropped()))
 
     return serve
 

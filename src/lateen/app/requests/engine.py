@@ -25,7 +25,7 @@ from lateen.observe.requests.directory import Directory, Party
 from lateen.observe.requests.journey import Journey, Sent
 from lateen.observe.requests.ledger import Ledger
 from lateen.observe.verdicts import findings, report, verdict
-from lateen.observe.verdicts.failures import Answer
+from lateen.observe.verdicts.failures import Received
 
 if TYPE_CHECKING:
     from lateen.app.requests import sending
@@ -37,7 +37,7 @@ _LOG_SECONDS = 1.0
 _MOST_RECORDED = 16
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CurlRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a call."""
 
     url: str
@@ -88,9 +88,9 @@ class EvidenceEngine:
 
     async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call with a request's story. Raises ApiError."""
-        return routes.answer(await self.request(routes.decoded(call, Asked)))
+        return routes.answer(await self.request(routes.decoded(call, CurlRequest)))
 
-    async def request(self, asked: Asked) -> Json:
+    async def request(self, asked: CurlRequest) -> Json:
         """Send one request and return its story. Raises ApiError where it cannot be sent."""
         current = self._pipeline.current
         start = targets.origin(current.snapshot, asked.origin, asked.namespace)
@@ -107,7 +107,7 @@ class EvidenceEngine:
             who = directory.directory(current.snapshot, self._pipeline.views)
             sent = _sent(asked, start, target, response, who, mark)
             found = await self._joined(sent, who, recording)
-        answer = Answer(response.status, response.error, response.failure)
+        answer = Received(response.status, response.error, response.failure)
         judged = verdict.judge(
             found, answer, self._pipeline.views, current.snapshot, insecure=asked.insecure
         )
@@ -123,7 +123,9 @@ class EvidenceEngine:
             },
         }
 
-    async def _findings(self, found: Journey, judged: verdict.Verdict, host: str) -> list[Json]:
+    async def _findings(
+        self, found: Journey, judged: verdict.RequestVerdict, host: str
+    ) -> list[Json]:
         """Return the findings about the objects that a request has to do with."""
         snapshot = self._pipeline.current.snapshot
         about = findings.objects(found, host, self._pipeline.views, snapshot)
@@ -163,7 +165,7 @@ class EvidenceEngine:
             cancel()
 
 
-def _host(asked: Asked, target: targets.Target) -> str:
+def _host(asked: CurlRequest, target: targets.UrlTarget) -> str:
     """Return the host that is asked for: as the header says, else as the URL does."""
     given = next((value for name, value in asked.headers if name.lower() == "host"), "")
     return given.partition(":")[0] or urlsplit(target.url).hostname or ""
@@ -185,7 +187,9 @@ def watched(snapshot: Snapshot, views: Mapping[str, ProxyView], start: targets.O
     return [running[pod] for pod in (start.pod, *gateways) if pod in running][:_MOST_RECORDED]
 
 
-def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "sending.Request":
+def _request(
+    asked: CurlRequest, start: targets.Origin, target: targets.UrlTarget
+) -> "sending.Request":
     from lateen.app.requests import sending
 
     return sending.Request(
@@ -204,10 +208,10 @@ def _request(asked: Asked, start: targets.Origin, target: targets.Target) -> "se
 
 
 def _sent(
-    asked: Asked,
+    asked: CurlRequest,
     start: targets.Origin,
-    target: targets.Target,
-    response: "sending.Response",
+    target: targets.UrlTarget,
+    response: "sending.ClientResponse",
     who: Directory,
     mark: int,
 ) -> Sent:
@@ -225,7 +229,7 @@ def _sent(
     )
 
 
-def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) -> Json:
+def _request_shown(asked: CurlRequest, start: targets.Origin, target: targets.UrlTarget) -> Json:
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     hidden = str if asked.show_secrets else redact.path
@@ -240,7 +244,7 @@ def _request_shown(asked: Asked, start: targets.Origin, target: targets.Target) 
     }
 
 
-def _response_shown(asked: Asked, response: "sending.Response") -> Json:
+def _response_shown(asked: CurlRequest, response: "sending.ClientResponse") -> Json:
     text: Mapping[str, str]
     try:
         text = {"body": _body_shown(asked, response.body.decode())}
@@ -258,7 +262,7 @@ def _response_shown(asked: Asked, response: "sending.Response") -> Json:
     }
 
 
-def _body_shown(asked: Asked, text: str) -> str:
+def _body_shown(asked: CurlRequest, text: str) -> str:
     if asked.show_secrets:
         return text
     return redact.body(text, redact.values(asked.headers, asked.url))

@@ -47,7 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 15.0
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
+class ClientResponse(msgspec.Struct, frozen=True, kw_only=True):
     """What came back, and what the client itself saw of its connection. Times are seconds."""
 
     local: str = ""
@@ -168,7 +168,7 @@ class _Network(httpcore.AsyncNetworkBackend):
         return self.stream.session if self.stream is not None else None
 
 
-async def send(shim: ShimLink, request: Request) -> Response:
+async def send(shim: ShimLink, request: Request) -> ClientResponse:
     """Send one request on a connection of its own and read the whole answer.
 
     What goes wrong on the way is in `error`, in plain words. Raises ApiError 400 for a URL or
@@ -194,10 +194,10 @@ async def send(shim: ShimLink, request: Request) -> Response:
         raise ApiError(400, "BadRequest", f"{redact.path(request.url)}: {error}") from error
     except TimeoutError as error:
         told = f"no answer within {request.timeout:g} s"
-        answered = Response(error=told, failure=network.failure(error))
+        answered = ClientResponse(error=told, failure=network.failure(error))
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
         told = str(error) or type(error).__name__
-        answered = Response(error=told, failure=network.failure(error))
+        answered = ClientResponse(error=told, failure=network.failure(error))
     return msgspec.structs.replace(
         answered,
         local=network.local,
@@ -208,7 +208,7 @@ async def send(shim: ShimLink, request: Request) -> Response:
 
 async def _exchange(
     pool: httpcore.AsyncConnectionPool, request: Request, network: _Network
-) -> Response:
+) -> ClientResponse:
     seconds = request.timeout
     limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
     async with pool.stream(
@@ -225,7 +225,7 @@ async def _exchange(
             body += part[: max(0, BODY_LIMIT - len(body))]
             size += len(part)
         spoken = response.extensions.get("http_version", b"HTTP/1.1").decode()
-        return Response(
+        return ClientResponse(
             status=response.status,
             http=spoken,
             headers=tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers),
@@ -235,7 +235,7 @@ async def _exchange(
         )
 
 
-async def _old_exchange(request: Request, network: _Network) -> Response:
+async def _old_exchange(request: Request, network: _Network) -> ClientResponse:
     """Speak HTTP/1.0, which the library does not: one request, the answer ends with the bytes."""
     parts = urlsplit(request.url)
     stream = await network.connect_tcp(request.address, request.port, request.timeout)
@@ -260,7 +260,7 @@ async def _old_exchange(request: Request, network: _Network) -> Response:
         raise httpcore.RemoteProtocolError("the answer is not HTTP")
     version, status = answer.start.split(" ")[:2]
     body = bytes(received).partition(b"\r\n\r\n")[2]
-    return Response(
+    return ClientResponse(
         status=int(status),
         http=version,
         headers=answer.headers,

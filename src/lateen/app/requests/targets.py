@@ -34,7 +34,7 @@ class Origin(msgspec.Struct, frozen=True):
     namespace: str = "default"
 
 
-class Target(msgspec.Struct, frozen=True):
+class UrlTarget(msgspec.Struct, frozen=True):
     """Where to connect, and the URL as sent."""
 
     url: str
@@ -85,7 +85,7 @@ class Resolver:
 
     async def target(
         self, url: str, start: Origin, *, gateway: bool, resolve: Mapping[str, str]
-    ) -> Target:
+    ) -> UrlTarget:
         """Return where a URL leads. `resolve` maps `HOST:PORT` or `HOST` to an address.
 
         Raises ApiError 400 for a URL that is none, 404 for a name nobody knows.
@@ -94,27 +94,27 @@ class Resolver:
         full = parts.geturl()
         chosen = resolve.get(f"{host}:{port}") or resolve.get(host)
         if chosen:
-            return Target(full, chosen, port)
+            return UrlTarget(full, chosen, port)
         if not start.pod:
             return self._from_host(parts, full, host, port, gateway=gateway)
-        return Target(full, await self._lookup(host, start), port)
+        return UrlTarget(full, await self._lookup(host, start), port)
 
     def _from_host(
         self, parts: SplitResult, full: str, host: str, port: int, *, gateway: bool
-    ) -> Target:
+    ) -> UrlTarget:
         if host in ("127.0.0.1", "localhost"):
             return self._forwarded(full, port)
         if _is_address(host):
-            return Target(full, host, port)
+            return UrlTarget(full, host, port)
         service = self._service(host)
         address = _reachable(service) if service is not None else ""
         if not address and (gateway or service is None):
             address = self._gateway(port)
             if address and not self._is_written_for(host):
-                return Target(full, address, port, self._unknown(host))
+                return UrlTarget(full, address, port, self._unknown(host))
         if not address:
             raise ApiError(404, "NotFound", f"{host}: no Service of that name has an address")
-        return Target(full, address, port)
+        return UrlTarget(full, address, port)
 
     def _is_written_for(self, host: str) -> bool:
         """Whether a VirtualService or a Gateway names a host, be it by a wildcard (`*` alone names
@@ -134,11 +134,11 @@ class Resolver:
         maybe = f" (is it {like[0]}?)" if like else ""
         return f"no Service is called {host}{maybe}: the ingress gateway was asked for it"
 
-    def _forwarded(self, full: str, port: int) -> Target:
+    def _forwarded(self, full: str, port: int) -> UrlTarget:
         for (namespace, name, number), local in self._forwards.items():
             if local == port:
                 service = self._snapshot.services[namespace, name]
-                return Target(full, _reachable(service), number)
+                return UrlTarget(full, _reachable(service), number)
         raise ApiError(
             404, "NotFound", f"port {port} of 127.0.0.1 leads nowhere in the lab: `lateen status`"
         )

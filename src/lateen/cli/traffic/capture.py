@@ -19,7 +19,7 @@ from lateen.cli.traffic.capturefile import CaptureFile, keylog_readers
 from lateen.cli.traffic.sources import Pod, Source
 from lateen.observe.ends import Places
 from lateen.observe.packets import flowlines
-from lateen.observe.packets.flowfilter import Condition, Filter, Subject
+from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
 from lateen.observe.packets.flowlines import Flow
 from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import frames
@@ -58,7 +58,7 @@ class Kept(msgspec.Struct, frozen=True):
 def capture(lab: str, options: CaptureOptions) -> int:
     """The command."""
     try:
-        chosen = Filter(options.conditions)
+        chosen = FlowFilter(options.conditions)
         _check(options, chosen)
     except ValueError as error:
         exits.complain(str(error))
@@ -97,7 +97,7 @@ def capture(lab: str, options: CaptureOptions) -> int:
         source.close()
 
 
-def _check(options: CaptureOptions, chosen: Filter) -> None:
+def _check(options: CaptureOptions, chosen: FlowFilter) -> None:
     """Raise ValueError, with what to do, for what does not go together."""
     if options.output not in ("", "json"):
         raise ValueError(f"-o {options.output}: use json, or leave it out")
@@ -121,7 +121,7 @@ def _check(options: CaptureOptions, chosen: Filter) -> None:
 class Printer:
     """Writes flows to standard output, as lines or JSON, and counts them."""
 
-    def __init__(self, options: CaptureOptions, chosen: Filter, places: Places) -> None:
+    def __init__(self, options: CaptureOptions, chosen: FlowFilter, places: Places) -> None:
         self._options, self._filter, self._places = options, chosen, places
         self._names = places.names
         self.shown = 0
@@ -212,7 +212,11 @@ def _to_lines(
 
 
 def _to_file(
-    options: CaptureOptions, chosen: Filter, source: Source, pods: Sequence[Pod], paths: LabPaths
+    options: CaptureOptions,
+    chosen: FlowFilter,
+    source: Source,
+    pods: Sequence[Pod],
+    paths: LabPaths,
 ) -> int:
     legs = [device for device, leg in flowlines.LEGS.items() if leg in (chosen.legs or {leg})]
     keys = keylog_readers([paths.key_log(pod.uid) for pod in pods]) if options.keys else []

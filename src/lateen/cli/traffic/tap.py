@@ -13,7 +13,7 @@ from lateen.cli import exits
 from lateen.cli.connection import answers, api as lab_api
 from lateen.cli.terminal import screen
 from lateen.observe.ends import End, Places, short_identity
-from lateen.observe.packets.flowfilter import Condition, Filter, Subject
+from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
 
 _PATH = "/lateen/v1/tap"
 _QUOTED = re.compile(r'[\s"=\\]|^$')
@@ -39,7 +39,7 @@ def tap(lab: str, options: TapOptions) -> int:
     if options.namespace:
         conditions.append(Condition("namespace", options.namespace))
     try:
-        chosen = Filter(conditions)
+        chosen = FlowFilter(conditions)
     except ValueError as error:
         exits.complain(str(error))
         return exits.USAGE

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from lateen.observe.wire import classify
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.wire.classify import Reading, WireKind
 from lateen.observe.wire.frames import Segment
 from lateen.observe.wire.streams import Assembler, Conversation
 
@@ -80,7 +80,7 @@ class Openings:
         """Return what a connection was, or None if its opening was not seen or told nothing."""
         conversation = self.find(client, server)
         reading = classify.read(conversation) if conversation is not None else None
-        return None if reading is None or reading.kind is Kind.NOTHING else reading
+        return None if reading is None or reading.kind is WireKind.NOTHING else reading
 
     def since(self, time: float) -> list[Seen]:
         """Return the connections opened at or after `time` (seconds since the epoch)."""
@@ -114,6 +114,6 @@ def either(opening: Reading | None, recorded: Conversation | None) -> Reading | 
     Encrypted or HTTP/2 is said at the opening only; plaintext HTTP/1 by every request.
     """
     reading = classify.read(recorded) if recorded is not None else None
-    if reading is not None and reading.kind in (Kind.TLS, Kind.HTTP1, Kind.HTTP2):
+    if reading is not None and reading.kind in (WireKind.TLS, WireKind.HTTP1, WireKind.HTTP2):
         return reading
     return opening or reading

@@ -44,7 +44,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 _Test = Callable[[Subject], bool]
 
 
-class Filter:
+class FlowFilter:
     """Conditions, ready to be asked. Raises ValueError, saying which is wrong and what is right."""
 
     def __init__(self, conditions: Iterable[Condition] = ()) -> None:

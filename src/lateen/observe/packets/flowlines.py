@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lateen.observe.wire import classify
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.wire.classify import Reading, WireKind
 from lateen.observe.wire.streams import Conversation
 
 LEGS = {"eth0": "wire", "lo": "app"}
@@ -64,7 +64,7 @@ def handshake(made: Conversation, reading: Reading, detail: str) -> Flow:
         leg="",
         client=str(made.client),
         server=str(made.server),
-        event="handshake" if reading.kind is Kind.TLS else "data",
+        event="handshake" if reading.kind is WireKind.TLS else "data",
         tls=reading.tls,
         kind=reading.kind.value,
         version=reading.version,
@@ -81,10 +81,10 @@ def opening(pod: str, leg: str, made: Conversation) -> Flow | None:
     is none of it, it began in plaintext, or carried nothing.
     """
     reading = classify.read(made)
-    if reading.kind is Kind.NOTHING:
+    if reading.kind is WireKind.NOTHING:
         if not made.handshake:
             return None
-        told = handshake(made, msgspec.structs.replace(reading, kind=Kind.OTHER), BEGAN_PLAIN)
+        told = handshake(made, msgspec.structs.replace(reading, kind=WireKind.OTHER), BEGAN_PLAIN)
         return msgspec.structs.replace(told, pod=pod, leg=LEGS[leg], time=round(made.opened, 6))
     alert = reading.server_alert or reading.client_alert
     side = "server" if reading.server_alert else "client"

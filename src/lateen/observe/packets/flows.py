@@ -10,7 +10,7 @@ from lateen.observe import redact
 from lateen.observe.packets import flowlines
 from lateen.observe.packets.flowlines import LEGS, Flow
 from lateen.observe.wire import classify, http, http2, tls
-from lateen.observe.wire.classify import Kind
+from lateen.observe.wire.classify import WireKind
 from lateen.observe.wire.frames import Segment
 from lateen.observe.wire.streams import CAPTURING, Assembler, Conversation, Direction
 
@@ -27,38 +27,38 @@ class _State:
 
     def __init__(self, leg: str, conversation: Conversation) -> None:
         self.leg, self.conversation = leg, conversation
-        self.kind: Kind | None = None
+        self.kind: WireKind | None = None
         self.tls = "none"
         self.told = False
         self.ended = False
         self.methods: deque[str] = deque(maxlen=_UNANSWERED)
         """Of requests that are not answered yet."""
-        self.http1: list[http.Reader] = []
-        self.http2: list[http2.Reader] = []
+        self.http1: list[http.HeadReader] = []
+        self.http2: list[http2.FrameReader] = []
 
     def becomes_http1(self) -> None:
         """Read the next bytes of both directions as HTTP/1."""
-        self.kind = Kind.HTTP1
-        self.http1 = [http.Reader(), self._answers()]
+        self.kind = WireKind.HTTP1
+        self.http1 = [http.HeadReader(), self._answers()]
 
     def becomes_http2(self) -> None:
         """Read the next bytes of both directions as HTTP/2's first."""
-        self.kind, self.http1 = Kind.HTTP2, []
-        self.http2 = [http2.Reader(client=True), http2.Reader(client=False)]
+        self.kind, self.http1 = WireKind.HTTP2, []
+        self.http2 = [http2.FrameReader(client=True), http2.FrameReader(client=False)]
 
     def restart(self, number: int) -> None:
         """Begin a direction (0 is the client's) anew, at a message's beginning."""
         if not self.http1:
             self.becomes_http1()
         self.methods.clear()
-        self.http1[number] = self._answers() if number else http.Reader()
+        self.http1[number] = self._answers() if number else http.HeadReader()
 
-    def _answers(self) -> http.Reader:
+    def _answers(self) -> http.HeadReader:
         def methods() -> Iterator[str]:
             while True:
                 yield self.methods.popleft() if self.methods else ""
 
-        return http.Reader(methods())
+        return http.HeadReader(methods())
 
 
 class Narrator:
@@ -120,7 +120,7 @@ class Narrator:
             yield from self._messages(made, state)
         if state.http2:
             yield from self._streams(made, state)
-        elif state.kind is Kind.TLS and not state.told:
+        elif state.kind is WireKind.TLS and not state.told:
             yield from self._handshake(made, state)
         if made.ended_by and not state.ended:
             state.ended = True
@@ -128,25 +128,25 @@ class Narrator:
 
     def _first(self, made: Conversation, state: _State) -> Iterator[Flow]:
         reading = classify.read(made)
-        if reading.kind is Kind.NOTHING or _too_little(made, reading.kind):
+        if reading.kind is WireKind.NOTHING or _too_little(made, reading.kind):
             return
         state.kind = reading.kind
-        if not made.handshake and reading.kind is Kind.OTHER:
+        if not made.handshake and reading.kind is WireKind.OTHER:
             half = made.server in CAPTURING  # what was meant is not known yet
             older = self._known(str(made.client), "" if half else str(made.server))
             if older is not None:
-                state.kind, state.told, state.tls = Kind(older.kind), True, older.tls
+                state.kind, state.told, state.tls = WireKind(older.kind), True, older.tls
                 yield msgspec.structs.replace(older, detail=_older(state.kind))
                 return
             if _encrypted_data(made):
-                state.kind, state.told, state.tls = Kind.TLS, True, "tls"
+                state.kind, state.told, state.tls = WireKind.TLS, True, "tls"
                 yield _flow(made, state, "data", detail="TLS, opened before the capture")
                 return
-        if reading.kind is Kind.HTTP1:
+        if reading.kind is WireKind.HTTP1:
             state.becomes_http1()
-        elif reading.kind is Kind.HTTP2:
+        elif reading.kind is WireKind.HTTP2:
             state.becomes_http2()
-        elif reading.kind is Kind.OTHER:
+        elif reading.kind is WireKind.OTHER:
             since = "" if made.handshake else ", opened before the capture"
             yield _flow(made, state, "data", detail=f"other connection{since}")
 
@@ -270,15 +270,15 @@ def _status(text: str) -> int:
     return int(text) if len(text) == 3 and text.isascii() and text.isdigit() else 0
 
 
-def _too_little(made: Conversation, kind: Kind) -> bool:
+def _too_little(made: Conversation, kind: WireKind) -> bool:
     """Whether the first bytes may still become something that is known."""
     size = made.from_client.size + made.from_server.size
-    return kind is Kind.OTHER and size < _TELLING and not made.ended_by
+    return kind is WireKind.OTHER and size < _TELLING and not made.ended_by
 
 
-def _older(kind: Kind) -> str:
+def _older(kind: WireKind) -> str:
     """Say what being older than the capture means for what can be read."""
-    if kind is Kind.HTTP2:
+    if kind is WireKind.HTTP2:
         return "opened before the capture: its headers' compression is not known"
     return "opened before the capture"
 
@@ -297,7 +297,7 @@ def _resynchronise(made: Conversation, segment: Segment, state: _State) -> None:
     number = int(segment.source != made.client)
     direction = (made.from_client, made.from_server)[number]
     whole = made.handshake and not direction.stalled
-    if whole or state.kind not in (None, Kind.OTHER, Kind.HTTP1):
+    if whole or state.kind not in (None, WireKind.OTHER, WireKind.HTTP1):
         return
     if not _begins_message(segment.payload) or tls.looks_like_tls(segment.payload):
         return
@@ -305,7 +305,7 @@ def _resynchronise(made: Conversation, segment: Segment, state: _State) -> None:
         if state.http1 and not state.http1[number].lost:
             return
         if not state.http1 and _begins_message(bytes(direction.data)):
-            if state.kind is Kind.OTHER:
+            if state.kind is WireKind.OTHER:
                 state.becomes_http1()
             return
     direction.restart(segment.seq, segment.payload)

@@ -106,7 +106,7 @@ def _role(view: ProxyView) -> str:
     return "gateway" if view.node.kind is ProxyKind.ROUTER else "sidecar"
 
 
-class Choice(msgspec.Struct, frozen=True):
+class TlsChoice(msgspec.Struct, frozen=True):
     """What a client's proxy was told to do towards a server, and by which fields.
 
     `tls` is `none`, `tls` or `mtls`; `why` completes the sentence `because …`.
@@ -221,7 +221,7 @@ def routed(view: ProxyView, source: str) -> tuple[Source, ...]:
 
 def choice(
     view: ProxyView, name: str, address: str, wanted: Wanted = _as_compiled
-) -> Choice | None:
+) -> TlsChoice | None:
     """Return what a client's proxy does on the way to an endpoint of a cluster, and why.
 
     None for clusters that are no service's (pass-through, the inbound ones). `wanted` tells the
@@ -240,20 +240,20 @@ def choice(
             why = "the service is outside the mesh"
         elif found.keeps_destination(view.node.kind):
             why = "of the service's endpoints, which it must treat alike, not every one takes it"
-        return Choice("none", why)
+        return TlsChoice("none", why)
     at = endpoint(view, name, address)
     if at is None and found.keeps_destination(view.node.kind):
-        return Choice(
+        return TlsChoice(
             "mtls",
             "automatic mutual TLS applies to all pods of this service together: each has a sidecar",
         )
     if at is None:
-        return Choice("none", "this proxy knows no endpoint with mutual TLS at that address")
+        return TlsChoice("none", "this proxy knows no endpoint with mutual TLS at that address")
     rule = found.policy.rule
     return _automatic(*at, (rule,) if rule is not None else ())
 
 
-def _by_rule(tls: ClientTls, wanted: Wanted) -> Choice:
+def _by_rule(tls: ClientTls, wanted: Wanted) -> TlsChoice:
     mode = tls.mode.value
     written = wanted(tls.source) or mode
     if tls.mode is TlsMode.DISABLE and written != mode:
@@ -261,29 +261,31 @@ def _by_rule(tls: ClientTls, wanted: Wanted) -> Choice:
             f"a DestinationRule sets TLS mode {written} for it with settings that its proxy cannot "
             "use, and then Istio sends plaintext"
         )
-        return Choice("none", why, (tls.source,))
+        return TlsChoice("none", why, (tls.source,))
     why = f"a DestinationRule sets TLS mode {mode} for it"
     if tls.mode is TlsMode.DISABLE:
-        return Choice("none", why, (tls.source,))
+        return TlsChoice("none", why, (tls.source,))
     if tls.ca == SYSTEM_ROOTS and not tls.insecure_skip_verify:
         why += ", which since Istio 1.21 verifies the server against the machine's own roots"
     elif not tls.ca and tls.mode is not TlsMode.ISTIO_MUTUAL:
         why += ", which verifies nothing: the server may be anybody"
     with_certificate = tls.mode is TlsMode.ISTIO_MUTUAL or bool(tls.certificate)
-    return Choice("mtls" if with_certificate else "tls", why, (tls.source,))
+    return TlsChoice("mtls" if with_certificate else "tls", why, (tls.source,))
 
 
-def _automatic(at: Endpoint, marked: bool, rule: tuple[Source, ...]) -> Choice:
+def _automatic(at: Endpoint, marked: bool, rule: tuple[Source, ...]) -> TlsChoice:
     sources = (at.mode_source,) if at.mode_source is not None else ()
     if marked:
         accepts = f"its server accepts it ({at.mode.value})"
-        return Choice("mtls", f"automatic mutual TLS applies: {accepts}", sources)
+        return TlsChoice("mtls", f"automatic mutual TLS applies: {accepts}", sources)
     if at.sidecar and at.mode is not MtlsMode.DISABLE:
         why = "the DestinationRule's TLS mode around the port's settings stays for its endpoints"
-        return Choice("none", why, rule)
+        return TlsChoice("none", why, rule)
     if not at.sidecar:
-        return Choice("none", "its server has no sidecar, so automatic mutual TLS leaves it alone")
-    return Choice("none", f"its server's PeerAuthentication mode is {at.mode.value}", sources)
+        return TlsChoice(
+            "none", "its server has no sidecar, so automatic mutual TLS leaves it alone"
+        )
+    return TlsChoice("none", f"its server's PeerAuthentication mode is {at.mode.value}", sources)
 
 
 def accepts(view: ProxyView, port: int) -> Acceptance | None:

@@ -13,7 +13,7 @@ import msgspec
 from lateen.observe.requests import hops
 from lateen.observe.requests.directory import Directory, Party
 from lateen.observe.requests.ledger import LogEntry
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.wire.classify import Reading, WireKind
 from lateen.xds.als import AccessEntry
 
 Readings = Callable[[str, str], "Reading | None"]
@@ -211,13 +211,13 @@ def _showed_certificate(leg: Leg) -> bool:
 
 def _unconnected(leg: Leg) -> bool:
     """Whether the client's proxy could not even connect."""
-    silent = leg.reading is None or leg.reading.kind is Kind.NOTHING
+    silent = leg.reading is None or leg.reading.kind is WireKind.NOTHING
     failed = leg.client_entry is not None and hops.failed(leg.client_entry)
     return silent and failed and leg.client_entry is not None and not hops.reached(leg.client_entry)
 
 
 def _encrypted(leg: Leg, server: AccessEntry | None) -> bool:
-    if leg.reading is not None and leg.reading.kind is not Kind.NOTHING:
+    if leg.reading is not None and leg.reading.kind is not WireKind.NOTHING:
         return leg.reading.kind.encrypted
     client = leg.client_entry.entry if leg.client_entry is not None else None
     if client is not None and (client.upstream.version or "TLS_error" in client.upstream_failure):

@@ -36,7 +36,7 @@ _OF_CLIENTS_OWN = {
 }
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True):
     """What the client got: a status, or a failure of its own and the words for it."""
 
     status: int | None = None
@@ -45,7 +45,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def of(
-    journey: Journey, answer: Answer, views: Mapping[str, ProxyView]
+    journey: Journey, answer: Received, views: Mapping[str, ProxyView]
 ) -> tuple[Cause, Leg | None]:
     """Return the failure class and the leg it was found on; OK and None for success."""
     legs = journey.legs

@@ -12,8 +12,8 @@ from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.ledger import LogEntry
 from lateen.observe.requests.legs import Leg
 from lateen.observe.verdicts import verdict
-from lateen.observe.verdicts.verdict import Verdict
-from lateen.observe.wire.classify import Kind, Reading
+from lateen.observe.verdicts.verdict import RequestVerdict
+from lateen.observe.wire.classify import Reading, WireKind
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ def legs(found: Journey, *, secrets: bool = False) -> list[Json]:
     return [_leg(leg, secrets=secrets) for leg in found.legs]
 
 
-def judgement(found: Verdict, snapshot: Snapshot) -> Json:
+def judgement(found: RequestVerdict, snapshot: Snapshot) -> Json:
     """Return a verdict, its sources with file and line where those are known."""
     return {
         "sentence": found.sentence,
@@ -148,7 +148,7 @@ def server_identity(leg: Leg) -> str:
 def _wire(leg: Leg, *, secrets: bool) -> Json:
     """What travelled: from packets where they were seen, else from what both logs say."""
     reading = leg.reading
-    if reading is not None and reading.kind is not Kind.NOTHING:
+    if reading is not None and reading.kind is not WireKind.NOTHING:
         return _from_packets(leg, reading, secrets=secrets)
     client = leg.client_entry.entry if leg.client_entry else None
     server = leg.server_entry.entry if leg.server_entry else None

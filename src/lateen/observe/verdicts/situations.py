@@ -5,7 +5,7 @@ Read from the log entries, the compiled views and the objects; nothing of Istio 
 
 from collections.abc import Mapping
 
-from lateen.causes.situation import ClientTls, Destination, ServerMode, ServicePort, Situation
+from lateen.causes.situation import ClientTls, DeclaredPort, RouteDestination, ServerMode, Situation
 from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
 from lateen.compiler.ir.routing import Route
@@ -184,7 +184,7 @@ def _route(leg: Leg, view: ProxyView | None) -> Route | None:
     return directory.route(view, tagged) if view is not None and tagged else None
 
 
-def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Destination | None:
+def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> RouteDestination | None:
     name, field = cluster_name(leg, view), None
     if view is None or leg.client_entry is None or leg.client_entry.inbound:
         return None
@@ -201,7 +201,7 @@ def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Desti
     host = parts[3]
     every = [each for each in directory.clusters(view) if each.service.hostname == host]
     service = every[0].service if every else None
-    return Destination(
+    return RouteDestination(
         host=host,
         port=int(parts[1]),
         subset=parts[2],
@@ -214,9 +214,9 @@ def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Desti
     )
 
 
-def _ports(service: Service | None) -> tuple[ServicePort, ...]:
+def _ports(service: Service | None) -> tuple[DeclaredPort, ...]:
     ports = service.ports if service is not None else ()
-    return tuple(ServicePort(port.number, _word(port.protocol)) for port in ports)
+    return tuple(DeclaredPort(port.number, _word(port.protocol)) for port in ports)
 
 
 def _subsets(every: list[OutboundCluster]) -> tuple[str, ...]:

@@ -19,13 +19,13 @@ from lateen.observe.requests import directory, hops, journey, logline
 from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.legs import Leg
 from lateen.observe.verdicts import authorization, failures, situations, written
-from lateen.observe.verdicts.failures import Answer
+from lateen.observe.verdicts.failures import Received
 
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "nothing"}
 _SENT_WORDS = {**_TLS_WORDS, "tls": "TLS without a client certificate"}
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class RequestVerdict(msgspec.Struct, frozen=True):
     """The answer to `why`. `code` is stable; `sources` are the fields that decided, the most
     telling first."""
 
@@ -48,7 +48,7 @@ class _Judge:
         known = situations.of(leg, self.views, self.snapshot, insecure=self.insecure)
         return advice.of(cause, known)
 
-    def choice(self, leg: Leg) -> directory.Choice | None:
+    def choice(self, leg: Leg) -> directory.TlsChoice | None:
         if leg.client_entry is None or leg.client_entry.proxy not in self.views:
             return None
         made = leg.client_entry.entry
@@ -61,38 +61,38 @@ class _Judge:
 
 
 def judge(
-    found: Journey, answer: Answer, views: Views, snapshot: Snapshot, *, insecure: bool = False
-) -> Verdict:
+    found: Journey, answer: Received, views: Views, snapshot: Snapshot, *, insecure: bool = False
+) -> RequestVerdict:
     """Say what happened to a request and why. `insecure`: the client took any certificate."""
     by = _Judge(views, snapshot, insecure=insecure)
     cause, leg = failures.of(found, answer, views)
     came = str(answer.status) if answer.status is not None else answer.error
     if leg is None:
         sentence, sources = _success(found, came, by)
-        return Verdict(cause.code, sentence, sources)
+        return RequestVerdict(cause.code, sentence, sources)
     if Mark.MEANT in cause.marks:
         return _meant(found, cause, leg, came, by)
     cause = authorization.refine(cause, leg, views)
     place = f"at {leg.client.name}" if not leg.sent else f"on {journey.name(leg)}"
     sentence = f"{came}: it failed {place}: {cause.words}"
     why, sources = _why(leg, cause, by)
-    return Verdict(cause.code, f"{sentence}{why}.", sources, by.advice(cause, leg))
+    return RequestVerdict(cause.code, f"{sentence}{why}.", sources, by.advice(cause, leg))
 
 
-def _meant(found: Journey, cause: Cause, leg: Leg, came: str, by: _Judge) -> Verdict:
+def _meant(found: Journey, cause: Cause, leg: Leg, came: str, by: _Judge) -> RequestVerdict:
     """An error that somebody answered on purpose; an application's may come of its own calls."""
     if cause is not catalogue.APPLICATION_STATUS:
-        return Verdict(cause.code, f"{came}: {cause.words}.", _decided(leg, by), Advice())
+        return RequestVerdict(cause.code, f"{came}: {cause.words}.", _decided(leg, by), Advice())
     sentence = f"{came}: {cause.words} ({leg.server.name})"
     culprit = failed_call(found.calls)
     if culprit is None:
-        return Verdict(cause.code, f"{sentence}.", _decided(leg, by), by.advice(cause, leg))
+        return RequestVerdict(cause.code, f"{sentence}.", _decided(leg, by), by.advice(cause, leg))
     call, broken, of_call = culprit
     of_call = authorization.refine(of_call, broken, by.views)
     why, sources = _why(broken, of_call, by)
     sentence += f"; it asked for {call.request} meanwhile, which failed on {journey.name(broken)} "
     sentence += f"({broken.server.name or 'nowhere'}): {of_call.words}{why}"
-    return Verdict(cause.code, f"{sentence}.", sources, by.advice(of_call, broken))
+    return RequestVerdict(cause.code, f"{sentence}.", sources, by.advice(of_call, broken))
 
 
 def failed_call(calls: tuple[Call, ...]) -> tuple[Call, Leg, Cause] | None:

@@ -27,7 +27,7 @@ _ISTIO_SNI = "outbound_"
 """What the SNI of Istio's own mutual TLS begins with."""
 
 
-class Kind(Enum):
+class WireKind(Enum):
     """What travelled."""
 
     HTTP1 = "HTTP/1"
@@ -39,13 +39,13 @@ class Kind(Enum):
     @property
     def encrypted(self) -> bool:
         """Whether it was encrypted."""
-        return self is Kind.TLS
+        return self is WireKind.TLS
 
 
 class Reading(msgspec.Struct, frozen=True):
     """One connection, read."""
 
-    kind: Kind
+    kind: WireKind
     version: str = ""
     """Negotiated TLS version; empty when no ServerHello was seen."""
     sni: str = ""
@@ -85,8 +85,10 @@ class Reading(msgspec.Struct, frozen=True):
     @property
     def line(self) -> str:
         """One line that says it."""
-        if self.kind is not Kind.TLS:
-            return f"plaintext {self.kind.value}" if self.kind is not Kind.NOTHING else "no bytes"
+        if self.kind is not WireKind.TLS:
+            return (
+                f"plaintext {self.kind.value}" if self.kind is not WireKind.NOTHING else "no bytes"
+            )
         parts = [self.version or "TLS (no ServerHello)"]
         parts += [f"SNI {self.sni}"] * bool(self.sni)
         parts += [f"ALPN {', '.join(self.alpn)}"] * bool(self.alpn)
@@ -101,13 +103,13 @@ def read(conversation: Conversation) -> Reading:
     server = bytes(conversation.from_server.data)
     ended = conversation.ended_by
     if not client and not server:
-        return Reading(Kind.NOTHING, ended_by=ended)
+        return Reading(WireKind.NOTHING, ended_by=ended)
     if tls.looks_like_tls(client):
         return _tls(client, server, ended)
     if http2.begins(client, server):
         requests, responses = _messages(client, client=True), _messages(server, client=False)
         return Reading(
-            Kind.HTTP2,
+            WireKind.HTTP2,
             requests=requests,
             responses=responses,
             ended_by=ended,
@@ -117,13 +119,13 @@ def read(conversation: Conversation) -> Reading:
         requests = tuple(http.heads(client))
         methods = (each.start.partition(" ")[0] for each in requests)
         return Reading(
-            Kind.HTTP1,
+            WireKind.HTTP1,
             requests=requests,
             responses=tuple(http.heads(server, methods)),
             ended_by=ended,
             answered_http1=http.is_response(server),
         )
-    return Reading(Kind.OTHER, ended_by=ended)
+    return Reading(WireKind.OTHER, ended_by=ended)
 
 
 def _messages(data: bytes, *, client: bool) -> tuple[http.Message, ...]:
@@ -131,7 +133,7 @@ def _messages(data: bytes, *, client: bool) -> tuple[http.Message, ...]:
     if len(data) <= len(http2.PREFACE):
         return ()
     found = []
-    for event in http2.Reader(client=client).read(data):
+    for event in http2.FrameReader(client=client).read(data):
         if isinstance(event, http2.Head) and (start := http2.first_line(event)):
             found.append(http.Message(start, event.fields, True, event.stream))
     return tuple(found)
@@ -142,7 +144,7 @@ def _tls(client: bytes, server: bytes, ended: str) -> Reading:
     hello, answer = outward.client_hello, back.server_hello
     alpn = hello.alpn if hello else ()
     return Reading(
-        Kind.TLS,
+        WireKind.TLS,
         version=answer.version if answer else "",
         sni=hello.sni if hello else "",
         alpn=alpn,

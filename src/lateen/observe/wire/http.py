@@ -58,13 +58,13 @@ def heads(data: bytes, methods: Iterable[str] = (), limit: int = 32) -> list[Mes
     `methods` are those of the requests that responses answer. The last head may be incomplete; the
     list ends where a body has no end.
     """
-    reader = Reader(methods)
+    reader = HeadReader(methods)
     found = reader.read(data)
     rest = message(reader.rest)
     return [*found, *([rest] if rest is not None else [])][:limit]
 
 
-class Reader:
+class HeadReader:
     """One direction of an HTTP/1 connection in pieces of any size: heads as they are complete,
     bodies passed over by Content-Length or chunk sizes.
 

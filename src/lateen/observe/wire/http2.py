@@ -1,8 +1,8 @@
 """HTTP/2 in clear bytes: requests and responses out of frames, their headers out of HPACK. Total.
 
 Headers are compressed against a table that grows over the connection: who did not see its
-beginning, or misses bytes of it, cannot read what comes after. Then `Reader.stopped` says so, and
-nothing is guessed.
+beginning, or misses bytes of it, cannot read what comes after. Then `FrameReader.stopped` says so,
+and nothing is guessed.
 """
 
 from typing import TYPE_CHECKING
@@ -65,7 +65,7 @@ class Ending(msgspec.Struct, frozen=True):
     error: str
 
 
-class Reader:
+class FrameReader:
     """One direction of a connection, from its first byte, in pieces of any size.
 
     It keeps at most one header block and one table, both within `BLOCK_LIMIT`.
