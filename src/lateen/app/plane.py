@@ -46,10 +46,13 @@ from lateen.model.identity import TRUST_DOMAIN
 from lateen.model.istio import meshconfig
 from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
+from lateen.node import permission
 from lateen.node.net import addressing, hostlink
 from lateen.pki import tokens
 from lateen.pki.accounts import AccountTokens
 from lateen.pki.authority import Authority
+from lateen.pki.svid import PkiError
+from lateen.store.api import StorageFullError, StoreError
 from lateen.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -60,6 +63,10 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 _PR_SET_PDEATHSIG = 1
+
+
+class DamagedError(Exception):
+    """What the lab kept cannot be used; to be started again would not help."""
 
 
 class Plane:
@@ -339,7 +346,12 @@ async def run(paths: LabPaths) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    plane = Plane(paths, settings.load(paths.settings), SystemClock())
+    try:
+        plane = Plane(paths, settings.load(paths.settings), SystemClock())
+    except StorageFullError:
+        raise  # later there may be space
+    except (StoreError, PkiError) as error:
+        raise DamagedError(str(error)) from error
     try:
         await plane.start()
         await stopping.wait()
@@ -357,6 +369,9 @@ def main(argv: list[str]) -> int:
     lab, state, directory = argv[1:4]
     try:
         asyncio.run(run(LabPaths(lab, Path(state), Path(directory))))
+    except DamagedError as error:
+        sys.stderr.write(f"lateen: {error}\n")
+        return permission.EXIT_REFUSED
     except Exception:
         log.exception("the control plane ended")
         return 1

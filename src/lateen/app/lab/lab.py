@@ -13,7 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from lateen.app.lab import paths as lab_paths_module, settings as lab_settings, starting
+from lateen.app.lab import (
+    paths as lab_paths_module,
+    remains,
+    settings as lab_settings,
+    starting,
+)
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
 
@@ -117,6 +122,8 @@ def start(settings: LabSettings) -> Running:
     paths = _paths(settings.lab)
     _check_port(settings.api_port)
     _check_space(paths)
+    if problem := remains.damage(paths):
+        raise LabError(f"{problem}. {_way_out(paths)}")
     lock = hold(paths)
     if lock < 0:
         raise LabError(
@@ -136,6 +143,15 @@ def start(settings: LabSettings) -> Running:
     finally:
         os.close(lock)
     return Running(paths, supervisor.pid)
+
+
+def _way_out(paths: LabPaths) -> str:
+    """Return what helps when something that a lab kept is damaged."""
+    name = "" if paths.lab == "default" else f" --lab {paths.lab}"
+    return (
+        f"Put a copy of {paths.state} back, or remove what the lab kept with `lateen down{name}` "
+        "and start anew"
+    )
 
 
 def hold(paths: LabPaths) -> int:
@@ -309,9 +325,7 @@ def sweep(paths: LabPaths, *, keep: bool) -> bool:
 def _sweep(paths: LabPaths, *, keep: bool) -> None:
     """Remove everything, the lock last: whoever makes a new one finds nothing half removed."""
     if paths.ledger.exists():
-        from lateen.node.net import hostlink, ledger
-
-        hostlink.remove(ledger.Ledger(paths.ledger))
+        _forget_links(paths.ledger)
     if not keep:
         _remove(paths.state)
     for entry in paths.run.iterdir() if paths.run.is_dir() else ():
@@ -323,6 +337,20 @@ def _sweep(paths: LabPaths, *, keep: bool) -> None:
     for directory in (paths.run, *(() if keep else (paths.state.parent, paths.run.parent))):
         with contextlib.suppress(OSError):
             directory.rmdir()
+
+
+def _forget_links(path: Path) -> None:
+    """Remove what the ledger names. One that cannot be read is removed itself: the lab's links went
+    with its namespaces, and nobody could ever take the lab down otherwise."""
+    from lateen.node.net import hostlink, ledger
+
+    try:
+        hostlink.remove(ledger.Ledger(path))
+    except (ValueError, IsADirectoryError):
+        if path.is_dir():
+            _remove(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _remove(directory: Path) -> None:
