@@ -1,5 +1,6 @@
 """The link to the host: its pool, its ledger, and nothing left after a kill at any moment."""
 
+import errno
 import ipaddress
 import random
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from lateen.node.net import hostlink, ledger, netlink, rtnetlink
+from lateen.node.shim import enter
 
 
 def _networks(*texts: str) -> tuple[ipaddress.IPv4Network, ...]:
@@ -162,3 +164,36 @@ def test_a_kill_at_any_moment_leaves_nothing_that_is_not_recorded(
         netlink.inside(host, lambda: hostlink.remove(ledger.Ledger(path)))
         assert _host_state(host) == before
         assert ledger.Ledger(path).entries() == ()
+
+
+@pytest.mark.netns
+def test_the_network_is_unreachable_while_there_is_no_link(namespaces: Any, tmp_path: Path) -> None:
+    """Its node is started again: what is meant for its gateway does not go by the default route."""
+    host, lab, again = (namespaces.make(enter.prepare_network) for _ in range(3))
+    pool = hostlink.choose("default", ())
+    book = ledger.Ledger(tmp_path / "ledger.json")
+    with netlink.open_netlink(host) as rt:
+        lo = rtnetlink.find(rt, "lo")
+        assert lo is not None
+        rt.send([rtnetlink.address(lo.index, "198.51.100.7"), rtnetlink.route("0.0.0.0/0", 1)])
+    before = _host_state(host)
+    netlink.inside(host, lambda: hostlink.make(book, lab, pool))
+    gateway = pool.balancers.split("/", maxsplit=1)[0]
+
+    def knock() -> int:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            return sock.connect_ex((gateway, 80))
+
+    assert netlink.inside(host, knock) == 0
+    with netlink.open_netlink(host) as rt:
+        rt.send([rtnetlink.link_delete(book.entries()[0].name)])
+    assert netlink.inside(host, knock) == errno.EHOSTUNREACH
+    used = netlink.inside(host, _in_use)
+    assert hostlink.choose("default", used) != pool
+    kept = [pool.network]
+    with netlink.open_netlink(host) as rt:
+        assert hostlink.choose("default", hostlink.in_use(rt, kept)) == pool
+    netlink.inside(host, lambda: hostlink.make(book, again, pool))
+    assert netlink.inside(host, knock) == 0
+    netlink.inside(host, lambda: hostlink.remove(book))
+    assert _host_state(host) == before

@@ -347,8 +347,33 @@ def test_the_host_reaches_a_balancer(
     for refused in ((address, 81), (unused, 80), (pool.lab_ip, 1)):
         with pytest.raises(ConnectionRefusedError):
             fetch(host, *refused)
+    lab.namespaces.serve(host, 22, named("the host"))
+    for port_number in (22, 23):
+        with pytest.raises(ConnectionRefusedError):  # the answer would not find its way back
+            fetch(pod, pool.host_ip, port_number)
     netlink.inside(host, lambda: hostlink.remove(book))
     with netlink.open_netlink(host) as rt:
         assert [link.name for link in rtnetlink.links(rt)] == ["lo"]
         assert rtnetlink.routes(rt) == ()
     assert book.entries() == ()
+
+
+def test_a_pod_speaks_in_its_own_name_alone(lab: Any) -> None:
+    """What it sends from the address of another pod, or of anybody else, reaches nobody."""
+    (pod, own), (_, other), (target, there) = (lab.pod(name) for name in ("pod", "other", "target"))
+
+    def udp(address: str, port: int) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.settimeout(5)
+        made.bind((address, port))
+        return made
+
+    with netlink.inside(target, lambda: udp(there, 5000)) as heard:
+        for source in (other, "198.51.100.7", own):
+            with netlink.open_netlink(pod) as rt:
+                lo = rtnetlink.find(rt, "lo")
+                assert lo is not None
+                rt.send([rtnetlink.address(lo.index, source)])
+            with netlink.inside(pod, lambda source=source: udp(source, 0)) as sends:
+                sends.sendto(source.encode(), (there, 5000))
+        assert heard.recv(100).decode() == own, "the first that arrives is the honest one"

@@ -264,10 +264,12 @@ def _with_pool(settings: LabSettings) -> LabSettings:
     """Choose the lab's private network; nothing that the host has a route to is touched."""
     if settings.pool:
         return settings
-    from lateen.node.net import hostlink
+    from lateen.node.net import hostlink, ledger
 
     try:
-        pool, _claims[settings.lab] = hostlink.claim(settings.lab)
+        known = ledger.Ledger(_paths(settings.lab).ledger).entries()
+        own = [entry.network for entry in known]
+        pool, _claims[settings.lab] = hostlink.claim(settings.lab, own)
     except hostlink.NoPool as error:
         raise LabError(str(error)) from error
     return lab_settings.with_pool(settings, pool.network)

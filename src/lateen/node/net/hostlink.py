@@ -75,14 +75,21 @@ def _candidates(lab: str) -> Iterator[ipaddress.IPv4Network]:
             yield ipaddress.IPv4Network((first, 24))
 
 
-def in_use(rt: netlink.Netlink) -> tuple[ipaddress.IPv4Network, ...]:
-    """Return the networks that the namespace of the socket has routes to."""
-    return tuple(each.destination for each in rtnetlink.routes(rt))
+def in_use(rt: netlink.Netlink, own: Iterable[str] = ()) -> tuple[ipaddress.IPv4Network, ...]:
+    """Return the networks that the namespace of the socket has routes to, besides those of `own`
+    that only lead nowhere: a lab that was killed left them, and gets them again."""
+    kept = {ipaddress.IPv4Network(each) for each in own}
+    return tuple(
+        each.destination
+        for each in rtnetlink.routes(rt)
+        if each.interface or each.destination not in kept
+    )
 
 
-def claim(lab: str) -> tuple[Pool, socket.socket]:
+def claim(lab: str, own: Iterable[str] = ()) -> tuple[Pool, socket.socket]:
     """Choose a pool and hold it against labs that start at the same time: its route, by which the
-    others know that it is taken, comes only when the lab's node is up. Raises NoPool.
+    others know that it is taken, comes only when the lab's node is up. `own` are the networks that
+    the lab's ledger names. Raises NoPool.
 
     What holds it is a socket whose name belongs to the network namespace, as routes do, and goes
     with its process. Close it once the link stands.
@@ -90,11 +97,11 @@ def claim(lab: str) -> tuple[Pool, socket.socket]:
     others: list[ipaddress.IPv4Network] = []
     with netlink.open_netlink() as rt:
         while True:
-            pool = choose(lab, (*in_use(rt), *others))
+            pool = choose(lab, (*in_use(rt, own), *others))
             holder = _hold(pool)
             if holder is None:
                 others.append(ipaddress.IPv4Network(pool.network))
-            elif choose(lab, (*in_use(rt), *others)) == pool:
+            elif choose(lab, (*in_use(rt, own), *others)) == pool:
                 return pool, holder
             else:  # who held it let go between the two, because the link stands
                 holder.close()
@@ -122,15 +129,24 @@ def make(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> None:
     """
     if _stands(book, lab_netns_fd, pool):
         return
-    remove(book)
     host_mac = b"\x02" + secrets.token_bytes(5)
     name = "lateen" + secrets.token_hex(4)
-    book.record(ledger.Entry(name, host_mac.hex(":"), pool.network))
-    try:
-        _make(name, host_mac, lab_netns_fd, pool)
-    except netlink.NetlinkError:
-        remove(book)
-        raise
+    leavings = book.entries()
+    made = ledger.Entry(name, host_mac.hex(":"), pool.network)
+    book.record(made)  # before the others are forgotten: the network must stay in the book
+    with netlink.open_netlink() as host:
+        book.settle(lambda entry: _delete(host, entry), leavings)
+        try:
+            _make(name, host_mac, lab_netns_fd, pool)
+            # While a lab starts its node again, what was meant for a gateway of it must not leave
+            # the host by the default route.
+            host.send([rtnetlink.unreachable(pool.network)])
+        except netlink.NetlinkError as error:
+            if error.errno == errno.EEXIST:  # the network is another lab's
+                book.settle(lambda entry: _delete(host, entry))
+            else:
+                _delete(host, made)
+            raise
 
 
 def _stands(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> bool:
@@ -144,7 +160,9 @@ def _stands(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> bool:
         if outer is None or outer.mac.hex(":") != entries[0].mac:
             return False
         wanted = ipaddress.IPv4Network(pool.network)
-        routed = any(each.destination == wanted for each in rtnetlink.routes(host))
+        routed = any(
+            each.destination == wanted and each.interface for each in rtnetlink.routes(host)
+        )
         return routed and rtnetlink.find(lab, LAB_LINK) is not None
 
 
@@ -182,17 +200,21 @@ def _make(name: str, host_mac: bytes, lab_netns_fd: int, pool: Pool) -> None:
 
 def remove(book: ledger.Ledger) -> None:
     """Remove what the ledger names, if it is there and ours. May be repeated."""
-    if not book.entries():
+    entries = book.entries()
+    if not entries:
         return
     with netlink.open_netlink() as host:
+        nowhere = [rtnetlink.reachable(network) for network in {each.network for each in entries}]
+        for failure in host.attempt(nowhere).values():
+            if failure.errno != errno.ESRCH:
+                raise failure
+        book.settle(lambda entry: _delete(host, entry))
 
-        def take_away(entry: ledger.Entry) -> None:
-            link = rtnetlink.find(host, entry.name)
-            if link is None or link.mac.hex(":") != entry.mac:
-                return
-            failures = host.attempt([rtnetlink.link_delete(entry.name)])
-            for failure in failures.values():
-                if failure.errno != errno.ENODEV:
-                    raise failure
 
-        book.settle(take_away)
+def _delete(host: netlink.Netlink, entry: ledger.Entry) -> None:
+    link = rtnetlink.find(host, entry.name)
+    if link is None or link.mac.hex(":") != entry.mac:
+        return
+    for failure in host.attempt([rtnetlink.link_delete(entry.name)]).values():
+        if failure.errno != errno.ENODEV:
+            raise failure

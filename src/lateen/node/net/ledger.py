@@ -6,7 +6,7 @@ after a crash at any moment, removing the named things and nothing else leaves t
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,10 +44,13 @@ class Ledger:
         """Add an entry; call before making the thing. Raises OSError."""
         self._write((*self.entries(), entry))
 
-    def settle(self, remove: Callable[[Entry], None]) -> None:
-        """Remove each recorded thing by `remove`, which may find that it is gone, and then forget
-        it. Raises what `remove` raises, with that entry and the later ones still recorded."""
-        for entry in self.entries():
+    def settle(
+        self, remove: Callable[[Entry], None], entries: Sequence[Entry] | None = None
+    ) -> None:
+        """Remove each recorded thing, or those given, by `remove`, which may find that it is gone,
+        and then forget it. Raises what `remove` raises, with that entry and the later ones still
+        recorded."""
+        for entry in self.entries() if entries is None else entries:
             remove(entry)
             self._write(tuple(each for each in self.entries() if each != entry))
 

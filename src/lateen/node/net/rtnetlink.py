@@ -13,7 +13,7 @@ from lateen.node.net import netlink
 
 _NEW_LINK, _DEL_LINK, _GET_LINK = 16, 17, 18
 _NEW_ADDRESS = 20
-_NEW_ROUTE, _GET_ROUTE = 24, 26
+_NEW_ROUTE, _DEL_ROUTE, _GET_ROUTE = 24, 25, 26
 _NEW_NEIGHBOUR = 28
 
 _IFF_UP = 1
@@ -21,7 +21,9 @@ _PERMANENT = 0x80
 _TABLE_MAIN = 254
 _PROTO_STATIC = 4
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
-_UNICAST = 1
+_UNICAST, _NOWHERE = 1, 7
+_LAST = 0x7FFFFFFF
+"""Priority of a route that counts when no other does."""
 _ONLINK = 4
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_QDISC = 1, 3, 6
@@ -179,6 +181,31 @@ def route(
     flags = netlink.REQUEST | netlink.ACK | netlink.CREATE
     flags |= netlink.REPLACE if replace else netlink.EXCLUSIVE
     return netlink.Message(_NEW_ROUTE, flags, body, f"route {destination}")
+
+
+def unreachable(destination: str) -> netlink.Message:
+    """Have a network answered with "no route to host" as long as no other route leads to it."""
+    network = ipaddress.IPv4Network(destination)
+    flags = netlink.REQUEST | netlink.ACK | netlink.CREATE | netlink.REPLACE
+    return netlink.Message(
+        _NEW_ROUTE, flags, _last_resort(network), f"route {destination} to nowhere"
+    )
+
+
+def reachable(destination: str) -> netlink.Message:
+    """Take an `unreachable` back; ESRCH when there is none."""
+    network = ipaddress.IPv4Network(destination)
+    flags = netlink.REQUEST | netlink.ACK
+    return netlink.Message(
+        _DEL_ROUTE, flags, _last_resort(network), f"no more route {destination} to nowhere"
+    )
+
+
+def _last_resort(network: ipaddress.IPv4Network) -> bytes:
+    family, table = socket.AF_INET, _TABLE_MAIN
+    head = (family, network.prefixlen, 0, 0, table, _PROTO_STATIC, _SCOPE_UNIVERSE, _NOWHERE, 0)
+    body = _route.pack(*head) + netlink.attribute(1, network.network_address.packed)
+    return body + netlink.u32(6, _LAST)
 
 
 def neighbour(index: int, ip: str, mac: bytes) -> netlink.Message:
