@@ -79,6 +79,7 @@ def check(case: Case, answer: Json, told: Json) -> None:
         assert told["branches"][0]["outcome"]["code"] == "ok"
         return
     (branch,) = told["branches"]
+    assert answer["surprises"] == []
     assert foretold.differences(answer, branch["outcome"]) == []
 
 

@@ -94,7 +94,7 @@ def _tls(random: Random) -> Json:
 
 def _policy(random: Random) -> Json:
     policy: Json = {}
-    if random.random() < 0.6:
+    if random.random() < 0.7:
         policy["tls"] = _tls(random)
     if random.random() < 0.2:
         policy["loadBalancer"] = {"simple": random.choice(("PASSTHROUGH", "ROUND_ROBIN", "RANDOM"))}
@@ -102,6 +102,8 @@ def _policy(random: Random) -> Json:
         policy["connectionPool"] = {
             "http": {"h2UpgradePolicy": random.choice(("UPGRADE", "DO_NOT_UPGRADE"))}
         }
+    if not policy:
+        policy["connectionPool"] = {"tcp": {"connectTimeout": "3s"}}
     return policy
 
 
@@ -177,7 +179,7 @@ def _route(random: Random) -> Json:
         route["fault"] = {"abort": {"percentage": {"value": percent}, "httpStatus": 599 - percent}}
     if random.random() < 0.2:
         route["retries"] = {
-            "attempts": random.choice((0, 1, 2)),
+            "attempts": random.choice((1, 2)),
             "retryOn": random.choice(("5xx", "reset", "connect-failure,retriable-status-codes")),
         }
     if random.random() < 0.15:

@@ -45,11 +45,12 @@ class UrlTarget(msgspec.Struct, frozen=True):
 
 
 def origin(snapshot: Snapshot, named: str, namespace: str) -> Origin:
-    """Return the pod that `POD`, `pod/NAME` or `deploy/NAME` means; the host for "" or `host`.
+    """Return the pod that `POD`, `pod/NAME`, `deploy/NAME` or `sa/NAME` means (one that runs as
+    it); the host for "", `host` or `outside`.
 
     Raises ApiError 404 when there is none that runs.
     """
-    if named in ("", "host"):
+    if named in ("", "host", "outside"):
         return Origin(namespace=namespace)
     kind, slash, name = named.partition("/")
     if not slash:
@@ -58,8 +59,10 @@ def origin(snapshot: Snapshot, named: str, namespace: str) -> Origin:
         pod = snapshot.pods.get((namespace, name))
     elif kind in ("deploy", "deployment", "deployments"):
         pod = _pod_of(snapshot, namespace, name)
+    elif kind in ("sa", "serviceaccount"):
+        pod = _running_as(snapshot, namespace, name)
     else:
-        raise ApiError(400, "BadRequest", f"--from {named}: use POD or deploy/NAME")
+        raise ApiError(400, "BadRequest", f"--from {named}: use POD, deploy/NAME or sa/NAME")
     if pod is None or not pod.status.pod_ip:
         raise ApiError(
             404, "NotFound", f"no running pod of {named} in {namespace}: see `lateen get pods -A`"
@@ -74,6 +77,15 @@ def _pod_of(snapshot: Snapshot, namespace: str, deployment: str) -> objects.Pod 
         for owner in pod.metadata.owner_references:
             if owner.kind == "ReplicaSet" and owner.name.rpartition("-")[0] == deployment:
                 return pod
+    return None
+
+
+def _running_as(snapshot: Snapshot, namespace: str, account: str) -> objects.Pod | None:
+    for (where, _), pod in snapshot.pods.items():
+        running = pod.status.pod_ip and not pod.metadata.deletion_timestamp
+        own = pod.spec.service_account_name or "default"
+        if running and (where, own) == (namespace, account):
+            return pod
     return None
 
 

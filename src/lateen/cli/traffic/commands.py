@@ -92,7 +92,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
     epilog="Examples: `lateen explain -f mesh/ outside http://istio-ingressgateway/cart`; "
     "`lateen explain deploy/web http://api:8080/ -o json`",
 )
-@click.argument("words", nargs=-1, required=True, metavar="[FROM] URL")
+@click.argument("words", nargs=-1, metavar="[FROM] URL")
 @options.lab
 @options.ground
 @options.files
@@ -122,6 +122,8 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
     metavar="TIME",
     help="How long the client waits.",
 )
+@flag("--live", text="Send it, too, and compare (in a lab).")
+@text("--log", about="Say what a line of a proxy's access log means, or its flags and details.")
 @text("-o", "--output", about="json.")
 def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given: Any) -> int:
     """Say what a request will do, and which line decides it, without sending it.
@@ -133,7 +135,11 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     from lateen.cli.manifests.named import Named
     from lateen.cli.traffic import explain as command, requests
 
-    if len(words) > 2 or (len(words) == 2 and given["start"]):
+    if line := given.pop("log"):
+        return command.log(line)
+    if given["live"] and given["files"]:
+        raise click.UsageError("--live sends it in a lab: leave -f out")
+    if not words or len(words) > 2 or (len(words) == 2 and given["start"]):
         raise click.UsageError("write it as FROM URL, or --from FROM URL")
     start = given.pop("start") or ("" if len(words) == 1 else words[0])
     named = Named(given.pop("files"), recursive=given.pop("recursive"))
@@ -141,8 +147,11 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
     version = "1.0" if http10 else "2" if http2 else "1.1"
     given["headers"] = list(given["headers"])
+    live = given.pop("live")
     asked = requests.RequestWords(url=words[-1], start=start, http=version, **given)
-    chosen = command.Options(asked=asked, named=named, ground=ground, istio=istio, output=output)
+    chosen = command.ExplainOptions(
+        asked=asked, named=named, ground=ground, istio=istio, output=output, live=live
+    )
     return command.explain(lab, chosen)
 
 

@@ -21,6 +21,9 @@ from lateen.model.client import ApiError
 
 Json = dict[str, Any]
 PATH = "/lateen/v1/request"
+EXPLAIN = "/lateen/v1/explain"
+_ALIKE = ("url", "method", "headers", "from", "namespace", "http", "insecure", "timeout", "resolve")
+"""What a request to be sent and one to be explained have in common."""
 _WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method or a header's name."""
 _FORM = "application/x-www-form-urlencoded"
@@ -58,6 +61,7 @@ def curl(lab: str, options: CurlOptions) -> int:
     api = lab_api.Api.of(labs.require(lab))
     failed = False
     for number in range(options.count):
+        told = _foretold(api, body)
         try:
             answer: Json = api.request("POST", PATH, body=body).body
         except ApiError as error:
@@ -65,6 +69,10 @@ def curl(lab: str, options: CurlOptions) -> int:
                 raise
             exits.complain(error.message)
             return exits.USAGE
+        if told is not None:
+            from lateen.app.foresight import comparing
+
+            answer["surprises"] = comparing.surprises(answer, told)
         status = answer["response"]["status"]
         failed = failed or status is None or (options.fail and status >= 400)
         if options.output == "json":
@@ -73,6 +81,18 @@ def curl(lab: str, options: CurlOptions) -> int:
             screen.say(("\n" if number else "") + format_answer(answer))
         sys.stdout.flush()
     return exits.FAILED if failed else exits.OK
+
+
+def _foretold(api: lab_api.Api, body: Json) -> Json | None:
+    """Return what the lab says the request will do; None where it does not say (it may be asked
+    for what only the network can tell)."""
+    asked = {key: body[key] for key in _ALIKE}
+    asked["body"] = len(base64.b64decode(body["body_base64"]))
+    try:
+        told: Json = api.request("POST", EXPLAIN, body=asked).body
+    except ApiError:
+        return None
+    return told
 
 
 def request_body(options: CurlOptions) -> Json:
@@ -166,6 +186,7 @@ def format_answer(answer: Json) -> str:
     for source in verdict["sources"]:
         where = f"{source['location']}  " if source["location"] else ""
         lines.append(f"    {where}{source['text']}")
+    lines += _surprises(answer.get("surprises"))
     lines += verdicts.advice(verdict, "    ")
     for rejected in verdict["rejected"]:
         words = f"{rejected['proxy']} did not take all of its configuration: {rejected['text']}"
@@ -175,6 +196,14 @@ def format_answer(answer: Json) -> str:
         text = f"{found['level']} [{found['code']}] {where}: {found['message']}"
         lines.append(f"    {screen.paint('note', 'yellow')}: {screen.visible(text)}")
     return "\n".join(lines)
+
+
+def _surprises(found: list[str] | None) -> list[str]:
+    """Return how it came beside what was foretold; nothing where that could not be said."""
+    if found is None:
+        return []
+    words = "; ".join(found) or "as predicted"
+    return [f"  {screen.paint('explain', 'bold')}: {screen.visible(words)}"]
 
 
 def _calls(calls: list[Json], margin: str) -> list[str]:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 PATH = "/lateen/v1/explain"
+REQUEST = "/lateen/v1/request"
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class ExplainOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to explain, and whence: manifests, or a lab where none are named."""
 
     asked: requests.RequestWords
@@ -30,9 +31,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ground: Ground = rehearsed.NO_GROUND
     istio: str = ""
     output: str = ""
+    live: bool = False
+    """Send it, too (in a lab), and set what it does beside what was said."""
 
 
-def explain(lab: str, options: Options) -> int:
+def explain(lab: str, options: ExplainOptions) -> int:
     """The command. Ends with 0 if the request will certainly be answered by an application or as a
     route says, 1 if it will fail, 2 if that depends or is not known, 65 for bad input."""
     try:
@@ -47,6 +50,8 @@ def explain(lab: str, options: Options) -> int:
     told = _of_files(options) if given else _of_lab(lab, options)
     if isinstance(told, int):
         return told
+    if options.live:
+        told["live"] = _sent(lab, options, told)
     if options.output == "json":
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
@@ -54,7 +59,7 @@ def explain(lab: str, options: Options) -> int:
     return int(told["exit"])
 
 
-def _of_lab(lab: str, options: Options) -> Json | int:
+def _of_lab(lab: str, options: ExplainOptions) -> Json | int:
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
     from lateen.model.client import ApiError
@@ -70,7 +75,36 @@ def _of_lab(lab: str, options: Options) -> Json | int:
     return answer
 
 
-def _of_files(options: Options) -> Json | int:
+def _sent(lab: str, options: ExplainOptions, told: Json) -> Json:
+    """Send the request, and return its story with what came otherwise than foretold."""
+    from lateen.app.foresight import comparing
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+
+    body = {k: v for k, v in options.asked.body().items() if k not in ("sni", "body")}
+    answer: Json = lab_api.Api.of(labs.require(lab)).request("POST", REQUEST, body=body).body
+    answer["surprises"] = comparing.surprises(answer, told)
+    return answer
+
+
+def log(line: str) -> int:
+    """`explain --log LINE`: what a line of a proxy's access log means."""
+    from lateen.causes import logline
+
+    found = logline.read(line)
+    if not found.causes:
+        sys.stdout.write("it tells of no failure\n")
+        return exits.OK
+    if len(found.causes) > 1:
+        sys.stdout.write("one of these; the other side's log, or `lateen curl`, tells which:\n")
+    for cause in found.causes:
+        sys.stdout.write(f"{cause.code}: {cause.words}\n")
+        for hint in cause.hints:
+            sys.stdout.write(f"  hint: {hint}\n")
+    return exits.OK
+
+
+def _of_files(options: ExplainOptions) -> Json | int:
     from lateen.app.foresight import offline
 
     try:
@@ -111,7 +145,15 @@ def shown(told: Json) -> str:
     lines += [line for each in told.get("remedies", ()) for line in _remedy(each)]
     if told["open"]:
         lines.append(f"left open: {told['open']}")
+    if "live" in told:
+        lines += ["", "sent:", *_live(told["live"])]
     return "\n".join(lines) + "\n"
+
+
+def _live(answer: Json) -> list[str]:
+    from lateen.cli.traffic import curl
+
+    return [f"  {line}" for line in curl.format_answer(answer).splitlines()]
 
 
 def _condition(branch: Json) -> str:
