@@ -105,6 +105,7 @@ class Court:
         if objects:
             done = self._lateen("apply", "-f", "-", stdin=text)
             if done.returncode:
+                objects = []
                 print(f"  {seed}: not applied: {done.stderr.strip().splitlines()[:2]}", flush=True)
         tally = Tally()
         try:

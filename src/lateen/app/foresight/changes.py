@@ -287,6 +287,11 @@ def _wider(case: Case) -> Iterator[Patch]:
                     )
 
 
+def tries(code: str) -> bool:
+    """Tell whether there are changes to try for a failure class."""
+    return code in _BY_CODE
+
+
 _Make = Callable[[Case], Iterator[Patch]]
 _BY_CODE: Mapping[str, tuple[_Make, ...]] = {
     "plaintext-to-strict": (_client_tls, _sidecar, _server_mode),

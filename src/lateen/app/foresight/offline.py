@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.app.foresight import rehearsal, remedies, serving, state, telling
+from lateen.app.foresight import changes, rehearsal, remedies, serving, state, telling
 from lateen.app.foresight.rehearsal import Item
 from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings
@@ -60,4 +60,7 @@ def explain(
         files = remedies.Files(items, texts)
         mended = remedies.tried(files, made, known, wanted, found)
         told["remedies"] = list(remedies.told(mended, made.locate))
+        for branch in told["branches"]:
+            if changes.tries(branch["outcome"]["code"]):
+                branch["outcome"]["hints"] = []  # what they say was tried, or is among the patches
     return told
