@@ -13,6 +13,7 @@ import msgspec
 
 from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError
+from lateen.app.lab.paths import lab_paths
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import logs, waiting
@@ -30,10 +31,8 @@ def check(lab: str, output: str) -> int:
     """The command; it ends with 1 when no lab works here, or the one that is up does not."""
     if output not in ("", "json"):
         raise LabError(f"output {output!r}: use json", exits.USAGE)
-    sections = {
-        "machine": [*verdicts.of_machine(machine()), envoy()],
-        f"lab {lab}": list(of_lab(lab)),
-    }
+    found = [*of_lab(lab)]
+    sections = {"machine": [*verdicts.of_machine(machine(lab)), envoy()], f"lab {lab}": found}
     every = [verdict for section in sections.values() for verdict in section]
     bad = any(verdict.state is State.BAD for verdict in every)
     if output == "json":
@@ -68,13 +67,15 @@ def summary(every: Iterable[Capability]) -> str:
     return f"{screen.paint('✔', 'green')} labs work here" + (f", {less} with less" * bool(less))
 
 
-def machine() -> verdicts.Machine:
-    """Find out about this machine. Trials end with what they made."""
+def machine(lab: str) -> verdicts.Machine:
+    """Find out about this machine, for a lab of a name. Trials end with what they made."""
+    paths = lab_paths(lab)
+    places = [next(d for d in (at, *at.parents) if d.is_dir()) for at in (paths.state, paths.run)]
     return verdicts.Machine(
         system=platform.system(),
         release=platform.release(),
         facts=permission.gather(),
-        trials=trials.run(),
+        trials=trials.run([str(place) for place in places]),
         administers=permission.may_administer(),
         has_users=permission.has_users(),
         subordinate=_subordinate(),

@@ -6,16 +6,18 @@ and security modules refuse what they have.
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lateen.node import permission
 from lateen.node.net import netlink, nftwire, redirect
 from lateen.node.net.podnetwork import CaptureOptions
 from lateen.node.shim import enter, syscalls
+from lateen.node.shim.walls import ids, seccomp
 
 _AT_FDCWD = -100
 _OPENAT2, _OPEN_TREE, _MOUNT_SETATTR = 437, 428, 442
@@ -31,14 +33,15 @@ _NEW_USER = 0x10000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run() -> Mapping[str, str]:
+def run(directories: Sequence[str] = ()) -> Mapping[str, str]:
     """Return by trial's name why it failed, empty for one that worked. Where `namespaces` fails
-    (`STEP ERRNO`) nothing else is tried."""
+    (`STEP ERRNO`) nothing else is tried. `directories` are to be shown to containers: a lab's state
+    and sockets; those that are not there yet are passed over."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _first(writer)
+        _first(writer, [one for one in directories if os.path.isdir(one)])
     os.close(writer)
     with os.fdopen(reader, "rb") as answer:
         said = answer.read()
@@ -47,7 +50,7 @@ def run() -> Mapping[str, str]:
     return found
 
 
-def _first(writer: int) -> None:
+def _first(writer: int, directories: Sequence[str]) -> None:
     """Enter namespaces as a lab does, and try from a process inside. Never returns."""
     found: dict[str, str] = {}
     try:
@@ -59,7 +62,9 @@ def _first(writer: int) -> None:
             os.waitpid(inside, 0)
             os._exit(0)
         enter.mount_proc()
-        found = {"namespaces": "", **{name: _tried(trial) for name, trial in _TRIALS.items()}}
+        trials: dict[str, Callable[[], None]] = {**_TRIALS}
+        trials["container ids"] = functools.partial(_container_ids, directories)
+        found = {"namespaces": "", **{name: _tried(trial) for name, trial in trials.items()}}
     except enter.StepFailed as failed:
         found = {"namespaces": f"{failed.step} {failed.errno}"}
     finally:
@@ -177,8 +182,21 @@ def _other_users() -> int:
         os.waitpid(child, 0)
 
 
+def _container_ids(directories: Sequence[str]) -> None:
+    """Ids for containers that are nobody's on the host, and files that show under them."""
+    found = ids.of_lab("check", (*directories, "/usr"))
+    if found.users >= 0:
+        os.close(found.users)
+    if found.why:
+        raise OSError(1, found.why)
+    if found.number == 1:
+        raise OSError(1, "there is one user id here, the lab's own")
+
+
 def _filters() -> None:
-    """Filters of system calls that end the process."""
+    """Filters of system calls that end the process, and the list of calls for this machine."""
+    if not seccomp.program(platform.machine(), one_user=False):
+        raise OSError(38, f"no list of system calls is known for {platform.machine()}")
     number = _SECCOMP.get(platform.machine())
     if number is None:
         raise OSError(38, f"not known for {platform.machine()}")

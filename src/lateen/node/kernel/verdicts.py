@@ -55,8 +55,8 @@ _MEANING = {
     ),
     "overlay": (
         "overlayfs",
-        "containers write over an image's files",
-        "containers have no root of their own over an image",
+        "containers write over the files that they are shown",
+        "containers cannot write over the files that they are shown",
         "use Linux 5.11 or newer, and a container runtime that allows overlay mounts",
     ),
     "openat2": (
@@ -67,15 +67,21 @@ _MEANING = {
     ),
     "idmapped mounts": (
         "idmapped mounts",
-        "files of the host show under the ids of a container",
+        "files of the host can show under the ids of a container",
         "files of the host show under their own ids",
         "use Linux 6.3 or newer (5.12 for ext4 and xfs)",
     ),
     "seccomp": (
         "seccomp",
-        "system calls of containers can be filtered",
+        "system calls that a container has no need of are refused",
         "system calls of containers are not filtered",
-        "use a kernel with CONFIG_SECCOMP_FILTER=y",
+        "use a kernel with CONFIG_SECCOMP_FILTER=y, on x86-64 or arm64",
+    ),
+    "container ids": (
+        "root in a container",
+        "it is nobody on this machine",
+        "it is the lab's own user, kept by its root and its capabilities alone",
+        "run the lab as root, with its state on a file system that has idmapped mounts",
     ),
 }
 """By trial: its name for a person, what it gives, what is missing without it, and the remedy."""
