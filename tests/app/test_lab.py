@@ -81,6 +81,45 @@ def test_a_guessable_directory_must_be_ours_alone(
         root.rmdir()
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o700])
+def test_what_another_may_have_prepared_is_not_used(
+    mode: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = home / "above"
+    monkeypatch.setenv("LATEEN_HOME", str(above / "home"))
+    above.mkdir()
+    above.chmod(mode)
+    if mode & 0o022:
+        with pytest.raises(ValueError, match=f"{above} is not yours alone"):
+            paths.lab_paths("web")
+    else:
+        assert paths.lab_paths("web").run == above / "home" / "run" / "web"
+
+
+@pytest.mark.parametrize("name", ["run", "run/web", "state", "state/web"])
+def test_a_link_in_a_labs_place_is_not_followed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATEEN_HOME", str(tmp_path / "home"))
+    (tmp_path / "theirs").mkdir()
+    place = tmp_path / "home" / name
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "theirs")
+    with pytest.raises(ValueError, match=f"{place} is not yours alone"):
+        paths.lab_paths("web")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_a_directory_that_is_another_users_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATEEN_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "run").mkdir(parents=True)
+    os.chown(tmp_path / "home" / "run", 1, 1)
+    with pytest.raises(ValueError, match="not yours alone"):
+        paths.lab_paths("web")
+
+
 def test_looking_does_not_keep_a_lab_from_being_started(place: LabPaths) -> None:
     lock = labs.hold(place)
     os.close(lock)

@@ -398,3 +398,49 @@ def test_links_in_what_is_copied_out_stay_inside(attacked: Attacked, tmp_path: P
     source.chmod(0o644)
     attacked.lab.kubectl("cp", str(source), "attacker:/v/in/planted")
     assert [path.name for path in attacked.secret.iterdir()] == ["key"]
+
+
+OPENED = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: opened, labels: {{sidecar.istio.io/inject: "false"}}}}
+spec:
+  volumes: [{{name: h, hostPath: {{path: {data}/deep}}}}]
+  containers:
+  - {{name: app, image: mine, volumeMounts: [{{name: h, mountPath: /h}}]}}
+"""
+
+
+@pytest.mark.parametrize("ordinary", USERS)
+def test_what_a_folder_opens_is_agreed_to_first(
+    make_lab: Callable[..., Lab], ordinary: bool
+) -> None:
+    lab = make_lab("asked", ordinary=ordinary)
+    folder, data = lab.home / "theirs", lab.home / "data"
+    (data / "deep").mkdir(parents=True)
+    folder.mkdir()
+    (folder / "run.sh").write_text("cat /h/key; echo from inside > /h/said; exec sleep 3600\n")
+    (folder / "lateen.yaml").write_text(
+        f"images: {{mine: [sh, {folder}/run.sh]}}\nhostPaths: [{data}]\n"
+    )
+    (folder / "pod.yaml").write_text(OPENED.format(data=data))
+    (data / "deep" / "key").write_text("for root alone\n")
+    (data / "deep" / "key").chmod(0o600)
+    if lab.ordinary:
+        for path in (folder, data, data / "deep", data / "deep" / "key"):
+            os.chown(path, ORDINARY, ORDINARY)
+    refused = lab.lateen("up", str(folder))
+    assert refused.returncode == 65
+    assert "LTN0070" in refused.stderr
+    assert f"`lateen up --trust {folder}`" in refused.stderr
+    assert not list(lab.home.glob("run/asked/*"))
+    lab.ok("up", "--trust", str(folder))
+    assert (data / "deep" / "said").read_text() == "from inside\n"
+    assert (data / "deep" / "said").stat().st_uid == (ORDINARY if lab.ordinary else os.getuid())
+    said = lab.kubectl("logs", "opened").stdout
+    lab.ok("down")
+    assert said == "for root alone\n"
+    lab.ok("up", str(folder))
+    lab.ok("down")
+    (folder / "run.sh").write_text("echo another; exec sleep 3600\n")
+    assert lab.lateen("up", str(folder)).returncode == 65

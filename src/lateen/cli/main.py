@@ -57,6 +57,7 @@ def app() -> None:
 )
 @flag("--foreground", text="Stay; Ctrl-C ends the lab.")
 @flag("--watch", text="Stay, and apply manifests again when they change.")
+@flag("--trust", text="Agree to what lateen.yaml opens of this machine.")
 @options.timeout
 @click.option("--api-port", default=0, metavar="PORT", help="Port of the API server; 0 picks one.")
 @options.overlays

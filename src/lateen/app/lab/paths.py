@@ -126,33 +126,60 @@ def run_root() -> Path:
     return Path(f"/tmp/lateen-{os.getuid()}")
 
 
-def _belongs_to_us(root: Path) -> bool:
-    """Whether nobody else may put anything into a directory, if it is there: the last choice for
-    sockets and tokens has a name that anyone can guess, in a place where anyone can make it."""
-    try:
-        found = root.lstat()
-    except FileNotFoundError:
-        return True
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+def _trusted(found: os.stat_result, *, above: bool) -> bool:
+    """Whether nobody else may put anything into a directory. One above ours may be root's, and may
+    be open to all where only owners remove (as /tmp), or to a group that is the user's own."""
+    writers = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not above:
+        return found.st_uid == os.getuid() and not writers
+    if found.st_mode & stat.S_ISVTX:
+        writers = 0
+    if writers == stat.S_IWGRP and found.st_gid in (0, os.getgid()):
+        writers = 0
+    return found.st_uid in _selves() and not writers
+
+
+def _selves() -> tuple[int, ...]:
+    """Return who may have made a directory above ours: root, and whoever became root by sudo."""
+    by_sudo = os.environ.get("SUDO_UID", "") if os.getuid() == 0 else ""
+    return (0, os.getuid(), *((int(by_sudo),) if by_sudo.isdecimal() else ()))
+
+
+def _stranger(directory: Path) -> Path | None:
+    """Return what of a directory and those above it somebody else may have prepared: it, or a link
+    in its place; None if there is nothing. What is not there yet is made by us."""
+    for path in (directory, *directory.parents):
+        try:
+            found = path.lstat()
+        except OSError:
+            continue
+        ours = path == directory
+        if stat.S_ISLNK(found.st_mode):
+            if ours or found.st_uid not in _selves():
+                return path
+        elif not stat.S_ISDIR(found.st_mode) or not _trusted(found, above=not ours):
+            return path
+    return None
 
 
 def lab_paths(lab: str) -> LabPaths:
     """Return the paths of a lab.
 
     Raises ValueError when the name is not a short DNS label, when the user has no home, when
-    somebody else may write to the run directory, or when that is so deep that a Unix socket in it
-    would exceed the kernel's 107 bytes.
+    somebody else may have prepared a directory of the lab's, or when the run directory is so deep
+    that a Unix socket in it would exceed the kernel's 107 bytes.
     """
     if not LAB_NAME.fullmatch(lab):
         raise ValueError(
             f"lab name {lab!r}: use lower-case letters, digits and '-', at most 32 characters"
         )
-    root = run_root()
-    if root.parent == Path("/tmp") and not _belongs_to_us(root):
-        raise ValueError(
-            f"{root} is not yours alone: remove it, or set LATEEN_HOME to a directory of your own"
-        )
-    paths = LabPaths(lab, state_root() / lab, root / lab)
+    paths = LabPaths(lab, state_root() / lab, run_root() / lab)
+    for directory in (paths.run.parent, paths.run, paths.state.parent, paths.state):
+        if stranger := _stranger(directory):
+            raise ValueError(
+                f"{stranger} is not yours alone: remove it, or set LATEEN_HOME to a directory of "
+                "your own"
+            )
     deepest = len(os.fsencode(paths.xds_socket("0" * 36)))
     if deepest > _SOCKET_LIMIT:
         raise ValueError(

@@ -123,11 +123,16 @@ def up(
     watch: bool,
     timeout: float,
     api_port: int = 0,
+    trust: bool = False,
 ) -> int:
     """The command."""
     if watch and not named.watchable:
         raise LabError("--watch needs files or folders: standard input is read once", exits.USAGE)
     settings = settings_for(lab, named, istio, api_port=api_port)
+    if settings.images or settings.host_paths:
+        from lateen.cli.lab import trust as trusting
+
+        trusting.require(settings, given=trust)
     progress = screen.Progress()
     running, _, status = bring_up(settings, named, timeout=timeout, progress=progress)
     code = report(status, running, progress)

@@ -120,6 +120,14 @@ LAB = (
         "pods start anew.",
     ),
     Row(
+        "LTN0070",
+        _E,
+        "FolderOpensHost",
+        "{file} opens to containers, of this machine: {opened}",
+        "Read it. `lateen up --trust {directory}` agrees; that is remembered until it, or a file "
+        "that its commands name, changes.",
+    ),
+    Row(
         "LTN0009",
         _W,
         "ApiPortMoved",

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Callable, Sequence
 
 _EVERYWHERE = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu", "etc")
-_CONTAINERS = ("dev", "proc", "sys", "run", "tmp", "var")
-"""What a container has of its own, and the host's may not lie over."""
+_CONTAINERS = ("dev", "proc", "sys", "run", "var")
+"""What a container has of its own, and the host's may not lie over; of /tmp, what is no folder."""
 
 
 def folders(
@@ -15,13 +15,15 @@ def folders(
     """Return the folders, or files at the top of one, that the words of a command name: of a file
     the folder that it is in, for what lies beside it. Words of a shell's script count too."""
     found = set()
-    for word in _words(command):
+    for word in words(command):
         path = word.rstrip("/")
         parts = path.split("/")
         if not path.startswith("/") or ".." in parts or parts[1] in _EVERYWHERE + _CONTAINERS:
             continue
         if is_file(path):
             folder = path.rpartition("/")[0]
+            if folder == "/tmp":
+                continue
             found.add(path if _is_large(folder) else folder)
         elif is_folder(path) and not _is_large(path):
             found.add(path)
@@ -34,13 +36,14 @@ def _is_large(folder: str) -> bool:
     return len(parts) <= 2 or (parts[1] == "home" and len(parts) <= 3)
 
 
-def _words(command: Sequence[str]) -> list[str]:
-    words = list(command)
+def words(command: Sequence[str]) -> list[str]:
+    """Return the words of a command, and those of the script that it gives a shell."""
+    found = list(command)
     if len(command) > 2 and command[-2].endswith("c") and command[0].endswith("sh"):
         lexer = shlex.shlex(command[-1], posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         try:
-            words += list(lexer)
+            found += list(lexer)
         except ValueError:  # a quote that never ends: the shell will say so
-            words += command[-1].split()
-    return words
+            found += command[-1].split()
+    return found
