@@ -1,7 +1,8 @@
 """What a new lab's API holds before anybody writes: the namespaces of a cluster and Istio's own."""
 
 from lateen.apiserver.writing import verbs
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", "istio-system")
 

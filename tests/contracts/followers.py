@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lateen.base.clock import ManualClock, SystemClock
+from lateen.base.jsonvalue import Json
 from lateen.kube import events, listwatch
 from lateen.kube.informer import Informer
-from lateen.model.client import ApiClient, ApiError, Json, WatchEvent
+from lateen.model.client import ApiClient, ApiError, WatchEvent
 
 SECONDS = 10
 MAPS = "configmaps"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from lateen.apiserver.fieldcauses import Cause
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 from lateen.model.schema.kindinfo import KindInfo
 
 

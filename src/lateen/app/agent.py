@@ -9,7 +9,6 @@ the lab's addresses, Service rules and DNS. Containers outlive it.
 import asyncio
 import base64
 import contextlib
-import ctypes
 import logging
 import os
 import platform
@@ -23,11 +22,12 @@ from lateen import __version__
 from lateen.app.lab import meshsettings, settings
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
-from lateen.base import interpreter
+from lateen.base import interpreter, parentdeath
 from lateen.base.clock import Clock, SystemClock
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube.http import Endpoint, HttpClient
-from lateen.model.client import ApiError, Json
+from lateen.model.client import ApiError
 from lateen.node import permission
 from lateen.node.agent import Agent, AgentOptions
 from lateen.node.container import sidecar
@@ -52,7 +52,6 @@ KUBERNETES = "v1.36.0"
 _PROGRAMS = ("nginx", "openssl", "curl", "nc", "tcpdump", "tar")
 _SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where nginx and tcpdump usually are, and which an ordinary user's PATH does not name."""
-_PR_SET_PDEATHSIG = 1
 
 
 class ApiTokens:
@@ -242,7 +241,7 @@ async def _connected(paths: LabPaths, clock: Clock) -> HttpClient:
 
 def main(argv: list[str]) -> int:
     """Run the agent of one lab; a fault ends it with a message in its log."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parentdeath.ask(signal.SIGKILL)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -29,6 +29,7 @@ from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests.engine import EvidenceEngine, Knowledge
 from lateen.base.clock import Clock
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
 from lateen.model.messages.diagnostics import Diagnostic
@@ -37,7 +38,6 @@ from lateen.pki.authority import Authority
 from lateen.store.api import Event, EventType, Store
 from lateen.xds import als
 
-Json = dict[str, Any]
 _LOOKS = 3
 """How often a state is looked through that is another one by the time it is shown."""
 

@@ -8,7 +8,6 @@ the controllers work, and a pod's discovery socket exists before its proxy is st
 
 import asyncio
 import contextlib
-import ctypes
 import ipaddress
 import logging
 import os
@@ -36,8 +35,9 @@ from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podapi import HOSTS, InsideServer
 from lateen.app.reach.podstreams import ShimLink, ShimStreams
-from lateen.base import byname
+from lateen.base import byname, parentdeath
 from lateen.base.clock import Clock, SystemClock
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.controllers import manager
 from lateen.controllers.injection import injector, sidecar
@@ -59,10 +59,6 @@ if TYPE_CHECKING:
     from lateen.app.meshplane import MeshPlane
 
 log = logging.getLogger(__name__)
-
-Json = dict[str, Any]
-
-_PR_SET_PDEATHSIG = 1
 
 
 class DamagedError(Exception):
@@ -336,7 +332,7 @@ def full_version(version: str) -> str:
 
 def die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when the supervisor ends, and check that it has not."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    parentdeath.ask(signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(1)
 

@@ -100,3 +100,14 @@ class ManualClock:
 def rfc3339(moment: datetime) -> str:
     """Format as Kubernetes writes timestamps: whole seconds, UTC, a trailing Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: object) -> datetime | None:
+    """Read an RFC 3339 time, one without a zone as UTC; None when it is none."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from lateen.base import clock as clocks, tasks as task_groups
+from lateen.base.jsonvalue import Json
 from lateen.controllers.cluster import garbage, namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields, loop
 from lateen.controllers.injection import injector
@@ -23,7 +24,6 @@ from lateen.model.schema import kinds
 
 log = logging.getLogger(__name__)
 
-Json = dict[str, Any]
 
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from lateen.base.clock import Clock, rfc3339
-from lateen.model.client import ApiClient, ApiError, Json
+from lateen.base.clock import Clock, moment, rfc3339
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiClient, ApiError
 
 log = logging.getLogger(__name__)
 
@@ -171,8 +172,5 @@ def expired(one: Mapping[str, Any], now: datetime) -> bool:
     """Tell whether an Event has outlived its hour."""
     created = (one.get("metadata") or {}).get("creationTimestamp")
     stamp = one.get("lastTimestamp") or one.get("eventTime") or created
-    try:
-        age = (now - datetime.fromisoformat(str(stamp))).total_seconds()
-    except (TypeError, ValueError):
-        return False
-    return age > LIFETIME
+    read = moment(stamp)
+    return read is not None and (now - read).total_seconds() > LIFETIME

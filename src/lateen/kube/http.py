@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from lateen.model.client import ApiError, Json, WatchEvent
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError, WatchEvent
 
 ATTEMPTS = 2
 """A kept connection may have been closed by the server: one more try on a fresh one."""

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from lateen.base.clock import Clock
+from lateen.base.jsonvalue import Json
 from lateen.kube import listwatch
-from lateen.model.client import ApiClient, Json, WatchEvent
+from lateen.model.client import ApiClient, WatchEvent
 
 Key = tuple[str, str]
 

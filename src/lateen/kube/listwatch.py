@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lateen.base.clock import Clock
-from lateen.model.client import ApiClient, ApiError, Json, WatchEvent
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiClient, ApiError, WatchEvent
 
 log = logging.getLogger(__name__)
 

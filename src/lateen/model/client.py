@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
+
 VERSION_HEADER = "Lateen-Version"
 """Names the version of the plane, in its answers to `/lateen/v1/...`."""
 

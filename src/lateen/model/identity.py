@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from lateen.model import wellknown
+
 SCHEME = "spiffe://"
-TRUST_DOMAIN = "cluster.local"
+TRUST_DOMAIN = wellknown.CLUSTER_DOMAIN
 """Istio's default; a lab has no other."""
 
 

@@ -6,10 +6,12 @@ import logging
 import msgspec
 
 from lateen.base.clock import Clock
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube.events import Recorder
 from lateen.kube.informer import Informer, key_of
-from lateen.model.client import ApiClient, ApiError, Json
+from lateen.model import wellknown
+from lateen.model.client import ApiClient, ApiError
 from lateen.node import reporting
 from lateen.node.container import logs
 from lateen.node.container.files import Caches, Places, TokenSource
@@ -23,7 +25,6 @@ from lateen.node.shim.protocol import Process
 
 log = logging.getLogger(__name__)
 
-_ENDED = ("Succeeded", "Failed")
 _HEARTBEAT = 60.0
 _RETRY = 0.5
 
@@ -143,7 +144,7 @@ class Agent:
         be removed."""
         if (body.get("spec") or {}).get("nodeName") != self._node.name:
             return False
-        ended = (body.get("status") or {}).get("phase") in _ENDED
+        ended = wellknown.has_ended(body)
         return not ended or bool(body["metadata"].get("deletionTimestamp"))
 
     async def _run(self, worker: PodWorker) -> None:

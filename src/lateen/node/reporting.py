@@ -7,7 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from lateen.base.clock import Clock, rfc3339
-from lateen.model.client import ApiClient, ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model import wellknown
+from lateen.model.client import ApiClient, ApiError
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +36,11 @@ def _address(status: Json) -> str:
 
 
 def _readiness(status: Json) -> bool:
-    conditions = status.get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return wellknown.is_ready(status.get("conditions"))
 
 
 def _ended(status: Json) -> bool:
-    return status.get("phase") in ("Succeeded", "Failed")
+    return status.get("phase") in wellknown.ENDED
 
 
 class StatusWriter:
@@ -158,7 +159,7 @@ def node_status(facts: NodeFacts, now: str, since: str) -> Json:
                 ("MemoryPressure", "False", "KubeletHasSufficientMemory", "sufficient memory"),
                 ("DiskPressure", "False", "KubeletHasNoDiskPressure", "no disk pressure"),
                 ("PIDPressure", "False", "KubeletHasSufficientPID", "sufficient PID available"),
-                ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+                (wellknown.READY, "True", "KubeletReady", "kubelet is posting ready status"),
             )
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
@@ -184,7 +185,7 @@ def _node_condition(
         "type": kind,
         "status": status,
         "reason": reason,
-        "message": message if kind == "Ready" else f"kubelet has {message}",
+        "message": message if kind == wellknown.READY else f"kubelet has {message}",
         "lastHeartbeatTime": now,
         "lastTransitionTime": since,
     }
@@ -201,7 +202,9 @@ async def register(client: ApiClient, clock: Clock, facts: NodeFacts) -> None:
             raise
         known = await client.get("nodes", "", facts.name)
         conditions = (known.get("status") or {}).get("conditions") or ()
-        since = next((c["lastTransitionTime"] for c in conditions if c["type"] == "Ready"), now)
+        since = next(
+            (c["lastTransitionTime"] for c in conditions if c["type"] == wellknown.READY), now
+        )
     status = {"status": node_status(facts, now, since)}
     await client.patch("nodes", "", facts.name, status, subresource="status")
     await _renew(client, facts, lease(facts, now.replace("Z", ".000000Z")))

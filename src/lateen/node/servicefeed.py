@@ -9,9 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from lateen.base.clock import Clock
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube.informer import Informer, Key, key_of
-from lateen.model.client import ApiClient, ApiError, Json
+from lateen.model import wellknown
+from lateen.model.client import ApiClient, ApiError
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.model.schema import decode, kinds
@@ -20,7 +22,6 @@ from lateen.node.net import network
 
 log = logging.getLogger(__name__)
 
-SERVICE_NAME = "kubernetes.io/service-name"
 """The label that tells whose endpoints a slice has."""
 
 RULED = ("services", "endpointslices.discovery.k8s.io")
@@ -89,7 +90,7 @@ class ServiceFeed:
             if body is None:
                 continue
             namespace, name = key_of(body)
-            owner = (namespace, body["metadata"].get("labels", {}).get(SERVICE_NAME, ""))
+            owner = (namespace, body["metadata"].get("labels", {}).get(wellknown.SERVICE_NAME, ""))
             if body is old:
                 self._slices.get(owner, {}).pop(name, None)
             else:

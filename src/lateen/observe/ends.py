@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from lateen.model import wellknown
 from lateen.model.schema import selectors
 
 HOST = "host"
 """What the machine outside the lab's pods is called."""
-_PROXY = "istio-proxy"
+_PROXY = wellknown.PROXY
 _ACCOUNT = "/sa/"
 
 

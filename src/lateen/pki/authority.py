@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lateen.base.clock import Clock
-from lateen.model import identity
+from lateen.model import identity, wellknown
 from lateen.pki import files, svid
 
 DEFAULT_TTL = timedelta(hours=24)
@@ -40,7 +40,9 @@ class Authority:
         self._intermediate = self._open_intermediate()
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock, trust_domain: str = "cluster.local") -> Self:
+    def open(
+        cls, directory: Path, clock: Clock, trust_domain: str = wellknown.CLUSTER_DOMAIN
+    ) -> Self:
         """Open the authority kept in a directory, or found one there.
 
         Raises PkiError if its files are damaged or belong to another trust domain, OSError if

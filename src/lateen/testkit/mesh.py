@@ -3,11 +3,9 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from lateen.base import interpreter
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 
 class MeshError(AssertionError):

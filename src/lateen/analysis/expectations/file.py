@@ -9,7 +9,6 @@ import msgspec
 from lateen.analysis.expectations import validator
 from lateen.analysis.expectations.values import Case, Expected, Identity, Sent
 
-Json = dict[str, Any]
 _STATUS = re.compile(r"[1-5](xx|[0-9]{2})")
 
 

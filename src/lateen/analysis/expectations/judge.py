@@ -4,18 +4,17 @@ A prediction is the document of `lateen explain -o json`, of manifests or of a l
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from lateen.analysis.expectations.values import Case, Expected, Identity
+from lateen.base.jsonvalue import JsonView
 
-Json = Mapping[str, Any]
 _MADE = re.compile(r"-[0-9]+|(-[bcdfghjklmnpqrstvwxz2456789]+)?-[bcdfghjklmnpqrstvwxz2456789]{5}")
 """What Kubernetes adds to a workload's name for its pods."""
 _TLS = {"none": "plaintext", "": "nothing"}
 
 
-def problems(case: Case, told: Json) -> tuple[str, ...]:
+def problems(case: Case, told: JsonView) -> tuple[str, ...]:
     """Return what is not as expected: nothing when the case passes.
 
     Every branch must do, or with `any` one of them. What is unknown, or was not looked into, is
@@ -33,7 +32,7 @@ def problems(case: Case, told: Json) -> tuple[str, ...]:
     return (*dict.fromkeys(text for each in found for text in each), *left)
 
 
-def _branch(expected: Expected, branch: Json) -> Iterator[str]:
+def _branch(expected: Expected, branch: JsonView) -> Iterator[str]:
     outcome = branch["outcome"]
     where = f" (if {' and '.join(branch['conditions'])})" if branch["conditions"] else ""
     if outcome["unknown"]:
@@ -43,7 +42,7 @@ def _branch(expected: Expected, branch: Json) -> Iterator[str]:
         yield text + where
 
 
-def _outcome(expected: Expected, outcome: Json) -> Iterator[str]:
+def _outcome(expected: Expected, outcome: JsonView) -> Iterator[str]:
     if expected.statuses:
         status = str(outcome["status"] or outcome["error"] or "no answer")
         if not any(_is_status(status, wanted) for wanted in expected.statuses):
@@ -83,7 +82,7 @@ def _is_destination(pod: str, wanted: str) -> bool:
     return name == word or (name.startswith(word) and bool(_MADE.fullmatch(name[len(word) :])))
 
 
-def _last_leg(expected: Expected, legs: list[Json]) -> Iterator[str]:
+def _last_leg(expected: Expected, legs: list[JsonView]) -> Iterator[str]:
     """The last connection between pods: those from a proxy to its own application are inside."""
     if not expected.tls and expected.identity == Identity():
         return
@@ -108,13 +107,13 @@ def _is_identity(told: str, wanted: str) -> bool:
     return told == wanted or told.replace("/ns/", "/").endswith(f"/{wanted.replace('ns/', '')}")
 
 
-def _sources(outcome: Json) -> Iterator[Json]:
+def _sources(outcome: JsonView) -> Iterator[JsonView]:
     yield from outcome["sources"]
     for step in outcome["steps"]:
         yield from step["sources"]
 
 
-def _decides(wanted: str, source: Json) -> bool:
+def _decides(wanted: str, source: JsonView) -> bool:
     """Whether a source is meant: its object, with the field or one above it, or its place."""
     if source["location"] and f"/{source['location']}".endswith(f"/{wanted}"):
         return True
@@ -127,7 +126,7 @@ def _decides(wanted: str, source: Json) -> bool:
     )
 
 
-def _clusters(expected: Expected, branches: list[Json]) -> Iterator[str]:
+def _clusters(expected: Expected, branches: list[JsonView]) -> Iterator[str]:
     """The set of destinations that the first proxy may choose."""
     told = {
         str(branch["outcome"]["cluster"]) for branch in branches if branch["outcome"]["cluster"]

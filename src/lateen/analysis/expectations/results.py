@@ -1,12 +1,10 @@
 """How cases came out: as text, JSON, JUnit. Pure."""
 
 from collections.abc import Sequence
-from typing import Any
 from xml.etree import ElementTree
 
 from lateen.analysis.expectations.values import Result
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 
 def count(results: Sequence[Result]) -> str:

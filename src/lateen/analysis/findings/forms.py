@@ -1,12 +1,11 @@
 """Findings as text and as documents that other programs read: JSON, SARIF, JUnit, GitHub. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from xml.etree import ElementTree
 
+from lateen.base.jsonvalue import Json
 from lateen.model.messages.diagnostics import CATALOGUE, Diagnostic, Level
 
-Json = dict[str, Any]
 FORMS = ("log", "json", "yaml", "sarif", "junit", "github")
 PAGE = "docs/messages.md"
 _SARIF = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}

@@ -9,6 +9,7 @@ import msgspec
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import routes
+from lateen.model import wellknown
 from lateen.model.istio import networking, networking_route
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
@@ -19,7 +20,7 @@ _AUTHENTICATION = "requestauthentications.security.istio.io"
 _Routes = list[networking.VirtualService]
 
 
-def findings(snapshot: Snapshot, domain: str = "cluster.local") -> Iterator[Diagnostic]:
+def findings(snapshot: Snapshot, domain: str = wellknown.CLUSTER_DOMAIN) -> Iterator[Diagnostic]:
     """Yield what is said of VirtualServices, the oldest first."""
     every = sorted(snapshot.virtual_services.values(), key=precedence.age)
     for obj in every:

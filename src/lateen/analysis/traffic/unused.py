@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.ir.proxy import ProxyKind, ProxyView
+from lateen.model import wellknown
 from lateen.model.istio import networking
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import ObjectRef
@@ -15,7 +16,7 @@ def findings(
     snapshot: Snapshot,
     views: Iterable[ProxyView],
     told: Collection[ObjectRef],
-    domain: str = "cluster.local",
+    domain: str = wellknown.CLUSTER_DOMAIN,
 ) -> Iterator[Diagnostic]:
     """Yield the rules for Services that some client knows, of which no cluster has anything. Those
     of which something is `told` already are left out: one reason is enough.

@@ -7,7 +7,7 @@ which adds a labelled ClusterRole extends them here too. Pure.
 from collections.abc import Iterator, Sequence
 
 from lateen.apiserver.access.rbac import EVERYTHING, GROUP
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 _READ = "get list watch"
 _WRITE = "create delete deletecollection patch update"

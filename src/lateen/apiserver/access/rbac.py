@@ -3,16 +3,16 @@
 Roles and bindings are read as they were stored; what is misshapen in them grants nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from lateen.apiserver.access import auth
+from lateen.base.jsonvalue import JsonView
 from lateen.model.schema import objectmeta, selectors
 
 GROUP = "rbac.authorization.k8s.io"
-JsonView = Mapping[str, Any]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,8 +21,9 @@ from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import exchange, upgrade
 from lateen.apiserver.protocol.request import Query
 from lateen.apiserver.writing import verbs
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
-from lateen.model.client import Json
+from lateen.model import wellknown
 
 MAX_SESSIONS = 512
 _FORWARD_WEBSOCKET = ("SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io", "portforward.k8s.io")
@@ -140,7 +141,7 @@ def container_of(pod: Json, wanted: str) -> str:
 
 def _running(pod: Json) -> None:
     phase = (pod.get("status") or {}).get("phase")
-    if phase in ("Succeeded", "Failed"):
+    if phase in wellknown.ENDED:
         raise errors.bad_request(
             f"cannot exec into a container in a completed pod; current phase is {phase}"
         )

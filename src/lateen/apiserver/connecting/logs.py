@@ -13,7 +13,8 @@ from lateen.apiserver import errors
 from lateen.apiserver.connecting import streams
 from lateen.apiserver.protocol.request import Query
 from lateen.base import clock
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 
 POLL_SECONDS = 0.05
 _BLOCK = 256 * 1024

@@ -11,7 +11,8 @@ from lateen.apiserver.connecting import streams
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.writing import verbs
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
+from lateen.model import wellknown
 
 MAX_ANSWER = 16 * 1024 * 1024
 SECONDS = 30.0
@@ -77,7 +78,7 @@ def service_endpoint(api: verbs.Api, service: Json, name: str) -> tuple[Json, in
     listed = api.store.list("endpointslices.discovery.k8s.io", metadata["namespace"])
     for entry in listed.entries:
         labels = entry.value["metadata"].get("labels") or {}
-        if labels.get("kubernetes.io/service-name") != metadata["name"]:
+        if labels.get(wellknown.SERVICE_NAME) != metadata["name"]:
             continue
         number = _slice_port(service, entry.value, wanted)
         for endpoint in entry.value.get("endpoints") or ():

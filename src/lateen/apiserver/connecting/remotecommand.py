@@ -9,8 +9,8 @@ import msgspec
 from lateen.apiserver.connecting import channels as channel_numbers, fdio
 from lateen.apiserver.connecting.channels import Channels
 from lateen.apiserver.connecting.streams import Running
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
-from lateen.model.client import Json
 
 _SILENCE = 2.0
 """Seconds without output after which nothing more is expected of a command that ended."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 
 class Running(Protocol):

@@ -12,7 +12,7 @@ from lateen.apiserver.kinds import structural
 from lateen.apiserver.kinds.resources import Kind, ScalePaths
 from lateen.apiserver.kinds.strategy import base
 from lateen.base import clock
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.schema import describe as schemas, kinds

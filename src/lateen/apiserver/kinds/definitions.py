@@ -5,7 +5,7 @@ from typing import Any
 from lateen.apiserver.kinds import crds
 from lateen.apiserver.kinds.resources import Resources
 from lateen.base.clock import Clock
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.store import api as store_api
 
 

@@ -7,7 +7,7 @@ import msgspec
 from lateen.apiserver import errors
 from lateen.apiserver.kinds.strategy import registry
 from lateen.apiserver.kinds.strategy.base import Strategy
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema import describe, kinds
 from lateen.model.schema.kindinfo import KindInfo
 

@@ -12,8 +12,7 @@ import msgspec
 
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.fieldcauses import Cause
-from lateen.apiserver.kinds.strategy import base
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json, clone
 
 _SERVER = ("apiVersion", "kind", "metadata")
 RULES = "x-kubernetes-validations"
@@ -74,7 +73,7 @@ def defaulted(schema: Schema, value: Any) -> Any:
     result = dict(value)
     for key, child in fields.items():
         if "default" in child and (key not in result or _drops_null(child, result[key])):
-            result[key] = base.clone(child["default"])
+            result[key] = clone(child["default"])
     extra = schema.get("additionalProperties")
     for key, one in result.items():
         child = fields.get(key, extra)

@@ -5,7 +5,7 @@ from typing import Any
 
 from lateen.apiserver import errors
 from lateen.apiserver.kinds.resources import Target
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 MAX_DEPTH = 100
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from lateen.apiserver.kinds.resources import Kind
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _CHANGE = ["get", "patch", "update"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _SCALE = "io.k8s.api.autoscaling.v1.Scale"

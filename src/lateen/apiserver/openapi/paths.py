@@ -7,7 +7,7 @@ import msgspec
 from lateen.apiserver.kinds.resources import Kind
 from lateen.apiserver.openapi import discovery, meta
 from lateen.apiserver.protocol import negotiate
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 _WRITE = ("dryRun", "fieldManager", "fieldValidation")
 _LIST = (

@@ -7,7 +7,7 @@ import msgspec
 
 from lateen.apiserver.kinds.resources import Kind
 from lateen.apiserver.openapi import discovery, meta
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema import describe as schemas, objectmeta
 
 _SHARED = frozenset(

@@ -5,7 +5,7 @@ from typing import Any
 
 from lateen.apiserver.kinds.resources import Kind
 from lateen.apiserver.openapi import meta, paths as openapi_paths, schema as openapi_schema
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 _SCHEMAS = "#/definitions/"
 _RESPONSES = "#/responses/"

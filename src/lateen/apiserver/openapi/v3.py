@@ -8,7 +8,7 @@ import msgspec
 from lateen.apiserver import errors
 from lateen.apiserver.kinds.resources import Kind
 from lateen.apiserver.openapi import discovery, meta, paths as openapi_paths, schema
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 _SCHEMAS = "#/components/schemas/"
 _RESPONSES = "#/components/responses/"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ASKED = (MEDIA, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")

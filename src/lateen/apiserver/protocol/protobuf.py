@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 MAGIC = b"k8s\0"
 _MAX_DEPTH = 32

@@ -10,7 +10,7 @@ from lateen.apiserver.kinds import versions
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import negotiate
 from lateen.apiserver.reading import listing, tables
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.store.api import Entry
 
 encode = msgspec.json.Encoder().encode

@@ -11,10 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from lateen.apiserver.reading.printers import cells, network, objects, pods, workloads
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.model.schema.kindinfo import AGE, Column, KindInfo
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 PRINTERS: Mapping[str, cells.Printer] = {
     **pods.PRINTERS,

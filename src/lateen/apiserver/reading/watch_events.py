@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lateen.apiserver import errors
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 from lateen.store.api import Entry, Event, EventType
 
 Match = Callable[[Mapping[str, Any]], bool]

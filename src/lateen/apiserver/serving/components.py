@@ -8,7 +8,7 @@ from lateen.apiserver.kinds.resources import Kind, Target
 from lateen.apiserver.kinds.strategy.base import Standard
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.reading import listing, rendering
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema.kindinfo import KindInfo
 from lateen.store import api as store_api
 

@@ -24,7 +24,7 @@ from lateen.apiserver.serving import (
     subresources,
 )
 from lateen.apiserver.writing import objects, verbs
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema.kindinfo import KindInfo
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any
 from lateen.apiserver import errors
 from lateen.apiserver.access.auth import SYSTEM, User
 from lateen.apiserver.kinds.resources import Target
-from lateen.apiserver.kinds.strategy.base import clone
 from lateen.apiserver.reading import listing, watch_events, watch_stream
 from lateen.apiserver.serving import subresources
 from lateen.apiserver.writing import objects, verbs
-from lateen.model.client import Json, WatchEvent
+from lateen.base.jsonvalue import Json, clone
+from lateen.model.client import WatchEvent
 from lateen.store import api as store_api
 
 

@@ -12,7 +12,7 @@ from lateen.apiserver.protocol import exchange, negotiate
 from lateen.apiserver.reading import rendering
 from lateen.apiserver.serving import metrics
 from lateen.apiserver.writing import verbs
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 KUBERNETES = ("1", "36", "v1.36.0")
 """Which Kubernetes this API speaks as: clients choose their behaviour by it."""

@@ -15,7 +15,7 @@ from lateen.apiserver.openapi import discovery
 from lateen.apiserver.protocol import exchange, negotiate
 from lateen.apiserver.protocol.request import RequestInfo
 from lateen.apiserver.reading import rendering
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema.kindinfo import KindInfo
 
 

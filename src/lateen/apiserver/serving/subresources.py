@@ -13,7 +13,7 @@ from lateen.apiserver.protocol import exchange, negotiate
 from lateen.apiserver.reading import rendering
 from lateen.apiserver.writing import objects, patching, verbs
 from lateen.base import clock
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 
 TOKEN_SECONDS = (600, 24 * 3600, 3600)
 """Least, most and usual lifetime of a requested token."""

@@ -1,7 +1,6 @@
 """The admission seam: pure functions asked before a write is stored."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -9,9 +8,8 @@ from msgspec.structs import replace
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth
 from lateen.apiserver.fieldcauses import Cause
+from lateen.base.jsonvalue import Json
 from lateen.model.schema.kindinfo import KindInfo
-
-Json = dict[str, Any]
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):

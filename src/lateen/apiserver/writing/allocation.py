@@ -5,7 +5,7 @@ from typing import Any
 
 from lateen.apiserver import errors
 from lateen.apiserver.kinds.strategy import addresses
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema.kindinfo import KindInfo
 from lateen.store import api as store_api
 

@@ -10,7 +10,8 @@ from lateen.apiserver import errors
 from lateen.apiserver.access import auth
 from lateen.apiserver.fieldcauses import Cause
 from lateen.base import clock
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
+from lateen.model import wellknown
 from lateen.model.schema.kindinfo import KindInfo
 
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -222,8 +223,8 @@ def _grace_seconds(info: KindInfo, old: Mapping[str, Any], asked: int | None) ->
     """Pods stop gracefully once they are scheduled; nothing else has a grace period."""
     if info.resource != "pods":
         return 0
-    spec, phase = old.get("spec") or {}, (old.get("status") or {}).get("phase")
-    if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+    spec = old.get("spec") or {}
+    if not spec.get("nodeName") or wellknown.has_ended(old):
         return 0
     own = spec.get("terminationGracePeriodSeconds")
     return asked if asked is not None else int(30 if own is None else own)

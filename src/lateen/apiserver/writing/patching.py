@@ -8,7 +8,8 @@ from lateen.apiserver import errors
 from lateen.apiserver.kinds import versions
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import negotiate
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 from lateen.model.patch import apply as ssa, jsonpatch, merge, strategic
 from lateen.model.patch.problem import PatchError, PatchTooLargeError
 from lateen.model.schema import describe

@@ -8,7 +8,7 @@ from lateen.apiserver import errors, fieldcauses
 from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import crds, structural, versions
 from lateen.apiserver.kinds.resources import Target
-from lateen.model.client import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema import decode
 from lateen.model.validation.kube import names
 

@@ -21,7 +21,8 @@ from lateen.apiserver.kinds.resources import Resources, Target
 from lateen.apiserver.kinds.strategy import ephemeral
 from lateen.apiserver.writing import admission, allocation, objects, patching, schema_check
 from lateen.base.clock import Clock
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 from lateen.store import api as store_api
 
 _NAME_ATTEMPTS = 8

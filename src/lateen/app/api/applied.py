@@ -16,12 +16,11 @@ from lateen.apiserver.protocol.routing import Names, Route
 from lateen.apiserver.serving import handlers
 from lateen.apiserver.writing import verbs
 from lateen.app.api import routes
+from lateen.base.jsonvalue import Json
 from lateen.model.client import ApiError
 from lateen.model.manifests import sourcelines
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
-
-Json = dict[str, Any]
 
 PATH = "/lateen/v1/apply"
 _MANAGER = "lateen"

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lateen.app.api import envoyjson
+from lateen.base.jsonvalue import Json
 from lateen.compiler.output import Resource, ResourceType
+from lateen.model import wellknown
 from lateen.model.kube.core import objects
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
 from lateen.xds.resources import Config
 from lateen.xds.status import ProxyStatus
 
-Json = dict[str, Any]
-
-_SERVICE_NAME = "kubernetes.io/service-name"
 _TYPES = {
     ResourceType.CLUSTER: "CDS",
     ResourceType.ENDPOINT: "EDS",
@@ -40,7 +39,7 @@ def _pod(value: Mapping[str, Any]) -> Json:
         "name": value["metadata"]["name"],
         "uid": value["metadata"]["uid"],
         "ip": status.get("podIP", ""),
-        "ready": conditions.get("Ready") == "True" or done,
+        "ready": conditions.get(wellknown.READY) == "True" or done,
         **waits,
         "reason": waits["reason"]
         or ("" if status.get("phase") == "Running" else status.get("phase", "")),
@@ -143,7 +142,11 @@ def gateways(snapshot: Snapshot, forwards: Mapping[tuple[str, str, int], int]) -
 def lagging(snapshot: Snapshot) -> bool:
     """Whether a ready pod is not yet a ready endpoint of a Service that selects it."""
     serving = {
-        (slice_.metadata.namespace, slice_.metadata.labels.get(_SERVICE_NAME, ""), ref.name)
+        (
+            slice_.metadata.namespace,
+            slice_.metadata.labels.get(wellknown.SERVICE_NAME, ""),
+            ref.name,
+        )
         for slice_ in snapshot.endpoint_slices.values()
         for endpoint in slice_.endpoints
         if (ref := endpoint.target_ref) is not None and endpoint.conditions.ready is not False
@@ -169,7 +172,7 @@ def progressing(deployments: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _serves(pod: objects.Pod) -> bool:
-    ready = any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+    ready = any(c.type == wellknown.READY and c.status == "True" for c in pod.status.conditions)
     return ready and not pod.metadata.deletion_timestamp
 
 

@@ -10,6 +10,7 @@ import msgspec
 from lateen.app.mesh.proxies import has_proxy
 from lateen.app.reach.podstreams import ShimLink
 from lateen.base.tasks import TaskGroup
+from lateen.model import wellknown
 from lateen.model.client import ApiError
 from lateen.node.shim.client import ShimClient, ShimError, ShimGoneError
 from lateen.observe.packets import bpf, capture, capture_openings
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _OPENING_BYTES = 512 * 1024
 _RECORDING_BYTES = 8 * 1024 * 1024
-_ENDED = ("Succeeded", "Failed")
 _UNREACHABLE = (ShimError, ShimGoneError, ApiError, OSError)
 
 
@@ -171,4 +171,4 @@ async def packet_socket(shim: ShimClient, pod: str) -> socket.socket:
 
 def _tappable(pod: JsonObject) -> bool:
     status = pod.get("status") or {}
-    return has_proxy(pod) and bool(status.get("podIP")) and status.get("phase") not in _ENDED
+    return has_proxy(pod) and bool(status.get("podIP")) and not wellknown.has_ended(pod)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lateen.app.foresight.rehearsal import Item
+from lateen.base.jsonvalue import Json
 
-Json = dict[str, Any]
 _NETWORKING = "networking.istio.io/v1"
 _INSIDE = "lateen-cases"
 

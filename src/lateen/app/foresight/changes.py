@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import JsonView
 from lateen.model.manifests.edit import Append, Drop, Edit, Put, steps
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.snapshot import Snapshot
 from lateen.predict.values.facts import NetworkFacts
 from lateen.predict.values.outcome import Foretold, Leg
 
-Json = Mapping[str, Any]
 _INJECT = "sidecar.istio.io/inject"
 
 
@@ -30,7 +30,7 @@ class Case(msgspec.Struct, frozen=True):
     """What failed, and what there is to change."""
 
     outcome: Foretold
-    bodies: Mapping[ObjectRef, Json]
+    bodies: Mapping[ObjectRef, JsonView]
     """The manifests."""
     snapshot: Snapshot
     network: NetworkFacts

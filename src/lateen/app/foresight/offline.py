@@ -1,7 +1,6 @@
 """Explaining requests on manifests alone, without a lab."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -11,8 +10,7 @@ from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings
 from lateen.app.lab.settings import LabSettings
 from lateen.base.clock import SystemClock
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 __all__ = ["AskedError", "Item", "explain", "foresight", "request"]
 

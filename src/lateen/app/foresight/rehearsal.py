@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from lateen.apiserver.kinds.strategy import addresses, registry
-from lateen.apiserver.kinds.strategy.base import clone
 from lateen.app.lab import meshsettings
 from lateen.app.lab.settings import LabSettings
+from lateen.base.jsonvalue import Json, clone
 from lateen.compiler.frontend.assemble import Frontend, Mesh
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.controllers.cluster import namespaces, scheduling
@@ -24,11 +24,11 @@ from lateen.controllers.injection import injector, sidecar
 from lateen.controllers.jobs import job
 from lateen.controllers.network import balancer, endpoints, ingress
 from lateen.controllers.workloads import daemonset, deployment, replicaset, statefulset
+from lateen.model import wellknown
 from lateen.model.meta import Location, Source
 from lateen.model.schema import decode, kinds
 from lateen.model.snapshot import Change, Snapshot
 
-Json = dict[str, Any]
 Locate = Callable[[str], Location]
 
 NODE = "lateen"
@@ -208,7 +208,9 @@ class Rehearsal:
         for pod in waiting:
             self._pods += 1
             ip = f"{_POD_NETWORK}.{self._pods // 256}.{self._pods % 256}"
-            ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
+            ready = [
+                {"type": kind, "status": "True"} for kind in (wellknown.READY, "ContainersReady")
+            ]
             status = {
                 **fields.status(pod),
                 "phase": "Running",

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -10,6 +9,7 @@ from lateen.app.foresight import changes, telling
 from lateen.app.foresight.changes import Case, Patch
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.foresight.state import Foresight, Question
+from lateen.base.jsonvalue import Json
 from lateen.model.manifests import edit, reader
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
@@ -17,7 +17,6 @@ from lateen.model.snapshot import Change as Changed
 from lateen.model.validation import dispatch
 from lateen.predict.values.outcome import Branch, Foretold, Prediction
 
-Json = dict[str, Any]
 MOST = 4
 """Remedies that are told."""
 _TRIED = 24

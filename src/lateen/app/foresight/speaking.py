@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from lateen.model import wellknown
 from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.node.images import catalogue
 from lateen.node.images.speech import AppPort
 from lateen.predict.values.facts import PathAnswer, Speech
 from lateen.predict.values.request import Credential
 
-_PROXY = "istio-proxy"
+_PROXY = wellknown.PROXY
 _READ = ("GET", "HEAD")
 
 

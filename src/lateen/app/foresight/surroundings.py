@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lateen.app.foresight import speaking
 from lateen.compiler.frontend.graph import pods as proxies
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind
+from lateen.model import wellknown
 from lateen.model.identity import spiffe_id
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
@@ -17,8 +18,9 @@ from lateen.node.net import services
 from lateen.node.net.podnetwork import CaptureOptions
 from lateen.predict.values.facts import CaptureRules, Front, NetworkFacts, PodFacts
 
-_SERVICE_LABEL = "kubernetes.io/service-name"
-_SEARCH = ("{namespace}.svc.cluster.local", "svc.cluster.local", "cluster.local")
+_SERVICE_LABEL = wellknown.SERVICE_NAME
+_DOMAIN = wellknown.CLUSTER_DOMAIN
+_SEARCH = (f"{{namespace}}.svc.{_DOMAIN}", f"svc.{_DOMAIN}", _DOMAIN)
 POD_NETWORK, SERVICE_NETWORK = "10.244.0.0/16", "10.96.0.0/12"
 NODE_IP, DNS_IP = "10.244.0.1", "10.96.0.10"
 

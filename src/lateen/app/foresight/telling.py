@@ -1,8 +1,8 @@
 """A prediction as the document that `lateen explain -o json` prints and the lab answers with."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from lateen.base.jsonvalue import Json
 from lateen.causes import catalogue
 from lateen.model.meta import Location, Source
 from lateen.predict.values.outcome import (
@@ -16,7 +16,6 @@ from lateen.predict.values.outcome import (
     Step,
 )
 
-Json = dict[str, Any]
 Locate = Callable[[Source], Location | None]
 
 REACHED = frozenset({"ok", "application-status", "direct-response"})

@@ -9,6 +9,7 @@ that is gone, or not ready any more, is never kept back: requests would go on to
 from collections.abc import Mapping
 from typing import Any
 
+from lateen.model import wellknown
 from lateen.store.api import Event, EventType
 
 SLICES = "endpointslices.discovery.k8s.io"
@@ -55,4 +56,4 @@ def _place(endpoint: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _service(value: Mapping[str, Any]) -> Any:
-    return (value["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
+    return (value["metadata"].get("labels") or {}).get(wellknown.SERVICE_NAME)

@@ -7,17 +7,18 @@ from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
+from lateen.model import wellknown
 from lateen.store.api import Event, EventType, JsonObject, Store
 from lateen.xds.hub import Hub
 from lateen.xds.service import AccessLogSink, XdsServer
 
-PROXY = "istio-proxy"
+PROXY = wellknown.PROXY
 
 
 def has_proxy(pod: JsonObject) -> bool:
     """Whether a Pod runs a proxy that is to be served, as a container or as a native sidecar. A
     pod at its end, such as a Job's, runs none any more."""
-    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+    if wellknown.has_ended(pod):
         return False
     spec = pod.get("spec") or {}
     every = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))

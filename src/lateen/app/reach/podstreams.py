@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lateen.apiserver.connecting.streams import LogFile, Running
-from lateen.model.client import ApiError, Json
+from lateen.base.jsonvalue import Json
+from lateen.model.client import ApiError
 from lateen.node.container import logs
 from lateen.node.pod import status as podstatus
 from lateen.node.shim import protocol

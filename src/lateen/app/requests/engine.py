@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from lateen.app.mesh.pipeline import Pipeline
 from lateen.app.mesh.reporting import Reporting
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests import targets
+from lateen.base.jsonvalue import Json
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
@@ -30,7 +31,6 @@ from lateen.observe.verdicts.failures import Received
 if TYPE_CHECKING:
     from lateen.app.requests import sending
 
-Json = dict[str, Any]
 
 _LOG_SECONDS = 1.0
 """How long to wait for entries that must come; proxies send theirs every 0.1 s."""

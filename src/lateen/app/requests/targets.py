@@ -11,6 +11,7 @@ import dnslib
 import msgspec
 
 from lateen.app.reach.podstreams import ShimLink
+from lateen.model import wellknown
 from lateen.model.client import ApiError
 from lateen.model.kube.core import objects
 from lateen.model.snapshot import Snapshot
@@ -19,7 +20,8 @@ from lateen.observe import redact
 
 _DNS = ("10.96.0.10", 53)
 _DNS_SECONDS = 2.0
-_SEARCH = ("{namespace}.svc.cluster.local", "svc.cluster.local", "cluster.local")
+_DOMAIN = wellknown.CLUSTER_DOMAIN
+_SEARCH = (f"{{namespace}}.svc.{_DOMAIN}", f"svc.{_DOMAIN}", _DOMAIN)
 _INGRESS = "istio"
 _INGRESS_VALUE = "ingressgateway"
 Forwards = Mapping[tuple[str, str, int], int]

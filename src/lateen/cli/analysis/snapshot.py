@@ -4,15 +4,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground, Refusal
 from lateen.cli.manifests import cluster
 from lateen.cli.manifests.named import Named
 
-Json = dict[str, Any]
 _LEFT_OUT = ("managedFields", "selfLink")
 
 

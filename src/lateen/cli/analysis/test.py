@@ -4,13 +4,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lateen.analysis.expectations import file as case_files, judge, results
 from lateen.analysis.expectations.file import CaseError, CaseSet
 from lateen.analysis.expectations.values import Case, Result
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground, Refusal
@@ -18,7 +18,6 @@ from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
 from lateen.cli.traffic.explain import shown
 
-Json = dict[str, Any]
 Explain = Callable[[Json], Json]
 FORMS = ("log", "json", "junit")
 

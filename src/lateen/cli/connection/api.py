@@ -16,12 +16,12 @@ import msgspec
 
 from lateen import __version__
 from lateen.app.lab.lab import LabError, Running
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import answers
 from lateen.model.client import VERSION_HEADER, ApiError
 from lateen.model.schema.kindinfo import KindInfo
 
-Json = dict[str, Any]
 _OWN = "/lateen/v1/"
 """Paths whose answers have the form that the lab's version gives them."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"

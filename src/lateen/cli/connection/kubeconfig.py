@@ -8,15 +8,13 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from lateen.app.lab.lab import LabError
+from lateen.base.jsonvalue import JsonView
 from lateen.cli import exits
-
-Json = Mapping[str, Any]
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +60,14 @@ def read(name: str = "", context: str = "") -> Access:
         raise LabError(f"{paths[0]} has no current context: name one by --context", exits.USAGE)
     found, _ = _entry(merged, "contexts", "context", chosen)
     cluster, beside = _entry(merged, "clusters", "cluster", str(found.get("cluster", "")))
-    user: Json = {}
+    user: JsonView = {}
     home = beside
     if found.get("user"):
         user, home = _entry(merged, "users", "user", str(found["user"]))
     return _access(chosen, cluster, beside, user, home)
 
 
-def _load(path: Path) -> Json:
+def _load(path: Path) -> JsonView:
     import yaml
 
     try:
@@ -82,8 +80,8 @@ def _load(path: Path) -> Json:
 
 
 def _entry(
-    merged: Sequence[tuple[Json, Path]], key: str, inner: str, name: str
-) -> tuple[Json, Path]:
+    merged: Sequence[tuple[JsonView, Path]], key: str, inner: str, name: str
+) -> tuple[JsonView, Path]:
     """Return a named entry of the first file that has it, and that file's folder."""
     known: list[str] = []
     for body, folder in merged:
@@ -95,7 +93,7 @@ def _entry(
     raise LabError(f"the kubeconfig has no {inner} {name!r}: it has {listed}", exits.USAGE)
 
 
-def _access(name: str, cluster: Json, beside: Path, user: Json, home: Path) -> Access:
+def _access(name: str, cluster: JsonView, beside: Path, user: JsonView, home: Path) -> Access:
     server = urlsplit(str(cluster.get("server", "")))
     if server.scheme != "https" or not server.hostname:
         raise LabError(
@@ -123,18 +121,18 @@ def _access(name: str, cluster: Json, beside: Path, user: Json, home: Path) -> A
     )
 
 
-def _data(entry: Json, key: str, folder: Path) -> str:
+def _data(entry: JsonView, key: str, folder: Path) -> str:
     """Return what stands in the entry itself (`KEY-data`), or in the file that it names."""
     if entry.get(f"{key}-data"):
         return base64.b64decode(str(entry[f"{key}-data"])).decode()
     return _file(entry, key, folder)
 
 
-def _file(entry: Json, key: str, folder: Path) -> str:
+def _file(entry: JsonView, key: str, folder: Path) -> str:
     return (folder / str(entry[key])).read_text() if entry.get(key) else ""
 
 
-def _told(plugin: Json, folder: Path) -> Json:
+def _told(plugin: JsonView, folder: Path) -> JsonView:
     """Run a credential plugin, as kubectl does. Raises LabError."""
     command = str(plugin.get("command", ""))
     if "/" in command and not command.startswith("/"):
@@ -160,7 +158,7 @@ def _told(plugin: Json, folder: Path) -> Json:
     if done.returncode:
         raise LabError(f"{command} gave no credentials: {done.stderr.strip()}", exits.FAILED)
     try:
-        status: Json = json.loads(done.stdout)["status"]
+        status: JsonView = json.loads(done.stdout)["status"]
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(f"{command} printed no ExecCredential", exits.FAILED) from error
     return status

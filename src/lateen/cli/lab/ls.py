@@ -2,20 +2,18 @@
 
 import json
 import sys
-from typing import Any
 
 from lateen.app.lab import lab as labs, settings as lab_settings
 from lateen.app.lab.lab import LabError
 from lateen.app.lab.paths import lab_paths
 from lateen.app.lab.settings import LabSettings, SettingsError
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import waiting
 from lateen.cli.screen import tables
 from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
-
-Json = dict[str, Any]
 
 
 def ls(output: str) -> int:

@@ -6,11 +6,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lateen.app.lab.lab import LabError
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.lab.up import settings_for
 from lateen.cli.manifests.named import Named
@@ -18,8 +19,6 @@ from lateen.cli.manifests.named import Named
 if TYPE_CHECKING:
     from lateen.app.foresight.rehearsal import Item, Rehearsal
     from lateen.app.lab.settings import LabSettings
-
-Json = dict[str, Any]
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,16 +6,15 @@ Secrets are not asked for: a certificate that is not known is told as not known.
 import http.client
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from lateen.app.lab.lab import LabError
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import kubeconfig
 from lateen.cli.connection.kubeconfig import Access
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 
-Json = dict[str, Any]
 _PAGE = 500
 _NEVER = ("secrets", "sourcemaps.lateen.dev", "events")
 _ALSO = frozenset(

@@ -4,12 +4,11 @@ from the objects. Their objects are kept for `get`, and nothing acts on them. Pu
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from lateen.base.jsonvalue import Json
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 
-Json = dict[str, Any]
 CODE = "LTN0090"
 MARK = "lateen.dev/stands-in"
 """The annotation of a definition that was made up for objects without one."""

@@ -7,13 +7,13 @@ an empty lab where none is.
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from lateen.app.api import report
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.lab import settings as lab_settings
 from lateen.app.lab.lab import Running
 from lateen.app.lab.settings import LabSettings
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests.files import ManifestSet
@@ -23,8 +23,6 @@ from lateen.compiler.frontend.diagnostics import status
 from lateen.model.client import ApiError
 from lateen.model.messages import diagnostics
 from lateen.model.schema import kinds
-
-Json = dict[str, Any]
 
 
 def on_files(loaded: ManifestSet, settings: LabSettings, threshold: str | None) -> int:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lateen.app.lab.lab import LabError
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.objects import jsonpath
 from lateen.cli.objects.jsonpath_reading import Template, TemplateError, parse, relaxed
 
-Json = dict[str, Any]
 Form = Callable[[Json], str]
 """Prints an object, or a List of them."""
 NAMES = ("jsonpath", "jsonpath-as-json", "jsonpath-file")

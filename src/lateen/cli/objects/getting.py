@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from lateen.app.lab.lab import LabError
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds
@@ -17,7 +18,6 @@ from lateen.model.client import ApiError
 from lateen.model.schema import decode, kinds
 from lateen.model.schema.kindinfo import KindInfo
 
-Json = dict[str, Any]
 FORMATS = ("", "wide", "json", "yaml", "name")
 
 

@@ -3,13 +3,11 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.model.client import ApiError
-
-Json = dict[str, Any]
 
 
 def events(

@@ -19,6 +19,7 @@ from lateen.app.lab.lab import LabError, Running
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import getting
+from lateen.model import wellknown
 from lateen.model.schema import kinds
 
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
@@ -46,8 +47,7 @@ def pod_named(api: lab_api.Api, word: str, namespace: str) -> dict[str, Any]:
 
 
 def _readiness(pod: dict[str, Any]) -> tuple[bool, str]:
-    conditions = pod.get("status", {}).get("conditions") or []
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    ready = wellknown.is_ready(pod.get("status", {}).get("conditions"))
     return ready, pod["metadata"]["name"]
 
 
@@ -58,7 +58,7 @@ def default_container(pod: Mapping[str, Any]) -> str:
     marked = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container")
     if marked in names:
         return str(marked)
-    found = str(next((n for n in names if n != "istio-proxy"), names[0]))
+    found = str(next((n for n in names if n != wellknown.PROXY), names[0]))
     for field, word in (("ephemeralContainers", "ephem"), ("initContainers", "init")):
         names += [f"{c['name']} ({word})" for c in pod["spec"].get(field) or ()]
     if len(names) > 1:

@@ -2,12 +2,11 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.terminal import screen
 
-Json = dict[str, Any]
 LastLines = Callable[[Json], Sequence[str]]
 """Returns the last lines that a pod's failing container wrote."""
 LEVELS = ("Info", "Warning", "Error")

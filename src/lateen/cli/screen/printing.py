@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 _ALSO = frozenset(("y", "Y", "n", "N"))
 """What Go's library reads as a boolean in YAML and ours does not."""

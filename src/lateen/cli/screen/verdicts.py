@@ -1,11 +1,9 @@
 """Why a request went as it did, as lines: for every command that shows a verdict."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from lateen.base.jsonvalue import Json
 from lateen.cli.terminal import screen
-
-Json = dict[str, Any]
 
 
 def advice(verdict: Json, margin: str) -> Iterator[str]:

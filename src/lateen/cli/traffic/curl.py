@@ -7,11 +7,11 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lateen.app.lab import lab as labs
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.screen import verdicts
@@ -19,7 +19,6 @@ from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
 from lateen.model.client import ApiError
 
-Json = dict[str, Any]
 PATH = "/lateen/v1/request"
 EXPLAIN = "/lateen/v1/explain"
 _ALIKE = ("url", "method", "headers", "from", "namespace", "http", "insecure", "timeout", "resolve")

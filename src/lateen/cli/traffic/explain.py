@@ -4,10 +4,11 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground
@@ -18,7 +19,6 @@ from lateen.cli.traffic import requests
 if TYPE_CHECKING:
     from lateen.app.foresight.offline import Item
 
-Json = dict[str, Any]
 PATH = "/lateen/v1/explain"
 REQUEST = "/lateen/v1/request"
 

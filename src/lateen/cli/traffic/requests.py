@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
+
 _WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method or a header's name."""
 

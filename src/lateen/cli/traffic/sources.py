@@ -8,17 +8,16 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lateen.app.lab.lab import LabError
+from lateen.base.jsonvalue import Json
 from lateen.node.shim.client import ShimClient, ShimError, ShimGoneError
 from lateen.observe import ends
 from lateen.observe.packets import bpf, capture
 from lateen.observe.packets.capture_ring import Frame, Ring
 
-Json = dict[str, Any]
 _POLL_MS = 200
 _RETIRED = 0.04
 """Seconds after which the kernel has handed over blocks that are not full, too."""

@@ -5,13 +5,12 @@ admin endpoint, readiness (15021), statistics (15090) and a cluster for spans wi
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from lateen.base.jsonvalue import Json
 from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import MeshSettings, Node
 from lateen.compiler.ir.value import Value
-
-Json = dict[str, Any]
 
 FLUSH_MILLISECONDS: Final = 1000
 """How often Envoy writes its text access log; as Istio's agent asks for."""

@@ -11,6 +11,7 @@ from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
 from lateen.compiler.ir.value import Choice, Kept, Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode, Protocol, Resolution, Service
+from lateen.model import wellknown
 from lateen.model.identity import TRUST_DOMAIN
 from lateen.model.meta import ObjectRef, Source
 
@@ -108,7 +109,7 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     trust_domain: str = TRUST_DOMAIN
     trust_domain_aliases: tuple[str, ...] = ()
     root_namespace: str = "istio-system"
-    domain: str = "cluster.local"
+    domain: str = wellknown.CLUSTER_DOMAIN
     auto_mtls: bool = True
     allow_any: bool = True
     """outboundTrafficPolicy ALLOW_ANY; False is REGISTRY_ONLY."""
@@ -116,7 +117,7 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     connect_timeout: float = 10.0
     trace_sampling: float = 1.0
     """Percent."""
-    mesh_id: str = "cluster.local"
+    mesh_id: str = wellknown.CLUSTER_DOMAIN
     cluster_id: str = "Kubernetes"
     key_log: str = ""
     """File in the proxy's container for the keys of every TLS connection; empty for none."""

@@ -4,15 +4,14 @@ Owners and dependents of every kind are followed. An object goes when none of it
 which a live look confirms (`actions.Collect`), since one watch may run ahead of another.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 
-JsonView = Mapping[str, Any]
 Resolve = Callable[[str, str], "tuple[str, bool] | None"]
 """From apiVersion and kind to (resource, whether namespaced)."""
 

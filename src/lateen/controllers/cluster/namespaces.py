@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import conditions
 from lateen.model.istio import meshconfig
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 SYSTEM = ("default", "kube-system", "kube-public", "kube-node-lease", "istio-system")
 API_ROOT = "kube-root-ca.crt"

@@ -1,17 +1,14 @@
 """Scheduling on the one node there is: bind what fits, say why something does not. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from lateen.base import clock
+from lateen.base.jsonvalue import JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import conditions
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 _NAME = "default-scheduler"
 

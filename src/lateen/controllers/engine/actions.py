@@ -1,11 +1,8 @@
 """What a controller wants done, as values. Pure."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
-JsonView = Mapping[str, Any]
+from lateen.base.jsonvalue import JsonView
 
 
 class Note(msgspec.Struct, frozen=True):

@@ -6,13 +6,13 @@ shared: nobody changes them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from lateen.base.jsonvalue import JsonView
 from lateen.controllers.engine import fields
 
-JsonView = Mapping[str, Any]
 K = TypeVar("K")
 
 

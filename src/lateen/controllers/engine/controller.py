@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from lateen.controllers.engine import actions, cache, fields
 
-JsonView = Mapping[str, Any]
 Name = tuple[str, ...]
 """What a controller works on: mostly (namespace, name)."""
 Keys = Callable[[cache.Change, cache.World], Iterable[Name]]

@@ -1,14 +1,14 @@
 """Doing what a controller decided: each action is a call of the API, its answer goes into the
 world at once. A thin shell."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from lateen.base.jsonvalue import JsonView
 from lateen.controllers.engine import actions, cache, fields
 from lateen.kube import events
 from lateen.model import client as api
 
-JsonView = Mapping[str, Any]
 Told = Callable[[cache.Change], None]
 
 

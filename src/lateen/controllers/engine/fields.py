@@ -1,11 +1,10 @@
 """Reading and writing the parts of a JSON object that every controller touches. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
+from lateen.base import clock
+from lateen.base.jsonvalue import Json, JsonView
 
 
 def meta(obj: JsonView) -> JsonView:
@@ -86,20 +85,9 @@ def created(obj: JsonView) -> str:
     return str(meta(obj).get("creationTimestamp", ""))
 
 
-def moment(text: object) -> datetime | None:
-    """Read an RFC 3339 time; None when it is none."""
-    if not isinstance(text, str) or not text:
-        return None
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
 def seconds_since(text: object, now: datetime) -> float | None:
     """Return how long ago an RFC 3339 time was, in seconds; None when it is none."""
-    read = moment(text)
+    read = clock.moment(text)
     return None if read is None else (now - read).total_seconds()
 
 
@@ -118,15 +106,6 @@ def is_true(obj: JsonView, kind: str) -> bool:
 def without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
     """Leave out zero counts, as Kubernetes does when it writes a status."""
     return {key: value for key, value in counts.items() if value}
-
-
-def copied(value: Any) -> Any:
-    """Copy JSON deeply."""
-    if isinstance(value, dict):
-        return {key: copied(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [copied(one) for one in value]
-    return value
 
 
 def with_status(obj: JsonView, new: JsonView) -> Json:

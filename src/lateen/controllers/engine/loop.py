@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from lateen.base import clock as clocks, tasks as task_groups
+from lateen.base.jsonvalue import Json
 from lateen.controllers.engine import actions, cache, controller, executor, queue
 from lateen.kube import events, listwatch
 from lateen.model import client as api
@@ -27,7 +28,7 @@ class _Follower:
         self.begun = asyncio.Event()
         """Set once it is known what there is: a list was had, or the resource is not served."""
 
-    def listed(self, objects: Sequence[api.Json], version: str) -> None:
+    def listed(self, objects: Sequence[Json], version: str) -> None:
         for change in self._world.replace(self._resource, objects):
             self._tell(change)
         self.begun.set()

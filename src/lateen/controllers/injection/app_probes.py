@@ -5,11 +5,9 @@ agent of the pod, port 15020, which asks the app from inside the pod.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
+from lateen.base.jsonvalue import Json, JsonView
 
 AGENT_PORT = 15020
 PROBERS = "ISTIO_KUBE_APP_PROBERS"

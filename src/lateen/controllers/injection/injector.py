@@ -6,15 +6,12 @@ its annotation. A namespace that carries neither label is injected if the lab's 
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
 from lateen.controllers.injection import app_probes, sidecar
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 IGNORED = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 """Namespaces that are never injected, whatever their labels."""
@@ -82,7 +79,7 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
     `namespace` is the Namespace object. Injecting twice changes nothing: the annotation
     sidecar.istio.io/status says that it was done.
     """
-    result: Json = fields.copied(pod)
+    result: Json = clone(pod)
     if not wanted(pod, namespace, settings):
         return result
     result["metadata"].setdefault("namespace", fields.name(namespace))

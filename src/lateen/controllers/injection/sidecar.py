@@ -6,18 +6,16 @@ no tokens and sockets towards istiod (each pod's discovery socket carries its id
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
 from lateen.controllers.injection import app_probes
+from lateen.model import wellknown
 from lateen.model.identity import TRUST_DOMAIN
 
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
-
-PROXY = "istio-proxy"
+PROXY = wellknown.PROXY
 LOG_LEVEL, COMPONENT_LOG_LEVEL = "sidecar.istio.io/logLevel", "sidecar.istio.io/componentLogLevel"
 USER = 1337
 READY_PORT, STATS_PORT = 15021, 15090
@@ -37,7 +35,7 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
 
     istio_version: str = "1.28.0"
     trust_domain: str = TRUST_DOMAIN
-    cluster_domain: str = "cluster.local"
+    cluster_domain: str = wellknown.CLUSTER_DOMAIN
     cluster_id: str = "Kubernetes"
     revision: str = "default"
     hub: str = "docker.io/istio"
@@ -71,7 +69,7 @@ def container(
         "env": _environment(pod, mesh, probers, config or {}),
         "ports": [{"containerPort": STATS_PORT, "name": "http-envoy-prom", "protocol": "TCP"}],
         "readinessProbe": readiness(),
-        "resources": fields.copied(_RESOURCES),
+        "resources": clone(_RESOURCES),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -201,7 +199,7 @@ def volumes() -> list[Json]:
 def merged(template: JsonView, own: JsonView) -> Json:
     """Lay a user's own istio-proxy container over the template's: lists are joined by name, the
     image `auto` means the template's."""
-    result: Json = fields.copied(template)
+    result: Json = clone(template)
     for key, value in own.items():
         if key == "image" and value == "auto":
             continue
@@ -210,7 +208,7 @@ def merged(template: JsonView, own: JsonView) -> Json:
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
             result[key] = {**result[key], **value}
         else:
-            result[key] = fields.copied(value)
+            result[key] = clone(value)
     return result
 
 

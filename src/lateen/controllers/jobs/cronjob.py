@@ -1,15 +1,12 @@
 """CronJobs: a Job at each moment of a schedule. Pure; the time comes in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
 
 from lateen.base import clock
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.jobs import cron, job, status as job_status
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "cronjobs.batch"
 _MOST_MISSED = 100
@@ -48,7 +45,7 @@ def _due(
 ) -> tuple[datetime | None, datetime | None]:
     """Return the latest moment that is due and was not served, and the next one to come."""
     spec, status = fields.spec(owner), fields.status(owner)
-    last = fields.moment(status.get("lastScheduleTime")) or fields.moment(fields.created(owner))
+    last = clock.moment(status.get("lastScheduleTime")) or clock.moment(fields.created(owner))
     since = (last or now).astimezone(now.tzinfo)
     deadline = spec.get("startingDeadlineSeconds")
     if deadline is not None:
@@ -99,7 +96,7 @@ def _job(owner: JsonView, due: datetime) -> Json:
     }
     if given.get("labels"):
         meta["labels"] = dict(given["labels"])
-    spec = fields.copied(fields.spec(template))
+    spec = clone(fields.spec(template))
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 

@@ -1,13 +1,10 @@
 """Indexed Jobs: which completion indexes are done, which are free. Pure."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import fields
 from lateen.controllers.workloads import pods
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 

@@ -4,18 +4,14 @@ Every pod carries a finalizer until its end is counted: first its uid goes into 
 finalizer goes, then the count grows. So a pod counts once, whoever deletes it and whenever.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.jobs import index as job_index, status as job_status
 from lateen.controllers.workloads import pods, selectors
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "jobs.batch"
 TRACKING = "batch.kubernetes.io/job-tracking"

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from lateen.base import clock
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import fields
 from lateen.controllers.workloads import conditions, pods
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 _UNCOUNTED = "uncountedTerminatedPods"
 

@@ -1,8 +1,6 @@
 """The Service `kubernetes` in default, by which pods find the API server. Pure."""
 
-from typing import Any
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 NAME = "kubernetes"
 ADDRESS = "10.96.0.1"

@@ -1,14 +1,13 @@
 """Load balancer addresses: each Service of that type gets one of the lab's pool. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
-
-JsonView = Mapping[str, Any]
 
 
 class Balancer(msgspec.Struct, frozen=True):

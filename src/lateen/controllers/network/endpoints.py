@@ -1,19 +1,18 @@
 """EndpointSlices and Endpoints: which pods stand behind a Service, and in what state. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import pods
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
+from lateen.model import wellknown
 
 RESOURCE = "endpointslices.discovery.k8s.io"
-SERVICE_LABEL = "kubernetes.io/service-name"
+SERVICE_LABEL = wellknown.SERVICE_NAME
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _MANAGER = "endpointslice-controller.k8s.io"
 _MIRROR = "endpointslicemirroring-controller.k8s.io"

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lateen.controllers.engine import fields
+from lateen.base.jsonvalue import Json, clone
 from lateen.controllers.injection import injector, sidecar
-
-Json = dict[str, Any]
 
 NAME = "istio-ingressgateway"
 ACCOUNT = "istio-ingressgateway-service-account"
@@ -111,7 +109,7 @@ def _likeness(space: str) -> Mapping[str, Any]:
 def marked(body: Json, digest: str) -> Json:
     """Return the object with a note of what it was made from, so that a later version of Lateen or
     another Istio version is told from a user's own change."""
-    result: Json = fields.copied(body)
+    result: Json = clone(body)
     result["metadata"].setdefault("annotations", {})[MADE_FROM] = digest
     return result
 

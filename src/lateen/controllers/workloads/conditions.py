@@ -1,13 +1,10 @@
 """Status conditions: one per type, with the time of the last change of its status. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from lateen.base import clock
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
+from lateen.base.jsonvalue import Json, JsonView
 
 
 def condition(kind: str, status: bool, reason: str, message: str, now: datetime) -> Json:

@@ -1,14 +1,11 @@
 """DaemonSets on the one node there is: one pod, replaced when the template changes. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import history, pods, rollout, selectors
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "daemonsets.apps"
 _TOLERATED = (

@@ -5,11 +5,11 @@ One look does one step, as in Kubernetes: what follows from it comes with the ne
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import (
     deployment_status,
@@ -19,9 +19,6 @@ from lateen.controllers.workloads import (
     rollout,
     selectors,
 )
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "deployments.apps"
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import cache, controller, fields
 from lateen.controllers.workloads import conditions, replicaset, revisions, rollout
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
+from lateen.model import wellknown
 
 
 def status(
@@ -151,10 +149,7 @@ def recreating(resource: str) -> controller.Keys:
     """A pod that goes away may be what a Deployment of the strategy Recreate waits for."""
 
     def keys(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
-        if change.after is not None and fields.status(change.after).get("phase") not in (
-            "Succeeded",
-            "Failed",
-        ):
+        if change.after is not None and not wellknown.has_ended(change.after):
             return
         owner = fields.controller_of(change.object)
         if owner is None or owner.get("kind") != "ReplicaSet":

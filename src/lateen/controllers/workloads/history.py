@@ -1,16 +1,13 @@
 """ControllerRevisions: the templates that a StatefulSet or DaemonSet had, which `kubectl rollout
 history` lists and `undo` applies again. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import actions, cache, fields
 from lateen.controllers.workloads import hashing
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "controllerrevisions.apps"
 LABEL = "controller-revision-hash"
@@ -74,7 +71,7 @@ def template(revision: JsonView) -> JsonView:
 
 def _data(given: JsonView) -> Json:
     """Keep the template as the strategic merge patch that brings it back."""
-    return {"spec": {"template": {**fields.copied(given), "$patch": "replace"}}}
+    return {"spec": {"template": {**clone(given), "$patch": "replace"}}}
 
 
 def _born(owner: JsonView, data: Json, revision: int, taken: Sequence[JsonView]) -> Json:

@@ -1,14 +1,13 @@
 """Facts about pods that the workload controllers share: templates, readiness, order of deletion.
 Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
+from lateen.model import wellknown
 
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
@@ -26,13 +25,13 @@ def from_template(owner: JsonView, template: JsonView) -> Json:
         meta["annotations"] = dict(given["annotations"])
     if given.get("finalizers"):
         meta["finalizers"] = list(given["finalizers"])
-    spec = fields.copied(template.get("spec") or {})
+    spec = clone(template.get("spec") or {})
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
 def finished(pod: JsonView) -> bool:
     """Tell whether it ran to its end."""
-    return fields.status(pod).get("phase") in ("Succeeded", "Failed")
+    return wellknown.has_ended(pod)
 
 
 def active(pods: Iterable[JsonView]) -> list[JsonView]:
@@ -42,12 +41,12 @@ def active(pods: Iterable[JsonView]) -> list[JsonView]:
 
 def ready(pod: JsonView) -> bool:
     """Tell whether the Ready condition is True."""
-    return fields.is_true(pod, "Ready")
+    return fields.is_true(pod, wellknown.READY)
 
 
 def ready_for(pod: JsonView, now: datetime) -> float | None:
     """Return for how many seconds the pod has been ready, or None."""
-    one = fields.condition(pod, "Ready")
+    one = fields.condition(pod, wellknown.READY)
     if one is None or one.get("status") != "True":
         return None
     since = fields.seconds_since(one.get("lastTransitionTime"), now)
@@ -84,7 +83,7 @@ def to_delete_first(pods: Sequence[JsonView]) -> list[JsonView]:
         return tuple(-ord(one) for one in text)
 
     def rank(pod: JsonView) -> tuple[Any, ...]:
-        since = (fields.condition(pod, "Ready") or {}).get("lastTransitionTime") or ""
+        since = (fields.condition(pod, wellknown.READY) or {}).get("lastTransitionTime") or ""
         return (
             bool(fields.spec(pod).get("nodeName")),
             _PHASE_RANK.get(str(fields.status(pod).get("phase")), 0),

@@ -1,14 +1,11 @@
 """ReplicaSets: keep as many pods of one template as asked for. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import pods, selectors
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "replicasets.apps"
 _BURST = 500

@@ -3,13 +3,10 @@ which are too old to keep. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
 from lateen.controllers.workloads import hashing
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
@@ -91,7 +88,7 @@ def born(deployment: JsonView, taken: Callable[[str], bool]) -> Json:
     template is a collision of hashes, and the next hash is tried, as Kubernetes does.
     """
     spec = fields.spec(deployment)
-    template: Json = fields.copied(spec.get("template") or {})
+    template: Json = clone(spec.get("template") or {})
     collisions = int(fields.status(deployment).get("collisionCount") or 0)
     digest = hashing.template_hash(template, collisions)
     while taken(f"{fields.name(deployment)}-{digest}"):
@@ -99,7 +96,7 @@ def born(deployment: JsonView, taken: Callable[[str], bool]) -> Json:
         digest = hashing.template_hash(template, collisions)
     labels = {**fields.labels(template), hashing.TEMPLATE_HASH: digest}
     template["metadata"] = {**fields.meta(template), "labels": labels}
-    selector: Json = fields.copied(spec.get("selector") or {})
+    selector: Json = clone(spec.get("selector") or {})
     selector["matchLabels"] = {**selector.get("matchLabels", {}), hashing.TEMPLATE_HASH: digest}
     body: Json = {
         "apiVersion": "apps/v1",

@@ -1,14 +1,12 @@
 """Label selectors, and who controls whom. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.model.schema import objectmeta, selectors as model
-
-JsonView = Mapping[str, Any]
 
 
 def matches(selector: JsonView, labels: Mapping[str, str]) -> bool:

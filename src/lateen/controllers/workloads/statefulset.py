@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import actions, cache, controller, fields
 from lateen.controllers.workloads import history, pods, selectors
-
-Json = dict[str, Any]
-JsonView = Mapping[str, Any]
 
 RESOURCE = "statefulsets.apps"
 _CLAIMS = "persistentvolumeclaims"
@@ -190,7 +187,7 @@ def _claims(owner: JsonView, pod: Json, known: cache.World) -> list[actions.Acti
             labels = fields.spec(owner).get("selector", {}).get("matchLabels") or {}
             meta = {"name": name, "namespace": space, "labels": dict(labels)}
             body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}
-            body["spec"] = fields.copied(fields.spec(template))
+            body["spec"] = clone(fields.spec(template))
             todo.append(actions.Create(_CLAIMS, body))
     return todo
 

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import yaml
 
+from lateen.base.jsonvalue import Json
 from lateen.model.manifests import yamlscalars
 from lateen.model.meta import Location
 from lateen.model.schema import fieldpath
 
-Json = dict[str, Any]
 _TEXT = re.compile(r"\S")
 MAX_NODES = 1_000_000
 """Values a file may hold once its aliases are written out."""

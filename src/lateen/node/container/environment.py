@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from lateen.base.jsonvalue import Json
 from lateen.model.kube.core.container import Container, EnvVar
 from lateen.node.container import references
-from lateen.node.container.references import Json, Missing, Objects, PodFields
+from lateen.node.container.references import Missing, Objects, PodFields
 
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 _NAME = re.compile(r"^[A-Za-z_.-][A-Za-z0-9_.-]*$")

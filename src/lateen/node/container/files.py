@@ -12,8 +12,9 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
+from lateen.base.jsonvalue import Json
 from lateen.kube.informer import Informer
-from lateen.model.client import ApiClient, ApiError, Json
+from lateen.model.client import ApiClient, ApiError
 from lateen.model.kube.core.container import Container
 from lateen.model.kube.core.pod import PodSpec
 from lateen.node.container import environment, launch, logs, references, volumes

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lateen.compiler.ir.proxy import MeshSettings
+from lateen.model import wellknown
 from lateen.model.kube.core.container import Container, SecurityContext
 from lateen.model.kube.core.pod import PodSecurityContext, PodSpec
 from lateen.node.container import backoff, environment, sidecar
@@ -75,7 +76,7 @@ class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     python: tuple[str, ...]
     """Command line of the interpreter that runs stand-ins; `-m MODULE` follows."""
     mesh: MeshSettings
-    domain: str = "cluster.local"
+    domain: str = wellknown.CLUSTER_DOMAIN
     dns_ip: str = ""
     masks: tuple[str, ...] = ()
     """Directories of the host with other pods' and the lab's own secrets."""

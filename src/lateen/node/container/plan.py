@@ -5,11 +5,12 @@ from enum import Enum
 import msgspec
 from msgspec.structs import replace
 
+from lateen.model import wellknown
 from lateen.model.kube.core.container import Container, LifecycleHandler, Probe
 from lateen.model.kube.core.pod import PodSpec
 from lateen.model.schema import durations
 
-PROXY = "istio-proxy"
+PROXY = wellknown.PROXY
 CAPTURE = "istio-init"
 FIRST_PROCESS = "pause:"
 """What holds the process namespace that a pod's containers share; no container has such a name."""

@@ -3,14 +3,12 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json
 from lateen.model.kube.core.container import Container, ResourceFieldSelector
 from lateen.model.kube.core.pod import PodSpec
-
-Json = dict[str, Any]
 
 
 class Missing(Exception):

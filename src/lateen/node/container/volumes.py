@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from lateen.base.jsonvalue import Json
 from lateen.model.kube.core.container import Container, ResourceFieldSelector
 from lateen.model.kube.core.pod import PodSpec
 from lateen.node.container import references
-from lateen.node.container.references import Json, Missing, Objects, PodFields
+from lateen.node.container.references import Missing, Objects, PodFields
 from lateen.node.shim import syscalls
 
 _DATA = "..data"

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from lateen.model import wellknown
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 
-DOMAIN = "cluster.local"
+DOMAIN = wellknown.CLUSTER_DOMAIN
 TTL = 30
 """Seconds; kubeadm's setting of CoreDNS."""
 

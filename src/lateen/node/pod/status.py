@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import Json
+from lateen.model import wellknown
 from lateen.node.container.plan import ContainerPlan, PodPlan, Role
 from lateen.node.pod.state import ContainerState, Ending, Life, Network, PodState
 
-Json = dict[str, Any]
-_PHASE_OF_ENDED = ("Succeeded", "Failed")
 _COUNTED = (Role.APP, Role.SIDECAR)
 """Whose readiness is the pod's."""
 _FIELDS = {
@@ -39,7 +39,7 @@ def phase(plan: PodPlan, state: PodState) -> str:
     """Return the pod's phase, by kubelet's rules. A pod that is taken away before it ran has
     failed: a Job waits for an end of every pod."""
     current = _phase(plan, state)
-    return "Failed" if state.torn and current not in _PHASE_OF_ENDED else current
+    return "Failed" if state.torn and current not in wellknown.ENDED else current
 
 
 def _phase(plan: PodPlan, state: PodState) -> str:
@@ -141,7 +141,7 @@ def _conditions(
     unready = [
         c.name for c in plan.containers if c.role in _COUNTED and not state.containers[c.name].ready
     ]
-    ended = current in _PHASE_OF_ENDED
+    ended = current in wellknown.ENDED
     words = f"containers with unready status: [{' '.join(unready)}]"
     reason = "PodCompleted" if current == "Succeeded" else "ContainersNotReady"
     if ended and current == "Failed":
@@ -155,7 +155,7 @@ def _conditions(
     wanted = (
         ("PodReadyToStartContainers", (state.network is Network.READY and not ended, "", "")),
         ("Initialized", (not incomplete, "ContainersNotInitialized", waiting)),
-        ("Ready", whole),
+        (wellknown.READY, whole),
         ("ContainersReady", contained),
         ("PodScheduled", (True, "", "")),
     )

@@ -13,9 +13,10 @@ import msgspec
 from msgspec.structs import replace
 
 from lateen.base.clock import Clock, Steady
+from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube import events
-from lateen.model.client import ApiClient, ApiError, Json
+from lateen.model.client import ApiClient, ApiError
 from lateen.node import reporting
 from lateen.node.container import launch, plan as podplan, sidecar
 from lateen.node.container.files import (

@@ -21,6 +21,7 @@ import struct
 import sys
 from collections.abc import Callable
 
+from lateen.base import parentdeath
 from lateen.node import permission
 
 _NEW_USER = 0x10000000
@@ -29,7 +30,6 @@ _NEW_MOUNT = 0x00020000
 _NEW_PID = 0x20000000
 _MS_NOSUID_NODEV_NOEXEC = 0x2 | 0x4 | 0x8
 _MS_PRIVATE_RECURSIVE = (1 << 18) | (1 << 14)
-_PR_SET_PDEATHSIG = 1
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
@@ -137,7 +137,7 @@ def die_with_parent(gone: Callable[[], bool]) -> None:
     change of credentials, which clears it. To the kernel the parent is a thread: whoever starts
     this program does so from one that lives as long as the lab shall.
     """
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parentdeath.ask(signal.SIGKILL)
     if gone():
         os._exit(128 + signal.SIGKILL)
 

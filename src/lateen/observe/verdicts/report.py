@@ -1,7 +1,6 @@
 """A journey and its verdict as one JSON document: what `lateen curl -o json` prints. Pure."""
 
-from typing import Any
-
+from lateen.base.jsonvalue import Json
 from lateen.causes.advice import Remedy
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
@@ -14,8 +13,6 @@ from lateen.observe.requests.legs import Leg
 from lateen.observe.verdicts import verdict
 from lateen.observe.verdicts.verdict import RequestVerdict
 from lateen.observe.wire.classify import Reading, WireKind
-
-Json = dict[str, Any]
 
 _TLS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "not sent"}
 

@@ -10,6 +10,7 @@ from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
 from lateen.compiler.ir.routing import Route
 from lateen.compiler.ir.workload import Protocol, Service
+from lateen.model import wellknown
 from lateen.model.kube.core import objects
 from lateen.model.meta import ObjectRef, Source, parse_source
 from lateen.model.snapshot import Snapshot
@@ -18,7 +19,7 @@ from lateen.observe.requests.legs import Leg
 from lateen.observe.verdicts import authorization, written
 
 Views = Mapping[str, ProxyView]
-_CONTAINER = "istio-proxy"
+_CONTAINER = wellknown.PROXY
 _LIMITS = (
     "tcp.maxConnections",
     "http.http1MaxPendingRequests",

@@ -8,7 +8,7 @@ import msgspec
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.strategy import base
-from lateen.apiserver.kinds.strategy.base import Json
+from lateen.base.jsonvalue import Json
 from lateen.model.schema import objectmeta
 from lateen.model.validation.kube import metadata, names
 from lateen.model.validation.report import Report

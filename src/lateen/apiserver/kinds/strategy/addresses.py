@@ -8,9 +8,7 @@ from typing import Any
 import msgspec
 
 from lateen.apiserver import fieldcauses
-from lateen.apiserver.kinds.strategy import base
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json, clone
 
 
 class Ranges(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +61,7 @@ def allocate(
     `used` must not count the Service itself. On update, `old` is the stored one: what it holds
     is kept when the new one leaves it out, and dropped when the type no longer needs it.
     """
-    copy: Json = base.clone(service)
+    copy: Json = clone(service)
     spec = copy.setdefault("spec", {})
     if old is not None:
         _keep_held(old.get("spec", {}), spec)

@@ -6,7 +6,7 @@ The functions write into the container they are given, which belongs to the call
 from collections.abc import Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 

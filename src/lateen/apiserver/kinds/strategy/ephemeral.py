@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 
 from lateen.apiserver import fieldcauses
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 SUBRESOURCE = "ephemeralcontainers"
 _FIELD = "ephemeralContainers"

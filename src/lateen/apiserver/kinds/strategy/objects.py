@@ -6,10 +6,9 @@ from typing import Any
 
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
+from lateen.base.jsonvalue import Json, clone
 from lateen.model.schema import octets
 from lateen.model.validation.kube import names
-
-Json = dict[str, Any]
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _MAXIMUM_SECRET = 1024 * 1024
@@ -38,7 +37,7 @@ def _creating_namespace(obj: Json) -> None:
 def _updating_namespace(old: Mapping[str, Any], sent: Mapping[str, Any], obj: Json) -> None:
     """Only the namespace controller empties spec.finalizers, and only of a dying namespace."""
     if not old.get("metadata", {}).get("deletionTimestamp"):
-        obj["spec"] = base.clone(old.get("spec", {}))
+        obj["spec"] = clone(old.get("spec", {}))
 
 
 def _secret(obj: Json) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base, containers, ephemeral, podspec
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json, clone
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where programs look for the pod's own token, namespace and API server CA."""
@@ -113,7 +112,7 @@ def _updating(old: Mapping[str, Any], sent: Mapping[str, Any], pod: Json) -> Non
         return
     kept = [one for one in _conditions(old) if one.get("type") != "PodScheduled"]
     scheduled = [one for one in _conditions(sent) if one.get("type") == "PodScheduled"]
-    pod.setdefault("status", {})["conditions"] = base.clone([*scheduled, *kept])
+    pod.setdefault("status", {})["conditions"] = clone([*scheduled, *kept])
 
 
 def _conditions(pod: Mapping[str, Any]) -> list[Json]:
@@ -136,7 +135,7 @@ def _gates(given: list[Json] | None) -> set[str]:
 
 
 def _fixed_part(pod: Mapping[str, Any]) -> Json:
-    spec: Json = base.clone(pod.get("spec", {}))
+    spec: Json = clone(pod.get("spec", {}))
     for free in ("activeDeadlineSeconds", "tolerations"):
         spec.pop(free, None)
     if not spec.get("nodeName"):

@@ -1,10 +1,7 @@
 """Defaults of a pod spec, in a Pod or in a workload's template. Pure."""
 
-from typing import Any
-
 from lateen.apiserver.kinds.strategy import containers
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json
 
 _FILE_MODE = 0o644
 _VOLUME_SOURCES_WITH_MODE = ("secret", "configMap", "downwardAPI", "projected")

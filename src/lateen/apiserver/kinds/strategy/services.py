@@ -5,9 +5,8 @@ from typing import Any
 
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
+from lateen.base.jsonvalue import Json
 from lateen.model.validation.kube import names
-
-Json = dict[str, Any]
 
 _AFFINITY_SECONDS = 10800
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base
-
-Json = dict[str, Any]
+from lateen.base.jsonvalue import Json, clone
 
 
 def _claim(obj: Json) -> None:
@@ -123,7 +122,7 @@ def _born_with(**status: Any) -> base.Creating:
     """Give a new object the status that it has before a controller has seen it."""
 
     def creating(obj: Json) -> None:
-        obj["status"] = base.clone(status)
+        obj["status"] = clone(status)
 
     return creating
 

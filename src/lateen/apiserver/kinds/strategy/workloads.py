@@ -7,9 +7,8 @@ import msgspec
 
 from lateen.apiserver import fieldcauses
 from lateen.apiserver.kinds.strategy import base, podspec
+from lateen.base.jsonvalue import Json
 from lateen.model.schema import objectmeta, selectors
-
-Json = dict[str, Any]
 
 _ROLLING_25 = {"maxUnavailable": "25%", "maxSurge": "25%"}
 

@@ -1,12 +1,14 @@
 """What printers are made of: columns, ages, lists of pairs. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-JsonView = Mapping[str, Any]
+from lateen.base import clock
+from lateen.base.jsonvalue import JsonView
+
 Cells = list[Any]
 Print = Callable[[JsonView, datetime], Cells]
 
@@ -60,20 +62,9 @@ def part(obj: JsonView, *path: str) -> JsonView:
     return obj
 
 
-def moment(text: object) -> datetime | None:
-    """Read an RFC 3339 time."""
-    if not isinstance(text, str) or not text:
-        return None
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
 def since(text: object, now: datetime) -> str:
     """Return how long ago a time was, as `39h`."""
-    read = moment(text)
+    read = clock.moment(text)
     return UNKNOWN if read is None else duration((now - read).total_seconds())
 
 

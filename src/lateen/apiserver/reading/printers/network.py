@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from lateen.apiserver.reading.printers import cells
-
-JsonView = cells.JsonView
+from lateen.base.jsonvalue import JsonView
 
 _MOST_SHOWN = 3
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from lateen.apiserver.reading.printers import cells
-
-JsonView = cells.JsonView
+from lateen.base.jsonvalue import JsonView
+from lateen.model import wellknown
 
 
 def _namespace(obj: JsonView, now: datetime) -> cells.Cells:
@@ -44,11 +44,11 @@ def _node(obj: JsonView, now: datetime) -> cells.Cells:
 
 def _node_state(obj: JsonView) -> str:
     conditions = cells.part(obj, "status").get("conditions") or ()
-    ready = next((one for one in conditions if one.get("type") == "Ready"), None)
+    ready = next((one for one in conditions if one.get("type") == wellknown.READY), None)
     if ready is None:
         words = ["Unknown"]
     else:
-        words = ["Ready" if ready.get("status") == "True" else "NotReady"]
+        words = [wellknown.READY if ready.get("status") == "True" else "NotReady"]
     if cells.part(obj, "spec").get("unschedulable"):
         words.append("SchedulingDisabled")
     return ",".join(words)

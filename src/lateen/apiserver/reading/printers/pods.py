@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lateen.apiserver.reading.printers import cells
-
-JsonView = cells.JsonView
+from lateen.base.jsonvalue import JsonView
+from lateen.model import wellknown
 
 COLUMNS = (
     *cells.columns("Name,Ready,Status,Restarts,Age"),
@@ -76,7 +76,7 @@ def reason(pod: JsonView) -> str:
     if cells.meta(pod).get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             return "Unknown"
-        if status.get("phase") not in ("Succeeded", "Failed"):
+        if status.get("phase") not in wellknown.ENDED:
             return "Terminating"
     return word
 
@@ -133,7 +133,7 @@ def _container_reason(pod: JsonView, word: str) -> str:
         elif one.get("ready") and state.get("running") is not None:
             running = True
     if word == "Completed" and running:
-        return "Running" if _condition(pod, "Ready") == "True" else "NotReady"
+        return "Running" if _condition(pod, wellknown.READY) == "True" else "NotReady"
     return word
 
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from lateen.apiserver.reading.printers import cells
-
-JsonView = cells.JsonView
+from lateen.base import clock
+from lateen.base.jsonvalue import JsonView
 
 _WIDE = "Containers,Images"
 _WIDE_SELECTOR = "Containers,Images,Selector"
@@ -80,7 +80,7 @@ def _job(obj: JsonView, now: datetime) -> cells.Cells:
     else:
         parallel = spec.get("parallelism") or 0
         completions = f"{done}/1 of {parallel}" if parallel > 1 else f"{done}/1"
-    begun, ended = cells.moment(status.get("startTime")), cells.moment(status.get("completionTime"))
+    begun, ended = clock.moment(status.get("startTime")), clock.moment(status.get("completionTime"))
     took = ""
     if begun is not None:
         took = cells.duration(((ended or now) - begun).total_seconds())

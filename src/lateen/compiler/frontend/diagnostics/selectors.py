@@ -14,6 +14,7 @@ from lateen.compiler.frontend.graph.collections import TELEMETRIES
 from lateen.compiler.frontend.registry import hosts, services, workloads
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import ProxyKind
+from lateen.model import wellknown
 from lateen.model.istio import security, telemetry as model
 from lateen.model.kube.core import pod as core_pod
 from lateen.model.messages.diagnostics import Diagnostic, make
@@ -27,7 +28,7 @@ _BY_ZONE = ("PreferClose", "PreferSameZone")
 
 
 def findings(
-    snapshot: Snapshot, root_namespace: str, domain: str = "cluster.local"
+    snapshot: Snapshot, root_namespace: str, domain: str = wellknown.CLUSTER_DOMAIN
 ) -> tuple[Diagnostic, ...]:
     """Return what is noticed about objects that select others.
 

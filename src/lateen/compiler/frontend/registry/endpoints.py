@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from lateen.compiler.frontend.registry import workloads
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.workload import Endpoint, Port
+from lateen.model import wellknown
 from lateen.model.kube import discovery
 
 Lookup = Callable[[str, str], workloads.Workload | None]
@@ -12,7 +13,7 @@ Lookup = Callable[[str, str], workloads.Workload | None]
 
 Modes = Callable[[workloads.Workload], authn.WorkloadModes]
 
-SERVICE_LABEL = "kubernetes.io/service-name"
+SERVICE_LABEL = wellknown.SERVICE_NAME
 
 
 def behind(

@@ -9,11 +9,12 @@ from lateen.compiler.ir import telemetry
 from lateen.compiler.ir.proxy import Features, MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode
+from lateen.model import wellknown
 from lateen.model.identity import spiffe_id
 from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.model.meta import ObjectRef
 
-PROXY_CONTAINER = "istio-proxy"
+PROXY_CONTAINER = wellknown.PROXY
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 NAME_LABEL = "service.istio.io/canonical-name"
 REVISION_LABEL = "service.istio.io/canonical-revision"
@@ -118,12 +119,12 @@ def ready(pod: core_pod.Pod) -> bool:
     """Whether the pod is ready to be sent requests."""
     if pod.metadata.deletion_timestamp is not None:
         return False
-    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+    return any(c.type == wellknown.READY and c.status == "True" for c in pod.status.conditions)
 
 
 def finished(pod: core_pod.Pod) -> bool:
     """Whether the pod has ended for good."""
-    return pod.status.phase in ("Succeeded", "Failed")
+    return pod.status.phase in wellknown.ENDED
 
 
 def node(

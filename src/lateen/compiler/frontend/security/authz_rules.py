@@ -8,12 +8,12 @@ import msgspec
 
 from lateen.compiler.ir.authz import Attribute, Pattern, Rule, Test
 from lateen.compiler.ir.proxy import Features, MeshSettings
-from lateen.model import identity
+from lateen.model import identity, wellknown
 from lateen.model.istio import security
 from lateen.model.meta import Source
 
 _SCHEME = "spiffe://"
-_LOCAL = "cluster.local"
+_LOCAL = wellknown.CLUSTER_DOMAIN
 """In a principal, this trust domain means the mesh's own, whatever its name."""
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _FILTERS = "experimental."

@@ -37,6 +37,7 @@ _ACCOUNTS = frozenset({
 })  # fmt: skip
 """Of the host's accounts, those that programs ask for by name."""
 _PROXY = 1337
+_PROXY_NAME = "istio-proxy"
 SYSTEM = ("/usr", "/usr/local", "/")
 """Prefixes that hold more than Python: of them only what is Python's is Lateen's own."""
 
@@ -171,8 +172,8 @@ def accounts(lines: Iterable[str], *, group: bool) -> str:
             home = ("/root", "/bin/sh") if root else ("/nonexistent", "/usr/sbin/nologin")
             rest = (fields[2], "") if group else (*fields[2:4], fields[0], *home)
             kept.append(":".join((fields[0], "x", *rest)))
-    proxy = ("istio-proxy", "x", str(_PROXY))
-    more = ("",) if group else (str(_PROXY), "istio-proxy", "/nonexistent", "/usr/sbin/nologin")
+    proxy = (_PROXY_NAME, "x", str(_PROXY))
+    more = ("",) if group else (str(_PROXY), _PROXY_NAME, "/nonexistent", "/usr/sbin/nologin")
     return "".join(f"{line}\n" for line in (*kept, ":".join((*proxy, *more))))
 
 
