@@ -17,6 +17,12 @@ def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[
             yield (*words, name)
 
 
+def test_every_command_stands_in_one_section() -> None:
+    shown = CliRunner().invoke(app, ["--help"], prog_name="lateen").output
+    for name in app.commands:
+        assert len([line for line in shown.splitlines() if line.split()[:1] == [name]]) == 1, name
+
+
 @pytest.mark.parametrize("words", list(commands(app)), ids=" ".join)
 def test_examples_come_before_the_options(words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, [*words, "--help"], prog_name="lateen")

@@ -1,5 +1,5 @@
-"""The command tree: what is like kubectl here, what shows traffic in `seeing`. Each command imports
-what it needs when it runs, so that none waits for another's libraries."""
+"""The command tree: what is like kubectl here; what shows traffic and what foretells, beside it.
+Each command imports what it needs when it runs, so that none waits for another's libraries."""
 
 import functools
 import sys
@@ -13,6 +13,16 @@ from lateen.cli.analysis import commands as judging
 from lateen.cli.options import flag
 from lateen.cli.traffic import commands
 
+_SECTIONS = {
+    "A lab": ("demo", "up", "down", "status", "ls", "check", "shell"),
+    "Its objects, as kubectl has them": ("apply", "delete", "get", "describe", "exec", "logs"),
+    "What travels": ("curl", "tap", "edges", "capture"),
+    "What will be": ("explain", "analyze", "test", "snapshot"),
+}
+"""The commands under titles; what is not named stands under a last one."""
+_SENTENCE = 200
+"""Characters of a command's first sentence, which wraps."""
+
 
 class Tree(click.Group):
     """The commands in the order in which they are told of, not by name."""
@@ -22,6 +32,18 @@ class Tree(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of definition."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands of the first level in sections."""
+        if ctx.parent is not None:
+            return super().format_commands(ctx, formatter)
+        placed = {name for names in _SECTIONS.values() for name in names}
+        rest = tuple(name for name in self.commands if name not in placed)
+        for title, names in {**_SECTIONS, "More": rest}.items():
+            rows = [(name, self.commands[name].get_short_help_str(_SENTENCE)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(10), text) for name, text in rows])
+        return None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Click would call it a failure when nobody reads its output."""
@@ -41,7 +63,11 @@ class Tree(click.Group):
 )
 @click.version_option(__version__, message="lateen %(version)s")
 def app() -> None:
-    """An Istio service mesh on one machine: manifests in, real Envoy and real mutual TLS out."""
+    """An Istio service mesh on one machine: manifests in, real Envoy and real mutual TLS out.
+
+    `lateen demo` shows it; `lateen up DIR` starts a lab with your manifests; `lateen COMMAND
+    --help` has examples of each command.
+    """
 
 
 @app.command(
