@@ -1,13 +1,11 @@
 """What a request did, beside what was said of it beforehand."""
 
-from collections.abc import Mapping
-from typing import Any
+from lateen.base.jsonvalue import JsonView
 
-Json = Mapping[str, Any]
 _WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "nothing sent"}
 
 
-def surprises(answer: Json, told: Json) -> list[str] | None:
+def surprises(answer: JsonView, told: JsonView) -> list[str] | None:
     """Return in words what came otherwise than foretold, against the branch that is nearest; none
     if it came as foretold. None where it was said that it cannot be said.
 
@@ -21,7 +19,7 @@ def surprises(answer: Json, told: Json) -> list[str] | None:
     return nearest
 
 
-def _surprises(answer: Json, outcome: Json) -> list[str]:
+def _surprises(answer: JsonView, outcome: JsonView) -> list[str]:
     found = []
     status, verdict = answer["response"]["status"], answer["verdict"]
     wanted = outcome["status"]
