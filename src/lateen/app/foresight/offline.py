@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from lateen.app.foresight import changes, rehearsal, remedies, serving, state, telling
+from lateen.app.foresight import changes, questions, rehearsal, remedies, state, telling
 from lateen.app.foresight.rehearsal import Item
 from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings
@@ -31,7 +31,7 @@ def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.
 def request(asked: Json) -> state.Question:
     """Return a request as a lab is asked for it. Raises AskedError."""
     try:
-        return msgspec.convert(asked, serving.ExplainBody).request()
+        return msgspec.convert(asked, questions.ExplainBody).request()
     except msgspec.ValidationError as error:
         raise AskedError(str(error)) from error
 

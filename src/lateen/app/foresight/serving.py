@@ -2,49 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
 from lateen.app.foresight import state, telling
+from lateen.app.foresight.questions import ExplainBody
 from lateen.app.lab import meshsettings
 from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.base.clock import Clock
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
-
-
-class ExplainBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a request to be explained."""
-
-    url: str
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
-    origin: str = msgspec.field(default="", name="from")
-    namespace: str = "default"
-    http: str = "1.1"
-    insecure: bool = False
-    sni: str = ""
-    body: int = 0
-    resolve: Mapping[str, str] = {}
-    timeout: float = 15.0
-
-    def request(self) -> state.Question:
-        """Return it as a prediction takes it."""
-        return state.Question(
-            url=self.url,
-            origin=self.origin,
-            namespace=self.namespace,
-            method=self.method,
-            headers=self.headers,
-            http=self.http,
-            insecure=self.insecure,
-            sni=self.sni,
-            body=self.body,
-            timeout=self.timeout,
-            resolve=self.resolve,
-        )
 
 
 class Explaining:

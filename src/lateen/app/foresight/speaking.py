@@ -36,6 +36,7 @@ _STATIC = _Site(
 _HTTPBIN = _Site(
     (
         PathAnswer(path="/status/(?P<status>[2-5][0-9][0-9])", status=None),
+        PathAnswer(path="/status/[^/,:]+", status=400),
         PathAnswer(path="/delay/(?P<seconds>[0-9](\\.[0-9]+)?|10)"),
         PathAnswer(path="/anything(/.*)?"),
         PathAnswer(path="/(get|headers|ip|user-agent|uuid|html|json|xml)?", methods=_READ),

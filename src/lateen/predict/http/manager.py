@@ -60,7 +60,7 @@ def _garbage(run: Run, hop: Hop, content: Content) -> WireReply:
         return WireReply(kind="silent", server=server)
     if isinstance(content, Tls):
         code = "double-tls" if hop.layer is not None else "tls-to-http-port"
-        code = code if _of_application(content) else "not-http"
+        code = code if _of_application(content) else "tls-to-plaintext"
         run.step("HTTP", "TLS came where HTTP is spoken", at=hop.name, ok=False)
         run.fail(code, hop.chain_sources("source"), len(run.legs) - 1)
         return WireReply(kind="tls", server=server, reason="WRONG_VERSION_NUMBER", log=log)
