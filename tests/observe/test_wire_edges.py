@@ -135,3 +135,26 @@ def test_a_certificate_in_clear_is_mutual_tls() -> None:
     assert classify._mutual(shown, tls.Records()) is True
     assert classify._mutual(tls.Records(), tls.Records()) is None
     assert len(http2.PREFACE) == 24
+
+
+@pytest.mark.parametrize("tags", [b"", b"\x81\x00\x00\x05", b"\x88\xa8\x00\x07\x81\x00\x00\x05"])
+def test_tags_of_virtual_networks_are_stepped_over(tags: bytes) -> None:
+    sent = talk(b"hello", b"")[2]
+    written = frame(sent)
+    assert frames.segment(written[:12] + tags + written[12:], sent.time) == sent
+
+
+@pytest.mark.parametrize("place", [1, 2, 0x1FFF])
+def test_a_later_fragment_holds_no_beginning(place: int) -> None:
+    written = bytearray(frame(talk(b"hello", b"")[2]))
+    written[20:22] = place.to_bytes(2, "big")
+    assert frames.segment(bytes(written), 0.0) is None
+
+
+def test_what_ends_a_connection_is_read_without_what_follows() -> None:
+    reader = FrameReader(client=False)
+    goaway = b"\x00\x00\x00\x09" + (11).to_bytes(4, "big") + b"debug"
+    sent = len(goaway).to_bytes(3, "big") + bytes([7, 0, 0, 0, 0, 0]) + goaway
+    (ending,) = reader.read(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]) + sent)
+    assert ending == http2.Ending(0, http2.ERRORS[11])
+    assert http2.ERRORS[11] == "ENHANCE_YOUR_CALM"

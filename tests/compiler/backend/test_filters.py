@@ -1,5 +1,6 @@
 """HTTP filters and access logs: order, peer metadata, ALPN, what evidence asks for."""
 
+import ipaddress
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
 from google.protobuf import json_format
 
 from lateen.compiler.backend import http_filters
-from lateen.compiler.backend.listeners import access_logs
+from lateen.compiler.backend.listeners import access_logs, network_filters
 from lateen.compiler.ir import telemetry
 
 
@@ -90,3 +91,13 @@ def test_a_proxy_chooses_its_log_files(mesh, files, expected):
         assert keys["upstream_transport_failure_reason"] == "%UPSTREAM_TRANSPORT_FAILURE_REASON%"
     else:
         assert layout.text_format_source.inline_string == expected
+
+
+def test_the_ranges_of_private_networks_are_those_of_the_standards():
+    """RFC 1918, RFC 4193 and the loopbacks, as Python knows them."""
+    for prefix, length in network_filters.PRIVATE_RANGES:
+        network = ipaddress.ip_network(f"{prefix}/{length}")
+        assert network.is_private or network.is_loopback
+        wider = network.supernet()
+        assert not (wider.is_private or wider.is_loopback) or prefix in ("::1", "fd00::")
+    assert len(network_filters.PRIVATE_RANGES) == 6

@@ -11,6 +11,7 @@ from lateen.compiler.frontend.traffic import locality, policies
 from lateen.compiler.ir.routing import Destination, Mirror, Route, RouteMatch
 from lateen.model.istio import networking_policy
 from lateen.model.istio.networking_route import HTTPMatchRequest
+from lateen.model.istio.types import StringMatch
 from lateen.model.kube import discovery
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.schema.objectmeta import ObjectMeta, ObjectReference
@@ -193,3 +194,12 @@ def test_an_endpoint_is_a_pod_where_its_target_says_so(target, asked) -> None:
 
     assert list(endpoints._ready(piece, find)) == [("10.0.0.1", None)]
     assert found == asked
+
+
+@pytest.mark.parametrize("field", ["uri", "scheme", "method", "authority", "port"])
+def test_a_delegate_adds_to_what_was_asked(field: str) -> None:
+    value = 80 if field == "port" else StringMatch(exact="x")
+    has, lacks = HTTPMatchRequest(**{field: value}), HTTPMatchRequest()
+    for outer, inner in ((has, lacks), (lacks, has), (has, has)):
+        assert getattr(delegates._intersect(outer, inner), field) == value
+    assert not getattr(delegates._intersect(lacks, lacks), field)
