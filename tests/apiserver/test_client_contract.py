@@ -12,7 +12,7 @@ from lateen.apiserver.serving import http, serve
 from lateen.apiserver.serving.local import LocalClient
 from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
-from lateen.kube.http import Endpoint, HttpClient
+from lateen.kube.http import ApiEndpoint, HttpClient
 from lateen.model.client import ApiClient, WatchEvent
 from lateen.pki.authority import Authority
 from lateen.store.memory import MemoryStore
@@ -32,7 +32,7 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[ApiClient]:
     server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
     if kind == "unix":
         await server.listen(serve.unix(directory / "s"))
-        client = HttpClient(Endpoint(token="t", socket=str(directory / "s")))
+        client = HttpClient(ApiEndpoint(token="t", socket=str(directory / "s")))
     else:
         authority = Authority.open(directory / "ca", clock)
         made = authority.server_certificate(["127.0.0.1"])
@@ -42,7 +42,7 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[ApiClient]:
         listener = serve.loopback(0)
         await server.listen(listener, tls)
         port = listener.getsockname()[1]
-        client = HttpClient(Endpoint(token="t", port=port, ca_pem=authority.root_pem))
+        client = HttpClient(ApiEndpoint(token="t", port=port, ca_pem=authority.root_pem))
     try:
         yield client
     finally:
@@ -66,7 +66,7 @@ def test_a_server_that_goes_away_is_told_to_the_watcher(tmp_path: Path) -> None:
         first_namespaces.ensure(api)
         server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
         await server.listen(serve.unix(tmp_path / "s"))
-        client = HttpClient(Endpoint(token="t", socket=str(tmp_path / "s")))
+        client = HttpClient(ApiEndpoint(token="t", socket=str(tmp_path / "s")))
         events = aiter(client.watch("namespaces"))
         await anext(events)
         await server.close()

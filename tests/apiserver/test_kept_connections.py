@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from lateen.kube.http import Endpoint, HttpClient
+from lateen.kube.http import ApiEndpoint, HttpClient
 
 ANSWER = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -30,7 +30,7 @@ def test_a_post_after_a_quiet_while_takes_a_fresh_connection(tmp_path: Path) -> 
     async def main() -> list[str]:
         server = ShortLived()
         listening = await asyncio.start_unix_server(server.serve, tmp_path / "api.sock")
-        client = HttpClient(Endpoint(token="t", socket=str(tmp_path / "api.sock")))
+        client = HttpClient(ApiEndpoint(token="t", socket=str(tmp_path / "api.sock")))
         async with listening:
             for _ in range(3):
                 assert await client.post("/token", {}) == {}

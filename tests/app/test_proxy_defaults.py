@@ -8,7 +8,7 @@ from lateen.model.istio import meshconfig
 from lateen.store.api import Key
 from lateen.store.memory import MemoryStore
 
-BASE = injector.Settings(mesh=sidecar.Mesh(), inject_unlabelled=True)
+BASE = injector.InjectionSettings(mesh=sidecar.InjectedMesh(), inject_unlabelled=True)
 USUAL = meshconfig.written(log="/dev/stdout", encoding="TEXT", allow_any=True)
 KEY = Key("configmaps", "istio-system", "istio")
 MESH = """\
@@ -26,7 +26,7 @@ def config_map(text: str) -> dict[str, Any]:
     return {"metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": text}}
 
 
-def proxy(settings: injector.Settings, **annotations: str) -> dict[str, Any]:
+def proxy(settings: injector.InjectionSettings, **annotations: str) -> dict[str, Any]:
     metadata = {**POD["metadata"], "annotations": annotations}
     made = injector.inject({**POD, "metadata": metadata}, {"metadata": {"name": "d"}}, settings)
     spec = made["spec"]

@@ -108,12 +108,12 @@ def play() -> Callable[..., None]:
         agent: bool = False,
         manage: bool = True,
         clock: clocks.Clock | None = None,
-        settings: manager.Settings | None = None,
+        settings: manager.ControllerSettings | None = None,
     ) -> None:
         async def lab() -> None:
             cluster = Cluster(clock or clocks.SystemClock())
             async with tasks.TaskGroup("lab") as group:
-                chosen = settings or manager.Settings(gateway=False)
+                chosen = settings or manager.ControllerSettings(gateway=False)
                 if manage:
                     await manager.Manager(cluster.client, cluster.clock, chosen).run(group)
                 if agent:

@@ -1,4 +1,4 @@
-"""The pure parts of the controllers: rollout arithmetic, schedules, hashes, queues, the world."""
+"""The pure parts of the controllers: rollout arithmetic, schedules, hashes, queues, the cache."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -172,7 +172,7 @@ def test_slices_hold_a_hundred_and_keep_their_members() -> None:
         "metadata": {"name": "web", "namespace": "d", "uid": "s"},
         "spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": 80}]},
     }
-    known = cache.World()
+    known = cache.Cache()
     known.put("services", {**service, "metadata": {**service["metadata"], "resourceVersion": "1"}})
     for number in range(150):
         one = pod(f"p{number:03}", phase="Running", podIP=f"10.0.0.{number}")
@@ -198,7 +198,7 @@ def thing(version: int, uid: str = "u", **meta: Any) -> Json:
 
 
 def test_the_world_ignores_what_it_knows_already() -> None:
-    known = cache.World()
+    known = cache.Cache()
     assert known.put("things", thing(5)) is not None
     assert known.put("things", thing(4)) is None
     assert known.put("things", thing(5)) is None
@@ -206,7 +206,7 @@ def test_the_world_ignores_what_it_knows_already() -> None:
 
 
 def test_our_own_deletion_is_not_undone_by_late_events() -> None:
-    known = cache.World()
+    known = cache.Cache()
     known.put("things", thing(5))
     assert known.drop("things", thing(5), seen=False) is not None
     assert known.put("things", thing(4)) is None
@@ -215,7 +215,7 @@ def test_our_own_deletion_is_not_undone_by_late_events() -> None:
 
 
 def test_owners_are_indexed() -> None:
-    known = cache.World()
+    known = cache.Cache()
     known.put("things", thing(1, ownerReferences=[{"uid": "o"}]))
     assert [key.name for key, _ in known.dependents("o")] == ["x"]
     known.put("things", thing(2))
@@ -223,7 +223,7 @@ def test_owners_are_indexed() -> None:
 
 
 def test_a_list_replaces_what_is_gone() -> None:
-    known = cache.World()
+    known = cache.Cache()
     known.put("things", thing(1))
     (change,) = known.replace("things", ())
     assert (change.before, change.after) == (thing(1), None)

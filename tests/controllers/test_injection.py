@@ -12,8 +12,8 @@ from lateen.controllers.network import ingress
 
 Json = dict[str, Any]
 PROXY = sidecar.PROXY
-ON = injector.Settings()
-OFF = injector.Settings(inject_unlabelled=False)
+ON = injector.InjectionSettings()
+OFF = injector.InjectionSettings(inject_unlabelled=False)
 
 
 def namespace(name: str = "default", **labels: str) -> Json:
@@ -33,7 +33,7 @@ YES, NO = {"sidecar.istio.io/inject": "true"}, {"sidecar.istio.io/inject": "fals
 ENABLED, DISABLED = {"istio-injection": "enabled"}, {"istio-injection": "disabled"}
 REV, OTHER = {"istio.io/rev": "default"}, {"istio.io/rev": "canary"}
 
-DECISIONS: list[tuple[str, Json, Json, injector.Settings, bool]] = [
+DECISIONS: list[tuple[str, Json, Json, injector.InjectionSettings, bool]] = [
     ("unlabelled namespace, setting on", namespace(), pod(), ON, True),
     ("unlabelled namespace, setting off", namespace(), pod(), OFF, False),
     ("pod asks, setting off", namespace(), pod(labels=YES), OFF, True),
@@ -62,7 +62,7 @@ DECISIONS: list[tuple[str, Json, Json, injector.Settings, bool]] = [
     ids=[row[0] for row in DECISIONS],
 )
 def test_who_is_injected(
-    space: Json, given: Json, settings: injector.Settings, expected: bool
+    space: Json, given: Json, settings: injector.InjectionSettings, expected: bool
 ) -> None:
     before = copy.deepcopy(given)
     result = injector.inject(given, space, settings)
@@ -84,9 +84,9 @@ def test_injecting_again_changes_nothing() -> None:
 
 
 def test_the_sidecar_is_istios() -> None:
-    mesh = sidecar.Mesh(istio_version="1.17.2")
+    mesh = sidecar.InjectedMesh(istio_version="1.17.2")
     given = pod(labels={"app": "helloworld", "version": "v2"})
-    result = injector.inject(given, namespace(), injector.Settings(mesh=mesh))
+    result = injector.inject(given, namespace(), injector.InjectionSettings(mesh=mesh))
     app, proxy = result["spec"]["containers"]
     assert app["name"] == "app"
     assert proxy["image"] == "docker.io/istio/proxyv2:1.17.2"
@@ -180,7 +180,7 @@ def test_the_proxy_comes_first_when_it_holds_the_app(
     config: Json | None, mesh_wide: bool, first: bool
 ) -> None:
     notes = {"proxy.istio.io/config": yaml.safe_dump(config)} if config else {}
-    settings = injector.Settings(hold_application=mesh_wide)
+    settings = injector.InjectionSettings(hold_application=mesh_wide)
     result = injector.inject(pod(notes=notes), namespace(), settings)
     assert (result["spec"]["containers"][0]["name"] == "istio-proxy") is first
 
@@ -221,8 +221,8 @@ def test_a_users_own_proxy_container_is_laid_over_the_template() -> None:
     ],
 )
 def test_native_sidecars(setting: bool | None, version: str, word: str, native: bool) -> None:
-    mesh = sidecar.Mesh(istio_version=version)
-    settings = injector.Settings(mesh=mesh, native_sidecars=setting)
+    mesh = sidecar.InjectedMesh(istio_version=version)
+    settings = injector.InjectionSettings(mesh=mesh, native_sidecars=setting)
     given = pod(notes={"sidecar.istio.io/nativeSidecar": word} if word else {})
     given["spec"]["initContainers"] = [{"name": "setup", "image": "x"}]
     spec = injector.inject(given, namespace(), settings)["spec"]
@@ -240,7 +240,9 @@ def test_native_sidecars(setting: bool | None, version: str, word: str, native: 
 
 @pytest.mark.parametrize(("restart", "native"), [("Always", False), ("Never", True)])
 def test_by_version_only_pods_that_end_get_a_native_sidecar(restart: str, native: bool) -> None:
-    settings = injector.Settings(mesh=sidecar.Mesh(istio_version="1.30.0"), native_sidecars=None)
+    settings = injector.InjectionSettings(
+        mesh=sidecar.InjectedMesh(istio_version="1.30.0"), native_sidecars=None
+    )
     given = pod()
     given["spec"]["restartPolicy"] = restart
     spec = injector.inject(given, namespace(), settings)["spec"]

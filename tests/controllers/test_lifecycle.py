@@ -69,7 +69,10 @@ def test_a_lab_begins_with_namespaces_that_are_furnished(play: Any) -> None:
             )
         )
 
-    play(scenario, settings=manager.Settings(gateway=False, mesh_root="MESH", api_root="API"))
+    play(
+        scenario,
+        settings=manager.ControllerSettings(gateway=False, mesh_root="MESH", api_root="API"),
+    )
 
 
 def test_the_ingress_gateway_is_there(play: Any) -> None:
@@ -92,7 +95,7 @@ def test_the_ingress_gateway_is_there(play: Any) -> None:
         assert [one["name"] for one in pod["spec"]["containers"]] == ["istio-proxy"]
         assert pod["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
 
-    play(scenario, settings=manager.Settings())
+    play(scenario, settings=manager.ControllerSettings())
 
 
 def test_load_balancer_addresses_come_from_the_pool_and_go_back(play: Any) -> None:
@@ -115,7 +118,7 @@ def test_load_balancer_addresses_come_from_the_pool_and_go_back(play: Any) -> No
         await cluster.client.delete("services", "default", first)
         await cluster.until(lambda: address(cluster, without) == freed)
 
-    pool = manager.Settings(gateway=False, balancer_pool=("10.0.0.1", "10.0.0.2"))
+    pool = manager.ControllerSettings(gateway=False, balancer_pool=("10.0.0.1", "10.0.0.2"))
     play(scenario, settings=pool)
 
 

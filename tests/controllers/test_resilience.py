@@ -30,7 +30,9 @@ def test_a_restarted_manager_changes_nothing(play: Any, deployment: Any) -> None
         await cluster.until(lambda: len(cluster.all(PODS)) == 3)
         before = await cluster.quiet()
         async with tasks.TaskGroup("second") as group:
-            again = manager.Manager(cluster.client, cluster.clock, manager.Settings(gateway=False))
+            again = manager.Manager(
+                cluster.client, cluster.clock, manager.ControllerSettings(gateway=False)
+            )
             await again.run(group)
             assert await cluster.quiet() == before
 
@@ -39,7 +41,7 @@ def test_a_restarted_manager_changes_nothing(play: Any, deployment: Any) -> None
 
 def test_what_happened_while_no_manager_ran_is_done_later(deployment: Any, play: Any) -> None:
     async def scenario(cluster: Any) -> None:
-        settings = manager.Settings(gateway=False)
+        settings = manager.ControllerSettings(gateway=False)
         async with tasks.TaskGroup("first") as group:
             await manager.Manager(cluster.client, cluster.clock, settings).run(group)
             await cluster.client.create(DEPLOYMENTS, "default", deployment())
@@ -104,7 +106,7 @@ def test_a_rollout_ends_whatever_the_api_does(
     async def scenario(cluster: Any) -> None:
         client = kind(cluster.api)
         async with tasks.TaskGroup("m") as group:
-            settings = manager.Settings(gateway=False)
+            settings = manager.ControllerSettings(gateway=False)
             await manager.Manager(client, cluster.clock, settings).run(group)
             group.start(cluster.act_as_agent(), "agent")
             await cluster.client.create(DEPLOYMENTS, "default", deployment())
@@ -176,7 +178,7 @@ def test_the_same_event_again_counts_up(play: Any) -> None:
             labels = {"metadata": {"labels": {"n": str(number)}}}
             await cluster.client.patch("services", "default", "web", labels)
 
-    play(scenario, settings=manager.Settings(gateway=False, balancer_pool=()))
+    play(scenario, settings=manager.ControllerSettings(gateway=False, balancer_pool=()))
 
 
 @pytest.mark.parametrize(
@@ -210,9 +212,9 @@ def test_pods_wait_for_a_node_that_fits(
 
 
 def test_another_istio_version_changes_the_gateway_but_not_the_users_part(play: Any) -> None:
-    def settings(version: str) -> manager.Settings:
-        mesh = sidecar.Mesh(istio_version=version)
-        return manager.Settings(inject=injector.Settings(mesh=mesh))
+    def settings(version: str) -> manager.ControllerSettings:
+        mesh = sidecar.InjectedMesh(istio_version=version)
+        return manager.ControllerSettings(inject=injector.InjectionSettings(mesh=mesh))
 
     async def run(cluster: Any, version: str) -> None:
         async with tasks.TaskGroup(version) as group:
@@ -280,7 +282,9 @@ def test_a_stopped_manager_leaves_no_task() -> None:
         api = verbs.Api(memory.MemoryStore(), clocks.SystemClock())
         async with tasks.TaskGroup("m") as group:
             client = local.LocalClient(api)
-            await manager.Manager(client, clocks.SystemClock(), manager.Settings()).run(group)
+            await manager.Manager(client, clocks.SystemClock(), manager.ControllerSettings()).run(
+                group
+            )
         return len(asyncio.all_tasks())
 
     assert asyncio.run(scenario()) == 1

@@ -34,7 +34,9 @@ class SetClock(SystemClock):
 async def main(state: Path, run: Path) -> None:
     plan = addressing.Plan()
     token = (run / "token").read_text()
-    client = http_client.HttpClient(http_client.Endpoint(token=token, socket=str(run / "api.sock")))
+    client = http_client.HttpClient(
+        http_client.ApiEndpoint(token=token, socket=str(run / "api.sock"))
+    )
     lab = LabFacts(
         node_name="lateen",
         python=(sys.executable,),

@@ -26,7 +26,7 @@ from lateen.base import interpreter, parentdeath
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
-from lateen.kube.http import Endpoint, HttpClient
+from lateen.kube.http import ApiEndpoint, HttpClient
 from lateen.model.client import ApiError
 from lateen.node import permission
 from lateen.node.agent import Agent, AgentOptions
@@ -236,7 +236,7 @@ async def _connected(paths: LabPaths, clock: Clock) -> HttpClient:
     while not (paths.agent_token.exists() and paths.api_socket.exists()):
         await clock.sleep(0.005)
     token = paths.agent_token.read_text(encoding="ascii").strip()
-    return HttpClient(Endpoint(token=token, socket=str(paths.api_socket)), manager="kubelet")
+    return HttpClient(ApiEndpoint(token=token, socket=str(paths.api_socket)), manager="kubelet")
 
 
 def main(argv: list[str]) -> int:

@@ -77,8 +77,8 @@ class Plane:
         self.shim = ShimLink(paths.shim_socket)
         self.outside = Outside(self.shim, paths, chosen, self.tasks)
         self.rules = Rules(self.store)
-        self.inject = injector.Settings(
-            mesh=sidecar.Mesh(istio_version=full_version(chosen.istio)),
+        self.inject = injector.InjectionSettings(
+            mesh=sidecar.InjectedMesh(istio_version=full_version(chosen.istio)),
             inject_unlabelled=chosen.inject_unlabelled,
             native_sidecars=None,
         )
@@ -176,8 +176,8 @@ class Plane:
         mesh.start()
         return mesh
 
-    def _controllers(self) -> manager.Settings:
-        return manager.Settings(
+    def _controllers(self) -> manager.ControllerSettings:
+        return manager.ControllerSettings(
             balancer_pool=balancer_addresses(self.settings.pool),
             api_root=self.authority.root_pem,
             mesh_root=self.authority.root_pem,

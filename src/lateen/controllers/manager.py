@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the controllers of a lab need to know."""
 
     node: str = "lateen"
@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PEM of the API server's CA, for kube-root-ca.crt."""
     mesh_root: str = ""
     """PEM of the mesh's root, for istio-ca-root-cert."""
-    inject: injector.Settings = msgspec.field(default_factory=injector.Settings)
+    inject: injector.InjectionSettings = msgspec.field(default_factory=injector.InjectionSettings)
     api_address: str = ""
     """Where pods reach the API server; without one there is no Service `kubernetes`."""
     gateway: bool = True
@@ -51,7 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Manager:
     """Runs every controller of a lab."""
 
-    def __init__(self, client: api.ApiClient, clock: clocks.Clock, settings: Settings) -> None:
+    def __init__(
+        self, client: api.ApiClient, clock: clocks.Clock, settings: ControllerSettings
+    ) -> None:
         self._client = client
         self._clock = clock
         self._settings = settings
@@ -150,7 +152,7 @@ class Manager:
             return found.resource, found.namespaced
         return self._defined.get((api_version.rpartition("/")[0], kind))
 
-    def _definition(self, change: cache.Change, _: cache.World) -> Iterable[controller.Name]:
+    def _definition(self, change: cache.ObjectChange, _: cache.Cache) -> Iterable[controller.Name]:
         """Follow the objects of a custom resource definition as long as it is there."""
         spec = fields.spec(change.object)
         names: Mapping[str, Any] = spec.get("names") or {}

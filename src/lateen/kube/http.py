@@ -20,7 +20,7 @@ ATTEMPTS = 2
 """A kept connection may have been closed by the server: one more try on a fresh one."""
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class ApiEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the server is: a Unix socket's path, or host and port with the CA to trust."""
 
     token: str
@@ -71,7 +71,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class HttpClient:
     """An ApiClient over HTTP/1.1 with kept connections. Close it when done."""
 
-    def __init__(self, endpoint: Endpoint, *, manager: str = "lateen") -> None:
+    def __init__(self, endpoint: ApiEndpoint, *, manager: str = "lateen") -> None:
         self._endpoint = endpoint
         self._manager = manager
         self._idle: list[Connection] = []

@@ -7,7 +7,7 @@ import msgspec
 
 from lateen.store import api
 from lateen.store.history import History
-from lateen.store.table import Table
+from lateen.store.table import ObjectTable
 from lateen.store.watching import Audience
 
 HISTORY_CAPACITY = 2_000
@@ -38,7 +38,7 @@ class Journal(Protocol):
 class JournaledStore:
     """A Store that reads from memory and writes through a journal first."""
 
-    def __init__(self, table: Table, journal: Journal) -> None:
+    def __init__(self, table: ObjectTable, journal: Journal) -> None:
         self._table = table
         self._journal = journal
         self._audience = Audience()
@@ -134,4 +134,4 @@ class MemoryStore(JournaledStore):
     """A Store that is gone when its process is."""
 
     def __init__(self, history: int = HISTORY_CAPACITY) -> None:
-        super().__init__(Table(History(history)), _NoJournal())
+        super().__init__(ObjectTable(History(history)), _NoJournal())

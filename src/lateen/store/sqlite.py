@@ -14,7 +14,7 @@ import msgspec
 from lateen.store import api
 from lateen.store.history import History, obsolete
 from lateen.store.memory import HISTORY_CAPACITY, JournaledStore
-from lateen.store.table import Table
+from lateen.store.table import ObjectTable
 
 log = logging.getLogger(__name__)
 
@@ -101,12 +101,12 @@ class _SqliteJournal:
         self._path = path
         self._unneeded: list[tuple[int]] = []
 
-    def load(self, capacity: int) -> tuple[Table, tuple[api.Event, ...]]:
+    def load(self, capacity: int) -> tuple[ObjectTable, tuple[api.Event, ...]]:
         """Read everything back; return the table and the events that its history is too small for.
 
         Raises ValueError, KeyError, DecodeError or sqlite3.Error for a damaged file."""
         (floor,) = self._connection.execute("SELECT floor FROM compaction").fetchone()
-        table = Table(History(capacity, floor))
+        table = ObjectTable(History(capacity, floor))
         decode = msgspec.json.Decoder().decode
         rows = self._connection.execute(
             "SELECT revision, type, resource, namespace, name, value FROM revisions"

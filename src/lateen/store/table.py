@@ -10,7 +10,7 @@ from lateen.store import api
 from lateen.store.history import History
 
 
-class Table:
+class ObjectTable:
     """Current objects by resource, in order of namespace and name, and their history."""
 
     def __init__(self, history: History) -> None:

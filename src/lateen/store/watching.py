@@ -8,7 +8,7 @@ from lateen.store import api, history
 from lateen.store.history import EVERY, bookmark, matches
 
 
-class Stream:
+class WatchQueue:
     """One watcher's unread events. Used from one event loop, the writers' own."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Audience:
     """All watchers and subscribers of one store."""
 
     def __init__(self) -> None:
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, WatchQueue] = {}
         self._callbacks: dict[int, tuple[str, Callable[[api.Event], None]]] = {}
         self._serial = 0
 
@@ -120,11 +120,11 @@ class Audience:
         replay: Iterable[api.Event],
         capacity: int,
         woken: Callable[[], None] | None = None,
-    ) -> Stream:
+    ) -> WatchQueue:
         """Open a stream that starts with `replay`."""
         self._serial += 1
         serial = self._serial
-        stream = Stream(resource, replay, capacity, lambda: self._leave(serial), woken)
+        stream = WatchQueue(resource, replay, capacity, lambda: self._leave(serial), woken)
         self._streams[serial] = stream
         return stream
 

@@ -12,13 +12,13 @@ _KEY = Key("configmaps", meshconfig.ROOT_NAMESPACE, meshconfig.NAME)
 class ProxyDefaults:
     """Settings of injection with the mesh's own on top, read again when they changed."""
 
-    def __init__(self, store: Store, base: injector.Settings, usual: str = "") -> None:
+    def __init__(self, store: Store, base: injector.InjectionSettings, usual: str = "") -> None:
         """`usual` is the configuration that says nothing but what `base` has: it is not read."""
         self._store = store
         self._base = self._found = base
         self._usual = self._text = usual
 
-    def settings(self) -> injector.Settings:
+    def settings(self) -> injector.InjectionSettings:
         """Return what holds at this moment."""
         try:
             data = self._store.get(_KEY).value.get("data") or {}
@@ -31,7 +31,7 @@ class ProxyDefaults:
         return self._found
 
 
-def applied(base: injector.Settings, text: str) -> injector.Settings:
+def applied(base: injector.InjectionSettings, text: str) -> injector.InjectionSettings:
     """Return the settings of injection with a mesh configuration's trust domain and the statistics
     that every proxy keeps. What cannot be read counts as unset."""
     config = meshconfig.parse(text).config

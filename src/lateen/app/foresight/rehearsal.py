@@ -62,12 +62,12 @@ class Rehearsal:
         self.settings: MeshSettings = meshsettings.mesh_settings(settings)
         self._frontend: Frontend | None = None
         version = settings.istio if settings.istio.count(".") == 2 else f"{settings.istio}.0"
-        self._inject = injector.Settings(
-            mesh=sidecar.Mesh(istio_version=version),
+        self._inject = injector.InjectionSettings(
+            mesh=sidecar.InjectedMesh(istio_version=version),
             inject_unlabelled=settings.inject_unlabelled,
             native_sidecars=None,
         )
-        self._world = cache.World()
+        self._world = cache.Cache()
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
         self._version = 0
         self._pods = 1
@@ -167,7 +167,7 @@ class Rehearsal:
             self._tell(change)
         return stored
 
-    def _tell(self, change: cache.Change) -> None:
+    def _tell(self, change: cache.ObjectChange) -> None:
         for one in self._controllers:
             keys = one.watches.get(change.key.resource)
             for key in keys(change, self._world) if keys is not None else ():

@@ -24,7 +24,9 @@ class Collector(msgspec.Struct, frozen=True):
 
     resolve: Resolve
 
-    def reconcile(self, key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+    def reconcile(
+        self, key: controller.Name, known: cache.Cache, now: datetime
+    ) -> actions.Reconciled:
         """Look at one object: as an owner that is going, then as a dependent."""
         resource, space, name = key
         obj = known.get(resource, space, name)
@@ -40,7 +42,7 @@ class Collector(msgspec.Struct, frozen=True):
             return actions.NOTHING
         return self._dependent(where, obj, known)
 
-    def _dependent(self, where: cache.Key, obj: JsonView, known: cache.World) -> actions.Result:
+    def _dependent(self, where: cache.Key, obj: JsonView, known: cache.Cache) -> actions.Reconciled:
         references = fields.owners(obj)
         if not references or any(known.by_uid(str(one.get("uid", ""))) for one in references):
             return actions.NOTHING
@@ -53,7 +55,7 @@ class Collector(msgspec.Struct, frozen=True):
             space = where.namespace if namespaced else ""
             owner = actions.Owner(resource, space, str(one.get("name")), str(one.get("uid")))
             owners.append(owner)
-        return actions.Result((actions.Collect(_delete(where, obj), tuple(owners)),))
+        return actions.Reconciled((actions.Collect(_delete(where, obj), tuple(owners)),))
 
     def controller(self) -> controller.Controller:
         """Return the row for the loop."""
@@ -62,7 +64,7 @@ class Collector(msgspec.Struct, frozen=True):
         )
 
 
-def _keys(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+def _keys(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
     before, after = change.before, change.after
     if after is None:
         for key, _ in known.dependents(fields.uid(before or {})):
@@ -77,7 +79,7 @@ def _keys(change: cache.Change, known: cache.World) -> Iterable[controller.Name]
         yield from _waiting_owners(before, known)
 
 
-def _waiting_owners(obj: JsonView, known: cache.World) -> Iterable[controller.Name]:
+def _waiting_owners(obj: JsonView, known: cache.Cache) -> Iterable[controller.Name]:
     """Yield the owners whose foreground deletion may have waited for this object."""
     for one in fields.owners(obj):
         key = known.by_uid(str(one.get("uid", "")))
@@ -89,12 +91,12 @@ def _delete(where: cache.Key, obj: JsonView, propagation: str = "") -> actions.D
     return actions.Delete(where.resource, where.namespace, where.name, fields.uid(obj), propagation)
 
 
-def _orphan(where: cache.Key, obj: JsonView, known: cache.World) -> actions.Result:
+def _orphan(where: cache.Key, obj: JsonView, known: cache.Cache) -> actions.Reconciled:
     """Cut the dependents loose, then let the owner go."""
     todo: list[actions.Action] = []
     for key, dependent in known.dependents(fields.uid(obj)):
         todo.append(_without_owner(key, dependent, fields.uid(obj)))
-    return actions.Result((*todo, _without_finalizer(where, obj, ORPHAN)))
+    return actions.Reconciled((*todo, _without_finalizer(where, obj, ORPHAN)))
 
 
 def _without_owner(where: cache.Key, dependent: JsonView, uid: str) -> actions.Patch:
@@ -103,7 +105,7 @@ def _without_owner(where: cache.Key, dependent: JsonView, uid: str) -> actions.P
     return actions.Patch(where.resource, where.namespace, where.name, {"metadata": meta})
 
 
-def _foreground(where: cache.Key, obj: JsonView, known: cache.World) -> actions.Result:
+def _foreground(where: cache.Key, obj: JsonView, known: cache.Cache) -> actions.Reconciled:
     """Delete the dependents first; the owner goes when none is left that blocks it."""
     blocking = [
         (key, dependent)
@@ -111,7 +113,7 @@ def _foreground(where: cache.Key, obj: JsonView, known: cache.World) -> actions.
         if _blocks(dependent, fields.uid(obj))
     ]
     if not blocking:
-        return actions.Result((_without_finalizer(where, obj, FOREGROUND),))
+        return actions.Reconciled((_without_finalizer(where, obj, FOREGROUND),))
     todo: list[actions.Action] = []
     for key, dependent in known.dependents(fields.uid(obj)):
         if _only_owner(dependent, fields.uid(obj), known):
@@ -119,7 +121,7 @@ def _foreground(where: cache.Key, obj: JsonView, known: cache.World) -> actions.
                 todo.append(_delete(key, dependent, "Foreground"))
         else:  # another owner keeps it: this one lets it go, and waits for it no longer
             todo.append(_without_owner(key, dependent, fields.uid(obj)))
-    return actions.Result(tuple(todo))
+    return actions.Reconciled(tuple(todo))
 
 
 def _blocks(dependent: JsonView, uid: str) -> bool:
@@ -128,14 +130,14 @@ def _blocks(dependent: JsonView, uid: str) -> bool:
     )
 
 
-def _only_owner(dependent: JsonView, uid: str, known: cache.World) -> bool:
+def _only_owner(dependent: JsonView, uid: str, known: cache.Cache) -> bool:
     """Tell whether no other owner holds the dependent: one that itself waits for its dependents
     to go holds none."""
     others = (str(one.get("uid", "")) for one in fields.owners(dependent))
     return not any(one != uid and _holds(one, known) for one in others)
 
 
-def _holds(uid: str, known: cache.World) -> bool:
+def _holds(uid: str, known: cache.Cache) -> bool:
     key = known.by_uid(uid)
     owner = known.get(*key) if key is not None else None
     if owner is None:

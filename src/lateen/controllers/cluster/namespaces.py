@@ -40,7 +40,9 @@ class Furnishings(msgspec.Struct, frozen=True):
         mesh["metadata"]["labels"] = {"istio.io/config": "true"}
         return [("serviceaccounts", account), ("configmaps", api), ("configmaps", mesh)]
 
-    def reconcile(self, key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+    def reconcile(
+        self, key: controller.Name, known: cache.Cache, now: datetime
+    ) -> actions.Reconciled:
         """Create or put right what a namespace holds."""
         space = known.get("namespaces", "", key[0])
         if space is None or fields.dying(space):
@@ -52,7 +54,7 @@ class Furnishings(msgspec.Struct, frozen=True):
                 todo.append(actions.Create(resource, wanted))
             elif "data" in wanted and found.get("data") != wanted["data"]:
                 todo.append(actions.Update(resource, {**found, "data": wanted["data"]}))
-        return actions.Result(tuple(todo))
+        return actions.Reconciled(tuple(todo))
 
     def controller(self) -> controller.Controller:
         """Return the row for the loop."""
@@ -83,19 +85,19 @@ def _config_map(space: str, name: str, data: Mapping[str, str]) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": dict(data)}
 
 
-def _by_name(change: cache.Change, _: cache.World) -> Iterable[controller.Name]:
+def _by_name(change: cache.ObjectChange, _: cache.Cache) -> Iterable[controller.Name]:
     yield (change.key.name,)
 
 
 def _home_of(*names: str) -> controller.Keys:
-    def keys(change: cache.Change, _: cache.World) -> Iterable[controller.Name]:
+    def keys(change: cache.ObjectChange, _: cache.Cache) -> Iterable[controller.Name]:
         if change.key.name in names:
             yield (change.key.namespace,)
 
     return keys
 
 
-def drain(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def drain(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Empty a namespace that is being deleted, then let it go.
 
     Pods keep their grace period; what has finalizers is waited for.
@@ -109,7 +111,7 @@ def drain(key: controller.Name, known: cache.World, now: datetime) -> actions.Re
         if not fields.spec(space).get("finalizers"):
             return actions.NOTHING
         body = {**space, "spec": spec}
-        return actions.Result((actions.Release(body, known.namespaced()),))
+        return actions.Reconciled((actions.Release(body, known.namespaced()),))
     todo: list[actions.Action] = [
         actions.Delete(where.resource, where.namespace, where.name, fields.uid(obj), "Background")
         for where, obj in contents
@@ -118,7 +120,7 @@ def drain(key: controller.Name, known: cache.World, now: datetime) -> actions.Re
     status = _remaining(space, [obj for _, obj in contents], now)
     if status != fields.status(space) and not todo:
         todo.append(actions.SetStatus("namespaces", fields.with_status(space, status)))
-    return actions.Result(tuple(todo))
+    return actions.Reconciled(tuple(todo))
 
 
 def _remaining(space: JsonView, left: list[JsonView], now: datetime) -> Json:
@@ -144,7 +146,7 @@ def _remaining(space: JsonView, left: list[JsonView], now: datetime) -> Json:
     return {**fields.status(space), "phase": "Terminating", "conditions": found}
 
 
-def _home(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+def _home(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
     if change.key.resource == "namespaces":
         yield (change.key.name,)
         return

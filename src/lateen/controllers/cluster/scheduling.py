@@ -18,7 +18,9 @@ class Scheduler(msgspec.Struct, frozen=True):
 
     node: str
 
-    def reconcile(self, key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+    def reconcile(
+        self, key: controller.Name, known: cache.Cache, now: datetime
+    ) -> actions.Reconciled:
         """Bind a pod that has no node."""
         pod = known.get("pods", *key)
         if pod is None or not self._waits(pod):
@@ -33,7 +35,7 @@ class Scheduler(msgspec.Struct, frozen=True):
         spec = {**fields.spec(pod), "nodeName": self.node}
         where = f"{fields.namespace(pod)}/{fields.name(pod)}"
         text = f"Successfully assigned {where} to {self.node}"
-        return actions.Result(
+        return actions.Reconciled(
             (
                 actions.Update("pods", {**pod, "spec": spec, "status": status}),
                 actions.Note(pod, "Scheduled", text),
@@ -49,7 +51,7 @@ class Scheduler(msgspec.Struct, frozen=True):
             and not fields.dying(pod)
         )
 
-    def _refuse(self, pod: JsonView, obstacle: str, now: datetime) -> actions.Result:
+    def _refuse(self, pod: JsonView, obstacle: str, now: datetime) -> actions.Reconciled:
         text = f"0/1 nodes are available: 1 {obstacle}."
         new = conditions.condition("PodScheduled", False, "Unschedulable", text, now)
         del new["lastUpdateTime"]
@@ -58,14 +60,16 @@ class Scheduler(msgspec.Struct, frozen=True):
         if settled == list(old):
             return actions.NOTHING
         status = {**fields.status(pod), "conditions": settled}
-        return actions.Result(
+        return actions.Reconciled(
             (
                 actions.SetStatus("pods", fields.with_status(pod, status)),
                 actions.Note(pod, "FailedScheduling", text, "Warning"),
             )
         )
 
-    def _all_waiting(self, change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+    def _all_waiting(
+        self, change: cache.ObjectChange, known: cache.Cache
+    ) -> Iterable[controller.Name]:
         """A changed node may fit pods that it did not fit before."""
         if change.key.name == self.node:
             for pod in known.all("pods"):

@@ -94,14 +94,14 @@ class Release(msgspec.Struct, frozen=True):
 Action = Create | Update | SetStatus | Patch | Delete | Collect | Release | Note
 
 
-class Result(msgspec.Struct, frozen=True):
+class Reconciled(msgspec.Struct, frozen=True):
     """What to do now, and when to look again though nothing changed (in seconds)."""
 
     actions: tuple[Action, ...] = ()
     again_after: float | None = None
 
 
-NOTHING = Result()
+NOTHING = Reconciled()
 
 
 def created_pod(about: JsonView, noun: str = "pod") -> Report:

@@ -24,7 +24,7 @@ class Key(NamedTuple):
     name: str
 
 
-class Change(msgspec.Struct, frozen=True):
+class ObjectChange(msgspec.Struct, frozen=True):
     """One object before and after; None where it was or is not there."""
 
     key: Key
@@ -58,7 +58,7 @@ _INDEXES: Mapping[str, Callable[[JsonView], Iterable[tuple[str, str]]]] = {
 }
 
 
-class World:
+class Cache:
     """A cache of many resources, with the indexes that controllers ask."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class World:
         """Return the resources of which objects in namespaces were seen."""
         return tuple(sorted({resource for resource, space in self._spaces if space}))
 
-    def put(self, resource: str, obj: JsonView) -> Change | None:
+    def put(self, resource: str, obj: JsonView) -> ObjectChange | None:
         """Take an object as of its resourceVersion; None if that is not news."""
         key = key_of(resource, obj)
         before = self._objects.get(resource, {}).get(key)
@@ -127,9 +127,9 @@ class World:
         if before is not None:
             self._forget(key, before)
         self._keep(key, obj)
-        return Change(key, before, obj)
+        return ObjectChange(key, before, obj)
 
-    def drop(self, resource: str, obj: JsonView, *, seen: bool) -> Change | None:
+    def drop(self, resource: str, obj: JsonView, *, seen: bool) -> ObjectChange | None:
         """Take an object out. `seen` says that the watch told so, and not our own deletion, whose
         earlier events are still on the way and must not bring the object back."""
         key = key_of(resource, obj)
@@ -141,9 +141,9 @@ class World:
         if not seen:
             self._gone[key] = fields.uid(obj)
         self._forget(key, before)
-        return Change(key, before, None)
+        return ObjectChange(key, before, None)
 
-    def replace(self, resource: str, objects: Iterable[JsonView]) -> list[Change]:
+    def replace(self, resource: str, objects: Iterable[JsonView]) -> list[ObjectChange]:
         """Take a whole list: what is not in it is gone."""
         listed = {key_of(resource, obj): obj for obj in objects}
         lost = [

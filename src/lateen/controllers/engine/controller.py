@@ -9,8 +9,8 @@ from lateen.controllers.engine import actions, cache, fields
 
 Name = tuple[str, ...]
 """What a controller works on: mostly (namespace, name)."""
-Keys = Callable[[cache.Change, cache.World], Iterable[Name]]
-Reconcile = Callable[[Name, cache.World, datetime], actions.Result]
+Keys = Callable[[cache.ObjectChange, cache.Cache], Iterable[Name]]
+Reconcile = Callable[[Name, cache.Cache, datetime], actions.Reconciled]
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Controller(msgspec.Struct, frozen=True, kw_only=True):
     """Keys to look at on start although nothing changed."""
 
 
-def itself(change: cache.Change, _: cache.World) -> Iterable[Name]:
+def itself(change: cache.ObjectChange, _: cache.Cache) -> Iterable[Name]:
     """The changed object is the one to reconcile."""
     yield (change.key.namespace, change.key.name)
 
@@ -33,7 +33,7 @@ def itself(change: cache.Change, _: cache.World) -> Iterable[Name]:
 def controlled_by(kind: str) -> Keys:
     """The changed object's controller is to be reconciled, before and after the change."""
 
-    def keys(change: cache.Change, _: cache.World) -> Iterable[Name]:
+    def keys(change: cache.ObjectChange, _: cache.Cache) -> Iterable[Name]:
         for obj in (change.before, change.after):
             owner = fields.controller_of(obj) if obj is not None else None
             if owner is not None and owner.get("kind") == kind:

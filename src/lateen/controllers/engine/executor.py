@@ -1,5 +1,5 @@
 """Doing what a controller decided: each action is a call of the API, its answer goes into the
-world at once. A thin shell."""
+cache at once. A thin shell."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from lateen.controllers.engine import actions, cache, fields
 from lateen.kube import events
 from lateen.model import client as api
 
-Told = Callable[[cache.Change], None]
+Told = Callable[[cache.ObjectChange], None]
 
 
 class Executor:
@@ -18,13 +18,13 @@ class Executor:
     def __init__(
         self,
         client: api.ApiClient,
-        known: cache.World,
+        known: cache.Cache,
         recorder: events.Recorder,
         told: Told,
         component: str,
     ) -> None:
         self._client = client
-        self._world = known
+        self._known = known
         self._recorder = recorder
         self._told = told
         self._source = events.EventSource(component)
@@ -88,9 +88,9 @@ class Executor:
         self._report(action.report, action.name, None)
 
     def _forget(self, action: actions.Delete) -> None:
-        obj = self._world.get(action.resource, action.namespace, action.name)
+        obj = self._known.get(action.resource, action.namespace, action.name)
         if obj is not None and fields.uid(obj) == action.uid:
-            change = self._world.drop(action.resource, obj, seen=False)
+            change = self._known.drop(action.resource, obj, seen=False)
             if change is not None:
                 self._told(change)
 
@@ -118,9 +118,9 @@ class Executor:
     def _saw(self, resource: str, obj: JsonView) -> None:
         gone = fields.dying(obj) and not _held(resource, obj)
         if gone:
-            change = self._world.drop(resource, obj, seen=False)
+            change = self._known.drop(resource, obj, seen=False)
         else:
-            change = self._world.put(resource, obj)
+            change = self._known.put(resource, obj)
         if change is not None:
             self._told(change)
 

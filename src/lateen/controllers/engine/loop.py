@@ -17,27 +17,27 @@ log = logging.getLogger(__name__)
 
 
 class _Follower:
-    """Keeps one resource of the world, and says what changes in it (`listwatch.Follower`)."""
+    """Keeps one resource of the cache, and says what changes in it (`listwatch.Follower`)."""
 
     def __init__(
-        self, resource: str, world: cache.World, tell: Callable[[cache.Change], None]
+        self, resource: str, known: cache.Cache, tell: Callable[[cache.ObjectChange], None]
     ) -> None:
         self._resource = resource
-        self._world = world
+        self._known = known
         self._tell = tell
         self.begun = asyncio.Event()
         """Set once it is known what there is: a list was had, or the resource is not served."""
 
     def listed(self, objects: Sequence[Json], version: str) -> None:
-        for change in self._world.replace(self._resource, objects):
+        for change in self._known.replace(self._resource, objects):
             self._tell(change)
         self.begun.set()
 
     def heard(self, event: api.WatchEvent) -> None:
         if event.type == "DELETED":
-            change = self._world.drop(self._resource, event.object, seen=True)
+            change = self._known.drop(self._resource, event.object, seen=True)
         elif event.type in ("ADDED", "MODIFIED"):
-            change = self._world.put(self._resource, event.object)
+            change = self._known.put(self._resource, event.object)
         else:
             return
         if change is not None:
@@ -48,7 +48,7 @@ class _Follower:
 
 
 class Loop:
-    """Feeds the world from the API and the controllers from the world."""
+    """Feeds the cache from the API and the controllers from the cache."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Loop:
         tasks: task_groups.TaskGroup,
         controllers: Sequence[controller.Controller],
     ) -> None:
-        self.world = cache.World()
+        self.known = cache.Cache()
         self.recorder = events.Recorder(client, clock)
         self._client = client
         self._clock = clock
@@ -72,7 +72,7 @@ class Loop:
     def follow(self, resource: str) -> None:
         """Watch one more resource from now on."""
         if resource not in self._followed:
-            follower = _Follower(resource, self.world, self.tell)
+            follower = _Follower(resource, self.known, self.tell)
             self._followed[resource] = follower
             following = listwatch.follow(self._client, self._clock, resource, follower)
             self._watches[resource] = self._tasks.start(following, f"watch {resource}")
@@ -82,7 +82,7 @@ class Loop:
         if (watch := self._watches.pop(resource, None)) is not None:
             watch.cancel()
             del self._followed[resource]
-            for change in self.world.replace(resource, ()):
+            for change in self.known.replace(resource, ()):
                 self.tell(change)
 
     async def start(self) -> None:
@@ -100,24 +100,24 @@ class Loop:
                 self._queues[one.name].add(key)
             self._tasks.start(self._work(one), one.name)
 
-    def tell(self, change: cache.Change) -> None:
+    def tell(self, change: cache.ObjectChange) -> None:
         """Queue the keys that a change concerns."""
         for one in self._controllers:
             keys = one.watches.get(change.key.resource) or one.watches.get("*")
             if keys is None:
                 continue
             waiting = self._queues[one.name]
-            for key in keys(change, self.world):
+            for key in keys(change, self.known):
                 waiting.add(key)
 
     async def _work(self, one: controller.Controller) -> None:
         waiting = self._queues[one.name]
-        hands = executor.Executor(self._client, self.world, self.recorder, self.tell, one.name)
+        hands = executor.Executor(self._client, self.known, self.recorder, self.tell, one.name)
         while True:
             key = await waiting.take()
             await asyncio.sleep(0)  # an in-process API never waits: let the others have their turn
             try:
-                result = one.reconcile(key, self.world, self._clock.now())
+                result = one.reconcile(key, self.known, self._clock.now())
                 await hands.run(result.actions)
             except api.ApiError as error:
                 self._retry(one.name, key, waiting.failed(key), error)
@@ -132,7 +132,7 @@ class Loop:
         log.debug("%s: %s: %s; again in %.3f s", name, "/".join(key), error.message, delay)
         self._again(name, key, delay)
 
-    def _later(self, name: str, key: controller.Name, result: actions.Result) -> None:
+    def _later(self, name: str, key: controller.Name, result: actions.Reconciled) -> None:
         if result.again_after is not None:
             self._again(name, key, max(result.again_after, 0.0))
 

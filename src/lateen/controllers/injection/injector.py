@@ -26,10 +26,10 @@ _NATIVE = "sidecar.istio.io/nativeSidecar"
 _YES = ("y", "yes", "true", "on")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class InjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a lab injects."""
 
-    mesh: sidecar.Mesh = msgspec.field(default_factory=sidecar.Mesh)
+    mesh: sidecar.InjectedMesh = msgspec.field(default_factory=sidecar.InjectedMesh)
     inject_unlabelled: bool = True
     """Whether a namespace without an injection label gets sidecars."""
     hold_application: bool = False
@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Istio's own; without a label it is not injected, whatever the setting says."""
 
 
-def wanted(pod: JsonView, namespace: JsonView, settings: Settings) -> bool:
+def wanted(pod: JsonView, namespace: JsonView, settings: InjectionSettings) -> bool:
     """Tell whether a pod gets a proxy."""
     if fields.name(namespace) in IGNORED or fields.spec(pod).get("hostNetwork"):
         return False
@@ -57,7 +57,7 @@ def wanted(pod: JsonView, namespace: JsonView, settings: Settings) -> bool:
     return word.lower() in _YES if word else True
 
 
-def _selected(namespace: JsonView, label: str, revision: str, settings: Settings) -> bool:
+def _selected(namespace: JsonView, label: str, revision: str, settings: InjectionSettings) -> bool:
     """Tell whether a webhook would be asked: by the namespace's label, else by the pod's."""
     if label.lower() == "false":
         return False
@@ -73,7 +73,7 @@ def _selected(namespace: JsonView, label: str, revision: str, settings: Settings
     return label == "true" or (settings.inject_unlabelled and not own)
 
 
-def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
+def inject(pod: JsonView, namespace: JsonView, settings: InjectionSettings) -> Json:
     """Return the pod as it is to be stored: with a proxy, if it is to have one.
 
     `namespace` is the Namespace object. Injecting twice changes nothing: the annotation
@@ -112,13 +112,13 @@ def inject(pod: JsonView, namespace: JsonView, settings: Settings) -> Json:
     return result
 
 
-def _asked_native(pod: JsonView, settings: Settings) -> bool | None:
+def _asked_native(pod: JsonView, settings: InjectionSettings) -> bool | None:
     """Tell what the pod or the lab asks for; None where the version decides."""
     word = fields.annotations(pod).get(_NATIVE, "")
     return word.lower() in _YES if word else settings.native_sidecars
 
 
-def _native(pod: JsonView, settings: Settings) -> bool:
+def _native(pod: JsonView, settings: InjectionSettings) -> bool:
     """Tell whether the proxy stands among the init containers. By version only where a pod's start
     or completion depends on it: in its place among the containers it delays no start."""
     asked = _asked_native(pod, settings)
@@ -127,18 +127,18 @@ def _native(pod: JsonView, settings: Settings) -> bool:
     return tells and _native_by_version(settings) if asked is None else asked
 
 
-def _outlasts(pod: JsonView, settings: Settings) -> bool:
+def _outlasts(pod: JsonView, settings: InjectionSettings) -> bool:
     """Tell whether the proxy ends after the application, as native sidecars do."""
     asked = _asked_native(pod, settings)
     return _native_by_version(settings) if asked is None else asked
 
 
-def _native_by_version(settings: Settings) -> bool:
+def _native_by_version(settings: InjectionSettings) -> bool:
     numbers = [int(one) for one in settings.mesh.istio_version.split(".")[:2] if one.isdigit()]
     return numbers >= [1, 27]
 
 
-def _held(pod: JsonView, settings: Settings) -> bool:
+def _held(pod: JsonView, settings: InjectionSettings) -> bool:
     """Tell whether the proxy comes first, so that the app starts after it."""
     given = _proxy_config(pod).get("holdApplicationUntilProxyStarts", settings.hold_application)
     return bool(given)
@@ -178,7 +178,7 @@ def canonical(labels: Mapping[str, str], workload: str) -> tuple[str, str]:
     return name, next((labels[key] for key in keys if labels.get(key)), "latest")
 
 
-def _mark(pod: Json, settings: Settings, role: str, native: bool) -> None:
+def _mark(pod: Json, settings: InjectionSettings, role: str, native: bool) -> None:
     """Set the labels and annotations that tell of the injection."""
     meta = pod["metadata"]
     labels, notes = meta.setdefault("labels", {}), meta.setdefault("annotations", {})

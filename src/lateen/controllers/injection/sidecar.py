@@ -30,7 +30,7 @@ _MOUNTS = {
 }
 
 
-class Mesh(msgspec.Struct, frozen=True, kw_only=True):
+class InjectedMesh(msgspec.Struct, frozen=True, kw_only=True):
     """The mesh that proxies are told of."""
 
     istio_version: str = "1.28.0"
@@ -49,7 +49,12 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def container(
-    pod: JsonView, mesh: Mesh, *, role: str, probers: str = "", config: JsonView | None = None
+    pod: JsonView,
+    mesh: InjectedMesh,
+    *,
+    role: str,
+    probers: str = "",
+    config: JsonView | None = None,
 ) -> Json:
     """Return istio-proxy for a pod; `role` is `sidecar` or `router`, `config` what the pod says
     itself of the proxy's configuration."""
@@ -103,7 +108,7 @@ def readiness() -> Json:
     }
 
 
-def _environment(pod: JsonView, mesh: Mesh, probers: str, config: JsonView) -> list[Json]:
+def _environment(pod: JsonView, mesh: InjectedMesh, probers: str, config: JsonView) -> list[Json]:
     owner, workload = workload_of(pod)
     rows: list[Json] = [
         _field("POD_NAME", "metadata.name"),
@@ -127,7 +132,7 @@ def _environment(pod: JsonView, mesh: Mesh, probers: str, config: JsonView) -> l
     return rows
 
 
-def _with_defaults(config: JsonView, mesh: Mesh) -> JsonView:
+def _with_defaults(config: JsonView, mesh: InjectedMesh) -> JsonView:
     return {"proxyStatsMatcher": mesh.stats_matcher, **config} if mesh.stats_matcher else config
 
 

@@ -12,7 +12,7 @@ RESOURCE = "cronjobs.batch"
 _MOST_MISSED = 100
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Start what is due, clean up old Jobs, and say when to look again."""
     owner = known.get(RESOURCE, *key)
     if owner is None or fields.dying(owner):
@@ -23,21 +23,21 @@ def reconcile(key: controller.Name, known: cache.World, now: datetime) -> action
     status = _status(owner, active, jobs)
     spec = fields.spec(owner)
     if spec.get("suspend"):
-        return actions.Result((*todo, *_set(owner, status)))
+        return actions.Reconciled((*todo, *_set(owner, status)))
     try:
         schedule = cron.parse(str(spec.get("schedule", "")))
         zone = _zone(spec["timeZone"]) if spec.get("timeZone") else UTC
     except (ValueError, OSError) as error:
         text = f"unparseable schedule: {spec.get('schedule')} : {error}"
         note = actions.Note(owner, "UnparseableSchedule", text, "Warning")
-        return actions.Result((*todo, *_set(owner, status), note))
+        return actions.Reconciled((*todo, *_set(owner, status), note))
     due, upcoming = _due(owner, schedule, now.astimezone(zone))
     if due is not None:
         started, status = _start(owner, due, active, status)
         todo.extend(started)
     todo.extend(_set(owner, status))
     wait = (upcoming - now).total_seconds() if upcoming is not None else None
-    return actions.Result(tuple(todo), wait)
+    return actions.Reconciled(tuple(todo), wait)
 
 
 def _due(

@@ -18,7 +18,7 @@ TRACKING = "batch.kubernetes.io/job-tracking"
 _FIRST_DELAY, _LONGEST_DELAY = 10.0, 600.0
 
 
-class View(msgspec.Struct, frozen=True):
+class JobView(msgspec.Struct, frozen=True):
     """A Job with its pods and what was counted."""
 
     job: JsonView
@@ -44,15 +44,15 @@ class View(msgspec.Struct, frozen=True):
         return None if value is None else int(value)
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Take one step, and report."""
     job = known.get(RESOURCE, *key)
     left_over = _left_over(key, job, known)
     if job is None:
-        return actions.Result(tuple(_released(one) for one in left_over))
+        return actions.Reconciled(tuple(_released(one) for one in left_over))
     claimed = selectors.claim(job, "pods", known)
     tally = job_status.tally(job, claimed.objects, TRACKING)
-    view = View(job, tuple(claimed.objects), tally, now)
+    view = JobView(job, tuple(claimed.objects), tally, now)
     released: list[actions.Action] = [_released(one) for one in (*tally.counted, *left_over)]
     if fields.dying(job) or job_status.finished(job):
         free = [one for one in view.pods if pods.finished(one) or fields.dying(one)]
@@ -72,10 +72,10 @@ def reconcile(key: controller.Name, known: cache.World, now: datetime) -> action
         todo.extend(more)
     if verdict is not None and job_status.finished({"status": status}):
         todo.append(_told(job, verdict))
-    return actions.Result(tuple(todo), _sooner(again, _until_deadline(view)))
+    return actions.Reconciled(tuple(todo), _sooner(again, _until_deadline(view)))
 
 
-def _left_over(key: controller.Name, job: JsonView | None, known: cache.World) -> list[JsonView]:
+def _left_over(key: controller.Name, job: JsonView | None, known: cache.Cache) -> list[JsonView]:
     """Return the tracked pods of a Job that is gone: nobody counts their end any more, and the
     finalizer would keep them for ever."""
     alive = fields.uid(job) if job is not None else ""
@@ -102,22 +102,22 @@ def _released(pod: JsonView) -> actions.Patch:
     return actions.Patch("pods", fields.namespace(pod), fields.name(pod), {"metadata": meta})
 
 
-def _ended(view: View, todo: list[actions.Action]) -> actions.Result:
+def _ended(view: JobView, todo: list[actions.Action]) -> actions.Reconciled:
     """Clean up after a finished Job: its pods, and in time the Job itself."""
     todo.extend(_delete(view, one) for one in view.active)
     limit = fields.spec(view.job).get("ttlSecondsAfterFinished")
     ended = job_status.ended_at(view.job)
     since = fields.seconds_since(ended, view.now)
     if limit is None or since is None or fields.dying(view.job):
-        return actions.Result(tuple(todo))
+        return actions.Reconciled(tuple(todo))
     if since < limit:
-        return actions.Result(tuple(todo), limit - since)
+        return actions.Reconciled(tuple(todo), limit - since)
     where = (fields.namespace(view.job), fields.name(view.job))
     todo.append(actions.Delete(RESOURCE, *where, fields.uid(view.job), "Background"))
-    return actions.Result(tuple(todo))
+    return actions.Reconciled(tuple(todo))
 
 
-def _verdict(view: View) -> job_status.Verdict | None:
+def _verdict(view: JobView) -> job_status.Verdict | None:
     """Tell whether the Job is decided, though pods may still run."""
     spec = fields.spec(view.job)
     done, enough = view.tally.succeeded, view.completions
@@ -132,7 +132,7 @@ def _verdict(view: View) -> job_status.Verdict | None:
     return None
 
 
-def _restarts(view: View) -> int:
+def _restarts(view: JobView) -> int:
     """Restarts in place count as failures when the pods restart themselves."""
     template = fields.spec(view.job).get("template") or {}
     if fields.spec(template).get("restartPolicy") != "OnFailure":
@@ -140,13 +140,13 @@ def _restarts(view: View) -> int:
     return sum(pods.restarts(one) for one in view.active)
 
 
-def _until_deadline(view: View) -> float | None:
+def _until_deadline(view: JobView) -> float | None:
     limit = fields.spec(view.job).get("activeDeadlineSeconds")
     since = fields.seconds_since(fields.status(view.job).get("startTime"), view.now)
     return None if limit is None or since is None else float(limit) - since
 
 
-def _status(view: View, verdict: job_status.Verdict | None) -> Json:
+def _status(view: JobView, verdict: job_status.Verdict | None) -> Json:
     suspended = bool(fields.spec(view.job).get("suspend"))
     status = job_status.status(view.job, view.pods, view.tally, suspended, view.now)
     if view.completions is not None and _indexed(view.job):
@@ -162,7 +162,7 @@ def _indexed(job: JsonView) -> bool:
     return bool(fields.spec(job).get("completionMode") == "Indexed")
 
 
-def _run(view: View) -> tuple[list[actions.Action], float | None]:
+def _run(view: JobView) -> tuple[list[actions.Action], float | None]:
     """Create what is missing, delete what is too much; wait after failures."""
     running = len(view.active)
     wanted = view.parallelism
@@ -185,7 +185,7 @@ def _run(view: View) -> tuple[list[actions.Action], float | None]:
     return [_create(view, one) for one in free[:missing]], None
 
 
-def _back_off(view: View) -> float:
+def _back_off(view: JobView) -> float:
     """Return the seconds to wait since the last failure: ten, doubled for each further one."""
     failed = view.tally.failed
     if not failed:
@@ -202,7 +202,7 @@ def _end(pod: JsonView) -> str:
     return max(ends, default="")
 
 
-def _create(view: View, index: int | None) -> actions.Create:
+def _create(view: JobView, index: int | None) -> actions.Create:
     pod = pods.from_template(view.job, fields.spec(view.job).get("template") or {})
     meta = pod["metadata"]
     meta["finalizers"] = [*meta.get("finalizers", ()), TRACKING]
@@ -212,7 +212,7 @@ def _create(view: View, index: int | None) -> actions.Create:
     return actions.Create("pods", pod, actions.created_pod(view.job))
 
 
-def _delete(view: View, pod: JsonView) -> actions.Delete:
+def _delete(view: JobView, pod: JsonView) -> actions.Delete:
     where = (fields.namespace(pod), fields.name(pod))
     return actions.Delete("pods", *where, fields.uid(pod), report=actions.deleted_pod(view.job))
 

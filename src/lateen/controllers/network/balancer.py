@@ -15,7 +15,9 @@ class Balancer(msgspec.Struct, frozen=True):
 
     pool: tuple[str, ...]
 
-    def reconcile(self, key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+    def reconcile(
+        self, key: controller.Name, known: cache.Cache, now: datetime
+    ) -> actions.Reconciled:
         """Give the Service its address, or tell why it stays pending."""
         service = known.get("services", *key)
         if service is None or fields.dying(service) or not _wants(service):
@@ -38,16 +40,16 @@ class Balancer(msgspec.Struct, frozen=True):
         if address:
             text = f"Assigned IP [{address}]"
             todo.append(actions.Note(service, "IPAllocated", text))
-        return actions.Result(tuple(todo))
+        return actions.Reconciled(tuple(todo))
 
-    def _pending(self, service: JsonView) -> actions.Result:
+    def _pending(self, service: JsonView) -> actions.Reconciled:
         text = (
             f"no load balancer address is left of {len(self.pool)}: delete a LoadBalancer Service, "
             "or give the lab more addresses"
         )
-        return actions.Result((actions.Note(service, "AllocationFailed", text, "Warning"),))
+        return actions.Reconciled((actions.Note(service, "AllocationFailed", text, "Warning"),))
 
-    def _keys(self, change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+    def _keys(self, change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
         yield (change.key.namespace, change.key.name)
         gave_up = change.before is not None and _held(change.before)
         if gave_up and (change.after is None or not _wants(change.after)):

@@ -101,24 +101,24 @@ def target_port(port: JsonView, pod: JsonView) -> int:
     return 0
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Bring a Service's slices and its Endpoints in line with its pods."""
     space, name = key
     service = known.get("services", space, name)
     legacy = known.get("endpoints", space, name)
     if service is None or fields.dying(service):
-        return actions.Result(tuple(_gone(legacy)))
+        return actions.Reconciled(tuple(_gone(legacy)))
     slices = known.owned(fields.uid(service), RESOURCE)
     mine = [one for one in slices if fields.labels(one).get(MANAGED_BY) == _MANAGER]
     spec = fields.spec(service)
     if spec.get("type") == "ExternalName":
-        return actions.Result(tuple(_delete(one) for one in mine))
+        return actions.Reconciled(tuple(_delete(one) for one in mine))
     if not spec.get("selector"):
-        return actions.Result(tuple(_mirrored(service, slices, mine, legacy)))
+        return actions.Reconciled(tuple(_mirrored(service, slices, mine, legacy)))
     pair = min(spec["selector"].items())
     found = members(service, known.paired("pods", space, pair))
     todo = [*_slices(service, found, mine), *_endpoints(service, found, legacy)]
-    return actions.Result(tuple(todo))
+    return actions.Reconciled(tuple(todo))
 
 
 def _gone(legacy: JsonView | None) -> Iterable[actions.Action]:
@@ -317,7 +317,7 @@ def _mirror_endpoints(subset: JsonView) -> list[Json]:
     return found
 
 
-def _of_pod(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+def _of_pod(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
     """A pod concerns the Services that select it, before or after its change."""
     if change.before is not None and change.after is not None and _same(change):
         return
@@ -329,7 +329,7 @@ def _of_pod(change: cache.Change, known: cache.World) -> Iterable[controller.Nam
                     yield (space, fields.name(service))
 
 
-def _same(change: cache.Change) -> bool:
+def _same(change: cache.ObjectChange) -> bool:
     """Tell whether nothing changed that a Service cares for: most updates of a pod are of that
     kind."""
 
@@ -345,7 +345,7 @@ def _same(change: cache.Change) -> bool:
     return facts(change.before) == facts(change.after)
 
 
-def _of_slice(change: cache.Change, _: cache.World) -> Iterable[controller.Name]:
+def _of_slice(change: cache.ObjectChange, _: cache.Cache) -> Iterable[controller.Name]:
     for one in (change.before, change.after):
         name = fields.labels(one or {}).get(SERVICE_LABEL)
         if name:

@@ -12,7 +12,7 @@ _SELECTOR = {"app": NAME, "istio": "ingressgateway"}
 _PORTS = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443))
 
 
-def istio_system(settings: injector.Settings) -> list[tuple[str, Json]]:
+def istio_system(settings: injector.InjectionSettings) -> list[tuple[str, Json]]:
     """Return (resource, object) of istio-system: account, Service and Deployment of the gateway.
 
     Istio is there from the start here, as after an installation with the default profile; its
@@ -51,7 +51,7 @@ def _service(space: str) -> Json:
     return body
 
 
-def _deployment(settings: injector.Settings) -> Json:
+def _deployment(settings: injector.InjectionSettings) -> Json:
     mesh, space = settings.mesh, settings.system_namespace
     body = _object("apps/v1", "Deployment", NAME, space)
     labels = {
@@ -77,7 +77,7 @@ def _deployment(settings: injector.Settings) -> Json:
     return body
 
 
-def _pod_spec(mesh: sidecar.Mesh, space: str) -> Json:
+def _pod_spec(mesh: sidecar.InjectedMesh, space: str) -> Json:
     ports = [{"containerPort": target, "protocol": "TCP"} for _, _, target in _PORTS]
     proxy = sidecar.container(_likeness(space), mesh, role="router")
     proxy["ports"] = [*ports, *proxy["ports"]]

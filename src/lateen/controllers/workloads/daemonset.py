@@ -18,7 +18,7 @@ _TOLERATED = (
 )
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Keep one pod of the present template on the node, if the node fits."""
     owner = known.get(RESOURCE, *key)
     if owner is None or fields.dying(owner):
@@ -37,14 +37,14 @@ def reconcile(key: controller.Name, known: cache.World, now: datetime) -> action
     in_use = {f"{fields.name(owner)}-{one}" for one in hashes}
     limit = int(fields.spec(owner).get("revisionHistoryLimit", 10))
     todo.extend(past.expired(limit, in_use))
-    return actions.Result(tuple(todo), pods.until_available(mine, _minimum(owner), now))
+    return actions.Reconciled(tuple(todo), pods.until_available(mine, _minimum(owner), now))
 
 
 def _minimum(owner: JsonView) -> int:
     return int(fields.spec(owner).get("minReadySeconds") or 0)
 
 
-def _fits(owner: JsonView, known: cache.World) -> bool:
+def _fits(owner: JsonView, known: cache.Cache) -> bool:
     """Tell whether the node has the labels asked for; before it reports, it is taken to fit."""
     nodes = known.all("nodes")
     template = fields.spec(owner).get("template") or {}
@@ -114,13 +114,13 @@ def _status(
     return [actions.SetStatus(RESOURCE, fields.with_status(owner, new))]
 
 
-def _every(_: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+def _every(_: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
     """A changed node concerns every DaemonSet."""
     for one in known.all(RESOURCE):
         yield (fields.namespace(one), fields.name(one))
 
 
-def _labels_changed(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+def _labels_changed(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
     before, after = change.before, change.after
     if before is None or after is None or fields.labels(before) != fields.labels(after):
         yield from _every(change, known)

@@ -23,7 +23,7 @@ from lateen.controllers.workloads import (
 RESOURCE = "deployments.apps"
 
 
-class View(msgspec.Struct, frozen=True):
+class DeploymentView(msgspec.Struct, frozen=True):
     """A Deployment with what belongs to it."""
 
     deployment: JsonView
@@ -58,7 +58,7 @@ class View(msgspec.Struct, frozen=True):
         return bool(strategy.get("type") == "Recreate")
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Take one step of a rollout, and report."""
     found = known.get(RESOURCE, *key)
     if found is None:
@@ -73,10 +73,12 @@ def reconcile(key: controller.Name, known: cache.World, now: datetime) -> action
     if status != fields.status(found):
         todo.append(actions.SetStatus(RESOURCE, fields.with_status(_written(found, todo), status)))
     report = fields.with_status(found, status)
-    return actions.Result(tuple(todo), deployment_status.look_again(report, now))
+    return actions.Reconciled(tuple(todo), deployment_status.look_again(report, now))
 
 
-def _view(found: JsonView, sets: Sequence[JsonView], known: cache.World, now: datetime) -> View:
+def _view(
+    found: JsonView, sets: Sequence[JsonView], known: cache.Cache, now: datetime
+) -> DeploymentView:
     new = revisions.newest(found, sets)
     olds = tuple(one for one in revisions.oldest_first(sets) if one is not new)
     strategy = fields.spec(found).get("strategy") or {}
@@ -91,10 +93,10 @@ def _view(found: JsonView, sets: Sequence[JsonView], known: cache.World, now: da
     def taken(name: str) -> bool:
         return known.get(replicaset.RESOURCE, space, name) is not None
 
-    return View(found, new, olds, bounds, taken, now)
+    return DeploymentView(found, new, olds, bounds, taken, now)
 
 
-def _after(view: View, todo: Sequence[actions.Action]) -> View:
+def _after(view: DeploymentView, todo: Sequence[actions.Action]) -> DeploymentView:
     """Return the view with a ReplicaSet that is about to be created, for the status."""
     for action in todo:
         if isinstance(action, actions.Create):
@@ -110,7 +112,7 @@ def _written(found: JsonView, todo: Sequence[actions.Action]) -> JsonView:
     return {**found, "metadata": meta}
 
 
-def _step(view: View, known: cache.World) -> list[actions.Action]:
+def _step(view: DeploymentView, known: cache.Cache) -> list[actions.Action]:
     spec = fields.spec(view.deployment)
     if spec.get("paused"):
         return _scale_in_place(view)
@@ -125,7 +127,7 @@ def _step(view: View, known: cache.World) -> list[actions.Action]:
     return todo
 
 
-def _resized(view: View) -> bool:
+def _resized(view: DeploymentView) -> bool:
     """Tell whether the Deployment was scaled since its ReplicaSets were last sized."""
     texts = [
         fields.annotations(one).get(revisions.DESIRED)
@@ -135,7 +137,7 @@ def _resized(view: View) -> bool:
     return any(text is not None and text != str(view.replicas) for text in texts)
 
 
-def _numbered(view: View) -> list[actions.Action]:
+def _numbered(view: DeploymentView) -> list[actions.Action]:
     """Give the new ReplicaSet and the Deployment the present revision number."""
     highest = max((revisions.number(one) for one in view.olds), default=0)
     revision = highest + 1
@@ -152,7 +154,7 @@ def _numbered(view: View) -> list[actions.Action]:
     return todo
 
 
-def _most(view: View) -> int:
+def _most(view: DeploymentView) -> int:
     return view.replicas + view.bounds.surge
 
 
@@ -161,7 +163,7 @@ def _annotate(resource: str, obj: JsonView, wanted: Mapping[str, str]) -> action
     return actions.Patch(resource, fields.namespace(obj), fields.name(obj), patch)
 
 
-def _roll(view: View) -> list[actions.Action]:
+def _roll(view: DeploymentView) -> list[actions.Action]:
     if view.new is None:
         count = rollout.next_new(0, view.total, view.replicas, view.bounds.surge)
         return _create(view, count)
@@ -180,7 +182,7 @@ def _roll(view: View) -> list[actions.Action]:
     ]
 
 
-def _recreate(view: View, known: cache.World) -> list[actions.Action]:
+def _recreate(view: DeploymentView, known: cache.Cache) -> list[actions.Action]:
     down = [
         action for one in view.olds if revisions.replicas(one) for action in _scale(view, one, 0)
     ]
@@ -200,7 +202,7 @@ def _available(one: JsonView) -> int:
     return int(fields.status(one).get("availableReplicas") or 0)
 
 
-def _create(view: View, count: int) -> list[actions.Action]:
+def _create(view: DeploymentView, count: int) -> list[actions.Action]:
     body = revisions.born(view.deployment, view.taken)
     highest = max((revisions.number(one) for one in view.olds), default=0)
     body["metadata"]["annotations"] = revisions.wanted_annotations(
@@ -213,7 +215,7 @@ def _create(view: View, count: int) -> list[actions.Action]:
     return todo
 
 
-def _scale(view: View, one: JsonView, count: int) -> list[actions.Action]:
+def _scale(view: DeploymentView, one: JsonView, count: int) -> list[actions.Action]:
     before = revisions.replicas(one)
     notes = {revisions.DESIRED: str(view.replicas), revisions.MAXIMUM: str(_most(view))}
     patch: Json = {"metadata": {"annotations": notes}}
@@ -226,13 +228,13 @@ def _scale(view: View, one: JsonView, count: int) -> list[actions.Action]:
     return todo
 
 
-def _scaling_note(view: View, name: str, before: int, after: int) -> actions.Note:
+def _scaling_note(view: DeploymentView, name: str, before: int, after: int) -> actions.Note:
     way = "up" if after > before else "down"
     text = f"Scaled {way} replica set {name} from {before} to {after}"
     return actions.Note(view.deployment, "ScalingReplicaSet", text)
 
 
-def _scale_in_place(view: View) -> list[actions.Action]:
+def _scale_in_place(view: DeploymentView) -> list[actions.Action]:
     """Follow a change of `replicas` without going on with a rollout."""
     running = [one for one in view.every if revisions.replicas(one)]
     only = running[0] if len(running) == 1 else (view.new if not running else None)
@@ -246,13 +248,15 @@ def _scale_in_place(view: View) -> list[actions.Action]:
     return _scale_proportionally(view, running)
 
 
-def _saturated(view: View) -> bool:
+def _saturated(view: DeploymentView) -> bool:
     """Tell whether the new ReplicaSet alone serves all that is wanted."""
     new = view.new or {}
     return revisions.replicas(new) == view.replicas == _available(new)
 
 
-def _scale_proportionally(view: View, running: Sequence[JsonView]) -> list[actions.Action]:
+def _scale_proportionally(
+    view: DeploymentView, running: Sequence[JsonView]
+) -> list[actions.Action]:
     ordered = sorted(running, key=lambda one: (-revisions.replicas(one), fields.created(one)))
     sizes = [revisions.replicas(one) for one in ordered]
     most = _most(view) if view.replicas else 0
@@ -266,7 +270,7 @@ def _scale_proportionally(view: View, running: Sequence[JsonView]) -> list[actio
     ]
 
 
-def _sized(view: View, one: JsonView, count: int) -> list[actions.Action]:
+def _sized(view: DeploymentView, one: JsonView, count: int) -> list[actions.Action]:
     current = fields.annotations(one)
     noted = current.get(revisions.DESIRED) == str(view.replicas)
     if revisions.replicas(one) == count and noted:
@@ -274,7 +278,7 @@ def _sized(view: View, one: JsonView, count: int) -> list[actions.Action]:
     return _scale(view, one, count)
 
 
-def _complete(view: View) -> bool:
+def _complete(view: DeploymentView) -> bool:
     return deployment_status.complete(view.deployment, view.new, view.every)
 
 

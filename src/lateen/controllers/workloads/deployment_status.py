@@ -148,7 +148,7 @@ def look_again(deployment: JsonView, now: datetime) -> float | None:
 def recreating(resource: str) -> controller.Keys:
     """A pod that goes away may be what a Deployment of the strategy Recreate waits for."""
 
-    def keys(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+    def keys(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
         if change.after is not None and not wellknown.has_ended(change.after):
             return
         owner = fields.controller_of(change.object)

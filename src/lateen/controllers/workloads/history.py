@@ -36,7 +36,7 @@ class History(msgspec.Struct, frozen=True):
         ]
 
 
-def history(owner: JsonView, known: cache.World) -> History:
+def history(owner: JsonView, known: cache.Cache) -> History:
     """Find or make the revision of the owner's present template, numbered highest."""
     data = _data(fields.spec(owner).get("template") or {})
     every = sorted(known.owned(fields.uid(owner), RESOURCE), key=number)

@@ -12,7 +12,7 @@ _BURST = 500
 """Most pods made or deleted in one go, as in Kubernetes."""
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Adopt, create, delete, and report the counts."""
     owner = known.get(RESOURCE, *key)
     if owner is None:
@@ -23,7 +23,7 @@ def reconcile(key: controller.Name, known: cache.World, now: datetime) -> action
     if not fields.dying(owner):
         todo.extend(_replicas(owner, mine))
     wait = pods.until_available(mine, _minimum(owner), now)
-    return actions.Result(tuple(todo), wait)
+    return actions.Reconciled(tuple(todo), wait)
 
 
 def _minimum(owner: JsonView) -> int:

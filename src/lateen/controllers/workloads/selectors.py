@@ -26,7 +26,7 @@ class Claim(msgspec.Struct, frozen=True):
     actions: tuple[actions.Action, ...]
 
 
-def claim(owner: JsonView, resource: str, known: cache.World) -> Claim:
+def claim(owner: JsonView, resource: str, known: cache.Cache) -> Claim:
     """Find the objects of a resource that `owner` controls: those that name it and fit its
     selector, and those that fit and have no controller (unless the owner is going away)."""
     selector = fields.spec(owner).get("selector") or {}
@@ -71,7 +71,7 @@ def selecting(owner_resource: str) -> controller.Keys:
     """Keys of the controllers of a resource that would adopt the changed object: it has no
     controller and their selector accepts it."""
 
-    def keys(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+    def keys(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
         obj = change.after
         if obj is None or fields.controller_of(obj) is not None:
             return
@@ -85,7 +85,7 @@ def selecting(owner_resource: str) -> controller.Keys:
 def both(*parts: controller.Keys) -> controller.Keys:
     """Join the keys of several functions."""
 
-    def keys(change: cache.Change, known: cache.World) -> Iterable[controller.Name]:
+    def keys(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
         for part in parts:
             yield from part(change, known)
 

@@ -13,7 +13,7 @@ RESOURCE = "statefulsets.apps"
 _CLAIMS = "persistentvolumeclaims"
 
 
-class View(msgspec.Struct, frozen=True):
+class StatefulSetView(msgspec.Struct, frozen=True):
     """A StatefulSet with its pods by ordinal and its revisions."""
 
     owner: JsonView
@@ -45,7 +45,7 @@ class View(msgspec.Struct, frozen=True):
         return pods.available(pod, minimum, self.now) and not fields.dying(pod)
 
 
-def reconcile(key: controller.Name, known: cache.World, now: datetime) -> actions.Result:
+def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> actions.Reconciled:
     """Take one step towards the wanted pods, and report."""
     owner = known.get(RESOURCE, *key)
     if owner is None or fields.dying(owner):
@@ -54,14 +54,14 @@ def reconcile(key: controller.Name, known: cache.World, now: datetime) -> action
     mine = {n: pod for pod in claimed.objects if (n := ordinal(owner, pod)) is not None}
     past = history.history(owner, known)
     named = str(fields.status(owner).get("currentRevision") or "")
-    view = View(owner, mine, past, past.find(named) or past.update, now)
+    view = StatefulSetView(owner, mine, past, past.find(named) or past.update, now)
     todo: list[actions.Action] = [*claimed.actions, *past.todo, *_status(view)]
     todo.extend(_step(view, known))
     in_use = {_revision(pod) for pod in mine.values()} | {fields.name(view.current)}
     limit = int(fields.spec(owner).get("revisionHistoryLimit", 10))
     todo.extend(past.expired(limit, in_use))
     minimum = int(fields.spec(owner).get("minReadySeconds") or 0)
-    return actions.Result(tuple(todo), pods.until_available(mine.values(), minimum, now))
+    return actions.Reconciled(tuple(todo), pods.until_available(mine.values(), minimum, now))
 
 
 def ordinal(owner: JsonView, pod: JsonView) -> int | None:
@@ -74,7 +74,7 @@ def _revision(pod: JsonView) -> str:
     return str(fields.labels(pod).get(history.LABEL, ""))
 
 
-def _step(view: View, known: cache.World) -> list[actions.Action]:
+def _step(view: StatefulSetView, known: cache.Cache) -> list[actions.Action]:
     todo, blocked = _fill(view, known)
     if blocked:
         return todo
@@ -83,7 +83,7 @@ def _step(view: View, known: cache.World) -> list[actions.Action]:
     return todo if blocked else [*todo, *_replace(view)]
 
 
-def _fill(view: View, known: cache.World) -> tuple[list[actions.Action], bool]:
+def _fill(view: StatefulSetView, known: cache.Cache) -> tuple[list[actions.Action], bool]:
     """Create what is missing, lowest first; in order, one waits for the one before."""
     todo: list[actions.Action] = []
     for number in view.wanted:
@@ -99,7 +99,7 @@ def _fill(view: View, known: cache.World) -> tuple[list[actions.Action], bool]:
     return todo, False
 
 
-def _shrink(view: View) -> tuple[list[actions.Action], bool]:
+def _shrink(view: StatefulSetView) -> tuple[list[actions.Action], bool]:
     """Delete what is beyond the wanted number, highest first."""
     excess = sorted((n for n in view.pods if n not in view.wanted), reverse=True)
     todo: list[actions.Action] = []
@@ -112,7 +112,7 @@ def _shrink(view: View) -> tuple[list[actions.Action], bool]:
     return todo, bool(excess) and view.ordered
 
 
-def _replace(view: View) -> list[actions.Action]:
+def _replace(view: StatefulSetView) -> list[actions.Action]:
     """Bring pods to the present revision, highest first, one at a time, down to the partition."""
     strategy = fields.spec(view.owner).get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
@@ -131,7 +131,7 @@ def _replace(view: View) -> list[actions.Action]:
     return []
 
 
-def _delete(view: View, pod: JsonView) -> actions.Delete:
+def _delete(view: StatefulSetView, pod: JsonView) -> actions.Delete:
     name = fields.name(view.owner)
     report = actions.Report(
         view.owner,
@@ -144,7 +144,7 @@ def _delete(view: View, pod: JsonView) -> actions.Delete:
     return actions.Delete("pods", *where, fields.uid(pod), report=report)
 
 
-def _create(view: View, number: int, known: cache.World) -> list[actions.Action]:
+def _create(view: StatefulSetView, number: int, known: cache.Cache) -> list[actions.Action]:
     strategy = fields.spec(view.owner).get("updateStrategy") or {}
     partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
     revision = view.current if number < partition else view.history.update
@@ -173,7 +173,7 @@ def _create(view: View, number: int, known: cache.World) -> list[actions.Action]
     return [*todo, actions.Create("pods", pod, report)]
 
 
-def _claims(owner: JsonView, pod: Json, known: cache.World) -> list[actions.Action]:
+def _claims(owner: JsonView, pod: Json, known: cache.Cache) -> list[actions.Action]:
     """Create the pod's volume claims and put them in the place of its volumes of that name."""
     todo: list[actions.Action] = []
     space = fields.namespace(owner)
@@ -192,7 +192,7 @@ def _claims(owner: JsonView, pod: Json, known: cache.World) -> list[actions.Acti
     return todo
 
 
-def _status(view: View) -> list[actions.Action]:
+def _status(view: StatefulSetView) -> list[actions.Action]:
     mine = list(view.pods.values())
     update, current = fields.name(view.history.update), fields.name(view.current)
     updated = sum(1 for pod in mine if _revision(pod) == update)
