@@ -155,30 +155,16 @@ def connect(*places: str) -> None:
             continue
 
 
-def processes(most: str) -> None:
-    """Start processes that wait, as many as can be; tell how many there are."""
+def bounds() -> None:
+    """Tell how many processes there may be, and whether that can be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    print("processes", soft, hard)
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NPROC, (resource.RLIM_INFINITY,) * 2)
-    children = []
-    with contextlib.suppress(OSError):
-        while len(children) < int(most):
-            child = os.fork()
-            if child == 0:
-                time.sleep(60)
-                os._exit(0)
-            children.append(child)
-    print("processes", len(children))
-    for child in children:
-        os.kill(child, 9)
-
-
-def memory(megabytes: str) -> None:
-    """Take memory and keep it."""
-    held = bytearray(int(megabytes) << 20)
-    for at in range(0, len(held), 4096):
-        held[at] = 1
-    print("memory", megabytes, flush=True)
-    time.sleep(30)
+        resource.setrlimit(resource.RLIMIT_NPROC, (hard + 1, hard + 1))
+        print("raised processes")
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/pid_max", "r+") as file:
+        file.write("4194304")
+        print("raised pid_max")
 
 
 def fill(path: str, megabytes: str) -> None:

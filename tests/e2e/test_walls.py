@@ -444,3 +444,30 @@ def test_what_a_folder_opens_is_agreed_to_first(
     lab.ok("down")
     (folder / "run.sh").write_text("echo another; exec sleep 3600\n")
     assert lab.lateen("up", str(folder)).returncode == 65
+
+
+BOMB = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: bomb, labels: {{sidecar.istio.io/inject: "false"}}}}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: app
+    image: busybox
+    command: [{python}, -c, "held = bytearray(96 << 20); import time; time.sleep(60)"]
+    resources: {{limits: {{memory: 48Mi}}}}
+"""
+
+
+def test_what_one_pod_wastes_is_not_the_others(attacked: Attacked) -> None:
+    attacked.apply(BOMB.format(python=PYTHON))
+    assert attacked.attack("attacker", "bounds") == ["processes 4096 4096"]
+    assert attacked.attack("attacker", "fill", "/dev/shm/full", "400") == ["filled 256"]
+    attacked.in_pod("attacker", "rm /dev/shm/full")
+    assert attacked.in_pod("other", "echo goes on > /tmp/x; cat /tmp/x") == "goes on\n"
+    reason = "jsonpath={.status.containerStatuses[0].state.terminated.reason}"
+    attacked.until(
+        lambda: attacked.asked("get", "pod", "bomb", "-o", reason) == "OOMKilled", "the end"
+    )
+    attacked.lab.kubectl("delete", "pod", "bomb", "--now")

@@ -468,3 +468,24 @@ def test_nonsense_does_not_end_the_shim(shim_lab: ShimLab) -> None:
         assert (await client.state()).pods == (POD,)
 
     in_lab(shim_lab, scenario)
+
+
+def test_a_container_over_its_memory_is_ended(shim_lab: ShimLab) -> None:
+    take = "held = bytearray(64 << 20); import time; time.sleep(1000)"
+    apart = f"import os; os.fork() or exec({take!r}); os.wait()"
+    python = ("/usr/bin/env", "python3", "-c")
+
+    async def scenario(client: ShimClient) -> None:
+        small = ContainerSpec(argv=(*python, "import time; time.sleep(1000)"), memory=48 << 20)
+        await client.run(f"{POD}/small/0", small)
+        for name, words in (("app", take), ("other", apart)):
+            spec = ContainerSpec(argv=(*python, words), memory=48 << 20)
+            await client.run(f"{POD}/{name}/0", spec)
+            ended = await client.wait(f"{POD}/{name}/0")
+            assert (ended.code, ended.reason) == (137, "OOMKilled")
+        await client.run(f"{POD}/free/0", ContainerSpec(argv=(*python, "bytearray(64 << 20)")))
+        assert (await client.wait(f"{POD}/free/0")).reason == ""
+        states = {p.handle: p.state for p in (await client.state()).processes}
+        assert states[f"{POD}/small/0"] == "running"
+
+    in_lab(shim_lab, scenario)

@@ -12,7 +12,7 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import wellknown
 from lateen.model.kube.core.container import Container, SecurityContext
 from lateen.model.kube.core.pod import PodSecurityContext, PodSpec
-from lateen.node.container import backoff, environment, sidecar
+from lateen.node.container import backoff, environment, references, sidecar
 from lateen.node.container.plan import CAPTURE, PROXY
 from lateen.node.container.references import Missing, PodFields
 from lateen.node.images import catalogue
@@ -148,6 +148,7 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
         gid=gid,
         groups=groups,
         capabilities=capabilities(context, proxy=bool(given.xds)),
+        memory=_memory(container),
         read_only_root=bool(context and context.read_only_root_filesystem),
         no_new_privileges=bool(
             context and context.allow_privilege_escalation is False and not given.xds
@@ -172,6 +173,11 @@ def certificates(spec: ContainerSpec) -> dict[str, str]:
 def _folders(lab: LabFacts, image: str) -> Sequence[str]:
     known = catalogue.resolve(image, lab.images)
     return lab.folders.get(known.name, ()) if known else ()
+
+
+def _memory(container: Container) -> int:
+    limits = container.resources.limits if container.resources else {}
+    return int(references.quantity(limits.get("memory") or 0))
 
 
 def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:

@@ -150,8 +150,8 @@ class _Turn:
                 if container.life is Life.STARTING:
                     self.do(ev.Note("Failed", f"Error: {message}", warning=True, container=name))
                     self._ended(name, code, 0, self.now + self.skew, message, "StartError")
-            case ev.Exited(_, _, code, signal, at, message):
-                reason = "Completed" if code == 0 else "Error"
+            case ev.Exited(_, _, code, signal, at, message, reason):
+                reason = reason or ("Completed" if code == 0 else "Error")
                 self._ended(name, code, signal, at, message, reason)
             case ev.Probed(_, _, kind, ok):
                 if container.life is Life.RUNNING:

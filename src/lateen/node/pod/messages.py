@@ -71,6 +71,8 @@ class Exited(msgspec.Struct, frozen=True):
     signal: int
     at: float
     message: str = ""
+    reason: str = ""
+    """Why the node ended it, if it did: `OOMKilled`."""
 
 
 class Probed(msgspec.Struct, frozen=True):

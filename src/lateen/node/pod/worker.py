@@ -134,7 +134,8 @@ class PodWorker:
         with contextlib.suppress(KeyError):
             words = self._files.last_words(name, attempt, failed=process.code != 0)
             at = process.finished / _NANO
-            self._post(messages.Exited(name, attempt, process.code, process.signal, at, words))
+            code, why = process.code, process.reason
+            self._post(messages.Exited(name, attempt, code, process.signal, at, words, why))
 
     def material_changed(self, kind: str, namespace: str, name: str) -> None:
         """A ConfigMap or Secret changed."""

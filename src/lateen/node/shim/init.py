@@ -29,6 +29,7 @@ from lateen.node.shim.spawn import Streams
 from lateen.node.shim.streams import give, open_streams
 from lateen.node.shim.table import Record, Refused, Table
 from lateen.node.shim.walls import ids
+from lateen.node.shim.walls.memory import MemoryWatch
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
@@ -60,6 +61,7 @@ class Shim:
         self._connections: list[Connection] = []
         self._held: list[Record] = []
         self._pumps = Pumps(self, time.monotonic)
+        self._memory = MemoryWatch()
         self._stop_at = 0.0
         self._stop_again = 0.0
         self._stopped = False
@@ -97,6 +99,7 @@ class Shim:
                 if callback := self._callbacks.get(fd):
                     callback()
             self._pumps.resume(time.monotonic())
+            self._memory.look(self._table.live(), time.monotonic())
             self._reap()
             self._let_overdue_go(time.monotonic())
             if self._stop_at:
@@ -129,6 +132,8 @@ class Shim:
             dues.append(agent)
         if (output := self._pumps.pause(now)) is not None:
             dues.append(output)
+        if (memory := self._memory.pause(self._table.live(), now)) is not None:
+            dues.append(memory)
         return min(dues, default=-1)
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:

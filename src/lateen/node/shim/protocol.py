@@ -83,6 +83,8 @@ class ContainerSpec(NamedTuple):
     read_only_root: bool = False
     no_new_privileges: bool = False
     """Whether no program run later may have more rights than its parent."""
+    memory: int = 0
+    """Bytes that its processes may have together; 0 sets no limit."""
     joins: str = ""
     """Handle of a running container whose process namespace is shared; empty: one of its own."""
 
@@ -101,6 +103,8 @@ class Process(NamedTuple):
     signal: int = 0
     dropped: int = 0
     """Log lines lost because the disk was full."""
+    reason: str = ""
+    """Why the lab ended it, in Kubernetes' word; empty: it did not."""
 
 
 def handle(pod: str, container: str, attempt: int) -> str:
