@@ -3,9 +3,13 @@ message, so Ctrl-C during it must be as quiet as later; and a command that start
 what takes longest, before it has read its own arguments."""
 
 import os
+import signal
 import sys
 
-from lateen.base import interpreter
+_INTERRUPT = signal.getsignal(signal.SIGINT)
+if _INTERRUPT is signal.default_int_handler:
+    # Until `main` can answer it, Ctrl-C ends the process without a word, not with a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 _STARTING = ("up", "demo")
 _ASKING = ("-h", "--help")
@@ -13,10 +17,13 @@ _ASKING = ("-h", "--help")
 
 def main(*, by_module: bool = False) -> None:
     """Run the command line; `by_module` tells that it was started by `python -m`."""
-    interpreter.leave_current_folder(sys.path, os.environ, by_module)
-    _open_standard()
-    words = sys.argv[1:]
     try:
+        signal.signal(signal.SIGINT, _INTERRUPT)
+        from lateen.base import interpreter
+
+        interpreter.leave_current_folder(sys.path, os.environ, by_module)
+        _open_standard()
+        words = sys.argv[1:]
         if words and words[0] in _STARTING and not set(words).intersection(_ASKING):
             _start()
         else:
@@ -36,11 +43,16 @@ def _open_standard() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8")
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+    from lateen.cli.terminal import guarded
+
+    sys.stdout, sys.stderr = guarded.guard(sys.stdout), guarded.guard(sys.stderr)
 
 
 def _start() -> None:
     from lateen.app.lab import starting
 
+    if not os.path.exists("/proc/self/fd"):
+        sys.exit("error: /proc is not mounted here: a lab needs it. Type: mount -t proc proc /proc")
     starting.begin()
     try:
         _run()

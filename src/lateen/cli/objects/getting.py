@@ -14,6 +14,7 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds
 from lateen.cli.objects import forms, watch
 from lateen.cli.screen import printing, tables
+from lateen.cli.terminal import guarded
 from lateen.model.client import ApiError
 from lateen.model.schema import decode, kinds
 from lateen.model.schema.kindinfo import KindInfo
@@ -191,12 +192,21 @@ def _documents_of(
             if shown.output == "name":
                 sys.stdout.write(_name(kind, one))
             elif form:
-                sys.stdout.write(form(one))
+                _write_data(form(one))
             else:
                 between = "---\n" if shown.output == "yaml" else ""
                 sys.stdout.write(between + printing.document(printing.plain(one), shown.output))
 
     return show
+
+
+def _write_data(text: str) -> None:
+    """Write what an expression chose: into a pipe to the letter, as a Secret's value may hold
+    anything."""
+    if sys.stdout.isatty():
+        sys.stdout.write(text)
+    else:
+        guarded.raw(text, sys.stdout)
 
 
 def _name(kind: KindInfo, one: Json) -> str:
@@ -272,4 +282,7 @@ def _documents(
     # As with kubectl, what a person's own form asks for may be who manages a field.
     shown = [item if form else printing.plain(item) for _, item in found]
     document = shown[0] if one else printing.listed(shown)
-    sys.stdout.write(form(document) if form else printing.document(document, how.output))
+    if form:
+        _write_data(form(document))
+    else:
+        sys.stdout.write(printing.document(document, how.output))

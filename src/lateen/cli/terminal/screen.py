@@ -6,10 +6,13 @@ import sys
 import time
 from typing import TextIO
 
-from lateen.cli.terminal import hints
+from lateen.cli.terminal import guarded, hints
 from lateen.cli.terminal.width import fitted
 
 _CODES = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+_ERASE = "\r\x1b[K"
 
 
 def colourful(stream: TextIO) -> bool:
@@ -67,7 +70,8 @@ class Progress:
         self._last = text
         elapsed = time.monotonic() - self._start
         if self._live:
-            sys.stderr.write(f"\r\x1b[K{text} {paint(f'({elapsed:.1f}s)', 'dim', sys.stderr)}")
+            guarded.raw(_ERASE, sys.stderr)
+            sys.stderr.write(f"{text} {paint(f'({elapsed:.1f}s)', 'dim', sys.stderr)}")
         else:
             sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -76,13 +80,14 @@ class Progress:
         """Say how it ended, and leave that line."""
         elapsed = time.monotonic() - self._start
         mark = paint("✔", "green", sys.stderr)
-        sys.stderr.write(f"{chr(13) + chr(27) + '[K' if self._live else ''}{mark} {text}")
+        if self._live:
+            guarded.raw(_ERASE, sys.stderr)
+        sys.stderr.write(f"{mark} {text}")
         sys.stderr.write(f" {paint(f'({elapsed:.2f}s)', 'dim', sys.stderr)}\n")
         sys.stderr.flush()
 
     def clear(self) -> None:
         """Take the changing line away, before something else is written."""
         if self._live and self._last:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            guarded.raw(_ERASE, sys.stderr)
             self._last = ""
