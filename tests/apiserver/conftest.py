@@ -118,10 +118,10 @@ class LocalPods:
         command = ("sh", "-c", f"echo attached; {reading}" if stdin else "echo attached; exit 3")
         return await self.exec(pod, container, command, stdin=stdin, tty=tty)
 
-    def log(self, pod: Json, container: str, *, previous: bool) -> streams.LogFile | None:
+    def log(self, pod: Json, container: str, *, previous: bool) -> streams.ContainerLog | None:
         name = f"{pod['metadata']['name']}_{container}{'.previous' if previous else ''}"
         path = self.logs / name
-        return streams.LogFile(path, name in self.running) if path.exists() else None
+        return streams.ContainerLog(path, name in self.running) if path.exists() else None
 
     def log_shown(self, log: Path, size: int) -> None:
         """Nothing here is attached to a second time."""
@@ -249,7 +249,7 @@ def _serve(directory: Path, ready: "list[Running]", started: threading.Event) ->
         accounts = Accounts()
         tokens = auth.FirstOf(auth.FixedTokens({TOKEN: auth.ADMIN}), accounts)
         app = http.build_app(api, pods, tokens, issuer=accounts)
-        server = serve.Server(app)
+        server = serve.ApiServer(app)
         listener = serve.loopback(0)
         await server.listen(listener, files)
         await server.listen(serve.unix(directory / "api.sock"))

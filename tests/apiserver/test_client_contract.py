@@ -29,7 +29,7 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[ApiClient]:
     if kind == "local":
         yield LocalClient(api)
         return
-    server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
+    server = serve.ApiServer(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
     if kind == "unix":
         await server.listen(serve.unix(directory / "s"))
         client = HttpClient(ApiEndpoint(token="t", socket=str(directory / "s")))
@@ -64,7 +64,7 @@ def test_a_server_that_goes_away_is_told_to_the_watcher(tmp_path: Path) -> None:
     async def run() -> None:
         api = verbs.Api(MemoryStore(), SystemClock())
         first_namespaces.ensure(api)
-        server = serve.Server(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
+        server = serve.ApiServer(http.build_app(api, None, auth.FixedTokens({"t": auth.ADMIN})))
         await server.listen(serve.unix(tmp_path / "s"))
         client = HttpClient(ApiEndpoint(token="t", socket=str(tmp_path / "s")))
         events = aiter(client.watch("namespaces"))

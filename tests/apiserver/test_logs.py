@@ -93,8 +93,8 @@ class Logs:
         self.path.replace(f"{self.path}.1")
         self.path.write_bytes(b"")
 
-    def log(self, _pod: object, _container: str, *, previous: bool) -> streams.LogFile:
-        return streams.LogFile(self.path, running=self.running and not previous)
+    def log(self, _pod: object, _container: str, *, previous: bool) -> streams.ContainerLog:
+        return streams.ContainerLog(self.path, running=self.running and not previous)
 
     def log_shown(self, log: Path, size: int) -> None:
         """Nobody attaches here."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lateen.apiserver.access import auth, rbac
-from lateen.apiserver.access.rbac import Asked, Rule
+from lateen.apiserver.access.rbac import AccessQuestion, PolicyRule
 from lateen.apiserver.protocol import request
 from lateen.apiserver.serving import default_roles
 from lateen.apiserver.writing import objects, verbs
@@ -128,9 +128,9 @@ def test_view_and_edit_in_one_namespace(
 )
 def test_rules(rule: Json, asked: Json, granted: bool) -> None:
     given = {"verbs": ["get"], "groups": [""], **rule}
-    made = Rule(**{name: tuple(value) for name, value in given.items()})
+    made = PolicyRule(**{name: tuple(value) for name, value in given.items()})
     about = asked if "path" in asked else {"resource": "pods", **asked}
-    assert made.grants(Asked(verb="get", **about)) is granted
+    assert made.grants(AccessQuestion(verb="get", **about)) is granted
 
 
 def test_a_list_of_one_name_needs_the_right_to_it(api: verbs.Api, bound: Bind) -> None:
@@ -145,7 +145,9 @@ def test_a_list_of_one_name_needs_the_right_to_it(api: verbs.Api, bound: Bind) -
 
 def test_refusals_in_kubernetes_words(api: verbs.Api, bound: Bind) -> None:
     user = bound("nowhere")
-    asked = Asked(verb="get", group="apps", resource="deployments", namespace="home", name="web")
+    asked = AccessQuestion(
+        verb="get", group="apps", resource="deployments", namespace="home", name="web"
+    )
     row = api.target("deployments.apps").info
     with pytest.raises(ApiError) as caught:
         api.authorizer.require(user, asked, row)
@@ -156,7 +158,7 @@ def test_refusals_in_kubernetes_words(api: verbs.Api, bound: Bind) -> None:
         'RBAC: clusterrole.rbac.authorization.k8s.io "nowhere" not found'
     )
     with pytest.raises(ApiError) as caught:
-        api.authorizer.require_path(BOB, Asked(verb="get", path="/metrics"))
+        api.authorizer.require_path(BOB, AccessQuestion(verb="get", path="/metrics"))
     assert caught.value.message == (
         'forbidden: User "system:serviceaccount:home:bob" cannot get path "/metrics"'
     )
@@ -164,7 +166,9 @@ def test_refusals_in_kubernetes_words(api: verbs.Api, bound: Bind) -> None:
 
 def test_who_granted_it_is_told(api: verbs.Api, bound: Bind) -> None:
     user = bound("view", namespace="home")
-    said = api.authorizer.decide(user, Asked(verb="get", resource="pods", namespace="home")).reason
+    said = api.authorizer.decide(
+        user, AccessQuestion(verb="get", resource="pods", namespace="home")
+    ).reason
     name = user.name.rpartition(":")[2]
     assert said == (
         f'RBAC: allowed by RoleBinding "{name}/home" of ClusterRole "view" '
@@ -307,14 +311,14 @@ def test_a_bindings_own_namespace_is_that_of_its_service_accounts(api: verbs.Api
 
 WORDS = st.sampled_from(["get", "list", "pods", "pods/log", "*", "*/log", "", "apps", "a"])
 RULES = st.builds(
-    Rule,
+    PolicyRule,
     verbs=st.lists(WORDS, max_size=2).map(tuple),
     groups=st.lists(WORDS, max_size=2).map(tuple),
     resources=st.lists(WORDS, max_size=2).map(tuple),
     names=st.lists(WORDS.filter(bool), max_size=1).map(tuple),
 )
 ASKED = st.builds(
-    Asked,
+    AccessQuestion,
     verb=st.sampled_from(["get", "list"]),
     group=st.sampled_from(["", "apps"]),
     resource=st.sampled_from(["pods", "a"]),
@@ -325,7 +329,7 @@ ASKED = st.builds(
 
 @given(wanted=st.lists(RULES, max_size=2), held=st.lists(RULES, max_size=3), asked=ASKED)
 def test_what_is_covered_grants_nothing_more(
-    wanted: list[Rule], held: list[Rule], asked: Asked
+    wanted: list[PolicyRule], held: list[PolicyRule], asked: AccessQuestion
 ) -> None:
     if rbac.not_covered(wanted, held) or not any(rule.grants(asked) for rule in wanted):
         return

@@ -148,7 +148,7 @@ async def node(lab: Any) -> AsyncIterator[Node]:
     first_namespaces.ensure(api)
     (lab.run / "token").write_text("t")
     app = http.build_app(api, NoStreams(), auth.FixedTokens({"t": auth.ADMIN}))
-    server = serve.Server(app)
+    server = serve.ApiServer(app)
     await server.listen(serve.unix(lab.run / "api.sock"))
     lab.agent = [lab.python, str(AGENT), "t", str(lab.state), str(lab.run)]
     lab.start()

@@ -41,15 +41,15 @@ def entry(status: int, flags: str = "-", **grpc: str) -> accesslog_pb2.HTTPAcces
 def test_what_failed_stands_for_itself(
     made: accesslog_pb2.HTTPAccessLogEntry, sampled: bool
 ) -> None:
-    batch = als.Batch(message(made), "http")
+    batch = als.LogBatch(message(made), "http")
     assert [read.sampled for read in batch] == [sampled]
     assert batch.sampled() == sampled
 
 
 def test_a_batch_counts_them_and_bytes_that_are_no_message_have_none() -> None:
-    batch = als.Batch(message(entry(200), entry(500), entry(201)), "http")
+    batch = als.LogBatch(message(entry(200), entry(500), entry(201)), "http")
     assert batch.sampled() == 2
-    assert als.Batch(b"\xff", "http").sampled() == 0
+    assert als.LogBatch(b"\xff", "http").sampled() == 0
     connection = als_pb2.StreamAccessLogsMessage()
     connection.tcp_logs.log_entry.add()
-    assert als.Batch(connection.SerializeToString(), "tcp").sampled() == 0
+    assert als.LogBatch(connection.SerializeToString(), "tcp").sampled() == 0

@@ -123,7 +123,7 @@ class MeshPlane:
         self._taps.close()
         await self._proxies.stop()
 
-    def _access_logged(self, proxy: str, batch: als.Batch) -> None:
+    def _access_logged(self, proxy: str, batch: als.LogBatch) -> None:
         self._reporting.count(batch)
         self._ledger.take(proxy, batch, len(batch.data))
 

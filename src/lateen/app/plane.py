@@ -97,7 +97,7 @@ class Plane:
             ),
         )
         self.client = LocalClient(self.api)
-        self.server: serve.Server | None = None
+        self.server: serve.ApiServer | None = None
         self.findings: list[diagnostics.Diagnostic] = []
         """What there is to say of the lab itself."""
         self._mesh: asyncio.Task[MeshPlane] | None = None
@@ -197,7 +197,7 @@ class Plane:
             issuer=self.accounts,
             routes=self.routes(),
         )
-        self.server, tls = serve.Server(app), self._tls()
+        self.server, tls = serve.ApiServer(app), self._tls()
         listener = self._loopback()
         port = listener.getsockname()[1]
         await self.server.listen(serve.unix(self.paths.api_socket))

@@ -89,7 +89,7 @@ class AccessEntry(msgspec.Struct, frozen=True):
     request that did not fail (`compiler.backend.listeners.access_logs`)."""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class LogBatch(msgspec.Struct, frozen=True):
     """One message of a stream, read when somebody looks at its entries.
 
     A busy proxy logs thousands of requests a second, and most of them nobody ever asks about.

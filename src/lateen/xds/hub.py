@@ -16,7 +16,7 @@ from lateen.xds import explain, resources
 from lateen.xds.status import ProxyStatus, SyncState, TypeStatus
 
 
-class Stream(Protocol):
+class ProxyStream(Protocol):
     """An attached client stream."""
 
     def publish(
@@ -53,7 +53,7 @@ class _Proxy(msgspec.Struct):
     kinds: dict[ResourceType, _Kind] = msgspec.field(
         default_factory=lambda: {kind: _Kind() for kind in ResourceType}
     )
-    stream: Stream | None = None
+    stream: ProxyStream | None = None
     connected_at: datetime | None = None
 
 
@@ -134,7 +134,7 @@ class Hub:
 
     # For streams
 
-    def attach(self, proxy: str, stream: Stream) -> None:
+    def attach(self, proxy: str, stream: ProxyStream) -> None:
         """Connect a stream; a later one replaces an earlier one (a proxy that reconnected).
 
         Raises KeyError for an unknown proxy.
@@ -148,7 +148,7 @@ class Hub:
             kind.acknowledged = 0
         self._notify(proxy)
 
-    def detach(self, proxy: str, stream: Stream) -> None:
+    def detach(self, proxy: str, stream: ProxyStream) -> None:
         """Disconnect a stream, unless another has taken its place."""
         state = self._proxies.get(proxy)
         if state is not None and state.stream is stream:

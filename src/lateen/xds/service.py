@@ -24,7 +24,7 @@ from lateen.xds.session import Session, check_node
 from lateen.xds.sotw import SotwSession
 from lateen.xds.stream import LiveStream
 
-AccessLogSink = Callable[[str, als.Batch], None]
+AccessLogSink = Callable[[str, als.LogBatch], None]
 
 GRACE_SECONDS = 0.2
 _SOCKET_PATH_LIMIT = 107
@@ -177,7 +177,7 @@ class _PodSocket:
                 if not name:  # only the first message says whose log it is
                     claimed, name, _ = als.read(data)
                     check_node(self._node_id, claimed)
-                self._sink(self._proxy, als.Batch(data, name))
+                self._sink(self._proxy, als.LogBatch(data, name))
         except PermissionError as error:
             return _Refusal(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except DecodeError:

@@ -12,7 +12,7 @@ import msgspec
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth, rbac
-from lateen.apiserver.access.rbac import GROUP, Asked, Rule
+from lateen.apiserver.access.rbac import GROUP, AccessQuestion, PolicyRule
 from lateen.model.schema.kindinfo import KindInfo
 from lateen.store import api as store_api
 
@@ -32,7 +32,7 @@ class Decision(msgspec.Struct, frozen=True):
 class Grant(msgspec.Struct, frozen=True):
     """What one binding gives a user; `error` names a role that is not there."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[PolicyRule, ...]
     reason: str
     error: str = ""
 
@@ -43,7 +43,7 @@ class Authorizer:
     def __init__(self, store: store_api.Store) -> None:
         self._store = store
 
-    def decide(self, user: auth.User, asked: Asked) -> Decision:
+    def decide(self, user: auth.User, asked: AccessQuestion) -> Decision:
         """Tell whether a user may do what is asked."""
         if user.is_admin:
             return Decision(True)
@@ -74,7 +74,7 @@ class Authorizer:
         rules, error = self.role(of_kind, binding.key.namespace, name)
         yield Grant(rules, f'{kind} "{shown}" of {of_kind} "{name}" to {subject}', error)
 
-    def role(self, kind: str, namespace: str, name: str) -> tuple[tuple[Rule, ...], str]:
+    def role(self, kind: str, namespace: str, name: str) -> tuple[tuple[PolicyRule, ...], str]:
         """Return the rules of a role, or none and what is wrong with the reference."""
         resource = _ROLES.get(kind)
         if resource is None:
@@ -85,7 +85,7 @@ class Authorizer:
         except store_api.NotFoundError:
             return (), f'{kind.lower()}.{GROUP} "{name}" not found'
 
-    def rules(self, user: auth.User, namespace: str) -> tuple[Rule, ...]:
+    def rules(self, user: auth.User, namespace: str) -> tuple[PolicyRule, ...]:
         """Return every rule that a user has in a namespace."""
         if user.is_admin:
             return rbac.EVERYTHING
@@ -94,13 +94,13 @@ class Authorizer:
 
     # -- refusals ------------------------------------------------------------------------------
 
-    def require(self, user: auth.User, asked: Asked, row: KindInfo) -> None:
+    def require(self, user: auth.User, asked: AccessQuestion, row: KindInfo) -> None:
         """Let a request through that is about a kind. Raises ApiError 403."""
         decision = self.decide(user, asked)
         if not decision.allowed:
             raise errors.forbidden(row, asked.name, _cannot(user, asked, decision))
 
-    def require_path(self, user: auth.User, asked: Asked) -> None:
+    def require_path(self, user: auth.User, asked: AccessQuestion) -> None:
         """Let a request through that is about a path. Raises ApiError 403."""
         decision = self.decide(user, asked)
         if not decision.allowed:
@@ -119,12 +119,14 @@ class Authorizer:
             kind, name = rbac.reference(obj)
             wanted, _ = self.role(kind, space, name)
             plural = "roles" if kind == "Role" else "clusterroles"
-            may = Asked(verb="bind", group=GROUP, resource=plural, namespace=space, name=name)
+            may = AccessQuestion(
+                verb="bind", group=GROUP, resource=plural, namespace=space, name=name
+            )
         elif old is not None and old.get("rules") == obj.get("rules"):
             return
         else:
             wanted, name = rbac.rules_of(obj), str(metadata.get("name") or "")
-            may = Asked(
+            may = AccessQuestion(
                 verb="escalate", group=GROUP, resource=info.plural, namespace=space, name=name
             )
         if self.decide(user, may).allowed:
@@ -143,7 +145,7 @@ def _joined(missing: Sequence[str]) -> str:
     return missing[0] if len(missing) == 1 else f"[{', '.join(missing)}]"
 
 
-def _cannot(user: auth.User, asked: Asked, decision: Decision) -> str:
+def _cannot(user: auth.User, asked: AccessQuestion, decision: Decision) -> str:
     where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
     why = (
         f'User "{user.name}" cannot {asked.verb} resource "{asked.combined}" '
@@ -152,7 +154,7 @@ def _cannot(user: auth.User, asked: Asked, decision: Decision) -> str:
     return f"{why}: {decision.reason}" if decision.reason else why
 
 
-def _shown(one: Asked) -> str:
+def _shown(one: AccessQuestion) -> str:
     if one.path:
         return f'{{NonResourceURLs:["{one.path}"], Verbs:["{one.verb}"]}}'
     names = f', ResourceNames:["{one.name}"]' if one.name else ""

@@ -15,7 +15,7 @@ from lateen.model.schema import objectmeta, selectors
 GROUP = "rbac.authorization.k8s.io"
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class AccessQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs a right for: a verb on a resource, or on a `path` outside of them."""
 
     verb: str
@@ -32,7 +32,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True):
     """One PolicyRule."""
 
     verbs: tuple[str, ...]
@@ -41,7 +41,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
-    def grants(self, asked: Asked) -> bool:
+    def grants(self, asked: AccessQuestion) -> bool:
         """Tell whether the rule grants what is asked."""
         if "*" not in self.verbs and asked.verb not in self.verbs:
             return False
@@ -66,8 +66,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EVERYTHING = (
-    Rule(verbs=("*",), groups=("*",), resources=("*",)),
-    Rule(verbs=("*",), paths=("*",)),
+    PolicyRule(verbs=("*",), groups=("*",), resources=("*",)),
+    PolicyRule(verbs=("*",), paths=("*",)),
 )
 
 
@@ -77,35 +77,35 @@ def _is_path(pattern: str, path: str) -> bool:
     return pattern == path
 
 
-def _is_resource(named: str, asked: Asked) -> bool:
+def _is_resource(named: str, asked: AccessQuestion) -> bool:
     if named in ("*", asked.combined):
         return True
     return bool(asked.subresource) and named == f"*/{asked.subresource}"
 
 
-def impersonating(acting: auth.User) -> Iterator[Asked]:
+def impersonating(acting: auth.User) -> Iterator[AccessQuestion]:
     """Yield what a request needs that is made as somebody else: the verb impersonate on the user
     or ServiceAccount, on each group that he would not have anyway, and on a uid."""
     parts, own = acting.name.split(":"), {auth.AUTHENTICATED}
     if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4:
         own |= set(auth.service_account(parts[2], parts[3]).groups)
-        yield Asked(
+        yield AccessQuestion(
             verb="impersonate", resource="serviceaccounts", namespace=parts[2], name=parts[3]
         )
     else:
-        yield Asked(verb="impersonate", resource="users", name=acting.name)
+        yield AccessQuestion(verb="impersonate", resource="users", name=acting.name)
     for one in acting.groups:
         if one not in own:
-            yield Asked(verb="impersonate", resource="groups", name=one)
+            yield AccessQuestion(verb="impersonate", resource="groups", name=one)
     if acting.uid:
         group = "authentication.k8s.io"
-        yield Asked(verb="impersonate", group=group, resource="uids", name=acting.uid)
+        yield AccessQuestion(verb="impersonate", group=group, resource="uids", name=acting.uid)
 
 
-def rules_of(role: JsonView) -> tuple[Rule, ...]:
+def rules_of(role: JsonView) -> tuple[PolicyRule, ...]:
     """Return the rules of a Role or ClusterRole."""
     return tuple(
-        Rule(
+        PolicyRule(
             verbs=_texts(one.get("verbs")),
             groups=_texts(one.get("apiGroups")),
             resources=_texts(one.get("resources")),
@@ -146,22 +146,24 @@ def reference(binding: JsonView) -> tuple[str, str]:
     return str(found.get("kind") or ""), str(found.get("name") or "")
 
 
-def single(rules: Iterable[Rule]) -> Iterator[Asked]:
+def single(rules: Iterable[PolicyRule]) -> Iterator[AccessQuestion]:
     """Yield each single right that rules grant. A wildcard is a right of its own: only a rule
     with a wildcard at the same place covers it."""
     for rule in rules:
         for verb in rule.verbs:
-            yield from (Asked(verb=verb, path=path) for path in rule.paths)
+            yield from (AccessQuestion(verb=verb, path=path) for path in rule.paths)
             for group in rule.groups:
                 for combined in rule.resources:
                     resource, _, sub = combined.partition("/")
                     yield from (
-                        Asked(verb=verb, group=group, resource=resource, subresource=sub, name=name)
+                        AccessQuestion(
+                            verb=verb, group=group, resource=resource, subresource=sub, name=name
+                        )
                         for name in rule.names or ("",)
                     )
 
 
-def not_covered(wanted: Iterable[Rule], held: Sequence[Rule]) -> list[Asked]:
+def not_covered(wanted: Iterable[PolicyRule], held: Sequence[PolicyRule]) -> list[AccessQuestion]:
     """Return the rights among those wanted that nobody with the rules held may hand on."""
     return [one for one in single(wanted) if not any(rule.grants(one) for rule in held)]
 

@@ -97,7 +97,7 @@ class SpdyChannels:
 
     structured = True
 
-    def __init__(self, streams: dict[int, spdysession.Stream], protocol: str) -> None:
+    def __init__(self, streams: dict[int, spdysession.SpdyStream], protocol: str) -> None:
         self._streams = streams
         self.structured = protocol.startswith("v4")
 
@@ -106,7 +106,7 @@ class SpdyChannels:
         cls, session: spdysession.Session, wanted: frozenset[int], protocol: str
     ) -> "SpdyChannels":
         """Wait until the client has opened what it announced. Raises TimeoutError."""
-        streams: dict[int, spdysession.Stream] = {}
+        streams: dict[int, spdysession.SpdyStream] = {}
         async with asyncio.timeout(30):
             async for stream in session.opened():
                 channel = _NAMES.get(stream.headers.get("streamtype", "").lower())

@@ -190,7 +190,7 @@ def _agreed(call: exchange.Call, channel: upgrade.Upgrade) -> _Agreed:
 
 
 async def _remote_command(
-    connection: upgrade.Connection,
+    connection: upgrade.RawConnection,
     protocol: _Agreed,
     held: remotecommand.Held,
     wanted: frozenset[int],
@@ -230,7 +230,7 @@ async def _remote_command(
             connection.writer.close()
 
 
-def raw_session(connection: upgrade.Connection) -> spdysession.Session:
+def raw_session(connection: upgrade.RawConnection) -> spdysession.Session:
     """Speak SPDY on a raw connection."""
 
     async def incoming() -> AsyncIterator[bytes]:

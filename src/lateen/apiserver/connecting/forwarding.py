@@ -34,7 +34,7 @@ async def serve(session: spdysession.Session, connect: Connect) -> None:
     """Pair error and data streams by request, and connect each pair, until the client leaves."""
     async with TaskGroup("portforward") as tasks:
         reading = tasks.start(session.run(), "session")
-        waiting: dict[str, spdysession.Stream] = {}
+        waiting: dict[str, spdysession.SpdyStream] = {}
         live = 0
 
         def ended(_: "asyncio.Task[None]") -> None:
@@ -59,8 +59,8 @@ async def serve(session: spdysession.Session, connect: Connect) -> None:
 
 async def _carry(
     session: spdysession.Session,
-    data: spdysession.Stream,
-    error: spdysession.Stream,
+    data: spdysession.SpdyStream,
+    error: spdysession.SpdyStream,
     connect: Connect,
 ) -> None:
     port = data.headers.get("port", "")
@@ -89,7 +89,7 @@ def _words(port: str, problem: Exception) -> str:
     )
 
 
-async def _splice(data: spdysession.Stream, made: socket.socket) -> None:
+async def _splice(data: spdysession.SpdyStream, made: socket.socket) -> None:
     made.setblocking(False)
     fd = made.fileno()
 

@@ -11,7 +11,7 @@ QUEUE_BYTES = 1 << 20
 Write = Callable[[bytes], Awaitable[None]]
 
 
-class Stream:
+class SpdyStream:
     """One stream that the peer opened. Read it with `read`; it ends with an empty bytes."""
 
     def __init__(self, session: "Session", number: int, headers: Mapping[str, str]) -> None:
@@ -75,8 +75,8 @@ class Session:
         self._write = write
         self._decoder = spdy.Decoder()
         self._encoder = spdy.Encoder()
-        self._streams: dict[int, Stream] = {}
-        self._opened: asyncio.Queue[Stream | None] = asyncio.Queue()
+        self._streams: dict[int, SpdyStream] = {}
+        self._opened: asyncio.Queue[SpdyStream | None] = asyncio.Queue()
         self._sending = asyncio.Lock()
 
     async def run(self) -> None:
@@ -92,7 +92,7 @@ class Session:
                 stream.end(reset=True)
             self._opened.put_nowait(None)
 
-    async def opened(self) -> AsyncIterator[Stream]:
+    async def opened(self) -> AsyncIterator[SpdyStream]:
         """Yield streams as the peer opens them, until it is gone."""
         while (stream := await self._opened.get()) is not None:
             yield stream
@@ -121,7 +121,7 @@ class Session:
         if number in self._streams or number % 2 == 0 or len(self._streams) >= MAX_STREAMS:
             await self.send_reset(number)
             return
-        stream = Stream(self, number, headers)
+        stream = SpdyStream(self, number, headers)
         self._streams[number] = stream
         async with self._sending:
             await self._write(self._encoder.reply(number, {}))

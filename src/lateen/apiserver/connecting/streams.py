@@ -42,7 +42,7 @@ class Running(Protocol):
         ...
 
 
-class LogFile(msgspec.Struct, frozen=True):
+class ContainerLog(msgspec.Struct, frozen=True):
     """A container's log in CRI lines (`TIME stdout F text`); `running` while it may grow."""
 
     path: Path
@@ -65,7 +65,7 @@ class PodStreams(Protocol):
         """Attach to a container's own process."""
         ...
 
-    def log(self, pod: Json, container: str, *, previous: bool) -> LogFile | None:
+    def log(self, pod: Json, container: str, *, previous: bool) -> ContainerLog | None:
         """Return where the container's log is; None when there is none (yet, or any more)."""
         ...
 

@@ -46,7 +46,7 @@ def choose(offered: str, spoken: tuple[str, ...]) -> str:
 class WebSocket:
     """Messages over an upgraded connection."""
 
-    def __init__(self, connection: upgrade.Connection, *, text: bool = False) -> None:
+    def __init__(self, connection: upgrade.RawConnection, *, text: bool = False) -> None:
         self._reader = connection.reader
         self._writer = connection.writer
         self._protocol = Protocol(SERVER, state=OPEN, max_size=MAX_MESSAGE)

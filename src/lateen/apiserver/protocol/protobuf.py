@@ -24,7 +24,7 @@ class WireError(ValueError):
     """The bytes are not an object in this form."""
 
 
-class Field(msgspec.Struct, frozen=True):
+class WireField(msgspec.Struct, frozen=True):
     """A row of the table. `shape` is empty, `*` (list) or `%` (map)."""
 
     name: str
@@ -33,7 +33,7 @@ class Field(msgspec.Struct, frozen=True):
     mark: str = ""
 
 
-Message = dict[int, Field]
+Message = dict[int, WireField]
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def _message(rows: str) -> Message:
         number, name, kind = row.split(":")
         mark = number[-1] if not number[-1].isdigit() else ""
         shape = kind[0] if kind[0] in "*%" else ""
-        found[int(number.rstrip("~!-"))] = Field(name, kind[len(shape) :], shape, mark)
+        found[int(number.rstrip("~!-"))] = WireField(name, kind[len(shape) :], shape, mark)
     return found
 
 
@@ -136,7 +136,7 @@ def _object(messages: dict[str, Message], name: str, data: bytes, depth: int) ->
     return made
 
 
-def _put(made: Json, field: Field, value: Any) -> None:
+def _put(made: Json, field: WireField, value: Any) -> None:
     """Set a single field, unless Go's JSON would leave its zero value out."""
     if field.mark == "~":
         made.update(value or {})
@@ -149,7 +149,7 @@ def _put(made: Json, field: Field, value: Any) -> None:
 
 
 def _entry(
-    messages: dict[str, Message], field: Field, data: int | bytes, depth: int
+    messages: dict[str, Message], field: WireField, data: int | bytes, depth: int
 ) -> tuple[str, Any]:
     if not isinstance(data, bytes):
         raise WireError("a map entry is no message")
@@ -161,7 +161,7 @@ def _entry(
     return _text(key), _value(messages, field, empty if value is None else value, depth)
 
 
-def _value(messages: dict[str, Message], field: Field, value: int | bytes, depth: int) -> Any:
+def _value(messages: dict[str, Message], field: WireField, value: int | bytes, depth: int) -> Any:
     if field.type in ("i", "f"):
         if not isinstance(value, int):
             raise WireError(f"{field.name} is no number")

@@ -183,7 +183,7 @@ def _final_verb(verb: str, name: str, query: Query) -> str:
     return {"get": "list", "delete": "deletecollection"}.get(verb, verb)
 
 
-def asked_of(info: RequestInfo) -> rbac.Asked:
+def asked_of(info: RequestInfo) -> rbac.AccessQuestion:
     """Return what a request about a resource needs.
 
     Reaching into a pod is no reading, though some clients open it by a GET. A list that is asked
@@ -193,7 +193,7 @@ def asked_of(info: RequestInfo) -> rbac.Asked:
     name = info.name
     if not name and verb in ("list", "watch", "deletecollection"):
         name = _one_name(info.query.text("fieldSelector"))
-    return rbac.Asked(
+    return rbac.AccessQuestion(
         verb=verb,
         group=info.group,
         resource=info.resource,

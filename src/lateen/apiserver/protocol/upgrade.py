@@ -23,7 +23,7 @@ REQUEST_SECONDS = 15.0
 _BUFFER = 256 * 1024
 
 
-class Connection(msgspec.Struct, frozen=True):
+class RawConnection(msgspec.Struct, frozen=True):
     """The raw connection after an upgrade."""
 
     reader: asyncio.StreamReader
@@ -37,7 +37,7 @@ class Upgrade:
         self.protocol = wanted
         self._http = protocol
 
-    def accept(self, headers: list[tuple[str, str]]) -> Connection:
+    def accept(self, headers: list[tuple[str, str]]) -> RawConnection:
         """Answer 101 and take the connection over. The HTTP side never touches it again.
 
         Raises ApiError 400 when the client has gone away meanwhile.
@@ -139,7 +139,7 @@ class UpgradingProtocol(H11Protocol):
         else:
             super().shutdown()
 
-    def switch(self, headers: list[tuple[str, str]]) -> Connection:
+    def switch(self, headers: list[tuple[str, str]]) -> RawConnection:
         """Answer 101 and give the transport to a stream. Raises ApiError 400.
 
         A transport that is closed tells nobody else of its end: a stream on it would wait for ever.
@@ -163,7 +163,7 @@ class UpgradingProtocol(H11Protocol):
             reader.feed_data(self.conn.trailing_data[0])
         self.transport.resume_reading()
         writer = asyncio.StreamWriter(self.transport, protocol, reader, self.loop)
-        return Connection(reader, writer)
+        return RawConnection(reader, writer)
 
 
 class _Raw(asyncio.StreamReaderProtocol):

@@ -14,7 +14,7 @@ from lateen.apiserver.reading.printers import cells, network, objects, pods, wor
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.model.schema.kindinfo import AGE, Column, KindInfo
 
-PRINTERS: Mapping[str, cells.Printer] = {
+PRINTERS: Mapping[str, cells.TablePrinter] = {
     **pods.PRINTERS,
     **workloads.PRINTERS,
     **network.PRINTERS,
@@ -43,7 +43,7 @@ def table(
 
 
 def _by(
-    printer: cells.Printer, found: Iterable[JsonView], now: datetime, wide: bool = True
+    printer: cells.TablePrinter, found: Iterable[JsonView], now: datetime, wide: bool = True
 ) -> tuple[list[Json], list[list[Any]]]:
     shown = [index for index, one in enumerate(printer.columns) if wide or not one.wide]
     definitions = [_definition(printer.columns[index]) for index in shown]
@@ -91,7 +91,7 @@ def _definition(column: cells.Column) -> Json:
     }
 
 
-def _by_paths(declared: Sequence[Column]) -> cells.Printer:
+def _by_paths(declared: Sequence[Column]) -> cells.TablePrinter:
     """Return the printer of a custom resource: its name, then a cell per JSON path."""
     columns = (
         cells.Column("Name", format="name"),
@@ -101,7 +101,7 @@ def _by_paths(declared: Sequence[Column]) -> cells.Printer:
     def row(obj: JsonView, now: datetime) -> cells.Cells:
         return [cells.name(obj), *(_cell(obj, one, now) for one in declared)]
 
-    return cells.Printer(columns, row)
+    return cells.TablePrinter(columns, row)
 
 
 def _cell(obj: JsonView, column: Column, now: datetime) -> Any:

@@ -103,7 +103,7 @@ class Handlers:
 
     def _authorize_path(self, call: exchange.Call) -> None:
         if call.info.path not in OPEN_PATHS:
-            asked = rbac.Asked(verb=call.method.lower(), path=call.info.path)
+            asked = rbac.AccessQuestion(verb=call.method.lower(), path=call.info.path)
             self._authorizer.require_path(call.user, asked)
 
     def _virtual(self, call: exchange.Call, virtual: discovery.Virtual) -> exchange.Response:

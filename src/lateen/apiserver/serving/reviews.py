@@ -10,7 +10,7 @@ import msgspec
 
 from lateen.apiserver import errors
 from lateen.apiserver.access import auth, authorizing
-from lateen.apiserver.access.rbac import Asked
+from lateen.apiserver.access.rbac import AccessQuestion
 from lateen.apiserver.openapi import discovery
 from lateen.apiserver.protocol import exchange, negotiate
 from lateen.apiserver.protocol.request import RequestInfo
@@ -127,11 +127,11 @@ def _access(user: auth.User, spec: Mapping[str, Any], authorizer: authorizing.Au
     return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
 
 
-def _asked(about: Mapping[str, Any], path: Mapping[str, Any]) -> Asked:
+def _asked(about: Mapping[str, Any], path: Mapping[str, Any]) -> AccessQuestion:
     if path and not about:
-        return Asked(verb=str(path.get("verb") or ""), path=str(path.get("path") or ""))
+        return AccessQuestion(verb=str(path.get("verb") or ""), path=str(path.get("path") or ""))
     resource, _, sub = str(about.get("resource") or "").partition("/")
-    return Asked(
+    return AccessQuestion(
         verb=str(about.get("verb") or ""),
         group=str(about.get("group") or ""),
         resource=resource,

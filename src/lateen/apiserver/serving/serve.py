@@ -76,7 +76,7 @@ class _Nothing:
     def __exit__(self, *_: object) -> None: ...
 
 
-class Server:
+class ApiServer:
     """One application on several listening sockets."""
 
     def __init__(self, app: Any) -> None:

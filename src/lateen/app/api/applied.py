@@ -37,7 +37,7 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON path to line, counted from 1; the document's own is under the empty path."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a request to `PATH`."""
 
     items: tuple[Item, ...]
@@ -52,12 +52,12 @@ def apply_route(api: verbs.Api) -> Route:
     """
 
     async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
-        return routes.answer(_all(api, routes.decoded(call, Asked)))
+        return routes.answer(_all(api, routes.decoded(call, ApplyRequest)))
 
     return routes.owned(PATH, serve, "POST")
 
 
-def _all(api: verbs.Api, asked: Asked) -> Json:
+def _all(api: verbs.Api, asked: ApplyRequest) -> Json:
     done: list[Json] = []
     try:
         for item in asked.items:

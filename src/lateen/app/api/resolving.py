@@ -32,7 +32,7 @@ async def ask(address: str, query: bytes) -> bytes:
             return await loop.sock_recv(sock, 65535)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ResolveRequest(msgspec.Struct, frozen=True):
     """The body of a request to `PATH`: a DNS message in base64."""
 
     query: str
@@ -49,7 +49,7 @@ def route(resolver: Resolver | None) -> Route:
         if resolver is None:
             raise ApiError(404, "NotFound", "the lab has no dnsForward resolver and no egress")
         try:
-            answer = await resolver(base64.b64decode(routes.decoded(call, Asked).query))
+            answer = await resolver(base64.b64decode(routes.decoded(call, ResolveRequest).query))
         except (OSError, TimeoutError, ValueError) as error:
             raise ApiError(503, "ServiceUnavailable", str(error)) from error
         return routes.answer({"answer": base64.b64encode(answer).decode()})

@@ -8,7 +8,7 @@ from lateen.base.clock import Clock
 from lateen.compiler.backend import reporting_runtime
 from lateen.compiler.output import ResourceType
 from lateen.observe.requests.sampling import TICK_SECONDS, Sampling, Shares
-from lateen.xds.als import Batch
+from lateen.xds.als import LogBatch
 from lateen.xds.hub import Hub
 
 _LAYER = "reporting"
@@ -39,7 +39,7 @@ class Reporting:
         up for a moment."""
         return self._sampling.one_in
 
-    def count(self, batch: Batch) -> None:
+    def count(self, batch: LogBatch) -> None:
         """Take note of reports that came in."""
         self._requests += batch.sampled() * self._shares.now
         self._news.set()

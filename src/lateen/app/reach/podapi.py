@@ -53,7 +53,7 @@ class InsideServer:
 
     async def _serve(self, shim: ShimClient) -> None:
         listener = await shim.open_socket("", socket.AF_INET, socket.SOCK_STREAM)
-        server = serve.Server(self._app)
+        server = serve.ApiServer(self._app)
         with contextlib.closing(listener):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.IPPROTO_IP, _FREEBIND, 1)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lateen.apiserver.connecting.streams import LogFile, Running
+from lateen.apiserver.connecting.streams import ContainerLog, Running
 from lateen.base.jsonvalue import Json
 from lateen.model.client import ApiError
 from lateen.node.container import logs
@@ -154,7 +154,7 @@ class ShimStreams:
             return ShimRunning(shim, target, got.stdin, out_read, -1, tty, False)
         return ShimRunning(shim, target, got.stdin, out_read, err_read, False, False)
 
-    def log(self, pod: Json, container: str, *, previous: bool) -> LogFile | None:
+    def log(self, pod: Json, container: str, *, previous: bool) -> ContainerLog | None:
         """Return the log file of the container's current or previous run."""
         directory = self._log_directory(pod)
         if previous:
@@ -166,7 +166,7 @@ class ShimStreams:
         path = logs.path(directory, container, attempt)
         if not path.exists():
             return None
-        return LogFile(path, running=not previous and _is_running(pod, container))
+        return ContainerLog(path, running=not previous and _is_running(pod, container))
 
     def log_shown(self, log: Path, size: int) -> None:
         """Take note of what a client has read of a log, should it attach next."""

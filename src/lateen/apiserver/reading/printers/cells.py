@@ -25,7 +25,7 @@ class Column(msgspec.Struct, frozen=True):
     wide: bool = False
 
 
-class Printer(msgspec.Struct, frozen=True):
+class TablePrinter(msgspec.Struct, frozen=True):
     """How the objects of a kind are printed."""
 
     columns: tuple[Column, ...]

@@ -113,20 +113,20 @@ def _policy(obj: JsonView, now: datetime) -> cells.Cells:
 
 
 PRINTERS = {
-    "services": cells.Printer(
+    "services": cells.TablePrinter(
         cells.columns("Name,Type,Cluster-IP,External-IP,Port(s),Age", "Selector"), _service
     ),
-    "endpoints": cells.Printer(cells.columns("Name,Endpoints,Age"), _endpoints),
-    "endpointslices.discovery.k8s.io": cells.Printer(
+    "endpoints": cells.TablePrinter(cells.columns("Name,Endpoints,Age"), _endpoints),
+    "endpointslices.discovery.k8s.io": cells.TablePrinter(
         cells.columns("Name,AddressType,Ports,Endpoints,Age"), _slice
     ),
-    "ingresses.networking.k8s.io": cells.Printer(
+    "ingresses.networking.k8s.io": cells.TablePrinter(
         cells.columns("Name,Class,Hosts,Address,Ports,Age"), _ingress
     ),
-    "ingressclasses.networking.k8s.io": cells.Printer(
+    "ingressclasses.networking.k8s.io": cells.TablePrinter(
         cells.columns("Name,Controller,Parameters,Age"), _ingress_class
     ),
-    "networkpolicies.networking.k8s.io": cells.Printer(
+    "networkpolicies.networking.k8s.io": cells.TablePrinter(
         cells.columns("Name,Pod-Selector,Age"), _policy
     ),
 }

@@ -260,9 +260,11 @@ _EVENT_COLUMNS = (
     *cells.columns("", "First Seen,#Count,Name"),
 )
 _NODE_WIDE = "Internal-IP,External-IP,OS-Image,Kernel-Version,Container-Runtime"
-_CREATED = cells.Printer(cells.columns("Name,Created At"), _created)
-_BINDING = cells.Printer(cells.columns("Name,Role,Age", "Users,Groups,ServiceAccounts"), _binding)
-_WEBHOOKS = cells.Printer(cells.columns("Name,#Webhooks,Age"), _webhooks)
+_CREATED = cells.TablePrinter(cells.columns("Name,Created At"), _created)
+_BINDING = cells.TablePrinter(
+    cells.columns("Name,Role,Age", "Users,Groups,ServiceAccounts"), _binding
+)
+_WEBHOOKS = cells.TablePrinter(cells.columns("Name,#Webhooks,Age"), _webhooks)
 _CLAIM = "Name,Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age"
 _VOLUME = (
     "Name,Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,"
@@ -271,36 +273,38 @@ _VOLUME = (
 _CLASS = "Name,Provisioner,ReclaimPolicy,VolumeBindingMode,AllowVolumeExpansion,Age"
 
 PRINTERS = {
-    "componentstatuses": cells.Printer(cells.columns("Name,Status,Message,Error"), _component),
-    "certificatesigningrequests.certificates.k8s.io": cells.Printer(
+    "componentstatuses": cells.TablePrinter(cells.columns("Name,Status,Message,Error"), _component),
+    "certificatesigningrequests.certificates.k8s.io": cells.TablePrinter(
         cells.columns("Name,Age,SignerName,Requestor,RequestedDuration,Condition"), _request
     ),
-    "namespaces": cells.Printer(cells.columns("Name,Status,Age"), _namespace),
-    "serviceaccounts": cells.Printer(cells.columns("Name,#Secrets,Age"), _account),
-    "secrets": cells.Printer(cells.columns("Name,Type,#Data,Age"), _secret),
-    "configmaps": cells.Printer(cells.columns("Name,#Data,Age"), _config_map),
-    "nodes": cells.Printer(cells.columns("Name,Status,Roles,Age,Version", _NODE_WIDE), _node),
-    "events": cells.Printer(_EVENT_COLUMNS, _event),
+    "namespaces": cells.TablePrinter(cells.columns("Name,Status,Age"), _namespace),
+    "serviceaccounts": cells.TablePrinter(cells.columns("Name,#Secrets,Age"), _account),
+    "secrets": cells.TablePrinter(cells.columns("Name,Type,#Data,Age"), _secret),
+    "configmaps": cells.TablePrinter(cells.columns("Name,#Data,Age"), _config_map),
+    "nodes": cells.TablePrinter(cells.columns("Name,Status,Roles,Age,Version", _NODE_WIDE), _node),
+    "events": cells.TablePrinter(_EVENT_COLUMNS, _event),
     "limitranges": _CREATED,
     "customresourcedefinitions.apiextensions.k8s.io": _CREATED,
     "roles.rbac.authorization.k8s.io": _CREATED,
     "clusterroles.rbac.authorization.k8s.io": _CREATED,
     "rolebindings.rbac.authorization.k8s.io": _BINDING,
     "clusterrolebindings.rbac.authorization.k8s.io": _BINDING,
-    "horizontalpodautoscalers.autoscaling": cells.Printer(
+    "horizontalpodautoscalers.autoscaling": cells.TablePrinter(
         cells.columns("Name,Reference,Targets,MinPods,#MaxPods,#Replicas,Age"), _autoscaler
     ),
-    "poddisruptionbudgets.policy": cells.Printer(
+    "poddisruptionbudgets.policy": cells.TablePrinter(
         cells.columns("Name,Min Available,Max Unavailable,#Allowed Disruptions,Age"), _budget
     ),
-    "leases.coordination.k8s.io": cells.Printer(cells.columns("Name,Holder,Age"), _lease),
-    "priorityclasses.scheduling.k8s.io": cells.Printer(
+    "leases.coordination.k8s.io": cells.TablePrinter(cells.columns("Name,Holder,Age"), _lease),
+    "priorityclasses.scheduling.k8s.io": cells.TablePrinter(
         cells.columns("Name,#Value,Global-Default,Age,PreemptionPolicy"), _priority
     ),
-    "persistentvolumeclaims": cells.Printer(cells.columns(_CLAIM, "VolumeMode"), _claim),
-    "persistentvolumes": cells.Printer(cells.columns(_VOLUME, "VolumeMode"), _volume),
-    "storageclasses.storage.k8s.io": cells.Printer(cells.columns(_CLASS), _storage_class),
+    "persistentvolumeclaims": cells.TablePrinter(cells.columns(_CLAIM, "VolumeMode"), _claim),
+    "persistentvolumes": cells.TablePrinter(cells.columns(_VOLUME, "VolumeMode"), _volume),
+    "storageclasses.storage.k8s.io": cells.TablePrinter(cells.columns(_CLASS), _storage_class),
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
     "validatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
-    "podtemplates": cells.Printer(cells.columns("Name,Containers,Images,Pod Labels"), _template),
+    "podtemplates": cells.TablePrinter(
+        cells.columns("Name,Containers,Images,Pod Labels"), _template
+    ),
 }

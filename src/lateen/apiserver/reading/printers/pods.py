@@ -145,4 +145,4 @@ def _gates(pod: JsonView) -> str:
     return f"{met}/{len(gates)}"
 
 
-PRINTERS = {"pods": cells.Printer(COLUMNS, print_pod)}
+PRINTERS = {"pods": cells.TablePrinter(COLUMNS, print_pod)}

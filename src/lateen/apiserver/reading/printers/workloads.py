@@ -145,20 +145,20 @@ _SET = "Name,#Desired,#Current,#Ready,Age"
 _DAEMON = "Name,#Desired,#Current,#Ready,#Up-to-date,#Available,Node Selector,Age"
 _CRON = "Name,Schedule,Timezone,Suspend,#Active,Last Schedule,Age"
 
-SCALE = cells.Printer(cells.columns("Name,#Desired,#Available,Age"), _scale)
+SCALE = cells.TablePrinter(cells.columns("Name,#Desired,#Available,Age"), _scale)
 PRINTERS = {
-    "deployments.apps": cells.Printer(
+    "deployments.apps": cells.TablePrinter(
         cells.columns("Name,Ready,#Up-to-date,#Available,Age", _WIDE_SELECTOR), _deployment
     ),
-    "replicasets.apps": cells.Printer(cells.columns(_SET, _WIDE_SELECTOR), _replica_set),
-    "replicationcontrollers": cells.Printer(cells.columns(_SET, _WIDE_SELECTOR), _controller),
-    "statefulsets.apps": cells.Printer(cells.columns("Name,Ready,Age", _WIDE), _stateful_set),
-    "daemonsets.apps": cells.Printer(cells.columns(_DAEMON, _WIDE_SELECTOR), _daemon_set),
-    "jobs.batch": cells.Printer(
+    "replicasets.apps": cells.TablePrinter(cells.columns(_SET, _WIDE_SELECTOR), _replica_set),
+    "replicationcontrollers": cells.TablePrinter(cells.columns(_SET, _WIDE_SELECTOR), _controller),
+    "statefulsets.apps": cells.TablePrinter(cells.columns("Name,Ready,Age", _WIDE), _stateful_set),
+    "daemonsets.apps": cells.TablePrinter(cells.columns(_DAEMON, _WIDE_SELECTOR), _daemon_set),
+    "jobs.batch": cells.TablePrinter(
         cells.columns("Name,Status,Completions,Duration,Age", _WIDE_SELECTOR), _job
     ),
-    "cronjobs.batch": cells.Printer(cells.columns(_CRON, _WIDE_SELECTOR), _cron_job),
-    "controllerrevisions.apps": cells.Printer(
+    "cronjobs.batch": cells.TablePrinter(cells.columns(_CRON, _WIDE_SELECTOR), _cron_job),
+    "controllerrevisions.apps": cells.TablePrinter(
         cells.columns("Name,Controller,#Revision,Age"), _revision
     ),
 }
