@@ -75,7 +75,7 @@ def test_mongo_answers_the_first_message_of_older_drivers(ports: dict[str, int])
 def test_noise_ends_the_connection_and_nothing_else(ports: dict[str, int], module: str) -> None:
     with socket.create_connection(("127.0.0.1", ports[module]), timeout=5) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"\xff" * 64)
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(OSError):  # reset, or ended before it was shut down
             raw.shutdown(socket.SHUT_WR)
             while raw.recv(4096):
                 pass
