@@ -82,7 +82,7 @@ def test_findings_of_one_snapshot_are_the_same_in_any_order() -> None:
     codes = []
     for made in (one, other):
         snapshot = made.snapshot()
-        chosen = run.Settings(mesh=made.settings)
+        chosen = run.AnalysisSettings(mesh=made.settings)
         each = run.findings(snapshot, made.mesh(snapshot), chosen, made.locate)
         codes.append([(f.code, f.source) for f in each])
     assert codes[0] == codes[1]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lateen.analysis.expectations import file, judge, results
-from lateen.analysis.expectations.values import Case, Expected, Identity, Result, Sent
+from lateen.analysis.expectations.values import Case, CaseResult, Expected, Identity, Sent
 
 FILES = Path(__file__).parent / "files"
 Json = dict[str, Any]
@@ -145,8 +145,8 @@ def test_the_other_tools_cases_are_every_combination() -> None:
 
 def test_junit_tells_what_failed() -> None:
     done = [
-        Result(case=case(statuses=("200",)), problems=()),
-        Result(case=case(statuses=("200",)), problems=("no\x00",), explanation="why"),
+        CaseResult(case=case(statuses=("200",)), problems=()),
+        CaseResult(case=case(statuses=("200",)), problems=("no\x00",), explanation="why"),
     ]
     suite = ElementTree.fromstring(results.junit(done, "t").encode())
     assert suite.get("failures") == "1"

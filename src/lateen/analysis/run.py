@@ -28,7 +28,7 @@ Makers = Sequence[Mapping[str, Any]]
 """The objects that pods are made from, as JSON: the compiler reads none of them."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What findings depend on beside the objects."""
 
     mesh: MeshSettings
@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def findings(
-    snapshot: Snapshot, mesh: Mesh, settings: Settings, locate: Locate, makers: Makers = ()
+    snapshot: Snapshot, mesh: Mesh, settings: AnalysisSettings, locate: Locate, makers: Makers = ()
 ) -> list[Diagnostic]:
     """Return every finding with its place, the worst first."""
     noticed = [*mesh.diagnostics, *status.findings(snapshot, settings.mesh.root_namespace)]
@@ -48,7 +48,9 @@ def findings(
     return worst_first(each.located(locate(each.source)) for each in found)
 
 
-def _objects(snapshot: Snapshot, settings: Settings, makers: Makers) -> Iterator[Diagnostic]:
+def _objects(
+    snapshot: Snapshot, settings: AnalysisSettings, makers: Makers
+) -> Iterator[Diagnostic]:
     yield from annotations.findings(snapshot, makers)
     yield from injection.findings(snapshot, unlabelled=settings.inject_unlabelled)
     yield from services.findings(snapshot)
@@ -60,7 +62,7 @@ def _objects(snapshot: Snapshot, settings: Settings, makers: Makers) -> Iterator
 
 
 def _traffic(
-    snapshot: Snapshot, mesh: Mesh, settings: Settings, noticed: list[Diagnostic]
+    snapshot: Snapshot, mesh: Mesh, settings: AnalysisSettings, noticed: list[Diagnostic]
 ) -> Iterator[Diagnostic]:
     views = [mesh.view(ref) for ref in mesh.proxies()]
     told = {each.source.ref for each in noticed}

@@ -12,7 +12,7 @@ class MeshError(AssertionError):
     """A command that failed, with what it said."""
 
 
-class Mesh:
+class LabFixture:
     """A running lab. What a test applies is deleted after it."""
 
     def __init__(self, lab: str) -> None:

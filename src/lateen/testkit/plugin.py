@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lateen.analysis.expectations.values import Case, Result
-from lateen.testkit.mesh import Mesh
+from lateen.analysis.expectations.values import Case, CaseResult
+from lateen.testkit.mesh import LabFixture
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,22 +81,22 @@ class CaseItem(pytest.Item):
 class NotAsExpected(Exception):
     """A case that failed."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: CaseResult) -> None:
         super().__init__("; ".join(result.problems))
         self.result = result
 
 
 @pytest.fixture(scope="session")
-def mesh_lab() -> Iterator[Mesh]:
+def mesh_lab() -> Iterator[LabFixture]:
     """A lab for the session; `mesh` is what tests want."""
-    lab = Mesh(f"pytest-{os.getpid()}")
+    lab = LabFixture(f"pytest-{os.getpid()}")
     lab.start()
     yield lab
     lab.stop()
 
 
 @pytest.fixture
-def mesh(mesh_lab: Mesh) -> Iterator[Mesh]:
+def mesh(mesh_lab: LabFixture) -> Iterator[LabFixture]:
     """A lab with nothing in it but what the test applies."""
     yield mesh_lab
     mesh_lab.clean()

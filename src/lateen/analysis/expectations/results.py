@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from lateen.analysis.expectations.values import Result
+from lateen.analysis.expectations.values import CaseResult
 from lateen.base.jsonvalue import Json
 
 
-def count(results: Sequence[Result]) -> str:
+def count(results: Sequence[CaseResult]) -> str:
     """Return `7 passed, 1 failed`."""
     failed = sum(bool(each.problems) for each in results)
     return f"{len(results) - failed} passed, {failed} failed"
 
 
-def lines(result: Result) -> list[str]:
+def lines(result: CaseResult) -> list[str]:
     """Return a case in lines; one that failed with its place, its request and what is wrong."""
     if not result.problems:
         return [f"√ {result.case.name}"]
@@ -26,7 +26,7 @@ def lines(result: Result) -> list[str]:
     return told
 
 
-def documents(results: Sequence[Result]) -> list[Json]:
+def documents(results: Sequence[CaseResult]) -> list[Json]:
     """Return all cases for programs."""
     return [
         {
@@ -39,7 +39,7 @@ def documents(results: Sequence[Result]) -> list[Json]:
     ]
 
 
-def junit(results: Sequence[Result], name: str) -> str:
+def junit(results: Sequence[CaseResult], name: str) -> str:
     """Return JUnit's XML, a failing case with its explanation."""
     failed = sum(bool(each.problems) for each in results)
     suite = ElementTree.Element(

@@ -58,7 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expected
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """How a case came out. `problems` is empty when it passed."""
 
     case: Case

@@ -8,7 +8,7 @@ from lateen.model.messages.diagnostics import Diagnostic, Level
 from lateen.model.meta import Location, parse_source
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class FindingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A finding as it travels."""
 
     code: str
@@ -19,9 +19,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
 
 
-def written(found: Diagnostic) -> Record:
+def written(found: Diagnostic) -> FindingRecord:
     """Return a finding as it is sent."""
-    return Record(
+    return FindingRecord(
         code=found.code,
         level=found.level,
         source=str(found.source),
@@ -42,5 +42,5 @@ def read(body: Any) -> list[Diagnostic]:
             each.remedy,
             each.location,
         )
-        for each in msgspec.convert(body, list[Record])
+        for each in msgspec.convert(body, list[FindingRecord])
     ]

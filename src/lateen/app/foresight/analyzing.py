@@ -24,7 +24,11 @@ Locate = run.Locate
 
 
 def found(
-    snapshot: Snapshot, mesh: Mesh, settings: run.Settings, locate: Locate, makers: run.Makers
+    snapshot: Snapshot,
+    mesh: Mesh,
+    settings: run.AnalysisSettings,
+    locate: Locate,
+    makers: run.Makers,
 ) -> list[Diagnostic]:
     """Return the findings that no object's own annotation silences, the worst first."""
     every = run.findings(snapshot, mesh, settings, locate, makers)
@@ -48,7 +52,7 @@ def of_manifests(items: Sequence[Item], settings: LabSettings) -> list[Diagnosti
 def of_rehearsal(made: Rehearsal, settings: LabSettings) -> list[Diagnostic]:
     """Return what is found in a lab that was rehearsed with these settings."""
     snapshot = made.snapshot()
-    chosen = run.Settings(mesh=made.settings, inject_unlabelled=settings.inject_unlabelled)
+    chosen = run.AnalysisSettings(mesh=made.settings, inject_unlabelled=settings.inject_unlabelled)
     makers = [body for resource in annotations.MAKERS for body in made.all(resource)]
     return found(snapshot, made.mesh(snapshot), chosen, made.locate, makers)
 
@@ -60,7 +64,7 @@ class Analyzing:
         self, pipeline: Pipeline, store: Store, mesh: MeshSettings, *, inject_unlabelled: bool
     ) -> None:
         self._pipeline, self._store = pipeline, store
-        self._settings = run.Settings(mesh=mesh, inject_unlabelled=inject_unlabelled)
+        self._settings = run.AnalysisSettings(mesh=mesh, inject_unlabelled=inject_unlabelled)
 
     async def serve(self, _call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call. Raises ApiError 503 before anything is compiled."""

@@ -16,7 +16,7 @@ from lateen.cli.terminal import screen
 from lateen.model.messages.diagnostics import Diagnostic, Level
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class AnalyzeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to analyze, and what is told of it."""
 
     named: Named = Named()
@@ -39,7 +39,7 @@ class _Read(msgspec.Struct, frozen=True):
     suppressed: tuple[choice.Suppression, ...]
 
 
-def analyze(lab: str, options: Options) -> int:
+def analyze(lab: str, options: AnalyzeOptions) -> int:
     """The command. Ends with 79 for findings at or above `--fail-on`, 65 for bad input, else 0."""
     try:
         read = _options(options)
@@ -62,7 +62,7 @@ def analyze(lab: str, options: Options) -> int:
     return exits.FINDINGS if choice.failing(told, read.threshold) else exits.OK
 
 
-def _options(options: Options) -> _Read:
+def _options(options: AnalyzeOptions) -> _Read:
     if options.output not in forms.FORMS:
         raise ValueError(f"-o {options.output}: use {', '.join(forms.FORMS)}")
     return _Read(
@@ -91,7 +91,7 @@ def _of_lab(lab: str) -> list[Diagnostic] | int:
     return record.read(lab_api.Api.of(labs.require(lab)).request("GET", ANALYZE).body)
 
 
-def _of_files(options: Options) -> list[Diagnostic] | int:
+def _of_files(options: AnalyzeOptions) -> list[Diagnostic] | int:
     from lateen.app.foresight import analyzing
 
     try:
@@ -103,7 +103,7 @@ def _of_files(options: Options) -> list[Diagnostic] | int:
     return analyzing.of_rehearsal(mesh.made(), mesh.settings)
 
 
-def _show(told: list[Diagnostic], options: Options, threshold: Level | None) -> None:
+def _show(told: list[Diagnostic], options: AnalyzeOptions, threshold: Level | None) -> None:
     match options.output:
         case "json":
             text = json.dumps([forms.document(each) for each in told], indent=2) + "\n"

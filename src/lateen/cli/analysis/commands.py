@@ -58,7 +58,7 @@ def analyze(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: A
     every = [*names, *files]
     named = Named(every, given.pop("overlays"), recursive=given.pop("recursive"))
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
-    return command.analyze(lab, command.Options(named=named, ground=ground, **given))
+    return command.analyze(lab, command.AnalyzeOptions(named=named, ground=ground, **given))
 
 
 @click.command(
@@ -92,7 +92,7 @@ def test(cases: tuple[str, ...], files: tuple[str, ...], lab: str, **given: Any)
 
     named = Named(list(files), given.pop("overlays"), recursive=given.pop("recursive"))
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
-    return command.test(lab, command.Options(files=cases, named=named, ground=ground, **given))
+    return command.test(lab, command.CaseOptions(files=cases, named=named, ground=ground, **given))
 
 
 @click.command(

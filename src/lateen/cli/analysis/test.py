@@ -9,7 +9,7 @@ import msgspec
 
 from lateen.analysis.expectations import file as case_files, judge, results
 from lateen.analysis.expectations.file import CaseError, CaseSet
-from lateen.analysis.expectations.values import Case, Result
+from lateen.analysis.expectations.values import Case, CaseResult
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.lab import rehearsed
@@ -22,7 +22,7 @@ Explain = Callable[[Json], Json]
 FORMS = ("log", "json", "junit")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class CaseOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Files of cases, and their mesh: manifests, else what the file names, else a lab."""
 
     files: Sequence[str]
@@ -32,12 +32,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     output: str = "log"
 
 
-def test(lab: str, options: Options) -> int:
+def test(lab: str, options: CaseOptions) -> int:
     """The command. Ends with 0 if every case passes, 1 if one fails, 65 for bad input."""
     if options.output not in FORMS:
         exits.complain(f"error: -o {options.output}: use {', '.join(FORMS)}")
         return exits.USAGE
-    found: list[Result] = []
+    found: list[CaseResult] = []
     try:
         for name in options.files:
             cases = read(name)
@@ -62,7 +62,7 @@ def read(name: str) -> CaseSet:
     return case_files.read(body, name)
 
 
-def judged(case: Case, explain: Explain) -> Result:
+def judged(case: Case, explain: Explain) -> CaseResult:
     """Predict a case's request and compare."""
     asked = case.request
     body = {
@@ -78,10 +78,10 @@ def judged(case: Case, explain: Explain) -> Result:
     }
     told = explain(body)
     problems = judge.problems(case, told)
-    return Result(case=case, problems=problems, explanation=shown(told) if problems else "")
+    return CaseResult(case=case, problems=problems, explanation=shown(told) if problems else "")
 
 
-def _explaining(lab: str, name: str, cases: CaseSet, options: Options) -> Explain:
+def _explaining(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Explain:
     base = Path(name).parent
     named = options.named or Named([str(base / each) for each in cases.mesh])
     if named or options.ground:
@@ -138,7 +138,7 @@ def _of_lab(lab: str) -> Explain:
     return explain
 
 
-def _show(found: list[Result], options: Options) -> None:
+def _show(found: list[CaseResult], options: CaseOptions) -> None:
     match options.output:
         case "json":
             sys.stdout.write(json.dumps(results.documents(found), indent=2) + "\n")
