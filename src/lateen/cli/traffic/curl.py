@@ -185,7 +185,6 @@ def format_answer(answer: Json) -> str:
     for source in verdict["sources"]:
         where = f"{source['location']}  " if source["location"] else ""
         lines.append(f"    {where}{source['text']}")
-    lines += _surprises(answer.get("surprises"))
     lines += verdicts.advice(verdict, "    ")
     for rejected in verdict["rejected"]:
         words = f"{rejected['proxy']} did not take all of its configuration: {rejected['text']}"
@@ -194,6 +193,7 @@ def format_answer(answer: Json) -> str:
         where = found["location"] or found["object"]
         text = f"{found['level']} [{found['code']}] {where}: {found['message']}"
         lines.append(f"    {screen.paint('note', 'yellow')}: {screen.visible(text)}")
+    lines += _surprises(answer.get("surprises"))
     return "\n".join(lines)
 
 
