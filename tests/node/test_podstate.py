@@ -74,7 +74,7 @@ def test_the_proxy_starts_before_init_containers() -> None:
 def test_istio_init_is_done_without_a_process() -> None:
     pod = Script(plan(container("app"), init=(container("istio-init"),)))
     assert pod.network() == [ev.Prepare("istio-init")]
-    assert pod(ev.Prepared("istio-init")) == [ev.Capture("istio-init", 0)]
+    assert pod(ev.Prepared("istio-init")) == [ev.CaptureTraffic("istio-init", 0)]
     pod(ev.Started("istio-init", 0, pod.now))
     assert pod.exit("istio-init", after=0) == [ev.Prepare("app")]
 
@@ -442,7 +442,7 @@ def test_no_order_of_events_breaks_it(pod: PodPlan, script: list[tuple[float, Ev
         before = state
         state, commands = machine.step(pod, state, event, now)
         for command in commands:
-            if isinstance(command, ev.Start | ev.Capture):
+            if isinstance(command, ev.Start | ev.CaptureTraffic):
                 assert (command.container, command.attempt) not in started
                 started.add((command.container, command.attempt))
                 assert not before.containers[command.container].live

@@ -10,7 +10,7 @@ from lateen.model.kube.core.pod import PodSpec
 from lateen.node.container import plan as podplan
 from lateen.node.container.plan import PodPlan
 from lateen.node.pod import adopt, machine, messages as ev, state as podrecord, status
-from lateen.node.pod.state import ContainerState, Ending, Life, Network, PodState
+from lateen.node.pod.state import ContainerState, Ending, Life, NetworkState, PodState
 from lateen.node.shim.protocol import Process
 
 T0 = 1_795_509_057.0
@@ -32,7 +32,7 @@ def state(pod: PodPlan, **containers: ContainerState) -> PodState:
     made = podrecord.initial(pod, T0)
     for name, container in containers.items():
         made = made.with_container(name, container)
-    return replace(made, network=Network.READY, ip="10.244.0.7")
+    return replace(made, network=NetworkState.READY, ip="10.244.0.7")
 
 
 RUNNING = ContainerState(life=Life.RUNNING, since=T0, started=True, ready=True)
@@ -175,7 +175,7 @@ def test_what_ended_meanwhile_follows_as_an_event() -> None:
     ended = process("app", 0, state="exited", code=3)
     got = adopt.restore(pod, shown(pod, state(pod, app=RUNNING)), [ended], T0)
     assert got.containers["app"].life is Life.RUNNING
-    got = replace(got, network=Network.READY)
+    got = replace(got, network=NetworkState.READY)
     after, _ = machine.step(pod, got, ev.Exited("app", 0, 3, 0, T0), T0)
     assert status.phase(pod, after) == "Failed"
 
@@ -200,4 +200,4 @@ def test_what_went_away_with_the_shim_starts_again() -> None:
     assert (app.ending.code, app.ending.reason, app.ending.started) == (255, "Unknown", T0)
     assert got.containers["new"].attempt == 0
     assert got.containers["one"].life is Life.WAITING, "init containers run again"
-    assert got.network is Network.NONE
+    assert got.network is NetworkState.NONE

@@ -20,7 +20,7 @@ from lateen.model.kube.core.container import (
 )
 from lateen.node.container.plan import ProbeKind, ProbePlan
 from lateen.node.probes import grpchealth, plan as probes, prober
-from lateen.node.probes.plan import Outcome
+from lateen.node.probes.plan import ProbeOutcome
 
 READINESS, LIVENESS, STARTUP = ProbeKind.READINESS, ProbeKind.LIVENESS, ProbeKind.STARTUP
 
@@ -83,10 +83,10 @@ def watching(
     async def main() -> None:
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
 
-        async def ask(_: ProbePlan) -> Outcome:
-            return Outcome(answers(clock.monotonic()), "no")
+        async def ask(_: ProbePlan) -> ProbeOutcome:
+            return ProbeOutcome(answers(clock.monotonic()), "no")
 
-        def failed(_: ProbePlan, outcome: Outcome) -> None:
+        def failed(_: ProbePlan, outcome: ProbeOutcome) -> None:
             nonlocal failures
             failures += 1
             assert outcome.message == "no"
@@ -155,9 +155,9 @@ async def opened() -> socket.socket:
 
 
 def ask(
-    answer: bytes | None, question: Callable[[int], Awaitable[Outcome]]
-) -> tuple[Outcome, list[bytes]]:
-    async def main() -> tuple[Outcome, list[bytes]]:
+    answer: bytes | None, question: Callable[[int], Awaitable[ProbeOutcome]]
+) -> tuple[ProbeOutcome, list[bytes]]:
+    async def main() -> tuple[ProbeOutcome, list[bytes]]:
         async with serving(answer) as (port, requests):
             return await question(port), requests
 
@@ -178,7 +178,7 @@ def ask(
 def test_http(answer: bytes | None, ok: bool, words: str) -> None:
     action = HTTPGetAction(path="/healthz", port=0, http_headers=(HTTPHeader(name="X", value="1"),))
 
-    async def question(port: int) -> Outcome:
+    async def question(port: int) -> ProbeOutcome:
         return await probes.ask_http(opened, "127.0.0.1", port, action, 0.3)
 
     outcome, requests = ask(answer, question)
@@ -191,7 +191,7 @@ def test_http(answer: bytes | None, ok: bool, words: str) -> None:
 
 @pytest.mark.parametrize(("answer", "ok"), [(b"HTTP/1.1 404 No\r\n\r\n", True), (b"", False)])
 def test_any_answer_satisfies_a_hook(answer: bytes, ok: bool) -> None:
-    async def question(port: int) -> Outcome:
+    async def question(port: int) -> ProbeOutcome:
         action = HTTPGetAction(path="/bye", port=0)
         return await probes.ask_http(opened, "127.0.0.1", port, action, 0.3, hook=True)
 
@@ -201,7 +201,7 @@ def test_any_answer_satisfies_a_hook(answer: bytes, ok: bool) -> None:
 
 
 def test_tcp_and_refusal() -> None:
-    async def question(port: int) -> Outcome:
+    async def question(port: int) -> ProbeOutcome:
         assert (await probes.ask_tcp(opened, "127.0.0.1", port, 1)).ok
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -223,7 +223,7 @@ def test_grpc_frames() -> None:
 
 
 def test_grpc_against_something_else() -> None:
-    async def question(port: int) -> Outcome:
+    async def question(port: int) -> ProbeOutcome:
         return await probes.ask_grpc(opened, "127.0.0.1", port, GRPCAction(port=port), 1)
 
     outcome, _ = ask(b"", question)

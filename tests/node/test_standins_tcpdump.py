@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from lateen.node.standins.tcpdump import filters, options, packet, pcapfile
 from lateen.node.standins.tcpdump.lexer import FilterError
-from lateen.node.standins.tcpdump.lines import Printer, Style
+from lateen.node.standins.tcpdump.lines import LinePrinter, Style
 from lateen.node.standins.tcpdump.names import Names
 from tests import programs
 
@@ -109,7 +109,7 @@ def test_any_words_are_a_filter_or_an_error(words: list[str]) -> None:
 
 @given(st.binary(max_size=80), st.integers(0, 2))
 def test_any_bytes_can_be_printed(raw: bytes, verbose: int) -> None:
-    printer = Printer(Names(numeric=True), Style(times=1, verbose=verbose, contents="X"))
+    printer = LinePrinter(Names(numeric=True), Style(times=1, verbose=verbose, contents="X"))
     for head in (b"", bytes(12) + b"\x08\x00\x45", bytes(12) + b"\x86\xdd\x60"):
         frame = head + raw
         text = printer.write(packet.parse(1, frame, len(frame), packet.ETHERNET))
@@ -124,7 +124,7 @@ def test_cut_and_changed_packets_can_be_printed(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 3))):
         if raw:
             raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    printer = Printer(Names(numeric=True), Style(verbose=data.draw(st.integers(0, 2))))
+    printer = LinePrinter(Names(numeric=True), Style(verbose=data.draw(st.integers(0, 2))))
     assert printer.write(packet.parse(1, bytes(raw), len(whole), packet.ETHERNET)).endswith("\n")
 
 

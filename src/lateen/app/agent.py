@@ -184,7 +184,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     if chosen.egress:
         network.lead_out()
     outside = chosen.dns_forward or chosen.egress
-    resolver = server.Server(zone, forwarder(client) if outside else None)
+    resolver = server.DnsServer(zone, forwarder(client) if outside else None)
     await resolver.start(addresses.dns_ip)
     feed = ServiceFeed(network, zone, teller(client))
     tasks.start(feed.run(client, clock), "services")

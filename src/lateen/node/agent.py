@@ -17,7 +17,7 @@ from lateen.node.container import logs
 from lateen.node.container.files import Caches, Places, TokenSource
 from lateen.node.container.launch import LabFacts
 from lateen.node.net.podnetwork import PodNetwork
-from lateen.node.pod.worker import Kit, PodWorker
+from lateen.node.pod.worker import NodeServices, PodWorker
 from lateen.node.reporting import NodeFacts
 from lateen.node.shim import protocol
 from lateen.node.shim.client import ShimClient, ShimError
@@ -66,7 +66,7 @@ class Agent:
             Informer(client, clock, "services", lambda old, new: None),
         )
         self._caches = caches
-        self._kit = Kit(
+        self._kit = NodeServices(
             client=client,
             shim=shim,
             clock=clock,

@@ -148,7 +148,7 @@ async def _serve(zone: dnszone.Zone, ready: threading.Event, done: threading.Eve
         reply.add_answer(*dnslib.RR.fromZone(f"{record.q.qname} 60 A 192.0.2.1"))
         return bytes(reply.pack())
 
-    server = dns.Server(zone, elsewhere)
+    server = dns.DnsServer(zone, elsewhere)
     await server.start("10.96.0.10")
     ready.set()
     await asyncio.to_thread(done.wait)

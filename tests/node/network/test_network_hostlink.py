@@ -60,7 +60,7 @@ def _host_state(fd: int) -> tuple[Any, ...]:
 def test_a_stranger_of_the_same_name_is_left_alone(namespaces: Any, tmp_path: Path) -> None:
     host = namespaces.make()
     book = ledger.Ledger(tmp_path / "ledger.json")
-    book.record(ledger.Entry("lateen0001", "02:aa:aa:aa:aa:aa", "172.30.1.0/24"))
+    book.record(ledger.LedgerEntry("lateen0001", "02:aa:aa:aa:aa:aa", "172.30.1.0/24"))
     with netlink.open_netlink(host) as rt:
         rt.send([rtnetlink.veth("lateen0001", b"\x02\0\0\0\0\1", "peer", b"\x02\0\0\0\0\2", None)])
     before = _host_state(host)

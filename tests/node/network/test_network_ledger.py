@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lateen.node.net.ledger import Entry, Ledger
+from lateen.node.net.ledger import Ledger, LedgerEntry
 
-ONE = Entry("lateen01", "02:00:00:00:00:01", "172.30.1.0/24")
-TWO = Entry("lateen02", "02:00:00:00:00:02", "172.30.2.0/24")
+ONE = LedgerEntry("lateen01", "02:00:00:00:00:01", "172.30.1.0/24")
+TWO = LedgerEntry("lateen02", "02:00:00:00:00:02", "172.30.2.0/24")
 
 
 def test_entries_survive_the_writer(tmp_path: Path) -> None:
@@ -21,9 +21,9 @@ def test_what_cannot_be_removed_stays_recorded(tmp_path: Path) -> None:
     book = Ledger(tmp_path / "ledger.json")
     book.record(ONE)
     book.record(TWO)
-    gone: list[Entry] = []
+    gone: list[LedgerEntry] = []
 
-    def remove(entry: Entry) -> None:
+    def remove(entry: LedgerEntry) -> None:
         if entry == TWO:
             raise OSError("busy")
         gone.append(entry)

@@ -85,7 +85,7 @@ def _text(name: dnslib.DNSLabel) -> str:
     return ".".join(label.decode("ascii", "replace") for label in name.label)
 
 
-def _rotated(records: tuple[dnszone.Record, ...], number: int) -> tuple[dnszone.Record, ...]:
+def _rotated(records: tuple[dnszone.DnsRecord, ...], number: int) -> tuple[dnszone.DnsRecord, ...]:
     """Spread clients that take the first address: start elsewhere with each query's id."""
     if len(records) < 2 or records[0].type == "CNAME":
         return records
@@ -93,7 +93,7 @@ def _rotated(records: tuple[dnszone.Record, ...], number: int) -> tuple[dnszone.
     return records[first:] + records[:first]
 
 
-def _packed(record: dnszone.Record, asked: dnslib.DNSLabel | None = None) -> dnslib.RR:
+def _packed(record: dnszone.DnsRecord, asked: dnslib.DNSLabel | None = None) -> dnslib.RR:
     """Pack a record; where it has the name that was asked for, in the letters of the question."""
     name: object = record.name
     if asked is not None and _text(asked).lower() == record.name.lower():
@@ -127,7 +127,7 @@ def _failure(query: bytes, code: int) -> bytes:
     return query[:2] + bytes([flags, code]) + bytes(8)
 
 
-class Server:
+class DnsServer:
     """Answers over UDP and TCP on sockets that it is given."""
 
     def __init__(self, zone: dnszone.Zone, forwarder: Forwarder | None = None) -> None:
@@ -190,7 +190,7 @@ class Server:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: DnsServer) -> None:
         self._server = server
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

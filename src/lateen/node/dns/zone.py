@@ -20,7 +20,7 @@ TTL = 30
 SPECIFICATION = "1.1.0"
 
 
-class Record(msgspec.Struct, frozen=True):
+class DnsRecord(msgspec.Struct, frozen=True):
     """One record. `value` of A is an address, of CNAME, NS and PTR a name, of TXT a text; of SRV
     it is the target's name, with `port`."""
 
@@ -35,8 +35,8 @@ class Result(msgspec.Struct, frozen=True):
 
     exists: bool
     """False is NXDOMAIN; True without answers is no data of that type."""
-    answers: tuple[Record, ...] = ()
-    additional: tuple[Record, ...] = ()
+    answers: tuple[DnsRecord, ...] = ()
+    additional: tuple[DnsRecord, ...] = ()
     inside: bool = True
     """The name is under a domain that is ours to answer for."""
 
@@ -122,11 +122,11 @@ class Zone:
     def _inside(self, labels: tuple[str, ...], kind: str) -> Result:
         match labels:
             case () if kind == "NS":
-                return Result(True, (Record(DOMAIN, "NS", f"ns.dns.{DOMAIN}"),))
+                return Result(True, (DnsRecord(DOMAIN, "NS", f"ns.dns.{DOMAIN}"),))
             case () | ("svc",) | ("pod",):
                 return _NO_DATA
             case ("dns-version",):
-                record = Record(f"dns-version.{DOMAIN}", "TXT", SPECIFICATION)
+                record = DnsRecord(f"dns-version.{DOMAIN}", "TXT", SPECIFICATION)
                 return _only((record,), kind)
             case (namespace, "svc" | "pod"):
                 return _NO_DATA if namespace in self._namespaces else _UNKNOWN
@@ -143,7 +143,7 @@ class Zone:
         known = (owner[0] == namespace and own == ip for owner, own in self._pods.items())
         if not any(known):
             return _UNKNOWN
-        return _only((Record(f"{dashed}.{namespace}.pod.{DOMAIN}", "A", ip),), kind)
+        return _only((DnsRecord(f"{dashed}.{namespace}.pod.{DOMAIN}", "A", ip),), kind)
 
     def _service(self, entry: _Entry, rest: list[str], kind: str) -> Result:
         name = _name(entry)
@@ -154,21 +154,21 @@ class Zone:
         if len(rest) == 1:
             chosen = [e for e in entry.endpoints if e.host == rest[0]]
             owner = f"{rest[0]}.{name}"
-            found = tuple(dict.fromkeys(Record(owner, "A", e.address) for e in chosen))
+            found = tuple(dict.fromkeys(DnsRecord(owner, "A", e.address) for e in chosen))
             return _only(found, kind) if found else _UNKNOWN
         if rest:
             return _UNKNOWN
         if kind == "SRV":
             return _service_ports(entry, "", "", kind)
         if not entry.headless:
-            return _only((Record(name, "A", entry.service.spec.cluster_ip),), kind)
-        found = tuple(dict.fromkeys(Record(name, "A", e.address) for e in entry.endpoints))
+            return _only((DnsRecord(name, "A", entry.service.spec.cluster_ip),), kind)
+        found = tuple(dict.fromkeys(DnsRecord(name, "A", e.address) for e in entry.endpoints))
         return _only(found, kind) if found else _UNKNOWN
 
     def _external(self, entry: _Entry, kind: str) -> Result:
         """An alias; what it points to is added when it is ours as well."""
         target = entry.service.spec.external_name.rstrip(".").lower()
-        alias = Record(_name(entry), "CNAME", target)
+        alias = DnsRecord(_name(entry), "CNAME", target)
         if kind == "CNAME" or target == alias.name:
             return Result(True, (alias,))
         further = self.lookup(target, kind)
@@ -185,11 +185,11 @@ class Zone:
                 found[_name(entry)] = None
             hosts = (e.host for e in entry.endpoints if e.address == ip)
             found.update(dict.fromkeys(f"{host}.{_name(entry)}" for host in hosts))
-        records = tuple(Record(name, "PTR", each) for each in found)
+        records = tuple(DnsRecord(name, "PTR", each) for each in found)
         return _only(records, kind) if records else _UNKNOWN
 
 
-def _only(records: tuple[Record, ...], kind: str) -> Result:
+def _only(records: tuple[DnsRecord, ...], kind: str) -> Result:
     """The name exists; give its records of the type asked for."""
     return Result(True, tuple(r for r in records if kind in (r.type, "ANY")))
 
@@ -221,8 +221,8 @@ def _endpoints(slices: Iterable[discovery.EndpointSlice]) -> Iterator[_Endpoint]
 def _service_ports(entry: _Entry, port: str, protocol: str, kind: str) -> Result:
     """SRV: the named port, or all when `port` is empty; targets are endpoints when headless."""
     owner = f"_{port}._{protocol}.{_name(entry)}" if port else _name(entry)
-    found: dict[Record, None] = {}
-    hosts: dict[Record, None] = {}
+    found: dict[DnsRecord, None] = {}
+    hosts: dict[DnsRecord, None] = {}
     if entry.headless:
         places = (
             (f"{e.host}.{_name(entry)}", e.address, p.name or "", p.protocol, p.port or 0)
@@ -237,8 +237,8 @@ def _service_ports(entry: _Entry, port: str, protocol: str, kind: str) -> Result
     for target, address, name, spoken, number in places:
         if port and (name.lower(), (spoken or "TCP").lower()) != (port, protocol):
             continue
-        found[Record(owner, "SRV", target, number)] = None
-        hosts[Record(target, "A", address)] = None
+        found[DnsRecord(owner, "SRV", target, number)] = None
+        hosts[DnsRecord(target, "A", address)] = None
     if not found:
         return _UNKNOWN
     return Result(True, tuple(found), tuple(hosts)) if kind in ("SRV", "ANY") else _NO_DATA

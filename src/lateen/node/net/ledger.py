@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """A network interface of the host. The name finds it and the MAC proves that it is ours."""
 
     name: str
@@ -27,11 +27,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LedgerEntry, ...]:
         """Return what is recorded. Raises ValueError when the file is not a ledger."""
         try:
             raw = json.loads(self._path.read_text())
-            return tuple(Entry(**each) for each in raw["links"])
+            return tuple(LedgerEntry(**each) for each in raw["links"])
         except FileNotFoundError:
             return ()
         except (ValueError, TypeError, KeyError) as error:
@@ -40,10 +40,11 @@ class Ledger:
                 " lateen… that `ip link` shows, then the file"
             ) from error
 
-    def record(self, entry: Entry) -> None:
+    def record(self, entry: LedgerEntry) -> None:
         """Add an entry; call before making the thing. Raises OSError."""
         self._write((*self.entries(), entry))
 
+<<<<<<< HEAD
     def settle(
         self, remove: Callable[[Entry], None], entries: Sequence[Entry] | None = None
     ) -> None:
@@ -51,10 +52,16 @@ class Ledger:
         and then forget it. Raises what `remove` raises, with that entry and the later ones still
         recorded."""
         for entry in self.entries() if entries is None else entries:
+=======
+    def settle(self, remove: Callable[[LedgerEntry], None]) -> None:
+        """Remove each recorded thing by `remove`, which may find that it is gone, and then forget
+        it. Raises what `remove` raises, with that entry and the later ones still recorded."""
+        for entry in self.entries():
+>>>>>>> ce15989 (node: give classes names that nobody else has)
             remove(entry)
             self._write(tuple(each for each in self.entries() if each != entry))
 
-    def _write(self, entries: tuple[Entry, ...]) -> None:
+    def _write(self, entries: tuple[LedgerEntry, ...]) -> None:
         text = json.dumps({"links": [asdict(each) for each in entries]}, indent=1)
         beside = self._path.with_suffix(".new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -21,7 +21,7 @@ from lateen.node.container import backoff
 from lateen.node.container.plan import ContainerPlan, PodPlan, ProbeKind, Role
 from lateen.node.pod import messages as ev
 from lateen.node.pod.messages import Command, Event, Hook
-from lateen.node.pod.state import ContainerState, Drainage, Ending, Life, Network, PodState
+from lateen.node.pod.state import ContainerState, Drainage, Ending, Life, NetworkState, PodState
 
 ENDPOINT_SETTLE = 0.1
 """Between a ready pod's deletion and its stop signals: see above."""
@@ -100,9 +100,9 @@ class _Turn:
     def take(self, event: Event) -> None:
         match event:
             case ev.NetworkReady(ip):
-                if self.state.network is not Network.NONE:
+                if self.state.network is not NetworkState.NONE:
                     self.state = replace(
-                        self.state, network=Network.READY, ip=ip, network_wake=None
+                        self.state, network=NetworkState.READY, ip=ip, network_wake=None
                     )
             case ev.NetworkFailed(message):
                 self._network_failed(message)
@@ -122,9 +122,11 @@ class _Turn:
                     self._take_container(event)
 
     def _network_failed(self, message: str) -> None:
-        if self.state.network is not Network.ASKED:
+        if self.state.network is not NetworkState.ASKED:
             return
-        self.state = replace(self.state, network=Network.FAILED, network_wake=self.now + RETRY / 5)
+        self.state = replace(
+            self.state, network=NetworkState.FAILED, network_wake=self.now + RETRY / 5
+        )
         self.do(ev.Note("FailedCreatePodSandBox", message, warning=True))
 
     def _deletion(self, grace: float) -> None:
@@ -199,7 +201,7 @@ class _Turn:
         self.put(name, life=Life.STARTING, reason="", message="", wake=None, pull_delay=0.0)
         planned = self.plan.container(name)
         if planned.builtin:
-            self.do(ev.Capture(name, attempt))
+            self.do(ev.CaptureTraffic(name, attempt))
             return
         pulled = f'Container image "{planned.image}" already present on machine'
         self.do(ev.Note("Pulled", pulled, container=name))
@@ -320,12 +322,12 @@ class _Turn:
         self.state = replace(self.state, doomed=reason, kill_at=self.now + self.plan.grace)
 
     def _open(self) -> None:
-        if self.state.network in (Network.NONE, Network.FAILED):
+        if self.state.network in (NetworkState.NONE, NetworkState.FAILED):
             if (self.state.network_wake or 0.0) <= self.now:
-                self.state = replace(self.state, network=Network.ASKED, network_wake=None)
+                self.state = replace(self.state, network=NetworkState.ASKED, network_wake=None)
                 self.do(ev.SetUpNetwork())
             return
-        if self.state.network is not Network.READY:
+        if self.state.network is not NetworkState.READY:
             return
         waiting_for = ""
         for planned in self.plan.containers:

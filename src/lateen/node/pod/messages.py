@@ -132,7 +132,7 @@ class SetUpNetwork(msgspec.Struct, frozen=True):
     """Make namespace, address and link; answer NetworkReady or NetworkFailed."""
 
 
-class Capture(msgspec.Struct, frozen=True):
+class CaptureTraffic(msgspec.Struct, frozen=True):
     """Put the capture rules in; answer Exited for istio-init."""
 
     container: str
@@ -200,7 +200,7 @@ class Note(msgspec.Struct, frozen=True):
 
 Command = (
     SetUpNetwork
-    | Capture
+    | CaptureTraffic
     | Prepare
     | Start
     | Signal

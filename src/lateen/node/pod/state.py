@@ -76,7 +76,7 @@ class ContainerState(msgspec.Struct, frozen=True):
         return self.life in LIVE
 
 
-class Network(Enum):
+class NetworkState(Enum):
     """The pod's network."""
 
     NONE = "none"
@@ -97,7 +97,7 @@ class PodState(msgspec.Struct, frozen=True):
     """A pod now."""
 
     containers: dict[str, ContainerState] = msgspec.field(default_factory=dict)
-    network: Network = Network.NONE
+    network: NetworkState = NetworkState.NONE
     network_wake: float | None = None
     ip: str = ""
     begun: float = 0.0

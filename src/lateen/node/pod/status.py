@@ -9,7 +9,7 @@ import msgspec
 from lateen.base.jsonvalue import Json
 from lateen.model import wellknown
 from lateen.node.container.plan import ContainerPlan, PodPlan, Role
-from lateen.node.pod.state import ContainerState, Ending, Life, Network, PodState
+from lateen.node.pod.state import ContainerState, Ending, Life, NetworkState, PodState
 
 _COUNTED = (Role.APP, Role.SIDECAR)
 """Whose readiness is the pod's."""
@@ -100,7 +100,7 @@ def render(plan: PodPlan, state: PodState, facts: PodFacts, now: float) -> Json:
 
 def ready(plan: PodPlan, state: PodState) -> bool:
     """Whether every container that counts is ready."""
-    return state.network is Network.READY and all(
+    return state.network is NetworkState.READY and all(
         state.containers[c.name].ready for c in plan.containers if c.role in _COUNTED
     )
 
@@ -148,12 +148,12 @@ def _conditions(
         reason, words = "PodFailed", ""
     if current == "Succeeded":
         words = ""
-    contained = (not unready and state.network is Network.READY, reason, words)
+    contained = (not unready and state.network is NetworkState.READY, reason, words)
     gate = _gate(facts)
     whole = contained if not contained[0] or not gate else (False, "ReadinessGatesNotReady", gate)
     waiting = f"containers with incomplete status: [{' '.join(incomplete)}]"
     wanted = (
-        ("PodReadyToStartContainers", (state.network is Network.READY and not ended, "", "")),
+        ("PodReadyToStartContainers", (state.network is NetworkState.READY and not ended, "", "")),
         ("Initialized", (not incomplete, "ContainersNotInitialized", waiting)),
         (wellknown.READY, whole),
         ("ContainersReady", contained),

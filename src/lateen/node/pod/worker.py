@@ -34,10 +34,10 @@ from lateen.node.net.podnetwork import PodNetwork
 from lateen.node.pod import adopt, machine, messages, status as podstatus
 from lateen.node.pod.messages import Command, Event
 from lateen.node.pod.qos import qos_class
-from lateen.node.pod.state import Life, Network, extended
+from lateen.node.pod.state import Life, NetworkState, extended
 from lateen.node.pod.status import PodFacts
 from lateen.node.probes import plan as probes, prober
-from lateen.node.probes.plan import Outcome
+from lateen.node.probes.plan import ProbeOutcome
 from lateen.node.shim import protocol
 from lateen.node.shim.client import ShimClient, ShimError
 from lateen.node.shim.protocol import ContainerSpec, Process
@@ -60,7 +60,7 @@ _FIELDS = {
 """The part of a pod's spec that a container stands in, by its role: Events name it."""
 
 
-class Kit(msgspec.Struct, frozen=True):
+class NodeServices(msgspec.Struct, frozen=True):
     """What every pod's worker works with."""
 
     client: ApiClient
@@ -77,7 +77,7 @@ class Kit(msgspec.Struct, frozen=True):
 class PodWorker:
     """Runs one pod from its first sight to its end."""
 
-    def __init__(self, body: Json, kit: Kit, processes: tuple[Process, ...] = ()) -> None:
+    def __init__(self, body: Json, kit: NodeServices, processes: tuple[Process, ...] = ()) -> None:
         """`processes` are those that the shim has of this pod already."""
         self._kit = kit
         self._files = PodFiles(body, kit.lab, kit.places, kit.caches, kit.client, kit.tokens)
@@ -173,7 +173,7 @@ class PodWorker:
         ip = (self._files.body.get("status") or {}).get("podIP", "")
         if ip:
             self._kit.network.address(self.uid, ip)
-            self._state = replace(self._state, network=Network.READY, ip=ip)
+            self._state = replace(self._state, network=NetworkState.READY, ip=ip)
         for process in self._known:
             if process.state == "exited":
                 self.exited(process)
@@ -212,7 +212,7 @@ class PodWorker:
         match command:
             case messages.SetUpNetwork():
                 start(self._set_up_network(), "network")
-            case messages.Capture(name, attempt):
+            case messages.CaptureTraffic(name, attempt):
                 at = self._wall()
                 self._post(messages.Started(name, attempt, at))
                 self._post(messages.Exited(name, attempt, 0, 0, at))
@@ -343,7 +343,7 @@ class PodWorker:
         planned = self._plan.container(name)
         post = hook is messages.Hook.POST_START
         action = planned.post_start if post else planned.pre_stop
-        outcome = Outcome(True)
+        outcome = ProbeOutcome(True)
         if action is not None:
             handle = protocol.handle(self.uid, name, attempt)
             container = self._files.container(name)
@@ -353,13 +353,13 @@ class PodWorker:
             log.info("%s of %s in pod %s: %s", hook.value, name, self._named, outcome.message)
         self._post(messages.HookDone(name, attempt, hook, outcome.ok))
 
-    def _target(self) -> prober.Target:
+    def _target(self) -> prober.ProbeTarget:
         env = next((s.env for n, s in self._specs.items() if n == PROXY), ())
         prefix = f"{prober.PROBERS}="
         text = next((item.removeprefix(prefix) for item in env if item.startswith(prefix)), "")
         if not text:
             text = self._probers_in_spec()
-        return prober.Target(self.uid, self._state.ip, prober.rewritten(text))
+        return prober.ProbeTarget(self.uid, self._state.ip, prober.rewritten(text))
 
     def _probers_in_spec(self) -> str:
         with contextlib.suppress(KeyError):
@@ -384,7 +384,7 @@ class PodWorker:
         handle = protocol.handle(self.uid, name, attempt)
         container, target = self._files.container(name), self._target()
 
-        async def ask(asked: ProbePlan) -> Outcome:
+        async def ask(asked: ProbePlan) -> ProbeOutcome:
             return await self._prober.ask(target, container, handle, asked)
 
         def verdict(asked: ProbePlan, ok: bool) -> None:
@@ -392,7 +392,7 @@ class PodWorker:
             if asked.kind is ProbeKind.STARTUP and ok:
                 self._watch_health(name, attempt)
 
-        def failed(asked: ProbePlan, outcome: Outcome) -> None:
+        def failed(asked: ProbePlan, outcome: ProbeOutcome) -> None:
             words = f"{asked.kind.value.capitalize()} probe failed: {outcome.message}"
             self._note("Unhealthy", words, warning=True, container=name)
 

@@ -34,14 +34,14 @@ USER_AGENT = "kube-probe/1.36"
 HOOK_AGENT = "kube-lifecycle/1.36"
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class ProbeOutcome(msgspec.Struct, frozen=True):
     """One answer to a probe; `message` in kubelet's words."""
 
     ok: bool
     message: str = ""
 
 
-Ask = Callable[[ProbePlan], Awaitable[Outcome]]
+Ask = Callable[[ProbePlan], Awaitable[ProbeOutcome]]
 
 
 class Counter(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ async def watch(
     ask: Ask,
     clock: Clock,
     verdict: Callable[[ProbePlan, bool], None],
-    failed: Callable[[ProbePlan, Outcome], None],
+    failed: Callable[[ProbePlan, ProbeOutcome], None],
     healthy: bool | None = None,
 ) -> None:
     """Probe until cancelled; a startup or liveness probe ends with its verdict of death.
@@ -120,7 +120,7 @@ OpenSocket = Callable[[], Awaitable[socket.socket]]
 """Opens a non-blocking TCP socket in the network that the probe is made from."""
 
 
-async def ask_tcp(open_socket: OpenSocket, ip: str, port: int, timeout: float) -> Outcome:
+async def ask_tcp(open_socket: OpenSocket, ip: str, port: int, timeout: float) -> ProbeOutcome:
     """Connect; that it connects is success."""
     try:
         async with asyncio.timeout(timeout):
@@ -128,10 +128,10 @@ async def ask_tcp(open_socket: OpenSocket, ip: str, port: int, timeout: float) -
             with contextlib.closing(sock):
                 await asyncio.get_running_loop().sock_connect(sock, (ip, port))
     except TimeoutError:
-        return Outcome(False, f"dial tcp {ip}:{port}: i/o timeout")
+        return ProbeOutcome(False, f"dial tcp {ip}:{port}: i/o timeout")
     except OSError as error:
-        return Outcome(False, _dial_error(ip, port, error))
-    return Outcome(True)
+        return ProbeOutcome(False, _dial_error(ip, port, error))
+    return ProbeOutcome(True)
 
 
 async def ask_http(
@@ -142,7 +142,7 @@ async def ask_http(
     timeout: float,
     *,
     hook: bool = False,
-) -> Outcome:
+) -> ProbeOutcome:
     """Ask over HTTP or HTTPS (any certificate); a status from 200 to 399 is success. To a `hook`
     every answer is, as to kubelet."""
     secure = action.scheme.upper() == "HTTPS"
@@ -154,25 +154,25 @@ async def ask_http(
             status = await _status(open_socket, ip, port, request, secure)
     except TimeoutError:
         why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        return Outcome(False, f'Get "{url}": {why}')
+        return ProbeOutcome(False, f'Get "{url}": {why}')
     except ssl.SSLError as error:
-        return Outcome(False, f'Get "{url}": tls: {error.reason or error}')
+        return ProbeOutcome(False, f'Get "{url}": tls: {error.reason or error}')
     except ConnectionResetError:
-        return Outcome(False, f'Get "{url}": read: connection reset by peer')
+        return ProbeOutcome(False, f'Get "{url}": read: connection reset by peer')
     except EOFError:
-        return Outcome(False, f'Get "{url}": EOF')
+        return ProbeOutcome(False, f'Get "{url}": EOF')
     except ValueError as error:
-        return Outcome(False, f'Get "{url}": {error}')
+        return ProbeOutcome(False, f'Get "{url}": {error}')
     except OSError as error:
-        return Outcome(False, f'Get "{url}": {_dial_error(ip, port, error)}')
+        return ProbeOutcome(False, f'Get "{url}": {_dial_error(ip, port, error)}')
     if hook or 200 <= status < 400:
-        return Outcome(True)
-    return Outcome(False, f"HTTP probe failed with statuscode: {status}")
+        return ProbeOutcome(True)
+    return ProbeOutcome(False, f"HTTP probe failed with statuscode: {status}")
 
 
 async def ask_grpc(
     open_socket: OpenSocket, ip: str, port: int, action: GRPCAction, timeout: float
-) -> Outcome:
+) -> ProbeOutcome:
     """Call grpc.health.v1.Health/Check; SERVING is success."""
     from lateen.node.probes import grpchealth  # its HTTP/2 library would slow every agent's start
 
@@ -184,12 +184,14 @@ async def ask_grpc(
             finally:
                 writer.close()
     except TimeoutError:
-        return Outcome(False, f'timeout: failed to connect service "{ip}:{port}" within {timeout}s')
+        return ProbeOutcome(
+            False, f'timeout: failed to connect service "{ip}:{port}" within {timeout}s'
+        )
     except (OSError, EOFError) as error:
-        return Outcome(False, f'error: failed to connect service "{ip}:{port}": {error}')
+        return ProbeOutcome(False, f'error: failed to connect service "{ip}:{port}": {error}')
     if answer == "SERVING":
-        return Outcome(True)
-    return Outcome(False, f'service unhealthy (responded with "{answer}")')
+        return ProbeOutcome(True)
+    return ProbeOutcome(False, f'service unhealthy (responded with "{answer}")')
 
 
 def _request(action: HTTPGetAction, ip: str, port: int, path: str, agent: str) -> bytes:

@@ -20,7 +20,7 @@ from lateen.model.kube.core.container import (
 )
 from lateen.node.container.plan import ProbePlan
 from lateen.node.probes import plan as probes
-from lateen.node.probes.plan import Outcome
+from lateen.node.probes.plan import ProbeOutcome
 from lateen.node.shim.client import ShimClient, ShimError
 from lateen.node.shim.protocol import ContainerSpec
 
@@ -31,7 +31,7 @@ _HOOK_SECONDS = 30.0
 _HOOK_PAUSE = 0.02
 
 
-class Target(msgspec.Struct, frozen=True):
+class ProbeTarget(msgspec.Struct, frozen=True):
     """The pod that is asked."""
 
     pod: str
@@ -105,8 +105,8 @@ class Prober:
         self._numbers = itertools.count(1)
 
     async def ask(
-        self, target: Target, container: Container, handle: str, plan: ProbePlan
-    ) -> Outcome:
+        self, target: ProbeTarget, container: Container, handle: str, plan: ProbePlan
+    ) -> ProbeOutcome:
         """Ask one probe of a container's current run."""
         action = plan.action
         try:
@@ -119,11 +119,13 @@ class Prober:
                     return await self._rewritten(target, meant, plan.timeout)
             return await self._over_network(action, container, target, "", plan.timeout)
         except ValueError as error:
-            return Outcome(False, str(error))
+            return ProbeOutcome(False, str(error))
         except OSError as error:  # of the shim, or of this process: no descriptor is left
-            return Outcome(False, error.strerror or str(error))
+            return ProbeOutcome(False, error.strerror or str(error))
 
-    async def _rewritten(self, target: Target, meant: dict[str, Any], timeout: float) -> Outcome:
+    async def _rewritten(
+        self, target: ProbeTarget, meant: dict[str, Any], timeout: float
+    ) -> ProbeOutcome:
         """Do what Istio's agent does: ask from inside the pod, where nothing is captured on the
         way to the pod's own address, and hand on the result."""
         action = msgspec.convert(
@@ -132,18 +134,18 @@ class Prober:
         outcome = await self._over_network(action, Container(), target, target.pod, timeout)
         if outcome.ok or outcome.message.startswith("HTTP probe failed"):
             return outcome
-        return Outcome(False, "HTTP probe failed with statuscode: 500")
+        return ProbeOutcome(False, "HTTP probe failed with statuscode: 500")
 
     async def _over_network(
         self,
         action: Probe,
         container: Container,
-        target: Target,
+        target: ProbeTarget,
         inside: str,
         timeout: float,
         *,
         hook: bool = False,
-    ) -> Outcome:
+    ) -> ProbeOutcome:
         async def opened() -> socket.socket:
             if inside:
                 return await self._shim.open_socket(inside, socket.AF_INET, socket.SOCK_STREAM)
@@ -159,9 +161,9 @@ class Prober:
             return await probes.ask_tcp(opened, tcp.host or target.ip, port, timeout)
         if action.grpc:
             return await probes.ask_grpc(opened, target.ip, action.grpc.port, action.grpc, timeout)
-        return Outcome(False, "missing probe handler")
+        return ProbeOutcome(False, "missing probe handler")
 
-    async def command(self, handle: str, action: ExecAction, timeout: float | None) -> Outcome:
+    async def command(self, handle: str, action: ExecAction, timeout: float | None) -> ProbeOutcome:
         """Run a command in a container; exit status 0 is success, the begin of its output the
         message."""
         reader, writer = os.pipe()
@@ -181,24 +183,24 @@ class Prober:
             except TimeoutError:
                 with contextlib.suppress(ShimError):
                     await self._shim.kill(run, 9)
-                return Outcome(False, f'command "{" ".join(action.command)}" timed out')
-            return Outcome(ended.code == 0, output.text())
+                return ProbeOutcome(False, f'command "{" ".join(action.command)}" timed out')
+            return ProbeOutcome(ended.code == 0, output.text())
         finally:
             output.close()
 
     async def hook(
         self,
-        target: Target,
+        target: ProbeTarget,
         container: Container,
         handle: str,
         action: LifecycleHandler,
         patience: float = 0.0,
-    ) -> Outcome:
+    ) -> ProbeOutcome:
         """Run a postStart or preStop hook to its end. An HTTP hook is refused while its server
         comes up: so many seconds that does not count."""
         if action.sleep:
             await self._clock.sleep(action.sleep.seconds)
-            return Outcome(True)
+            return ProbeOutcome(True)
         try:
             if action.exec:
                 return await self.command(handle, action.exec, None)
@@ -212,4 +214,4 @@ class Prober:
                     return outcome
                 await self._clock.sleep(_HOOK_PAUSE)
         except (ShimError, ValueError) as error:
-            return Outcome(False, str(error))
+            return ProbeOutcome(False, str(error))

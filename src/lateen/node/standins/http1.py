@@ -25,7 +25,7 @@ REASONS = {
 }  # fmt: skip
 
 
-class Request(NamedTuple):
+class SiteRequest(NamedTuple):
     """A request, whatever version it came in. Header names are as they were sent."""
 
     method: str
@@ -55,7 +55,7 @@ class Request(NamedTuple):
         return default
 
 
-class Response(NamedTuple):
+class SiteResponse(NamedTuple):
     """An answer; a body that is no bytes is sent in chunks as it comes."""
 
     status: int
@@ -65,10 +65,10 @@ class Response(NamedTuple):
     """Sent after the body, over HTTP/2 alone."""
 
 
-Site = Callable[[Request], Response]
+Site = Callable[[SiteRequest], SiteResponse]
 
 
-class Stream(Protocol):
+class ByteStream(Protocol):
     """The part of a socket that is used: a plain one or one of ssl."""
 
     def recv(self, size: int, /) -> bytes: ...
@@ -84,10 +84,10 @@ class BadRequestError(Exception):
         self.status = status
 
 
-class Reader:
+class RequestReader:
     """Reads requests from a stream, keeping what came too early for the next one."""
 
-    def __init__(self, stream: Stream, early: bytes = b"") -> None:
+    def __init__(self, stream: ByteStream, early: bytes = b"") -> None:
         self._stream = stream
         self.buffer = bytearray(early)
 
@@ -196,7 +196,7 @@ def keeps_alive(version: str, headers: list[tuple[str, str]]) -> bool:
     return "close" not in words and (version != "HTTP/1.0" or "keep-alive" in words)
 
 
-def write(stream: Stream, request: Request, response: Response, *, keep: bool) -> int:
+def write(stream: ByteStream, request: SiteRequest, response: SiteResponse, *, keep: bool) -> int:
     """Send a response; return how many bytes of body went out."""
     status, headers, body, _ = response
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
@@ -217,7 +217,7 @@ def write(stream: Stream, request: Request, response: Response, *, keep: bool) -
     return 0 if bodiless else _write_parts(stream, iter(body), chunked=chunked)
 
 
-def _write_parts(stream: Stream, parts: Iterator[bytes], *, chunked: bool) -> int:
+def _write_parts(stream: ByteStream, parts: Iterator[bytes], *, chunked: bool) -> int:
     sent = 0
     for part in parts:
         if part:

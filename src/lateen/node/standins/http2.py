@@ -9,16 +9,16 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
-from lateen.node.standins.http1 import Request, Response, Site, Stream
+from lateen.node.standins.http1 import ByteStream, Site, SiteRequest, SiteResponse
 
-Logger = Callable[[Request, int, int], None]
+Logger = Callable[[SiteRequest, int, int], None]
 
 
-class Connection:
+class Http2Connection:
     """Serves one connection until its peer goes away."""
 
     def __init__(
-        self, stream: Stream, site: Site, peer: tuple[str, int], scheme: str, log: Logger
+        self, stream: ByteStream, site: Site, peer: tuple[str, int], scheme: str, log: Logger
     ) -> None:
         self._stream = stream
         self._site = site
@@ -71,13 +71,13 @@ class Connection:
                 target=self._answer, args=(event.stream_id, request), daemon=True
             ).start()
 
-    def _request(self, stream_id: int) -> Request:
+    def _request(self, stream_id: int) -> SiteRequest:
         fields = self._heads.pop(stream_id)
         pseudo = {name: value for name, value in fields if name.startswith(":")}
         headers = [pair for pair in fields if not pair[0].startswith(":")]
         if ":authority" in pseudo:
             headers.insert(0, ("host", pseudo[":authority"]))
-        return Request(
+        return SiteRequest(
             pseudo.get(":method", "GET"),
             pseudo.get(":path", "/"),
             "HTTP/2.0",
@@ -87,7 +87,7 @@ class Connection:
             self._scheme,
         )
 
-    def _answer(self, stream_id: int, request: Request) -> None:
+    def _answer(self, stream_id: int, request: SiteRequest) -> None:
         response = self._site(request)
         try:
             sent = self._send(stream_id, request, response)
@@ -95,7 +95,7 @@ class Connection:
             return
         self._log(request, response.status, sent)
 
-    def _send(self, stream_id: int, request: Request, response: Response) -> int:
+    def _send(self, stream_id: int, request: SiteRequest, response: SiteResponse) -> int:
         headers = [(":status", str(response.status))]
         headers += [(name.lower(), value) for name, value in response.headers]
         body = response.body

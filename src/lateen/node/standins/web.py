@@ -22,7 +22,7 @@ from typing import Any
 
 from lateen.base import byname
 from lateen.node.standins import clienthello, http1
-from lateen.node.standins.http1 import Request, Response, Site, Stream
+from lateen.node.standins.http1 import ByteStream, Site, SiteRequest, SiteResponse
 
 _MODULES = {
     "servers": ("nginx", "nginx-demo", "httpd"),
@@ -83,7 +83,7 @@ class ListenOptions:
             raise ValueError("--tls-port needs --certificate")
 
 
-class Server:
+class WebServer:
     """The listeners and connections of one process."""
 
     def __init__(self, options: ListenOptions) -> None:
@@ -182,14 +182,14 @@ class Server:
 
     def _refuse_plain(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         servers = byname.module("lateen.node.standins.sites.servers")
-        head = http1.Reader(connection).head()
+        head = http1.RequestReader(connection).head()
         if head is None:
             return
         try:
             method, target, version, headers = http1.parse_head(head)
         except http1.BadRequestError:
             method, target, version, headers = "", "", "HTTP/1.1", []
-        request = Request(method, target, version, headers, b"", *peer, "http")
+        request = SiteRequest(method, target, version, headers, b"", *peer, "http")
         response = servers.plain_to_tls()
         self._log(request, 400, http1.write(connection, request, response, keep=False))
 
@@ -215,9 +215,9 @@ class Server:
             self._context()
 
     def _plain(
-        self, stream: Stream, connection: socket.socket, peer: tuple[str, int], scheme: str
+        self, stream: ByteStream, connection: socket.socket, peer: tuple[str, int], scheme: str
     ) -> None:
-        reader = http1.Reader(stream)
+        reader = http1.RequestReader(stream)
         keep = True
         while keep and not self._draining:
             with self._lock:
@@ -247,8 +247,8 @@ class Server:
 
     def _exchange(
         self,
-        stream: Stream,
-        reader: http1.Reader,
+        stream: ByteStream,
+        reader: http1.RequestReader,
         head: tuple[str, str, str, list[tuple[str, str]]],
         peer: tuple[str, int],
         scheme: str,
@@ -266,31 +266,31 @@ class Server:
         except http1.BadRequestError as error:
             self._refuse(stream, peer, error.status)
             return False
-        request = Request(method, target, version, headers, body, *peer, scheme)
+        request = SiteRequest(method, target, version, headers, body, *peer, scheme)
         response = self._answer(request)
         keep = http1.keeps_alive(version, headers) and not self._draining
         self._log(request, response.status, http1.write(stream, request, response, keep=keep))
         return keep
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: SiteRequest) -> SiteResponse:
         try:
             return self._site(request)
         except (ValueError, TypeError, KeyError) as error:
             sys.stderr.write(f"{request.method} {request.target}: {error}\n")
-            return Response(500, [], b"Internal Server Error\n")
+            return SiteResponse(500, [], b"Internal Server Error\n")
 
-    def _refuse(self, stream: Stream, peer: tuple[str, int], status: int) -> None:
+    def _refuse(self, stream: ByteStream, peer: tuple[str, int], status: int) -> None:
         servers = byname.module("lateen.node.standins.sites.servers")
-        request = Request("-", "", "", [], b"", *peer, "http")
+        request = SiteRequest("-", "", "", [], b"", *peer, "http")
         http1.write(stream, request, servers.nginx_error(status), keep=False)
 
     def _http2(
-        self, stream: Stream, peer: tuple[str, int], scheme: str, early: bytes = b""
+        self, stream: ByteStream, peer: tuple[str, int], scheme: str, early: bytes = b""
     ) -> None:
         http2 = byname.module("lateen.node.standins.http2")
-        http2.Connection(stream, self._answer, peer, scheme, self._log).serve(early)
+        http2.Http2Connection(stream, self._answer, peer, scheme, self._log).serve(early)
 
-    def _log(self, request: Request, status: int, sent: int) -> None:
+    def _log(self, request: SiteRequest, status: int, sent: int) -> None:
         at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
         line = (
             f'{request.remote} - - [{at}] "{request.method} {request.target} {request.version}"'
@@ -336,7 +336,7 @@ def main(arguments: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     threading.stack_size(256 * 1024)
     try:
-        server = Server(ListenOptions(arguments))
+        server = WebServer(ListenOptions(arguments))
         server.prepare()
         server.listen()
     except (ValueError, OSError) as error:

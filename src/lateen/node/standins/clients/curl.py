@@ -14,7 +14,7 @@ from typing import Any
 from lateen.node.standins.clients import curlwords
 from lateen.node.standins.clients.curlhttp import (
     Address,
-    Answer,
+    CurlAnswer,
     CurlError,
     address,
     body_of,
@@ -41,14 +41,14 @@ class Transfer:
         self.begun = time.monotonic()
         self.deadline = self.begun + (words.number("max_time") or _NONE)
         self.asked = address(url)
-        self.answer: Answer | None = None
+        self.answer: CurlAnswer | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
         self.times = {"connect": 0.0, "appconnect": 0.0, "starttransfer": 0.0}
         self.redirects = 0
         self._buffer = b""
 
-    def run(self) -> Answer:
+    def run(self) -> CurlAnswer:
         """Return the last response. Raises CurlError."""
         method, body = self._method()
         most = int(self.words.number("max_redirs", 50))
@@ -156,7 +156,7 @@ class Transfer:
         self._say("*", f"SSL connection using {secured.version()} / {cipher[0] if cipher else '?'}")
         return secured
 
-    def _exchange(self, method: str, body: bytes | None) -> Answer:
+    def _exchange(self, method: str, body: bytes | None) -> CurlAnswer:
         stream = self._connected()
         with stream:
             stream.settimeout(self._left())
@@ -171,7 +171,7 @@ class Transfer:
             except OSError as error:
                 raise CurlError(56, f"Recv failure: {error.strerror or error}") from error
 
-    def _read(self, stream: Any, method: str) -> Answer:
+    def _read(self, stream: Any, method: str) -> CurlAnswer:
         self._buffer = b""
         while True:
             head = self._until(stream, b"\r\n\r\n")
@@ -183,7 +183,7 @@ class Transfer:
         self.times["starttransfer"] = time.monotonic() - self.begun
         return answer._replace(body=self._rest(stream, answer, method))
 
-    def _rest(self, stream: Any, answer: Answer, method: str) -> bytes:
+    def _rest(self, stream: Any, answer: CurlAnswer, method: str) -> bytes:
         if method == "HEAD" or answer.status in (101, 204, 304):
             return b""
         if "chunked" in answer.header("transfer-encoding").lower():
@@ -231,7 +231,7 @@ class Transfer:
         if "verbose" in self.words.flags:
             sys.stderr.write(f"{mark} {text}\n")
 
-    def _show(self, answer: Answer, *, final: bool = True) -> None:
+    def _show(self, answer: CurlAnswer, *, final: bool = True) -> None:
         """Write a response to where the options say; of one that is followed, the head alone."""
         shown = answer.head if self.words.flags & {"include", "head"} else b""
         if final and not ("fail" in self.words.flags and answer.status >= 400):
@@ -260,7 +260,7 @@ class Transfer:
 
 def written(form: str, transfer: Transfer, code: int, message: str) -> str:
     """Fill in `--write-out`."""
-    answer = transfer.answer or Answer("0", 0, b"", [], b"")
+    answer = transfer.answer or CurlAnswer("0", 0, b"", [], b"")
     took = time.monotonic() - transfer.begun
     known = {
         "http_code": f"{answer.status:03}",

@@ -37,7 +37,7 @@ class Address(NamedTuple):
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
-class Answer(NamedTuple):
+class CurlAnswer(NamedTuple):
     """A response, read whole."""
 
     version: str
@@ -166,7 +166,7 @@ def _merged(fields: dict[str, str], given: Sequence[str]) -> Iterator[str]:
     yield from more
 
 
-def parsed(head: bytes) -> Answer:
+def parsed(head: bytes) -> CurlAnswer:
     """Read a response's head. Raises CurlError for what is no HTTP/1."""
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     parts = first.split(" ", 2)
@@ -174,4 +174,4 @@ def parsed(head: bytes) -> Answer:
         raise CurlError(1, "Received HTTP/0.9 when not allowed")
     pairs = (line.partition(":") for line in lines)
     headers = [(name.strip(), value.strip()) for name, _, value in pairs]
-    return Answer(parts[0][5:], int(parts[1]), head, headers, b"")
+    return CurlAnswer(parts[0][5:], int(parts[1]), head, headers, b"")

@@ -13,7 +13,7 @@ from typing import Any
 
 from lateen.base import byname
 from lateen.node.standins import query
-from lateen.node.standins.http1 import Request, Response, Site
+from lateen.node.standins.http1 import Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date
 
 _PORT = 9080
@@ -48,21 +48,21 @@ _PRODUCT = {
 }
 
 
-def _json(body: Any, status: int = 200) -> Response:
+def _json(body: Any, status: int = 200) -> SiteResponse:
     headers = [("Content-Type", "application/json"), ("Date", http_date())]
-    return Response(status, headers, json.dumps(body).encode())
+    return SiteResponse(status, headers, json.dumps(body).encode())
 
 
-def _html(body: str, *more: tuple[str, str], status: int = 200) -> Response:
+def _html(body: str, *more: tuple[str, str], status: int = 200) -> SiteResponse:
     page = (
         "<!DOCTYPE html>\n<html>\n<head>\n<title>Simple Bookstore App</title>\n</head>\n"
         f"<body>\n{body}</body>\n</html>\n"
     )
     headers = [("Content-Type", "text/html; charset=utf-8"), ("Date", http_date()), *more]
-    return Response(status, headers, page.encode())
+    return SiteResponse(status, headers, page.encode())
 
 
-def call(service: str, path: str, request: Request, seconds: float) -> tuple[int, Any]:
+def call(service: str, path: str, request: SiteRequest, seconds: float) -> tuple[int, Any]:
     """Ask another service, passing the trace and the user on; 500 and None if it cannot be
     reached in time. `DETAILS_HOSTNAME`, `SERVICES_DOMAIN` and the like say where it is."""
     name = service.upper()
@@ -90,7 +90,7 @@ def _number(path: str, prefix: str) -> int | None:
 
 
 def _details(options: Mapping[str, str]) -> Site:
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         if request.path == "/health":
             return _json({"status": "Details is healthy"})
         number = _number(request.path, "/details/")
@@ -115,7 +115,7 @@ def _ratings(options: Mapping[str, str]) -> Site:
             return int((time.monotonic() - begun) / 900) % 2 == 1
         return version in ("v-faulty", "v-delayed") and random.random() < 0.5
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         ill = ails()
         if request.path == "/health":
             if ill and version == "v-unhealthy":
@@ -137,7 +137,7 @@ def _ratings(options: Mapping[str, str]) -> Site:
     return serve
 
 
-def _rated(request: Request, number: int, version: str, kept: dict[int, Any]) -> Response:
+def _rated(request: SiteRequest, number: int, version: str, kept: dict[int, Any]) -> SiteResponse:
     try:
         given = json.loads(request.body)
     except ValueError:
@@ -148,7 +148,7 @@ def _rated(request: Request, number: int, version: str, kept: dict[int, Any]) ->
     return _json({"id": number, "ratings": given})
 
 
-def _stored_ratings(number: int) -> Response:
+def _stored_ratings(number: int) -> SiteResponse:
     """Ask the database that the variables name: MySQL with `DB_TYPE: mysql`, else MongoDB."""
     named = os.environ
     try:
@@ -173,7 +173,7 @@ def _reviews(options: Mapping[str, str]) -> Site:
     color = {"v2": "black", "v3": "red"}.get(options.get("version", "v1"), "")
     pod = os.environ.get("HOSTNAME") or socket.gethostname()
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         if request.path == "/health":
             return _json({"status": "Reviews is healthy"})
         number = _number(request.path, "/reviews/")
@@ -198,7 +198,7 @@ def _reviews(options: Mapping[str, str]) -> Site:
 
 
 def _productpage(options: Mapping[str, str]) -> Site:
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         path = request.path.rstrip("/") or "/"
         if path == "/":
             return _html('<h1>Bookstore</h1>\n<p><a href="/productpage">Product page</a></p>\n')
@@ -220,17 +220,17 @@ def _productpage(options: Mapping[str, str]) -> Site:
     return serve
 
 
-def _static(path: str) -> Response:
+def _static(path: str) -> SiteResponse:
     """A style sheet or picture of the page: of its type, and with nothing to see in it."""
     kinds = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
     kind = kinds.get(path.rsplit(".", 1)[-1])
     if kind is None:
         return _html("<h1>Not Found</h1>\n", status=404)
     headers = [("Content-Type", kind), ("Date", http_date()), ("Cache-Control", "no-cache")]
-    return Response(200, headers, _PIXEL if kind == "image/png" else b"/* a stand-in */\n")
+    return SiteResponse(200, headers, _PIXEL if kind == "image/png" else b"/* a stand-in */\n")
 
 
-def _products(path: str, request: Request) -> Response:
+def _products(path: str, request: SiteRequest) -> SiteResponse:
     if path == "/api/v1/products":
         return _json([_PRODUCT])
     parts = path.removeprefix("/api/v1/products/").split("/")
@@ -244,7 +244,7 @@ def _products(path: str, request: Request) -> Response:
     return _json(answer if status == 200 else sorry, status)
 
 
-def _signed_in(request: Request) -> Request:
+def _signed_in(request: SiteRequest) -> SiteRequest:
     """Return the request with the user who logged in as its `end-user`."""
     user = query.cookies(request.header("cookie")).get("session", "")
     if not user:
@@ -256,7 +256,7 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name if letter.isalnum() or letter in "-_.@")
 
 
-def _page(request: Request) -> Response:
+def _page(request: SiteRequest) -> SiteResponse:
     user = request.header("end-user")
     parts = [f"<p>User: {escape(user)}</p>\n"] if user else []
     parts.append(f"<h3>{_PRODUCT['title']}</h3>\n<p>{_PRODUCT['descriptionHtml']}</p>\n")

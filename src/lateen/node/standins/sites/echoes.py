@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lateen.node.standins import query
-from lateen.node.standins.http1 import Request, Response, Site
+from lateen.node.standins.http1 import Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date, text
 
 _SIOCGIFADDR = 0x8915
@@ -29,17 +29,17 @@ def addresses() -> list[str]:
     return found
 
 
-def _json(body: Any, status: int = 200, *, indent: int | None = None) -> Response:
+def _json(body: Any, status: int = 200, *, indent: int | None = None) -> SiteResponse:
     encoded = json.dumps(body, indent=indent).encode()
     headers = [("Content-Type", "application/json; charset=utf-8"), ("Date", http_date())]
-    return Response(status, headers, encoded)
+    return SiteResponse(status, headers, encoded)
 
 
 def _canonical(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _lower(request: Request) -> dict[str, str]:
+def _lower(request: SiteRequest) -> dict[str, str]:
     """Names in lower case, repeated ones joined: what Node shows of a request."""
     found: dict[str, str] = {}
     for name, value in request.headers:
@@ -49,7 +49,7 @@ def _lower(request: Request) -> dict[str, str]:
     return found
 
 
-def _body(request: Request) -> Any:
+def _body(request: SiteRequest) -> Any:
     if not request.body:
         return {}
     content = request.body.decode("utf-8", "replace")
@@ -62,7 +62,7 @@ def _body(request: Request) -> Any:
         return content
 
 
-def _head(request: Request) -> list[str]:
+def _head(request: SiteRequest) -> list[str]:
     """The request as Go's net/http writes it down: Host first, the rest by name."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.header('host')}"]
     rest = sorted(
@@ -74,11 +74,11 @@ def _head(request: Request) -> list[str]:
 def _whoami(options: Mapping[str, str]) -> Site:
     name = options.get("name", "")
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         host = socket.gethostname()
         remote = f"{request.remote}:{request.remote_port}"
         if request.path == "/health":
-            return Response(200, [("Date", http_date())])
+            return SiteResponse(200, [("Date", http_date())])
         if request.path == "/bench":
             return text(200, "1")
         if request.path == "/api":
@@ -106,7 +106,7 @@ def _whoami(options: Mapping[str, str]) -> Site:
 def _echo_json(options: Mapping[str, str]) -> Site:
     """The shape of ealen/echo-server, with its `echo_code`, `echo_time` and `echo_body`."""
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         asked = dict(query.pairs(request.query))
         headers = _lower(request)
         delay = asked.get("echo_time") or headers.get("x-echo-time", "")
@@ -145,7 +145,7 @@ def _echo_json(options: Mapping[str, str]) -> Site:
 def _echo_mendhak(options: Mapping[str, str]) -> Site:
     """The shape of mendhak/http-https-echo."""
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         headers = _lower(request)
         about = {
             "path": request.path,
@@ -174,7 +174,7 @@ def _echo_mendhak(options: Mapping[str, str]) -> Site:
 def _echo_text(options: Mapping[str, str]) -> Site:
     """The shape of jmalloc/echo-server."""
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         first, *rest = _head(request)
         lines = [f"Request served by {socket.gethostname()}", "", first, "", *rest, "", ""]
         return text(200, "\n".join(lines) + request.body.decode("utf-8", "replace"))
@@ -185,7 +185,7 @@ def _echo_text(options: Mapping[str, str]) -> Site:
 def _echo_k8s(options: Mapping[str, str]) -> Site:
     """The shape of the echoserver that Kubernetes' own examples use."""
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         host = request.header("host")
         headers = sorted((name.lower(), value) for name, value in request.headers)
         body = request.body.decode("utf-8", "replace")

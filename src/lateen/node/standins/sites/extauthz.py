@@ -7,7 +7,7 @@ allowed too if its client's service account is the one of `allow_service_account
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from lateen.node.standins.http1 import Request, Response, Site
+from lateen.node.standins.http1 import Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date
 
 _CHECK, _ALLOW = "x-ext-authz", "allow"
@@ -109,14 +109,14 @@ def _answer(allowed: bool, received: str) -> bytes:
     return field(1, field(1, _PERMISSION_DENIED)) + field(2, refused)
 
 
-def _grpc(request: Request, account: str) -> Response:
+def _grpc(request: SiteRequest, account: str) -> SiteResponse:
     headers = [("Content-Type", "application/grpc")]
     if not request.path.endswith("/Check") or len(request.body) < 5:
-        return Response(200, headers, b"", [("grpc-status", "12")])
+        return SiteResponse(200, headers, b"", [("grpc-status", "12")])
     try:
         found, principal, received = _checked(request.body[5:])
     except ValueError:
-        return Response(200, headers, b"", [("grpc-status", "13")])
+        return SiteResponse(200, headers, b"", [("grpc-status", "13")])
     allowed = principal.endswith(f"/sa/{account}")
     if _CHECK in found:
         allowed = found[_CHECK] == _ALLOW
@@ -124,10 +124,10 @@ def _grpc(request: Request, account: str) -> Response:
     sys.stdout.flush()
     message = _answer(allowed, received[:_LONGEST])
     framed = b"\0" + len(message).to_bytes(4, "big") + message
-    return Response(200, headers, framed, [("grpc-status", "0")])
+    return SiteResponse(200, headers, framed, [("grpc-status", "0")])
 
 
-def _http(request: Request) -> Response:
+def _http(request: SiteRequest) -> SiteResponse:
     headers = {name: value for name, value in request.headers if name.lower() != "host"}
     body = request.body.decode("utf-8", "replace")
     told = ", ".join(f"{name}:[{value}]" for name, value in sorted(headers.items()))
@@ -140,15 +140,15 @@ def _http(request: Request) -> Response:
     answer += [(_OVERRIDE, request.header(_OVERRIDE)), ("Date", http_date())]
     answer.append((_RECEIVED, " ".join(line.split())[:_LONGEST]))
     if allowed:
-        return Response(200, answer)
+        return SiteResponse(200, answer)
     kind = ("Content-Type", "text/plain; charset=utf-8")
-    return Response(403, [*answer, kind], _DENIED.encode())
+    return SiteResponse(403, [*answer, kind], _DENIED.encode())
 
 
 def _site(options: Mapping[str, str]) -> Site:
     account = options.get("account", "a")
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         if request.header("content-type").startswith("application/grpc"):
             return _grpc(request, account)
         return _http(request)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lateen.node.standins import query
-from lateen.node.standins.http1 import REASONS, Request, Response, Site
+from lateen.node.standins.http1 import REASONS, Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date
 
 MAX_DELAY = 10.0
@@ -29,30 +29,30 @@ class Httpbin:
             (re.compile(pattern), methods, handler) for pattern, methods, handler in _routes(self)
         ]
 
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, request: SiteRequest) -> SiteResponse:
         """Answer one request."""
         path = query.unquote(request.path)
         for pattern, methods, handler in self._routes:
             if (match := pattern.fullmatch(path)) is None:
                 continue
             if request.method == "OPTIONS":
-                return self._headed(Response(200, [("Allow", methods)]))
+                return self._headed(SiteResponse(200, [("Allow", methods)]))
             if methods != "*" and request.method not in methods.split(", "):
-                return self._headed(Response(405, [("Allow", methods)]))
+                return self._headed(SiteResponse(405, [("Allow", methods)]))
             return self._headed(handler(request, *match.groups()))
         return self._headed(_html(404, "<h1>Not Found</h1>\n<p>There is nothing here.</p>\n"))
 
-    def json(self, body: Any, status: int = 200) -> Response:
+    def json(self, body: Any, status: int = 200) -> SiteResponse:
         """Answer with JSON as the program writes it."""
         encoded = json.dumps(body, indent=2, sort_keys=True).encode() + b"\n"
         kind = "application/json; charset=utf-8" if self._many else "application/json"
-        return Response(status, [("Content-Type", kind)], encoded)
+        return SiteResponse(status, [("Content-Type", kind)], encoded)
 
-    def headers(self, request: Request) -> dict[str, Any]:
+    def headers(self, request: SiteRequest) -> dict[str, Any]:
         """Return the request's headers in canonical spelling."""
         return self._joined([(_canonical(name), value) for name, value in request.headers])
 
-    def told(self, request: Request) -> dict[str, Any]:
+    def told(self, request: SiteRequest) -> dict[str, Any]:
         """Return what every request is told about itself."""
         host = request.header("host", "localhost")
         scheme = request.header("x-forwarded-proto") or request.scheme
@@ -64,7 +64,7 @@ class Httpbin:
         }
         return {**about, "method": request.method} if self._many else about
 
-    def sent(self, request: Request) -> dict[str, Any]:
+    def sent(self, request: SiteRequest) -> dict[str, Any]:
         """Return what came in the body."""
         kind = request.header("content-type").partition(";")[0].strip().lower()
         text = request.body.decode("utf-8", "replace")
@@ -88,7 +88,7 @@ class Httpbin:
             return dict(values)
         return {name: each[0] if len(each) == 1 else each for name, each in values.items()}
 
-    def _headed(self, response: Response) -> Response:
+    def _headed(self, response: SiteResponse) -> SiteResponse:
         names = {name.lower() for name, _ in response.headers}
         headers = [("Date", http_date()), *response.headers]
         if not self._many:
@@ -97,10 +97,10 @@ class Httpbin:
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
         headers.append(("Access-Control-Allow-Origin", "*"))
         headers.append(("Access-Control-Allow-Credentials", "true"))
-        return Response(response.status, headers, response.body)
+        return SiteResponse(response.status, headers, response.body)
 
 
-def origin(request: Request) -> str:
+def origin(request: SiteRequest) -> str:
     """Return the client as httpbin names it: X-Forwarded-For, or the peer's address."""
     return request.header("x-forwarded-for") or request.remote
 
@@ -109,60 +109,60 @@ def _canonical(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _html(status: int, body: str) -> Response:
+def _html(status: int, body: str) -> SiteResponse:
     page = f"<!DOCTYPE html>\n<html>\n<body>\n{body}</body>\n</html>\n"
-    return Response(status, [("Content-Type", "text/html; charset=utf-8")], page.encode())
+    return SiteResponse(status, [("Content-Type", "text/html; charset=utf-8")], page.encode())
 
 
-def _index(request: Request) -> Response:
+def _index(request: SiteRequest) -> SiteResponse:
     return _html(200, "<h1>httpbin</h1>\n<p>A stand-in for the httpbin image, by lateen.</p>\n")
 
 
-def _page(request: Request) -> Response:
+def _page(request: SiteRequest) -> SiteResponse:
     return _html(200, "<h1>A page</h1>\n<p>It has a heading and this paragraph.</p>\n")
 
 
-def _status(request: Request, codes: str) -> Response:
+def _status(request: SiteRequest, codes: str) -> SiteResponse:
     choices, weights = [], []
     for part in codes.split(","):
         code, _, weight = part.partition(":")
         if not code.strip().isdigit() or not 100 <= int(code) <= 599:
-            return Response(400, [], b"Invalid status code")
+            return SiteResponse(400, [], b"Invalid status code")
         choices.append(int(code))
         weights.append(float(weight or 1))
     status = random.choices(choices, weights)[0]
     if 300 <= status < 400 and status != 304:
-        return Response(status, [("Location", "/redirect/1")])
+        return SiteResponse(status, [("Location", "/redirect/1")])
     if status == 401:
-        return Response(status, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
-    return Response(status)
+        return SiteResponse(status, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
+    return SiteResponse(status)
 
 
-def _redirect(request: Request, count: str) -> Response:
+def _redirect(request: SiteRequest, count: str) -> SiteResponse:
     left = int(count) - 1
     target = "/get" if left <= 0 else f"/relative-redirect/{left}"
     if request.path.startswith("/absolute"):
         target = f"{request.scheme}://{request.header('host')}" + (
             "/get" if left <= 0 else f"/absolute-redirect/{left}"
         )
-    return Response(302, [("Location", target)])
+    return SiteResponse(302, [("Location", target)])
 
 
-def _redirect_to(request: Request) -> Response:
+def _redirect_to(request: SiteRequest) -> SiteResponse:
     asked = dict(query.pairs(request.query))
     code = asked.get("status_code", "302")
     status = int(code) if code.isdigit() and 300 <= int(code) < 400 else 302
-    return Response(status, [("Location", asked.get("url", "/"))])
+    return SiteResponse(status, [("Location", asked.get("url", "/"))])
 
 
-def _bytes(request: Request, count: str) -> Response:
+def _bytes(request: SiteRequest, count: str) -> SiteResponse:
     seed = dict(query.pairs(request.query)).get("seed")
     source = random.Random(seed) if seed else random.Random()
     size = min(int(count), 100 * 1024)
-    return Response(200, [("Content-Type", "application/octet-stream")], source.randbytes(size))
+    return SiteResponse(200, [("Content-Type", "application/octet-stream")], source.randbytes(size))
 
 
-def _drip(request: Request) -> Response:
+def _drip(request: SiteRequest) -> SiteResponse:
     asked = dict(query.pairs(request.query))
     seconds = min(float(asked.get("duration", 2)), MAX_DELAY)
     count = min(int(asked.get("numbytes", 10)), 10 * 1024)
@@ -174,79 +174,79 @@ def _drip(request: Request) -> Response:
             time.sleep(seconds / count)
 
     headers = [("Content-Type", "application/octet-stream")]
-    return Response(int(asked.get("code", 200)), headers, parts())
+    return SiteResponse(int(asked.get("code", 200)), headers, parts())
 
 
-def _basic_auth(request: Request, user: str, password: str) -> Response:
+def _basic_auth(request: SiteRequest, user: str, password: str) -> SiteResponse:
     wanted = base64.b64encode(f"{user}:{password}".encode()).decode()
     if request.header("authorization") != f"Basic {wanted}":
-        return Response(401, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
+        return SiteResponse(401, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
     body = {"authenticated": True, "user": user}
-    return Response(
+    return SiteResponse(
         200, [("Content-Type", "application/json")], json.dumps(body, indent=2).encode() + b"\n"
     )
 
 
-def _cookies_set(request: Request) -> Response:
+def _cookies_set(request: SiteRequest) -> SiteResponse:
     headers = [("Location", "/cookies")]
     for name, value in query.pairs(request.query):
         headers.append(("Set-Cookie", f"{name}={value}; Path=/"))
-    return Response(302, headers)
+    return SiteResponse(302, headers)
 
 
-def _cookies_delete(request: Request) -> Response:
+def _cookies_delete(request: SiteRequest) -> SiteResponse:
     headers = [("Location", "/cookies")]
     for name, _ in query.pairs(request.query):
         headers.append(
             ("Set-Cookie", f"{name}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/")
         )
-    return Response(302, headers)
+    return SiteResponse(302, headers)
 
 
-def _cache(request: Request) -> Response | None:
+def _cache(request: SiteRequest) -> SiteResponse | None:
     if request.header("if-modified-since") or request.header("if-none-match"):
-        return Response(304)
+        return SiteResponse(304)
     return None
 
 
-def _etag(request: Request, tag: str) -> Response | None:
+def _etag(request: SiteRequest, tag: str) -> SiteResponse | None:
     known = request.header("if-none-match")
     if known and (known == "*" or tag in known.replace('"', "").split(", ")):
-        return Response(304, [("ETag", f'"{tag}"')])
+        return SiteResponse(304, [("ETag", f'"{tag}"')])
     return None
 
 
-def _decoded(request: Request, text: str) -> Response:
+def _decoded(request: SiteRequest, text: str) -> SiteResponse:
     try:
-        return Response(200, [], base64.urlsafe_b64decode(text))
+        return SiteResponse(200, [], base64.urlsafe_b64decode(text))
     except ValueError:
-        return Response(200, [], b"Incorrect Base64 data")
+        return SiteResponse(200, [], b"Incorrect Base64 data")
 
 
-Handler = Callable[..., Response]
+Handler = Callable[..., SiteResponse]
 
 
 def _about(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
     """The routes that tell about the request itself."""
 
-    def told(request: Request, *rest: str) -> Response:
+    def told(request: SiteRequest, *rest: str) -> SiteResponse:
         body = bin_.told(request)
         if request.method not in ("GET", "HEAD"):
             body |= bin_.sent(request)
         return bin_.json(body)
 
-    def anything(request: Request, *rest: str) -> Response:
+    def anything(request: SiteRequest, *rest: str) -> SiteResponse:
         body = {**bin_.told(request), **bin_.sent(request), "method": request.method}
         return bin_.json(body)
 
-    def delay(request: Request, seconds: str) -> Response:
+    def delay(request: SiteRequest, seconds: str) -> SiteResponse:
         time.sleep(min(float(seconds), MAX_DELAY))
         return bin_.json({**bin_.told(request), **bin_.sent(request)})
 
-    def agent(request: Request) -> Response:
+    def agent(request: SiteRequest) -> SiteResponse:
         return bin_.json({"user-agent": request.header("user-agent")})
 
-    def cookies(request: Request) -> Response:
+    def cookies(request: SiteRequest) -> SiteResponse:
         found = query.cookies(request.header("cookie"))
         return bin_.json({"cookies": found})
 
@@ -269,47 +269,47 @@ def _about(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
 def _shaped(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
     """The routes whose answer has the shape that was asked for."""
 
-    def response_headers(request: Request) -> Response:
+    def response_headers(request: SiteRequest) -> SiteResponse:
         asked = query.pairs(request.query)
         answer = bin_.json(dict(asked))
-        return Response(200, [*answer.headers, *asked], answer.body)
+        return SiteResponse(200, [*answer.headers, *asked], answer.body)
 
-    def stream(request: Request, count: str) -> Response:
+    def stream(request: SiteRequest, count: str) -> SiteResponse:
         told = bin_.told(request)
 
         def lines() -> Iterator[bytes]:
             for number in range(min(int(count), 100)):
                 yield json.dumps({**told, "id": number}).encode() + b"\n"
 
-        return Response(200, [("Content-Type", "application/json")], lines())
+        return SiteResponse(200, [("Content-Type", "application/json")], lines())
 
     def packed(name: str, pack: Callable[[bytes], bytes]) -> Handler:
-        def handler(request: Request) -> Response:
+        def handler(request: SiteRequest) -> SiteResponse:
             mark = "gzipped" if name == "gzip" else "deflated"
             answer = bin_.json({**bin_.told(request), mark: True, "method": request.method})
             assert isinstance(answer.body, bytes)
             headers = [*answer.headers, ("Content-Encoding", name)]
-            return Response(200, headers, pack(answer.body))
+            return SiteResponse(200, headers, pack(answer.body))
 
         return handler
 
-    def cached(request: Request, seconds: str = "") -> Response:
+    def cached(request: SiteRequest, seconds: str = "") -> SiteResponse:
         if not seconds and (fresh := _cache(request)) is not None:
             return fresh
         answer = bin_.json(bin_.told(request))
         more = ("Cache-Control", f"public, max-age={seconds}") if seconds else ("ETag", '"1"')
-        return Response(200, [*answer.headers, more], answer.body)
+        return SiteResponse(200, [*answer.headers, more], answer.body)
 
-    def tagged(request: Request, tag: str) -> Response:
+    def tagged(request: SiteRequest, tag: str) -> SiteResponse:
         answer = bin_.json(bin_.told(request))
-        return _etag(request, tag) or Response(
+        return _etag(request, tag) or SiteResponse(
             200, [*answer.headers, ("ETag", f'"{tag}"')], answer.body
         )
 
-    def bearer(request: Request) -> Response:
+    def bearer(request: SiteRequest) -> SiteResponse:
         scheme, _, token = request.header("authorization").partition(" ")
         if scheme != "Bearer" or not token:
-            return Response(401, [("WWW-Authenticate", "Bearer")])
+            return SiteResponse(401, [("WWW-Authenticate", "Bearer")])
         return bin_.json({"authenticated": True, "token": token})
 
     return [
@@ -342,9 +342,9 @@ def _routes(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
         (
             "/robots.txt",
             "GET, HEAD",
-            lambda request: Response(200, [], b"User-agent: *\nDisallow: /deny\n"),
+            lambda request: SiteResponse(200, [], b"User-agent: *\nDisallow: /deny\n"),
         ),
-        ("/health", "GET, HEAD", lambda request: Response(200, [], REASONS[200].encode())),
+        ("/health", "GET, HEAD", lambda request: SiteResponse(200, [], REASONS[200].encode())),
     ]
 
 

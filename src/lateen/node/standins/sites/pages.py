@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Mapping
 
-from lateen.node.standins.http1 import Request, Response, Site
+from lateen.node.standins.http1 import Site, SiteRequest, SiteResponse
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -18,10 +18,10 @@ def http_date(seconds: float | None = None) -> str:
     return f"{day}, {at.tm_mday:02} {month} {at.tm_year} {time.strftime('%H:%M:%S', at)} GMT"
 
 
-def text(status: int, body: str, *more: tuple[str, str]) -> Response:
+def text(status: int, body: str, *more: tuple[str, str]) -> SiteResponse:
     """Answer with plain text."""
     headers = [*more, ("Date", http_date()), ("Content-Type", "text/plain; charset=utf-8")]
-    return Response(status, headers, body.encode())
+    return SiteResponse(status, headers, body.encode())
 
 
 def _http_echo(options: Mapping[str, str]) -> Site:
@@ -29,9 +29,9 @@ def _http_echo(options: Mapping[str, str]) -> Site:
     status = int(options.get("status-code", "200"))
     names = (("X-App-Name", "http-echo"), ("X-App-Version", "1.0.0"))
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         if request.path == "/health":
-            return Response(200, [("Content-Type", "application/json")], b'{"status":"ok"}\n')
+            return SiteResponse(200, [("Content-Type", "application/json")], b'{"status":"ok"}\n')
         return text(status, f"{said}\n", *names)
 
     return serve
@@ -47,7 +47,7 @@ def _helloworld(options: Mapping[str, str]) -> Site:
     version = options.get("version", "v1")
     host = os.environ.get("HOSTNAME") or socket.gethostname()
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         if request.path == "/hello":
             return text(200, f"Hello version: {version}, instance: {host}\n")
         if request.path == "/health":

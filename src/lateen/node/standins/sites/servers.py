@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from lateen.node.standins.http1 import REASONS, Request, Response, Site
+from lateen.node.standins.http1 import REASONS, Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites import static
 from lateen.node.standins.sites.pages import http_date
 
@@ -16,7 +16,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\
 """A Host that Apache takes (HttpProtocolOptions Strict, its default)."""
 
 
-def nginx_error(status: int, release: str = _NGINX, detail: str = "") -> Response:
+def nginx_error(status: int, release: str = _NGINX, detail: str = "") -> SiteResponse:
     """What nginx answers with a status of its own; `detail` is the page's second line, if any."""
     name = "Not Allowed" if status == 405 else REASONS[status]
     title = f"{status} {detail or name}"
@@ -32,10 +32,10 @@ def nginx_error(status: int, release: str = _NGINX, detail: str = "") -> Respons
         "",
     ]
     headers = [("Server", f"nginx/{release}"), ("Date", http_date()), ("Content-Type", "text/html")]
-    return Response(status, headers, "\r\n".join(lines).encode())
+    return SiteResponse(status, headers, "\r\n".join(lines).encode())
 
 
-def plain_to_tls(release: str = _NGINX) -> Response:
+def plain_to_tls(release: str = _NGINX) -> SiteResponse:
     """What nginx answers to plain HTTP on a port that expects TLS."""
     return nginx_error(400, release, "The plain HTTP request was sent to HTTPS port")
 
@@ -44,16 +44,16 @@ def _nginx(options: Mapping[str, str]) -> Site:
     root, release = options.get("root", "/usr/share/nginx/html"), options.get("version", _NGINX)
     name, _, value = options.get("header", "").partition(": ")
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         if request.version == "HTTP/1.1" and not request.header("host"):
             return nginx_error(400, release)
         status, headers, body, _ = static.found(root, request, unknown="application/octet-stream")
         added = [(name, value)] if name and status in _ADDED_TO else []
         if status in (200, 304):
             first = [("Server", f"nginx/{release}"), ("Date", http_date())]
-            return Response(status, [*first, *headers, *added], body)
+            return SiteResponse(status, [*first, *headers, *added], body)
         answer = nginx_error(status, release)
-        return Response(status, [*answer.headers, *headers, *added], answer.body)
+        return SiteResponse(status, [*answer.headers, *headers, *added], answer.body)
 
     return serve
 
@@ -61,19 +61,21 @@ def _nginx(options: Mapping[str, str]) -> Site:
 def _httpd(options: Mapping[str, str]) -> Site:
     root = options.get("root", "/usr/local/apache2/htdocs")
 
-    def serve(request: Request) -> Response:
+    def serve(request: SiteRequest) -> SiteResponse:
         host = request.header("host")
         if (not host and request.version != "HTTP/1.0") or (host and not _HOST.fullmatch(host)):
             return _apache_error(400, request)
         status, headers, body, _ = static.found(root, request, unknown="")
         if status in (200, 304):
-            return Response(status, [("Date", http_date()), ("Server", _APACHE), *headers], body)
+            return SiteResponse(
+                status, [("Date", http_date()), ("Server", _APACHE), *headers], body
+            )
         return _apache_error(status, request, *headers)
 
     return serve
 
 
-def _apache_error(status: int, request: Request, *more: tuple[str, str]) -> Response:
+def _apache_error(status: int, request: SiteRequest, *more: tuple[str, str]) -> SiteResponse:
     said = {
         301: f'The document has moved <a href="{dict(more).get("Location", "")}">here</a>.',
         400: "Your browser sent a request that this server could not understand.<br />\n",
@@ -90,7 +92,7 @@ def _apache_error(status: int, request: Request, *more: tuple[str, str]) -> Resp
     if status == 405:
         headers.append(("Allow", "OPTIONS,HEAD,GET,POST,TRACE"))
     kind = ("Content-Type", "text/html; charset=iso-8859-1")
-    return Response(status, [*headers, kind], body)
+    return SiteResponse(status, [*headers, kind], body)
 
 
 SITES: dict[str, Callable[[Mapping[str, str]], Site]] = {

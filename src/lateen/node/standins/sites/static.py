@@ -4,7 +4,7 @@ import os
 import stat
 
 from lateen.node.standins import query
-from lateen.node.standins.http1 import Request, Response
+from lateen.node.standins.http1 import SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date
 
 _TYPES = {
@@ -15,33 +15,33 @@ _TYPES = {
 }  # fmt: skip
 
 
-def found(root: str, request: Request, *, unknown: str) -> Response:
+def found(root: str, request: SiteRequest, *, unknown: str) -> SiteResponse:
     """Answer from a folder: 200, 301 to a folder's own address, 304, 403, 404, 405.
 
     The body of what is no success is empty: each server has its own words. `unknown` is the
     content type of files without a known ending; empty for none.
     """
     if request.method not in ("GET", "HEAD"):
-        return Response(405)
+        return SiteResponse(405)
     path = _inside(query.unquote(request.path))
     if path is None:
-        return Response(400)
+        return SiteResponse(400)
     name = root + path
     try:
         about = os.stat(name)
         if stat.S_ISDIR(about.st_mode):
             if not request.path.endswith("/"):
-                return Response(301, [("Location", _moved(request))])
+                return SiteResponse(301, [("Location", _moved(request))])
             name, folder = f"{name.rstrip('/')}/index.html", name
             about = _index(name, folder)
         if not stat.S_ISREG(about.st_mode):
-            return Response(404)
+            return SiteResponse(404)
         with open(name, "rb") as file:
             content = file.read()
     except PermissionError:
-        return Response(403)
+        return SiteResponse(403)
     except OSError:
-        return Response(404)
+        return SiteResponse(404)
     return _answer(request, name, about, content, unknown)
 
 
@@ -55,18 +55,18 @@ def _index(name: str, folder: str) -> os.stat_result:
 
 
 def _answer(
-    request: Request, name: str, about: os.stat_result, content: bytes, unknown: str
-) -> Response:
+    request: SiteRequest, name: str, about: os.stat_result, content: bytes, unknown: str
+) -> SiteResponse:
     etag = f'"{int(about.st_mtime):x}-{about.st_size:x}"'
     changed = http_date(about.st_mtime)
     headers = [("Last-Modified", changed), ("ETag", etag)]
     known = request.header("if-none-match")
     if known == etag or (not known and request.header("if-modified-since") == changed):
-        return Response(304, headers)
+        return SiteResponse(304, headers)
     kind = _TYPES.get(name.rsplit(".", 1)[-1].lower(), unknown)
     if kind:
         headers.insert(0, ("Content-Type", kind))
-    return Response(200, [*headers, ("Accept-Ranges", "bytes")], content)
+    return SiteResponse(200, [*headers, ("Accept-Ranges", "bytes")], content)
 
 
 def _inside(path: str) -> str | None:
@@ -84,6 +84,6 @@ def _inside(path: str) -> str | None:
     return "/" + "/".join(parts)
 
 
-def _moved(request: Request) -> str:
+def _moved(request: SiteRequest) -> str:
     at = f"?{request.query}" if request.query else ""
     return f"{request.scheme}://{request.header('host')}{request.path}/{at}"

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from lateen.node.standins.tcpdump import capture, filters, lines, pcapfile
 from lateen.node.standins.tcpdump.lexer import FilterError
 from lateen.node.standins.tcpdump.names import Names
-from lateen.node.standins.tcpdump.options import Options, UsageError, read
+from lateen.node.standins.tcpdump.options import TcpdumpOptions, UsageError, read
 from lateen.node.standins.tcpdump.packet import ETHERNET, LINUX_SLL2, Packet, parse
 
 _LINKS = {ETHERNET: "EN10MB (Ethernet)", LINUX_SLL2: "LINUX_SLL2 (Linux cooked v2)"}
@@ -20,14 +20,14 @@ _UP, _LOOPBACK, _RUNNING = 1, 8, 0x40
 class Output:
     """Where accepted packets go: a file, or lines on the output."""
 
-    def __init__(self, options: Options, link: int, file: BinaryIO | None) -> None:
+    def __init__(self, options: TcpdumpOptions, link: int, file: BinaryIO | None) -> None:
         self._file = file
         self._flush = options.flush or options.write == "-"
         self.count = 0
         if file is not None:
             pcapfile.write_header(file, link, options.snapshot)
             file.flush()
-        self._printer = lines.Printer(
+        self._printer = lines.LinePrinter(
             Names(numeric=options.numeric, short=options.short_names), options.style
         )
 
@@ -47,7 +47,7 @@ class Output:
 
 
 @contextlib.contextmanager
-def _output(options: Options, link: int) -> Iterator[Output]:
+def _output(options: TcpdumpOptions, link: int) -> Iterator[Output]:
     if not options.write:
         output = Output(options, link, None)
         yield output
@@ -87,7 +87,7 @@ def _default_interface() -> str:
     return usable[0][1] if usable else "any"
 
 
-def _from_file(options: Options) -> int:
+def _from_file(options: TcpdumpOptions) -> int:
     with sys.stdin.buffer if options.read == "-" else open(options.read, "rb") as file:
         header = pcapfile.read_header(file)
         if header.link not in _LINKS:
@@ -119,10 +119,10 @@ def _stored(file: BinaryIO, header: pcapfile.Header) -> Iterator[Packet]:
         yield parse(time, data, wire, header.link, interface, direction)
 
 
-def _live(options: Options) -> int:
+def _live(options: TcpdumpOptions) -> int:
     test = filters.compile_filter(options.expression)
     interface = options.interface or _default_interface()
-    source = capture.Capture(interface, options.snapshot, promiscuous=options.promiscuous)
+    source = capture.LiveCapture(interface, options.snapshot, promiscuous=options.promiscuous)
     stop, wake = capture.stop_pipe()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, lambda number, frame: os.write(wake, b"x") and None)
@@ -146,12 +146,12 @@ def _live(options: Options) -> int:
     return 0
 
 
-def _parsed(source: capture.Capture, stop: int) -> Iterator[Packet]:
+def _parsed(source: capture.LiveCapture, stop: int) -> Iterator[Packet]:
     for time, data, wire, interface, direction in source.packets(stop):
         yield parse(time, data, wire, source.link, interface, direction)
 
 
-def _banner(options: Options, interface: str, link: int) -> None:
+def _banner(options: TcpdumpOptions, interface: str, link: int) -> None:
     if link == LINUX_SLL2:
         _say("tcpdump: data link type LINUX_SLL2\n")
     start = "tcpdump: "

@@ -33,7 +33,7 @@ def interfaces() -> list[tuple[int, str, int]]:
     return found
 
 
-class Capture:
+class LiveCapture:
     """An open capture. `link` is the link type of its frames."""
 
     def __init__(self, interface: str, snapshot: int, *, promiscuous: bool = True) -> None:

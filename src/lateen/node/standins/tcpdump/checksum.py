@@ -1,6 +1,6 @@
 """The Internet checksum (RFC 1071). Pure."""
 
-from lateen.node.standins.tcpdump.packet import Network
+from lateen.node.standins.tcpdump.packet import IpHeader
 
 
 def checksum(data: bytes) -> int:
@@ -13,7 +13,7 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def transport(data: bytes, network: Network, at: int) -> int:
+def transport(data: bytes, network: IpHeader, at: int) -> int:
     """Return the checksum that a segment should carry, whose own field is `at` bytes into it."""
     segment = bytearray(data[network.payload : network.payload + network.length])
     segment[at : at + 2] = b"\0\0"

@@ -15,7 +15,7 @@ from lateen.node.standins.tcpdump.packet import (
     LINUX_SLL2,
     TCP,
     UDP,
-    Network,
+    IpHeader,
     Packet,
 )
 
@@ -38,7 +38,7 @@ class Style(NamedTuple):
     """Whether checksums are taken as they are."""
 
 
-class Printer:
+class LinePrinter:
     """Writes packets; remembers connections and the times it counts from."""
 
     def __init__(self, names: Names, style: Style) -> None:
@@ -107,7 +107,7 @@ class Printer:
         label = f"Unknown Ethertype (0x{packet.ethertype:04x})" if named else "Unknown"
         return f"{label}, length {len(packet.data)}"
 
-    def _internet(self, packet: Packet, network: Network) -> str:
+    def _internet(self, packet: Packet, network: IpHeader) -> str:
         details = self._details(packet.data, network) if self._style.verbose else ""
         source, target = self._names.host(network.source), self._names.host(network.target)
         body = self._transport(packet, network)
@@ -117,7 +117,7 @@ class Printer:
             target += f".{self._names.port(packet.ports[1], name)}"
         return f"{details}{source} > {target}: {body}"
 
-    def _transport(self, packet: Packet, network: Network) -> str:
+    def _transport(self, packet: Packet, network: IpHeader) -> str:
         data = packet.data
         if network.fragment:
             return self._names.protocol(network.protocol)
@@ -131,7 +131,7 @@ class Printer:
             return f"ICMP6, length {network.length}"
         return f" ip-proto-{network.protocol} {network.length}"
 
-    def _udp(self, data: bytes, network: Network, ports: tuple[int, int]) -> str:
+    def _udp(self, data: bytes, network: IpHeader, ports: tuple[int, int]) -> str:
         body = data[network.payload + 8 : network.end]
         length = int.from_bytes(data[network.payload + 4 : network.payload + 6], "big") - 8
         if self._style.quiet:
@@ -142,7 +142,7 @@ class Printer:
             return check + dns.describe(body, self._style.verbose)
         return f"{check}UDP, length {length}"
 
-    def _udp_check(self, data: bytes, network: Network) -> str:
+    def _udp_check(self, data: bytes, network: IpHeader) -> str:
         found = int.from_bytes(data[network.payload + 6 : network.payload + 8], "big")
         if not found and network.version == 4 and not network.more:
             return "[no cksum] "
@@ -153,7 +153,7 @@ class Printer:
             return "[udp sum ok] "
         return f"[bad udp cksum 0x{found:04x} -> 0x{wanted:04x}!] "
 
-    def _details(self, data: bytes, network: Network) -> str:
+    def _details(self, data: bytes, network: IpHeader) -> str:
         at = network.offset
         if network.version == 6:
             flow = int.from_bytes(data[at : at + 4], "big")

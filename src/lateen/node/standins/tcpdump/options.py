@@ -25,7 +25,7 @@ class UsageError(Exception):
     """The command line cannot be understood."""
 
 
-class Options(NamedTuple):
+class TcpdumpOptions(NamedTuple):
     """What to capture, and where to and how it is written."""
 
     interface: str
@@ -43,7 +43,7 @@ class Options(NamedTuple):
     expression: str
 
 
-def read(arguments: list[str]) -> Options:
+def read(arguments: list[str]) -> TcpdumpOptions:
     """Read a command line as getopt does: letters may be joined, and options may also follow the
     expression. Raises UsageError."""
     values: dict[str, str] = {}
@@ -87,7 +87,7 @@ def _letters(word: str, rest: list[str], values: dict[str, str], flags: list[str
         flags.append(letter)
 
 
-def _options(values: dict[str, str], flags: list[str], expression: str) -> Options:
+def _options(values: dict[str, str], flags: list[str], expression: str) -> TcpdumpOptions:
     if "h" in flags:
         raise UsageError(_USAGE)
     contents = ""
@@ -104,7 +104,7 @@ def _options(values: dict[str, str], flags: list[str], expression: str) -> Optio
         numbered="#" in flags,
         unchecked="K" in flags,
     )
-    return Options(
+    return TcpdumpOptions(
         interface=values.get("i", ""),
         limit=_number(values, "c", 0, "packet count"),
         snapshot=_number(values, "s", 0, "snaplen") or _SNAPSHOT,

@@ -13,7 +13,7 @@ _PORTED = (TCP, UDP, 132)
 _EXTENSIONS = (0, 43, 60)
 
 
-class Network(NamedTuple):
+class IpHeader(NamedTuple):
     """The IP part: `offset` and `payload` are where it and what it carries begin in the frame."""
 
     version: int
@@ -40,7 +40,7 @@ class Packet(NamedTuple):
     link: int
     network_offset: int
     ethertype: int
-    network: Network | None
+    network: IpHeader | None
     ports: tuple[int, int] | None
     interface: str
     direction: str
@@ -76,12 +76,12 @@ def _link(data: bytes, link: int) -> tuple[int, int]:
     return offset, ethertype
 
 
-def _ipv4(data: bytes, offset: int) -> Network | None:
+def _ipv4(data: bytes, offset: int) -> IpHeader | None:
     if len(data) < offset + 20 or data[offset] >> 4 != 4:
         return None
     header = (data[offset] & 15) * 4
     total, _, fragment = struct.unpack_from(">HHH", data, offset + 2)
-    return Network(
+    return IpHeader(
         4,
         data[offset + 12 : offset + 16],
         data[offset + 16 : offset + 20],
@@ -95,7 +95,7 @@ def _ipv4(data: bytes, offset: int) -> Network | None:
     )
 
 
-def _ipv6(data: bytes, offset: int) -> Network | None:
+def _ipv6(data: bytes, offset: int) -> IpHeader | None:
     if len(data) < offset + 40 or data[offset] >> 4 != 6:
         return None
     length = int.from_bytes(data[offset + 4 : offset + 6], "big")
@@ -109,7 +109,7 @@ def _ipv6(data: bytes, offset: int) -> Network | None:
             size = 8 + data[at + 1] * 8
         protocol, at = data[at], at + size
     end = offset + 40 + length
-    return Network(
+    return IpHeader(
         6,
         data[offset + 8 : offset + 24],
         data[offset + 24 : offset + 40],

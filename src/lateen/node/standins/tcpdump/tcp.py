@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from lateen.node.standins.tcpdump import text
 from lateen.node.standins.tcpdump.checksum import transport
-from lateen.node.standins.tcpdump.packet import Network
+from lateen.node.standins.tcpdump.packet import IpHeader
 
 _FLAGS = ((1, "F"), (2, "S"), (4, "R"), (8, "P"), (16, "."), (32, "U"), (64, "E"), (128, "W"))
 _SYN, _FIN, _RST, _ACK, _URG = 2, 1, 4, 16, 32
@@ -29,7 +29,7 @@ class Connections:
         self._seen: dict[tuple[bytes, int, bytes, int], tuple[int, int]] = {}
 
     def relative(
-        self, network: Network, ports: tuple[int, int], seq: int, ack: int, flags: int
+        self, network: IpHeader, ports: tuple[int, int], seq: int, ack: int, flags: int
     ) -> tuple[int, int, int]:
         """Return sequence and acknowledgement counted from their starts, and the start that
         selective acknowledgements count from.
@@ -53,7 +53,7 @@ class Connections:
 
 def describe(
     data: bytes,
-    network: Network,
+    network: IpHeader,
     ports: tuple[int, int],
     connections: Connections,
     style: Style,
@@ -91,7 +91,7 @@ def describe(
     return line + text.payload(ports, data[at + header : network.end], length, style.verbose)
 
 
-def _checked(data: bytes, network: Network, found: int) -> list[str]:
+def _checked(data: bytes, network: IpHeader, found: int) -> list[str]:
     if network.fragment or network.more or network.end - network.payload < network.length:
         return []
     wanted = transport(data, network, 16)
