@@ -352,9 +352,10 @@ def test_tcpdump_script_works_whatever_the_uids(tmp_path: Path, namespaces: str)
     script.chmod(0o755)
     case = Path(__file__).parent / "cases" / "tcpdump" / "loopback"
     done = subprocess.run(
-        ["unshare", namespaces, str(script), "-n", "-r", str(case / "in.pcap")],
+        ["unshare", namespaces, str(script), "-n", "-r", str(case / "in.pcap"), "not icmp"],
         capture_output=True,
         text=True,
         env={**os.environ, "TZ": "UTC"},
     )
-    assert done.stdout == (case / "lines.out").read_text(), done.stderr
+    lines = (case / "lines.out").read_text().splitlines()
+    assert done.stdout.splitlines() == [one for one in lines if "ICMP" not in one], done.stderr

@@ -242,7 +242,7 @@ def test_host_paths_need_permission(tmp_path: Path) -> None:
     assert volumes.host_path(inside, [str(tmp_path)]) == (str(tmp_path), "data")
     assert volumes.host_path(inside, [str(tmp_path / "data")]) == (str(tmp_path / "data"), "")
     for path in ("/etc", str(tmp_path / "link"), f"{tmp_path}/../x", f"{tmp_path}x"):
-        with pytest.raises(volumes.Refused, match="hostPaths"):
+        with pytest.raises(volumes.VolumeRefused, match="hostPaths"):
             volumes.host_path({"name": "v", "hostPath": {"path": path}}, [str(tmp_path)])
     assert "emptyDir" in str(volumes.unsupported({"name": "v", "nfs": {}}))
 

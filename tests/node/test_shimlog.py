@@ -54,7 +54,7 @@ def test_long_lines_are_written_in_parts(ended: bool) -> None:
 
 
 def test_files_are_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
-    file = shimlog.LogFile(str(tmp_path / "c" / "0.log"), rotate_at=100)
+    file = shimlog.OutputFile(str(tmp_path / "c" / "0.log"), rotate_at=100)
     for number in range(30):
         file.append([b"%040d\n" % number], "T")
     file.close()

@@ -19,7 +19,7 @@ from lateen.node.net.podnetwork import CaptureOptions
 from tests import programs
 
 CASES = Path(__file__).parent / "cases"
-NODE = services.Node(
+NODE = services.NodeAddresses(
     ip="10.244.0.1",
     port_addresses=("10.244.0.1", "172.30.9.2"),
     own=("10.96.0.10",),
@@ -27,7 +27,7 @@ NODE = services.Node(
 )
 
 
-def _table(case: Path) -> nft.Table:
+def _table(case: Path) -> nft.RuleTable:
     given: dict[str, Any] = yaml.safe_load((case / "in.yaml").read_text())
     if case.parent.name == "redirect":
         options: dict[str, Any] = {key: tuple(value) for key, value in given.items()}
@@ -102,7 +102,7 @@ def test_the_way_out_is_one_rule_after_those_of_services(namespaces: Any) -> Non
     assert _plain(_listed(namespaces, table)) == _plain(text)
 
 
-def _listed(namespaces: Any, table: nft.Table, *later: nft.Table) -> str:
+def _listed(namespaces: Any, table: nft.RuleTable, *later: nft.RuleTable) -> str:
     """Return what `nft list ruleset` says after a table was made and changed to others."""
     program = programs.require("nft")
     fd = namespaces.make()
@@ -150,13 +150,15 @@ STEPS = [(a, b) for a in TABLES for b in TABLES if a is not b]
 
 
 @pytest.mark.parametrize(("before", "after"), STEPS)
-def test_what_is_new_comes_before_what_is_old_goes(before: nft.Table, after: nft.Table) -> None:
+def test_what_is_new_comes_before_what_is_old_goes(
+    before: nft.RuleTable, after: nft.RuleTable
+) -> None:
     """Or a packet that meets the moment would find neither, and be refused."""
     steps = nftwire.changes(before, after)
     said = {message.about.split()[0] for each in steps for message in each}
     assert not {"table", "chain"} & said, "chains that packets pass were replaced"
 
-    def lacks(table: nft.Table, other: nft.Table) -> bool:
+    def lacks(table: nft.RuleTable, other: nft.RuleTable) -> bool:
         known = {each.name: each.elements.keys() for each in table.sets}
         return any(each.elements.keys() - known.get(each.name, set()) for each in other.sets)
 
@@ -166,12 +168,12 @@ def test_what_is_new_comes_before_what_is_old_goes(before: nft.Table, after: nft
 @pytest.mark.netns
 @pytest.mark.parametrize(("before", "after"), STEPS)
 def test_the_kernel_comes_to_a_table_from_any_other(
-    before: nft.Table, after: nft.Table, namespaces: Any
+    before: nft.RuleTable, after: nft.RuleTable, namespaces: Any
 ) -> None:
     listed = _listed(namespaces, before, after)
     made = re.findall(r"^\t(?:set|map) (\S+) \{", listed, flags=re.MULTILINE)
     sets = sorted(after.sets, key=lambda each: made.index(each.name))
-    assert _plain(listed) == _plain(nft.text(nft.Table(after.name, after.chains, tuple(sets))))
+    assert _plain(listed) == _plain(nft.text(nft.RuleTable(after.name, after.chains, tuple(sets))))
 
 
 def test_of_two_services_on_one_port_the_first_wins() -> None:
@@ -202,7 +204,9 @@ def test_the_defaults_are_no_problem() -> None:
 def test_a_transaction_is_whole_or_nothing(namespaces: Any) -> None:
     fd = namespaces.make()
     good = redirect.ruleset(CaptureOptions())
-    broken = nft.Table("broken", (nft.Chain("one", (nft.Rule((), nft.Jump("nowhere")),)),))
+    broken = nft.RuleTable(
+        "broken", (nft.Chain("one", (nft.PacketRule((), nft.Jump("nowhere")),)),)
+    )
     with netlink.open_netlink(fd, netlink.NETFILTER) as socket:
         with pytest.raises(netlink.NetlinkError, match="rule in broken one: jump nowhere"):
             nftwire.apply(socket, [*nftwire.create(good), *nftwire.create(broken)])

@@ -48,6 +48,6 @@ def _debugger(review: Review, host_paths: Sequence[str]) -> Verdict:
         if "hostPath" in volume:
             try:
                 volumes.host_path(volume, host_paths)
-            except volumes.Refused as error:
+            except volumes.VolumeRefused as error:
                 return Verdict(denied=f"{error}; `lateen shell` opens a shell beside the pods")
     return Verdict()

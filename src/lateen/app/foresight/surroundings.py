@@ -30,7 +30,7 @@ def network(
 ) -> NetworkFacts:
     """Return the facts of a snapshot; `images` are the user's own stand-ins."""
     slices = _slices(snapshot)
-    node = services.Node(ip=NODE_IP, port_addresses=(NODE_IP,), own=(DNS_IP,))
+    node = services.NodeAddresses(ip=NODE_IP, port_addresses=(NODE_IP,), own=(DNS_IP,))
     fronts: dict[tuple[str, int], Front] = {}
     for key, service in sorted(snapshot.services.items()):
         name = f"{key[0]}/{key[1]}"

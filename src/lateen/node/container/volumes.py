@@ -28,7 +28,7 @@ _GROUP_READS, _GROUP_WRITES = 0o440, 0o660
 _PLAIN = ("configMap", "secret", "downwardAPI", "projected")
 
 
-class Refused(Missing):
+class VolumeRefused(Missing):
     """A volume that a lab does not give: the message says what to do."""
 
 
@@ -127,7 +127,9 @@ def _source(kind: str, body: Json, mode: int, sources: Sources) -> dict[str, Fil
             token = sources.tokens.get(str(body.get("audience") or ""), "")
             return {str(body.get("path") or "token"): sources.owner.token(token, mode)}
         case _:
-            raise Refused(f"a projected volume cannot hold {kind}: leave it out of the manifest")
+            raise VolumeRefused(
+                f"a projected volume cannot hold {kind}: leave it out of the manifest"
+            )
 
 
 def _keys(data: Mapping[str, bytes], body: Json, mode: int, what: str) -> dict[str, File]:
@@ -161,15 +163,15 @@ def host_path(volume: Json, allowed: Iterable[str]) -> tuple[str, str]:
         real = os.path.realpath(base)
         if path == real or path.startswith(real.rstrip("/") + "/"):
             return real, "" if path == real else os.path.relpath(path, real)
-    raise Refused(
+    raise VolumeRefused(
         f'hostPath volume "{volume.get("name")}" is refused: name {path} or a directory above it '
         "under `hostPaths` in lateen.yaml"
     )
 
 
-def unsupported(volume: Json) -> Refused:
+def unsupported(volume: Json) -> VolumeRefused:
     """Return the refusal of a kind of volume that a lab does not have."""
-    return Refused(
+    return VolumeRefused(
         f'volume "{volume.get("name")}" of type {kind_of(volume)} is not available in a lab: '
         "use emptyDir, configMap, secret, downwardAPI, projected or an allowed hostPath"
     )

@@ -30,7 +30,7 @@ class DnsRecord(msgspec.Struct, frozen=True):
     port: int = 0
 
 
-class Result(msgspec.Struct, frozen=True):
+class ZoneAnswer(msgspec.Struct, frozen=True):
     """What is known of a name."""
 
     exists: bool
@@ -41,8 +41,8 @@ class Result(msgspec.Struct, frozen=True):
     """The name is under a domain that is ours to answer for."""
 
 
-_UNKNOWN = Result(False)
-_NO_DATA = Result(True)
+_UNKNOWN = ZoneAnswer(False)
+_NO_DATA = ZoneAnswer(True)
 
 
 class _Endpoint(msgspec.Struct, frozen=True):
@@ -110,19 +110,19 @@ class Zone:
         if not self._namespaces[namespace]:
             del self._namespaces[namespace]
 
-    def lookup(self, name: str, kind: str) -> Result:
+    def lookup(self, name: str, kind: str) -> ZoneAnswer:
         """Return what is known of a name (any case, no last dot) and a type (`A`, `SRV` …)."""
         labels = name.lower().split(".")
         if labels[-2:] == DOMAIN.split("."):
             return self._inside(tuple(labels[:-2]), kind)
         if labels[-2:] == ["in-addr", "arpa"]:
             return self._backwards(labels[:-2], name, kind)
-        return Result(False, inside=False)
+        return ZoneAnswer(False, inside=False)
 
-    def _inside(self, labels: tuple[str, ...], kind: str) -> Result:
+    def _inside(self, labels: tuple[str, ...], kind: str) -> ZoneAnswer:
         match labels:
             case () if kind == "NS":
-                return Result(True, (DnsRecord(DOMAIN, "NS", f"ns.dns.{DOMAIN}"),))
+                return ZoneAnswer(True, (DnsRecord(DOMAIN, "NS", f"ns.dns.{DOMAIN}"),))
             case () | ("svc",) | ("pod",):
                 return _NO_DATA
             case ("dns-version",):
@@ -138,14 +138,14 @@ class Zone:
             case _:
                 return _UNKNOWN
 
-    def _pod(self, dashed: str, namespace: str, kind: str) -> Result:
+    def _pod(self, dashed: str, namespace: str, kind: str) -> ZoneAnswer:
         ip = dashed.replace("-", ".")
         known = (owner[0] == namespace and own == ip for owner, own in self._pods.items())
         if not any(known):
             return _UNKNOWN
         return _only((DnsRecord(f"{dashed}.{namespace}.pod.{DOMAIN}", "A", ip),), kind)
 
-    def _service(self, entry: _Entry, rest: list[str], kind: str) -> Result:
+    def _service(self, entry: _Entry, rest: list[str], kind: str) -> ZoneAnswer:
         name = _name(entry)
         if entry.service.spec.type == "ExternalName":
             return self._external(entry, kind) if not rest else _UNKNOWN
@@ -165,16 +165,16 @@ class Zone:
         found = tuple(dict.fromkeys(DnsRecord(name, "A", e.address) for e in entry.endpoints))
         return _only(found, kind) if found else _UNKNOWN
 
-    def _external(self, entry: _Entry, kind: str) -> Result:
+    def _external(self, entry: _Entry, kind: str) -> ZoneAnswer:
         """An alias; what it points to is added when it is ours as well."""
         target = entry.service.spec.external_name.rstrip(".").lower()
         alias = DnsRecord(_name(entry), "CNAME", target)
         if kind == "CNAME" or target == alias.name:
-            return Result(True, (alias,))
+            return ZoneAnswer(True, (alias,))
         further = self.lookup(target, kind)
-        return Result(True, (alias, *further.answers), further.additional)
+        return ZoneAnswer(True, (alias, *further.answers), further.additional)
 
-    def _backwards(self, labels: list[str], name: str, kind: str) -> Result:
+    def _backwards(self, labels: list[str], name: str, kind: str) -> ZoneAnswer:
         """Name an address: a Service's, or an endpoint's as CoreDNS does, `10-244-0-5.svc…`."""
         ip = ".".join(reversed(labels))
         owners = self._reverse.get(ip, {})
@@ -189,9 +189,9 @@ class Zone:
         return _only(records, kind) if records else _UNKNOWN
 
 
-def _only(records: tuple[DnsRecord, ...], kind: str) -> Result:
+def _only(records: tuple[DnsRecord, ...], kind: str) -> ZoneAnswer:
     """The name exists; give its records of the type asked for."""
-    return Result(True, tuple(r for r in records if kind in (r.type, "ANY")))
+    return ZoneAnswer(True, tuple(r for r in records if kind in (r.type, "ANY")))
 
 
 def _name(entry: _Entry) -> str:
@@ -218,7 +218,7 @@ def _endpoints(slices: Iterable[discovery.EndpointSlice]) -> Iterator[_Endpoint]
                 yield _Endpoint(address, host, each.ports)
 
 
-def _service_ports(entry: _Entry, port: str, protocol: str, kind: str) -> Result:
+def _service_ports(entry: _Entry, port: str, protocol: str, kind: str) -> ZoneAnswer:
     """SRV: the named port, or all when `port` is empty; targets are endpoints when headless."""
     owner = f"_{port}._{protocol}.{_name(entry)}" if port else _name(entry)
     found: dict[DnsRecord, None] = {}
@@ -241,4 +241,4 @@ def _service_ports(entry: _Entry, port: str, protocol: str, kind: str) -> Result
         hosts[DnsRecord(target, "A", address)] = None
     if not found:
         return _UNKNOWN
-    return Result(True, tuple(found), tuple(hosts)) if kind in ("SRV", "ANY") else _NO_DATA
+    return ZoneAnswer(True, tuple(found), tuple(hosts)) if kind in ("SRV", "ANY") else _NO_DATA

@@ -6,15 +6,15 @@ pass by. Only TCP is led; other packets to the outside find no route, as without
 
 from lateen.node.net.addressing import Plan
 from lateen.node.net.nft import (
-    Base,
     Chain,
+    ChainHook,
     DestinationNat,
-    Field,
     Hook,
     Match,
+    PacketField,
+    PacketRule,
     Return,
-    Rule,
-    Table,
+    RuleTable,
 )
 
 TABLE = "lateen-egress"
@@ -23,12 +23,13 @@ PORT = 15999
 _AFTER_SERVICES = -90
 
 
-def table(plan: Plan) -> Table:
+def table(plan: Plan) -> RuleTable:
     """Return the rules for a lab of these addresses."""
     inside = (*plan.virtual, *(f"{each}/32" for each in plan.extra_node_addresses))
     stays = tuple(
-        Rule((Match(Field.DESTINATION, network),), Return()) for network in (*inside, "127.0.0.0/8")
+        PacketRule((Match(PacketField.DESTINATION, network),), Return())
+        for network in (*inside, "127.0.0.0/8")
     )
-    leaves = Rule((Match(Field.PROTOCOL, "tcp"),), DestinationNat(plan.node_ip, PORT))
-    hook = Base("nat", Hook.PREROUTING, _AFTER_SERVICES)
-    return Table(TABLE, (Chain("prerouting", (*stays, leaves), hook),))
+    leaves = PacketRule((Match(PacketField.PROTOCOL, "tcp"),), DestinationNat(plan.node_ip, PORT))
+    hook = ChainHook("nat", Hook.PREROUTING, _AFTER_SERVICES)
+    return RuleTable(TABLE, (Chain("prerouting", (*stays, leaves), hook),))

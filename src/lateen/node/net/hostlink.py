@@ -132,7 +132,7 @@ def make(book: ledger.Ledger, lab_netns_fd: int, pool: Pool) -> None:
     host_mac = b"\x02" + secrets.token_bytes(5)
     name = "lateen" + secrets.token_hex(4)
     leavings = book.entries()
-    made = ledger.Entry(name, host_mac.hex(":"), pool.network)
+    made = ledger.LedgerEntry(name, host_mac.hex(":"), pool.network)
     book.record(made)  # before the others are forgotten: the network must stay in the book
     with netlink.open_netlink() as host:
         book.settle(lambda entry: _delete(host, entry), leavings)
@@ -211,7 +211,7 @@ def remove(book: ledger.Ledger) -> None:
         book.settle(lambda entry: _delete(host, entry))
 
 
-def _delete(host: netlink.Netlink, entry: ledger.Entry) -> None:
+def _delete(host: netlink.Netlink, entry: ledger.LedgerEntry) -> None:
     link = rtnetlink.find(host, entry.name)
     if link is None or link.mac.hex(":") != entry.mac:
         return

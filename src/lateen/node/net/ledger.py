@@ -44,20 +44,13 @@ class Ledger:
         """Add an entry; call before making the thing. Raises OSError."""
         self._write((*self.entries(), entry))
 
-<<<<<<< HEAD
     def settle(
-        self, remove: Callable[[Entry], None], entries: Sequence[Entry] | None = None
+        self, remove: Callable[[LedgerEntry], None], entries: Sequence[LedgerEntry] | None = None
     ) -> None:
         """Remove each recorded thing, or those given, by `remove`, which may find that it is gone,
         and then forget it. Raises what `remove` raises, with that entry and the later ones still
         recorded."""
         for entry in self.entries() if entries is None else entries:
-=======
-    def settle(self, remove: Callable[[LedgerEntry], None]) -> None:
-        """Remove each recorded thing by `remove`, which may find that it is gone, and then forget
-        it. Raises what `remove` raises, with that entry and the later ones still recorded."""
-        for entry in self.entries():
->>>>>>> ce15989 (node: give classes names that nobody else has)
             remove(entry)
             self._write(tuple(each for each in self.entries() if each != entry))
 

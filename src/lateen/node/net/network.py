@@ -36,7 +36,7 @@ class LabNetwork:
         self._pool = addressing.Pool(plan.pod_cidr, reserved=(plan.node_ip,))
         self._route = netlink.open_netlink()
         self._filter = netlink.open_netlink(protocol=netlink.NETFILTER)
-        self._node = services.Node(
+        self._node = services.NodeAddresses(
             ip=plan.node_ip,
             port_addresses=plan.node_port_addresses,
             own=(plan.dns_ip,),
@@ -44,7 +44,7 @@ class LabNetwork:
             outside=hostlink.LAB_LINK,
         )
         self._frontends: dict[str, tuple[services.Frontend, ...]] = {}
-        self._table: nft.Table | None = None
+        self._table: nft.RuleTable | None = None
         links.prepare_root(self._route, links.Root(plan.node_ip, plan.dns_ip, plan.virtual))
 
     def close(self) -> None:

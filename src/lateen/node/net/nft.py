@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 
-class Field(Enum):
+class PacketField(Enum):
     """What a rule can look at, by the words nft has for it."""
 
     PROTOCOL = "meta l4proto"
@@ -29,12 +29,16 @@ class Match(msgspec.Struct, frozen=True):
     Values: protocol `tcp` or `udp`, port number, IPv4 network in text, link name, mark number.
     """
 
-    field: Field
+    field: PacketField
     value: str | int
     negate: bool = False
 
     def __str__(self) -> str:
-        value = f'"{self.value}"' if self.field in (Field.IN_LINK, Field.OUT_LINK) else self.value
+        value = (
+            f'"{self.value}"'
+            if self.field in (PacketField.IN_LINK, PacketField.OUT_LINK)
+            else self.value
+        )
         if isinstance(value, str) and value.endswith("/32"):
             value = value[:-3]
         return f"{self.field.value} {'!= ' if self.negate else ''}{value}"
@@ -43,7 +47,7 @@ class Match(msgspec.Struct, frozen=True):
 class Member(msgspec.Struct, frozen=True):
     """The fields together are a member of the set."""
 
-    fields: tuple[Field, ...]
+    fields: tuple[PacketField, ...]
     set: str
 
     def __str__(self) -> str:
@@ -141,7 +145,7 @@ class Spread(msgspec.Struct, frozen=True):
 Action = Return | Jump | Redirect | Reject | SourceNat | DestinationNat | Spread
 
 
-class Rule(msgspec.Struct, frozen=True):
+class PacketRule(msgspec.Struct, frozen=True):
     """All matches hold, then the action."""
 
     matches: tuple[Condition, ...]
@@ -161,7 +165,7 @@ class Hook(Enum):
     POSTROUTING = 4
 
 
-class Base(msgspec.Struct, frozen=True):
+class ChainHook(msgspec.Struct, frozen=True):
     """What makes a chain a base chain. `type` is `nat` or `filter`; the policy is accept."""
 
     type: str
@@ -173,11 +177,11 @@ class Chain(msgspec.Struct, frozen=True):
     """Rules in order."""
 
     name: str
-    rules: tuple[Rule, ...] = ()
-    base: Base | None = None
+    rules: tuple[PacketRule, ...] = ()
+    base: ChainHook | None = None
 
 
-class Kind(Enum):
+class SetKind(Enum):
     """What a part of a set's key or value is, by nft's name for it."""
 
     ADDRESS = "ipv4_addr"
@@ -194,12 +198,12 @@ class Set(msgspec.Struct, frozen=True):
     """A set, or with `value` a map. A set's elements are keys with an empty value."""
 
     name: str
-    key: tuple[Kind, ...]
+    key: tuple[SetKind, ...]
     elements: Mapping[Value, Value] = msgspec.field(default_factory=dict)
-    value: tuple[Kind, ...] = ()
+    value: tuple[SetKind, ...] = ()
 
 
-class Table(msgspec.Struct, frozen=True):
+class RuleTable(msgspec.Struct, frozen=True):
     """One IPv4 table; applied whole."""
 
     name: str
@@ -207,7 +211,7 @@ class Table(msgspec.Struct, frozen=True):
     sets: tuple[Set, ...] = ()
 
 
-def text(table: Table) -> str:
+def text(table: RuleTable) -> str:
     """Return the table in nft's language; `nft -f` takes it."""
     lines = [f"table ip {table.name} {{"]
     for each in table.sets:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lateen.node.net import netlink, nft
 from lateen.node.net.netlink import attribute, be32, nested
-from lateen.node.net.nft import Field, Kind
+from lateen.node.net.nft import PacketField, SetKind
 
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
@@ -27,11 +27,20 @@ _FIRST = 8
 """NFT_REG32_00: registers of four bytes, which concatenated keys fill one after another."""
 
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "sctp": 132}
-_KINDS = {Kind.ADDRESS: 7, Kind.PROTOCOL: 12, Kind.PORT: 13, Kind.NUMBER: 19}
+_KINDS = {SetKind.ADDRESS: 7, SetKind.PROTOCOL: 12, SetKind.PORT: 13, SetKind.NUMBER: 19}
 """nft's own numbers of types, so that `nft list ruleset` shows the elements as they are meant."""
 
-_META = {Field.PROTOCOL: 16, Field.MARK: 3, Field.IN_LINK: 6, Field.OUT_LINK: 7}
-_PAYLOAD = {Field.SOURCE: (1, 12, 4), Field.DESTINATION: (1, 16, 4), Field.PORT: (2, 2, 2)}
+_META = {
+    PacketField.PROTOCOL: 16,
+    PacketField.MARK: 3,
+    PacketField.IN_LINK: 6,
+    PacketField.OUT_LINK: 7,
+}
+_PAYLOAD = {
+    PacketField.SOURCE: (1, 12, 4),
+    PacketField.DESTINATION: (1, 16, 4),
+    PacketField.PORT: (2, 2, 2),
+}
 """Header (1 network, 2 transport), offset and length."""
 
 _RETURN, _JUMP = -5, -3
@@ -45,7 +54,7 @@ _NESTED = 0x8000
 _data = struct.Struct("=HHHH")
 
 
-def create(table: nft.Table) -> list[netlink.Message]:
+def create(table: nft.RuleTable) -> list[netlink.Message]:
     """Return the transaction body that makes the table; the kernel answers EEXIST when there is one
     of its name."""
     messages = [_table(_NEW_TABLE, table.name, netlink.EXCLUSIVE)]
@@ -58,7 +67,7 @@ def create(table: nft.Table) -> list[netlink.Message]:
     return messages
 
 
-def replace(table: nft.Table) -> list[netlink.Message]:
+def replace(table: nft.RuleTable) -> list[netlink.Message]:
     """Return the transaction body that puts the table in place of any earlier one of its name.
 
     A socket that deleted something takes about 15 ms to close, as the kernel waits for the readers
@@ -72,7 +81,7 @@ def delete(name: str) -> list[netlink.Message]:
     return [_table(_DEL_TABLE, name)]
 
 
-def changes(old: nft.Table, new: nft.Table) -> list[list[netlink.Message]]:
+def changes(old: nft.RuleTable, new: nft.RuleTable) -> list[list[netlink.Message]]:
     """Return the transactions that lead from one table to the other, to be applied in this order.
 
     What is new is there before what is old goes, and no chain is replaced: the kernel reads which
@@ -86,16 +95,16 @@ def changes(old: nft.Table, new: nft.Table) -> list[list[netlink.Message]]:
     return [each for each in (_step(old, both), _step(both, new)) if each]
 
 
-def _frame(table: nft.Table) -> object:
+def _frame(table: nft.RuleTable) -> object:
     return table.name, tuple((chain.name, chain.base) for chain in table.chains)
 
 
-def _retyped(old: nft.Table, new: nft.Table) -> bool:
+def _retyped(old: nft.RuleTable, new: nft.RuleTable) -> bool:
     before = {each.name: (each.key, each.value) for each in old.sets}
     return any(before.get(s.name, (s.key, s.value)) != (s.key, s.value) for s in new.sets)
 
 
-def _joined(old: nft.Table, new: nft.Table) -> nft.Table:
+def _joined(old: nft.RuleTable, new: nft.RuleTable) -> nft.RuleTable:
     """Return a table in which what either has is found; of two values of a key the new one."""
     before = {each.name: each for each in old.sets}
     names = {each.name for each in new.sets}
@@ -109,12 +118,12 @@ def _joined(old: nft.Table, new: nft.Table) -> nft.Table:
         nft.Chain(a.name, b.rules + tuple(r for r in a.rules if r not in b.rules), a.base)
         for a, b in zip(old.chains, new.chains, strict=True)
     )
-    return nft.Table(
+    return nft.RuleTable(
         new.name, tuple(chains), (*sets, *(s for s in old.sets if s.name not in names))
     )
 
 
-def _step(old: nft.Table, new: nft.Table) -> list[netlink.Message]:
+def _step(old: nft.RuleTable, new: nft.RuleTable) -> list[netlink.Message]:
     """Return one transaction's body: sets and elements that come, rules of chains that have others,
     elements and sets that go."""
     before, after = ({each.name: each for each in table.sets} for table in (old, new))
@@ -177,7 +186,7 @@ def _chain(table: str, chain: nft.Chain) -> netlink.Message:
     return _message(_NEW_CHAIN, netlink.CREATE, body, f"chain {table} {chain.name}")
 
 
-def _rule(table: str, chain: str, rule: nft.Rule) -> netlink.Message:
+def _rule(table: str, chain: str, rule: nft.PacketRule) -> netlink.Message:
     expressions: list[bytes] = []
     for match in rule.matches:
         expressions += _condition(match)
@@ -202,7 +211,7 @@ def _expression(name: str, *attributes: bytes) -> bytes:
     return netlink.text(1, name) + nested(2, *attributes)
 
 
-def _load(field: Field, register: int) -> bytes:
+def _load(field: PacketField, register: int) -> bytes:
     if field in _META:
         return _expression("meta", be32(1, register), be32(2, _META[field]))
     header, offset, length = _PAYLOAD[field]
@@ -256,21 +265,21 @@ def _operand(match: nft.Match) -> tuple[bytes, bytes]:
     """Return the value to compare with, and the mask to apply before, if one is needed."""
     value = match.value
     match match.field:
-        case Field.SOURCE | Field.DESTINATION:
+        case PacketField.SOURCE | PacketField.DESTINATION:
             network = ipaddress.IPv4Network(value)
             mask = b"" if network.prefixlen == 32 else network.netmask.packed
             return network.network_address.packed, mask
-        case Field.IN_LINK | Field.OUT_LINK:
+        case PacketField.IN_LINK | PacketField.OUT_LINK:
             return str(value).encode().ljust(16, b"\0"), b""
-        case Field.PROTOCOL:
+        case PacketField.PROTOCOL:
             return bytes([_PROTOCOLS[str(value)]]), b""
-        case Field.PORT:
+        case PacketField.PORT:
             return struct.pack(">H", value), b""
-        case Field.MARK:
+        case PacketField.MARK:
             return struct.pack("=I", value), b""
 
 
-def _keys(fields: Iterable[Field]) -> list[bytes]:
+def _keys(fields: Iterable[PacketField]) -> list[bytes]:
     return [_load(field, _FIRST + number) for number, field in enumerate(fields)]
 
 
@@ -306,11 +315,11 @@ def _action(action: nft.Action) -> list[bytes]:
 
 
 def _spread(action: nft.Spread) -> list[bytes]:
-    keys = _keys((Field.DESTINATION, Field.PROTOCOL, Field.PORT))
+    keys = _keys((PacketField.DESTINATION, PacketField.PROTOCOL, PacketField.PORT))
     slot = _FIRST + len(keys)
     if action.sticky:
         source = slot + 1
-        keys.append(_load(Field.SOURCE, source))
+        keys.append(_load(PacketField.SOURCE, source))
         pick = _expression(
             "hash", be32(1, source), be32(2, slot), be32(3, 4), be32(4, action.count), be32(5, 0)
         )
@@ -331,7 +340,7 @@ def _set(table: str, each: nft.Set, number: int) -> netlink.Message:
     return _message(_NEW_SET, netlink.CREATE, body, f"set {table} {each.name}")
 
 
-def _type(kinds: Iterable[Kind]) -> int:
+def _type(kinds: Iterable[SetKind]) -> int:
     """Join type numbers as nft does for concatenations, six bits each."""
     number = 0
     for kind in kinds:
@@ -361,19 +370,19 @@ def _elements(
         yield _message(kind, flags, body, f"elements of {table} {each.name}")
 
 
-def _pack(kinds: tuple[Kind, ...], value: nft.Value) -> bytes:
+def _pack(kinds: tuple[SetKind, ...], value: nft.Value) -> bytes:
     """Each part fills a register of four bytes."""
     return b"".join(map(_pack_part, kinds, value))
 
 
 @functools.lru_cache(maxsize=65536)
-def _pack_part(kind: Kind, part: str | int) -> bytes:
+def _pack_part(kind: SetKind, part: str | int) -> bytes:
     match kind:
-        case Kind.ADDRESS:
+        case SetKind.ADDRESS:
             return ipaddress.IPv4Address(part).packed
-        case Kind.PROTOCOL:
+        case SetKind.PROTOCOL:
             return bytes([_PROTOCOLS[str(part)], 0, 0, 0])
-        case Kind.PORT:
+        case SetKind.PORT:
             return struct.pack(">Hxx", part)
-        case Kind.NUMBER:
+        case SetKind.NUMBER:
             return struct.pack("=I", part)

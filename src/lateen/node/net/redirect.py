@@ -8,7 +8,18 @@ of table and chains are those of Istio's nftables back end.
 import ipaddress
 from collections.abc import Iterable
 
-from lateen.node.net.nft import Base, Chain, Field, Hook, Jump, Match, Redirect, Return, Rule, Table
+from lateen.node.net.nft import (
+    Chain,
+    ChainHook,
+    Hook,
+    Jump,
+    Match,
+    PacketField,
+    PacketRule,
+    Redirect,
+    Return,
+    RuleTable,
+)
 from lateen.node.net.podnetwork import ALL, CaptureOptions
 
 TABLE = "istio-proxy-nat"
@@ -20,10 +31,10 @@ PASSTHROUGH_SOURCE = "127.0.0.6/32"
 """Envoy's source address towards the application: what came in through the inbound listener."""
 
 _NAT_PRIORITY = -100
-_TCP = Match(Field.PROTOCOL, "tcp")
-_OUT_LO = Match(Field.OUT_LINK, "lo")
-_OURS = Match(Field.MARK, ENVOY_MARK)
-_NOT_OURS = Match(Field.MARK, ENVOY_MARK, negate=True)
+_TCP = Match(PacketField.PROTOCOL, "tcp")
+_OUT_LO = Match(PacketField.OUT_LINK, "lo")
+_OURS = Match(PacketField.MARK, ENVOY_MARK)
+_NOT_OURS = Match(PacketField.MARK, ENVOY_MARK, negate=True)
 _RETURN = Return()
 _TO_INBOUND = Jump("istio-in-redirect")
 _TO_OUTBOUND = Jump("istio-redirect")
@@ -31,76 +42,76 @@ _TO_OUTBOUND = Jump("istio-redirect")
 _PREFIX = "traffic.sidecar.istio.io/"
 
 
-def ruleset(options: CaptureOptions) -> Table:
+def ruleset(options: CaptureOptions) -> RuleTable:
     """Return the nat table of a pod with a sidecar."""
-    return Table(
+    return RuleTable(
         TABLE,
         (
             _base("prerouting", Hook.PREROUTING, _prerouting(options)),
             _base("output", Hook.OUTPUT, _output_hook(options)),
             Chain("istio-inbound", tuple(_inbound(options))),
             Chain("istio-output", tuple(_outbound(options))),
-            Chain("istio-redirect", (Rule((_TCP,), Redirect(OUTBOUND_PORT)),)),
-            Chain("istio-in-redirect", (Rule((_TCP,), Redirect(INBOUND_PORT)),)),
+            Chain("istio-redirect", (PacketRule((_TCP,), Redirect(OUTBOUND_PORT)),)),
+            Chain("istio-in-redirect", (PacketRule((_TCP,), Redirect(INBOUND_PORT)),)),
         ),
     )
 
 
-def _base(name: str, hook: Hook, rules: Iterable[Rule]) -> Chain:
-    return Chain(name, tuple(rules), Base("nat", hook, _NAT_PRIORITY))
+def _base(name: str, hook: Hook, rules: Iterable[PacketRule]) -> Chain:
+    return Chain(name, tuple(rules), ChainHook("nat", hook, _NAT_PRIORITY))
 
 
-def _prerouting(options: CaptureOptions) -> Iterable[Rule]:
+def _prerouting(options: CaptureOptions) -> Iterable[PacketRule]:
     for name in options.exclude_interfaces:
-        yield Rule((Match(Field.IN_LINK, name),), _RETURN)
+        yield PacketRule((Match(PacketField.IN_LINK, name),), _RETURN)
     if options.include_inbound_ports:
-        yield Rule((_TCP,), Jump("istio-inbound"))
+        yield PacketRule((_TCP,), Jump("istio-inbound"))
 
 
-def _output_hook(options: CaptureOptions) -> Iterable[Rule]:
+def _output_hook(options: CaptureOptions) -> Iterable[PacketRule]:
     for name in options.exclude_interfaces:
-        yield Rule((Match(Field.OUT_LINK, name),), _RETURN)
-    yield Rule((), Jump("istio-output"))
+        yield PacketRule((Match(PacketField.OUT_LINK, name),), _RETURN)
+    yield PacketRule((), Jump("istio-output"))
 
 
-def _inbound(options: CaptureOptions) -> Iterable[Rule]:
-    yield Rule((_TCP, _port(TUNNEL_PORT)), _RETURN)
+def _inbound(options: CaptureOptions) -> Iterable[PacketRule]:
+    yield PacketRule((_TCP, _port(TUNNEL_PORT)), _RETURN)
     if ALL not in options.include_inbound_ports:
         for port in options.include_inbound_ports:
-            yield Rule((_TCP, _port(port)), _TO_INBOUND)
+            yield PacketRule((_TCP, _port(port)), _TO_INBOUND)
         return
     for port in options.exclude_inbound_ports:
-        yield Rule((_TCP, _port(port)), _RETURN)
-    yield Rule((_TCP,), _TO_INBOUND)
+        yield PacketRule((_TCP, _port(port)), _RETURN)
+    yield PacketRule((_TCP,), _TO_INBOUND)
 
 
-def _outbound(options: CaptureOptions) -> Iterable[Rule]:
+def _outbound(options: CaptureOptions) -> Iterable[PacketRule]:
     for port in options.exclude_outbound_ports:
-        yield Rule((_TCP, _port(port)), _RETURN)
-        yield Rule((Match(Field.PROTOCOL, "udp"), _port(port)), _RETURN)
-    yield Rule((_OUT_LO, Match(Field.SOURCE, PASSTHROUGH_SOURCE)), _RETURN)
+        yield PacketRule((_TCP, _port(port)), _RETURN)
+        yield PacketRule((Match(PacketField.PROTOCOL, "udp"), _port(port)), _RETURN)
+    yield PacketRule((_OUT_LO, Match(PacketField.SOURCE, PASSTHROUGH_SOURCE)), _RETURN)
     # Envoy calling the pod's own address goes through the inbound listener.
-    not_loopback = Match(Field.DESTINATION, "127.0.0.1/32", negate=True)
-    not_tunnel = Match(Field.PORT, TUNNEL_PORT, negate=True)
-    yield Rule((_OURS, _OUT_LO, not_loopback, _TCP, not_tunnel), _TO_INBOUND)
+    not_loopback = Match(PacketField.DESTINATION, "127.0.0.1/32", negate=True)
+    not_tunnel = Match(PacketField.PORT, TUNNEL_PORT, negate=True)
+    yield PacketRule((_OURS, _OUT_LO, not_loopback, _TCP, not_tunnel), _TO_INBOUND)
     # The application calling its own pod's address passes by both listeners.
-    yield Rule((_OUT_LO, _NOT_OURS), _RETURN)
-    yield Rule((_OURS,), _RETURN)
-    yield Rule((Match(Field.DESTINATION, "127.0.0.1/32"),), _RETURN)
+    yield PacketRule((_OUT_LO, _NOT_OURS), _RETURN)
+    yield PacketRule((_OURS,), _RETURN)
+    yield PacketRule((Match(PacketField.DESTINATION, "127.0.0.1/32"),), _RETURN)
     for excluded in _ranges(options.exclude_outbound_ranges):
-        yield Rule((excluded,), _RETURN)
+        yield PacketRule((excluded,), _RETURN)
     for port in options.include_outbound_ports:
         if port != ALL:
-            yield Rule((_TCP, _port(port)), _TO_OUTBOUND)
+            yield PacketRule((_TCP, _port(port)), _TO_OUTBOUND)
     if ALL in options.include_outbound_ranges:
-        yield Rule((_TCP,), _TO_OUTBOUND)
+        yield PacketRule((_TCP,), _TO_OUTBOUND)
         return
     for included in _ranges(options.include_outbound_ranges):
-        yield Rule((_TCP, included), _TO_OUTBOUND)
+        yield PacketRule((_TCP, included), _TO_OUTBOUND)
 
 
 def _port(port: str | int) -> Match:
-    return Match(Field.PORT, int(port))
+    return Match(PacketField.PORT, int(port))
 
 
 def problems(options: CaptureOptions) -> tuple[str, ...]:
@@ -148,4 +159,4 @@ def _ranges(words: tuple[str, ...]) -> Iterable[Match]:
     for word in words:
         network = ipaddress.ip_network(word, strict=False)
         if network.version == 4:
-            yield Match(Field.DESTINATION, str(network))
+            yield Match(PacketField.DESTINATION, str(network))

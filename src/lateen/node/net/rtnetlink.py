@@ -48,7 +48,7 @@ class Link(msgspec.Struct, frozen=True):
     """Both ends are up and the queue is in place: packets sent now are not dropped."""
 
 
-class Route(msgspec.Struct, frozen=True):
+class KernelRoute(msgspec.Struct, frozen=True):
     """One IPv4 route of the main table: destination network, interface index (0: none)."""
 
     destination: ipaddress.IPv4Network
@@ -84,10 +84,10 @@ def _parse_link(body: bytes) -> Link:
     )
 
 
-def routes(rt: netlink.Netlink) -> tuple[Route, ...]:
+def routes(rt: netlink.Netlink) -> tuple[KernelRoute, ...]:
     """Return the IPv4 routes of the main table."""
     query = _route.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
-    found: list[Route] = []
+    found: list[KernelRoute] = []
     for body in rt.dump(netlink.Message(_GET_ROUTE, 0, query, "list routes")):
         _, length, _, _, table, _, _, _, _ = _route.unpack_from(body)
         values = dict(netlink.attributes(body[_route.size :]))
@@ -95,7 +95,7 @@ def routes(rt: netlink.Netlink) -> tuple[Route, ...]:
             continue
         network = ipaddress.IPv4Network((values.get(1, b"\0\0\0\0"), length))
         interface = struct.unpack("=I", values[4])[0] if 4 in values else 0
-        found.append(Route(network, interface))
+        found.append(KernelRoute(network, interface))
     return tuple(found)
 
 

@@ -18,23 +18,23 @@ import msgspec
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.node.net.nft import (
-    Base,
     Begins,
     Chain,
+    ChainHook,
     Condition,
-    Field,
     Hook,
     Jump,
-    Kind,
     Match,
     Member,
+    PacketField,
+    PacketRule,
     Reject,
     Return,
-    Rule,
+    RuleTable,
     Set,
+    SetKind,
     SourceNat,
     Spread,
-    Table,
     Translated,
     Value,
 )
@@ -43,14 +43,14 @@ TABLE = "lateen-services"
 _NAT = -100
 _SOURCE_NAT = 100
 _FILTER = 0
-_KEY = (Kind.ADDRESS, Kind.PROTOCOL, Kind.PORT)
-_ENDPOINT = (Kind.ADDRESS, Kind.PORT)
+_KEY = (SetKind.ADDRESS, SetKind.PROTOCOL, SetKind.PORT)
+_ENDPOINT = (SetKind.ADDRESS, SetKind.PORT)
 _PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
 Address = tuple[str, int]
 
 
-class Node(msgspec.Struct, frozen=True):
+class NodeAddresses(msgspec.Struct, frozen=True):
     """Addresses of the lab's root namespace that the rules must know."""
 
     ip: str
@@ -77,7 +77,7 @@ class Frontend(msgspec.Struct, frozen=True):
 
 
 def frontends(
-    service: objects.Service, slices: Iterable[discovery.EndpointSlice], node: Node
+    service: objects.Service, slices: Iterable[discovery.EndpointSlice], node: NodeAddresses
 ) -> tuple[Frontend, ...]:
     """Return what one Service answers on: cluster, node, external and balancer addresses.
 
@@ -130,7 +130,7 @@ def endpoints_of(
     return tuple(sorted(ready or last_resort))
 
 
-def table(every: Iterable[Frontend], node: Node) -> Table:
+def table(every: Iterable[Frontend], node: NodeAddresses) -> RuleTable:
     """Return the rules for all frontends. Of two with the same address and port the first wins."""
     taken: set[Value] = set()
     maps: dict[tuple[int, bool], dict[Value, Value]] = {}
@@ -150,64 +150,64 @@ def table(every: Iterable[Frontend], node: Node) -> Table:
             loops[(endpoint[0], endpoint[0])] = ()
     sets = [
         Set("no-endpoints", _KEY, empty),
-        Set("loops", (Kind.ADDRESS, Kind.ADDRESS), loops),
+        Set("loops", (SetKind.ADDRESS, SetKind.ADDRESS), loops),
     ]
     sets += [
-        Set(_map_name(*group), (*_KEY, Kind.NUMBER), maps[group], _ENDPOINT)
+        Set(_map_name(*group), (*_KEY, SetKind.NUMBER), maps[group], _ENDPOINT)
         for group in sorted(maps)
     ]
-    return Table(TABLE, _chains(maps, node), tuple(sets))
+    return RuleTable(TABLE, _chains(maps, node), tuple(sets))
 
 
 def _map_name(count: int, sticky: bool) -> str:
     return f"endpoints-{count}" + ("-sticky" if sticky else "")
 
 
-def _chains(groups: Iterable[tuple[int, bool]], node: Node) -> tuple[Chain, ...]:
+def _chains(groups: Iterable[tuple[int, bool]], node: NodeAddresses) -> tuple[Chain, ...]:
     spread = tuple(
-        Rule((), Spread(_map_name(count, sticky), count, sticky))
+        PacketRule((), Spread(_map_name(count, sticky), count, sticky))
         for count, sticky in sorted(groups)
     )
-    to_services = (Rule((), Jump("services")),)
-    loop = Member((Field.SOURCE, Field.DESTINATION), "loops")
+    to_services = (PacketRule((), Jump("services")),)
+    loop = Member((PacketField.SOURCE, PacketField.DESTINATION), "loops")
     refuse = tuple(_refusals(node))
-    translated = Rule((Translated(),), Return())
-    forward = Base("filter", Hook.FORWARD, _FILTER)
+    translated = PacketRule((Translated(),), Return())
+    forward = ChainHook("filter", Hook.FORWARD, _FILTER)
     return (
-        Chain("prerouting", to_services, Base("nat", Hook.PREROUTING, _NAT)),
-        Chain("output", to_services, Base("nat", Hook.OUTPUT, _NAT)),
+        Chain("prerouting", to_services, ChainHook("nat", Hook.PREROUTING, _NAT)),
+        Chain("output", to_services, ChainHook("nat", Hook.OUTPUT, _NAT)),
         Chain("services", spread),
         Chain(
             "postrouting",
-            (Rule((loop,), SourceNat(node.ip)),),
-            Base("nat", Hook.POSTROUTING, _SOURCE_NAT),
+            (PacketRule((loop,), SourceNat(node.ip)),),
+            ChainHook("nat", Hook.POSTROUTING, _SOURCE_NAT),
         ),
         Chain("forward-filter", (*_stays_inside(node), *refuse), forward),
         # At this hook the kernel still names the link of the route before the translation.
-        Chain("output-filter", (translated, *refuse), Base("filter", Hook.OUTPUT, _FILTER)),
+        Chain("output-filter", (translated, *refuse), ChainHook("filter", Hook.OUTPUT, _FILTER)),
     )
 
 
-def _stays_inside(node: Node) -> Iterable[Rule]:
+def _stays_inside(node: NodeAddresses) -> Iterable[PacketRule]:
     """Refuse what a pod would begin with the host: it may answer it, no more."""
     if node.outside:
-        to_host = (Match(Field.OUT_LINK, node.outside), Begins())
-        yield Rule((Match(Field.PROTOCOL, "tcp"), *to_host), Reject(reset=True))
-        yield Rule(to_host, Reject())
+        to_host = (Match(PacketField.OUT_LINK, node.outside), Begins())
+        yield PacketRule((Match(PacketField.PROTOCOL, "tcp"), *to_host), Reject(reset=True))
+        yield PacketRule(to_host, Reject())
 
 
-def _refusals(node: Node) -> Iterable[Rule]:
+def _refusals(node: NodeAddresses) -> Iterable[PacketRule]:
     """Refuse what nobody answers, at once. Packets to addresses that no rule and no pod has are
     routed to lo, as the addresses of the root namespace itself are."""
     for address in (node.ip, *node.own):
-        yield Rule((Match(Field.DESTINATION, f"{address}/32"),), Return())
-    key = (Field.DESTINATION, Field.PROTOCOL, Field.PORT)
-    to_lo = Match(Field.OUT_LINK, "lo")
+        yield PacketRule((Match(PacketField.DESTINATION, f"{address}/32"),), Return())
+    key = (PacketField.DESTINATION, PacketField.PROTOCOL, PacketField.PORT)
+    to_lo = Match(PacketField.OUT_LINK, "lo")
     refused: list[tuple[Condition, ...]] = [(Member(key, "no-endpoints"),)]
-    refused += [(to_lo, Match(Field.DESTINATION, network)) for network in node.virtual]
+    refused += [(to_lo, Match(PacketField.DESTINATION, network)) for network in node.virtual]
     for matches in refused:
-        yield Rule((Match(Field.PROTOCOL, "tcp"), *matches), Reject(reset=True))
-        yield Rule(matches, Reject())
+        yield PacketRule((Match(PacketField.PROTOCOL, "tcp"), *matches), Reject(reset=True))
+        yield PacketRule(matches, Reject())
 
 
 def _is_ipv4(address: str) -> bool:

@@ -74,7 +74,7 @@ class LineCutter:
         return b"%s %s %s %s\n" % (stamp.encode(), self.stream.encode(), tag, text)
 
 
-class LogFile:
+class OutputFile:
     """An append-only file that is rotated by size and survives a full disk."""
 
     def __init__(self, path: str, rotate_at: int = ROTATE_AT) -> None:
@@ -169,7 +169,7 @@ class Output:
 
     def __init__(self, log: str, streams: dict[int, str], now: Callable[[], int]) -> None:
         """`streams` maps a descriptor to `stdout` or `stderr`."""
-        self._log = LogFile(log) if log else None
+        self._log = OutputFile(log) if log else None
         if self._log:
             self._log.create()
         self._cutters = {fd: LineCutter(stream) for fd, stream in streams.items()}
