@@ -282,7 +282,7 @@ CASES = (
         f"{GATE}/https",
         "",
         SHOP,
-        remedies=1,
+        remedies=2,
     ),
     Case(
         "an application of HTTP/1 on a port that is declared as gRPC",
