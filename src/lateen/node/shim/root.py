@@ -22,7 +22,7 @@ from typing import NamedTuple
 from lateen.node.shim import syscalls
 from lateen.node.shim.protocol import ContainerSpec, Mount
 from lateen.node.shim.walls import base, limits, places
-from lateen.node.shim.walls.base import Base
+from lateen.node.shim.walls.base import HostBase
 from lateen.node.shim.walls.ids import Ids
 
 _OWN = ("dev", "media", "mnt", "proc", "root", "run", "sys", "tmp", "var")
@@ -59,7 +59,7 @@ _MASKED = (
 class HostView(NamedTuple):
     """What containers share, and where mounts are prepared."""
 
-    base: Base
+    base: HostBase
     ids: Ids
     root: str
     """Mount point of a container's root, in its own mount namespace."""

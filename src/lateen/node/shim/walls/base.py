@@ -8,7 +8,6 @@ import contextlib
 import os
 import stat
 import sys
-import sysconfig
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -42,7 +41,7 @@ SYSTEM = ("/usr", "/usr/local", "/")
 """Prefixes that hold more than Python: of them only what is Python's is Lateen's own."""
 
 
-class Base(NamedTuple):
+class HostBase(NamedTuple):
     """What was prepared, each mounted somewhere below a directory of the lab's."""
 
     links: tuple[tuple[str, str], ...]
@@ -57,7 +56,7 @@ class Base(NamedTuple):
         return dict(self.tops)[name]
 
 
-def prepare(place: str, ids: Ids) -> Base:
+def prepare(place: str, ids: Ids) -> HostBase:
     """Mount what containers share below a directory. Raises OSError."""
     links, tops = list[tuple[str, str]](), list[tuple[str, str]]()
     for name in TOPS:
@@ -81,7 +80,7 @@ def prepare(place: str, ids: Ids) -> Base:
         os.mkdir(at)
         show(path, at, ids)
         own.append((path, at))
-    return Base(tuple(links), (*tops, ("etc", etc)), tuple(own))
+    return HostBase(tuple(links), (*tops, ("etc", etc)), tuple(own))
 
 
 def tree(path: str, ids: Ids, attributes: int) -> int:
@@ -129,7 +128,7 @@ def own_directories() -> tuple[str, ...]:
     program = os.path.dirname(os.path.realpath(sys.executable))
     found = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(program)}
     found |= {path for path in sys.path if os.path.isabs(path)}
-    found |= {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    found.add(os.path.dirname(os.__file__))
     # That a process was started there, or that a person lives there, makes nothing of it ours.
     found -= {os.getcwd(), os.path.expanduser("~")}
     package = os.path.abspath(__file__)
@@ -187,6 +186,8 @@ def _copy(source: str, target: str, depth: int) -> None:
             if depth and found.st_mode & stat.S_IXOTH and found.st_mode & stat.S_IROTH:
                 os.mkdir(target)
                 for entry in os.scandir(source):
+                    if entry.name.endswith(".gz"):  # links to pages of manuals, hundreds of them
+                        continue
                     _copy(entry.path, f"{target}/{entry.name}", depth - 1)
         elif stat.S_ISREG(found.st_mode) and _for_all(found):
             with open(source, "rb") as file:
