@@ -5,6 +5,7 @@ import pytest
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from lateen.compiler.backend import render
@@ -170,3 +171,41 @@ def test_a_route_names_its_virtual_service_the_root_of_delegates(mesh):
         f"{base}/team/virtual-service/root",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("[::1]:81", ("::1", 81)),
+        (":82", ("127.0.0.1", 82)),
+    ],
+)
+def test_an_ingress_listener_leads_to_where_its_sidecar_says(mesh, endpoint, address):
+    (port,) = mesh.inbound((80, Protocol.HTTP, "STRICT")).ports
+    made = clusters.inbound(msgspec.structs.replace(port, endpoint=endpoint), mesh.SETTINGS)
+    (group,) = made.load_assignment.endpoints
+    found = group.lb_endpoints[0].endpoint.address.socket_address
+    assert (found.address, found.port_value) == address
+    assert not made.HasField("upstream_bind_config")
+    pipe = clusters.inbound(msgspec.structs.replace(port, endpoint="unix:///s"), mesh.SETTINGS)
+    assert pipe.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.pipe.path == "/s"
+
+
+@pytest.mark.parametrize(
+    ("said", "cluster"),
+    [
+        (None, "PassthroughCluster"),
+        (proxy.Elsewhere(cluster=""), "BlackHoleCluster"),
+        (proxy.Elsewhere(cluster="outbound|1||out"), "outbound|1||out"),
+    ],
+)
+def test_unknown_traffic_goes_where_a_sidecar_says(mesh, said, cluster):
+    view = mesh.sidecar()
+    http = tuple(msgspec.structs.replace(one, elsewhere=said) for one in view.outbound.http)
+    outbound = msgspec.structs.replace(view.outbound, elsewhere=said, http=http)
+    made = render.Renderer().render(msgspec.structs.replace(view, outbound=outbound)).of(LISTENER)
+    first = mesh.parse(made["virtualOutbound"]).filter_chains[-1]
+    shared = mesh.parse(made["0.0.0.0_8080"]).default_filter_chain
+    for chain in (first, shared):
+        assert mesh.unpack(chain.filters[-1].typed_config, TcpProxy).cluster == cluster

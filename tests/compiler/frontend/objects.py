@@ -327,6 +327,76 @@ ENTRY = _object(
     ),
 )
 MACHINE = _object("networking.istio.io/v1", "WorkloadEntry", ENDPOINT, labels=LABELS)
+EGRESS = st.fixed_dictionaries(
+    {
+        "hosts": st.lists(
+            st.sampled_from(
+                [
+                    "./*",
+                    "*/*",
+                    "other/*",
+                    "default/a.default.svc.cluster.local",
+                    "*/*.example.com",
+                    "~/b.default.svc.cluster.local",
+                    "~/*",
+                    "odd",
+                ]
+            ),
+            max_size=2,
+            unique=True,
+        )
+    },
+    optional={"port": st.sampled_from([{"number": 80, "protocol": "HTTP"}, {"number": 443}])},
+)
+SIDECAR = _object(
+    "networking.istio.io/v1",
+    "Sidecar",
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "workloadSelector": st.fixed_dictionaries(
+                {"labels": st.fixed_dictionaries({"app": NAMES})}
+            ),
+            "egress": st.lists(EGRESS, max_size=2),
+            "ingress": st.lists(
+                st.fixed_dictionaries(
+                    {
+                        "port": st.fixed_dictionaries(
+                            {
+                                "number": st.sampled_from([9, 80]),
+                                "protocol": st.sampled_from(["HTTP", "TCP", ""]),
+                            }
+                        )
+                    },
+                    optional={
+                        "defaultEndpoint": st.sampled_from(["127.0.0.1:1", "0.0.0.0:2", ":3"]),
+                        "captureMode": st.just("NONE"),
+                    },
+                ),
+                max_size=2,
+            ),
+            "inboundConnectionPool": st.just({"tcp": {"maxConnections": 3}}),
+            "outboundTrafficPolicy": st.sampled_from(
+                [
+                    {},
+                    {"mode": "ALLOW_ANY"},
+                    {"mode": "ALLOW_ANY", "egressProxy": {"host": "x", "port": {"number": 1}}},
+                ]
+            ),
+        },
+    ),
+)
 ANY_OBJECT = st.one_of(
-    ENTRY, MACHINE, SERVICE, POD, RULE, ROUTES, GATEWAY, POLICY, TELEMETRY, MESH_CONFIG, ACCESS
+    SIDECAR,
+    ENTRY,
+    MACHINE,
+    SERVICE,
+    POD,
+    RULE,
+    ROUTES,
+    GATEWAY,
+    POLICY,
+    TELEMETRY,
+    MESH_CONFIG,
+    ACCESS,
 )

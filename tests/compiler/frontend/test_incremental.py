@@ -158,6 +158,7 @@ ALL = (
     "authorizationpolicies.security.istio.io",
     "serviceentries.networking.istio.io",
     "workloadentries.networking.istio.io",
+    "sidecars.networking.istio.io",
 )
 
 

@@ -38,6 +38,11 @@ VALUES: dict[str, Any] = {
 SPECIAL: dict[str, Any] = {
     "exportTo": "other",
     "addresses": "10.9.9.10",
+    "egress.hosts": "./other.default.svc.cluster.local",
+    "egress.port.number": 81,
+    "egress.port.protocol": "TCP",
+    "ingress.port.protocol": "TCP",
+    "defaultEndpoint": "127.0.0.1:7",
     "servers.port.protocol": "TCP",
     "servers.hosts": "other.example.com",
     "distribute.from": "r2/*",
@@ -72,7 +77,12 @@ SPECIAL: dict[str, Any] = {
 SAYS_SO = {"LTN0010", "LTN0062", "LTN0037", "LTN0038", "LTN0039"}
 """Findings that say of a field, and all within, that it does not act."""
 
-NAMES = {("Gateway", "servers[].name"), ("ServiceEntry", "hosts[]")}
+NAMES = {
+    ("Gateway", "servers[].name"),
+    ("ServiceEntry", "hosts[]"),
+    ("Sidecar", "ingress[].port.name"),
+    ("Sidecar", "egress[].port.name"),
+}
 """Fields that are nothing but a name for the reader: kind and path."""
 
 

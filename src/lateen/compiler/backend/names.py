@@ -48,7 +48,11 @@ SOURCE_METADATA: Final = "lateen"
 ISTIO_METADATA: Final = "istio"
 
 
-_KEBAB = {"DestinationRule": "destination-rule", "VirtualService": "virtual-service"}
+_KEBAB = {
+    "DestinationRule": "destination-rule",
+    "Sidecar": "sidecar",
+    "VirtualService": "virtual-service",
+}
 
 
 @lru_cache(maxsize=4096)

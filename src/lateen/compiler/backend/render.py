@@ -13,6 +13,7 @@ from lateen.compiler.backend.listeners import (
 from lateen.compiler.backend.memo import Memo
 from lateen.compiler.ir.authz import Authorization
 from lateen.compiler.ir.proxy import (
+    Elsewhere,
     GatewayConfig,
     GatewayListener,
     HttpListener,
@@ -71,7 +72,7 @@ class _Mesh:
         self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
         self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)
         self._fixed = {kind: self._make_fixed(kind) for kind in ProxyKind}
-        self._virtual_outbound: Memo[Signals, Resource] = Memo(self._make_virtual_outbound)
+        self._virtual_outbound: dict[Elsewhere | None, Memo[Signals, Resource]] = {}
 
     def _make_fixed(self, kind: ProxyKind) -> dict[str, Resource]:
         made = [clusters.black_hole(self.settings)]
@@ -80,9 +81,17 @@ class _Mesh:
             made.append(clusters.inbound_passthrough(self.settings))
         return scopes.named(scopes.resource(ResourceType.CLUSTER, c, c.name) for c in made)
 
-    def _make_virtual_outbound(self, signals: Signals) -> Resource:
-        made = listeners_outbound.virtual_outbound(self.settings, signals)
-        return scopes.resource(ResourceType.LISTENER, made, made.name, signals.sources)
+    def _catching(self, signals: Signals, said: Elsewhere | None) -> Resource:
+        """Return the listener that all captured connections reach first."""
+
+        def make(reported: Signals) -> Resource:
+            made = listeners_outbound.virtual_outbound(self.settings, reported, said)
+            return scopes.resource(ResourceType.LISTENER, made, made.name, reported.sources)
+
+        known = self._virtual_outbound.get(said)
+        if known is None:
+            known = self._virtual_outbound[said] = Memo(make)
+        return known(signals)
 
     def _make_inbound(self, port: InboundPort) -> Resource:
         made = clusters.inbound(port, self.settings)
@@ -102,7 +111,7 @@ class _Mesh:
         listeners = self._listeners(view)
         if view.outbound is not None:
             signals = view.node.telemetry.client
-            common = self._virtual_outbound(signals)
+            common = self._catching(signals, view.outbound.elsewhere)
             listeners = {
                 **side.listeners(view.outbound, signals),
                 **listeners,

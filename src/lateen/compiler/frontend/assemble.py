@@ -19,6 +19,7 @@ from lateen.compiler.frontend.graph import (
 )
 from lateen.compiler.frontend.graph.collections import Collections, Key, Objects
 from lateen.compiler.frontend.graph.incremental import Graph
+from lateen.compiler.frontend.graph.sidecar_scopes import SidecarScopes
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
 from lateen.model.istio import meshconfig
 from lateen.model.messages.diagnostics import Diagnostic
@@ -90,8 +91,9 @@ class Frontend:
         self._graph = Graph()
         self._collections = Collections(self._graph, settings)
         self._destinations = destinations.Destinations(self._graph, self._collections, settings)
-        self._pods = pods.Pods(self._graph, self._destinations)
-        self._sidecars = sidecars.Sidecars(self._graph, self._destinations)
+        scopes = SidecarScopes(self._graph, self._destinations)
+        self._pods = pods.Pods(self._graph, self._destinations, scopes)
+        self._sidecars = sidecars.Sidecars(self._graph, self._destinations, scopes)
         self._routers = routers.Routers(self._graph, self._destinations)
         self._authorizations = authorizations.Authorizations(
             self._graph, self._collections, settings

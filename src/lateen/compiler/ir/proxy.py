@@ -211,6 +211,8 @@ class HttpListener(Value, frozen=True, kw_only=True):
     port: int
     route_table: str
     bind: str = "0.0.0.0"
+    elsewhere: "Elsewhere | None" = None
+    """Where what it knows no service for goes, if not as the mesh says."""
 
 
 class TcpListener(Kept, frozen=True, kw_only=True):
@@ -228,6 +230,15 @@ class TcpListener(Kept, frozen=True, kw_only=True):
     route_table: str = ""
     mongo: bool = False
     """Whether MongoDB's protocol is read, to be counted."""
+    elsewhere: "Elsewhere | None" = None
+    """Where what no route takes goes, if not as the mesh says."""
+
+
+class Elsewhere(Value, frozen=True, kw_only=True):
+    """Where a sidecar sends what it knows no service for."""
+
+    cluster: str
+    """`PassthroughCluster`, a service's cluster that carries it on, or empty: nowhere."""
 
 
 class Outbound(Kept, frozen=True, kw_only=True):
@@ -238,6 +249,8 @@ class Outbound(Kept, frozen=True, kw_only=True):
     http: tuple[HttpListener, ...]
     tcp: tuple[TcpListener, ...]
     tables: tuple[RouteTable, ...]
+    elsewhere: Elsewhere | None = None
+    """As a Sidecar says; None: as the mesh says."""
 
 
 class InboundPort(Kept, frozen=True, kw_only=True):
@@ -253,7 +266,10 @@ class InboundPort(Kept, frozen=True, kw_only=True):
     connection_pool: ConnectionPool | None = None
     retry_budget: RetryBudget | None = None
     rule: ObjectRef | None = None
-    """The DestinationRule that clients in its own namespace obey, if any."""
+    """The Sidecar that lists it, or the DestinationRule that clients in its own namespace obey."""
+    endpoint: str = ""
+    """Where the application listens, as a Sidecar says: `127.0.0.1:80`, the pod's address and a
+    port, or `unix:///path`. Empty: the address that was dialled."""
 
 
 class PortMode(Value, frozen=True, kw_only=True):

@@ -426,6 +426,13 @@ COMPILER = (
         "ExternalName has no listener.",
     ),
     Row(
+        "LTN0066",
+        _W,
+        "EgressHostUnknown",
+        "{host} imports nothing: no service of that name is in that namespace",
+        "Correct the namespace, or write the name in full; names are not completed here.",
+    ),
+    Row(
         "LTN0065",
         _W,
         "ServiceEntryPortIgnored",

@@ -95,7 +95,14 @@ ROWS = (
         versions=_ALL_VERSIONS,
         columns=(AGE,),
     ),
-    _istio("networking", "Sidecar", "sidecars", module="istio.networking", versions=_ALL_VERSIONS),
+    _istio(
+        "networking",
+        "Sidecar",
+        "sidecars",
+        module="istio.networking",
+        versions=_ALL_VERSIONS,
+        acted_on=True,
+    ),
     _istio(
         "networking",
         "EnvoyFilter",

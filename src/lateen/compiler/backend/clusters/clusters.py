@@ -248,7 +248,10 @@ def inbound(port: InboundPort, settings: MeshSettings) -> cluster_pb2.Cluster:
     own = msgspec.structs.replace(pool, h2_upgrade="") if pool is not None else None
     policy = TrafficPolicy(connection_pool=own)
     cluster_policy.http_options(cluster, port.protocol, policy, sidecar=True)
-    _bind_inbound(cluster)
+    if port.endpoint:
+        _lead_to(cluster, port.endpoint)
+    else:
+        _bind_inbound(cluster)
     fields = cluster.metadata.filter_metadata[names.ISTIO_METADATA].fields
     service = fields["services"].list_value.values.add().struct_value.fields
     service["host"].string_value = port.service.hostname
@@ -263,6 +266,20 @@ def inbound(port: InboundPort, settings: MeshSettings) -> cluster_pb2.Cluster:
     )
     pack.write_sources(cluster.metadata, sources)
     return cluster
+
+
+def _lead_to(cluster: cluster_pb2.Cluster, endpoint: str) -> None:
+    """Connect to where a Sidecar says that the application listens."""
+    cluster.type = _Discovery.STATIC
+    cluster.lb_policy = cluster_pb2.Cluster.LbPolicy.ROUND_ROBIN
+    cluster.load_assignment.cluster_name = cluster.name
+    out = cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address
+    if endpoint.startswith("unix://"):
+        out.pipe.path = endpoint.removeprefix("unix://")
+        return
+    host, _, port = endpoint.rpartition(":")
+    address = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    out.CopyFrom(pack.tcp_address(address, int(port)))
 
 
 def _bind_inbound(cluster: cluster_pb2.Cluster) -> None:

@@ -8,17 +8,22 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from lateen.compiler.backend import names, pack
 from lateen.compiler.backend.listeners import access_logs, listener_filters, network_filters
 from lateen.compiler.backend.listeners.inbound import PLAIN_HTTP
-from lateen.compiler.ir.proxy import HttpListener, MeshSettings, Node, TcpListener
+from lateen.compiler.ir.proxy import Elsewhere, HttpListener, MeshSettings, Node, TcpListener
 from lateen.compiler.ir.routing import TcpRoute
 from lateen.compiler.ir.telemetry import Signals
 
 
-def _elsewhere(settings: MeshSettings) -> str:
-    """Return where unknown traffic goes: out (ALLOW_ANY) or nowhere (REGISTRY_ONLY)."""
+def _elsewhere(said: Elsewhere | None, settings: MeshSettings) -> str:
+    """Return the cluster of unknown traffic: out (ALLOW_ANY), nowhere (REGISTRY_ONLY), or as a
+    Sidecar says."""
+    if said is not None:
+        return said.cluster or names.BLACK_HOLE_CLUSTER
     return names.PASSTHROUGH_CLUSTER if settings.allow_any else names.BLACK_HOLE_CLUSTER
 
 
-def virtual_outbound(settings: MeshSettings, signals: Signals) -> listener_pb2.Listener:
+def virtual_outbound(
+    settings: MeshSettings, signals: Signals, said: Elsewhere | None = None
+) -> listener_pb2.Listener:
     """Return the listener all captured connections reach first; it hands them on by address."""
     out = listener_pb2.Listener(
         name=names.VIRTUAL_OUTBOUND,
@@ -33,7 +38,7 @@ def virtual_outbound(settings: MeshSettings, signals: Signals) -> listener_pb2.L
     hole.filter_chain_match.destination_port.value = names.OUTBOUND_PORT
     hole.filters.append(network_filters.tcp_to(names.BLACK_HOLE_CLUSTER, signals.logs))
     rest = out.filter_chains.add(name=names.OUTBOUND_CATCH_ALL_CHAIN)
-    rest.filters.append(network_filters.tcp_to(_elsewhere(settings), signals.logs))
+    rest.filters.append(network_filters.tcp_to(_elsewhere(said, settings), signals.logs))
     return out
 
 
@@ -62,16 +67,20 @@ def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_p
     _http_chain(
         out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
     )
-    _fall_through(out, settings, node.telemetry.client.logs)
+    _fall_through(out, settings, node.telemetry.client.logs, source.elsewhere)
     return out
 
 
 def _fall_through(
-    out: listener_pb2.Listener, settings: MeshSettings, logs: access_logs.Logs
+    out: listener_pb2.Listener,
+    settings: MeshSettings,
+    logs: access_logs.Logs,
+    said: Elsewhere | None,
 ) -> None:
     """Let what no chain takes go on to where it was going, or nowhere."""
     out.default_filter_chain.name = names.PASSTHROUGH_CHAIN
-    out.default_filter_chain.filters.append(network_filters.tcp_to(_elsewhere(settings), logs))
+    cluster = _elsewhere(said, settings)
+    out.default_filter_chain.filters.append(network_filters.tcp_to(cluster, logs))
 
 
 def _http_chain(
@@ -99,7 +108,7 @@ def tcp(source: TcpListener, signals: Signals, settings: MeshSettings) -> listen
     for route in source.routes:
         write_tcp_chain(out.filter_chains.add(), route, source, signals.logs)
     if not any(map(_plain, source.routes)):
-        _fall_through(out, settings, signals.logs)
+        _fall_through(out, settings, signals.logs, source.elsewhere)
     return out
 
 
@@ -120,7 +129,7 @@ def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener
         chain = out.default_filter_chain if _plain(route) else out.filter_chains.add()
         write_tcp_chain(chain, route, source, node.telemetry.client.logs)
     if not out.HasField("default_filter_chain"):
-        _fall_through(out, settings, node.telemetry.client.logs)
+        _fall_through(out, settings, node.telemetry.client.logs, source.elsewhere)
     return out
 
 

@@ -9,6 +9,7 @@ from lateen.compiler.frontend.diagnostics import (
     no_effect,
     port_conflicts,
     rule_checks,
+    sidecar_checks,
     telemetry_checks,
 )
 from lateen.compiler.frontend.graph import collections, telemetries
@@ -52,6 +53,7 @@ class Checks:
             collections.GATEWAYS: Derived(graph, self._gateway, watched=True),
             collections.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
             collections.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
+            collections.SIDECARS: Derived(graph, self._sidecar, watched=True),
             collections.ENTRIES: Derived(graph, self._entry, watched=True),
             collections.WORKLOAD_ENTRIES: Derived(graph, self._workload_entry, watched=True),
         }
@@ -67,6 +69,12 @@ class Checks:
     def _entry(self, key: Key) -> Findings:
         obj = self._collections.entries.get(key)
         return entry_checks.findings(obj, self._destinations.registry) if obj is not None else ()
+
+    def _sidecar(self, key: Key) -> Findings:
+        found = self._collections.sidecars.table.get(key[0])
+        obj = next((s for s in found if s.metadata.name == key[1]), None)
+        registry, root = self._destinations.registry, self._settings.root_namespace
+        return sidecar_checks.findings(obj, registry, root) if obj is not None else ()
 
     def _workload_entry(self, key: Key) -> Findings:
         found = self._collections.workload_entries.table.get(key[0])

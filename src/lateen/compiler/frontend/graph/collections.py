@@ -13,7 +13,14 @@ from lateen.compiler.frontend.routing import routes
 from lateen.compiler.frontend.routing.gateways import Binding
 from lateen.compiler.frontend.traffic import locality
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.model.istio import meshconfig, networking, networking_entry, security, telemetry
+from lateen.model.istio import (
+    meshconfig,
+    networking,
+    networking_entry,
+    networking_proxy,
+    security,
+    telemetry,
+)
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects as core, pod, service
 from lateen.model.schema.objectmeta import ObjectMeta
@@ -33,6 +40,7 @@ RULES = "destinationrules.networking.istio.io"
 VIRTUAL_SERVICES = "virtualservices.networking.istio.io"
 GATEWAYS = "gateways.networking.istio.io"
 ENTRIES = "serviceentries.networking.istio.io"
+SIDECARS = "sidecars.networking.istio.io"
 WORKLOAD_ENTRIES = "workloadentries.networking.istio.io"
 TELEMETRIES = "telemetries.telemetry.istio.io"
 CONFIG_MAPS = "configmaps"
@@ -119,6 +127,12 @@ class Collections:
         """ServiceEntries by hostname."""
         self.selecting_entries = self._index(graph)
         """ServiceEntries with a workloadSelector, by namespace."""
+        self.sidecars = self._index(graph)
+        """By namespace."""
+        self.mesh_routes_in = self._index(graph, watched=True)
+        """Sidecars' VirtualServices by namespace."""
+        self.mesh_namespaces: Table[str, tuple[str, ...]] = Table(graph, ())
+        """Under the empty key: the namespaces that have any."""
         self.workload_entries = self._index(graph)
         """By namespace."""
         self.pod_revisions: Table[str, int] = Table(graph, 0)
@@ -186,6 +200,7 @@ class Collections:
             (TELEMETRIES, self._file_telemetry),
             (ENTRIES, self._file_entry),
             (WORKLOAD_ENTRIES, self._file_workload_entry),
+            (SIDECARS, self._file_sidecar),
         ):
             old, new = self._last.get(resource, {}), snapshot.of(resource)
             if old is new:
@@ -237,6 +252,17 @@ class Collections:
             self.declared.put(hostname, Declared(service, self._entries_of(hostname)))
             self._renamed.add((key[0], hostname))
         self.selecting_entries.replace(old, _selecting_keys(old), new, _selecting_keys(new))
+
+    def _file_sidecar(
+        self,
+        key: Key,
+        old: networking_proxy.Sidecar | None,
+        new: networking_proxy.Sidecar | None,
+    ) -> None:
+        namespace = (key[0],)
+        self.sidecars.replace(
+            old, namespace if old is not None else (), new, namespace if new is not None else ()
+        )
 
     def _file_workload_entry(
         self,
@@ -303,7 +329,10 @@ class Collections:
         new: networking.VirtualService | None,
     ) -> None:
         self.virtual_services.put(key, new)
-        self.mesh_routes.replace(old, self._mesh_keys(old), new, self._mesh_keys(new))
+        before, now = self._mesh_keys(old), self._mesh_keys(new)
+        self.mesh_routes.replace(old, before, new, now)
+        here = (key[0],)
+        self.mesh_routes_in.replace(old, here if before else (), new, here if now else ())
         self._ask("", _source_labels(old), _source_labels(new))
         bound, binding = self._bindings.get(key), _binding(new, self._settings)
         if bound != binding:
@@ -352,6 +381,9 @@ class Collections:
             self._put_hosts(self.mesh_hosts, "", found)
             self._put_hosts(self.mesh_wildcards, "", filter(hosts.is_wildcard, found))
             self.mesh_routes.keys_changed.clear()
+        if self.mesh_routes_in.keys_changed:
+            self.mesh_namespaces.put("", tuple(sorted(self.mesh_routes_in.filed())))
+            self.mesh_routes_in.keys_changed.clear()
 
     def _list_services(self) -> None:
         """Order the services of all sources; one that several objects make is as old as the oldest
@@ -367,7 +399,8 @@ class Collections:
                     self._service_ages[key] = age
         self._renamed.clear()
         if moved:
-            ordered = sorted(self._service_ages, key=self._service_ages.__getitem__)
+            ages = self._service_ages
+            ordered = sorted(ages, key=lambda key: (ages[key], key))
             self.service_keys.put("", tuple(ordered))
 
     def _entries_of(self, hostname: str) -> entries.Entries:

@@ -30,6 +30,8 @@ class Scope(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
     namespace: str
     labels: Labels = ()
+    sidecar: Key | None = None
+    """The Sidecar that they are subject to, if any."""
 
 
 class ClusterKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

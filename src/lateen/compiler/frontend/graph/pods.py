@@ -5,8 +5,9 @@ from lateen.compiler.frontend.graph import routers, telemetries
 from lateen.compiler.frontend.graph.collections import Key
 from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.sidecar_scopes import SidecarScopes
 from lateen.compiler.frontend.registry import entries, inbound, workloads
-from lateen.compiler.frontend.traffic import clusters, policies
+from lateen.compiler.frontend.traffic import clusters, policies, sidecar_ingress
 from lateen.compiler.ir.policy import TrafficPolicy
 from lateen.compiler.ir.proxy import Inbound, Node, ProxyKind
 from lateen.compiler.ir.workload import Service
@@ -16,8 +17,9 @@ from lateen.model.kube.core import pod as core_pod, service as core_service
 class Pods:
     """Per-pod values."""
 
-    def __init__(self, graph: Graph, destinations: Destinations) -> None:
+    def __init__(self, graph: Graph, destinations: Destinations, scopes: SidecarScopes) -> None:
         self._destinations = destinations
+        self._scopes = scopes
         self.telemetries = telemetries.Telemetries(
             graph, destinations.collections, destinations.settings
         )
@@ -41,6 +43,12 @@ class Pods:
         return workloads.node(pod, kind, self._settings, reports)
 
     def _scope(self, key: Key) -> Scope:
+        """Return what a sidecar sees of the mesh."""
+        pod, wide = self._collections.pods.get(key), self._labelled(key)
+        labels = pod.metadata.labels if pod is not None else {}
+        return Scope(wide.namespace, wide.labels, self._scopes.sidecar_of(key[0], labels))
+
+    def _labelled(self, key: Key) -> Scope:
         pod = self._collections.pods.get(key)
         namespace = key[0]
         asked = self._collections.asked_labels
@@ -61,7 +69,7 @@ class Pods:
                 if target is not None:
                     bound.setdefault(port.number, set()).add(target)
         return routers.RouterScope(
-            scope=self._scope(key),
+            scope=self._labelled(key),
             labels=tuple(sorted(labels.items())),
             ports=tuple((number, tuple(sorted(bound[number]))) for number in sorted(bound)),
         )
@@ -94,12 +102,17 @@ class Pods:
         if pod is None:
             return Inbound(mode=modes.mode)
         unlabelled = Scope(key[0])  # what a rule says to single workloads is for what they send
-        return inbound.translate(
+        subject = self._scopes.sidecar_of(key[0], pod.metadata.labels)
+        sidecar = self._scopes.sidecar(subject) if subject is not None else None
+        if sidecar is not None and sidecar.spec.ingress:
+            return sidecar_ingress.of_sidecar(sidecar, modes, pod.status.pod_ip)
+        made = inbound.translate(
             pod,
             self._selecting.get(key),
             modes,
             lambda service, port: self._limits(unlabelled, service, port),
         )
+        return sidecar_ingress.limited(made, sidecar) if sidecar is not None else made
 
     def _limits(self, scope: Scope, service: Service, port: int) -> TrafficPolicy:
         rule = self._destinations.rule_for(scope, service.hostname)

@@ -5,7 +5,7 @@ Sources are Kubernetes Services and ServiceEntries. A hostname may be declared i
 namespaces; each client sees one of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -53,14 +53,18 @@ class Registry:
                 return service
         return None
 
-    def seen(self, namespace: str, hostname: str) -> Service | None:
+    def seen(
+        self, namespace: str, hostname: str, admitted: Callable[[str, str], bool] | None = None
+    ) -> Service | None:
         """Return the service of that name as proxies of a namespace know it: their own namespace's
-        first, and none that is exported elsewhere only."""
+        first, and none that is exported elsewhere only, or that is not `admitted` by its key."""
         found = self._named.get(hostname)
         if len(found) > 1:
             found = tuple(sorted(found, key=lambda s: s.namespace != namespace))
         for service in found:
-            if not service.export_to or services.visible(service, namespace):
+            if service.export_to and not services.visible(service, namespace):
+                continue
+            if admitted is None or admitted(service.namespace, hostname):
                 return service
         return None
 

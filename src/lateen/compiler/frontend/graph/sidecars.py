@@ -1,26 +1,37 @@
-"""The outbound side of sidecars: one shared value per scope, kept up to date service by service
-(semantics 3.2, 3.3). Pure."""
+"""The outbound side of sidecars: one shared value per scope, kept up to date by service. Pure."""
 
 from collections.abc import Iterable
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.graph.collections import Key, ServiceKey
+from lateen.compiler.frontend.graph.collections import Key, ServiceKey, virtual_hosts
 from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.sidecar_scopes import SidecarScopes
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import assembly, mesh_routes, routes
 from lateen.compiler.frontend.routing.assembly import Share
+from lateen.compiler.frontend.routing.imports import Imports
 from lateen.compiler.frontend.routing.mesh_routes import Part
-from lateen.compiler.ir.proxy import Outbound, TcpListener
+from lateen.compiler.ir.proxy import Elsewhere, Outbound, TcpListener
 from lateen.compiler.ir.routing import Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
 from lateen.model.istio import networking
 from lateen.model.meta import ObjectRef, Source
 
 NOTHING = Share()
+
+
+class Entry(NamedTuple):
+    """Which VirtualServices count: those that clients of a namespace see or, under a Sidecar, those
+    that one of its egress listeners imports."""
+
+    namespace: str
+    sidecar: Key | None = None
+    place: int = 0
 
 
 class Change(Enum):
@@ -37,6 +48,7 @@ class Assembly(msgspec.Struct, kw_only=True):
     places: dict[ServiceKey, int] = msgspec.field(default_factory=dict)
     shares: list[Share] = msgspec.field(default_factory=list)
     foreign: tuple[VirtualHost, ...] = ()
+    elsewhere: Elsewhere | None = None
     outbound: Outbound | None = None
     binds: frozenset[str] = frozenset()
     """Addresses of pods that have listeners of their own (headless services)."""
@@ -48,23 +60,23 @@ class Assembly(msgspec.Struct, kw_only=True):
 class Sidecars:
     """Outbound values by scope."""
 
-    def __init__(self, graph: Graph, destinations: Destinations) -> None:
+    def __init__(self, graph: Graph, destinations: Destinations, scopes: SidecarScopes) -> None:
         self._destinations = destinations
+        self._imports = scopes
         self._collections = destinations.collections
         self._settings = destinations.settings
-        self._catch_all = mesh_routes.catch_all(destinations.settings)
         self._share: Derived[tuple[Scope, ServiceKey], Share] = Derived(
             graph, self._make_share, watched=True
         )
         self._part: Derived[tuple[Scope, ServiceKey], Part] = Derived(graph, self._make_part)
-        self._virtual_service: Derived[Key, Key | None] = Derived(graph, self._choose)
+        self._virtual_service: Derived[tuple[Entry, str], Key | None] = Derived(graph, self._choose)
         self._http: Derived[tuple[Scope, Key, int], tuple[Route, ...]] = Derived(
             graph, self._make_http
         )
-        self._foreign_hosts: Derived[str, tuple[str, ...]] = Derived(graph, self._find_foreign)
-        """By namespace of the clients."""
+        self._foreign_hosts: Derived[Entry, tuple[str, ...]] = Derived(graph, self._find_foreign)
         self._foreign: Derived[Scope, tuple[VirtualHost, ...]] = Derived(graph, self._make_foreign)
         self._scopes: dict[Scope, Assembly] = {}
+        self._catch_alls: dict[Elsewhere | None, VirtualHost] = {}
 
     def outbound(self, scope: Scope) -> Outbound:
         """Return the outbound side of a scope; the same object while nothing in it changed."""
@@ -74,20 +86,35 @@ class Sidecars:
             state = self._scopes[scope] = Assembly()
         changed = self._refresh(state, scope)
         foreign = self._foreign.get(scope)
-        parts_changed = Change.PARTS in changed or foreign is not state.foreign
+        elsewhere = mesh_routes.elsewhere(self._imports.imports(scope))
+        parts_changed = (
+            Change.PARTS in changed or foreign is not state.foreign or elsewhere != state.elsewhere
+        )
         if state.outbound is None or changed or parts_changed:
-            state.foreign = foreign
+            state.foreign, state.elsewhere = foreign, elsewhere
             state.outbound = assembly.join(
-                state.shares, foreign, self._catch_all, state.outbound, parts_changed=parts_changed
+                state.shares,
+                foreign,
+                (elsewhere, self._catch_all(elsewhere)),
+                state.outbound,
+                parts_changed=parts_changed,
             )
             if parts_changed:
                 state.variants = {}
                 state.binds = assembly.binds(state.shares)
         return state.outbound
 
+    def _catch_all(self, elsewhere: Elsewhere | None) -> VirtualHost:
+        """Return the virtual host for unknown hosts, the same object each time."""
+        known = self._catch_alls.get(elsewhere)
+        if known is None:
+            known = mesh_routes.catch_all(elsewhere, self._settings)
+            self._catch_alls[elsewhere] = known
+        return known
+
     def _refresh(self, state: Assembly, scope: Scope) -> set[Change]:
         """Bring a scope's shares up to date; return what kinds of things changed."""
-        order = self._destinations.registry.listed()
+        order = self._imports.order(scope)
         if order is not state.order:
             state.order = order
             state.places = {key: place for place, key in enumerate(order)}
@@ -141,54 +168,77 @@ class Sidecars:
 
     def _make_share(self, key: tuple[Scope, ServiceKey]) -> Share:
         scope, (namespace, hostname) = key
-        service = self._destinations.registry.seen(scope.namespace, hostname)
+        imports = self._imports.imports(scope)
+        service = self._imports.seen(scope, hostname)
+        ports: frozenset[int] | None = None
+        if imports is not None:
+            if service is not None and service.namespace == namespace:
+                ports = imports.reaching(service)
+            else:
+                ports = self._imports.inferred(scope).get(key[1])
+                service = self._destinations.registry.at(key[1]) if ports else None
         if service is None or service.namespace != namespace:
             return NOTHING
         if service.resolution is Resolution.ALIAS:
             return NOTHING
         cluster_key = self._destinations.cluster_key(scope, service, gateway=False)
-        return Share(
+        made = Share(
             clusters=self._destinations.clusters.get(cluster_key),
             endpoints=self._destinations.assignments(scope, cluster_key),
             part=self._part.get(key),
         )
+        return made if ports is None else assembly.only(made, ports)
 
     def _make_part(self, key: tuple[Scope, ServiceKey]) -> Part:
         scope, service_key = key
         service = self._destinations.registry.at(service_key)
         if service is None:
             return Part()
+        imports = self._imports.imports(scope)
+        served = imports.serving(service) if imports is not None else None
         found_hosts: list[tuple[int, VirtualHost, bool]] = []
         found_listeners: list[TcpListener] = []
         found_tables: list[RouteTable] = []
-        for port in service.ports:
-            if port.protocol is Protocol.UDP:
+        for declared in service.ports:
+            if declared.protocol is Protocol.UDP:
                 continue
+            if served is not None and declared.number not in served:
+                continue
+            place = served[declared.number] if served is not None else 0
+            entry = Entry(scope.namespace, scope.sidecar, place)
+            port = _spoken(declared, imports, place)
             shared = mesh_routes.shares_table(service, port)
             if shared or port.protocol is Protocol.AUTO:
-                host = self._virtual_host(scope, service, port)
+                host = self._virtual_host(scope, entry, service, port)
                 found_hosts.append((port.number, host, shared))
             if port.protocol.is_http:
                 continue
-            made = self._listeners(scope, service, port)
+            made = self._listeners(scope, entry, service, port)
             found_listeners += made
             if made and port.protocol is Protocol.AUTO and not shared:
-                found_tables.append(self._sniffed_table(scope, service, port))
+                found_tables.append(self._sniffed_table(scope, entry, service, port))
         return Part(
             hosts=tuple(found_hosts),
             listeners=tuple(found_listeners),
             tables=tuple(found_tables),
         )
 
-    def _virtual_host(self, scope: Scope, service: Service, port: Port) -> VirtualHost:
+    def _virtual_host(
+        self, scope: Scope, entry: Entry, service: Service, port: Port
+    ) -> VirtualHost:
         aliases = self._destinations.registry.aliases(service.hostname)
         domains = mesh_routes.domains_of(service, aliases, scope.namespace, self._settings)
-        return self._host_with(scope, service, port, domains)
+        return self._host_with(scope, entry, service, port, domains)
 
     def _host_with(
-        self, scope: Scope, service: Service, port: Port, domains: tuple[str, ...]
+        self,
+        scope: Scope,
+        entry: Entry,
+        service: Service,
+        port: Port,
+        domains: tuple[str, ...],
     ) -> VirtualHost:
-        chosen = self._virtual_service.get((scope.namespace, service.hostname))
+        chosen = self._virtual_service.get((entry, service.hostname))
         made: tuple[Route, ...] = ()
         source = None
         if chosen is not None:
@@ -197,12 +247,16 @@ class Sidecars:
         keys = () if made else self._destinations.hashed(scope, service.hostname, port.number, "")
         return mesh_routes.virtual_host(service, port, made, domains, source, keys, self._settings)
 
-    def _sniffed_table(self, scope: Scope, service: Service, port: Port) -> RouteTable:
-        host = self._host_with(scope, service, port, ("*",))
+    def _sniffed_table(
+        self, scope: Scope, entry: Entry, service: Service, port: Port
+    ) -> RouteTable:
+        host = self._host_with(scope, entry, service, port, ("*",))
         return RouteTable(name=f"{service.hostname}:{port.number}", hosts=(host,))
 
-    def _listeners(self, scope: Scope, service: Service, port: Port) -> tuple[TcpListener, ...]:
-        chosen = self._virtual_service.get((scope.namespace, service.hostname))
+    def _listeners(
+        self, scope: Scope, entry: Entry, service: Service, port: Port
+    ) -> tuple[TcpListener, ...]:
+        chosen = self._virtual_service.get((entry, service.hostname))
         obj = self._collections.virtual_services.get(chosen) if chosen is not None else None
         context = self._context(scope, obj, port.number)
         tcp = mesh_routes.tcp_routes(service, port, obj, context)
@@ -232,19 +286,19 @@ class Sidecars:
             ),
         )
 
-    def _choose(self, key: Key) -> Key | None:
+    def _choose(self, key: tuple[Entry, str]) -> Key | None:
         """Return the VirtualService that serves a host for clients of a namespace.
 
         An exact host beats a wildcard; then the most specific wildcard wins (before Istio 1.21
         the oldest object). Of several for the same host the oldest wins, and only it."""
-        namespace, hostname = key
-        exact = self._oldest_visible(namespace, hostname)
+        entry, hostname = key
+        exact = self._oldest_visible(entry, hostname)
         if exact is not None:
             return _key(exact)
         found = []
         for wildcard in self._collections.mesh_wildcards.get(""):
             if hosts.covers(wildcard, hostname):
-                obj = self._oldest_visible(namespace, wildcard)
+                obj = self._oldest_visible(entry, wildcard)
                 if obj is not None:
                     found.append(obj)
         if not found:
@@ -253,10 +307,19 @@ class Sidecars:
             return _key(found[0])
         return _key(min(found, key=precedence.age))
 
-    def _oldest_visible(self, namespace: str, host: str) -> networking.VirtualService | None:
+    def _oldest_visible(self, entry: Entry, host: str) -> networking.VirtualService | None:
         filed: tuple[networking.VirtualService, ...] = self._collections.mesh_routes.table.get(host)
+        if not filed:
+            return None
+        imports = self._imports.imports(Scope(entry.namespace, (), entry.sidecar))
         for obj in filed:
-            if precedence.exported(obj.spec.export_to, obj.metadata.namespace, namespace):
+            owner = obj.metadata.namespace
+            if not precedence.exported(obj.spec.export_to, owner, entry.namespace):
+                continue
+            if imports is None:
+                return obj
+            written = virtual_hosts(obj, self._settings)
+            if imports.listeners[entry.place].admits_rules(owner, written):
                 return obj
         return None
 
@@ -269,31 +332,37 @@ class Sidecars:
             self._destinations.http_rules.get(chosen), self._context(scope, obj, port)
         )
 
-    def _find_foreign(self, namespace: str) -> tuple[str, ...]:
-        """Return the hosts of mesh VirtualServices that no service has which clients of a namespace
-        know, and know with port 80."""
+    def _find_foreign(self, entry: Entry) -> tuple[str, ...]:
+        """Return the hosts of mesh VirtualServices that no service has which the clients know, and
+        know with port 80."""
+        scope = Scope(entry.namespace, (), entry.sidecar)
         found = []
         names: list[str] | None = None
         for host in self._collections.mesh_hosts.get(""):
             if not hosts.is_wildcard(host):
-                if not self._answers(namespace, host):
+                if not self._answers(scope, host):
                     found.append(host)
                 continue
             if names is None:
-                every = (name for _, name in self._destinations.registry.listed())
-                names = [name for name in every if self._answers(namespace, name)]
+                every = (name for _, name in self._imports.order(scope))
+                names = [name for name in every if self._answers(scope, name)]
             if not any(hosts.covers(host, name) for name in names):
                 found.append(host)
         return tuple(found)
 
-    def _answers(self, namespace: str, host: str) -> bool:
-        service = self._destinations.registry.seen(namespace, host)
+    def _answers(self, scope: Scope, host: str) -> bool:
+        service = self._imports.seen(scope, host)
         return service is not None and service.port(mesh_routes.FOREIGN_PORT) is not None
 
     def _make_foreign(self, scope: Scope) -> tuple[VirtualHost, ...]:
+        imports = self._imports.imports(scope)
+        place = imports.at(mesh_routes.FOREIGN_PORT) if imports is not None else 0
+        if place is None:
+            return ()
+        entry = Entry(scope.namespace, scope.sidecar, place)
         found = []
-        for host in self._foreign_hosts.get(scope.namespace):
-            obj = self._oldest_visible(scope.namespace, host)
+        for host in self._foreign_hosts.get(entry):
+            obj = self._oldest_visible(entry, host)
             if obj is None:
                 continue
             made = self._http.get((scope, _key(obj), mesh_routes.FOREIGN_PORT))
@@ -301,6 +370,13 @@ class Sidecars:
                 source = precedence.source("VirtualService", obj)
                 found.append(mesh_routes.foreign_host(host, made, source, self._settings))
         return tuple(found)
+
+
+def _spoken(port: Port, imports: Imports | None, place: int) -> Port:
+    """Return a port as clients speak it: an egress listener with a port says what."""
+    if imports is None or not imports.listeners[place].port:
+        return port
+    return msgspec.structs.replace(port, protocol=imports.listeners[place].protocol)
 
 
 def _key(obj: networking.VirtualService) -> Key:

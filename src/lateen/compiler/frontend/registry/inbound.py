@@ -1,4 +1,4 @@
-"""The inbound side of a sidecar: which ports, which protocol, which mode (semantics 2). Pure."""
+"""The inbound side of a sidecar: which ports, which protocol, which mode . Pure."""
 
 from collections.abc import Callable, Iterable
 

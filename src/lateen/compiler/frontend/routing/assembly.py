@@ -13,6 +13,7 @@ import msgspec
 from lateen.compiler.frontend.routing import mesh_routes
 from lateen.compiler.ir.proxy import (
     ClusterEndpoints,
+    Elsewhere,
     HttpListener,
     Outbound,
     OutboundCluster,
@@ -31,6 +32,16 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     part: mesh_routes.Part = mesh_routes.NO_PART
 
 
+def only(share: Share, ports: frozenset[int]) -> Share:
+    """Return a share with the clusters of these ports alone."""
+    clusters = tuple(c for c in share.clusters if c.port in ports)
+    names = {c.name for c in clusters}
+    if len(clusters) == len(share.clusters):
+        return share
+    endpoints = tuple(e for e in share.endpoints if e.cluster in names)
+    return msgspec.structs.replace(share, clusters=clusters, endpoints=endpoints)
+
+
 def kept(old: tuple[T, ...] | None, new: tuple[T, ...]) -> tuple[T, ...]:
     """Return `old` if it holds the very same objects as `new`."""
     if old is not None and len(old) == len(new) and all(map(operator.is_, old, new)):
@@ -41,41 +52,51 @@ def kept(old: tuple[T, ...] | None, new: tuple[T, ...]) -> tuple[T, ...]:
 def join(
     shares: Sequence[Share],
     foreign: tuple[VirtualHost, ...],
-    catch_all: VirtualHost,
+    unknown: tuple[Elsewhere | None, VirtualHost],
     old: Outbound | None,
     *,
     parts_changed: bool,
 ) -> Outbound:
     """Return the outbound value of a scope's shares, in service order.
 
-    `foreign` are the virtual hosts of names outside the registry. Without `parts_changed` only
-    clusters and endpoints can differ from `old`.
+    `foreign` are the virtual hosts of names outside the registry; `unknown` is where all the rest
+    goes, if a Sidecar says so, and the virtual host for it. Without `parts_changed` only clusters
+    and endpoints can differ from `old`.
     """
     clusters = tuple(chain.from_iterable([s.clusters for s in shares]))
     endpoints = tuple(chain.from_iterable([s.endpoints for s in shares]))
+    elsewhere, catch_all = unknown
     if old is None:
-        tables, tcp = _tables(shares, foreign, catch_all, {}), _tcp(shares)
+        tables, tcp = _tables(shares, foreign, catch_all, {}), _tcp(shares, elsewhere)
         return Outbound(
             clusters=clusters,
             endpoints=endpoints,
-            http=_http(tables, tcp),
+            http=_http(tables, tcp, elsewhere),
             tcp=tcp,
             tables=tables,
+            elsewhere=elsewhere,
         )
     if parts_changed:
         tables = _tables(shares, foreign, catch_all, {t.name: t for t in old.tables})
         tables = kept(old.tables, tables)
-        tcp = _same(old.tcp, _tcp(shares))
-        same = tables is old.tables and tcp is old.tcp
-        http = old.http if same else _same(old.http, _http(tables, tcp))
+        tcp = _same(old.tcp, _tcp(shares, elsewhere))
+        same = tables is old.tables and tcp is old.tcp and elsewhere == old.elsewhere
+        http = old.http if same else _same(old.http, _http(tables, tcp, elsewhere))
     else:
         tables, http, tcp = old.tables, old.http, old.tcp
     clusters, endpoints = kept(old.clusters, clusters), kept(old.endpoints, endpoints)
     facets = (clusters, endpoints, http, tcp, tables)
     before = (old.clusters, old.endpoints, old.http, old.tcp, old.tables)
-    if all(map(operator.is_, facets, before)):
+    if all(map(operator.is_, facets, before)) and elsewhere == old.elsewhere:
         return old
-    return Outbound(clusters=clusters, endpoints=endpoints, http=http, tcp=tcp, tables=tables)
+    return Outbound(
+        clusters=clusters,
+        endpoints=endpoints,
+        http=http,
+        tcp=tcp,
+        tables=tables,
+        elsewhere=elsewhere,
+    )
 
 
 def binds(shares: Iterable[Share]) -> frozenset[str]:
@@ -133,18 +154,20 @@ def _without_domains_of(
     ]
 
 
-def _http(tables: tuple[RouteTable, ...], tcp: tuple[TcpListener, ...]) -> tuple[HttpListener, ...]:
+def _http(
+    tables: tuple[RouteTable, ...], tcp: tuple[TcpListener, ...], elsewhere: Elsewhere | None
+) -> tuple[HttpListener, ...]:
     """A listener that does both, HTTP and bytes, is among the TCP ones."""
     taken = {entry.port for entry in tcp if entry.bind == mesh_routes.ANYWHERE}
     ports = (int(t.name) for t in tables if t.name.isdigit())
     return tuple(
-        HttpListener(port=port, route_table=str(port))
+        HttpListener(port=port, route_table=str(port), elsewhere=elsewhere)
         for port in ports
         if port not in mesh_routes.RESERVED_PORTS and port not in taken
     )
 
 
-def _tcp(shares: Sequence[Share]) -> tuple[TcpListener, ...]:
+def _tcp(shares: Sequence[Share], elsewhere: Elsewhere | None) -> tuple[TcpListener, ...]:
     """Listeners on the same address and port are one: of chains that match alike the older
     service's is the one. With HTTP on the same port of every address it tells the two apart."""
     found: dict[tuple[str, int], TcpListener] = {}
@@ -157,6 +180,8 @@ def _tcp(shares: Sequence[Share]) -> tuple[TcpListener, ...]:
             if made.bind == mesh_routes.ANYWHERE and made.port in http and not made.sniffed:
                 made = msgspec.structs.replace(made, sniffed=True, route_table=str(made.port))
             found[key] = made
+    if elsewhere is not None:
+        return tuple(msgspec.structs.replace(o, elsewhere=elsewhere) for o in found.values())
     return tuple(found.values())
 
 

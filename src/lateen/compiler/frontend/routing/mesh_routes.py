@@ -8,8 +8,9 @@ import msgspec
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import actions, matches, routes
+from lateen.compiler.frontend.routing.imports import Imports
 from lateen.compiler.ir.policy import HashKey
-from lateen.compiler.ir.proxy import MeshSettings, TcpListener, cluster_name
+from lateen.compiler.ir.proxy import Elsewhere, MeshSettings, TcpListener, cluster_name
 from lateen.compiler.ir.routing import (
     Destination,
     DirectResponse,
@@ -63,14 +64,27 @@ def default_route(
     )
 
 
-def catch_all(settings: MeshSettings) -> VirtualHost:
-    """Return the virtual host for unknown hosts: through as it is, or 502 (REGISTRY_ONLY)."""
-    if settings.allow_any:
+def elsewhere(known: Imports | None) -> Elsewhere | None:
+    """Return where traffic to unknown hosts goes as a Sidecar says; None if none says so."""
+    if known is None or known.allow_any is None:
+        return None
+    if known.proxy is not None:
+        host, subset, port = known.proxy
+        return Elsewhere(cluster=cluster_name(host, port, subset))
+    return Elsewhere(cluster=PASSTHROUGH if known.allow_any else "")
+
+
+def catch_all(unknown: Elsewhere | None, settings: MeshSettings) -> VirtualHost:
+    """Return the virtual host for unknown hosts: on as they are, or 502 (REGISTRY_ONLY)."""
+    cluster = PASSTHROUGH if settings.allow_any else ""
+    if unknown is not None:
+        cluster = unknown.cluster
+    if cluster:
         route = Route(
             name="allow_any",
             match=matches.ANY,
             source=None,
-            destinations=(Destination(cluster=PASSTHROUGH),),
+            destinations=(Destination(cluster=cluster),),
         )
         return VirtualHost(name="allow_any", domains=("*",), routes=(route,))
     route = Route(

@@ -16,6 +16,7 @@ from lateen.model.istio import (
     networking,
     networking_entry,
     networking_policy,
+    networking_proxy,
     networking_route,
     security,
     telemetry,
@@ -36,7 +37,7 @@ def _only(*names: str) -> frozenset[str]:
 INERT: dict[type[msgspec.Struct], frozenset[str]] = {
     networking.OutlierDetection: _only("consecutive_errors"),
 }
-"""What does nothing in Istio either: validation warns of it, and nothing more is to be said."""
+"""What does nothing in Istio either, and is told of as such elsewhere."""
 
 COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     types.Percent: _ALL,
@@ -226,6 +227,12 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     networking_route.RouteDestination: _only("destination", "weight"),
     networking_route.TLSRoute: _only("match", "route"),
     networking_route.TCPRoute: _only("match", "route"),
+    networking_proxy.SidecarSpec: _ALL,
+    networking_proxy.IstioIngressListener: _only(
+        "port", "capture_mode", "default_endpoint", "connection_pool"
+    ),
+    networking_proxy.IstioEgressListener: _only("port", "hosts"),
+    networking_proxy.OutboundTrafficPolicy: _ALL,
     networking_entry.ServiceEntrySpec: _ALL,
     networking_entry.ServicePort: _ALL,
     networking_entry.WorkloadEntrySpec: _only(
@@ -285,7 +292,6 @@ def unread(spec: msgspec.Struct, source: Source) -> tuple[Diagnostic, ...]:
 
 
 _EFFECTS = {
-    "Sidecar": "sidecars go on knowing the whole mesh",
     "EnvoyFilter": "proxies are configured without its patches",
     "RequestAuthentication": "no token is verified, requests with a bad one are let in",
     "WasmPlugin": "proxies run without its filter",
