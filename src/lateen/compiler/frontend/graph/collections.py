@@ -1,13 +1,13 @@
 """A snapshot's objects, indexed the way the rules look them up, and kept up to date by
 difference: only what a changed object is filed under is touched. Pure."""
 
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.incremental import Graph, Table
+from lateen.compiler.frontend.graph.index import Index
 from lateen.compiler.frontend.registry import endpoints, entries, hosts, services
 from lateen.compiler.frontend.routing import routes
 from lateen.compiler.frontend.routing.gateways import Binding
@@ -65,53 +65,6 @@ class Declared(NamedTuple):
 UNDECLARED = Declared(None, ())
 
 
-class Index:
-    """Objects filed under keys, each list oldest first, in a table once they are all filed."""
-
-    def __init__(self, graph: Graph, *, watched: bool = False) -> None:
-        self._watched = watched
-        self.table: Table[Any, tuple[Any, ...]] = Table(graph, ())
-        self._filed: dict[Any, list[tuple[precedence.AgeKey, Any]]] = {}
-        self._touched: dict[Any, bool] = {}
-        """Keys whose lists changed since the table was settled, and whether each had one then."""
-        self.keys_changed: set[Any] = set()
-        """If watched: keys that appeared or went since the owner last emptied this set."""
-
-    def replace(self, old: Any, old_keys: Iterable[Any], new: Any, new_keys: Iterable[Any]) -> None:
-        """File `new` instead of `old`; either may be None, then without keys."""
-        for key in old_keys:
-            filed = self._filed[key]
-            at = bisect_left(filed, (precedence.age(old),))
-            while filed[at][1] is not old:
-                at += 1
-            del filed[at]
-            self._touched.setdefault(key, True)
-        for key in new_keys:
-            self._touched.setdefault(key, key in self._filed)
-            filed = self._filed.setdefault(key, [])
-            insort(filed, (precedence.age(new), new), key=lambda entry: entry[0])
-
-    def settle(self) -> None:
-        """Put the lists that changed into the table: once each, as thousands of objects may have
-        been filed under one key."""
-        touched, self._touched = self._touched, {}
-        for key, known in touched.items():
-            filed = self._filed[key]
-            if not filed:
-                del self._filed[key]
-            if bool(filed) is not known and self._watched:
-                self.keys_changed.add(key)
-            self.table.put(key, tuple(obj for _, obj in filed))
-
-    def under(self, key: Any) -> tuple[Any, ...]:
-        """Return the objects filed under a key by now, whether the table is settled or not."""
-        return tuple(obj for _, obj in self._filed.get(key, ()))
-
-    def filed(self) -> Iterable[Any]:
-        """Return the keys that have objects."""
-        return self._filed.keys()
-
-
 class Collections:
     """The tables of one front end."""
 
@@ -122,19 +75,7 @@ class Collections:
         self.services: Table[Key, service.Service | None] = Table(graph, None)
         self.declared: Table[str, Declared] = Table(graph, UNDECLARED)
         """By hostname: every object that declares it."""
-        self.entries: Table[Key, networking_entry.ServiceEntry | None] = Table(graph, None)
-        self._entries_named = self._index(graph)
-        """ServiceEntries by hostname."""
-        self.selecting_entries = self._index(graph)
-        """ServiceEntries with a workloadSelector, by namespace."""
-        self.sidecars = self._index(graph)
-        """By namespace."""
-        self.mesh_routes_in = self._index(graph, watched=True)
-        """Sidecars' VirtualServices by namespace."""
-        self.mesh_namespaces: Table[str, tuple[str, ...]] = Table(graph, ())
-        """Under the empty key: the namespaces that have any."""
-        self.workload_entries = self._index(graph)
-        """By namespace."""
+        self._declare_others(graph)
         self.pod_revisions: Table[str, int] = Table(graph, 0)
         """By namespace: a number that changes with any of its pods, for those who look for pods by
         label."""
@@ -180,6 +121,22 @@ class Collections:
         """Services by (namespace, label, value) of one pair of their selector."""
         self.aliases = self._index(graph)
         """ExternalName Services by their target."""
+
+    def _declare_others(self, graph: Graph) -> None:
+        """Make the tables of Istio's kinds that declare services or narrow them."""
+        self.entries: Table[Key, networking_entry.ServiceEntry | None] = Table(graph, None)
+        self._entries_named = self._index(graph)
+        """ServiceEntries by hostname."""
+        self.selecting_entries = self._index(graph)
+        """ServiceEntries with a workloadSelector, by namespace."""
+        self.sidecars = self._index(graph)
+        """By namespace."""
+        self.mesh_routes_in = self._index(graph, watched=True)
+        """Sidecars' VirtualServices by namespace."""
+        self.mesh_namespaces: Table[str, tuple[str, ...]] = Table(graph, ())
+        """Under the empty key: the namespaces that have any."""
+        self.workload_entries = self._index(graph)
+        """By namespace."""
 
     def _index(self, graph: Graph, *, watched: bool = False) -> Index:
         made = Index(graph, watched=watched)
