@@ -91,6 +91,7 @@ _LESS_SEEN = frozenset(
         ("application-status", "plaintext-to-tls"),
         ("not-http", "tls-to-plaintext"),
         ("tls-to-plaintext", "tls-to-http-port"),
+        ("no-matching-server", "tls-to-http-port"),
         ("proxy-error", "application-status"),
         ("client-tls", "no-client-certificate"),
     }

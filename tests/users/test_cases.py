@@ -155,7 +155,7 @@ spec:
         CLIENT,
         "https://api:80/",
         None,
-        "no-matching-server",
+        "tls-to-http-port",
         asked=(("insecure", True),),
     ),
     UserCase(

@@ -309,7 +309,7 @@ _BY_CODE: Mapping[str, tuple[_Make, ...]] = {
     "rbac-not-allowed": (_allowed,),
     "rbac-no-identity": (_client_tls, _sidecar),
     "double-tls": (_protocol,),
-    "tls-to-http-port": (_protocol,),
+    "tls-to-http-port": (_client_tls, _protocol, _server_mode),
     "not-http": (_client_tls, _protocol),
     "server-first": (_protocol,),
     "upstream-timeout": (_more_time,),

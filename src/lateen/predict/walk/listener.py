@@ -74,8 +74,9 @@ def _no_chain(
         sources=sources,
         lost=_candidates(found),
     )
-    secure = isinstance(wanted.content, Tls) or pod.proxy == "gateway"
-    run.fail("no-matching-server" if secure else "plaintext-to-strict", sources, len(run.legs) - 1)
+    code = "tls-to-http-port" if isinstance(wanted.content, Tls) else "plaintext-to-strict"
+    code = "no-matching-server" if pod.proxy == "gateway" else code
+    run.fail(code, sources, len(run.legs) - 1)
     log = Log(proxy=pod.name, kind="listener", flags=("NR",), details="filter_chain_not_found")
     return ended(wanted.content, party_of(pod, port=wanted.port), log)
 
