@@ -30,7 +30,7 @@ def accepted(named: Named, known: files.Surroundings = files.NOWHERE) -> files.M
 
 def refused(named: Named) -> str:
     found = files.load(named)
-    assert isinstance(found, files.Refused), found
+    assert isinstance(found, files.RefusedManifests), found
     return "\n".join(found.messages)
 
 

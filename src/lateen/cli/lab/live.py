@@ -90,7 +90,7 @@ class Live:
         What is wrong with them is told, and changes nothing."""
         try:
             loaded = files.load(self._named, self._known)
-            if isinstance(loaded, files.Refused):
+            if isinstance(loaded, files.RefusedManifests):
                 applying.refuse(loaded)
                 return
             self._send(loaded.items)

@@ -83,7 +83,7 @@ def _items(named: Named) -> "list[Item]":
     if not named:
         return []
     loaded = manifest_files.load(named)
-    if isinstance(loaded, manifest_files.Refused):
+    if isinstance(loaded, manifest_files.RefusedManifests):
         raise Refusal(loaded.messages)
     return [
         rehearsal.Item(each.placed(), each.manifest.locate, each.manifest.file, each.manifest.line)

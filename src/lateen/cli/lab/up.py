@@ -73,7 +73,7 @@ def bring_up(
         from lateen.cli.objects import applying, waiting
 
         loaded = manifest_files.load(named)
-        if isinstance(loaded, manifest_files.Refused):
+        if isinstance(loaded, manifest_files.RefusedManifests):
             raise applying.refusal(loaded)
         progress.clear()
         for warning in loaded.warnings:

@@ -71,7 +71,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     strict: bool = False
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RefusedManifests(msgspec.Struct, frozen=True):
     """Why a set of manifests is not sent: messages that name file, line, field and remedy."""
 
     messages: tuple[str, ...]
@@ -88,7 +88,7 @@ class ManifestSet(msgspec.Struct, frozen=True):
 NOWHERE = Surroundings()
 
 
-def load(named: Named, known: Surroundings = NOWHERE) -> ManifestSet | Refused:
+def load(named: Named, known: Surroundings = NOWHERE) -> ManifestSet | RefusedManifests:
     """Read and check what a command line names. Raises LabError for what cannot be read."""
     read = sources.read(named)
     return checked(
@@ -102,7 +102,7 @@ def checked(
     found: Sequence[reader.Manifest],
     known: Surroundings = NOWHERE,
     problems: Sequence[str] = (),
-) -> ManifestSet | Refused:
+) -> ManifestSet | RefusedManifests:
     """Check manifests: kinds, fields, duplicates. All of them are sound, or none is sent.
 
     `problems` is what was wrong already with the text that they are from.
@@ -112,7 +112,7 @@ def checked(
     loaded = [item for manifest in found if (item := _checked(manifest, made, messages))]
     messages += _duplicates(loaded)
     if messages:
-        return Refused(tuple(messages))
+        return RefusedManifests(tuple(messages))
     return ManifestSet((*made.stand_ins(loaded), *loaded), made.warnings())
 
 

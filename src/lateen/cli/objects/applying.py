@@ -11,7 +11,7 @@ from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds
-from lateen.cli.manifests.files import Loaded, Refused
+from lateen.cli.manifests.files import Loaded, RefusedManifests
 from lateen.model.client import ApiError
 from lateen.model.schema.kindinfo import KindInfo
 
@@ -27,7 +27,7 @@ def qualified(item: Loaded) -> str:
     return f"{item.kind.singular}{group}/{item.name}"
 
 
-def refuse(refused: Refused) -> int:
+def refuse(refused: RefusedManifests) -> int:
     """Print why nothing was sent and return the exit code."""
     for message in refused.messages:
         exits.complain(f"error: {message}")
@@ -35,7 +35,7 @@ def refuse(refused: Refused) -> int:
     return exits.UNPARSABLE
 
 
-def refusal(refused: Refused) -> LabError:
+def refusal(refused: RefusedManifests) -> LabError:
     """Return the same words as an error that ends the command."""
     return LabError("\nerror: ".join(refused.messages) + "\nnothing was applied", exits.UNPARSABLE)
 

@@ -10,7 +10,7 @@ from lateen.app.lab.settings import LabSettings
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds, files as manifest_files
-from lateen.cli.manifests.files import Refused
+from lateen.cli.manifests.files import RefusedManifests
 from lateen.cli.manifests.named import Named
 from lateen.cli.objects import applying, getting, logs, waiting
 from lateen.cli.screen import findings
@@ -35,7 +35,7 @@ def apply(
     api = lab_api.Api.of(running) if running else None
     made = crds.Defined if api is None else lambda: crds.of_lab(api)
     loaded = manifest_files.load(named, manifest_files.Surroundings(namespace, made))
-    if isinstance(loaded, Refused):
+    if isinstance(loaded, RefusedManifests):
         return applying.refuse(loaded)
     for warning in loaded.warnings:
         exits.complain(warning)
@@ -83,7 +83,7 @@ def delete(
     if named:
         known = manifest_files.Surroundings(namespace, lambda: crds.of_lab(api))
         loaded = manifest_files.load(named, known)
-        if isinstance(loaded, Refused):
+        if isinstance(loaded, RefusedManifests):
             return applying.refuse(loaded)
         every = [
             applying.Deletion(item.kind, item.namespace, item.name, f"{item.where}: ")
