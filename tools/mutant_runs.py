@@ -105,7 +105,10 @@ def prepare() -> None:
     """Load what every fork needs and no mutant changes; make hypothesis draw the same each time."""
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(SOURCE.parent)]
-    hypothesis.settings.register_profile("still", derandomize=True, database=None)
+    slow = list(hypothesis.HealthCheck)  # what is measured while two of these run says nothing
+    hypothesis.settings.register_profile(
+        "still", derandomize=True, database=None, suppress_health_check=slow
+    )
     hypothesis.settings.load_profile("still")
     for name in ("grpc", "yaml", "msgspec", "cryptography.x509", "h2.connection"):
         __import__(name)
@@ -121,7 +124,7 @@ def measure(scratch: Path) -> Cover:
         measured = coverage.Coverage(data_file=str(data), source=[str(SOURCE)], branch=False)
         measured.start()
         contexts = _Contexts(measured)
-        status = pytest.main([*OPTIONS, *TESTS], plugins=[contexts])
+        status = pytest.main([*OPTIONS, "-o", "timeout=0", *TESTS], plugins=[contexts])
         measured.stop()
         measured.save()
         times.write_text(json.dumps(contexts.times))
