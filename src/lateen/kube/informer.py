@@ -32,7 +32,7 @@ class Informer:
         changed: Callable[[Json | None, Json | None], None],
         followed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`followed` is called whenever `version` is known anew: after each list and change."""
+        """`followed` is called after each list and each change: `version` may have risen."""
         self._client = client
         self._clock = clock
         self._resource = resource

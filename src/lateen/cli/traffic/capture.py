@@ -16,7 +16,7 @@ from lateen.cli.screen import spans
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import sources
 from lateen.cli.traffic.capturefile import CaptureFile, keylog_readers
-from lateen.cli.traffic.sources import Pod, Source
+from lateen.cli.traffic.sources import RunningPod, Source
 from lateen.observe.ends import Places
 from lateen.observe.packets import flowlines
 from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
@@ -177,7 +177,11 @@ class Printer:
 
 
 def _to_lines(
-    options: CaptureOptions, source: Source, pods: Sequence[Pod], kept: Kept, printer: Printer
+    options: CaptureOptions,
+    source: Source,
+    pods: Sequence[RunningPod],
+    kept: Kept,
+    printer: Printer,
 ) -> int:
     told = [flow for flow in kept.flows if flow.detail != flowlines.BEGAN_PLAIN]
     older = {(flow.client, ""): flow for flow in told if flow.leg == "app"}
@@ -215,7 +219,7 @@ def _to_file(
     options: CaptureOptions,
     chosen: FlowFilter,
     source: Source,
-    pods: Sequence[Pod],
+    pods: Sequence[RunningPod],
     paths: LabPaths,
 ) -> int:
     legs = [device for device, leg in flowlines.LEGS.items() if leg in (chosen.legs or {leg})]

@@ -23,7 +23,7 @@ _RETIRED = 0.04
 """Seconds after which the kernel has handed over blocks that are not full, too."""
 
 
-class Pod(msgspec.Struct, frozen=True):
+class RunningPod(msgspec.Struct, frozen=True):
     """A running pod: `namespace/name`, uid and address."""
 
     name: str
@@ -31,10 +31,10 @@ class Pod(msgspec.Struct, frozen=True):
     ip: str
 
 
-def running(items: Sequence[Json]) -> list[Pod]:
+def running(items: Sequence[Json]) -> list[RunningPod]:
     """Return the pods that have an address and have not ended."""
     return [
-        Pod(
+        RunningPod(
             f"{item['metadata']['namespace']}/{item['metadata']['name']}",
             item["metadata"]["uid"],
             item["status"]["podIP"],
@@ -44,7 +44,7 @@ def running(items: Sequence[Json]) -> list[Pod]:
     ]
 
 
-def chosen(items: Sequence[Json], words: Sequence[str], namespace: str) -> list[Pod]:
+def chosen(items: Sequence[Json], words: Sequence[str], namespace: str) -> list[RunningPod]:
     """Return the pods that `POD`, `pod/NAME` and `deploy/NAME` mean; for no word, all that run a
     proxy, in a namespace if one is named. Raises LabError for a word that means no running pod."""
     if not words:
@@ -52,7 +52,7 @@ def chosen(items: Sequence[Json], words: Sequence[str], namespace: str) -> list[
         here = [i for i in proxied if namespace in ("", i["metadata"]["namespace"])]
         return running(here)
     namespace = namespace or "default"
-    found: dict[str, Pod] = {}
+    found: dict[str, RunningPod] = {}
     for word in words:
         matching = running([item for item in items if _means(word, item, namespace)])
         if not matching:
@@ -78,7 +78,7 @@ class Source:
     """A ring in each of some pods."""
 
     def __init__(
-        self, shim: Path, pods: Sequence[Pod], ports: Sequence[int], ring_bytes: int
+        self, shim: Path, pods: Sequence[RunningPod], ports: Sequence[int], ring_bytes: int
     ) -> None:
         """Open them. Raises LabError when the node does not let us."""
         try:
@@ -139,7 +139,7 @@ class Source:
             ring.close()
 
 
-async def _open(path: Path, pods: Sequence[Pod]) -> list[socket.socket]:
+async def _open(path: Path, pods: Sequence[RunningPod]) -> list[socket.socket]:
     shim = await ShimClient.connect(path)
     try:
         protocol = socket.htons(capture.ETH_P_ALL)

@@ -77,7 +77,7 @@ def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> action
 
 def _left_over(key: controller.Name, job: JsonView | None, known: cache.Cache) -> list[JsonView]:
     """Return the tracked pods of a Job that is gone: nobody counts their end any more, and the
-    finalizer would keep them for ever."""
+    finalizer would keep them."""
     alive = fields.uid(job) if job is not None else ""
     found: list[JsonView] = []
     for pod in known.within("pods", key[0]):

@@ -9,7 +9,7 @@ from lateen.model.schema.kindinfo import KindInfo
 from lateen.model.validation import dispatch
 
 INVALID = "IST0106"
-"""The code of whatever Istio's validation refuses."""
+"""The code of what Istio's validation refuses."""
 
 SYNTAX = "LTN0001"
 UNKNOWN_KIND = "LTN0006"
@@ -28,8 +28,7 @@ _DOUBTFUL = "IST0133"
 
 
 def warnings(info: KindInfo, obj: Any) -> tuple[Diagnostic, ...]:
-    """Return what is doubtful in an object that validation lets pass: what its writer was warned
-    of, under the code that Istio's analyzer has for it."""
+    """Return the warnings of validation for an object. Each has the code of Istio's analyzer."""
     ref = ObjectRef(info.kind, obj.metadata.namespace, obj.metadata.name)
     return tuple(
         diagnostics.make(one.code, Source(ref, one.path), **dict(one.arguments))

@@ -75,7 +75,7 @@ def shapes(protocol: Protocol, mode: MtlsMode) -> tuple[Shape, ...]:
     return _AUTO_SHAPES[mode] if protocol is Protocol.AUTO else _TCP_SHAPES[mode]
 
 
-class Target(msgspec.Struct, frozen=True):
+class ChainTarget(msgspec.Struct, frozen=True):
     """Where a set of chains leads: a service port, a bare port, or anything (port None)."""
 
     port: int | None
@@ -89,16 +89,16 @@ class Target(msgspec.Struct, frozen=True):
     source: Source | None = None
 
 
-def _targets(inbound: Inbound) -> list[Target]:
+def _targets(inbound: Inbound) -> list[ChainTarget]:
     """Return passthrough first, then the workload's ports, ascending."""
     bare = [_passthrough(entry.port, entry.mode) for entry in inbound.port_modes]
     served = sorted([*bare, *map(_served, inbound.ports)], key=lambda t: t.port or 0)
     return [_passthrough(None, inbound.mode), *served]
 
 
-def _passthrough(port: int | None, mode: Mode) -> Target:
+def _passthrough(port: int | None, mode: Mode) -> ChainTarget:
     suffix = "" if port is None else f"-{port}"
-    return Target(
+    return ChainTarget(
         port=port,
         protocol=Protocol.AUTO,
         mode=mode,
@@ -109,9 +109,9 @@ def _passthrough(port: int | None, mode: Mode) -> Target:
     )
 
 
-def _served(port: InboundPort) -> Target:
+def _served(port: InboundPort) -> ChainTarget:
     name = names.listener("0.0.0.0", port.port)
-    return Target(
+    return ChainTarget(
         port=port.port,
         protocol=port.protocol,
         mode=port.mode,
@@ -147,7 +147,7 @@ def virtual_inbound(
     return out
 
 
-def _inspect(out: listener_pb2.Listener, targets: list[Target]) -> None:
+def _inspect(out: listener_pb2.Listener, targets: list[ChainTarget]) -> None:
     """Add the inspectors that some port needs, switched off for the ports that do not.
 
     Where the catch-all needs one, it runs for all but the ports that can do without; where only
@@ -166,15 +166,15 @@ def _inspect(out: listener_pb2.Listener, targets: list[Target]) -> None:
             out.listener_filters.append(listener_filters.only(inspector, wanted))
 
 
-def _key(target: Target) -> int | None:
+def _key(target: ChainTarget) -> int | None:
     return target.port
 
 
-def _needs_tls(target: Target) -> bool:
+def _needs_tls(target: ChainTarget) -> bool:
     return any(s.transport == "tls" for s in shapes(target.protocol, target.mode.mode))
 
 
-def _needs_http(target: Target) -> bool:
+def _needs_http(target: ChainTarget) -> bool:
     return any(s is _RAW_HTTP for s in shapes(target.protocol, target.mode.mode))
 
 
@@ -186,7 +186,7 @@ def _black_hole(out: listener_components_pb2.FilterChain, node: Node) -> None:
 
 
 def _chain(
-    target: Target, shape: Shape, node: Node, settings: MeshSettings, checks: Checks
+    target: ChainTarget, shape: Shape, node: Node, settings: MeshSettings, checks: Checks
 ) -> listener_components_pb2.FilterChain:
     out = listener_components_pb2.FilterChain(
         name=target.http_name if shape.http else target.tcp_name
@@ -216,7 +216,7 @@ def _mtls(settings: MeshSettings, *, http: bool) -> base_pb2.TransportSocket:
 
 
 def _http(
-    target: Target, node: Node, settings: MeshSettings, checks: Checks
+    target: ChainTarget, node: Node, settings: MeshSettings, checks: Checks
 ) -> network_filters.NetworkFilter:
     prefix = names.listener_stat_prefix("inbound", "0.0.0.0", target.port or 0)
     manager = network_filters.inbound_manager(node, settings, prefix, target.protocol, checks)

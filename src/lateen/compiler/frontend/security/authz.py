@@ -82,7 +82,7 @@ def _rules(
     tcp: bool,
 ) -> tuple[Rule, ...]:
     """Return a policy's rules; one without any gets a rule that matches nothing."""
-    mesh = authz_rules.Mesh(settings, policy.metadata.namespace)
+    mesh = authz_rules.PolicySurroundings(settings, policy.metadata.namespace)
     if not policy.spec.rules:
         return (Rule(name=_name(policy, action, 0), source=source),)
     made = (

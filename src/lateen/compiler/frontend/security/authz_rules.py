@@ -23,7 +23,7 @@ Make = Callable[[str], "Pattern | None"]
 """Turns a written value into a pattern; None for one that is none (it passed no validation)."""
 
 
-class Mesh(msgspec.Struct, frozen=True):
+class PolicySurroundings(msgspec.Struct, frozen=True):
     """What a rule depends on beside itself."""
 
     settings: MeshSettings
@@ -61,7 +61,7 @@ def rule(
     written: security.AuthorizationRule,
     name: str,
     source: Source,
-    mesh: Mesh,
+    mesh: PolicySurroundings,
     *,
     allow: bool,
     tcp: bool,
@@ -118,7 +118,9 @@ def _tests(fields: Iterable[_Field], *, allow: bool, tcp: bool) -> Iterable[Test
             )
 
 
-def _source(source: security.AuthorizationSource | None, mesh: Mesh) -> tuple[_Field, ...]:
+def _source(
+    source: security.AuthorizationSource | None, mesh: PolicySurroundings
+) -> tuple[_Field, ...]:
     if source is None:
         return ()
     principals = (
@@ -146,7 +148,9 @@ def _source(source: security.AuthorizationSource | None, mesh: Mesh) -> tuple[_F
     return tuple(found)
 
 
-def _operation(operation: security.Operation | None, mesh: Mesh) -> tuple[_Field, ...]:
+def _operation(
+    operation: security.Operation | None, mesh: PolicySurroundings
+) -> tuple[_Field, ...]:
     if operation is None:
         return ()
     return (
@@ -157,7 +161,7 @@ def _operation(operation: security.Operation | None, mesh: Mesh) -> tuple[_Field
     )
 
 
-def _condition(condition: security.AuthorizationCondition, mesh: Mesh) -> _Field:
+def _condition(condition: security.AuthorizationCondition, mesh: PolicySurroundings) -> _Field:
     """Return a condition as a field. Raises _Unusable for a key that does not exist."""
     key, values, not_values = condition.key, condition.values, condition.not_values
     simple: dict[str, tuple[Attribute, Make]] = {
@@ -211,7 +215,7 @@ def _value(value: str) -> Pattern:
     return msgspec.structs.replace(text(value.strip("[]")), in_list=True)
 
 
-def _path(mesh: Mesh) -> Make:
+def _path(mesh: PolicySurroundings) -> Make:
     """Since Istio 1.22 `{*}` stands for one segment and `{**}` for the rest."""
 
     def make(value: str) -> Pattern:
@@ -235,7 +239,7 @@ def _cidr(value: str) -> Pattern | None:
         return None
 
 
-def _principal(mesh: Mesh) -> Make:
+def _principal(mesh: PolicySurroundings) -> Make:
     """A principal is written without the scheme that the certificate has."""
 
     def make(value: str) -> Pattern:
@@ -250,7 +254,7 @@ def _principal(mesh: Mesh) -> Make:
     return make
 
 
-def _namespace(mesh: Mesh) -> Make:
+def _namespace(mesh: PolicySurroundings) -> Make:
     def make(value: str) -> Pattern:
         escape = mesh.features.authz_escapes_identities
         quoted = ".*".join(_quoted(part, escape) for part in value.split("*"))
@@ -259,7 +263,7 @@ def _namespace(mesh: Mesh) -> Make:
     return make
 
 
-def _account(mesh: Mesh) -> Make:
+def _account(mesh: PolicySurroundings) -> Make:
     """`name` is one of the policy's namespace; the trust domain is any."""
 
     def make(value: str) -> Pattern:
