@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import versions
 from lateen.compiler.frontend.graph import mesh_config, telemetries
-from lateen.compiler.frontend.graph.mesh_config import Mesh
+from lateen.compiler.frontend.graph.mesh_config import MeshReports
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.output import ResourceType
 from lateen.model.istio import telemetry
@@ -44,7 +44,7 @@ def level(*entries: telemetry.AccessLogging, name: str = "t", **more: Any) -> te
     return telemetry.Telemetry(metadata=ObjectMeta(name=name, namespace="ns"), spec=spec)
 
 
-def paths(*levels: telemetry.Telemetry, side: str = "client", mesh: Mesh = MESH) -> set[str]:
+def paths(*levels: telemetry.Telemetry, side: str = "client", mesh: MeshReports = MESH) -> set[str]:
     found = telemetries.translate(levels, mesh, zipkin=False)
     return {log.path for log in getattr(found, side).logs}
 

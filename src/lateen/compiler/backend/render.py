@@ -67,7 +67,9 @@ class _Mesh:
     def __init__(self, settings: MeshSettings, system_roots: str) -> None:
         self.settings = settings
         self.views: Memo[ProxyView, ResourceSet] = Memo(self._make)
-        self._sides = {kind: scopes.Side(kind, settings, system_roots) for kind in ProxyKind}
+        self._sides = {
+            kind: scopes.ScopeRenderer(kind, settings, system_roots) for kind in ProxyKind
+        }
         self._checks: Memo[Authorization, checks.Checks] = Memo(checks.of)
         self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
         self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)

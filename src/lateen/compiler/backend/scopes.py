@@ -94,7 +94,7 @@ EMPTY = Shared(clusters={}, endpoints={}, tables={})
 """The scope of a proxy that has no outbound side."""
 
 
-class Side:
+class ScopeRenderer:
     """The clusters, endpoints and tables of one kind of proxy, under one mesh's settings.
 
     `outbound` and `gateway` render a whole scope; `system_roots` is the machine's CA bundle.

@@ -1,4 +1,4 @@
-"""The front end as a whole: a snapshot in, a mesh out (design D6). Pure.
+"""The front end as a whole: a snapshot in, a mesh out. Pure.
 
 `Frontend` keeps what it computed, so that building again after one changed object costs little
 and leaves every value that did not change the same object. What it returns is always what a new

@@ -1,4 +1,4 @@
-"""Traffic policy after Istio's merge order (semantics 3.6, 3.7): what one cluster gets. Pure."""
+"""Traffic policy after Istio's merge order: what one cluster gets. Pure."""
 
 from lateen.compiler.ir.value import Choice, Value
 from lateen.compiler.ir.workload import Protocol

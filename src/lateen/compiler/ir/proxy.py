@@ -161,7 +161,7 @@ class OutboundCluster(Kept, frozen=True, kw_only=True):
     subset: str
     policy: TrafficPolicy
     auto_mtls: bool
-    """Whether to emit the tlsMode matchers (semantics 3.5, cluster level)."""
+    """Whether to emit the tlsMode matchers."""
     sans: tuple[str, ...]
     """SPIFFE ids of the service's endpoints, sorted: the SAN list for Istio mTLS."""
     source: Source

@@ -175,7 +175,7 @@ class Tunnel(Value, frozen=True, kw_only=True):
     """By POST rather than CONNECT."""
 
 
-class Conduct(Value, frozen=True, kw_only=True):
+class TcpPolicy(Value, frozen=True, kw_only=True):
     """How a TCP proxy treats its connections. Durations are seconds; None is Envoy's default."""
 
     idle_timeout: float | None = None
@@ -187,7 +187,7 @@ class Conduct(Value, frozen=True, kw_only=True):
     """The policy that says so."""
 
 
-PLAIN = Conduct()
+DEFAULT_TCP = TcpPolicy()
 
 
 class TcpRoute(Value, frozen=True, kw_only=True):
@@ -197,4 +197,4 @@ class TcpRoute(Value, frozen=True, kw_only=True):
     sni_hosts: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
     source: Source | None = None
-    conduct: Conduct = PLAIN
+    conduct: TcpPolicy = DEFAULT_TCP

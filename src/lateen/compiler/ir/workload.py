@@ -7,7 +7,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Protocol(Choice):
-    """A port's protocol as Istio classes it (semantics 10.3)."""
+    """A port's protocol as Istio classes it."""
 
     HTTP = "HTTP"
     HTTP2 = "HTTP2"

@@ -17,7 +17,7 @@ from lateen.compiler.backend import http_filters, names, pack
 from lateen.compiler.backend.authorization import NONE, Checks
 from lateen.compiler.backend.listeners import access_logs
 from lateen.compiler.ir.proxy import MeshSettings, Node
-from lateen.compiler.ir.routing import PLAIN, Conduct, Destination, TcpRoute
+from lateen.compiler.ir.routing import DEFAULT_TCP, Destination, TcpPolicy, TcpRoute
 from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.ir.workload import Protocol
 
@@ -154,7 +154,7 @@ def tcp_proxy(
     stat_prefix: str,
     destinations: Sequence[Destination],
     logs: access_logs.Logs,
-    conduct: Conduct = PLAIN,
+    conduct: TcpPolicy = DEFAULT_TCP,
 ) -> NetworkFilter:
     """Return a TCP proxy to one cluster, or to several by weight (weight 0 gets nothing)."""
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, access_log=access_logs.tcp(logs))
@@ -171,7 +171,7 @@ def tcp_proxy(
     return NetworkFilter(name=TCP_PROXY, typed_config=pack.any_of(proxy))
 
 
-def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: Conduct) -> None:
+def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: TcpPolicy) -> None:
     if conduct.idle_timeout is not None:
         proxy.idle_timeout.CopyFrom(pack.duration(conduct.idle_timeout))
     if conduct.max_duration is not None:

@@ -90,7 +90,7 @@ class TelemetryChecks:
                 yield _without(obj, "traces, which stop", at)
 
 
-def _provider(mesh: mesh_config.Mesh, name: str, kind: str, at: Source) -> Found:
+def _provider(mesh: mesh_config.MeshReports, name: str, kind: str, at: Source) -> Found:
     """Say why a provider cannot be used, if it cannot."""
     found = mesh.provider(name)
     if found is None:

@@ -13,7 +13,7 @@ from lateen.compiler.frontend.routing import delegates, routes
 from lateen.compiler.frontend.traffic import clusters, policies, rules
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import ClusterEndpoints, MeshSettings, OutboundCluster
-from lateen.compiler.ir.routing import PLAIN, Conduct
+from lateen.compiler.ir.routing import DEFAULT_TCP, TcpPolicy
 from lateen.compiler.ir.workload import Labels, Resolution, Service
 
 
@@ -99,11 +99,11 @@ class Destinations:
             return ()
         return policies.hash_keys(self.policy(scope, hostname, port, subset))
 
-    def conduct(self, scope: Scope, hostname: str, subset: str, *, one: bool) -> Conduct:
+    def conduct(self, scope: Scope, hostname: str, subset: str, *, one: bool) -> TcpPolicy:
         """Return how TCP proxies of a scope treat connections to a host; `one`: to it alone."""
         rule = self.rule_for(scope, hostname)
         if rule is None:
-            return PLAIN
+            return DEFAULT_TCP
         return policies.conduct(rule, rule.subset(subset) if subset else None, tunnelled=one)
 
     def cluster_key(self, scope: Scope, service: Service, *, gateway: bool) -> ClusterKey:

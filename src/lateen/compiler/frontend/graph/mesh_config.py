@@ -30,7 +30,7 @@ class Provider(Value, frozen=True, kw_only=True):
     log: LogFile | None = None
 
 
-class Mesh(Value, frozen=True, kw_only=True):
+class MeshReports(Value, frozen=True, kw_only=True):
     """What holds where no Telemetry says otherwise, and the providers that one can name."""
 
     at: Source
@@ -52,7 +52,7 @@ class Mesh(Value, frozen=True, kw_only=True):
         return next((p for p in self.providers if p.name.lower() == wanted), None)
 
 
-def translate(obj: objects.ConfigMap | None, settings: MeshSettings) -> Mesh:
+def translate(obj: objects.ConfigMap | None, settings: MeshSettings) -> MeshReports:
     """Return the mesh's settings. Without a ConfigMap, or a field in it, the lab's own count."""
     config = parsed(obj).config
     at = source_of(settings)
@@ -78,7 +78,7 @@ def translate(obj: objects.ConfigMap | None, settings: MeshSettings) -> Mesh:
     traces = [at.at("enableTracing")] if config.enable_tracing is not None else []
     if sampling is not None:
         traces.append(at.at("defaultConfig.tracing.sampling"))
-    return Mesh(
+    return MeshReports(
         at=at,
         log=log,
         providers=tuple(_providers(config, at, encoding, text)),

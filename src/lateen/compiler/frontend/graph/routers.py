@@ -1,5 +1,5 @@
 """The configuration of gateway proxies: listeners, route tables, and the clusters that those
-reach (semantics 4). Pure.
+reach. Pure.
 
 Only hosts that some route names get clusters, as on Istio with the gateway cluster filter on.
 """
@@ -54,7 +54,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     reached: tuple[str, ...]
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True):
+class GatewayShare(msgspec.Struct, frozen=True, kw_only=True):
     """The clusters of one registry host as a router sees it."""
 
     clusters: tuple[OutboundCluster, ...]
@@ -64,7 +64,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 class State(msgspec.Struct, kw_only=True):
     """The last configuration of a scope."""
 
-    shares: dict[str, Share] = msgspec.field(default_factory=dict)
+    shares: dict[str, GatewayShare] = msgspec.field(default_factory=dict)
     pending: set[str] = msgspec.field(default_factory=set)
     config: GatewayConfig | None = None
 
@@ -89,7 +89,7 @@ class Routers:
             graph, self._make_chains
         )
         self._findings: Derived[int, tuple[Diagnostic, ...]] = Derived(graph, self._find_faults)
-        self._share: Derived[tuple[int, str], Share] = Derived(
+        self._share: Derived[tuple[int, str], GatewayShare] = Derived(
             graph, self._make_share, watched=True
         )
 
@@ -379,14 +379,14 @@ class Routers:
             if obj is not None and gateways.attaches(server, binding):
                 yield obj, self._context(number, server.gateway, server.number, binding.key)
 
-    def _make_share(self, key: tuple[int, str]) -> Share:
+    def _make_share(self, key: tuple[int, str]) -> GatewayShare:
         number, hostname = key
         scope = self._scopes[number].scope
         service = self._destinations.registry.seen(scope.namespace, hostname)
         if service is None:
-            return Share(clusters=(), endpoints=())
+            return GatewayShare(clusters=(), endpoints=())
         cluster_key = self._destinations.cluster_key(scope, service, gateway=True)
-        return Share(
+        return GatewayShare(
             clusters=self._destinations.clusters.get(cluster_key),
             endpoints=self._destinations.assignments(scope, cluster_key),
         )
@@ -394,7 +394,7 @@ class Routers:
     def _clusters(
         self, number: int, state: State, reached: list[str]
     ) -> tuple[tuple[OutboundCluster, ...], tuple[ClusterEndpoints, ...]]:
-        shares: dict[str, Share] = {}
+        shares: dict[str, GatewayShare] = {}
         for hostname in reached:
             share = state.shares.get(hostname)
             if share is None or hostname in state.pending:

@@ -13,19 +13,19 @@ from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.graph.sidecar_scopes import SidecarScopes
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import assembly, mesh_routes, routes
-from lateen.compiler.frontend.routing.assembly import Share
+from lateen.compiler.frontend.routing.assembly import ServiceConfig
 from lateen.compiler.frontend.routing.imports import Imports
-from lateen.compiler.frontend.routing.mesh_routes import Part
+from lateen.compiler.frontend.routing.mesh_routes import ServiceListeners
 from lateen.compiler.ir.proxy import Elsewhere, Outbound, TcpListener
 from lateen.compiler.ir.routing import Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
 from lateen.model.istio import networking
 from lateen.model.meta import ObjectRef, Source
 
-NOTHING = Share()
+NOTHING = ServiceConfig()
 
 
-class Entry(NamedTuple):
+class RulesInSight(NamedTuple):
     """Which VirtualServices count: those that clients of a namespace see or, under a Sidecar, those
     that one of its egress listeners imports."""
 
@@ -46,7 +46,7 @@ class Assembly(msgspec.Struct, kw_only=True):
 
     order: tuple[ServiceKey, ...] = ()
     places: dict[ServiceKey, int] = msgspec.field(default_factory=dict)
-    shares: list[Share] = msgspec.field(default_factory=list)
+    shares: list[ServiceConfig] = msgspec.field(default_factory=list)
     foreign: tuple[VirtualHost, ...] = ()
     elsewhere: Elsewhere | None = None
     outbound: Outbound | None = None
@@ -65,15 +65,21 @@ class Sidecars:
         self._imports = scopes
         self._collections = destinations.collections
         self._settings = destinations.settings
-        self._share: Derived[tuple[Scope, ServiceKey], Share] = Derived(
+        self._share: Derived[tuple[Scope, ServiceKey], ServiceConfig] = Derived(
             graph, self._make_share, watched=True
         )
-        self._part: Derived[tuple[Scope, ServiceKey], Part] = Derived(graph, self._make_part)
-        self._virtual_service: Derived[tuple[Entry, str], Key | None] = Derived(graph, self._choose)
+        self._part: Derived[tuple[Scope, ServiceKey], ServiceListeners] = Derived(
+            graph, self._make_part
+        )
+        self._virtual_service: Derived[tuple[RulesInSight, str], Key | None] = Derived(
+            graph, self._choose
+        )
         self._http: Derived[tuple[Scope, Key, int], tuple[Route, ...]] = Derived(
             graph, self._make_http
         )
-        self._foreign_hosts: Derived[Entry, tuple[str, ...]] = Derived(graph, self._find_foreign)
+        self._foreign_hosts: Derived[RulesInSight, tuple[str, ...]] = Derived(
+            graph, self._find_foreign
+        )
         self._foreign: Derived[Scope, tuple[VirtualHost, ...]] = Derived(graph, self._make_foreign)
         self._scopes: dict[Scope, Assembly] = {}
         self._catch_alls: dict[Elsewhere | None, VirtualHost] = {}
@@ -166,7 +172,7 @@ class Sidecars:
                 state.pending.add(key)
         self._share.stale.clear()
 
-    def _make_share(self, key: tuple[Scope, ServiceKey]) -> Share:
+    def _make_share(self, key: tuple[Scope, ServiceKey]) -> ServiceConfig:
         scope, (namespace, hostname) = key
         imports = self._imports.imports(scope)
         service = self._imports.seen(scope, hostname)
@@ -182,18 +188,18 @@ class Sidecars:
         if service.resolution is Resolution.ALIAS:
             return NOTHING
         cluster_key = self._destinations.cluster_key(scope, service, gateway=False)
-        made = Share(
+        made = ServiceConfig(
             clusters=self._destinations.clusters.get(cluster_key),
             endpoints=self._destinations.assignments(scope, cluster_key),
             part=self._part.get(key),
         )
         return made if ports is None else assembly.only(made, ports)
 
-    def _make_part(self, key: tuple[Scope, ServiceKey]) -> Part:
+    def _make_part(self, key: tuple[Scope, ServiceKey]) -> ServiceListeners:
         scope, service_key = key
         service = self._destinations.registry.at(service_key)
         if service is None:
-            return Part()
+            return ServiceListeners()
         imports = self._imports.imports(scope)
         served = imports.serving(service) if imports is not None else None
         found_hosts: list[tuple[int, VirtualHost, bool]] = []
@@ -205,7 +211,7 @@ class Sidecars:
             if served is not None and declared.number not in served:
                 continue
             place = served[declared.number] if served is not None else 0
-            entry = Entry(scope.namespace, scope.sidecar, place)
+            entry = RulesInSight(scope.namespace, scope.sidecar, place)
             port = _spoken(declared, imports, place)
             shared = mesh_routes.shares_table(service, port)
             if shared or port.protocol is Protocol.AUTO:
@@ -217,14 +223,14 @@ class Sidecars:
             found_listeners += made
             if made and port.protocol is Protocol.AUTO and not shared:
                 found_tables.append(self._sniffed_table(scope, entry, service, port))
-        return Part(
+        return ServiceListeners(
             hosts=tuple(found_hosts),
             listeners=tuple(found_listeners),
             tables=tuple(found_tables),
         )
 
     def _virtual_host(
-        self, scope: Scope, entry: Entry, service: Service, port: Port
+        self, scope: Scope, entry: RulesInSight, service: Service, port: Port
     ) -> VirtualHost:
         aliases = self._destinations.registry.aliases(service.hostname)
         domains = mesh_routes.domains_of(service, aliases, scope.namespace, self._settings)
@@ -233,7 +239,7 @@ class Sidecars:
     def _host_with(
         self,
         scope: Scope,
-        entry: Entry,
+        entry: RulesInSight,
         service: Service,
         port: Port,
         domains: tuple[str, ...],
@@ -248,13 +254,13 @@ class Sidecars:
         return mesh_routes.virtual_host(service, port, made, domains, source, keys, self._settings)
 
     def _sniffed_table(
-        self, scope: Scope, entry: Entry, service: Service, port: Port
+        self, scope: Scope, entry: RulesInSight, service: Service, port: Port
     ) -> RouteTable:
         host = self._host_with(scope, entry, service, port, ("*",))
         return RouteTable(name=f"{service.hostname}:{port.number}", hosts=(host,))
 
     def _listeners(
-        self, scope: Scope, entry: Entry, service: Service, port: Port
+        self, scope: Scope, entry: RulesInSight, service: Service, port: Port
     ) -> tuple[TcpListener, ...]:
         chosen = self._virtual_service.get((entry, service.hostname))
         obj = self._collections.virtual_services.get(chosen) if chosen is not None else None
@@ -286,7 +292,7 @@ class Sidecars:
             ),
         )
 
-    def _choose(self, key: tuple[Entry, str]) -> Key | None:
+    def _choose(self, key: tuple[RulesInSight, str]) -> Key | None:
         """Return the VirtualService that serves a host for clients of a namespace.
 
         An exact host beats a wildcard; then the most specific wildcard wins (before Istio 1.21
@@ -307,7 +313,7 @@ class Sidecars:
             return _key(found[0])
         return _key(min(found, key=precedence.age))
 
-    def _oldest_visible(self, entry: Entry, host: str) -> networking.VirtualService | None:
+    def _oldest_visible(self, entry: RulesInSight, host: str) -> networking.VirtualService | None:
         filed: tuple[networking.VirtualService, ...] = self._collections.mesh_routes.table.get(host)
         if not filed:
             return None
@@ -332,7 +338,7 @@ class Sidecars:
             self._destinations.http_rules.get(chosen), self._context(scope, obj, port)
         )
 
-    def _find_foreign(self, entry: Entry) -> tuple[str, ...]:
+    def _find_foreign(self, entry: RulesInSight) -> tuple[str, ...]:
         """Return the hosts of mesh VirtualServices that no service has which the clients know, and
         know with port 80."""
         scope = Scope(entry.namespace, (), entry.sidecar)
@@ -359,7 +365,7 @@ class Sidecars:
         place = imports.at(mesh_routes.FOREIGN_PORT) if imports is not None else 0
         if place is None:
             return ()
-        entry = Entry(scope.namespace, scope.sidecar, place)
+        entry = RulesInSight(scope.namespace, scope.sidecar, place)
         found = []
         for host in self._foreign_hosts.get(entry):
             obj = self._oldest_visible(entry, host)

@@ -1,4 +1,4 @@
-"""Telemetry: what a proxy logs and traces (semantics 10.6). Pure.
+"""Telemetry: what a proxy logs and traces. Pure.
 
 Up to three objects count for a proxy: the oldest without a selector in the root namespace, the
 one in its own, and the oldest there that selects it. Later ones refine earlier ones.
@@ -13,7 +13,7 @@ from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph import mesh_config
 from lateen.compiler.frontend.graph.collections import Collections, Key
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.frontend.graph.mesh_config import Mesh
+from lateen.compiler.frontend.graph.mesh_config import MeshReports
 from lateen.compiler.ir import telemetry as ir
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import telemetry as model
@@ -73,7 +73,9 @@ def chosen(objects: Objects, labels: dict[str, str]) -> model.Telemetry | None:
     return None
 
 
-def translate(levels: Iterable[model.Telemetry], mesh: Mesh, *, zipkin: bool) -> ir.Telemetry:
+def translate(
+    levels: Iterable[model.Telemetry], mesh: MeshReports, *, zipkin: bool
+) -> ir.Telemetry:
     """Return what a proxy reports. `levels` go from the mesh to the workload; `zipkin` says
     whether there is a tracer where nothing is configured."""
     applied = tuple(levels)
@@ -120,7 +122,7 @@ def choices(
     return tuple(found[name] for name in sorted(found))
 
 
-def _signals(levels: Objects, mesh: Mesh, side: str, zipkin: bool) -> ir.Signals:
+def _signals(levels: Objects, mesh: MeshReports, side: str, zipkin: bool) -> ir.Signals:
     logs, log_sources = _logs(levels, mesh, side)
     traced, with_zipkin, sampling, trace_sources = _traces(levels, mesh, side, zipkin)
     return ir.Signals(
@@ -133,7 +135,7 @@ def _signals(levels: Objects, mesh: Mesh, side: str, zipkin: bool) -> ir.Signals
 
 
 def _logs(
-    levels: Objects, mesh: Mesh, side: str
+    levels: Objects, mesh: MeshReports, side: str
 ) -> tuple[tuple[ir.LogFile, ...], tuple[Source, ...]]:
     """Return the log files, and the fields that decided. With no provider that is a known log
     file, the mesh's own log stays as it is."""
@@ -158,7 +160,7 @@ def _logs(
 
 
 def _traces(
-    levels: Objects, mesh: Mesh, side: str, zipkin: bool
+    levels: Objects, mesh: MeshReports, side: str, zipkin: bool
 ) -> tuple[bool, bool, float, tuple[Source, ...]]:
     """Return whether requests are traced, with Zipkin's headers, how many are sampled, and why.
 
@@ -196,7 +198,7 @@ class Telemetries:
     def __init__(self, graph: Graph, collections: Collections, settings: MeshSettings) -> None:
         self._collections = collections
         self._settings = settings
-        self.mesh: Derived[str, Mesh] = Derived(graph, self._mesh)
+        self.mesh: Derived[str, MeshReports] = Derived(graph, self._mesh)
         self._of: Derived[tuple[str, Key | None], ir.Telemetry] = Derived(graph, self._make)
 
     def of(self, namespace: str, labels: dict[str, str]) -> ir.Telemetry:
@@ -215,7 +217,7 @@ class Telemetries:
         if own is not None:
             yield own
 
-    def _mesh(self, _: str) -> Mesh:
+    def _mesh(self, _: str) -> MeshReports:
         return mesh_config.translate(self._collections.mesh_config.get(""), self._settings)
 
     def _make(self, key: tuple[str, Key | None]) -> ir.Telemetry:

@@ -1,4 +1,4 @@
-"""Protocol selection: what a port is said to speak (semantics 10.3). Pure."""
+"""Protocol selection: what a port is said to speak. Pure."""
 
 from lateen.compiler.ir.workload import Protocol
 

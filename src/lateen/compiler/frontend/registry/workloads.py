@@ -87,7 +87,7 @@ def locality(labels: Mapping[str, str], features: Features) -> str:
 
 
 def identity(pod: core_pod.Pod, settings: MeshSettings) -> str:
-    """Return the pod's SPIFFE id (semantics 7)."""
+    """Return the pod's SPIFFE id."""
     account = pod.spec.service_account_name or pod.spec.service_account or "default"
     return spiffe_id(settings.trust_domain, pod.metadata.namespace, account)
 

@@ -1,4 +1,4 @@
-"""What a VirtualService's rule does to a request, apart from where it goes (semantics 5). Pure."""
+"""What a VirtualService's rule does to a request, apart from where it goes. Pure."""
 
 import base64
 

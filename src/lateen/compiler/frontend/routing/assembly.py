@@ -1,4 +1,4 @@
-"""Joins what the services of a scope contribute into one outbound value (semantics 3.2). Pure.
+"""Joins what the services of a scope contribute into one outbound value. Pure.
 
 Whatever equals its predecessor is the predecessor, so that rendering finds it done.
 """
@@ -24,15 +24,15 @@ from lateen.compiler.ir.routing import RouteTable, TcpRoute, VirtualHost
 T = TypeVar("T")
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one service adds to a scope."""
 
     clusters: tuple[OutboundCluster, ...] = ()
     endpoints: tuple[ClusterEndpoints, ...] = ()
-    part: mesh_routes.Part = mesh_routes.NO_PART
+    part: mesh_routes.ServiceListeners = mesh_routes.NO_PART
 
 
-def only(share: Share, ports: frozenset[int]) -> Share:
+def only(share: ServiceConfig, ports: frozenset[int]) -> ServiceConfig:
     """Return a share with the clusters of these ports alone."""
     clusters = tuple(c for c in share.clusters if c.port in ports)
     names = {c.name for c in clusters}
@@ -50,7 +50,7 @@ def kept(old: tuple[T, ...] | None, new: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def join(
-    shares: Sequence[Share],
+    shares: Sequence[ServiceConfig],
     foreign: tuple[VirtualHost, ...],
     unknown: tuple[Elsewhere | None, VirtualHost],
     old: Outbound | None,
@@ -99,7 +99,7 @@ def join(
     )
 
 
-def binds(shares: Iterable[Share]) -> frozenset[str]:
+def binds(shares: Iterable[ServiceConfig]) -> frozenset[str]:
     """Return every address that a listener of its own is bound to."""
     return frozenset(entry.bind for share in shares for entry in share.part.listeners)
 
@@ -109,7 +109,7 @@ def _same(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def _tables(
-    shares: Sequence[Share],
+    shares: Sequence[ServiceConfig],
     foreign: tuple[VirtualHost, ...],
     catch_all: VirtualHost,
     old: dict[str, RouteTable],
@@ -167,7 +167,7 @@ def _http(
     )
 
 
-def _tcp(shares: Sequence[Share], elsewhere: Elsewhere | None) -> tuple[TcpListener, ...]:
+def _tcp(shares: Sequence[ServiceConfig], elsewhere: Elsewhere | None) -> tuple[TcpListener, ...]:
     """Listeners on the same address and port are one: of chains that match alike the older
     service's is the one. With HTTP on the same port of every address it tells the two apart."""
     found: dict[tuple[str, int], TcpListener] = {}

@@ -1,4 +1,4 @@
-"""Delegation: a root VirtualService leaves rules to another one (semantics 5). Pure."""
+"""Delegation: a root VirtualService leaves rules to another one. Pure."""
 
 from collections.abc import Callable
 

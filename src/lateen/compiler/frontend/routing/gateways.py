@@ -1,4 +1,4 @@
-"""Gateway servers: which a proxy opens, on which ports, and how they merge (semantics 4). Pure."""
+"""Gateway servers: which a proxy opens, on which ports, and how they merge. Pure."""
 
 from collections.abc import Callable, Iterable
 from enum import Enum

@@ -1,4 +1,4 @@
-"""A VirtualService's match conditions (semantics 5). Pure."""
+"""A VirtualService's match conditions. Pure."""
 
 from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.routing import HeaderMatch, RouteMatch, StringMatch

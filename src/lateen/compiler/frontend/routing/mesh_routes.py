@@ -1,4 +1,4 @@
-"""Sidecar route tables and listeners of one service (semantics 3.2, 3.3). Pure."""
+"""Sidecar route tables and listeners of one service. Pure."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -33,7 +33,7 @@ FOREIGN_PORT = 80
 """The only port where a VirtualService for a host outside the registry acts on sidecars."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ServiceListeners(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one service adds to the outbound side of a scope, apart from clusters."""
 
     hosts: tuple[tuple[int, VirtualHost, bool], ...] = ()
@@ -44,7 +44,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tables of sniffed ports."""
 
 
-NO_PART = Part()
+NO_PART = ServiceListeners()
 
 
 def default_route(

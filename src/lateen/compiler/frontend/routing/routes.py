@@ -1,4 +1,4 @@
-"""VirtualService rules to routes: order, scope, destinations and names (semantics 5). Pure."""
+"""VirtualService rules to routes: order, scope, destinations and names. Pure."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -11,13 +11,13 @@ from lateen.compiler.frontend.routing import actions, matches
 from lateen.compiler.ir.policy import HashKey
 from lateen.compiler.ir.proxy import MeshSettings, cluster_name
 from lateen.compiler.ir.routing import (
-    Conduct,
     Destination,
     HeaderOps,
     Mirror,
     RetryPolicy,
     Route,
     RouteMatch,
+    TcpPolicy,
 )
 from lateen.compiler.ir.workload import Protocol, Resolution, Service
 from lateen.model.istio import networking_route
@@ -57,7 +57,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The host of that name, if the client's namespace knows it."""
     hashed: Callable[[str, int, str], tuple[HashKey, ...]]
     """(hostname, port, subset) -> what its DestinationRule balances by."""
-    conduct: Callable[[str, str, bool], Conduct]
+    conduct: Callable[[str, str, bool], TcpPolicy]
     """(hostname, subset, one destination only) -> how a TCP proxy treats connections there."""
 
 
@@ -183,7 +183,7 @@ def weighted(
     return tuple(found)
 
 
-def conduct(destinations: tuple[Destination, ...], context: Context) -> Conduct:
+def conduct(destinations: tuple[Destination, ...], context: Context) -> TcpPolicy:
     """Return how connections to these destinations are treated: the first one's policy counts."""
     _, _, subset, host = destinations[0].cluster.split("|")
     single = len(destinations) == 1

@@ -1,4 +1,4 @@
-"""PeerAuthentication: what a server accepts (semantics 1). Pure."""
+"""PeerAuthentication: what a server accepts. Pure."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""AuthorizationPolicy: which apply to a workload, and what they check there (semantics 10.1). Pure.
+"""AuthorizationPolicy: which apply to a workload, and what they check there. Pure.
 
 All that apply count together: neither scope nor age decides between them.
 """

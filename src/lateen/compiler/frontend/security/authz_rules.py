@@ -1,4 +1,4 @@
-"""One rule of an AuthorizationPolicy as tests on a request (semantics 10.1). Pure."""
+"""One rule of an AuthorizationPolicy as tests on a request. Pure."""
 
 import ipaddress
 import re

@@ -1,4 +1,4 @@
-"""Secrets that a proxy's configuration asks for by name (semantics 4). Pure.
+"""Secrets that a proxy's configuration asks for by name. Pure.
 
 A Secret is looked for in the proxy's own namespace and nowhere else. What is missing is left out
 of the answer, as on Istio: the listener stays and the handshake fails.

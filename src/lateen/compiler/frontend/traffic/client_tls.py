@@ -1,4 +1,4 @@
-"""A client's TLS settings as a DestinationRule writes them (semantics 3.6, 3.9). Pure."""
+"""A client's TLS settings as a DestinationRule writes them. Pure."""
 
 from lateen.compiler.ir.policy import SYSTEM_ROOTS, ClientTls, TlsMode
 from lateen.compiler.ir.proxy import Features

@@ -1,4 +1,4 @@
-"""Outbound clusters of a service and who is in them (semantics 3.4, 3.5, 3.7). Pure."""
+"""Outbound clusters of a service and who is in them. Pure."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,7 @@ class Backends(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return ()
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PortTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One (port, subset) pair of a service, with the policy that reaches it."""
 
     port: Port
@@ -53,12 +53,12 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     service: Service
     rule: Rule | None
-    targets: tuple[Target, ...]
+    targets: tuple[PortTarget, ...]
 
 
 def targets(
     service: Service, rule: Rule | None, settings: MeshSettings, *, gateway: bool
-) -> tuple[Target, ...]:
+) -> tuple[PortTarget, ...]:
     """Return the (port, subset) pairs that get a cluster: every declared subset does, even if no
     pod is in it. UDP ports and aliases have none."""
     if service.resolution is Resolution.ALIAS:
@@ -70,18 +70,18 @@ def targets(
         if port.protocol is Protocol.UDP:
             continue
         if rule is None:
-            found.append(Target(port=port, subset=None, policy=NO_POLICY))
+            found.append(PortTarget(port=port, subset=None, policy=NO_POLICY))
             continue
         top = policies.top_blocks(rule, port.number)
         policy = policies.translate(rule, top, options)
         mode = policies.endpoint_mode(rule, port.number, None)
-        found.append(Target(port=port, subset=None, policy=policy, endpoint_mode=mode))
+        found.append(PortTarget(port=port, subset=None, policy=policy, endpoint_mode=mode))
         for subset in rule.subsets:
             merged = policies.subset_blocks(top, port.number, subset)
             own = policy if merged is top else policies.translate(rule, merged, options)
             own = _passing_on(policy, own, merged)
             mode = policies.endpoint_mode(rule, port.number, subset)
-            found.append(Target(port=port, subset=subset, policy=own, endpoint_mode=mode))
+            found.append(PortTarget(port=port, subset=subset, policy=own, endpoint_mode=mode))
     return tuple(found)
 
 
@@ -165,7 +165,7 @@ def assignments(
 
 def _assignment(
     service: Service,
-    target: Target,
+    target: PortTarget,
     behind: Backends,
     client: Mapping[str, str],
     features: Features,

@@ -1,4 +1,4 @@
-"""Locality load balancing: which endpoints are near a client (semantics 3.4). Pure.
+"""Locality load balancing: which endpoints are near a client. Pure.
 
 A locality is `region/zone/subzone`. `distribute` gives shares to localities and leaves the others
 out; otherwise, if failing endpoints are ejected at all (`outlierDetection`), farther ones stand in

@@ -1,4 +1,4 @@
-"""A DestinationRule's traffic policy for one port and subset: merge order (semantics 3.7) and
+"""A DestinationRule's traffic policy for one port and subset: merge order and
 translation into the IR. Pure."""
 
 import msgspec
@@ -15,7 +15,7 @@ from lateen.compiler.ir.policy import (
     TrafficPolicy,
 )
 from lateen.compiler.ir.proxy import Features
-from lateen.compiler.ir.routing import PLAIN, Conduct, Tunnel
+from lateen.compiler.ir.routing import DEFAULT_TCP, TcpPolicy, Tunnel
 from lateen.model.istio import networking_policy
 from lateen.model.meta import Source
 
@@ -135,7 +135,7 @@ def endpoint_mode(rule: Rule, port: int, subset: Subset | None) -> str:
     return ""
 
 
-def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
+def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> TcpPolicy:
     """Return how TCP proxies treat connections to a host. As on Istio the rule's top level alone
     says how long they last, and a subset's own block replaces tunnel and balancing.
 
@@ -148,7 +148,7 @@ def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
     tunnel = (own.tunnel if own is not None else None) or top.tunnel
     balancer = (own.load_balancer if own is not None else None) or top.load_balancer
     chosen = balancer.consistent_hash if balancer is not None else None
-    made = Conduct(
+    made = TcpPolicy(
         idle_timeout=quantities.seconds(tcp.idle_timeout) if tcp is not None else None,
         max_duration=quantities.seconds(tcp.max_connection_duration) if tcp is not None else None,
         by_source=chosen is not None and bool(chosen.use_source_ip),
@@ -158,7 +158,7 @@ def conduct(rule: Rule, subset: Subset | None, *, tunnelled: bool) -> Conduct:
         if tunnel is not None and tunnelled
         else None,
     )
-    return made if made == PLAIN else msgspec.structs.replace(made, source=rule.policy_source)
+    return made if made == DEFAULT_TCP else msgspec.structs.replace(made, source=rule.policy_source)
 
 
 def _budget(

@@ -1,5 +1,4 @@
-"""Which DestinationRule applies, and what several for one host make together
-(semantics 3.8). Pure."""
+"""Which DestinationRule applies, and what several for one host make together. Pure."""
 
 from collections.abc import Callable, Iterable
 
