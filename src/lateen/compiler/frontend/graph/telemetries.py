@@ -24,7 +24,7 @@ CLIENT, SERVER = "CLIENT", "SERVER"
 Objects = tuple[model.Telemetry, ...]
 
 
-class Entry(NamedTuple):
+class LoggingEntry(NamedTuple):
     """One entry of `accessLogging`, and where it is written."""
 
     spec: model.AccessLogging
@@ -44,7 +44,7 @@ class Choice(NamedTuple):
     """A provider that counts, the entry that decided, and the filter (None: switched off)."""
 
     name: str
-    entry: Entry
+    entry: LoggingEntry
     filter: str | None
 
 
@@ -85,11 +85,11 @@ def translate(
     )
 
 
-def entries(obj: model.Telemetry) -> tuple[Entry, ...]:
+def entries(obj: model.Telemetry) -> tuple[LoggingEntry, ...]:
     """Return an object's entries on access logs."""
     at = precedence.source("Telemetry", obj, "spec")
     return tuple(
-        Entry(spec, at.at(f"accessLogging[{index}]"))
+        LoggingEntry(spec, at.at(f"accessLogging[{index}]"))
         for index, spec in enumerate(obj.spec.access_logging)
     )
 
