@@ -70,7 +70,7 @@ CONNECTION_TAGS = {
     "upstream_connection_id": "%UPSTREAM_CONNECTION_ID%",
     "filter_chain": "%FILTER_CHAIN_NAME%",
     "listener_local_address": "%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%",
-    "alpn_offered": "%FILTER_STATE(lateen.alpn:DEFAULT_TCP)%",
+    "alpn_offered": "%FILTER_STATE(lateen.alpn:PLAIN)%",
     "upstream_sni": "%UPSTREAM_SERVER_NAME%",
     "upstream_tls_version": "%UPSTREAM_TLS_VERSION%",
     "upstream_tls_cipher": "%UPSTREAM_TLS_CIPHER%",
