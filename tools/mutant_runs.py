@@ -19,7 +19,18 @@ from mutants import ROOT, SOURCE, Mutant
 
 TESTS = ("tests/compiler", "tests/observe", "tests/app", "tests/xds")
 MARKS = "not e2e and not netns"
-OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", MARKS)
+OPTIONS = (
+    "-q",
+    "-x",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "pytest_timeout",
+    "-p",
+    "_hypothesis_pytestplugin",
+    "-m",
+    MARKS,
+)
 
 
 class Cover(NamedTuple):
@@ -104,6 +115,8 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 def prepare() -> None:
     """Load what every fork needs and no mutant changes; make hypothesis draw the same each time."""
     os.chdir(ROOT)
+    # A plugin of ours would have been loaded before the mutant is, and pytest rewrites its package.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.path[:0] = [str(ROOT), str(SOURCE.parent)]
     slow = list(hypothesis.HealthCheck)  # what is measured while two of these run says nothing
     hypothesis.settings.register_profile(
