@@ -97,8 +97,11 @@ def _mutants(path: Path) -> Iterator[Mutant]:
 
 
 def _differs(mutant: Mutant) -> bool:
-    """Whether the change is one of the program, not of its spaces."""
-    was, made = (ast.dump(ast.parse(text)) for text in (mutant.path.read_text(), mutant.code()))
+    """Whether the change makes another program: not other spaces, and not what no longer parses."""
+    try:
+        was, made = (ast.dump(ast.parse(text)) for text in (mutant.path.read_text(), mutant.code()))
+    except SyntaxError:
+        return False
     return was != made
 
 
