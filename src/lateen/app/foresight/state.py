@@ -12,6 +12,7 @@ from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet
+from lateen.model.kube.core.service import Service
 from lateen.model.meta import ObjectRef
 from lateen.model.snapshot import Snapshot
 from lateen.predict.connection.run import World
@@ -188,9 +189,8 @@ _OF_WORKLOADS = ("deploy", "deployment", "deployments", "sts", "statefulset", "d
 _ORIGINS = frozenset({"pod", "pods", "po", "sa", "serviceaccount", *_OF_WORKLOADS})
 
 
-def _reachable(service: object) -> str:
-    status, spec = service.status, service.spec  # type: ignore[attr-defined]
-    balancer = status.load_balancer
+def _reachable(service: Service) -> str:
+    spec, balancer = service.spec, service.status.load_balancer
     for ingress in balancer.ingress if balancer is not None else ():
         if ingress.ip:
             return str(ingress.ip)
