@@ -61,7 +61,7 @@ def _command(words: tuple[str, ...], command: click.Command) -> Iterator[str]:
         record
         for parameter in command.get_params(context)
         if (record := parameter.get_help_record(context))
-        and record[0] != "-h, --help"
+        and not record[0].endswith("--help")
         and record[1]
     ]
     if rows:

@@ -22,7 +22,11 @@ TYPOS = (
     ("resourceNames: [web]", "resourceName: [web]", "rules[0].resourceName"),
     ("subjects:\n", "subject:\n", "subject"),
     ("kind: Role, name", "kind: Role, namespace: a, name", "roleRef.namespace"),
-    ("aggregationRule: {cluster", "aggregationRule: {c", "aggregationRule.cRoleSelectors"),
+    (
+        "[{matchLabels: {probes",
+        "[{matchLabel: {probes",
+        "aggregationRule.clusterRoleSelectors[0].matchLabel",
+    ),
     ("ingressClassName", "ingressClass", "spec.ingressClass"),
     ("secretName: web", "secret: web", "spec.tls[0].secret"),
     ("parameters: {apiGroup", "parameters: {group", "spec.parameters.group"),

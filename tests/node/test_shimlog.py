@@ -104,7 +104,7 @@ import os, sys
 from lateen.node.shim import output as shimlog, syscalls
 disk, errors = sys.argv[1], []
 syscalls.mount("tmpfs", disk, "tmpfs", 0, "size=64k")
-file = shimlog.LogFile(f"{disk}/c/0.log")
+file = shimlog.OutputFile(f"{disk}/c/0.log")
 file.append([b"T stdout F first\\n"], "T")
 filler = os.open(f"{disk}/filler", os.O_CREAT | os.O_WRONLY)
 try:

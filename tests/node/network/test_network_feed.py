@@ -10,6 +10,7 @@ from lateen.apiserver.serving.local import LocalClient
 from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
 from lateen.base.tasks import TaskGroup
+from lateen.model import wellknown
 from lateen.node import servicefeed
 from lateen.node.dns import zone as dnszone
 from lateen.node.net import netlink
@@ -33,7 +34,7 @@ def _slice(name: str, owner: str, *ips: str) -> dict[str, Any]:
         "metadata": {
             "name": name,
             "namespace": "default",
-            "labels": {servicefeed.SERVICE_NAME: owner},
+            "labels": {wellknown.SERVICE_NAME: owner},
         },
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": 8080}],

@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_STEP = re.compile(r'\["(?P<quoted>[^"]*)"\]|\[(?P<index>[0-9]+)\]|\.?(?P<name>[^.\[]+)')
+_STEP = re.compile(
+    r'\["(?P<quoted>[^"]*)"\]|\[(?P<index>[0-9]+)\]|\[(?P<key>[^\]]*)\]|\.?(?P<name>[^.\[]+)'
+)
+"""Kubernetes writes a map's key in brackets without quotes: `resources.limits[example.com/a]`."""
 
 
 def steps(path: str) -> Iterator[str | int]:
@@ -13,7 +16,8 @@ def steps(path: str) -> Iterator[str | int]:
         if found["index"] is not None:
             yield int(found["index"])
         else:
-            yield found["quoted"] if found["quoted"] is not None else found["name"]
+            named = (found[form] for form in ("quoted", "key", "name"))
+            yield next(text for text in named if text is not None)
 
 
 def join(path: str, step: str | int) -> str:
