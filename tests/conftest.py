@@ -9,6 +9,9 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Begun in a shell's background: what the tests start would ignore Ctrl-C too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # Begun under nohup: commands leave a hangup that is ignored ignored, and they are right.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # How long an example takes says how busy the machine is: timings belong in `bench/`.
