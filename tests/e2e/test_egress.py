@@ -112,6 +112,12 @@ def world() -> Iterator[tuple[str, str]]:
         ip("netns", "del", name)
 
 
+@pytest.fixture(scope="module")
+def make_lab(world: tuple[str, str], make_lab: Callable[..., Lab]) -> Callable[..., Lab]:
+    """Make labs that are taken down while their host, which is one of two namespaces, is there."""
+    return make_lab
+
+
 @pytest.fixture(scope="module", params=USERS)
 def lab(
     request: pytest.FixtureRequest, make_lab: Callable[..., Lab], world: tuple[str, str]
