@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from lateen.analysis.expectations.values import CaseResult
+from lateen.analysis.junit import file_text, printable
 from lateen.base.jsonvalue import Json
 
 
@@ -49,13 +50,7 @@ def junit(results: Sequence[CaseResult], name: str) -> str:
         place = each.case.place.partition(":")[0]
         case = ElementTree.SubElement(suite, "testcase", classname=place, name=each.case.name)
         if each.problems:
-            message = _printable("; ".join(each.problems))
+            message = printable("; ".join(each.problems))
             failure = ElementTree.SubElement(case, "failure", message=message)
-            failure.text = _printable("\n".join(lines(each)))
-    body = ElementTree.tostring(suite, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
-
-
-def _printable(text: str) -> str:
-    """Leave out what XML 1.0 cannot hold."""
-    return "".join(char for char in text if char in "\t\n" or char >= " ")
+            failure.text = printable("\n".join(lines(each)))
+    return file_text(suite)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
+from lateen.analysis.junit import file_text, printable
 from lateen.base.jsonvalue import Json
 from lateen.model.messages.diagnostics import CATALOGUE, Diagnostic, Level
 
@@ -125,18 +126,12 @@ def junit(every: Sequence[Diagnostic], threshold: Level | None) -> str:
         text = "\n".join(part for part in (line(each), hint(each)) if part)
         kind = "failure" if each.level.rank >= limit else "system-out"
         inner = ElementTree.SubElement(case, kind)
-        inner.text = _printable(text)
+        inner.text = printable(text)
         if kind == "failure":
-            inner.set("message", _printable(each.message))
+            inner.set("message", printable(each.message))
     if not every:
         ElementTree.SubElement(suite, "testcase", classname="lateen", name="no findings")
-    body = ElementTree.tostring(suite, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
-
-
-def _printable(text: str) -> str:
-    """Leave out what XML 1.0 cannot hold."""
-    return "".join(c for c in text if c in "\t\n" or c >= " ")
+    return file_text(suite)
 
 
 def github(found: Diagnostic) -> str:
