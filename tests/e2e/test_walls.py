@@ -446,6 +446,19 @@ def test_what_a_folder_opens_is_agreed_to_first(
     assert lab.lateen("up", str(folder)).returncode == 65
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="no copies are made elsewhere")
+def test_behind_the_walls_a_proxy_is_a_copy(attacked: Attacked) -> None:
+    done = attacked.lab.kubectl(
+        "exec", "meshed", "-c", "istio-proxy", "--", "sed", "-n", "1p", "/proc/1/maps"
+    )
+    waiting = [
+        path.with_name("maps").read_text().splitlines()[0].split()[0]
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"waits to be copied" in path.read_bytes()
+    ]
+    assert done.stdout.split()[0] in waiting
+
+
 BOMB = """\
 apiVersion: v1
 kind: Pod

@@ -150,7 +150,7 @@ def test_a_copy_is_what_a_started_program_is(shim_lab: ShimLab, script: Path) ->
 
 
 def test_what_no_copy_can_be_is_started_the_long_way(shim_lab: ShimLab, script: Path) -> None:
-    other = (PROGRAM, "--norc", "--", "/own/tell.sh")
+    other = (shutil.which("dash") or "/bin/sh", "/own/tell.sh", "a")
 
     async def scenario(client: ShimClient) -> None:
         await prepared(client, ARGUMENTS)
@@ -168,7 +168,7 @@ def test_what_no_copy_can_be_is_started_the_long_way(shim_lab: ShimLab, script: 
     in_lab(shim_lab, scenario)
 
 
-def test_many_variables_and_longer_arguments_reach_a_copy(shim_lab: ShimLab, script: Path) -> None:
+def test_many_variables_and_other_arguments_reach_a_copy(shim_lab: ShimLab, script: Path) -> None:
     env = tuple(f"SERVICE_{n:04}_HOST=10.96.0.{n % 256}" for n in range(1000))
 
     async def scenario(client: ShimClient) -> None:
@@ -178,11 +178,16 @@ def test_many_variables_and_longer_arguments_reach_a_copy(shim_lab: ShimLab, scr
         assert found["layout"] == plain["layout"]
         assert set(env) < set(found["variables"].splitlines())
         assert found["environ"].count("SERVICE_") == len(env)
-        longer = (PROGRAM, "--noprofile", "/own/tell.sh")
-        other = await ran(client, shim_lab, "c", spec_of(shim_lab, longer, "c"))
-        assert other["layout"] == plain["layout"]
-        assert other["cmdline"] == "".join(f"{word};" for word in longer)
-        assert {**other, "cmdline": ""} == {**plain, "cmdline": ""}
+        for name, words in (
+            ("c", ("--noprofile", "/own/tell.sh")),
+            ("d", ("--norc", "--noprofile", "--", "/own/tell.sh")),
+            ("e", ("/own/tell.sh",)),
+        ):
+            argv = (PROGRAM, *words)
+            other = await ran(client, shim_lab, name, spec_of(shim_lab, argv, name))
+            assert other["layout"] == plain["layout"]
+            assert other["cmdline"] == "".join(f"{word};" for word in argv)
+            assert {**other, "cmdline": ""} == {**plain, "cmdline": ""}
 
     in_lab(shim_lab, scenario)
 

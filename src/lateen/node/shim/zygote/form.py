@@ -27,6 +27,8 @@ SOCKET: Final = 4
 MOUNTS, NAMES, NETWORK, STDIN, STDOUT, STDERR, REPORT, USERS, SHARED = range(5, 14)
 """Descriptors that come with the message, in this order; `REPORT` is 11 in the machine code too."""
 
+MAIN: Final = 0x188
+"""Where the machine code keeps how many arguments `main` gets, and behind it where they are."""
 PROGRAM: Final = PAGE
 """Where a program lies in the data; before it is what the machine code keeps for itself."""
 CALLS: Final = 128
@@ -109,34 +111,46 @@ def environment() -> dict[str, str]:
 
 
 def fits(form: Form, argv: Sequence[str], env: Mapping[str, str]) -> bool:
-    """Whether a copy can have these arguments and variables. As many as the zygote's the arguments
-    must be; as long, too, where their bounds cannot be changed."""
+    """Whether a copy can have these arguments and variables. As many and as long as the zygote's
+    the arguments must be where their bounds cannot be changed."""
     texts = [f"{name}={value}" for name, value in env.items()]
+    same = (len(argv), length(argv)) == (len(form.argv), length(form.argv))
+    more = len(argv) + 1 if len(argv) != len(form.argv) else 0
     return (
         argv[0] == form.argv[0]
-        and len(argv) == len(form.argv)
-        and (bool(form.bounds) or length(argv) == length(form.argv))
-        and len(texts) <= SLOTS
+        and (bool(form.bounds) or same)
+        and len(texts) + more <= SLOTS
         and length(argv) + length(texts) <= length(form.argv) + ROOM
         and not any(name.startswith(_BEFORE_MAIN) for name in env)
     )
 
 
-def messages(form: Form, wanted: Wanted) -> tuple[bytes, bytes, bytes]:
+def messages(form: Form, wanted: Wanted) -> tuple[bytes, bytes, bytes, bytes]:
     """Return what a copy is told, to be sent in this order. The caller saw that it fits."""
-    pointers, text = _arguments(form, wanted)
-    return _program(form, wanted, len(pointers), len(text)), pointers, text
+    pointers, text, main = _arguments(form, wanted)
+    return _program(form, wanted, len(pointers), len(text)), pointers, text, main
 
 
-def _arguments(form: Form, wanted: Wanted) -> tuple[bytes, bytes]:
-    """Return pointers and text of arguments and variables."""
-    addresses, text = list[int](), b""
+def _arguments(form: Form, wanted: Wanted) -> tuple[bytes, bytes, bytes]:
+    """Return pointers and text of arguments and variables, and what `main` gets of them.
+
+    The variables stay where the program's loader found them. Arguments of another number than the
+    zygote's have their pointers behind those of the variables.
+    """
+    groups, text = list[list[int]](), b""
     for group in (wanted.argv, [f"{name}={value}" for name, value in wanted.env.items()]):
+        groups.append([])
         for item in group:
-            addresses.append(form.strings + len(text))
+            groups[-1].append(form.strings + len(text))
             text += encoded(item)
-        addresses.append(0)
-    return struct.pack(f"<{len(addresses)}Q", *addresses), text
+    arguments, variables = groups
+    at, count = form.pointers, len(form.argv)
+    addresses = [*(arguments * count)[:count], 0, *variables, 0]
+    if len(arguments) != count:
+        at += 8 * len(addresses)
+        addresses += [*arguments, 0]
+    main = struct.pack("<QQ", len(arguments), at)
+    return struct.pack(f"<{len(addresses)}Q", *addresses), text, main
 
 
 def memory_map(bounds: Sequence[int], strings: int, arguments: int, variables: int) -> bytes:
@@ -168,6 +182,7 @@ def _program(form: Form, wanted: Wanted, pointers: int, strings: int) -> bytes:
     calls: list[tuple[int, ...]] = [
         (_RECVFROM, SOCKET, form.pointers, pointers),
         (_RECVFROM, SOCKET, form.strings, strings),
+        (_RECVFROM, SOCKET, form.data + MAIN, 16),
         (_SETSID,),
     ]
     calls += [(_SETNS, fd, kind) for fd, kind in _NAMESPACES]
