@@ -395,7 +395,7 @@ def test_where_there_is_one_user_the_fields_of_others_are_named() -> None:
     ],
 )
 def test_stop_signals(fields: dict[str, Any], signal: str) -> None:
-    assert launch.stop_signal(container(**fields), LAB.images) == signal
+    assert launch.stop_signal(container(**fields), LAB.images, None) == signal
 
 
 def test_capabilities() -> None:

@@ -18,6 +18,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from lateen import __version__
 from lateen.app.lab import meshsettings, settings
 from lateen.app.lab.paths import LabPaths
@@ -37,6 +39,7 @@ from lateen.node.dns import server, zone as dnszone
 from lateen.node.images import folders, tools
 from lateen.node.net import addressing, hostlink
 from lateen.node.net.network import LabNetwork
+from lateen.node.oci.found import ImageAnswer, ImageWish
 from lateen.node.reporting import NodeFacts
 from lateen.node.servicefeed import ServiceFeed, Tell
 from lateen.node.shim.client import ShimClient, ShimError
@@ -47,6 +50,7 @@ log = logging.getLogger(__name__)
 NODE = "lateen"
 RESOLVE = "/lateen/v1/resolve"
 RULES = "/lateen/v1/rules"
+IMAGE = "/lateen/v1/image"
 KUBERNETES = "v1.36.0"
 """The Kubernetes version whose API is served."""
 _PROGRAMS = ("nginx", "openssl", "curl", "nc", "tcpdump", "tar")
@@ -83,6 +87,21 @@ class ApiTokens:
             },
         )
         return str(answer["status"]["token"])
+
+
+class PlaneImages:
+    """Asks the plane for images: the lab has no way to a registry."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def ask(self, wish: ImageWish) -> ImageAnswer:
+        """Find or pull an image. Raises OSError."""
+        try:
+            answer = await self._client.post(IMAGE, msgspec.to_builtins(wish))
+        except ApiError as error:
+            raise OSError(error.message) from error
+        return msgspec.convert(answer, ImageAnswer)
 
 
 def plan(network: str) -> addressing.Plan:
@@ -155,6 +174,7 @@ def lab_facts(
             name: folders.folders(command, os.path.isfile, os.path.isdir)
             for name, command in chosen.images.items()
         },
+        pulls=chosen.pulls,
         host_paths=tuple(chosen.host_paths),
         real_root=permission.has_users(),
         capacity=capacity,
@@ -201,6 +221,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
             node=facts,
         ),
         ApiTokens(client),
+        PlaneImages(client),
     )
     try:
         await agent.run()

@@ -30,8 +30,9 @@ from lateen.app.api import resolving, routes
 from lateen.app.api.accounts import AGENT, AccountAuthenticator
 from lateen.app.api.applied import apply_route
 from lateen.app.lab import settings
-from lateen.app.lab.paths import LabPaths
+from lateen.app.lab.paths import LabPaths, images_root
 from lateen.app.mesh.servicesync import Rules
+from lateen.app.reach.images import Images
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podapi import HOSTS, InsideServer
 from lateen.app.reach.podstreams import ShimLink, ShimStreams
@@ -246,6 +247,7 @@ class Plane:
         return [
             apply_route(self.api),
             resolving.route(self._resolve if resolves else None),
+            Images(images_root(), self.settings.mirrors, self.clock).route(),
             self.rules.route(),
             *(self._meshed(path) for path in _OF_THE_MESH),
             self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),

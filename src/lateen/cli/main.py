@@ -10,6 +10,7 @@ import click
 from lateen import __version__
 from lateen.cli import options
 from lateen.cli.analysis import commands as judging
+from lateen.cli.images import commands as imaging
 from lateen.cli.options import flag
 from lateen.cli.traffic import commands
 
@@ -375,6 +376,7 @@ def version(lab: str, output: str) -> int:
 
 for shown in (*judging.COMMANDS, *commands.COMMANDS):
     app.add_command(shown)
+app.add_command(imaging.group)
 
 
 @app.command(epilog="Examples: `lateen demo`; `lateen demo --istio 1.32 --no-keep`")

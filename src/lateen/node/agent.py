@@ -15,6 +15,7 @@ from lateen.model.client import ApiClient, ApiError
 from lateen.node import reporting
 from lateen.node.container import logs
 from lateen.node.container.files import Caches, Places, TokenSource
+from lateen.node.container.imagesource import ImageService
 from lateen.node.container.launch import LabFacts
 from lateen.node.net.podnetwork import PodNetwork
 from lateen.node.pod.worker import NodeServices, PodWorker
@@ -51,6 +52,7 @@ class Agent:
         network: PodNetwork,
         options: AgentOptions,
         tokens: TokenSource | None = None,
+        images: ImageService | None = None,
     ) -> None:
         self._client = client
         self._shim = shim
@@ -76,6 +78,7 @@ class Agent:
             caches=caches,
             events=Recorder(client, clock),
             tokens=tokens,
+            images=images,
         )
 
     async def run(self) -> None:

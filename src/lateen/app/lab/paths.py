@@ -115,6 +115,22 @@ def state_root() -> Path:
         ) from error
 
 
+def images_root() -> Path:
+    """Return the directory of this user's images, which all labs share.
+
+    Raises ValueError for a user without a home.
+    """
+    if home := os.environ.get("LATEEN_HOME"):
+        return Path(home).absolute() / "images"
+    base = os.environ.get("XDG_DATA_HOME", "")
+    if os.path.isabs(base):
+        return Path(base) / "lateen" / "images"
+    try:
+        return Path.home() / ".local" / "share" / "lateen" / "images"
+    except RuntimeError as error:
+        raise ValueError("this user has no home: set LATEEN_HOME to a directory") from error
+
+
 def run_root() -> Path:
     """Return the directory that holds every lab's sockets."""
     if home := os.environ.get("LATEEN_HOME"):

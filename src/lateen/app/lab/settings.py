@@ -55,6 +55,10 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     trace_sampling: float = 1.0
     images: dict[str, list[str]] = {}
     """Image name to the command that stands in for it."""
+    pulls: bool = True
+    """Whether images that are not here are pulled from their registries."""
+    mirrors: dict[str, list[str]] = {}
+    """Registry to hosts that are asked for its images first."""
     host_paths: list[str] = []
     """Host directories that hostPath volumes may mount."""
     dns_forward: str = ""
@@ -88,6 +92,14 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Percent of requests that are sampled for tracing. Default: `1`."""
     images: dict[str, list[str] | str] | None = None
     """Image name to the command that stands in for it: a shell command, or a list of words."""
+    pull: str | None = None
+    """Images that are neither loaded nor in the catalogue: `missing` pulls them from their
+    registries, `never` keeps the lab from every registry. Default: `missing`."""
+    registry_mirrors: dict[str, list[str]] | None = msgspec.field(
+        default=None, name="registryMirrors"
+    )
+    """Registry to the hosts that are asked before it, such as `docker.io: [127.0.0.1:5000]`.
+    Default: none."""
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
     """Directories of the host that hostPath volumes may mount. Default: none."""
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
@@ -149,6 +161,26 @@ def _read(text: str) -> Any:
 def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
     """Return the settings with what the file sets. Raises SettingsError on a bad word."""
     _check_ranges(file)
+    changes = _words(file)
+    if file.images is not None:
+        changes["images"] = {
+            name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
+            for name, command in file.images.items()
+        }
+    if file.registry_mirrors is not None:
+        changes["mirrors"] = file.registry_mirrors
+    if file.certificate_ttl is not None:
+        changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
+    if file.egress_private is not None:
+        changes["egress_private"] = _private(file.egress_private)
+    for name in _AS_GIVEN:
+        if (given := getattr(file, name)) is not None:
+            changes[name] = given
+    return msgspec.structs.replace(base, **changes)
+
+
+def _words(file: FileSettings) -> dict[str, Any]:
+    """Return what the fields with words of their own change. Raises SettingsError."""
     changes: dict[str, Any] = {}
     if file.istio is not None:
         changes["istio"] = file.istio
@@ -164,19 +196,11 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
         if word not in ("TEXT", "JSON", "", "OFF"):
             raise SettingsError(f"{CONFIG_NAME}: accessLog {word}: use TEXT, JSON or off")
         changes["access_log"] = "" if word == "OFF" else word
-    if file.images is not None:
-        changes["images"] = {
-            name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
-            for name, command in file.images.items()
-        }
-    if file.certificate_ttl is not None:
-        changes["certificate_ttl"] = _lifetime(file.certificate_ttl)
-    if file.egress_private is not None:
-        changes["egress_private"] = _private(file.egress_private)
-    for name in _AS_GIVEN:
-        if (given := getattr(file, name)) is not None:
-            changes[name] = given
-    return msgspec.structs.replace(base, **changes)
+    if file.pull is not None:
+        if file.pull not in ("missing", "never"):
+            raise SettingsError(f"{CONFIG_NAME}: pull {file.pull!r}: use missing or never")
+        changes["pulls"] = file.pull == "missing"
+    return changes
 
 
 def _check_ranges(file: FileSettings) -> None:

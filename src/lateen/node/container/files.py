@@ -5,9 +5,9 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -17,10 +17,13 @@ from lateen.kube.informer import Informer
 from lateen.model.client import ApiClient, ApiError
 from lateen.model.kube.core.container import Container
 from lateen.model.kube.core.pod import PodSpec
-from lateen.node.container import environment, launch, logs, references, volumes
+from lateen.node.container import environment, imagesource, launch, logs, references, volumes
+from lateen.node.container.imagesource import ImageService, TakenImage
 from lateen.node.container.launch import LabFacts
 from lateen.node.container.plan import PROXY
 from lateen.node.container.references import Missing, Objects, PodFields
+from lateen.node.oci.errors import ImageError
+from lateen.node.oci.remote import credentials
 from lateen.node.shim.protocol import ContainerSpec, Mount
 from lateen.node.standins import selfsigned
 
@@ -82,8 +85,10 @@ class PodFiles:
         caches: Caches,
         client: ApiClient,
         tokens: TokenSource | None,
+        images: ImageService | None,
     ) -> None:
         self.body = body
+        self._images = images
         self.spec = PodSpec()
         self.uid: str = body["metadata"]["uid"]
         self._lab = lab
@@ -150,12 +155,16 @@ class PodFiles:
             ip=ip,
         )
 
-    async def prepare(self, name: str, pod: PodFields) -> ContainerSpec:
-        """Return what the shim is told of a container; its log is left open.
+    async def prepare(
+        self, name: str, pod: PodFields, pulling: Callable[[], None]
+    ) -> tuple[ContainerSpec, TakenImage]:
+        """Return what the shim is told of a container, its log left open, and its image.
 
-        Raises Missing, launch.ImageUnknownError, OSError.
+        `pulling` is told before a registry is asked. Raises Missing, launch.ImageUnknownError,
+        OSError.
         """
         container = self._containers[name]
+        taken = TakenImage() if name == PROXY else await self._image(container, pod, pulling)
         found = await self._objects(pod.namespace)
         if name == PROXY:
             found = _forgiving(found, self._used)
@@ -175,12 +184,22 @@ class PodFiles:
             mounts=self._mounts(container, env, sources),
             log="",
             xds=str(self._xds_directory()) if name == PROXY else "",
+            image=taken.image,
         )
         spec = launch.container_spec(self._lab, given)
         for file, subject in launch.certificates(spec).items():
             path = Path(self._lab.cache, file)
             await asyncio.to_thread(_certificate, path, subject, self._lab)
-        return spec
+        return spec, taken
+
+    async def _image(
+        self, container: Container, pod: PodFields, pulling: Callable[[], None]
+    ) -> TakenImage:
+        """Choose a container's image, with the credentials that the pod names."""
+        names = frozenset(one.name for one in self.spec.image_pull_secrets)
+        secrets = await self._found(self._caches.secrets, "secrets", pod.namespace, names)
+        configs = tuple(filter(None, map(_pull_config, secrets.values())))
+        return await imagesource.choose(self._images, self._lab, container, configs, pulling)
 
     def with_outputs(self, spec: ContainerSpec, name: str, attempt: int) -> ContainerSpec:
         """Return the spec of one run: with its own log and termination message file."""
@@ -336,6 +355,18 @@ class PodFiles:
                 return volumes.host_path(volume, self._lab.host_paths)
             case _:
                 raise volumes.unsupported(volume)
+
+
+def _pull_config(secret: Json) -> Mapping[str, Any] | None:
+    """Return what a pull secret holds, in the form of Docker's config.json. One that cannot be
+    read counts as none, as for a kubelet."""
+    data = references.secret_data(secret)
+    with contextlib.suppress(ImageError):
+        if text := data.get(".dockerconfigjson"):
+            return credentials.parse(text)
+        if text := data.get(".dockercfg"):
+            return {"auths": msgspec.json.decode(text)}
+    return None
 
 
 def _certificate(path: Path, subject: str, lab: LabFacts) -> None:

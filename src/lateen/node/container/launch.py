@@ -5,6 +5,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,11 +13,12 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import wellknown
 from lateen.model.kube.core.container import Container, SecurityContext
 from lateen.model.kube.core.pod import PodSecurityContext, PodSpec
-from lateen.node.container import backoff, environment, references, sidecar
+from lateen.node.container import backoff, environment, imageconfig, references, sidecar
 from lateen.node.container.plan import CAPTURE, PROXY
 from lateen.node.container.references import Missing, PodFields
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
+from lateen.node.oci.found import ContainerImage
 from lateen.node.shim.protocol import ContainerSpec, Mount
 
 WORK = "/var/lib/lateen/work"
@@ -90,6 +92,8 @@ class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The user's own: image to command."""
     folders: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     """What their commands are run from: image to folders of the host, shown read-only."""
+    pulls: bool = True
+    """Whether images that are not here are pulled from their registries."""
     host_paths: tuple[str, ...] = ()
     real_root: bool = False
     """Whether user ids other than 0 exist in the lab."""
@@ -107,6 +111,23 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     log: str
     xds: str = ""
     """Host directory with the pod's discovery socket; only for the proxy."""
+    image: ContainerImage | None = None
+    """The container's image, if it is in the store; else a stand-in runs."""
+
+
+_ROOT = imageconfig.User(0, 0, (), "/root")
+
+
+class _Program(NamedTuple):
+    """What a container runs, and what it needs beside what every container has."""
+
+    argv: tuple[str, ...]
+    files: Mapping[str, str]
+    env: Mapping[str, str]
+    mounts: tuple[Mount, ...] = ()
+    cwd: str = ""
+    user: imageconfig.User = _ROOT
+    """Its image's own user."""
 
 
 def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
@@ -118,35 +139,33 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
     short = (given.spec.hostname or given.pod.name)[:_LABEL]
     hostname = host_name(given.spec, short, given.pod.namespace, lab.domain)
     files = dict(_name_files(lab, given, short)) | {"/etc/hostname": f"{hostname}\n"}
-    mounts = [Mount(lab.tools, TOOLS, True)] if lab.tools else []
     if given.xds:
-        argv, extra, env = _proxy(lab, given)
-        mounts.append(Mount(given.xds, sidecar.XDS_DIRECTORY))
+        program = _proxy(lab, given)
+    elif given.image:
+        program = _image(given, given.image)
     else:
-        argv, extra, env = _app(lab, given, short)
-        mounts.append(Mount("", WORK))
-        if lab.cache:
-            mounts.append(Mount(lab.cache, CACHE, True))
-        mounts += [Mount(folder, folder, True) for folder in _folders(lab, container.image)]
-    uid, gid, groups = (0, 0, ()) if given.xds or not lab.real_root else _user(given)
-    defaults = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": "/" if uid else "/root"}
+        program = _stand_in(lab, given, short)
+    user = _user(given, program.user) if lab.real_root and not given.xds else _ROOT
+    home = program.user.home if user.uid == program.user.uid else user.home
+    defaults = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": home}
     context = container.security_context
     return ContainerSpec(
-        argv=argv,
-        env=tuple(f"{k}={v}" for k, v in {**defaults, **env}.items()),
-        cwd=container.working_dir,
+        argv=program.argv,
+        env=tuple(f"{k}={v}" for k, v in {**defaults, **program.env}.items()),
+        cwd=container.working_dir or program.cwd,
         hostname=hostname,
-        files=tuple({**files, **extra}.items()),
-        mounts=(*mounts, *given.mounts),
+        files=tuple({**files, **program.files}.items()),
+        mounts=(*program.mounts, *given.mounts),
         masks=lab.masks,
-        writable=_WRITABLE,
+        writable=() if given.image else _WRITABLE,
+        layers=given.image.layers if given.image else (),
         log=given.log,
         stdin=bool(container.stdin),
         stdin_once=bool(container.stdin_once),
         tty=bool(container.tty),
-        uid=uid,
-        gid=gid,
-        groups=groups,
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.groups,
         capabilities=capabilities(context, proxy=bool(given.xds)),
         memory=_memory(container),
         read_only_root=bool(context and context.read_only_root_filesystem),
@@ -192,18 +211,34 @@ def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:
     )
 
 
-def _proxy(
-    lab: LabFacts, given: Inputs
-) -> tuple[tuple[str, ...], dict[str, str], Mapping[str, str]]:
+def _tools(lab: LabFacts) -> tuple[Mount, ...]:
+    return (Mount(lab.tools, TOOLS, True),) if lab.tools else ()
+
+
+def _proxy(lab: LabFacts, given: Inputs) -> _Program:
     router = sidecar.is_router(given.container.args)
     text = sidecar.bootstrap_text(given.pod, lab.mesh, given.env, router=router)
     argv = sidecar.command_line(given.container.args, router=router)
-    return argv, {sidecar.BOOTSTRAP: text}, given.env
+    mounts = (*_tools(lab), Mount(given.xds, sidecar.XDS_DIRECTORY))
+    return _Program(argv, {sidecar.BOOTSTRAP: text}, given.env, mounts)
 
 
-def _app(
-    lab: LabFacts, given: Inputs, hostname: str
-) -> tuple[tuple[str, ...], dict[str, str], Mapping[str, str]]:
+def _image(given: Inputs, image: ContainerImage) -> _Program:
+    """Return what an image of the store runs."""
+    env = imageconfig.variables(image, given.env)
+    argv = imageconfig.words(image, given.container, env)
+    if not argv:
+        raise ImageUnknownError("CreateContainerError", "no command specified")
+    try:
+        user = imageconfig.image_user(image)
+    except imageconfig.UnknownUser as error:
+        raise ImageUnknownError("CreateContainerError", str(error)) from error
+    own = {mount.target for mount in given.mounts}
+    mounts = tuple(Mount("", path) for path in image.volumes if path not in own)
+    return _Program(argv, {}, env, mounts, image.working_dir, user)
+
+
+def _stand_in(lab: LabFacts, given: Inputs, hostname: str) -> _Program:
     container = given.container
     try:
         image = catalogue.resolve(container.image, lab.images)
@@ -211,11 +246,7 @@ def _app(
         words = f'Failed to apply default image tag "{container.image}": {error}'
         raise ImageUnknownError("InvalidImageName", words) from error
     if image is None:
-        why = catalogue.unknown(container.image)
-        if container.image_pull_policy == "Never":
-            words = f'Container image "{container.image}" is not present with pull policy of Never'
-            raise ImageUnknownError("ErrImageNeverPull", f"{words}: {why}")
-        raise ImageUnknownError(backoff.PULL_FAILED, why)
+        raise ImageUnknownError(backoff.PULL_FAILED, catalogue.unknown(container.image))
     env = {**image.env, **given.env}
     context = ImageContext(
         work=WORK,
@@ -231,13 +262,22 @@ def _app(
     launch = image.launch(context)
     if not launch.argv:
         raise ImageUnknownError("CreateContainerError", "no command specified")
-    return tuple(launch.argv), dict(launch.files), env
+    mounts = [*_tools(lab), Mount("", WORK)]
+    if lab.cache:
+        mounts.append(Mount(lab.cache, CACHE, True))
+    mounts += [Mount(folder, folder, True) for folder in _folders(lab, container.image)]
+    return _Program(tuple(launch.argv), dict(launch.files), env, tuple(mounts))
 
 
-def stop_signal(container: Container, images: Mapping[str, Sequence[str]]) -> str:
-    """Return the signal that stops a container: its own, else its image's, else SIGTERM."""
+def stop_signal(
+    container: Container, images: Mapping[str, Sequence[str]], found: ContainerImage | None
+) -> str:
+    """Return the signal that stops a container: its own, else its image's, else SIGTERM. `found`
+    is its image in the store; without, a stand-in runs."""
     if container.lifecycle and container.lifecycle.stop_signal:
         return container.lifecycle.stop_signal
+    if found is not None:
+        return found.stop_signal or "SIGTERM"
     try:
         image = catalogue.resolve(container.image, images)
     except ValueError:
@@ -265,27 +305,42 @@ def _plain(name: str) -> str:
     return name.upper().removeprefix("CAP_")
 
 
-def _user(given: Inputs) -> tuple[int, int, tuple[int, ...]]:
+def _user(given: Inputs, default: imageconfig.User) -> imageconfig.User:
     """Return user, group and more groups. Raises Missing when the user may not be the one asked
     for. A stand-in has no user of its own: where root is refused it gets one that nobody else is.
     """
     own, pod = given.container.security_context, given.spec.security_context
     both = [context for context in (own, pod) if context]
     uid = next((c.run_as_user for c in both if c.run_as_user is not None), None)
-    gid = next((c.run_as_group for c in both if c.run_as_group is not None), 0)
+    gid = next((c.run_as_group for c in both if c.run_as_group is not None), None)
+    user = default
+    if uid is not None:
+        user = imageconfig.account_of(given.image, uid) if given.image else _ROOT._replace(uid=uid)
     if next((c.run_as_non_root for c in both if c.run_as_non_root is not None), False):
-        if uid == 0:
-            where = f"{given.pod.name}_{given.pod.namespace}({given.pod.uid})"
-            raise Missing(
-                f'container\'s runAsUser breaks non-root policy (pod: "{where}", '
-                f"container: {given.container.name})"
-            )
-        uid = _SOME_USER if uid is None else uid
-    uid = uid or 0
-    groups = pod.supplemental_groups if pod else ()
+        user = _not_root(given, user, uid)
+    more = pod.supplemental_groups if pod else ()
+    groups = (*user.groups, *more)
     if pod and pod.fs_group is not None:
         groups = (*groups, pod.fs_group)
-    return uid, gid, tuple(groups)
+    home = "/" if user.uid and not given.image else user.home
+    return user._replace(gid=user.gid if gid is None else gid, groups=groups, home=home)
+
+
+def _not_root(given: Inputs, user: imageconfig.User, uid: int | None) -> imageconfig.User:
+    where = f'(pod: "{given.pod.name}_{given.pod.namespace}({given.pod.uid})", '
+    where += f"container: {given.container.name})"
+    if uid == 0:
+        raise Missing(f"container's runAsUser breaks non-root policy {where}")
+    if given.image is None:
+        return user if user.uid else user._replace(uid=_SOME_USER)
+    if uid is None and user.named:
+        raise Missing(
+            f"container has runAsNonRoot and image has non-numeric user ({given.image.user}),"
+            f" cannot verify user is non-root {where}"
+        )
+    if user.uid == 0:
+        raise Missing(f"container has runAsNonRoot and image will run as root {where}")
+    return user
 
 
 def without_effect(spec: PodSpec) -> tuple[str, ...]:

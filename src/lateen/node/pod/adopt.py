@@ -62,6 +62,7 @@ def _adopted(planned: ContainerPlan, process: Process, shown: Mapping[str, Any])
         started=started,
         ready=ready and started,
         hooked=True,
+        image_id=str(shown.get("imageID") or "").partition("lateen://")[0],
         ending=_last_ending(shown),
     )
 

@@ -20,22 +20,13 @@ from msgspec.structs import replace
 from lateen.node.container import backoff
 from lateen.node.container.plan import ContainerPlan, PodPlan, ProbeKind, Role
 from lateen.node.pod import messages as ev
-from lateen.node.pod.messages import Command, Event, Hook
+from lateen.node.pod.messages import Command, ContainerEvent, Event, Hook
 from lateen.node.pod.state import ContainerState, Drainage, Ending, Life, NetworkState, PodState
 
 ENDPOINT_SETTLE = 0.1
 """Between a ready pod's deletion and its stop signals: see above."""
 RETRY = 5.0
 """Seconds until something missing is looked for again, should nobody tell that it came."""
-ContainerEvent = (
-    ev.Prepared
-    | ev.PrepareFailed
-    | ev.Started
-    | ev.StartFailed
-    | ev.Exited
-    | ev.Probed
-    | ev.HookDone
-)
 _HOOK_FAILED = {
     Hook.POST_START: ("FailedPostStartHook", "PostStartHook failed"),
     Hook.PRE_STOP: ("FailedPreStopHook", "PreStopHook failed"),
@@ -138,7 +129,7 @@ class _Turn:
 
     def _take_container(self, event: ContainerEvent) -> None:
         name, container = event.container, self.get(event.container)
-        if isinstance(event, ev.Prepared | ev.PrepareFailed):
+        if isinstance(event, ev.Pulling | ev.Prepared | ev.PrepareFailed):
             if container.life is Life.PREPARING:
                 self._take_prepared(event)
             return
@@ -161,10 +152,13 @@ class _Turn:
             case ev.HookDone(_, _, hook, ok):
                 self._hook_done(name, hook, ok)
 
-    def _take_prepared(self, event: ev.Prepared | ev.PrepareFailed) -> None:
+    def _take_prepared(self, event: ev.Pulling | ev.Prepared | ev.PrepareFailed) -> None:
         match event:
-            case ev.Prepared(name):
-                self._start(name)
+            case ev.Pulling(name):
+                self._pulling(name)
+            case ev.Prepared(name, image_id, pulled):
+                self.put(name, image_id=image_id, pulling=False)
+                self._start(name, pulled)
             case ev.PrepareFailed(name, backoff.PULL_FAILED, message):
                 self._pull_failed(name, message)
             case ev.PrepareFailed(name, reason, message, told):
@@ -174,14 +168,20 @@ class _Turn:
                     words = f"Error: {message}" if told == "Failed" else message
                     self.do(ev.Note(told, words, warning=True, container=name))
 
+    def _pulling(self, name: str) -> None:
+        if not self.get(name).pulling:
+            self.put(name, pulling=True)
+            image = self.plan.container(name).image
+            self.do(ev.Note("Pulling", f'Pulling image "{image}"', container=name))
+
     def _pull_failed(self, name: str, message: str) -> None:
+        self._pulling(name)
         delay = backoff.pull(self.get(name).pull_delay)
         shown, at = self.now + backoff.PULL_SHOWN, self.now + delay
         reason = backoff.PULL_FAILED
         self.put(name, life=Life.BLOCKED, reason=reason, message=message, wake=shown)
-        self.put(name, pull_delay=delay, pull_at=at)
+        self.put(name, pull_delay=delay, pull_at=at, pulling=False)
         image = self.plan.container(name).image
-        self.do(ev.Note("Pulling", f'Pulling image "{image}"', container=name))
         words = f'Failed to pull image "{image}": {message}'
         self.do(ev.Note("Failed", words, warning=True, container=name))
         self.do(ev.Note("Failed", f"Error: {reason}", warning=True, container=name))
@@ -194,7 +194,7 @@ class _Turn:
         self.do(ev.Note("BackOff", words, container=name))
         self.do(ev.Note("Failed", f"Error: {reason}", warning=True, container=name))
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, pulled: str) -> None:
         if self.state.overdue(self.now):
             return
         attempt = self.get(name).attempt
@@ -203,7 +203,7 @@ class _Turn:
         if planned.builtin:
             self.do(ev.CaptureTraffic(name, attempt))
             return
-        pulled = f'Container image "{planned.image}" already present on machine'
+        pulled = pulled or f'Container image "{planned.image}" already present on machine'
         self.do(ev.Note("Pulled", pulled, container=name))
         self.do(ev.Note("Created", f"Created container: {name}", container=name))
         self.do(ev.Start(name, attempt))
@@ -267,6 +267,7 @@ class _Turn:
             ending=ending,
             previous=container.ending,
             delay=container.delay,
+            image_id=container.image_id,
         )
         self.state = self.state.with_container(name, fresh)
         if not self._restarts(name, code):

@@ -29,10 +29,20 @@ class NetworkFailed(msgspec.Struct, frozen=True):
     message: str
 
 
+class Pulling(msgspec.Struct, frozen=True):
+    """A container's image is asked for at its registry."""
+
+    container: str
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """A container's command, variables and volumes are there."""
 
     container: str
+    image_id: str = ""
+    """Name and digest of its image; empty: a stand-in takes its place."""
+    pulled: str = ""
+    """What the Event says of the image, if it was pulled just now."""
 
 
 class PrepareFailed(msgspec.Struct, frozen=True):
@@ -111,9 +121,15 @@ class Tick(msgspec.Struct, frozen=True):
     """Time has passed."""
 
 
+ContainerEvent = (
+    Pulling | Prepared | PrepareFailed | Started | StartFailed | Exited | Probed | HookDone
+)
+"""What happens to one container."""
+
 Event = (
     NetworkReady
     | NetworkFailed
+    | Pulling
     | Prepared
     | PrepareFailed
     | Started

@@ -58,6 +58,10 @@ class ContainerState(msgspec.Struct, frozen=True):
     """The last back-off of its image's pull."""
     pull_at: float = 0.0
     """When its image is pulled again."""
+    pulling: bool = False
+    """Its image is asked for at its registry."""
+    image_id: str = ""
+    """Name and digest of its image; empty: a stand-in takes its place."""
     started: bool = False
     """The startup probe has passed."""
     ready: bool = False

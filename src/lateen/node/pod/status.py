@@ -211,8 +211,12 @@ def _container(planned: ContainerPlan, state: PodState, facts: PodFacts, initial
             else (container.ending.attempt if container.ending else 0)
         )
         status["containerID"] = container_id(facts.uid, planned.name, run)
-        status["imageID"] = f"lateen://{planned.image}"
+        status["imageID"] = container.image_id or f"{STAND_IN}{planned.image}"
     return status
+
+
+STAND_IN = "lateen://"
+"""What an imageID begins with where a stand-in runs; else it is an image's name and digest."""
 
 
 def container_id(uid: str, name: str, attempt: int) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -27,11 +26,13 @@ from lateen.node.container.files import (
     PodFiles,
     TokenSource,
 )
+from lateen.node.container.imagesource import ImageService
 from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.container.plan import CAPTURE, PROXY, ProbeKind, ProbePlan
 from lateen.node.container.references import Missing
 from lateen.node.net.podnetwork import PodNetwork
-from lateen.node.pod import adopt, machine, messages, status as podstatus
+from lateen.node.oci.found import ContainerImage
+from lateen.node.pod import adopt, machine, messages, starterror, status as podstatus
 from lateen.node.pod.messages import Command, Event
 from lateen.node.pod.qos import qos_class
 from lateen.node.pod.state import Life, NetworkState, extended
@@ -48,7 +49,6 @@ _NANO = 1_000_000_000
 _SOCKET_PATIENCE = 30.0
 _SOCKET_POLL = 0.002
 _DRAIN_POLL = 0.02
-_START_ERROR = 128
 _IMAGE_EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
 """kubelet's reason of the Event that tells of an image it cannot use."""
 _FIELDS = {
@@ -72,6 +72,7 @@ class NodeServices(msgspec.Struct, frozen=True):
     caches: Caches
     events: events.Recorder
     tokens: TokenSource | None = None
+    images: ImageService | None = None
 
 
 class PodWorker:
@@ -80,7 +81,9 @@ class PodWorker:
     def __init__(self, body: Json, kit: NodeServices, processes: tuple[Process, ...] = ()) -> None:
         """`processes` are those that the shim has of this pod already."""
         self._kit = kit
-        self._files = PodFiles(body, kit.lab, kit.places, kit.caches, kit.client, kit.tokens)
+        sources = (kit.client, kit.tokens, kit.images)
+        self._files = PodFiles(body, kit.lab, kit.places, kit.caches, *sources)
+        self._images: dict[str, ContainerImage] = {}
         self.uid = self._files.uid
         metadata = body["metadata"]
         self._shared = protocol.handle(self.uid, podplan.FIRST_PROCESS, 0)
@@ -280,7 +283,9 @@ class PodWorker:
             return
         try:
             fields = self._files.fields(self._state.ip, self._kit.network.node_ip)
-            self._specs[name] = await self._files.prepare(name, fields)
+            spec, taken = await self._files.prepare(
+                name, fields, lambda: self._post(messages.Pulling(name))
+            )
         except MountFailed as error:
             words = str(error)
             self._post(messages.PrepareFailed(name, "ContainerCreating", words, "FailedMount"))
@@ -293,7 +298,11 @@ class PodWorker:
         except OSError as error:
             self._post(messages.PrepareFailed(name, "CreateContainerError", str(error)))
         else:
-            self._post(messages.Prepared(name))
+            self._specs[name] = spec
+            if taken.image is not None:
+                self._images[name] = taken.image
+            image_id = taken.image.id if taken.image else ""
+            self._post(messages.Prepared(name, image_id, taken.pulled))
 
     async def _start(self, name: str, attempt: int) -> None:
         handle = protocol.handle(self.uid, name, attempt)
@@ -305,8 +314,8 @@ class PodWorker:
             spec = spec._replace(joins=self._joined(name))
             process = await self._kit.shim.run(handle, spec)
         except OSError as error:
-            words = _start_error(error, prepared.argv[0])
-            self._post(messages.StartFailed(name, attempt, _START_ERROR, words))
+            words = starterror.words(error, prepared.argv[0])
+            self._post(messages.StartFailed(name, attempt, starterror.CODE, words))
             return
         self._post(messages.Started(name, attempt, process.started / _NANO))
         if attempt:
@@ -334,7 +343,8 @@ class PodWorker:
 
     async def _signal(self, name: str, attempt: int, word: str) -> None:
         if word == "SIGTERM":
-            word = launch.stop_signal(self._files.container(name), self._kit.lab.images)
+            own, image = self._kit.lab.images, self._images.get(name)
+            word = launch.stop_signal(self._files.container(name), own, image)
         number = getattr(signal, word, signal.SIGTERM)
         with contextlib.suppress(ShimError):
             await self._kit.shim.kill(protocol.handle(self.uid, name, attempt), number)
@@ -487,13 +497,3 @@ class PodWorker:
         while True:
             await self._kit.clock.sleep(TOKEN_SECONDS * 0.8)
             await self._refresh()
-
-
-def _start_error(error: OSError, program: str) -> str:
-    """Return the words of a container runtime for a start that failed."""
-    why = error.strerror or str(error)
-    if isinstance(error, ShimError) and error.step == "exec":
-        if error.errno == errno.ENOENT:
-            why = "executable file not found in $PATH"
-        why = f'exec: "{program}": {why}'
-    return f"failed to create containerd task: failed to create shim task: {why}"

@@ -85,6 +85,9 @@ class ContainerSpec(NamedTuple):
     """Whether no program run later may have more rights than its parent."""
     memory: int = 0
     """Bytes that its processes may have together; 0 sets no limit."""
+    layers: tuple[str, ...] = ()
+    """Directories of an image, the uppermost first, which are its root; none: that of a stand-in,
+    with the host's programs."""
     joins: str = ""
     """Handle of a running container whose process namespace is shared; empty: one of its own."""
 
@@ -200,6 +203,7 @@ def spec_from(raw: Frame) -> ContainerSpec:
             mounts=tuple(Mount(*m) for m in spec.mounts),
             masks=tuple(spec.masks),
             writable=tuple(spec.writable),
+            layers=tuple(spec.layers),
         )
     except (TypeError, ValueError) as error:
         raise BadFrame(f"bad container spec: {error}") from error

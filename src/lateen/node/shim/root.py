@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from lateen.node.shim import syscalls
 from lateen.node.shim.protocol import ContainerSpec, Mount
-from lateen.node.shim.walls import base, limits, places
+from lateen.node.shim.walls import base, imageroot, limits, places
 from lateen.node.shim.walls.base import HostBase
 from lateen.node.shim.walls.ids import Ids
 
@@ -129,17 +129,23 @@ def enter(host: HostView, spec: ContainerSpec, pod: str) -> None:
     From then on this process makes files as the user 0 of containers.
     """
     trees = [_source(mount, host.ids) for mount in spec.mounts]
-    own = [syscalls.clone_tree(-1, prepared) for _, prepared in host.base.own]
+    own = () if spec.layers else host.base.own
+    own_trees = [syscalls.clone_tree(-1, prepared) for _, prepared in own]
+    layers = [imageroot.layer(path, host.ids) for path in spec.layers]
     terminals = syscalls.clone_tree(-1, f"{host.terminals}/{pod}")
     options = f"mode=755,size={limits.WRITABLE_LAYER},uid={host.ids.first},gid={host.ids.first}"
     for place in (host.root, host.scratch):
         syscalls.mount("tmpfs", place, "tmpfs", syscalls.MS_NODEV, options)
     if host.ids.first:
         syscalls.become_files_owner(host.ids.first)
-    _make_skeleton(host)
-    _prepare_layers(host, spec)
-    for name, prepared in host.base.tops:
-        _layer(host, name) if name in base.LAYERED else _bind(host, name, prepared)
+    if layers:
+        imageroot.stack(host.root, host.scratch, layers, host.options)
+        imageroot.furnish(host.root, spec.files)
+    else:
+        _make_skeleton(host)
+        _prepare_layers(host, spec)
+        for name, prepared in host.base.tops:
+            _layer(host, name) if name in base.LAYERED else _bind(host, name, prepared)
     _mount_devices(host, terminals)
     _mount_kernel(host)
     syscalls.enter_root(host.root)
@@ -150,11 +156,12 @@ def enter(host: HostView, spec: ContainerSpec, pod: str) -> None:
             os.close(places.directory(root, spec.cwd))
     for mount, tree in zip(spec.mounts, trees, strict=True):
         _mount_volume(root, mount, tree)
-    for (path, _), tree in zip(host.base.own, own, strict=True):
+    for (path, _), tree in zip(own, own_trees, strict=True):
         _mount_own(root, path, tree)
-    _mask_own(host, spec)
+    if own:
+        _mask_own(host, spec)
     if spec.read_only_root:
-        for name in ("", *base.LAYERED):
+        for name in ("",) if spec.layers else ("", *base.LAYERED):
             syscalls.make_read_only("/" + name, recursive=False)
 
 

@@ -1,0 +1,65 @@
+"""`/lateen/v1/image`: images for the agent. The lab has no way to a registry, the plane has."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from lateen.apiserver.protocol import exchange
+from lateen.apiserver.protocol.routing import Names, Route
+from lateen.app.api import routes
+from lateen.base import byname, interpreter
+from lateen.base.clock import Clock
+from lateen.node.oci.found import ImageAnswer, ImageWish, PullOrder
+
+PATH = "/lateen/v1/image"
+_LOOK = "lateen.node.oci.lookup.look"
+"""Loaded when there is an image: most labs have none but the catalogue's."""
+_AT_ONCE = 3
+"""Images that are brought side by side."""
+
+
+class Images:
+    """Brings each image once at a time, each by a process of its own."""
+
+    def __init__(self, root: Path, mirrors: Mapping[str, Sequence[str]], clock: Clock) -> None:
+        self._root = root
+        self._clock = clock
+        self._mirrors = mirrors
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._alone: dict[str, asyncio.Lock] = {}
+
+    def route(self) -> Route:
+        """Serve the agent."""
+
+        async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
+            return routes.answer(await self.bring(routes.decoded(call, ImageWish)))
+
+        return routes.owned(PATH, serve, "POST")
+
+    async def bring(self, wish: ImageWish) -> ImageAnswer:
+        """Find or pull an image. What fails is in the answer."""
+        if not wish.pull and not (self._root / "names").is_dir():
+            return ImageAnswer()  # the usual case: nobody has loaded or pulled anything
+        async with self._alone.setdefault(wish.name, asyncio.Lock()), self._places:
+            if wish.pull:
+                return await _pull(PullOrder(str(self._root), wish, self._mirrors))
+            look = byname.attribute(_LOOK)
+            return await asyncio.to_thread(look, str(self._root), wish.name, self._clock)
+
+
+async def _pull(order: PullOrder) -> ImageAnswer:
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        *interpreter.module("lateen.node.oci.remote.puller"), stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        said, errors = await child.communicate(msgspec.json.encode(order))
+    except asyncio.CancelledError:
+        child.terminate()
+        raise
+    if child.returncode:
+        last = errors.decode(errors="replace").strip().splitlines()[-1:]
+        return ImageAnswer(error=f"pulling ended with {child.returncode}: {''.join(last)}")
+    return msgspec.json.decode(said, type=ImageAnswer)

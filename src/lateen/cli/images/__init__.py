@@ -1,0 +1,1 @@
+"""`lateen image`: this user's images."""

@@ -1,0 +1,1 @@
+"""Images of registries: their documents, a client, a store, and unpacking."""

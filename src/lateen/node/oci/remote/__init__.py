@@ -1,0 +1,1 @@
+"""Images from elsewhere: registries and local engines."""

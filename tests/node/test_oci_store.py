@@ -1,0 +1,239 @@
+"""Images of files in the store: what is taken, what is refused, what unpacking makes of them."""
+
+import contextlib
+import json
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lateen.base.clock import SystemClock
+from lateen.node.oci import archives
+from lateen.node.oci.errors import ImageError
+from lateen.node.oci.store import ImageStore
+from lateen.node.oci.unpacker import enter, stack
+from lateen.node.shim import syscalls
+from tests.node import layers
+from tests.node.layers import Layer
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ImageStore:
+    return ImageStore(tmp_path / "images", SystemClock())
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Return what is below a directory: text of files, targets of links, `/` for directories."""
+    found = {}
+    for directory, names, files in os.walk(root):
+        for name in (*names, *files):
+            path = Path(directory, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                found[str(path.relative_to(root))] = f"-> {path.readlink()}"
+            elif stat.S_ISREG(mode):
+                found[str(path.relative_to(root))] = path.read_text()
+            else:
+                found[str(path.relative_to(root))] = "/" if stat.S_ISDIR(mode) else "special"
+    return found
+
+
+def unpacked(store: ImageStore, tmp_path: Path, parts: list[bytes]) -> dict[str, str]:
+    """Load an image of these layers and return its root as a container sees it."""
+    folder = tmp_path / "layout"
+    layers.layout(folder, parts, name="test/image:1")
+    archives.load(store, folder)
+    image = store.find("test/image:1")
+    assert image is not None
+    return merged(store.root_of(image).layers, tmp_path)
+
+
+def merged(directories: tuple[str, ...], tmp_path: Path) -> dict[str, str]:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            enter()
+            place = tmp_path / "merged"
+            (place / "root").mkdir(parents=True)
+            (place / "low").mkdir()
+            names = stack(
+                str(place / "low"),
+                (*directories, *([] if len(directories) > 1 else [str(place / "root")])),
+            )
+            extra = ",userxattr" if os.getuid() else ""
+            syscalls.mount(
+                "overlay", str(place / "root"), "overlay", 0, f"lowerdir={':'.join(names)}{extra}"
+            )
+            os.write(writer, json.dumps(tree(place / "root")).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
+def test_layers_replace_and_remove(store: ImageStore, tmp_path: Path) -> None:
+    below = (
+        Layer().folder("data").file("data/a", "one").file("data/b", "two").folder("gone")
+        .file("gone/x", "x").file("kept", "k").hard_link("hard", "kept").folder("open")
+        .file("open/old", "o").link("alias", "data").done()
+    )  # fmt: skip
+    above = (
+        Layer().file("data/a", "changed").file("data/.wh.b", "").file(".wh.gone", "")
+        .folder("open").file("open/.wh..wh..opq", "").file("open/new", "n")
+        .file("alias/through", "t").file("hard", "own").done()
+    )  # fmt: skip
+    assert unpacked(store, tmp_path, [below, above]) == {
+        "data": "/",
+        "data/a": "changed",
+        "data/through": "t",
+        "kept": "k",
+        "hard": "own",
+        "open": "/",
+        "open/new": "n",
+        "alias": "-> data",
+    }
+
+
+def test_an_opaque_mark_keeps_what_its_own_layer_made(store: ImageStore, tmp_path: Path) -> None:
+    below = Layer().folder("d").file("d/old", "o").done()
+    above = Layer().file("d/new", "n").file("d/.wh..wh..opq", "").done()
+    assert unpacked(store, tmp_path, [below, above]) == {"d": "/", "d/new": "n"}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer().link("etc", "/").file("etc/escaped", "x"),
+        Layer().link("out", "../../../../../..").file("out/escaped", "x"),
+        Layer().file("../escaped", "x").file("/../../escaped", "x"),
+        Layer().link("p", "/proc/self/cwd").file("p/escaped", "x"),
+    ],
+    ids=["absolute-link", "relative-link", "dots", "magic-link"],
+)
+def test_a_hostile_layer_changes_nothing_outside(
+    store: ImageStore, tmp_path: Path, layer: Layer
+) -> None:
+    before = set(os.listdir("/"))
+    with contextlib.suppress(ImageError):
+        unpacked(store, tmp_path, [Layer().file("first", "f").done(), layer.done()])
+    outside = [
+        path
+        for path in tmp_path.rglob("escaped")
+        if "/roots" not in str(path) and "/merged" not in str(path)
+    ]
+    assert not outside
+    assert set(os.listdir("/")) == before
+    assert not Path("escaped").exists()
+
+
+def test_devices_are_left_out_and_links_to_nothing_refused(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    layer = Layer().entry("dev/sda", tarfile.BLKTYPE, devmajor=8, devminor=0).file("a", "a").done()
+    assert unpacked(store, tmp_path, [layer]) == {"dev": "/", "a": "a"}
+    layers.layout(tmp_path / "bad", [Layer().hard_link("a", "nothing").done()], name="bad:1")
+    archives.load(store, tmp_path / "bad")
+    image = store.find("bad:1")
+    assert image is not None
+    with pytest.raises(ImageError, match="links to nothing, which is missing"):
+        store.root_of(image)
+
+
+@pytest.mark.parametrize("pack", [layers.plain, layers.gzipped, layers.zstandard])
+def test_each_compression_is_seen_from_its_bytes(
+    store: ImageStore, tmp_path: Path, pack: layers.Pack
+) -> None:
+    layers.layout(tmp_path / "l", [Layer().file("a", "a" * 5000).done()], name="c:1", pack=pack)
+    (record,) = archives.load(store, tmp_path / "l")
+    assert record.name == "docker.io/library/c:1"
+    image = store.find("c:1")
+    assert image is not None
+    (root,) = store.root_of(image).layers
+    assert Path(root, "a").read_text() == "a" * 5000
+
+
+def test_a_sparse_file_stays_one(store: ImageStore, tmp_path: Path) -> None:
+    size = 64 << 20
+    layer = Layer().file("holes", bytes(size) + b"end").done()
+    layers.layout(tmp_path / "l", [layer], name="s:1")
+    archives.load(store, tmp_path / "l")
+    image = store.find("s:1")
+    assert image is not None
+    found = Path(store.root_of(image).layers[0], "holes").stat()
+    assert found.st_size == size + 3
+    assert found.st_blocks * 512 < 1 << 20
+
+
+def test_many_layers(store: ImageStore, tmp_path: Path) -> None:
+    parts = [Layer().file(f"f{number}", str(number)).done() for number in range(128)]
+    assert len(unpacked(store, tmp_path, parts)) == 128
+
+
+def test_bytes_that_are_not_what_they_say_are_refused(store: ImageStore, tmp_path: Path) -> None:
+    folder = tmp_path / "l"
+    layers.layout(folder, [Layer().file("a", "a").done()], name="x:1")
+    for blob in (folder / "blobs/sha256").iterdir():
+        if blob.read_bytes()[:2] == b"\x1f\x8b":
+            blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    with pytest.raises(ImageError, match="have another digest"):
+        archives.load(store, folder)
+    assert store.find("x:1") is None
+    assert store.images() == ()
+
+
+def test_an_image_without_a_name_wants_one(store: ImageStore, tmp_path: Path) -> None:
+    layers.layout(tmp_path / "l", [Layer().file("a", "a").done()])
+    with pytest.raises(ImageError, match="--as NAME"):
+        archives.load(store, tmp_path / "l")
+    (record,) = archives.load(store, tmp_path / "l", name="127.0.0.1:5000/app:2")
+    assert record.name == "127.0.0.1:5000/app:2"
+
+
+def test_what_no_name_leads_to_is_removed(store: ImageStore, tmp_path: Path) -> None:
+    shared = Layer().file("base", "b").done()
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        layers.layout(folder, [shared, Layer().file(name, name).done()], name=f"{name}:1")
+        archives.load(store, folder)
+        image = store.find(f"{name}:1")
+        assert image is not None
+        store.root_of(image)
+    assert store.remove(["two:1", "three:1"]) == ("docker.io/library/two:1",)
+    freed, roots = store.remove_unused()
+    assert freed > 0
+    assert roots == 1
+    image = store.find("one:1")
+    assert image is not None
+    assert len(store.root_of(image).layers) == 2
+
+
+def test_a_try_that_was_broken_off_is_gone_on_from(store: ImageStore, tmp_path: Path) -> None:
+    data = b"0123456789" * 1000
+    digest = layers.digest(data)
+
+    def breaking(start: int) -> Iterator[bytes]:
+        yield data[start:4000]
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        store.blobs.take(digest, len(data), breaking)
+    assert not store.blobs.has(digest)
+    asked: list[int] = []
+
+    def going_on(start: int) -> Iterator[bytes]:
+        asked.append(start)
+        yield data[start:]
+
+    store.blobs.take(digest, len(data), going_on)
+    assert store.blobs.path(digest).read_bytes() == data
+    assert asked == [4000]
