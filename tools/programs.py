@@ -14,7 +14,9 @@ import sys
 from collections.abc import Iterable
 
 PACKAGES = {
+    "busybox": "busybox-static",
     "curl": "curl",
+    "docker-registry": "docker-registry",
     "ip": "iproute2",
     "nft": "nftables",
     "nginx": "nginx",

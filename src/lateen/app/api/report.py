@@ -40,10 +40,18 @@ def _pod(value: Mapping[str, Any]) -> Json:
         "uid": value["metadata"]["uid"],
         "ip": status.get("podIP", ""),
         "ready": conditions.get(wellknown.READY) == "True" or done,
+        "images": _images(status),
         **waits,
         "reason": waits["reason"]
         or ("" if status.get("phase") == "Running" else status.get("phase", "")),
     }
+
+
+def _images(status: Mapping[str, Any]) -> list[str]:
+    """Return the images that a pod's containers run, name and digest; stand-ins are left out."""
+    every = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    found = [str(one.get("imageID") or "") for one in every]
+    return list(dict.fromkeys(one for one in found if "@" in one))
 
 
 def _waiting(status: Mapping[str, Any]) -> Json:

@@ -60,6 +60,8 @@ def sections(
     if found.get("reported", 1) > 1:
         share = f"very many: one in {found['reported']} is reported, and every one that failed"
         yield "REQUESTS", [share]
+    if images := sorted({one for pod in found["pods"] for one in pod.get("images", ())}):
+        yield "IMAGES (all other containers run stand-ins)", images
     proxies = found["proxies"]
     asked = (t for t in _RARE if any(p["types"].get(t, "NOT SENT") != "NOT SENT" for p in proxies))
     types = (*_TYPES, *asked)

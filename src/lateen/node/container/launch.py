@@ -226,7 +226,7 @@ def _proxy(lab: LabFacts, given: Inputs) -> _Program:
 def _image(given: Inputs, image: ContainerImage) -> _Program:
     """Return what an image of the store runs."""
     env = imageconfig.variables(image, given.env)
-    argv = imageconfig.words(image, given.container, env)
+    argv = imageconfig.words(image, given.container, given.env)
     if not argv:
         raise ImageUnknownError("CreateContainerError", "no command specified")
     try:

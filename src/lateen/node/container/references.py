@@ -84,7 +84,7 @@ def names_used(spec: PodSpec, volumes: Sequence[Json]) -> tuple[frozenset[str], 
     `volumes` are the spec's, as JSON.
     """
     config_maps: set[str] = set()
-    secrets: set[str] = set()
+    secrets = {one.name for one in spec.image_pull_secrets}
     for container in containers(spec):
         _names_in_container(container, config_maps, secrets)
     for volume in volumes:

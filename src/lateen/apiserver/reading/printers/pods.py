@@ -11,7 +11,11 @@ from lateen.model import wellknown
 COLUMNS = (
     *cells.columns("Name,Ready,Status,Restarts,Age"),
     *(cells.Column(one, wide=True) for one in ("IP", "Node", "Nominated Node", "Readiness Gates")),
+    cells.Column("Images", wide=True),
 )
+
+_DIGEST = len("sha256:") + 12
+"""Characters of a digest that tell images apart for a reader."""
 
 
 def print_pod(pod: JsonView, now: datetime) -> cells.Cells:
@@ -30,7 +34,20 @@ def print_pod(pod: JsonView, now: datetime) -> cells.Cells:
         spec.get("nodeName") or cells.NONE,
         status.get("nominatedNodeName") or cells.NONE,
         _gates(pod),
+        _images(pod),
     ]
+
+
+def _images(pod: JsonView) -> str:
+    """Return what the containers run: an image by its digest, or a stand-in under its name."""
+    found = []
+    for one in _statuses(pod, "containerStatuses"):
+        name, _, digest = str(one.get("imageID") or "").partition("@")
+        if digest:
+            found.append(f"{name}@{digest[:_DIGEST]}")
+        elif name:
+            found.append(f"{name.partition('://')[2]} (stand-in)")
+    return ",".join(dict.fromkeys(found)) or cells.NONE
 
 
 def _restartable(pod: JsonView) -> set[str]:

@@ -32,11 +32,12 @@ def stack(root: str, scratch: str, layers: list[int], options: str) -> None:
     """Mount layers over each other at `root`, the first the uppermost. Raises OSError.
 
     They get names of one to three letters, relative to the current folder: mount(2) takes one page
-    of options, and an image may have hundreds of layers.
+    of options, and an image may have hundreds of layers. What a container reads of its mounts then
+    names no directory of the host.
     """
-    for name in ("upper", "work", "layers"):
-        os.mkdir(f"{scratch}/{name}", 0o755)
-    os.chdir(f"{scratch}/layers")
+    os.chdir(scratch)
+    for name in ("upper", "work"):
+        os.mkdir(name, 0o755)
     names = [f"{number:x}" for number in range(len(layers))]
     for name, tree in zip(names, layers, strict=True):
         os.mkdir(name, 0o755)
@@ -45,9 +46,9 @@ def stack(root: str, scratch: str, layers: list[int], options: str) -> None:
         os.close(at)
         os.close(tree)
     first = os.stat(names[0])
-    os.chmod(f"{scratch}/upper", stat.S_IMODE(first.st_mode))
+    os.chmod("upper", stat.S_IMODE(first.st_mode))
     lower = ":".join(names)
-    text = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work{options}"
+    text = f"lowerdir={lower},upperdir=upper,workdir=work{options}"
     try:
         syscalls.mount("overlay", root, "overlay", syscalls.MS_NODEV, text)
     except OSError as error:
