@@ -234,6 +234,7 @@ def test_restarts_say_when_the_last_one_was() -> None:
         "NODE": "n",
         "NOMINATED NODE": "<none>",
         "READINESS GATES": "<none>",
+        "IMAGES": "<none>",
     }
 
 
@@ -403,7 +404,7 @@ def test_json_paths(path: str, expected: Any) -> None:
 def test_a_whole_table_is_what_kubectl_reads() -> None:
     table = tables.render(kinds.KINDS["pods"], [named()], NOW)
     assert (table["kind"], table["apiVersion"]) == ("Table", "meta.k8s.io/v1")
-    assert [one["priority"] for one in table["columnDefinitions"]] == [0] * 5 + [1] * 4
+    assert [one["priority"] for one in table["columnDefinitions"]] == [0] * 5 + [1] * 5
     (row,) = table["rows"]
     assert row["object"]["kind"] == "PartialObjectMetadata"
     assert row["object"]["metadata"]["name"] == "x"
