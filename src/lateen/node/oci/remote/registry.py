@@ -150,8 +150,9 @@ class Registry:
         for one in (*known, *(() if asked.scheme == "basic" else (None,))):
             authorization = _basic(one) if asked.scheme == "basic" else self._token(asked, one)
             if authorization:
-                yield [("Authorization", authorization)]
                 self._authorization = authorization
+                yield [("Authorization", authorization)]
+                self._authorization = ""
 
     def _token(self, asked: challenge.Challenge, one: Credential | None) -> str:
         if urlsplit(asked.realm).scheme not in self._schemes:
