@@ -36,6 +36,7 @@ from lateen.app.reach.images import Images
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podapi import HOSTS, InsideServer
 from lateen.app.reach.podstreams import ShimLink, ShimStreams
+from lateen.app.reach.processes import Processes
 from lateen.base import byname, parentdeath
 from lateen.base.clock import Clock, SystemClock
 from lateen.base.jsonvalue import Json
@@ -244,10 +245,12 @@ class Plane:
     def routes(self) -> list[Route]:
         """Return the lab's own routes."""
         resolves = self.settings.egress or self.settings.dns_forward
+        processes = Processes(self.paths.processes)
         return [
             apply_route(self.api),
             resolving.route(self._resolve if resolves else None),
-            Images(images_root(), self.settings.mirrors, self.clock).route(),
+            processes.route(),
+            Images(images_root(), self.settings.mirrors, processes, self.clock).route(),
             self.rules.route(),
             *(self._meshed(path) for path in _OF_THE_MESH),
             self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),

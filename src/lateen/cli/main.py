@@ -15,7 +15,7 @@ from lateen.cli.options import flag
 from lateen.cli.traffic import commands
 
 _SECTIONS = {
-    "A lab": ("demo", "up", "down", "status", "ls", "check", "shell"),
+    "A lab": ("demo", "up", "down", "status", "ls", "check", "shell", "run"),
     "Its objects, as kubectl has them": ("apply", "delete", "get", "describe", "exec", "logs"),
     "What travels": ("curl", "tap", "edges", "capture"),
     "What will be": ("explain", "analyze", "test", "snapshot"),
@@ -150,6 +150,39 @@ def status(lab: str, output: str, exit_code: bool, threshold: str) -> int:
     from lateen.cli.lab import status as showing
 
     return showing.status(lab, output, threshold if exit_code else "")
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog="Examples: `lateen run api --port 8080 -- ./my-server`; "
+    "`lateen run reviews --instead-of deploy/reviews-v1 --port 9080 --watch -- python3 app.py`",
+)
+@click.argument("name")
+@click.argument("command", nargs=-1, required=True, metavar="-- COMMAND...")
+@options.lab
+@options.namespace
+@click.option(
+    "--port", "ports", multiple=True, type=int, metavar="PORT", help="Port that it listens on."
+)
+@click.option(
+    "--protocol",
+    default="http",
+    show_default=True,
+    help="What it speaks there, as Istio names a Service's ports: http, grpc, tcp.",
+)
+@click.option(
+    "--instead-of", default="", metavar="deploy/NAME", help="Deployment whose place it takes."
+)
+@click.option("-e", "--env", "env", multiple=True, metavar="NAME=VALUE", help="A variable.")
+@flag("--watch", text="Start it again when files of this folder change.")
+@flag("-d", "--detach", text="Do not stay: it runs until its Deployment is deleted.")
+def run(name: str, command: tuple[str, ...], lab: str, **given: Any) -> int:
+    """Put a process of this machine into the mesh, as a Deployment and Service with a sidecar."""
+    from lateen.cli.lab import run as running
+    from lateen.cli.lab.runplace import RunOptions
+
+    env = dict(one.partition("=")[::2] for one in given.pop("env"))
+    return running.run(lab, name, command, RunOptions(env=env, **given))
 
 
 @app.command(epilog="Examples: `lateen images`; `lateen images bookinfo`; `lateen images -o json`")

@@ -40,6 +40,11 @@ class LabPaths(msgspec.Struct, frozen=True):
         return self.state / "kubeconfig"
 
     @property
+    def processes(self) -> Path:
+        """What `lateen run` was given."""
+        return self.state / "processes.json"
+
+    @property
     def ledger(self) -> Path:
         """What was made on the host, so that exactly that is removed."""
         return self.state / "ledger.json"

@@ -9,9 +9,10 @@ import msgspec
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Route
 from lateen.app.api import routes
+from lateen.app.reach.processes import Processes
 from lateen.base import byname, interpreter
 from lateen.base.clock import Clock
-from lateen.node.oci.found import ImageAnswer, ImageWish, PullOrder
+from lateen.node.oci.found import LOCAL, ImageAnswer, ImageWish, PullOrder
 
 PATH = "/lateen/v1/image"
 _LOOK = "lateen.node.oci.lookup.look"
@@ -23,10 +24,17 @@ _AT_ONCE = 3
 class Images:
     """Brings each image once at a time, each by a process of its own."""
 
-    def __init__(self, root: Path, mirrors: Mapping[str, Sequence[str]], clock: Clock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        mirrors: Mapping[str, Sequence[str]],
+        processes: Processes,
+        clock: Clock,
+    ) -> None:
         self._root = root
         self._clock = clock
         self._mirrors = mirrors
+        self._processes = processes
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._alone: dict[str, asyncio.Lock] = {}
 
@@ -40,6 +48,8 @@ class Images:
 
     async def bring(self, wish: ImageWish) -> ImageAnswer:
         """Find or pull an image. What fails is in the answer."""
+        if wish.name.startswith(LOCAL):
+            return ImageAnswer(command=self._processes.find(wish.name))
         if not wish.pull and not (self._root / "names").is_dir():
             return ImageAnswer()  # the usual case: nobody has loaded or pulled anything
         async with self._alone.setdefault(wish.name, asyncio.Lock()), self._places:

@@ -186,7 +186,11 @@ class PodFiles:
             xds=str(self._xds_directory()) if name == PROXY else "",
             image=taken.image,
         )
-        spec = launch.container_spec(self._lab, given)
+        lab = self._lab
+        if taken.command is not None:
+            lab = launch.with_command(lab, container.image, taken.command)
+            given = replace(given, env={**taken.command.env, **given.env})
+        spec = launch.container_spec(lab, given)
         for file, subject in launch.certificates(spec).items():
             path = Path(self._lab.cache, file)
             await asyncio.to_thread(_certificate, path, subject, self._lab)

@@ -9,7 +9,13 @@ from lateen.model.kube.core.container import Container
 from lateen.node.container import backoff
 from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.images import catalogue
-from lateen.node.oci.found import ContainerImage, ImageAnswer, ImageWish
+from lateen.node.oci.found import (
+    LOCAL,
+    ContainerImage,
+    ImageAnswer,
+    ImageWish,
+    LocalCommand,
+)
 
 
 class ImageService(Protocol):
@@ -24,6 +30,8 @@ class TakenImage(msgspec.Struct, frozen=True):
     """What a container is made of. Without an image, its stand-in is started."""
 
     image: ContainerImage | None = None
+    command: LocalCommand | None = None
+    """What `lateen run` was given, in place of an image."""
     pulled: str = ""
     """What the Event says, if it was pulled just now."""
 
@@ -50,7 +58,13 @@ async def choose(
         raise ImageUnknownError("InvalidImageName", words) from error
     if service is None or (known is not None and known.name in lab.images):
         return TakenImage()
-    found = (await service.ask(ImageWish(name))).image
+    answer = await service.ask(ImageWish(name))
+    if name.startswith(LOCAL):
+        if answer.command is None:
+            words = f"no process is called {name.removeprefix(LOCAL)}: `lateen run` names them"
+            raise ImageUnknownError("ErrImageNeverPull", words)
+        return TakenImage(command=answer.command)
+    found = answer.image
     if found is not None and not (policy == "Always" and found.pulled and lab.pulls):
         return TakenImage(found)
     if found is None and known is not None:
@@ -71,6 +85,6 @@ async def choose(
     took, size = f"{answer.seconds:.3f}s", answer.image.size
     return TakenImage(
         answer.image,
-        f'Successfully pulled image "{name}" in {took} ({took} including waiting).'
+        pulled=f'Successfully pulled image "{name}" in {took} ({took} including waiting).'
         f" Image size: {size} bytes.",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import wellknown
@@ -18,7 +19,7 @@ from lateen.node.container.plan import CAPTURE, PROXY
 from lateen.node.container.references import Missing, PodFields
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
-from lateen.node.oci.found import ContainerImage
+from lateen.node.oci.found import ContainerImage, LocalCommand
 from lateen.node.shim.protocol import ContainerSpec, Mount
 
 WORK = "/var/lib/lateen/work"
@@ -208,6 +209,15 @@ def first_process(lab: LabFacts, spec: PodSpec) -> ContainerSpec:
         hostname=spec.hostname[:_LABEL],
         masks=lab.masks,
         capabilities=capabilities(None),
+    )
+
+
+def with_command(lab: LabFacts, image: str, command: LocalCommand) -> LabFacts:
+    """Return the lab with a process of the person's own under an image's name."""
+    return replace(
+        lab,
+        images={**lab.images, image: command.argv},
+        folders={**lab.folders, image: command.folders},
     )
 
 

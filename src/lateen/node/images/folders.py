@@ -24,13 +24,13 @@ def folders(
             folder = path.rpartition("/")[0]
             if folder == "/tmp":
                 continue
-            found.add(path if _is_large(folder) else folder)
-        elif is_folder(path) and not _is_large(path):
+            found.add(path if is_large(folder) else folder)
+        elif is_folder(path) and not is_large(path):
             found.add(path)
     return tuple(sorted(found))
 
 
-def _is_large(folder: str) -> bool:
+def is_large(folder: str) -> bool:
     """Whether a folder is more than a program's own: a top-level one, or somebody's home."""
     parts = folder.split("/")
     return len(parts) <= 2 or (parts[1] == "home" and len(parts) <= 3)
@@ -47,3 +47,24 @@ def words(command: Sequence[str]) -> list[str]:
         except ValueError:  # a quote that never ends: the shell will say so
             found += command[-1].split()
     return found
+
+
+def of_process(
+    command: Sequence[str],
+    folder: str,
+    real: str,
+    is_file: Callable[[str], bool],
+    is_folder: Callable[[str], bool],
+) -> tuple[str, ...]:
+    """Return the folders that a process of the person's own needs: its working folder, those that
+    its words name, and what its program was installed into. `real` is the program with all links
+    followed. A program in `PREFIX/bin` has its libraries below PREFIX, and one in `PREFIX/shims`
+    looks there for the version that it starts."""
+    found = {folder, *folders(command, is_file, is_folder)}
+    for program in (command[0], real):
+        above = program.rpartition("/")[0]
+        prefix = above.removesuffix("/bin").removesuffix("/shims")
+        if prefix != above and not is_large(prefix) and prefix.split("/")[1] not in _EVERYWHERE:
+            found.discard(above)
+            found.add(prefix)
+    return tuple(sorted(found))

@@ -76,7 +76,7 @@ class Index(msgspec.Struct, frozen=True, rename="camel"):
     media_type: str = ""
 
 
-class Process(msgspec.Struct, frozen=True, rename="pascal"):
+class ImageProcess(msgspec.Struct, frozen=True, rename="pascal"):
     """What a container of the image runs, as the configuration's `config` has it."""
 
     entrypoint: tuple[str, ...] | None = None
@@ -102,12 +102,12 @@ class Config(msgspec.Struct, frozen=True):
     os: str = ""
     variant: str = ""
     created: str = ""
-    config: Process | None = None
+    config: ImageProcess | None = None
 
     @property
-    def process(self) -> Process:
+    def process(self) -> ImageProcess:
         """What a container runs; an image may say nothing of it."""
-        return self.config or Process()
+        return self.config or ImageProcess()
 
 
 def digest_of(data: bytes) -> str:
@@ -205,6 +205,6 @@ def chain_ids(diff_ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def variables(process: Process) -> dict[str, str]:
+def variables(process: ImageProcess) -> dict[str, str]:
     """Return the image's environment."""
     return dict(item.partition("=")[::2] for item in process.env or ())

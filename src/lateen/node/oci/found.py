@@ -43,6 +43,17 @@ class ContainerImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PULLED = "pulled"
+LOCAL = "lateen.local/run/"
+"""What the names of processes begin with that `lateen run` has put into the mesh."""
+
+
+class LocalCommand(msgspec.Struct, frozen=True):
+    """A process of the person's own, in place of an image."""
+
+    argv: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    """Folders of the host that it sees, read-only, where they are."""
+    env: Mapping[str, str] = {}
 
 
 class ImageWish(msgspec.Struct, frozen=True):
@@ -68,6 +79,7 @@ class ImageAnswer(msgspec.Struct, frozen=True):
     """What was found. Without image and error: it is not in the store."""
 
     image: ContainerImage | None = None
+    command: LocalCommand | None = None
     error: str = ""
     reason: str = ""
     """The kubelet's word for the error."""
