@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lateen.app.foresight import offline
+from lateen.app.foresight import grounds, offline, remedies
 from lateen.app.lab.settings import LabSettings
-from lateen.model.manifests import reader
+from lateen.model.manifests import edit, reader
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = (ROOT / "tests" / "e2e" / "failures" / "workloads.yaml").read_text(encoding="utf-8")
@@ -29,6 +29,16 @@ spec:
   host: server
   trafficPolicy:
     tls: {mode: DISABLE}
+"""
+TLS_ONLY = """\
+apiVersion: v1
+kind: Service
+metadata: {name: secure}
+spec:
+  selector: {app: server}
+  ports:
+  - {name: https, port: 80, targetPort: 443}
+---
 """
 ONLY_OTHERS = """\
 apiVersion: security.istio.io/v1
@@ -68,7 +78,6 @@ def placed(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {"namespace": "default", **body["metadata"]}}
 
 
-WHO = "cluster.local/ns/default/sa/default"
 CLIENT = {"from": "deploy/client"}
 
 
@@ -80,24 +89,23 @@ CLIENT = {"from": "deploy/client"}
             (STRICT, DISABLE),
             CLIENT,
             [
-                "DestinationRule/server: TLS mode ISTIO_MUTUAL",
-                "DestinationRule/server: no TLS mode of its own, so that mutual TLS is automatic",
-                "PeerAuthentication/default: mode PERMISSIVE",
+                "let the client's proxy use mutual TLS",
+                "leave the TLS of it to Istio, which sees what the server takes",
+                "let the server accept plaintext too",
             ],
         ),
         (
             "http://server/",
             (STRICT,),
             {"from": "deploy/naked"},
-            ["Deployment/naked: a sidecar", "PeerAuthentication/default: mode PERMISSIVE"],
+            ["give the client a sidecar", "let the server accept plaintext too"],
         ),
         (
             "http://server/",
             (ONLY_OTHERS,),
             CLIENT,
             [
-                f"AuthorizationPolicy/callers: allow {WHO}",
-                f"AuthorizationPolicy/callers: a rule that allows {WHO}",
+                "if this client is to be allowed, allow its identity by the rule that is there",
             ],
         ),
         (
@@ -105,12 +113,11 @@ CLIENT = {"from": "deploy/client"}
             (SHORT,),
             CLIENT,
             [
-                "VirtualService/slow: a timeout of 5 s",
-                "VirtualService/slow: a timeout of 15 s",
-                "VirtualService/slow: a timeout of 60 s",
+                "wait for 5 s",
+                "wait as long as it takes",
             ],
         ),
-        ("http://server:81/", (), CLIENT, ["Service/server: targetPort 80"]),
+        ("http://server:81/", (), CLIENT, ["send it to port 80, where the application listens"]),
     ],
 )
 def test_remedies(
@@ -138,6 +145,67 @@ def test_a_remedy_s_diff_makes_the_request_work() -> None:
     again, _ = explained("http://server/", STRICT, patched, **CLIENT)
     assert again["exit"] == 0
     assert remedy["then"]["legs"][1] == {"name": "sidecar -> sidecar", "tls": "mtls"}
+
+
+def in_a_lab(url: str, *texts: str, **asked: Any) -> Any:
+    """The same of objects as a lab holds them: there is no file to be changed."""
+    items = [
+        offline.Item(placed(each.body), each.locate, "lab", each.line)
+        for text in (WORKLOADS, *texts)
+        for each in reader.parse(text, "lab").manifests
+    ]
+    settings = LabSettings(lab="lab", istio="1.32", user=0)
+    made = offline.rehearsal.Rehearsal(items, settings)
+    known = offline.foresight(made, settings.images)
+    ground = grounds.LabGround(known, made.settings, injected=True)
+    question = offline.request({"url": url, **asked})
+    return remedies.explained(known, question, ground, made.locate)
+
+
+def test_a_lab_s_objects_are_patched_as_they_are_applied() -> None:
+    told = in_a_lab("http://server/", STRICT, DISABLE, **CLIENT)
+    assert [each["text"].partition(": ")[2] for each in told["remedies"]] == [
+        "set spec.trafficPolicy.tls.mode of DestinationRule/default/server to ISTIO_MUTUAL",
+        "remove spec.trafficPolicy.tls from DestinationRule/default/server",
+        "set spec.mtls.mode of PeerAuthentication/default/default to PERMISSIVE",
+    ]
+    assert not any(each["diff"] for each in told["remedies"])
+    assert told["remedies"][0]["then"]["status"] == 200
+
+
+def test_a_lab_s_pods_get_the_sidecar_that_would_mend_it() -> None:
+    told = in_a_lab("http://server/", STRICT, **{"from": "deploy/naked"})
+    assert told["remedies"][0]["title"] == "give the client a sidecar"
+    legs = [leg["tls"] for leg in told["remedies"][0]["then"]["legs"]]
+    assert legs == ["none", "mtls", "none"]
+
+
+def test_a_lab_s_service_is_patched_with_its_endpoints() -> None:
+    told = in_a_lab("http://server:81/", **CLIENT)
+    assert told["remedies"][0]["title"] == "send it to port 80, where the application listens"
+    assert told["remedies"][0]["then"]["status"] == 200
+
+
+def test_an_object_that_is_added_is_a_document_of_the_diff() -> None:
+    """A policy without a selector may name no port: one of its own lets the TLS through."""
+    rule = DISABLE.replace("server", "secure").replace("DISABLE", "SIMPLE")
+    told, _ = explained("http://secure/", TLS_ONLY, STRICT, rule, **CLIENT)
+    assert told["branches"][0]["outcome"]["code"] == "server-certificate-untrusted"
+    (remedy,) = told["remedies"]
+    assert "+---" in remedy["diff"]
+    assert [each["object"] for each in remedy["edits"]] == [
+        "DestinationRule/default/secure",
+        "PeerAuthentication/default/secure-own-tls",
+    ]
+    assert remedy["weakens"]
+
+
+def test_a_document_is_taken_out_of_its_file() -> None:
+    first, second, third = "a: 1\n", "---\nb: 2\n", "---\nc: 3\n"
+    text = first + second + third
+    assert edit.without(text, 1) == "c: 3\n".join(("b: 2\n---\n", ""))
+    assert edit.without(text, 3) == first + third
+    assert edit.without(text, 5) == first + second
 
 
 def test_nothing_is_told_that_does_not_help() -> None:

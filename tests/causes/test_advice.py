@@ -54,7 +54,10 @@ def test_the_walkthroughs_503_is_mended_by_the_plain_port_or_by_letting_its_own_
 
 
 def test_to_an_application_of_plain_http_the_meshs_own_tls_is_right() -> None:
-    (found,) = words("no-mesh-certificate", client_tls=SIMPLE, server_mode=STRICT, speaks="http")
+    found, automatic = words(
+        "no-mesh-certificate", client_tls=SIMPLE, server_mode=STRICT, speaks="http"
+    )
+    assert automatic.endswith("remove spec.trafficPolicy.tls from DestinationRule/default/web")
     assert (
         'spec.trafficPolicy.tls of DestinationRule/default/web to {"mode": "ISTIO_MUTUAL"}' in found
     )
@@ -72,7 +75,7 @@ def test_a_policy_without_selector_may_name_no_port_so_that_one_is_added() -> No
     [
         ({"server_mode": STRICT}, 1),
         ({"server_mode": ServerMode("STRICT")}, 0),
-        ({"server_mode": STRICT, "client_tls": ClientTls("DISABLE", RULE)}, 2),
+        ({"server_mode": STRICT, "client_tls": ClientTls("DISABLE", RULE)}, 3),
         ({"server_mode": STRICT, "client_workload": ObjectRef("Deployment", "a", "b")}, 2),
         ({"server_mode": STRICT, "speaks": "tls"}, 0),
     ],
@@ -115,7 +118,7 @@ def test_k_is_not_advised_to_who_gave_it() -> None:
                 host="h", port=1, ports=(DeclaredPort(2), DeclaredPort(3)), field=ROUTE
             ),
             "it has 2, 3",
-            "",
+            "spec.http[1].route[0].destination.port.number of VirtualService/default/web to ",
         ),
         (
             RouteDestination(host="h", port=1, ports=(DeclaredPort(1),), subset="v2", field=ROUTE),
@@ -129,13 +132,22 @@ def test_a_destination_that_is_not_there_is_told_by_what_it_lacks(
 ) -> None:
     assert hint in hints("no-such-destination", destination=to)
     found = words("no-such-destination", destination=to)
-    assert len(found) == bool(remedy)
+    assert len(found) == (len(to.ports) if "port" in remedy else bool(remedy))
     assert all(remedy in each for each in found)
+
+
+def test_what_weakens_comes_last_and_is_marked() -> None:
+    known = Situation(
+        server_mode=STRICT, client_tls=ClientTls("DISABLE", RULE), target_port=80, speaks="http"
+    )
+    found = advice.of(catalogue.PLAINTEXT_TO_STRICT, known).remedies
+    assert [each.weakens for each in found] == [False, False, True, True]
+    assert found[2].edits[0].path == ("spec", "portLevelMtls", "80", "mode")
 
 
 def test_mutual_tls_is_a_remedy_only_for_who_would_then_be_allowed() -> None:
     plain = ClientTls("DISABLE", RULE)
-    assert len(words("rbac-no-identity", client_tls=plain, would_allow=True)) == 1
+    assert len(words("rbac-no-identity", client_tls=plain, would_allow=True)) == 2
     assert not words("rbac-no-identity", client_tls=plain)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lateen.causes import advice, catalogue
+from lateen.causes import catalogue, remedies
 from tests.e2e.failure_cases import Case
 
 Json = dict[str, Any]
@@ -120,7 +120,7 @@ def _codes() -> str:
             (
                 f"`{cause.code}`",
                 cause.words or "it was answered",
-                "yes" if cause.code in advice.REMEDIED else "",
+                "yes" if cause.code in remedies.REMEDIED else "",
                 "; ".join(cause.hints),
             )
         )

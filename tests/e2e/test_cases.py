@@ -125,7 +125,7 @@ def test_a_case_is_told_and_mended(lab_of: Callable[[str], Lab], name: str) -> N
     helping = " ".join([*verdict["hints"], *(each["message"] for each in verdict["findings"])])
     assert case.hint in helping
     offered = verdict["remedies"]
-    assert len(offered) == case.remedies, [each["text"] for each in offered]
+    assert len(offered) >= case.remedies, [each["text"] for each in offered]
     for remedy in offered:
         with remedies.made(lab, remedy):
             again = ask(lab, case, case.wished)

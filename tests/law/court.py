@@ -118,7 +118,8 @@ class Court:
 
     def ask(self, request: Json) -> tuple[Json, Json]:
         """Return what is foretold of a request, and what it did."""
-        told: Json = self.api.request("POST", "/lateen/v1/explain", body=request).body
+        asked = {**request, "remedies": False}
+        told: Json = self.api.request("POST", "/lateen/v1/explain", body=asked).body
         answer: Json = self.api.request("POST", "/lateen/v1/request", body=request).body
         return told, answer
 

@@ -27,7 +27,6 @@ def differences(answer: Json, outcome: Json) -> list[Difference]:
     response, verdict = answer["response"], answer["verdict"]
     legs, told = _comparable(answer["legs"], outcome["legs"])
     lost = bool(legs) and legs[-1]["to"]["role"] == "service"
-    lost = lost or any(_misread(leg) for leg in legs)
     for name, was, said in (
         ("status", response["status"], outcome["status"]),
         ("error", _words(response["error"]), _words(outcome["error"])),
@@ -98,11 +97,6 @@ _LESS_SEEN = frozenset(
 )
 
 
-def _misread(leg: Json) -> bool:
-    """Whether evidence takes a plaintext HTTP/2 connection for TLS, since the listener tried to."""
-    return leg["wire"]["kind"].startswith("HTTP") and leg["tls"] != "none"
-
-
 def _open(leg: Json) -> bool:
     """Whether all that the server's proxy has told is that bytes began: identities come later."""
     log = leg["server_log"]
@@ -132,8 +126,6 @@ def _of_leg(real: Json, told: Json) -> list[Difference]:
     ]
     if seen:
         pairs += [("SNI", wire["sni"], told["sni"]), ("ALPN", wire["alpn"], told["alpn"])]
-    if _misread(real):
-        return []
     if _open(real):
         pairs = pairs[2:]
     return [(f"{real['name']}: {name}", was, said) for name, was, said in pairs if was != said]

@@ -304,5 +304,6 @@ def authorization(random: Random, number: int) -> Json:
     if app:
         spec["selector"] = {"matchLabels": {"app": app}}
     if not rules:
+        spec["action"] = "ALLOW"  # DENY without rules is refused
         del spec["rules"]
     return _object("AuthorizationPolicy", f"who-{number}", where, spec)

@@ -78,7 +78,7 @@ CASES = (
         None,
         "plaintext-to-strict",
         6,
-        "Deployment/naked: a sidecar",
+        "give the client a sidecar",
     ),
     UserCase(
         "a DestinationRule DISABLE meets STRICT",
@@ -98,7 +98,7 @@ spec:
         503,
         "plaintext-to-strict",
         6,
-        "DestinationRule/api: TLS mode ISTIO_MUTUAL",
+        "let the client's proxy use mutual TLS",
     ),
     UserCase(
         "a subset's policy takes the place of the rule's TLS",
@@ -128,7 +128,7 @@ spec:
         503,
         "plaintext-to-strict",
         6,
-        "DestinationRule/api: TLS mode ISTIO_MUTUAL",
+        "let the client's proxy use mutual TLS",
     ),
     UserCase(
         "ISTIO_MUTUAL for every host reaches one without a sidecar",
@@ -147,7 +147,7 @@ spec:
         503,
         "tls-to-plaintext",
         7,
-        "DestinationRule/all: no TLS mode of its own, so that mutual TLS is automatic",
+        "give the server a sidecar",
     ),
     UserCase(
         "the application's https on a port that is declared http",
@@ -188,7 +188,7 @@ spec:
         503,
         "no-such-destination",
         17,
-        "VirtualService/shop: route to no subset",
+        "send it to all pods of the Service",
     ),
     UserCase(
         "a subset whose labels select no pod",
@@ -218,7 +218,7 @@ spec:
         503,
         "no-healthy-endpoints",
         7,
-        "VirtualService/api: route to no subset",
+        "send it to all pods of the Service",
     ),
     UserCase(
         "from and to as two rules let everybody in",
@@ -296,7 +296,7 @@ spec:
         "http://shop.example/",
         404,
         "no-route",
-        remedy="VirtualService/shop: also for shop.example",
+        remedy="serve shop.example too",
     ),
     UserCase(
         "HTTP/1.0",
@@ -326,7 +326,7 @@ spec:
         503,
         "fault-injected",
         7,
-        "VirtualService/api: no fault",
+        "if it is no longer wanted, take the fault away",
     ),
     UserCase(
         "portLevelMtls counts workloads' ports: a Service's own number does nothing",
@@ -353,7 +353,7 @@ spec:
         503,
         "plaintext-to-strict",
         6,
-        "PeerAuthentication/default: mode PERMISSIVE",
+        "let the server accept plaintext too",
     ),
 )
 

@@ -82,15 +82,18 @@ class MeshPlane:
         proxies.on_renewed = self._pipeline.renew
         self._noticing = Noticing(self._mesh.root_namespace)
         self._taps = Taps(shim, tasks)
-        evidence = EvidenceEngine(
-            *(shim, self._pipeline, self._ledger, lambda: outside.ports),
-            *(self._taps, self._reporting, Knowledge(self._findings, self._rejected)),
-        )
         readings = self._taps.openings.reading
         hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
         unlabelled = chosen.inject_unlabelled
         analyzing = Analyzing(self._pipeline, store, self._mesh, inject_unlabelled=unlabelled)
-        explaining = Explaining(self._pipeline, self._mesh, chosen.images, clock)
+        explaining = Explaining(
+            self._pipeline, self._mesh, chosen.images, clock, injected=unlabelled
+        )
+        evidence = EvidenceEngine(
+            *(shim, self._pipeline, self._ledger, lambda: outside.ports),
+            *(self._taps, self._reporting),
+            Knowledge(self._findings, self._rejected, explaining.proved),
+        )
         self.serving: Mapping[str, Serve] = {
             routes.STATUS: self._serve_status,
             routes.CONFIG: self._serve_config,

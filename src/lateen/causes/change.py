@@ -68,6 +68,19 @@ def shown(path: tuple[Step, ...]) -> str:
     return text
 
 
+def quoted(path: tuple[Step, ...]) -> str:
+    """Return a path as `model.manifests.edit` takes it: any name may have dots in it."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif "." in step or "/" in step:
+            text += f"['{step}']"
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
 def applied(edit: Edit, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return an object (its JSON) with an edit made; None once it is taken away.
 
@@ -91,8 +104,10 @@ def _with(node: Any, path: tuple[Step, ...], edit: Edit) -> Any:
     table = dict(node or {})
     if not rest and edit.remove:
         table.pop(step, None)
-    else:
-        table[step] = _with(table.get(step), tuple(rest), edit)
+        return table
+    table[step] = _with(table.get(step), tuple(rest), edit)
+    if edit.remove and table[step] in ({}, []):
+        del table[step]  # an empty block says something else, or is refused
     return table
 
 

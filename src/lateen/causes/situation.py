@@ -19,6 +19,8 @@ class ClientTls(msgspec.Struct, frozen=True):
     """The `tls` block."""
     sans: tuple[str, ...] = ()
     """The names that the block itself asks for."""
+    alone: bool = False
+    """Whether the block says nothing but its mode."""
 
 
 class ServerMode(msgspec.Struct, frozen=True):
@@ -109,5 +111,15 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it would allow the client if it were known."""
     tls_names: tuple[str, ...] = ()
     """The names that the TLS servers of the port are for."""
+    listens: tuple[int, ...] = ()
+    """The ports on which the application is known to listen."""
+    principals: Source | None = None
+    """The list of principals that the first rule of `policy` allows."""
+    host: str = ""
+    """Of the request, without a port."""
+    served: tuple[Source, ...] = ()
+    """The lists of hosts of Gateways' servers, and of the VirtualServices bound to them."""
+    exact: Mapping[Source, str] = {}
+    """Exact paths that the request's path begins with, where a match asks for them."""
     insecure: bool = False
     """Whether the client was told to accept any certificate."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from lateen.app.foresight import changes, questions, rehearsal, remedies, state, telling
+from lateen.app.foresight import grounds, questions, rehearsal, remedies, state
 from lateen.app.foresight.rehearsal import Item
 from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings
@@ -52,13 +52,7 @@ def explain(
     made = rehearsal.Rehearsal(items, settings, standing)
     wanted = request(asked)
     known = foresight(made, settings.images)
-    found = known.predict(wanted)
-    told = telling.document(found, made.locate)
-    if told["exit"] and texts is not None:
-        files = remedies.Files(items, texts)
-        mended = remedies.tried(files, made, known, wanted, found)
-        told["remedies"] = list(remedies.told(mended, made.locate))
-        for branch in told["branches"]:
-            if changes.tries(branch["outcome"]["code"]):
-                branch["outcome"]["hints"] = []  # what they say was tried, or is among the patches
-    return told
+    ground = None
+    if texts is not None:
+        ground = grounds.FilesGround(items, texts, made, known)
+    return remedies.explained(known, wanted, ground, made.locate)

@@ -21,6 +21,8 @@ class ExplainBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     body: int = 0
     resolve: Mapping[str, str] = {}
     timeout: float = 15.0
+    remedies: bool = True
+    """Whether to try what may mend it, if it fails."""
 
     def request(self) -> state.Question:
         """Return it as a prediction takes it."""

@@ -1,116 +1,148 @@
-"""Patches that mend a request: each was laid over the manifests, compiled, and explained again."""
+"""What mends a request: each change was laid over the objects, compiled, and explained again.
 
-import difflib
+The changes are those of `causes.remedies`, for a failure that was foretold or that was seen. What
+does not help, or cannot be tried, is not told.
+"""
+
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from lateen.app.foresight import changes, telling
-from lateen.app.foresight.changes import Case, Patch
-from lateen.app.foresight.rehearsal import Item, Rehearsal
+from lateen.app.foresight import evidence, telling
 from lateen.app.foresight.state import Foresight, Question
-from lateen.base.jsonvalue import Json
-from lateen.model.manifests import edit, reader
+from lateen.base.jsonvalue import Json, JsonView
+from lateen.causes import advice, catalogue, change
+from lateen.causes.advice import Advice
+from lateen.causes.cause import Category, Cause
+from lateen.causes.remedies import SERVER_FIRST, Remedy
+from lateen.causes.situation import Situation
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
-from lateen.model.snapshot import Change as Changed
 from lateen.model.validation import dispatch
+from lateen.observe.verdicts import report, situations
 from lateen.predict.values.outcome import Branch, Foretold, Prediction
+from lateen.predict.values.request import Http, Tls, innermost
 
 MOST = 4
 """Remedies that are told."""
 _TRIED = 24
 """Changes that are tried."""
 _OF_THE_PATH = (404, 405)
-_ALONE = frozenset(
-    {"DestinationRule", "VirtualService", "Gateway", "PeerAuthentication", "AuthorizationPolicy"}
-)
-"""Kinds that no controller acts on: a change is laid over the compiled state."""
+Objects = Mapping[ObjectRef, Json | None]
+"""Changed objects; None for one that is taken away."""
 
 
-class Remedy(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that was tried: as a diff of the file, and what the request does then."""
+class Ground(Protocol):
+    """The objects that a remedy changes: manifests, or what a lab holds."""
 
-    title: str
-    weakens: bool
+    def body(self, ref: ObjectRef) -> JsonView | None:
+        """Return an object as it was written; None where it cannot be changed."""
+        ...
+
+    def laid(self, remedy: Remedy) -> tuple[Objects, str] | None:
+        """Return the objects of a remedy with its edits made, and the diff of the files if there
+        are any; None where the edits cannot be made."""
+        ...
+
+    def over(self, changed: Objects) -> Foresight | None:
+        """Return what foretells with changed objects; None where that cannot be known."""
+        ...
+
+
+class TriedRemedy(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that mends the request, what it does then, and a diff where there are files."""
+
+    remedy: Remedy
     diff: str
     outcome: Foretold
 
 
-class Files(msgspec.Struct, frozen=True):
-    """The manifests with the text that they were read from."""
-
-    items: Sequence[Item]
-    texts: Mapping[str, str]
-    """By file; what was built by a program has none."""
-
-    def find(self, ref: ObjectRef) -> Item | None:
-        """Return the manifest of an object that can be edited."""
-        for item in self.items:
-            meta = item.body.get("metadata") or {}
-            same = (item.body.get("kind"), meta.get("name")) == (ref.kind, ref.name)
-            if same and str(meta.get("namespace") or "") == ref.namespace:
-                return item if item.file in self.texts else None
-        return None
+def explained(
+    foresight: Foresight, request: Question, ground: Ground | None, locate: telling.Locate
+) -> Json:
+    """Return the document about a request, with what mends it if there is ground to try it on.
+    Raises AskedError."""
+    found = foresight.predict(request)
+    failure = first_failure(found)
+    document = telling.document(found, locate, lambda each: advised(foresight, request, each))
+    if failure is not None and ground is not None:
+        proposed = advised(foresight, request, failure).remedies
+        document["remedies"] = list(told(tried(ground, request, proposed), locate))
+    return document
 
 
-def tried(
-    files: Files, base: Rehearsal, foresight: Foresight, request: Question, found: Prediction
-) -> list[Remedy]:
-    """Return the remedies for a request that fails, those that weaken something last."""
+def first_failure(found: Prediction) -> Foretold | None:
+    """Return the first of the outcomes that do not reach an application."""
     outcomes = (branch.outcome for branch in found.branches)
-    failed = next((each for each in outcomes if each.code not in telling.REACHED), None)
-    if failed is None:
-        return []
-    asked = foresight.asked(request)
-    bodies = {ref: item.body for item in files.items if (ref := _ref(item)) is not None}
-    path = request.url.partition("://")[2].partition("/")
-    host = next((v for n, v in request.headers if n.lower() == "host"), asked.host)
-    case = Case(failed, bodies, foresight.snapshot, foresight.network, host, f"/{path[2]}")
-    mended: list[Remedy] = []
-    for number, change in enumerate(changes.candidates(case)):
-        if number == _TRIED or len(mended) == MOST:
+    return next((each for each in outcomes if each.code not in telling.REACHED), None)
+
+
+def advised(foresight: Foresight, request: Question, outcome: Foretold) -> Advice:
+    """Return what may be done about a foretold failure: nothing of it is tried yet."""
+    cause = catalogue.BY_CODE.get(outcome.code)
+    if cause is None and outcome.code == SERVER_FIRST:
+        cause = Cause(code=SERVER_FIRST, category=Category.PROTOCOL, words="")
+    if cause is None or outcome.code in telling.REACHED:
+        return Advice()
+    return advice.of(cause, _known(foresight, request, outcome))
+
+
+def _known(foresight: Foresight, request: Question, outcome: Foretold) -> Situation:
+    content = foresight.asked(request).content
+    inner = innermost(content)
+    sni = content.sni if isinstance(content, Tls) else ""
+    http = inner if isinstance(inner, Http) else None
+    leg = evidence.failed(outcome, http, sni, foresight.views)
+    if leg is None:
+        return Situation(insecure=request.insecure)
+    known = situations.of(leg, foresight.views, foresight.snapshot, insecure=request.insecure)
+    return with_listeners(foresight, leg.server.name, known)
+
+
+def with_listeners(foresight: Foresight, pod: str, known: Situation) -> Situation:
+    """Return a situation with the ports that the server's application listens on."""
+    facts = next((each for each in foresight.network.pods.values() if each.name == pod), None)
+    ports = tuple(sorted((facts.speeches if facts is not None else None) or ()))
+    return msgspec.structs.replace(known, listens=ports)
+
+
+def with_foreknowledge(
+    foresight: Foresight, request: Question, outcome: Foretold, proposed: Advice
+) -> list[Remedy]:
+    """Return the changes for a failure that was seen, and those that are known beforehand only:
+    on which ports an application listens is in no log."""
+    every = (*proposed.remedies, *advised(foresight, request, outcome).remedies)
+    once = {str(each.edits): each for each in reversed(every)}
+    ordered = [each for each in every if once.pop(str(each.edits), None) is not None]
+    return sorted(ordered, key=lambda each: each.weakens)
+
+
+def tried(ground: Ground, request: Question, proposed: Sequence[Remedy]) -> list[TriedRemedy]:
+    """Return the changes that mend a request, the best first."""
+    mended: list[TriedRemedy] = []
+    for remedy in proposed[:_TRIED]:
+        if len(mended) == MOST:
             break
-        remedy = _try(files, base, foresight, request, change)
-        if remedy is not None:
-            mended.append(remedy)
+        if remedy.kin and any(each.remedy.kin == remedy.kin for each in mended):
+            continue
+        found = _try(ground, request, remedy)
+        if found is not None:
+            mended.append(found)
     return mended
 
 
-def _ref(item: Item) -> ObjectRef | None:
-    meta = item.body.get("metadata") or {}
-    if not meta.get("name"):
+def _try(ground: Ground, request: Question, remedy: Remedy) -> TriedRemedy | None:
+    laid = ground.laid(remedy)
+    if laid is None or not all(body is None or _valid(body) for body in laid[0].values()):
         return None
-    return ObjectRef(
-        str(item.body.get("kind")), str(meta.get("namespace") or ""), str(meta["name"])
-    )
-
-
-def _try(
-    files: Files, base: Rehearsal, foresight: Foresight, request: Question, change: Patch
-) -> Remedy | None:
-    item = files.find(change.ref)
-    if item is None:
+    foresight = ground.over(laid[0])
+    if foresight is None:
         return None
-    before = files.texts[item.file]
-    after = before
-    try:
-        for each in change.edits:
-            after = edit.edited(after, item.line, each)
-    except edit.EditError:
-        return None
-    body = _read(after, item)
-    if body is None or not _valid(body):
-        return None
-    then = _explained(files, base, foresight, request, item, body)
-    (first, *_) = then.branches
+    then = foresight.predict(request)
     if telling.exit_code(then) != 0 or not all(map(_wished, then.branches)):
         return None
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), item.file, item.file, n=1, lineterm=""
-    )
-    diff = "\n".join(lines)
-    return Remedy(title=change.title, weakens=change.weakens, diff=diff, outcome=first.outcome)
+    return TriedRemedy(remedy=remedy, diff=laid[1], outcome=then.branches[0].outcome)
 
 
 def _wished(branch: Branch) -> bool:
@@ -119,56 +151,35 @@ def _wished(branch: Branch) -> bool:
     return outcome.code != "application-status" or outcome.status in _OF_THE_PATH
 
 
-def _read(text: str, item: Item) -> Json | None:
-    for found in reader.parse(text, item.file).manifests:
-        if found.line == item.line:
-            meta = {**(found.body.get("metadata") or {})}
-            space = (item.body.get("metadata") or {}).get("namespace")
-            if space:
-                meta["namespace"] = space
-            return {**found.body, "metadata": meta}
-    return None
-
-
 def _valid(body: Json) -> bool:
     info = kinds.find(str(body.get("apiVersion")), str(body.get("kind")))
     if info is None:
         return False
-    decoded = decode.decode(info, body, strict=True)
+    decoded = decode.decode(info, body, strict=False)
     if decoded.object is None or decoded.problems:
         return False
     return not dispatch.validate(info, decoded.object).errors
 
 
-def _explained(
-    files: Files,
-    base: Rehearsal,
-    foresight: Foresight,
-    request: Question,
-    item: Item,
-    body: Json,
-) -> Prediction:
-    info = kinds.find(str(body["apiVersion"]), str(body["kind"]))
-    assert info is not None, "it was read before"
-    if info.kind in _ALONE:
-        meta = body["metadata"]
-        found = decode.decode_stored(info, base.defaulted(info.resource, body))
-        change = Changed(info.resource, str(meta.get("namespace") or ""), str(meta["name"]), found)
-        snapshot = foresight.snapshot.with_changes([change])
-        return foresight.over(snapshot, base.mesh(snapshot)).predict(request)
-    other = Item(body, item.locate, item.file, item.line)
-    made = base.again([other if each is item else each for each in files.items])
-    snapshot = made.snapshot()
-    return foresight.over(snapshot, made.mesh(snapshot)).predict(request)
+def edited(ground: Ground, remedy: Remedy) -> Objects | None:
+    """Return the objects of a remedy with its edits made; None where one of them is not there."""
+    found: dict[ObjectRef, Json | None] = {}
+    for edit in remedy.edits:
+        before = found[edit.ref] if edit.ref in found else ground.body(edit.ref)
+        try:
+            found[edit.ref] = change.applied(edit, before)
+        except (KeyError, TypeError):
+            return None
+    return found
 
 
-def told(found: Sequence[Remedy], locate: telling.Locate) -> Iterator[Json]:
+def told(found: Sequence[TriedRemedy], locate: telling.Locate) -> Iterator[Json]:
     """Yield remedies as the document has them."""
     for each in found:
         after = telling.outcome(each.outcome, locate)
         yield {
-            "title": each.title,
-            "weakens": each.weakens,
+            "title": each.remedy.purpose,
+            **report.remedy(each.remedy, locate),
             "diff": each.diff,
             "then": {
                 "status": after["status"],

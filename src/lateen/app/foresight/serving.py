@@ -2,20 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
-from lateen.app.foresight import state, telling
+from lateen.app.foresight import remedies, state
+from lateen.app.foresight.grounds import LabGround
 from lateen.app.foresight.questions import ExplainBody
 from lateen.app.lab import meshsettings
 from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.base.clock import Clock
+from lateen.causes.advice import Advice
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What is read once of a compiled state, for all that ask."""
+
+    round: Round
+    foresight: state.Foresight
+    ground: LabGround
+
+
 class Explaining:
-    """Answers from the newest compiled state, which is read once for all that ask."""
+    """Answers from the newest compiled state."""
 
     def __init__(
         self,
@@ -23,24 +35,47 @@ class Explaining:
         settings: MeshSettings,
         images: Mapping[str, Sequence[str]],
         clock: Clock,
+        *,
+        injected: bool = True,
     ) -> None:
+        """`injected`: whether a namespace without a label gets sidecars."""
         self._pipeline, self._settings, self._clock = pipeline, settings, clock
-        self._images = images
-        self._known: tuple[Round, state.Foresight] | None = None
+        self._images, self._injected = images, injected
+        self._known: _Known | None = None
 
     async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call. Raises ApiError 400 for a request that cannot be asked."""
         asked = routes.decoded(call, ExplainBody)
-        foresight = self._current()
+        known = self._current()
+        ground = known.ground if asked.remedies else None
+        locate = known.foresight.snapshot.locate
         try:
-            found = foresight.predict(asked.request())
+            told = remedies.explained(known.foresight, asked.request(), ground, locate)
         except state.AskedError as error:
             raise ApiError(400, "BadRequest", str(error)) from error
-        return routes.answer(telling.document(found, foresight.snapshot.locate))
+        return routes.answer(told)
 
-    def _current(self) -> state.Foresight:
+    def proved(self, request: state.Question, code: str, proposed: Advice) -> Advice:
+        """Return the advice for a failure that was seen: its remedies were tried. Where the failure
+        cannot be foretold (load, time, what nobody knows), nothing can be tried: then what may
+        help is a hint."""
+        if not proposed.remedies:
+            return proposed
+        known = self._current()
+        try:
+            failure = remedies.first_failure(known.foresight.predict(request))
+        except state.AskedError:
+            failure = None
+        if failure is None or failure.code != code:
+            untried = (f"{each.words} (not tried)" for each in proposed.remedies)
+            return Advice((), (*untried, *proposed.hints))
+        listed = remedies.with_foreknowledge(known.foresight, request, failure, proposed)
+        mended = remedies.tried(known.ground, request, listed)
+        return Advice(tuple(each.remedy for each in mended), proposed.hints)
+
+    def _current(self) -> _Known:
         current = self._pipeline.current
-        if self._known is None or self._known[0] is not current:
+        if self._known is None or self._known.round is not current:
             if current.mesh is None:
                 raise ApiError(503, "ServiceUnavailable", "nothing is compiled yet: ask again")
             made = state.Foresight(
@@ -51,5 +86,6 @@ class Explaining:
                 system_roots=meshsettings.system_roots(),
                 now=self._clock.now,
             )
-            self._known = (current, made)
-        return self._known[1]
+            ground = LabGround(made, self._settings, self._injected)
+            self._known = _Known(current, made, ground)
+        return self._known

@@ -109,6 +109,15 @@ class Foresight:
             renderer=self._renderer,
         )
 
+    @property
+    def views(self) -> Mapping[str, ProxyView]:
+        """What each proxy's configuration is made from, by `namespace/pod`."""
+        return {
+            proxy: view
+            for proxy, ref in self._refs.items()
+            if (view := self._mesh.view(ref)) is not None
+        }
+
     def _view(self, proxy: str) -> ProxyView | None:
         ref: ObjectRef | None = self._refs.get(proxy)
         return self._mesh.view(ref) if ref is not None else None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from lateen.base.jsonvalue import Json
 from lateen.causes import catalogue
+from lateen.causes.advice import Advice
 from lateen.model.meta import Location, Source
 from lateen.predict.values.outcome import (
     Branch,
@@ -29,12 +30,16 @@ _OTHER = {
 """Words for what no evidence shows."""
 
 
-def document(found: Prediction, locate: Locate) -> Json:
+Advised = Callable[[Foretold], Advice]
+"""What may be done about an outcome that is a failure."""
+
+
+def document(found: Prediction, locate: Locate, advised: Advised) -> Json:
     """Return all of it; `locate` knows where fields were written."""
     return {
         "exit": exit_code(found),
         "open": found.open,
-        "branches": [_branch(each, locate) for each in found.branches],
+        "branches": [_branch(each, locate, advised) for each in found.branches],
     }
 
 
@@ -48,16 +53,18 @@ def exit_code(found: Prediction) -> int:
     return 2 if any(reached) or unknown else 1
 
 
-def _branch(branch: Branch, locate: Locate) -> Json:
+def _branch(branch: Branch, locate: Locate, advised: Advised) -> Json:
+    failed = branch.outcome.code not in REACHED
+    hints = advised(branch.outcome).hints if failed else ()
     return {
         "share": branch.share,
         "conditions": list(branch.conditions),
-        "outcome": outcome(branch.outcome, locate),
+        "outcome": outcome(branch.outcome, locate, hints),
     }
 
 
-def outcome(found: Foretold, locate: Locate) -> Json:
-    """Return one outcome."""
+def outcome(found: Foretold, locate: Locate, hints: Iterable[str] = ()) -> Json:
+    """Return one outcome, with what else may help."""
     cause = _CAUSES.get(found.code)
     return {
         "status": found.status,
@@ -65,7 +72,7 @@ def outcome(found: Foretold, locate: Locate) -> Json:
         "code": found.code,
         "reached": found.code in REACHED,
         "words": cause.words if cause is not None else _OTHER.get(found.code, ""),
-        "hints": list(cause.hints) if cause is not None and found.code not in REACHED else [],
+        "hints": list(hints),
         "unknown": found.unknown,
         "destination": found.destination,
         "cluster": found.cluster,

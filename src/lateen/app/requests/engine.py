@@ -12,11 +12,13 @@ from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
 from lateen.app.capture.taps import Recording, Taps
+from lateen.app.foresight.state import Question
 from lateen.app.mesh.pipeline import Pipeline
 from lateen.app.mesh.reporting import Reporting
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests import targets
 from lateen.base.jsonvalue import Json
+from lateen.causes.advice import Advice
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
@@ -61,10 +63,12 @@ class CurlRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class Knowledge(msgspec.Struct, frozen=True):
     """What the lab knows of its configuration: findings about objects, and what proxies rejected
-    (`namespace/pod` to words)."""
+    (`namespace/pod` to words), and what the configuration would do with changes."""
 
     findings: Callable[[], Awaitable[Sequence[Diagnostic]]]
     rejected: Callable[[str], Sequence[str]]
+    proved: Callable[[Question, str, Advice], Advice]
+    """What may mend a failure of a class, tried."""
 
 
 class EvidenceEngine:
@@ -111,6 +115,8 @@ class EvidenceEngine:
         judged = verdict.judge(
             found, answer, self._pipeline.views, current.snapshot, insecure=asked.insecure
         )
+        proved = self._knowledge.proved(_question(asked), judged.code, judged.advice)
+        judged = msgspec.structs.replace(judged, advice=proved)
         return {
             "request": _request_shown(asked, start, target),
             "response": _response_shown(asked, response),
@@ -163,6 +169,22 @@ class EvidenceEngine:
                     continue
         finally:
             cancel()
+
+
+def _question(asked: CurlRequest) -> Question:
+    """Return a request as a prediction takes it."""
+    return Question(
+        url=asked.url,
+        origin=asked.origin,
+        namespace=asked.namespace,
+        method=asked.method,
+        headers=asked.headers,
+        http=asked.http,
+        insecure=asked.insecure,
+        body=len(asked.body.encode() + asked.body_base64),
+        timeout=asked.timeout,
+        resolve=asked.resolve,
+    )
 
 
 def _host(asked: CurlRequest, target: targets.UrlTarget) -> str:

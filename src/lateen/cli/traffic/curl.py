@@ -87,6 +87,7 @@ def _foretold(api: lab_api.Api, body: Json) -> Json | None:
     for what only the network can tell)."""
     asked = {key: body[key] for key in _ALIKE}
     asked["body"] = len(base64.b64decode(body["body_base64"]))
+    asked["remedies"] = False  # the verdict has those
     try:
         told: Json = api.request("POST", EXPLAIN, body=asked).body
     except ApiError:

@@ -13,6 +13,7 @@ from lateen.cli import exits
 from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground
 from lateen.cli.manifests.named import Named
+from lateen.cli.screen import verdicts
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
 
@@ -188,15 +189,18 @@ def _headline(outcome: Json) -> str:
 
 
 def _remedy(remedy: Json) -> list[str]:
-    """Return what mends it: a diff of the file, tried."""
+    """Return what mends it, tried: a diff of the file where there is one."""
     then = remedy["then"]
     legs = ", ".join(
         f"{leg['name']} {_TLS.get(leg['tls'], '')}" for leg in then["legs"] if leg["tls"]
     )
-    mark = screen.paint("  (accepts what was refused)", "yellow") if remedy["weakens"] else ""
+    mark = screen.paint(verdicts.WEAKENS, "yellow") if remedy["weakens"] else ""
     came = then["status"] or "connected"
-    lines = [f" mends it, tried: {remedy['title']}  -> {came}: {legs}{mark}"]
-    return lines + [f"     {line}" for line in remedy["diff"].splitlines()]
+    words = remedy["title"] if remedy["diff"] else remedy["text"]
+    lines = [f" mends it, tried: {screen.visible(words)}  -> {came}: {legs}{mark}"]
+    lines += [f"     {screen.visible(line)}" for line in remedy["diff"].splitlines()]
+    places = [each["location"] for each in remedy["edits"] if each["location"]]
+    return lines + [f"     {place}" for place in places if not remedy["diff"]]
 
 
 def _step(step: Json) -> list[str]:

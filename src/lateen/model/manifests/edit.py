@@ -53,6 +53,20 @@ def edited(text: str, line: int, edit: Edit) -> str:
     return _put(text, root, way, edit.value)
 
 
+def without(text: str, line: int) -> str:
+    """Return a file's text without the document that begins at a line (from 1).
+
+    Raises EditError.
+    """
+    root = _document(text, line)
+    begins = text.rfind("\n---", 0, int(root.start_mark.index))
+    begins = max(begins + 1, 0)
+    ends = text.find("\n---", int(root.start_mark.index))
+    if begins == 0 and ends >= 0:
+        return text[ends + 1 :].partition("\n")[2]
+    return text[:begins] + (text[ends + 1 :] if ends >= 0 else "")
+
+
 def _document(text: str, line: int) -> yaml.Node:
     loader = yaml.CSafeLoader(text)
     try:

@@ -41,6 +41,11 @@ def find(api_version: str, kind: str) -> KindInfo | None:
     return _BY_API_AND_KIND.get((api_version, kind))
 
 
+def by_kind(kind: str) -> KindInfo | None:
+    """Return the kind of a name; the first of several, in the order of KINDS."""
+    return next((info for info in KINDS.values() if info.kind == kind), None)
+
+
 def find_resource(name: str) -> KindInfo | None:
     """Return the row a user means: plural, singular, kind, short name, `plural.group` or
     `plural.version.group`, in any case."""

@@ -14,8 +14,10 @@ NO_RULE = "none"
 _UNCONNECTED = ("connect_error", "connect error", "connection_timeout", "{overflow}")
 """What Envoy says of requests for which no connection was made."""
 _OWN_ANSWERS = frozenset({"direct_response", "cors_response"})
-_NO_FAILURE = "HTTP_REQUEST"
-"""The TLS inspector's word for a client that spoke plaintext HTTP where both are allowed."""
+_INSPECTOR = "TLS_error|"
+"""How the TLS inspector, which looks at the first bytes where TLS and plaintext are allowed, says
+that they are no TLS. What a handshake says begins with `TLS_error:|`. Only some methods of HTTP
+have a word of their own (HTTP_REQUEST); DELETE, say, is a wrong version number to it."""
 
 
 def rank(entry: LogEntry) -> tuple[int, int]:
@@ -57,7 +59,7 @@ def handshake_failure(entry: LogEntry | None) -> str:
     if entry is None:
         return ""
     reason = entry.entry.downstream_failure
-    return "" if _NO_FAILURE in reason else reason
+    return "" if reason.startswith(_INSPECTOR) else reason
 
 
 def refused_handshake(entry: LogEntry) -> bool:

@@ -181,6 +181,8 @@ def tls_of(leg: Leg) -> str:
     if not leg.sent or _unconnected(leg):
         return ""
     server = leg.server_entry.entry if leg.server_entry is not None else None
+    if leg.reading is not None and leg.reading.kind.plain:
+        return "none"  # whatever was expected there
     if hops.handshake_failure(leg.server_entry):
         return "tls"
     if server is not None and (server.downstream.peer_sans or server.downstream.peer_subject):

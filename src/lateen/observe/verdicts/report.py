@@ -1,8 +1,11 @@
 """A journey and its verdict as one JSON document: what `lateen curl -o json` prints. Pure."""
 
+from collections.abc import Callable
+
 from lateen.base.jsonvalue import Json
-from lateen.causes.advice import Remedy
+from lateen.causes.remedies import Remedy
 from lateen.model.messages.diagnostics import Diagnostic
+from lateen.model.meta import Location, Source
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
 from lateen.observe.requests import journey, logline
@@ -31,7 +34,7 @@ def judgement(found: RequestVerdict, snapshot: Snapshot) -> Json:
             {"text": str(source), "location": str(snapshot.locate(source) or "")}
             for source in found.sources
         ],
-        "remedies": [_remedy(each, snapshot) for each in found.advice.remedies],
+        "remedies": [remedy(each, snapshot.locate) for each in found.advice.remedies],
         "hints": list(found.advice.hints),
     }
 
@@ -62,16 +65,18 @@ def finding(found: Diagnostic, snapshot: Snapshot) -> Json:
     }
 
 
-def _remedy(found: Remedy, snapshot: Snapshot) -> Json:
+def remedy(found: Remedy, locate: Callable[[Source], Location | None]) -> Json:
+    """Return a remedy in words and as edits, each with its place."""
     return {
         "text": found.words,
+        "weakens": found.weakens,
         "edits": [
             {
                 "object": str(edit.ref),
                 "path": list(edit.path),
                 "value": edit.value,
                 "remove": edit.remove,
-                "location": str(snapshot.locate(edit.source) or ""),
+                "location": str(locate(edit.source) or ""),
             }
             for edit in found.edits
         ],

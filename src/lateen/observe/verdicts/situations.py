@@ -4,6 +4,7 @@ Read from the log entries, the compiled views and the objects; nothing of Istio 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from lateen.causes.situation import ClientTls, DeclaredPort, RouteDestination, ServerMode, Situation
 from lateen.compiler.backend import names
@@ -63,6 +64,10 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         rule=why.rule,
         only_rule=why.rule is not None and _is_only(why.rule, snapshot),
         policy=why.policy,
+        principals=_principals(why.policy, snapshot),
+        host=_host(leg),
+        served=_served(snapshot),
+        exact=_exact(leg, views, snapshot),
         would_allow=why.would_allow,
         tls_names=tuple(name for names in came_to(leg, views).values() for name in names),
         insecure=insecure,
@@ -94,7 +99,12 @@ def _client_tls(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> ClientT
         return None
     block = written.value(snapshot, tls.source) or {}
     mode = block.get("mode") or tls.mode.value
-    return ClientTls(mode, tls.source, tuple(block.get("subjectAltNames") or ()))
+    sans = tuple(block.get("subjectAltNames") or ())
+    return ClientTls(mode, tls.source, sans, alone=_says_only(block, "mode"))
+
+
+def _says_only(block: Mapping[str, Any], name: str) -> bool:
+    return not any(value for key, value in block.items() if key != name)
 
 
 def _mode(leg: Leg, server: ProxyView | None, snapshot: Snapshot) -> ServerMode | None:
@@ -277,6 +287,58 @@ def _limits(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> tuple[Sourc
 def _is_only(rule: Source, snapshot: Snapshot) -> bool:
     body = written.body(snapshot, rule.ref) or {}
     return len((body.get("spec") or {}).get("rules") or ()) <= 1
+
+
+def _principals(policy: Source | None, snapshot: Snapshot) -> Source | None:
+    """Return the first list of principals that a policy allows and asks nothing else of."""
+    body = written.body(snapshot, policy.ref) if policy is not None else None
+    for number, rule in enumerate(((body or {}).get("spec") or {}).get("rules") or ()):
+        first = next(iter(rule.get("from") or ()), {}).get("source") or {}
+        if policy is not None and first.get("principals"):
+            return Source(policy.ref, f"spec.rules[{number}].from[0].source.principals")
+    return None
+
+
+def _host(leg: Leg) -> str:
+    """Return the host that was asked for, as the last proxy that was asked knows it."""
+    for entry in (leg.client_entry, leg.server_entry):
+        http = entry.entry.http if entry is not None else None
+        if http is not None and http.authority:
+            return http.authority.partition(":")[0]
+        if entry is not None and entry.entry.downstream.sni:
+            return entry.entry.downstream.sni
+    return ""
+
+
+def _served(snapshot: Snapshot) -> tuple[Source, ...]:
+    """Return the lists of hosts that gateways serve."""
+    found = [
+        Source(ObjectRef("VirtualService", namespace, name), "spec.hosts")
+        for (namespace, name), rule in snapshot.virtual_services.items()
+        if rule.spec.gateways
+    ]
+    for (namespace, name), gateway in snapshot.gateways.items():
+        ref = ObjectRef("Gateway", namespace, name)
+        found += [
+            Source(ref, f"spec.servers[{number}].hosts")
+            for number, _ in enumerate(gateway.spec.servers)
+        ]
+    return tuple(found)
+
+
+def _exact(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, str]:
+    """Return where a path is matched exactly that the request's path begins with."""
+    entry = leg.client_entry
+    http = entry.entry.http if entry is not None else None
+    found: dict[Source, str] = {}
+    for field in looked_up(leg, views) if http is not None else ():
+        for route, each in enumerate(written.value(snapshot, field) or ()):
+            for number, match in enumerate(each.get("match") or ()):
+                exact = (match.get("uri") or {}).get("exact")
+                if exact and http is not None and http.path.startswith(exact):
+                    path = f"spec.http[{route}].match[{number}].uri.exact"
+                    found[Source(field.ref, path)] = exact
+    return found
 
 
 def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None:

@@ -41,6 +41,11 @@ class WireKind(Enum):
         """Whether it was encrypted."""
         return self is WireKind.TLS
 
+    @property
+    def plain(self) -> bool:
+        """Whether it was HTTP for all to read."""
+        return self in (WireKind.HTTP1, WireKind.HTTP2)
+
 
 class Reading(msgspec.Struct, frozen=True):
     """One connection, read."""

@@ -229,7 +229,7 @@ def endpoint_words(run: Run, cluster: Any, endpoint: ClusterEndpoint) -> str:
 
 _REASONS: Mapping[str, tuple[str, str]] = {
     "refused": ("connection-refused", "delayed connect error: Connection refused"),
-    "unreachable": ("unreachable", "delayed connect error: NetworkFacts is unreachable"),
+    "unreachable": ("unreachable", "delayed connect error: Network is unreachable"),
     "timeout": ("connect-timeout", "connection_timeout"),
 }
 _HANDSHAKES = {

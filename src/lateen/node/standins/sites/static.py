@@ -21,7 +21,7 @@ def found(root: str, request: SiteRequest, *, unknown: str) -> SiteResponse:
     The body of what is no success is empty: each server has its own words. `unknown` is the
     content type of files without a known ending; empty for none.
     """
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in ("GET", "HEAD", "POST"):
         return SiteResponse(405)
     path = _inside(query.unquote(request.path))
     if path is None:
@@ -36,6 +36,8 @@ def found(root: str, request: SiteRequest, *, unknown: str) -> SiteResponse:
             about = _index(name, folder)
         if not stat.S_ISREG(about.st_mode):
             return SiteResponse(404)
+        if request.method == "POST":
+            return SiteResponse(405)  # asked of what is there: what is not is 404 for POST too
         with open(name, "rb") as file:
             content = file.read()
     except PermissionError:
