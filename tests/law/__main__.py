@@ -1,6 +1,9 @@
 """`./run law`: random meshes and requests, foretold and then sent.
 
     ./run law [--meshes 20] [--flows 25] [--seed 1] [--istio 1.32] [--keep FILE]
+    ./run law --replay            the recorded flows, sent again
+    ./run law --record FILE       the same, with those that a run has kept; what they do is written
+                                  down (recorded.json) for the tests, which need no lab
 
 One lab holds the workloads; each mesh is applied, its requests are explained and sent, and what
 differs is printed and, with --keep, written down.
@@ -14,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from lateen.base.clock import SystemClock
-from tests.law import court
+from tests.law import court, replay
 
 
 def main(argv: list[str]) -> int:
@@ -26,9 +29,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--keep", default="", help="write what differs to a file, as it comes")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin no mesh after so long")
     parser.add_argument("--only", type=int, default=-1, help="one mesh, by its number")
+    parser.add_argument("--replay", action="store_true")
+    parser.add_argument("--record", default="")
     given = parser.parse_args(argv)
     home = tempfile.mkdtemp(prefix="law-")
     os.environ["LATEEN_HOME"] = home
+    if given.replay or given.record:
+        return again(given.record)
     total = court.Tally()
     clock = SystemClock()
     begun = clock.monotonic()
@@ -47,6 +54,27 @@ def main(argv: list[str]) -> int:
     for each in total.differing:
         print(json.dumps(each.short(), indent=1))
     print(total.line())
+    return 1 if total.differing else 0
+
+
+def again(kept: str) -> int:
+    """Send the recorded flows again, and those of a file; with a file, write down what they do."""
+    known = replay.recorded()
+    known += json.loads(Path(kept).read_text()) if kept else []
+    total, written = court.Tally(), []
+    for version in sorted({flow["istio"] for flow in known}):
+        mine = [flow for flow in known if flow["istio"] == version]
+        with court.Court(f"law-again-{version.replace('.', '-')}", version) as lab:
+            for flow in mine:
+                tally, answer = lab.try_again(flow)
+                total.add(tally)
+                written.append(replay.reduced({**flow, "answer": answer or flow["answer"]}))
+    for each in total.differing:
+        print(json.dumps(each.short(), indent=1))
+    print(total.line())
+    if kept:
+        text = json.dumps(written, separators=(",", ":"), sort_keys=True)
+        replay.RECORDED.write_text(text + "\n")
     return 1 if total.differing else 0
 
 

@@ -116,14 +116,27 @@ class Court:
                 self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
         return tally
 
+    def try_again(self, flow: Json) -> tuple[Tally, Json | None]:
+        """Apply the mesh of a flow, and send its request; return what it did, too."""
+        text, tally = meshes.text(flow["objects"]), Tally()
+        if flow["objects"]:
+            done = self._lateen("apply", "-f", "-", stdin=text)
+            assert done.returncode == 0, done.stderr
+        try:
+            answer = self._try_flow(flow["seed"], flow["objects"], flow["request"], tally)
+        finally:
+            if flow["objects"]:
+                self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
+        return tally, answer
+
     def ask(self, request: Json) -> tuple[Json, Json]:
         """Return what is foretold of a request, and what it did."""
         asked = {**request, "remedies": False}
         told: Json = self.api.request("POST", "/lateen/v1/explain", body=asked).body
-        answer: Json = self.api.request("POST", "/lateen/v1/request", body=request).body
+        answer: Json = self.api.request("POST", "/lateen/v1/request", body=asked).body
         return told, answer
 
-    def _try_flow(self, seed: str, objects: list[Json], request: Json, tally: Tally) -> None:
+    def _try_flow(self, seed: str, objects: list[Json], request: Json, tally: Tally) -> Json | None:
         try:
             for attempt in range(_AGAIN):
                 told, answer = self.ask(request)
@@ -135,7 +148,7 @@ class Court:
             if error.code not in (400, 404):
                 raise
             tally.refused += 1
-            return
+            return None
         tally.flows += 1
         tally.codes[answer["verdict"]["code"]] += 1
         tally.unknown += any(each["outcome"]["unknown"] for each in told["branches"])
@@ -143,6 +156,7 @@ class Court:
         if found:
             kept = Flow(seed, self.istio, objects, request, answer, told, found)
             tally.differing.append(kept)
+        return answer
 
 
 def judge(answer: Json, told: Json) -> list[foretold.Difference]:

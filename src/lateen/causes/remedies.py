@@ -34,6 +34,8 @@ class Remedy(msgspec.Struct, frozen=True):
     """Whether it makes something less secure."""
     kin: str = ""
     """Of changes that are alike the first that helps is enough."""
+    guess: bool = False
+    """Whether nothing that is known speaks for it: it is worth a try, and no word without one."""
 
     @property
     def words(self) -> str:
@@ -217,7 +219,7 @@ def _other_subsets(to: RouteDestination) -> Remedies:
     for name in to.subsets:
         if to.field is not None and name != to.subset:
             edit = Edit(to.field.ref, change.at(to.field, "subset"), name)
-            yield Remedy(f"send it to subset {name}", (edit,))
+            yield Remedy(f"send it to subset {name}", (edit,), guess=True)
 
 
 def _other_ports(known: Situation) -> Remedies:
@@ -226,7 +228,7 @@ def _other_ports(known: Situation) -> Remedies:
     for port in to.ports if to is not None else ():
         if to is not None and to.field is not None and port.number != to.port:
             edit = Edit(to.field.ref, change.at(to.field, "port", "number"), port.number)
-            yield Remedy(f"send it to port {port.number} of the Service", (edit,))
+            yield Remedy(f"send it to port {port.number} of the Service", (edit,), guess=True)
 
 
 def _without_subset(field: Source) -> Remedy:
@@ -325,14 +327,14 @@ def _protocol(known: Situation) -> Remedies:
     for protocol in ("https", "tcp", "http") if port is not None else ():
         edit = Edit(port.ref, change.at(port, "appProtocol"), protocol)
         purpose = f"declare {protocol} on the Service's port, if that is spoken"
-        yield Remedy(purpose, (edit,), kin="protocol")
+        yield Remedy(purpose, (edit,), kin="protocol", guess=True)
 
 
 def _hosts(known: Situation) -> Remedies:
     """The host that was asked for among those that are served."""
     for field in known.served if known.host else ():
         edit = Edit(field.ref, change.at(field, APPEND), known.host)
-        yield Remedy(f"serve {known.host} too", (edit,))
+        yield Remedy(f"serve {known.host} too", (edit,), guess=True)
 
 
 def _wider(known: Situation) -> Remedies:
@@ -340,7 +342,7 @@ def _wider(known: Situation) -> Remedies:
     for field in known.exact:
         value = field.path.rpartition(".")[0]
         edit = Edit(field.ref, change.steps(value), {"prefix": known.exact[field]})
-        yield Remedy("match what is below that path too", (edit,))
+        yield Remedy("match what is below that path too", (edit,), guess=True)
 
 
 def _own_tls(known: Situation) -> Edit | None:

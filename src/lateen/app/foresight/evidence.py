@@ -19,9 +19,9 @@ _UNSENT = ("nowhere",)
 
 
 def failed(found: Foretold, asked: Http | None, sni: str, views: Views) -> legs.Leg | None:
-    """Return the leg on which a request fails; None where none does. `asked` is the request as
+    """Return the leg on which a request fails; None where there is none. `asked` is the request as
     its client sends it, None where it is no HTTP; `sni` is what the client's own TLS names."""
-    leg = next((each for each in found.legs if each.failed), None)
+    leg = next((each for each in found.legs if each.failed), None) or _chosen(found)
     if leg is None:
         return None
     source = _route(found, leg, views)
@@ -40,6 +40,16 @@ def failed(found: Foretold, asked: Http | None, sni: str, views: Views) -> legs.
         sent=leg.server.role not in _UNSENT,
         failed=True,
     )
+
+
+def _chosen(found: Foretold) -> Leg | None:
+    """Return the last leg that a client's proxy chose: an application's own words end no leg."""
+    ours = [each for each in found.legs if _is_outbound(each.client_log)]
+    return ours[-1] if ours else None
+
+
+def _is_outbound(log: Log | None) -> bool:
+    return log is not None and log.cluster.startswith("outbound|")
 
 
 def _party(party: Party) -> directory.Party:

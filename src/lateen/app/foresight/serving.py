@@ -67,7 +67,8 @@ class Explaining:
         except state.AskedError:
             failure = None
         if failure is None or failure.code != code:
-            untried = (f"{each.words} (not tried)" for each in proposed.remedies)
+            known_to_help = (each for each in proposed.remedies if not each.guess)
+            untried = (f"{each.words} (not tried)" for each in known_to_help)
             return Advice((), (*untried, *proposed.hints))
         listed = remedies.with_foreknowledge(known.foresight, request, failure, proposed)
         mended = remedies.tried(known.ground, request, listed)

@@ -59,6 +59,8 @@ class CurlRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     resolve: dict[str, str] = {}
     timeout: float = 15.0
     show_secrets: bool = False
+    remedies: bool = True
+    """Whether to try what may mend it, if it fails."""
 
 
 class Knowledge(msgspec.Struct, frozen=True):
@@ -115,8 +117,9 @@ class EvidenceEngine:
         judged = verdict.judge(
             found, answer, self._pipeline.views, current.snapshot, insecure=asked.insecure
         )
-        proved = self._knowledge.proved(_question(asked), judged.code, judged.advice)
-        judged = msgspec.structs.replace(judged, advice=proved)
+        if asked.remedies:
+            proved = self._knowledge.proved(_question(asked), judged.code, judged.advice)
+            judged = msgspec.structs.replace(judged, advice=proved)
         return {
             "request": _request_shown(asked, start, target),
             "response": _response_shown(asked, response),

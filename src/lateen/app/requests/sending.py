@@ -213,7 +213,7 @@ async def _exchange(
     limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
     async with pool.stream(
         request.method,
-        request.url,
+        _url(request),
         headers=_headers(request),
         content=request.body or None,
         extensions={"timeout": limits},
@@ -235,6 +235,23 @@ async def _exchange(
         )
 
 
+def _url(request: Request) -> httpcore.URL:
+    """Return the URL with its path as it stands: the library's own reading loses what follows a
+    semicolon. Raises ValueError for a port that is no number."""
+    parts = urlsplit(request.url)
+    return httpcore.URL(
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        port=parts.port,
+        target=_target(request),
+    )
+
+
+def _target(request: Request) -> str:
+    parts = urlsplit(request.url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
 async def _old_exchange(request: Request, network: _Network) -> ClientResponse:
     """Speak HTTP/1.0, which the library does not: one request, the answer ends with the bytes."""
     parts = urlsplit(request.url)
@@ -243,8 +260,10 @@ async def _old_exchange(request: Request, network: _Network) -> ClientResponse:
         context = _tls(request)
         assert context is not None
         stream = await stream.start_tls(context, parts.hostname, request.timeout)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    head = [f"{request.method} {path} HTTP/1.0".encode(), b"Host: " + parts.netloc.encode()]
+    head = [
+        f"{request.method} {_target(request)} HTTP/1.0".encode(),
+        b"Host: " + parts.netloc.encode(),
+    ]
     head += [name + b": " + value for name, value in _headers(request)]
     await stream.write(b"\r\n".join(head) + b"\r\n\r\n" + request.body, request.timeout)
     received = bytearray()

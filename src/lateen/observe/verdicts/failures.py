@@ -131,7 +131,9 @@ def _of_server(leg: Leg) -> Cause | None:
 def _is_clients_own(leg: Leg) -> bool:
     """Whether the TLS of a leg was begun by who asked, and not by a proxy."""
     made = leg.client_entry.entry if leg.client_entry is not None else None
-    return leg.carried == "tls" and (made is None or not made.upstream.version)
+    if made is not None and (made.upstream.version or made.upstream_failure):
+        return False
+    return leg.carried == "tls"
 
 
 def _of_garbage(leg: Leg) -> Cause:

@@ -46,6 +46,9 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     alpn: str = ""
     at: str = ""
     """The proxy where it ended; empty for an application."""
+    deep: int = 0
+    """How many proxies' connections away from the client that is: a pod that calls itself is met
+    twice."""
 
 
 class WireReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,7 +123,7 @@ def dial(run: Run, hop: Hop, way: Way, endpoint: ClusterEndpoint, content: Conte
         failure = reply.reason
     return Dialed(
         reply=reply if context is None else _unwrapped(reply, failure),
-        leg=_leg(client, reply, sent, layer, wrapped=context is not None),
+        leg=_leg(client, reply, sent, layer, wrapped=context is not None, deep=run.depth + 1),
         place=place,
         own_failure=failure,
     )
@@ -136,7 +136,13 @@ def _unwrapped(reply: WireReply, failure: str) -> WireReply:
 
 
 def _leg(
-    client: Party, reply: WireReply, sent: Content, layer: Layer | None, *, wrapped: bool
+    client: Party,
+    reply: WireReply,
+    sent: Content,
+    layer: Layer | None,
+    *,
+    wrapped: bool,
+    deep: int,
 ) -> Leg:
     refused = reply.kind in ("refused", "unreachable", "timeout")
     kind = "none"
@@ -151,15 +157,16 @@ def _leg(
         sni=sent.sni if isinstance(sent, Tls) and not refused else "",
         alpn=sent.alpn if isinstance(sent, Tls) and not refused else (),
         client_identity=layer.client if layer is not None else "",
-        server_identity=server_identity(reply, layer, wrapped=wrapped),
+        server_identity=server_identity(reply, layer, wrapped=wrapped, deep=deep),
         server_log=reply.log,
     )
 
 
-def server_identity(reply: WireReply, layer: Layer | None, *, wrapped: bool) -> str:
+def server_identity(reply: WireReply, layer: Layer | None, *, wrapped: bool, deep: int) -> str:
     """Return whom the server is known to be, by a proxy at either end: by what it showed, if the
-    client accepted that; else by its own log, which tells URIs only."""
-    if layer is None or not (wrapped or layer.at == reply.server.name):
+    client accepted that; else by its own log, which tells URIs only. `deep`: the server's."""
+    ended_here = layer is not None and (layer.at, layer.deep) == (reply.server.name, deep)
+    if layer is None or not (wrapped or ended_here):
         return ""
     if wrapped and (layer.done or reply.kind == "closed"):
         return layer.server

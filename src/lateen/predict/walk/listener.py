@@ -64,6 +64,7 @@ def _no_chain(
     what = f"{shown} for {sni}" if sni else shown
     sources = config.known(
         *(config.written(each.chain.metadata, "mode") for each in _of_port(listener, wanted.port)),
+        *(config.written(each.chain.metadata, "server") for each in found.lost),
         *(config.written(each.chain.metadata, "source") for each in found.lost),
     )
     run.step(
@@ -153,6 +154,7 @@ def _through(
         server=own.certificate.identity,
         alpn=done.alpn,
         at=pod.name,
+        deep=run.depth,
     )
     if not done.done:
         return _refused(run, pod, wanted, chain, done, layer)

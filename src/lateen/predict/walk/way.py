@@ -96,7 +96,7 @@ def _first_leg(run: Run, asked: Sending, client: Party, reply: WireReply, place:
         tls="" if refused else "tls" if secure else "none",
         sni=asked.content.sni if isinstance(asked.content, Tls) and not refused else "",
         alpn=asked.content.alpn if isinstance(asked.content, Tls) and not refused else (),
-        server_identity=upstream.server_identity(reply, layer, wrapped=False),
+        server_identity=upstream.server_identity(reply, layer, wrapped=False, deep=run.depth),
         server_log=reply.log,
         failed=refused or (run.failure is not None and run.failure.leg == place),
         inside=inside,
