@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+from tests.law.further import OUTER
 from tests.law.meshes import EXTERNAL, PATHS
 
 Json = dict[str, Any]
@@ -26,6 +27,12 @@ _INSIDE = (
 _SECURE = frozenset({443, 8443, 7443})
 
 
+def _method(random: Random, headers: list[list[str]]) -> str:
+    if any(name == "access-control-request-method" for name, _ in headers):
+        return "OPTIONS"
+    return random.choice(("GET", "GET", "GET", "POST", "DELETE"))
+
+
 def flow(random: Random) -> Json:
     """Return the body of a request to a lab, for `curl` and `explain` alike."""
     origin, namespace = random.choice(_FROM)
@@ -39,7 +46,8 @@ def flow(random: Random) -> Json:
         secure = random.random() < 0.35
         port = 443 if secure else 80
     if random.random() < 0.1:
-        headers.append(["Host", random.choice((*EXTERNAL, "alpha", "alpha:80", "ALPHA"))])
+        named = (*EXTERNAL, *OUTER, "alpha", "alpha:80", "ALPHA")
+        headers.append(["Host", random.choice(named)])
     if random.random() < 0.25:
         headers.append(["x-tier", random.choice(("gold", "golden", "iron"))])
     path = random.choice(PATHS)
@@ -48,13 +56,20 @@ def flow(random: Random) -> Json:
             ("/a/../b", "//a", "/A", "/a%2Fb", "/a?v=2", "/%61", "/api/v1", "/a;b")
         )
     version = random.choices(("1.1", "2", "1.0"), (85, 10, 5))[0]
+    if random.random() < 0.06:
+        version = "2"
+        headers += [["content-type", "application/grpc"], ["te", "trailers"]]
+    elif random.random() < 0.06:
+        headers += [["origin", random.choice(("https://web.example", "https://no.example"))]]
+        if random.random() < 0.5:
+            headers.append(["access-control-request-method", random.choice(("GET", "PUT"))])
     if version == "1.0":
         headers = [pair for pair in headers if pair[0] != "Host"]
     return {
         "url": f"{'https' if secure else 'http'}://{host}:{port}{path}",
         "from": origin,
         "namespace": namespace,
-        "method": random.choice(("GET", "GET", "GET", "POST", "DELETE")),
+        "method": _method(random, headers),
         "headers": headers,
         "http": version,
         "insecure": random.random() < 0.9,

@@ -4,6 +4,8 @@ import json
 from random import Random
 from typing import Any
 
+from tests.law import further
+
 Json = dict[str, Any]
 
 HOSTS = (
@@ -35,6 +37,7 @@ def mesh(random: Random) -> list[Json]:
     made += _several(random, 2, authorization)
     if random.random() < 0.7:
         made += gateway(random)
+    made += further.of_mesh(random)
     named: dict[tuple[str, str, str], Json] = {}
     for each in made:
         meta = each["metadata"]
@@ -104,7 +107,7 @@ def _policy(random: Random) -> Json:
         }
     if not policy:
         policy["connectionPool"] = {"tcp": {"connectTimeout": "3s"}}
-    return policy
+    return further.policy(random, policy)
 
 
 def destination(random: Random, number: int) -> Json:
@@ -184,7 +187,7 @@ def _route(random: Random) -> Json:
         }
     if random.random() < 0.15:
         route["headers"] = {"request": {"set": {"x-tier": "gold"}}}
-    return route
+    return further.embellished(random, route)
 
 
 def routes(random: Random, number: int) -> Json:
