@@ -167,12 +167,13 @@ def _rule_for(to: RouteDestination, entry: dict[str, Any]) -> Edit:
 def _refused(known: Situation) -> Remedies:
     """A port that nobody listens on, where the pod's containers declare exactly one other."""
     port, declared = known.service_port, known.container_ports
-    if port is not None and len(declared) == 1 and known.target_port not in declared:
-        edit = Edit(port.ref, change.at(port, "targetPort"), declared[0])
-        yield Remedy("send it to the port that the container declares", (edit,))
-    for number in known.listens if port is not None else ():
-        edit = Edit(port.ref, change.at(port, "targetPort"), number)
-        yield Remedy(f"send it to port {number}, where the application listens", (edit,))
+    if port is not None:
+        if len(declared) == 1 and known.target_port not in declared:
+            edit = Edit(port.ref, change.at(port, "targetPort"), declared[0])
+            yield Remedy("send it to the port that the container declares", (edit,))
+        for number in known.listens:
+            edit = Edit(port.ref, change.at(port, "targetPort"), number)
+            yield Remedy(f"send it to port {number}, where the application listens", (edit,))
     yield from _other_ports(known)
 
 
@@ -324,7 +325,9 @@ def _other_port(known: Situation) -> Remedies:
 def _protocol(known: Situation) -> Remedies:
     """What the Service's port may be declared as instead."""
     port = known.service_port
-    for protocol in ("https", "tcp", "http") if port is not None else ():
+    if port is None:
+        return
+    for protocol in ("https", "tcp", "http"):
         edit = Edit(port.ref, change.at(port, "appProtocol"), protocol)
         purpose = f"declare {protocol} on the Service's port, if that is spoken"
         yield Remedy(purpose, (edit,), kin="protocol", guess=True)

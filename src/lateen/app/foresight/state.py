@@ -112,11 +112,7 @@ class Foresight:
     @property
     def views(self) -> Mapping[str, ProxyView]:
         """What each proxy's configuration is made from, by `namespace/pod`."""
-        return {
-            proxy: view
-            for proxy, ref in self._refs.items()
-            if (view := self._mesh.view(ref)) is not None
-        }
+        return {proxy: self._mesh.view(ref) for proxy, ref in self._refs.items()}
 
     def _view(self, proxy: str) -> ProxyView | None:
         ref: ObjectRef | None = self._refs.get(proxy)

@@ -99,7 +99,7 @@ def of_manifests(
 
     Raises CaseError for manifests that are refused.
     """
-    from lateen.app.foresight import offline, telling
+    from lateen.app.foresight import offline, remedies
 
     try:
         mesh = rehearsed.parts(named, istio, ground, assumed=assumed)
@@ -110,10 +110,9 @@ def of_manifests(
 
     def explain(body: Json) -> Json:
         try:
-            found = foresight.predict(offline.request(body))
+            return remedies.explained(foresight, offline.request(body), None, made.locate)
         except offline.AskedError as error:
             raise CaseError(str(error)) from error
-        return telling.document(found, made.locate)
 
     return explain
 
@@ -128,7 +127,8 @@ def _of_lab(lab: str) -> Explain:
 
     def explain(body: Json) -> Json:
         try:
-            answer: Json = api.request("POST", PATH, body=body).body
+            asked = {**body, "remedies": False}
+            answer: Json = api.request("POST", PATH, body=asked).body
         except ApiError as error:
             if error.code != 400:
                 raise
