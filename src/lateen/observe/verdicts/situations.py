@@ -293,7 +293,8 @@ def _principals(policy: Source | None, snapshot: Snapshot) -> Source | None:
     """Return the first list of principals that a policy allows and asks nothing else of."""
     body = written.body(snapshot, policy.ref) if policy is not None else None
     for number, rule in enumerate(((body or {}).get("spec") or {}).get("rules") or ()):
-        (first, *_) = rule.get("from") or ({},)
+        sources: list[Any] = rule.get("from") or [{}]
+        first = sources[0]
         if policy is not None and (first.get("source") or {}).get("principals"):
             return Source(policy.ref, f"spec.rules[{number}].from[0].source.principals")
     return None

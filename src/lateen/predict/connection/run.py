@@ -63,6 +63,8 @@ class WireReply(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     server: Party
     status: int | None = None
+    grpc: str = ""
+    """The gRPC status of an answer that a proxy made, in the words of retry policies."""
     reason: str = ""
     log: Log | None = None
     layers: tuple[Layer, ...] = ()

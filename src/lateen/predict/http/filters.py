@@ -12,6 +12,8 @@ from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http.exchange import Exchange, Local
 
 _ALPN_STATE = "envoy.network.application_protocols"
+_OF_GRPC = 200
+"""What HTTP says of a fault that is a gRPC status, whoever asks."""
 _QUIET = (
     "http.grpc_stats.v3.FilterConfig",
     "http.grpc_web.v3.GrpcWeb",
@@ -120,21 +122,21 @@ def _fault(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
             exchange.seconds += seconds
             exchange.flags = (*exchange.flags, "DI")
     if setting.HasField("abort"):
-        if setting.abort.WhichOneof("error_type") != "http_status":
-            raise UnknownError("a fault that is a gRPC status")
         share = routes.fraction(setting.abort.percentage)
+        status = _OF_GRPC
+        if setting.abort.WhichOneof("error_type") == "http_status":
+            status = setting.abort.http_status
         if exchange.run.choices.happens(share, "a fault is injected"):
-            return _abort(exchange, setting.abort.http_status, sources)
+            return _abort(exchange, status, sources)
     return None
 
 
 def _abort(exchange: Exchange, status: int, sources: tuple[Any, ...]) -> Local:
     exchange.run.step("fault", f"answers {status}", at=exchange.hop.name, ok=False, sources=sources)
-    flags = (*exchange.flags, "FI")
     return Local(
         status,
         "fault_filter_abort",
-        flags=flags,
+        flags=("FI",),
         code="fault-injected",
         seconds=exchange.seconds,
         onward=True,

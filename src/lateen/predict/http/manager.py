@@ -9,7 +9,7 @@ from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Run, WireReply, party_of
 from lateen.predict.envoy import config, paths, routes
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.http import filters, router
+from lateen.predict.http import filters, grpc, router
 from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.outcome import Candidate, Log
 from lateen.predict.values.request import Content, Http, Raw, Tls
@@ -24,29 +24,36 @@ def handle(run: Run, hop: Hop, manager: Any) -> WireReply:
     if refused is not None:
         run.step("HTTP", f"refused: {refused.details}", at=hop.name, ok=False)
         run.fail(refused.code, (), len(run.legs) - 1)
-        return _local(hop, refused)
+        return _local(hop, refused, content)
     request = _prepared(content, manager)
     if request is None:
         run.step("HTTP", "the path cannot be normalized", at=hop.name, ok=False)
         refused = Local(400, "path_normalization_failed", code="proxy-error")
-        return router.stopped(run, hop, refused)
+        return router.stopped(run, hop, refused, content)
     exchange = Exchange(run=run, hop=hop, manager=manager, request=request, routed=None)
     exchange.routed = _route(run, hop, manager, request)
     if exchange.routed.needs_tls:
         return router.send(exchange)  # the redirect to https comes before any filter
     local = filters.run_through(exchange)
     if local is not None:
-        return router.stopped(run, hop, local) if local.onward else _local(hop, local)
+        if local.onward:
+            return router.stopped(run, hop, local, request, exchange.flags)
+        return _local(hop, local, request, exchange.flags)
     return router.send(exchange)
 
 
-def _local(hop: Hop, local: Local) -> WireReply:
+def _local(hop: Hop, local: Local, request: Http, flags: tuple[str, ...] = ()) -> WireReply:
+    status, words = grpc.answer(request, local.status)
     log = Log(
-        proxy=hop.name, kind="http", status=local.status, flags=local.flags, details=local.details
+        proxy=hop.name,
+        kind="http",
+        status=status,
+        flags=(*flags, *local.flags),
+        details=local.details,
     )
     server = party_of(hop.pod, port=hop.taken.port)
     return WireReply(
-        kind="answer", server=server, status=local.status, log=log, seconds=local.seconds
+        kind="answer", server=server, status=status, grpc=words, log=log, seconds=local.seconds
     )
 
 

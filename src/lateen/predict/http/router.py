@@ -10,7 +10,7 @@ from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Run, WireReply, party_of
 from lateen.predict.envoy import clusters, config, retries, routes
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.http import weights
+from lateen.predict.http import grpc, weights
 from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.outcome import Leg, Log
 from lateen.predict.values.request import Http
@@ -31,7 +31,7 @@ _REASONS = {
 
 
 _FLAGS = {"closed": "UC", "tls": "UC", "protocol": "UPE"}
-_BLOCKING_ROUTE, BLACK_HOLE = "block_all", "BlackHoleCluster"
+_BLOCKING_ROUTE = "block_all"
 """Where a mesh sends what it does not know, if nothing unknown may leave."""
 
 
@@ -43,7 +43,7 @@ def send(exchange: Exchange) -> WireReply:
             config.written(routed.host.metadata, "source") if routed and routed.host else None
         )
         local = Local(404, "route_not_found", ("NR",), "no-route", onward=True, sources=sources)
-        return stopped(run, hop, local)
+        return stopped(run, hop, local, exchange.request, exchange.flags)
     if routed.needs_tls:
         return _answered(exchange, Local(301, "direct_response"))
     route: Any = routed.route
@@ -70,22 +70,32 @@ def _redirects(action: Any) -> int:
 def _answered(exchange: Exchange, local: Local) -> WireReply:
     hop = exchange.hop
     flags = (*exchange.flags, *local.flags)
-    log = Log(proxy=hop.name, kind="http", status=local.status, flags=flags, details=local.details)
+    status, words = grpc.answer(exchange.request, local.status)
+    log = Log(proxy=hop.name, kind="http", status=status, flags=flags, details=local.details)
     if local.status >= 400:
         exchange.run.fail(local.code, local.sources)
     return WireReply(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),
-        status=local.status,
+        status=status,
+        grpc=words,
         log=log,
         seconds=exchange.seconds,
     )
 
 
-def stopped(run: Run, hop: Hop, local: Local) -> WireReply:
-    """Answer for a step that is not taken: there is a leg to nowhere."""
+def stopped(
+    run: Run, hop: Hop, local: Local, request: Http, flags: tuple[str, ...] = ()
+) -> WireReply:
+    """Answer for a step that is not taken: there is a leg to nowhere. `flags`: what filters have
+    noted before."""
+    status, words = grpc.answer(request, local.status)
     log = Log(
-        proxy=hop.name, kind="http", status=local.status, flags=local.flags, details=local.details
+        proxy=hop.name,
+        kind="http",
+        status=status,
+        flags=(*flags, *local.flags),
+        details=local.details,
     )
     place = run.reserve()
     leg = Leg(client=party_of(hop.pod), server=upstream.NOWHERE, client_log=log, failed=True)
@@ -93,7 +103,7 @@ def stopped(run: Run, hop: Hop, local: Local) -> WireReply:
     run.fail(local.code, local.sources, place)
     server = party_of(hop.pod, port=hop.taken.port)
     return WireReply(
-        kind="answer", server=server, status=local.status, log=log, seconds=local.seconds
+        kind="answer", server=server, status=status, grpc=words, log=log, seconds=local.seconds
     )
 
 
@@ -127,7 +137,7 @@ def _forward(exchange: Exchange, route: Any) -> WireReply:
         missing = Local(
             status, "cluster_not_found", ("NC",), "no-such-destination", sources=sources
         )
-        return stopped(run, hop, missing)
+        return stopped(run, hop, missing, exchange.request, exchange.flags)
     own = config.known(
         config.written(cluster.metadata, "source"), config.written(cluster.metadata, "rule")
     )
@@ -136,7 +146,8 @@ def _forward(exchange: Exchange, route: Any) -> WireReply:
     if clusters.full(cluster):
         pool = config.known(config.written(cluster.metadata, "connectionPool"))
         details = f"{_BEFORE}{{overflow}}"
-        return stopped(run, hop, Local(503, details, ("UO",), "overflow", sources=pool))
+        full = Local(503, details, ("UO",), "overflow", sources=pool)
+        return stopped(run, hop, full, exchange.request, exchange.flags)
     return _attempts(exchange, route, cluster, request, (*own, *sources))
 
 
@@ -169,7 +180,7 @@ def _attempts(
             none = Local(
                 503, "no_healthy_upstream", ("UH",), "no-healthy-endpoints", sources=sources
             )
-            return stopped(run, hop, none)
+            return stopped(run, hop, none, exchange.request, exchange.flags)
         tried.add((endpoint.address, endpoint.port))
         if not hop.inbound:
             run.step("endpoints", upstream.endpoint_words(run, cluster, endpoint), at=hop.name)
@@ -195,7 +206,8 @@ def _in_time(dialed: upstream.Dialed, limit: float) -> upstream.Dialed:
 
 def _again(policy: retries.Policy, reply: WireReply) -> bool:
     if reply.kind == "answer":
-        return reply.status is not None and retries.again_after_status(policy, reply.status)
+        known = reply.status is not None
+        return known and retries.again_after_status(policy, reply.status or 0, reply.grpc)
     if reply.kind == "silent":
         return False
     connected = reply.kind in ("closed", "tls", "protocol", "overdue")
@@ -237,6 +249,9 @@ def _told(
         details = f"{_BEFORE}{{{_REASONS[reply.kind]}}}"
         flags.append(_FLAGS.get(reply.kind, "UF"))
         reason = upstream.blame(run, hop, way, dialed)
+    words = reply.grpc
+    if late or reply.kind != "answer":
+        status, words = grpc.answer(exchange.request, status or 0)
     log = Log(
         proxy=hop.name,
         kind="http",
@@ -256,6 +271,7 @@ def _told(
         kind="answer",
         server=party_of(hop.pod, port=hop.taken.port),
         status=status,
+        grpc=words,
         log=log,
         seconds=seconds + exchange.seconds,
         pod=reply.pod,

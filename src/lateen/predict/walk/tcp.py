@@ -12,6 +12,8 @@ from lateen.predict.envoy import clusters, config
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Leg, Log
 
+BLACK_HOLE = "BlackHoleCluster"
+"""Where a mesh sends what it does not know, if nothing unknown may leave."""
 _CONNECTED = frozenset({"answer", "closed", "tls", "silent", "protocol"})
 
 
@@ -33,7 +35,8 @@ def forward(run: Run, hop: Hop, proxy: Any) -> WireReply:
         return _stopped(run, hop, name, "overflow", ("UO",))
     endpoint = upstream.choose(run, hop, cluster, set())
     if endpoint is None:
-        return _stopped(run, hop, name, "no-healthy-endpoints", ("UH",))
+        code = "blocked" if name == BLACK_HOLE else "no-healthy-endpoints"
+        return _stopped(run, hop, name, code, ("UH",))
     way = upstream.Way(cluster=cluster)
     dialed = upstream.dial(run, hop, way, endpoint, hop.taken.content)
     reply, log = dialed.reply, Log(proxy=hop.name, kind="tcp", cluster=name)
