@@ -214,6 +214,48 @@ def _again(policy: retries.Policy, reply: WireReply) -> bool:
     return retries.again_after_reset(policy, connected=connected)
 
 
+class _End(msgspec.Struct, kw_only=True):
+    """What came of the last attempt, as the log has it."""
+
+    status: int | None
+    details: str = "via_upstream"
+    flags: tuple[str, ...] = ()
+    reason: str = ""
+    seconds: float
+    left: bool = False
+    """Whether the proxy went away from a server that took too long."""
+
+
+def _end(
+    exchange: Exchange, route: Any, way: upstream.Way, dialed: upstream.Dialed, *, spent: bool
+) -> _End:
+    """Say what came of the last attempt: a timeout, a reset, an answer."""
+    run, hop, reply = exchange.run, exchange.hop, dialed.reply
+    before = (*exchange.flags, "URX") if spent else exchange.flags
+    limit = _timeout(route.route)
+    late = bool(limit) and (reply.kind == "silent" or reply.seconds > limit)
+    if not late and reply.kind in ("answer", "silent"):
+        return _End(status=reply.status, flags=before, seconds=reply.seconds)
+    if late or reply.kind == "overdue":
+        sources = config.known(config.written(route.metadata, "source"))
+        run.failure = None
+        if late:
+            words = f"the route's {limit:g} s pass"
+            run.step("timeout", words, at=hop.name, ok=False, sources=sources)
+        run.fail("upstream-timeout" if late else "per-try-timeout", sources, dialed.place)
+        details = "response_timeout" if late else "upstream_per_try_timeout"
+        seconds = limit if late else reply.seconds
+        flags = (*before, "UT")
+        return _End(status=504, details=details, flags=flags, seconds=seconds, left=True)
+    return _End(
+        status=502 if reply.kind == "protocol" else 503,
+        details=f"{_BEFORE}{{{_REASONS[reply.kind]}}}",
+        flags=(*before, _FLAGS.get(reply.kind, "UF")),
+        reason=upstream.blame(run, hop, way, dialed),
+        seconds=reply.seconds,
+    )
+
+
 def _told(
     exchange: Exchange,
     route: Any,
@@ -223,57 +265,37 @@ def _told(
     *,
     spent: bool,
 ) -> WireReply:
-    """Say what came of the last attempt: the log, the leg, the answer."""
+    """Note the last attempt: the log, the leg, the answer."""
     run, hop, reply = exchange.run, exchange.hop, dialed.reply
-    flags = list(exchange.flags) + (["URX"] if spent else [])
-    limit = _timeout(route.route)
-    late = limit and (reply.kind == "silent" or reply.seconds > limit)
-    status, details, reason, seconds = reply.status, "via_upstream", "", reply.seconds
-    if late:
-        status, details, seconds = 504, "response_timeout", limit
-        flags.append("UT")
-        sources = config.known(config.written(route.metadata, "source"))
-        run.step("timeout", f"the route's {limit:g} s pass", at=hop.name, ok=False, sources=sources)
-        run.failure = None
-        run.fail("upstream-timeout", sources, dialed.place)
-    elif reply.kind == "overdue":
-        status, details = 504, "upstream_per_try_timeout"
-        flags.append("UT")
-        sources = config.known(config.written(route.metadata, "source"))
-        run.failure = None
-        run.fail("per-try-timeout", sources, dialed.place)
-    elif reply.kind == "silent":
-        return msgspec.structs.replace(reply, server=party_of(hop.pod, port=hop.taken.port))
-    elif reply.kind != "answer":
-        status = 502 if reply.kind == "protocol" else 503
-        details = f"{_BEFORE}{{{_REASONS[reply.kind]}}}"
-        flags.append(_FLAGS.get(reply.kind, "UF"))
-        reason = upstream.blame(run, hop, way, dialed)
-    words = reply.grpc
-    if late or reply.kind != "answer":
+    end = _end(exchange, route, way, dialed, spent=spent)
+    server = party_of(hop.pod, port=hop.taken.port)
+    if reply.kind == "silent" and not end.left:
+        return msgspec.structs.replace(reply, server=server)
+    status, words = end.status, reply.grpc
+    if end.left or reply.kind != "answer":
         status, words = grpc.answer(exchange.request, status or 0)
     log = Log(
         proxy=hop.name,
         kind="http",
         status=status,
-        flags=tuple(flags),
-        details=details,
-        upstream_failure=reason,
+        flags=end.flags,
+        details=end.details,
+        upstream_failure=end.reason,
         cluster=way.cluster.name,
         attempts=attempt,
     )
     unanswered = spent and run.failure is None
-    failed = late or unanswered or reply.kind != "answer" or _refused_there(run, dialed.place)
-    run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=bool(failed)))
-    if late or reply.kind == "overdue":
+    failed = end.left or unanswered or reply.kind != "answer" or _refused_there(run, dialed.place)
+    run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=failed))
+    if end.left:
         run.left_alone(dialed.place)
     return WireReply(
         kind="answer",
-        server=party_of(hop.pod, port=hop.taken.port),
+        server=server,
         status=status,
         grpc=words,
         log=log,
-        seconds=seconds + exchange.seconds,
+        seconds=end.seconds + exchange.seconds,
         pod=reply.pod,
     )
 
