@@ -12,7 +12,7 @@ WEAKENS = " (less secure)"
 def advice(verdict: Json, margin: str) -> Iterator[str]:
     """Yield a line for each remedy, with the places of its edits, and one for each hint."""
     for remedy in verdict["remedies"]:
-        mark = WEAKENS if remedy["weakens"] else ""
+        mark = WEAKENS if remedy.get("weakens") else ""
         yield f"{margin}remedy: {screen.visible(remedy['text'])}{mark}"
         for edit in remedy["edits"]:
             if edit["location"]:
