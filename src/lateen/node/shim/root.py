@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from lateen.node.shim import syscalls
 from lateen.node.shim.protocol import ContainerSpec, Mount
-from lateen.node.shim.walls import base, imageroot, limits, places
+from lateen.node.shim.walls import base, imageroot, limits, places, seccomp
 from lateen.node.shim.walls.base import HostBase
 from lateen.node.shim.walls.ids import Ids
 
@@ -79,6 +79,7 @@ def gather(run: str, ids: Ids) -> HostView:
     root, scratch, prepared, terminals = (os.path.join(place, name) for name in names)
     for path in (root, scratch, prepared, terminals):
         os.mkdir(path, 0o755)
+    seccomp.program(os.uname().machine, one_user=ids.number == 1)  # before any container's fork
     return HostView(
         base=base.prepare(prepared, ids),
         ids=ids,

@@ -6,6 +6,7 @@ called through another architecture's numbers (32-bit programs, x32), where the 
 """
 
 import errno
+import functools
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -74,8 +75,10 @@ _OWN = frozenset({
 _LOOKED_INTO = frozenset({"ioctl", "socket", "clone", "unshare", "clone3"})
 
 
+@functools.cache
 def program(machine: str, *, one_user: bool) -> bytes:
-    """Return the filter for a machine (`uname -m`); nothing for one that is not known.
+    """Return the filter for a machine (`uname -m`); nothing for one that is not known. It is made
+    once: processes that are forked afterwards have it.
 
     With `one_user`, where no user but 0 exists, calls that change a user or an owner do nothing
     and succeed: programs that insist on them go on as who they are.
