@@ -18,6 +18,7 @@ from lateen.node.container.files import Caches, Places, TokenSource
 from lateen.node.container.imagesource import ImageService
 from lateen.node.container.launch import LabFacts
 from lateen.node.net.podnetwork import PodNetwork
+from lateen.node.pod.storage import StorageWatch
 from lateen.node.pod.worker import NodeServices, PodWorker
 from lateen.node.reporting import NodeFacts
 from lateen.node.shim import protocol
@@ -98,6 +99,8 @@ class Agent:
             await self._caches.services.synced.wait()
             start(self._pods.run(), "pods")
             start(self._sweep(), "sweep")
+            watch = StorageWatch(self._clock, self._workers.values)
+            start(watch.run(), "storage")
             await exits
 
     def _informer(self, resource: str, kind: str) -> Informer:

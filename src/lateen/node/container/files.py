@@ -22,9 +22,11 @@ from lateen.node.container.imagesource import ImageService, TakenImage
 from lateen.node.container.launch import LabFacts
 from lateen.node.container.plan import PROXY
 from lateen.node.container.references import Missing, Objects, PodFields
+from lateen.node.container.usage import Stored
 from lateen.node.oci.errors import ImageError
 from lateen.node.oci.remote import credentials
 from lateen.node.shim.protocol import ContainerSpec, Mount
+from lateen.node.shim.walls import limits
 from lateen.node.standins import selfsigned
 
 TOKEN_SECONDS = 3600
@@ -245,6 +247,17 @@ class PodFiles:
     def has_tokens(self) -> bool:
         """Whether a volume holds a token, which has to be renewed."""
         return self._tokens is not None and bool(_audiences(self._volumes))
+
+    def stored(self) -> tuple[Stored, ...]:
+        """Return what the pod's containers can fill on disk."""
+        bodies = {one["name"]: one.get("emptyDir") or {} for one in self._volumes}
+        on_disk = (
+            Stored(str(path), str(bodies[name].get("sizeLimit") or ""), name)
+            for name, path in self._store.on_disk()
+            if name in bodies
+        )
+        beside = self._termination_file("", 0).parent
+        return (Stored(str(beside), limits.BESIDE_VOLUMES), *on_disk)
 
     def remove(self) -> None:
         """Remove the pod's volumes and logs, and its run directory unless the plane uses it."""

@@ -7,7 +7,7 @@ its name, and one link `..data` that is moved over to it, so a reader sees the o
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from lateen.model.kube.core.pod import PodSpec
 from lateen.node.container import references
 from lateen.node.container.references import Missing, Objects, PodFields
 from lateen.node.shim import syscalls
+from lateen.node.shim.walls import limits
 
 _DATA = "..data"
 _DEFAULT_MODE = 0o644
@@ -205,7 +206,7 @@ class VolumeStore:
     def empty(self, name: str, *, in_memory: bool, limit: int = 0) -> Path:
         """Return an emptyDir's directory; it is made once and kept.
 
-        In memory it is a file system of its own, of at most `limit` bytes unless that is 0.
+        In memory it is a file system of its own, of at most `limit` bytes; 0: what a lab allows.
         Raises OSError.
         """
         path = (self._run if in_memory else self._state) / name
@@ -213,11 +214,17 @@ class VolumeStore:
             path.mkdir(mode=0o700, parents=True)
             if in_memory:
                 flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-                size = f"size={limit}" if limit else ""
+                size = f"size={limit or limits.MEMORY_VOLUME},nr_inodes={limits.FILES}"
                 syscalls.mount("tmpfs", str(path), "tmpfs", flags, size)
             # As kubelet makes it: any user of the pod may write.
             self._owner.directory(path, 0o777, writable=True)
         return path
+
+    def on_disk(self) -> Iterator[tuple[str, Path]]:
+        """Yield the emptyDirs on disk that were made: name and directory."""
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(self._state):
+                yield entry.name, Path(entry.path)
 
     def publish(self, name: str, files: Mapping[str, File]) -> Path:
         """Write a file volume, atomically replacing what it held; returns its directory."""

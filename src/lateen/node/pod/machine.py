@@ -27,11 +27,6 @@ ENDPOINT_SETTLE = 0.1
 """Between a ready pod's deletion and its stop signals: see above."""
 RETRY = 5.0
 """Seconds until something missing is looked for again, should nobody tell that it came."""
-_HOOK_FAILED = {
-    Hook.POST_START: ("FailedPostStartHook", "PostStartHook failed"),
-    Hook.PRE_STOP: ("FailedPreStopHook", "PreStopHook failed"),
-}
-"""Reason and words of the Event: no more, as with kubelet, since a hook may print secrets."""
 
 
 def step(
@@ -102,15 +97,20 @@ class _Turn:
                     self.state = replace(self.state, drainage=Drainage.DONE)
             case ev.DeletionAsked(grace):
                 self._deletion(grace)
+            case ev.Evicted():
+                self._evict(event)
             case ev.MaterialChanged():
-                for name, container in self.state.containers.items():
-                    if container.life is Life.BLOCKED:
-                        self.put(name, wake=self.now, pull_at=0.0)
+                self._try_again()
             case ev.Tick():
                 pass
             case _:
                 if event.container in self.state.containers:
                     self._take_container(event)
+
+    def _try_again(self) -> None:
+        for name, container in self.state.containers.items():
+            if container.life is Life.BLOCKED:
+                self.put(name, wake=self.now, pull_at=0.0)
 
     def _network_failed(self, message: str) -> None:
         if self.state.network is not NetworkState.ASKED:
@@ -242,7 +242,7 @@ class _Turn:
 
     def _hook_done(self, name: str, hook: Hook, ok: bool) -> None:
         if not ok:
-            self.do(ev.Note(*_HOOK_FAILED[hook], warning=True, container=name))
+            self.do(ev.Note(*ev.HOOK_FAILED[hook], warning=True, container=name))
         if hook is Hook.PRE_STOP:
             if self.get(name).pre_stopping and not self.get(name).signalled:
                 self._signal(name)
@@ -321,6 +321,13 @@ class _Turn:
 
     def _end_all(self, reason: str) -> None:
         self.state = replace(self.state, doomed=reason, kill_at=self.now + self.plan.grace)
+
+    def _evict(self, event: ev.Evicted) -> None:
+        if not self.state.closing:
+            self._end_all("Evicted")
+            kill_at = self.now + event.grace
+            self.state = replace(self.state, evicted=event.message, kill_at=kill_at)
+            self.do(ev.Note("Evicted", event.message, warning=True))
 
     def _open(self) -> None:
         if self.state.network in (NetworkState.NONE, NetworkState.FAILED):

@@ -17,6 +17,13 @@ class Hook(Enum):
     PRE_STOP = "preStop"
 
 
+HOOK_FAILED = {
+    Hook.POST_START: ("FailedPostStartHook", "PostStartHook failed"),
+    Hook.PRE_STOP: ("FailedPreStopHook", "PreStopHook failed"),
+}
+"""Reason and words of the Event: no more, as with kubelet, since a hook may print secrets."""
+
+
 class NetworkReady(msgspec.Struct, frozen=True):
     """The pod has its namespace, link and address."""
 
@@ -113,6 +120,13 @@ class DeletionAsked(msgspec.Struct, frozen=True):
     grace: float
 
 
+class Evicted(msgspec.Struct, frozen=True):
+    """It holds more on disk than it may: kubelet's message, and its seconds of grace for that."""
+
+    message: str
+    grace: float = 1.0
+
+
 class MaterialChanged(msgspec.Struct, frozen=True):
     """A ConfigMap, Secret or setting changed: what failed may work now."""
 
@@ -139,6 +153,7 @@ Event = (
     | HookDone
     | Drained
     | DeletionAsked
+    | Evicted
     | MaterialChanged
     | Tick
 )

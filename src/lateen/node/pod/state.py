@@ -114,6 +114,8 @@ class PodState(msgspec.Struct, frozen=True):
     """When everything is killed."""
     doomed: str = ""
     """Why the pod ends although nobody deleted it: kubelet's reason word."""
+    evicted: str = ""
+    """kubelet's message, where that is the reason."""
     drainage: Drainage = Drainage.NONE
     drain_until: float | None = None
     """When the proxy ends although the application has not."""

@@ -86,6 +86,8 @@ def render(plan: PodPlan, state: PodState, facts: PodFacts, now: float) -> Json:
     if state.doomed == "DeadlineExceeded":
         status["reason"] = state.doomed
         status["message"] = "Pod was active on the node longer than the specified deadline"
+    if state.evicted:
+        status |= {"reason": state.doomed, "message": state.evicted}
     initialized = _initialized(plan, state)
     for field, roles in _FIELDS.items():
         listed = [
@@ -159,6 +161,8 @@ def _conditions(
         ("ContainersReady", contained),
         ("PodScheduled", (True, "", "")),
     )
+    if state.evicted:
+        wanted += (("DisruptionTarget", (True, "TerminationByKubelet", state.evicted)),)
     before = {str(c.get("type")): c for c in facts.conditions}
     ours = [_condition(kind, value, before.get(kind), now) for kind, value in wanted]
     names = {kind for kind, _ in wanted}
@@ -180,7 +184,7 @@ def _condition(
     holds, reason, message = value
     status = "True" if holds else "False"
     condition: Json = {"type": kind, "status": status, "lastProbeTime": None}
-    if not holds:
+    if not holds or kind == "DisruptionTarget":
         condition |= {k: v for k, v in (("reason", reason), ("message", message)) if v}
     same = before is not None and before.get("status") == status
     since = before.get("lastTransitionTime") if same and before is not None else None

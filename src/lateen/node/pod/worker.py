@@ -82,13 +82,13 @@ class PodWorker:
         """`processes` are those that the shim has of this pod already."""
         self._kit = kit
         sources = (kit.client, kit.tokens, kit.images)
-        self._files = PodFiles(body, kit.lab, kit.places, kit.caches, *sources)
+        self.files = PodFiles(body, kit.lab, kit.places, kit.caches, *sources)
         self._images: dict[str, ContainerImage] = {}
-        self.uid = self._files.uid
+        self.uid = self.files.uid
         metadata = body["metadata"]
         self._shared = protocol.handle(self.uid, podplan.FIRST_PROCESS, 0)
         self._named = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
-        self._plan = podplan.plan(self._files.spec, self._named)
+        self._plan = podplan.plan(self.files.spec, self._named)
         self._known = processes
         status = body.get("status") or {}
         self._conditions: tuple[Json, ...] = tuple(status.get("conditions") or ())
@@ -109,21 +109,18 @@ class PodWorker:
 
     def update(self, body: Json) -> None:
         """Take a newer version of the Pod object."""
-        if self._files.take(body):
-            self._plan = podplan.plan(self._files.spec, self._named)
+        if self.files.take(body):
+            self._plan = podplan.plan(self.files.spec, self._named)
             self._state = extended(self._plan, self._state)
             self._post(messages.Tick())
         metadata = body["metadata"]
         if metadata.get("deletionTimestamp"):
             grace = metadata.get("deletionGracePeriodSeconds")
             self._post(messages.DeletionAsked(float(0 if grace is None else grace)))
-        foreign = (body.get("status") or {}).get("conditions") or ()
+        conditions = (body.get("status") or {}).get("conditions") or ()
         own = {c["type"] for c in self._conditions}
-        if any(c["type"] not in own for c in foreign):
-            self._conditions = (
-                *self._conditions,
-                *(c for c in foreign if c["type"] not in own),
-            )
+        if foreign := tuple(c for c in conditions if c["type"] not in own):
+            self._conditions += foreign
             self._status.changed()
 
     def gone(self) -> None:
@@ -131,19 +128,22 @@ class PodWorker:
         self._in_api = False
         self._post(messages.DeletionAsked(0.0))
 
+    def evict(self, message: str) -> None:
+        """End the pod, which holds more than it may."""
+        self._post(messages.Evicted(message))
+
     def exited(self, process: Process) -> None:
         """A container's process ended."""
         _, name, attempt = protocol.parse_handle(process.handle)
         with contextlib.suppress(KeyError):
-            words = self._files.last_words(name, attempt, failed=process.code != 0)
-            at = process.finished / _NANO
-            code, why = process.code, process.reason
-            self._post(messages.Exited(name, attempt, code, process.signal, at, words, why))
+            words = self.files.last_words(name, attempt, failed=process.code != 0)
+            how = (process.code, process.signal, process.finished / _NANO, words, process.reason)
+            self._post(messages.Exited(name, attempt, *how))
 
     def material_changed(self, kind: str, namespace: str, name: str) -> None:
         """A ConfigMap or Secret changed."""
-        own = self._files.body["metadata"]["namespace"] == namespace
-        if own and self._files.uses(kind, name):
+        own = self.files.body["metadata"]["namespace"] == namespace
+        if own and self.files.uses(kind, name):
             self._post(messages.MaterialChanged())
             if self._state.ip:
                 self._tasks.start(self._refresh(), "refresh")
@@ -152,12 +152,12 @@ class PodWorker:
         """Run the pod until it is torn down."""
         async with self._tasks:
             self._tasks.start(self._status.run(), "status")
-            if self._files.has_tokens:
+            if self.files.has_tokens:
                 self._tasks.start(self._renew_tokens(), "tokens")
             self._resume()
-            for reason, words in self._files.without_effect().items() if not self._known else ():
+            for reason, words in self.files.without_effect().items() if not self._known else ():
                 self._note(reason, words, warning=True, container="")
-            self.update(self._files.body)
+            self.update(self.files.body)
             self._take(messages.Tick())
             while not self._state.torn:
                 self._take(await self._queue.get())
@@ -173,7 +173,7 @@ class PodWorker:
         """Take over what an earlier agent left running."""
         if not self._known:
             return
-        ip = (self._files.body.get("status") or {}).get("podIP", "")
+        ip = (self.files.body.get("status") or {}).get("podIP", "")
         if ip:
             self._kit.network.address(self.uid, ip)
             self._state = replace(self._state, network=NetworkState.READY, ip=ip)
@@ -241,7 +241,7 @@ class PodWorker:
     def _note(self, reason: str, message: str, warning: bool, container: str) -> None:
         role = self._plan.container(container).role if container else None
         field = f"spec.{_FIELDS[role]}{{{container}}}" if role else ""
-        pod = {"apiVersion": "v1", "kind": "Pod", **self._files.body}
+        pod = {"apiVersion": "v1", "kind": "Pod", **self.files.body}
         record = events.EventRecord(events.reference(pod, field), reason, message, warning)
         source = events.EventSource("kubelet", self._kit.lab.node_name)
         self._kit.events.record(source, record)
@@ -251,18 +251,18 @@ class PodWorker:
         try:
             fd = await kit.shim.make_pod(self.uid)
             try:
-                wanted = (self._files.body.get("status") or {}).get("podIP", "")
+                wanted = (self.files.body.get("status") or {}).get("podIP", "")
                 ip = kit.network.address(self.uid, wanted)
                 kit.network.attach(self.uid, ip, fd)
                 if self._captured():
-                    annotations = self._files.fields(ip, kit.network.node_ip).annotations
+                    annotations = self.files.fields(ip, kit.network.node_ip).annotations
                     options = sidecar.capture_options(annotations)
                     if options.mode != "NONE":
                         kit.network.capture(self.uid, fd, options)
             finally:
                 os.close(fd)
-            if self._files.spec.share_process_namespace and not self._known:
-                spec = launch.first_process(kit.lab, self._files.spec)
+            if self.files.spec.share_process_namespace and not self._known:
+                spec = launch.first_process(kit.lab, self.files.spec)
                 await kit.shim.run(self._shared, spec)
         except OSError as error:
             why = f"Failed to create pod sandbox: {error}"
@@ -275,15 +275,15 @@ class PodWorker:
         names = {c.name for c in self._plan.containers}
         if CAPTURE in names:
             return True
-        return PROXY in names and not sidecar.is_router(self._files.container(PROXY).args)
+        return PROXY in names and not sidecar.is_router(self.files.container(PROXY).args)
 
     async def _prepare(self, name: str) -> None:
         if name == CAPTURE:
             self._post(messages.Prepared(name))
             return
         try:
-            fields = self._files.fields(self._state.ip, self._kit.network.node_ip)
-            spec, taken = await self._files.prepare(
+            fields = self.files.fields(self._state.ip, self._kit.network.node_ip)
+            spec, taken = await self.files.prepare(
                 name, fields, lambda: self._post(messages.Pulling(name))
             )
         except MountFailed as error:
@@ -310,7 +310,7 @@ class PodWorker:
             await self._await_discovery()
         prepared = self._specs[name]
         try:
-            spec = self._files.with_outputs(prepared, name, attempt)
+            spec = self.files.with_outputs(prepared, name, attempt)
             spec = spec._replace(joins=self._joined(name))
             process = await self._kit.shim.run(handle, spec)
         except OSError as error:
@@ -323,7 +323,7 @@ class PodWorker:
 
     def _joined(self, name: str) -> str:
         """Return the handle of the process in whose namespace a container's are, or nothing."""
-        if self._files.spec.share_process_namespace:
+        if self.files.spec.share_process_namespace:
             return self._shared
         target = self._plan.container(name).target
         attempt = self._state.containers[target].attempt if target else 0
@@ -331,7 +331,7 @@ class PodWorker:
 
     async def _await_discovery(self) -> None:
         """Wait for the pod's discovery socket: an Envoy that finds none waits half a second."""
-        path, waited = self._files.xds_socket(), 0.0
+        path, waited = self.files.xds_socket(), 0.0
         while not path.exists() and waited < _SOCKET_PATIENCE:
             await self._kit.clock.sleep(_SOCKET_POLL)
             waited += _SOCKET_POLL
@@ -344,7 +344,7 @@ class PodWorker:
     async def _signal(self, name: str, attempt: int, word: str) -> None:
         if word == "SIGTERM":
             own, image = self._kit.lab.images, self._images.get(name)
-            word = launch.stop_signal(self._files.container(name), own, image)
+            word = launch.stop_signal(self.files.container(name), own, image)
         number = getattr(signal, word, signal.SIGTERM)
         with contextlib.suppress(ShimError):
             await self._kit.shim.kill(protocol.handle(self.uid, name, attempt), number)
@@ -356,7 +356,7 @@ class PodWorker:
         outcome = ProbeOutcome(True)
         if action is not None:
             handle = protocol.handle(self.uid, name, attempt)
-            container = self._files.container(name)
+            container = self.files.container(name)
             patience = probes.FIRST_FAILURE if post else 0.0
             outcome = await self._prober.hook(self._target(), container, handle, action, patience)
         if not outcome.ok:
@@ -373,7 +373,7 @@ class PodWorker:
 
     def _probers_in_spec(self) -> str:
         with contextlib.suppress(KeyError):
-            for variable in self._files.container(PROXY).env:
+            for variable in self.files.container(PROXY).env:
                 if variable.name == prober.PROBERS:
                     return variable.value
         return ""
@@ -392,7 +392,7 @@ class PodWorker:
 
     def _watch_one(self, name: str, attempt: int, plan: ProbePlan) -> None:
         handle = protocol.handle(self.uid, name, attempt)
-        container, target = self._files.container(name), self._target()
+        container, target = self.files.container(name), self._target()
 
         async def ask(asked: ProbePlan) -> ProbeOutcome:
             return await self._prober.ask(target, container, handle, asked)
@@ -434,7 +434,7 @@ class PodWorker:
         self._post(messages.Drained())
 
     async def _ask_to_drain(self) -> None:
-        router = sidecar.is_router(self._files.container(PROXY).args)
+        router = sidecar.is_router(self.files.container(PROXY).args)
         sock = await self._kit.shim.open_socket(self.uid, socket.AF_INET, socket.SOCK_STREAM)
         loop = asyncio.get_running_loop()
         with contextlib.closing(sock):
@@ -453,12 +453,12 @@ class PodWorker:
         return 0
 
     async def _tear_down(self) -> None:
-        kit, metadata = self._kit, self._files.body["metadata"]
+        kit, metadata = self._kit, self.files.body["metadata"]
         self._conditions = tuple(self._render()["conditions"])
         with contextlib.suppress(ShimError):
             await kit.shim.remove_pod(self.uid)
         kit.network.detach(self.uid)
-        self._files.remove()
+        self.files.remove()
         if not self._in_api:
             return
         await self._status.write()
@@ -472,15 +472,15 @@ class PodWorker:
     # --- status and material ---
 
     def _render(self) -> Json:
-        metadata, status = self._files.body["metadata"], self._files.body.get("status") or {}
+        metadata, status = self.files.body["metadata"], self.files.body.get("status") or {}
         facts = PodFacts(
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=self.uid,
             host_ip=self._kit.network.node_ip,
-            qos_class=status.get("qosClass") or qos_class(self._files.spec),
+            qos_class=status.get("qosClass") or qos_class(self.files.spec),
             conditions=self._conditions,
-            gates=tuple(gate.condition_type for gate in self._files.spec.readiness_gates),
+            gates=tuple(gate.condition_type for gate in self.files.spec.readiness_gates),
             generation=metadata.get("generation"),
         )
         rendered = podstatus.render(self._plan, self._state, facts, self._wall())
@@ -489,8 +489,8 @@ class PodWorker:
 
     async def _refresh(self) -> None:
         with contextlib.suppress(OSError, Missing):
-            fields = self._files.fields(self._state.ip, self._kit.network.node_ip)
-            await self._files.refresh(fields)
+            fields = self.files.fields(self._state.ip, self._kit.network.node_ip)
+            await self.files.refresh(fields)
 
     async def _renew_tokens(self) -> None:
         """Write tokens anew at four fifths of their life, as kubelet does."""

@@ -34,6 +34,7 @@ _TIOCSPTLCK = 0x40045431
 _PASSABLE = stat.S_IRWXU | stat.S_IXGRP | stat.S_IXOTH
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _REFUSED = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP)
+_ROOM = f"size={limits.WRITABLE_LAYER},nr_inodes={limits.FILES}"
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _MASKED = (
     "/proc/acpi",
@@ -134,7 +135,7 @@ def enter(host: HostView, spec: ContainerSpec, pod: str) -> None:
     own_trees = [syscalls.clone_tree(-1, prepared) for _, prepared in own]
     layers = [imageroot.layer(path, host.ids) for path in spec.layers]
     terminals = syscalls.clone_tree(-1, f"{host.terminals}/{pod}")
-    options = f"mode=755,size={limits.WRITABLE_LAYER},uid={host.ids.first},gid={host.ids.first}"
+    options = f"mode=755,{_ROOM},uid={host.ids.first},gid={host.ids.first}"
     for place in (host.root, host.scratch):
         syscalls.mount("tmpfs", place, "tmpfs", syscalls.MS_NODEV, options)
     if host.ids.first:
@@ -326,7 +327,7 @@ def _mount_devices(host: HostView, terminals: int) -> None:
     syscalls.attach(terminals, pts)
     os.close(pts)
     flags |= syscalls.MS_NODEV
-    options = f"mode=1777,size={limits.SHARED_MEMORY},{own}"
+    options = f"mode=1777,size={limits.SHARED_MEMORY},nr_inodes={limits.FILES},{own}"
     syscalls.mount("tmpfs", f"{dev}/shm", "tmpfs", flags | syscalls.MS_NOEXEC, options)
     os.symlink("pts/ptmx", f"{dev}/ptmx")
     os.close(os.open(f"{dev}/termination-log", os.O_CREAT | os.O_WRONLY, 0o644))

@@ -8,3 +8,11 @@ before the lab's own, and before anything else of the machine."""
 WRITABLE_LAYER = "512m"
 """What it may write outside its volumes: into /usr and /etc, and into the rest each."""
 DEVICES, SHARED_MEMORY = "64k", "256m"
+VOLUME = 8 << 30
+"""Bytes that an emptyDir on disk may hold which has no sizeLimit."""
+MEMORY_VOLUME = 1 << 30
+"""The same of one in memory."""
+FILES = 1 << 18
+"""How many files there may be in what it writes outside its volumes."""
+BESIDE_VOLUMES = "16Mi"
+"""What a pod's termination messages may take, before anybody reads them."""
