@@ -177,6 +177,64 @@ def fill(path: str, megabytes: str) -> None:
     print("filled", written)
 
 
+def watchers(once: str = "") -> None:
+    """Take queues of changed files until they are refused, and hold them, unless once is enough."""
+    count = 0
+    while libc.inotify_init() >= 0:
+        count += 1
+    print("watchers", count, flush=True)
+    if not once:
+        hold_on()
+
+
+def forks(users: str) -> None:
+    """Make processes until they are refused, as several users; tell how many there were."""
+    reader, writer = os.pipe()
+    done, hold = os.pipe()
+    for user in range(int(users)):
+        if os.fork() == 0:
+            with contextlib.suppress(OSError):
+                os.setresuid(20000 + user, 20000 + user, 20000 + user)
+            os.close(hold)
+            with contextlib.suppress(OSError):
+                while os.fork():
+                    os.write(writer, b".")
+            os.read(done, 1)
+            os._exit(0)
+    os.close(writer)
+    os.set_blocking(reader, False)
+    count, quiet = 0, 0
+    while quiet < 10:
+        try:
+            count += len(os.read(reader, 65536))
+            quiet = 0
+        except BlockingIOError:
+            quiet += 1
+            time.sleep(0.1)
+    print("forks", count, flush=True)
+    hold_on()
+
+
+def hold_on() -> None:
+    """Keep what was taken until somebody takes the mark of it away."""
+    with open("/dev/shm/held", "w"):
+        pass
+    while os.path.exists("/dev/shm/held"):
+        time.sleep(0.05)
+
+
+def descriptors(count: str) -> None:
+    """Open thousands of descriptors and hold them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    held: list[object] = []
+    with contextlib.suppress(OSError):
+        while len(held) < int(count):
+            held += [*socket.socketpair(), socket.socket(), *os.pipe()]
+    print("descriptors", len(held), flush=True)
+    hold_on()
+
+
 def overwrite() -> None:
     """Tell which programs that run can be opened for writing, or could when they end."""
     for link in glob.glob("/proc/[0-9]*/exe"):

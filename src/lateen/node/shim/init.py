@@ -62,6 +62,7 @@ class Shim:
         self._held: list[Record] = []
         self._pumps = Pumps(self, time.monotonic)
         self._memory = MemoryWatch()
+        self._made = 0
         self._stop_at = 0.0
         self._stop_again = 0.0
         self._stopped = False
@@ -229,7 +230,8 @@ class Shim:
         if not pod or "/" in pod:
             raise Refused(errno.EINVAL, f"bad pod uid: {pod!r}")
         if pod not in self._table.pods:
-            self._table.pods[pod] = ids.pod(self._host.ids, self._own_net)
+            self._made += 1
+            self._table.pods[pod] = ids.pod(self._host.ids, self._own_net, self._made)
             root.make_terminals(self._host, pod)
         return {}, [self._table.pods[pod].net]
 

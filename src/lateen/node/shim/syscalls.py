@@ -249,6 +249,11 @@ def become_files_owner(uid: int) -> None:
     """
     _libc.setfsgid(uid)
     _libc.setfsuid(uid)
+    take_up_rights()
+
+
+def take_up_rights() -> None:
+    """Make every right effective that this process may have."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     sets = (ctypes.c_uint32 * 6)()
     _check(_libc.capget(header, sets), "capget")

@@ -6,18 +6,21 @@ there. The host's files show in containers under the ids that they have, by idma
 
 import contextlib
 import os
+import resource
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lateen.node import permission
 from lateen.node.shim import syscalls
+from lateen.node.shim.walls import limits
 
 COUNT = 1 << 16
 _FIRST, _LAST = 0x70000000, 0x80000000
 """Where systemd's table of ids has none for anybody: above its containers', below 2^31."""
 _FILES = ("/etc/subuid", "/etc/subgid")
 _USERS = ("/etc/passwd", "/etc/group")
+_NOTHING: Mapping[str, int] = {}
 
 Range = tuple[int, int]
 """First id, and how many."""
@@ -128,10 +131,22 @@ _NETWORK = {
 }
 
 
-def pod(ids: Ids, own: int) -> Pod:
+_USER = {
+    "max_user_namespaces": 0,
+    "max_inotify_instances": limits.WATCHERS,
+    "max_inotify_watches": limits.WATCHES,
+    "max_fanotify_groups": limits.WATCHERS,
+    "max_fanotify_marks": limits.WATCHES,
+}
+"""What of the kernel's a pod's users may have, each of them. What they have together, processes
+too, is its namespace's maker's: that is another user for each pod, where there are any."""
+
+
+def pod(ids: Ids, own: int, number: int) -> Pod:
     """Make a pod's namespaces; the network is its user namespace's. `own` is the descriptor of the
-    network that this process is in. Raises OSError."""
-    made = Pod(*_made(ids, tuple(_POD)))
+    network that this process is in, `number` differs from pod to pod. Raises OSError."""
+    maker = ids.first + 1 + number % (ids.number - 1) if ids.first else 0
+    made = Pod(*_made(ids, tuple(_POD), maker, _USER))
     syscalls.setns(made.net, syscalls.CLONE_NEWNET)
     try:
         for name, value in _NETWORK.items():
@@ -143,20 +158,26 @@ def pod(ids: Ids, own: int) -> Pod:
     return made
 
 
-def _made(ids: Ids, kinds: tuple[int, ...]) -> list[int]:
+def _made(
+    ids: Ids, kinds: tuple[int, ...], maker: int = 0, settings: Mapping[str, int] = _NOTHING
+) -> list[int]:
     """Make namespaces of these kinds, a user namespace first, and return their descriptors. A child
-    makes them and ends: this process stays where it is. Raises OSError."""
+    makes them and ends: this process stays where it is. `maker` is the user that it is then, and
+    `settings` are the new user namespace's. Raises OSError."""
     told, made = os.pipe()
     waits, go = os.pipe()
     child = os.fork()
     if child == 0:
-        _make(sum(kinds), made, (told, go), waits)
+        _make(sum(kinds), maker, settings, (told, made, waits, go))
     os.close(made)
     os.close(waits)
     try:
         if failed := os.read(told, 16).strip(b"+"):
             raise OSError(int(failed), os.strerror(int(failed)), "unshare")
         _map(child, ids)
+        if settings:
+            os.write(go, b".")
+            os.read(told, 1)
         names = [f"/proc/{child}/ns/{_POD[kind]}" for kind in kinds]
         return [os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in names]
     finally:
@@ -165,13 +186,25 @@ def _made(ids: Ids, kinds: tuple[int, ...]) -> list[int]:
         os.waitpid(child, 0)
 
 
-def _make(kinds: int, made: int, others: tuple[int, ...], waits: int) -> None:
-    """In the child: say `+`, or the error's number, and end when nobody needs it any more."""
+def _make(kinds: int, maker: int, settings: Mapping[str, int], pipes: tuple[int, ...]) -> None:
+    """In the child: say `+`, or the error's number; set what is to be set as soon as there are
+    users; end when nobody needs it any more."""
+    told, made, waits, go = pipes
     try:
-        for fd in others:
+        for fd in (told, go):
             os.close(fd)
+        if maker:
+            os.setresuid(maker, maker, 0)
+            syscalls.take_up_rights()
+            resource.setrlimit(resource.RLIMIT_NPROC, (limits.PROCESSES,) * 2)
         syscalls.unshare(kinds)
         os.write(made, b"+")
+        if settings and os.read(waits, 1):
+            for name, value in settings.items():
+                # Older kernels have not all of them.
+                with contextlib.suppress(OSError), open(f"/proc/sys/user/{name}", "w") as file:
+                    file.write(str(value))
+            os.write(made, b"+")
         os.read(waits, 1)
     except OSError as error:
         os.write(made, str(error.errno).encode())

@@ -16,3 +16,5 @@ FILES = 1 << 18
 """How many files there may be in what it writes outside its volumes."""
 BESIDE_VOLUMES = "16Mi"
 """What a pod's termination messages may take, before anybody reads them."""
+WATCHERS, WATCHES = 32, 16384
+"""How many queues of changed files a user of a pod may have, and how many files watched."""
