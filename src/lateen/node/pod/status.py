@@ -160,9 +160,12 @@ def _conditions(
         (wellknown.READY, whole),
         ("ContainersReady", contained),
         ("PodScheduled", (True, "", "")),
+        *(
+            (("DisruptionTarget", (True, "TerminationByKubelet", state.evicted)),)
+            if state.evicted
+            else ()
+        ),
     )
-    if state.evicted:
-        wanted += (("DisruptionTarget", (True, "TerminationByKubelet", state.evicted)),)
     before = {str(c.get("type")): c for c in facts.conditions}
     ours = [_condition(kind, value, before.get(kind), now) for kind, value in wanted]
     names = {kind for kind, _ in wanted}

@@ -60,15 +60,16 @@ class StorageWatch:
 
     async def _look(self, stored: Stored) -> str:
         """Return why a pod is to be evicted, or nothing."""
-        now = self._clock.monotonic()
+        now, last = self._clock.monotonic(), self._seen.get(stored.path)
         try:
             free = _free(stored.path)
-            if not usage.is_due(stored, self._seen.get(stored.path), free, now):
-                return ""
-            used, files = await asyncio.to_thread(_held, stored.path, free)
-        except FileNotFoundError:
+        except OSError:
             return ""  # it is not made yet, or has been removed
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        if not usage.is_due(stored, last, free, now):
+            return ""
+        try:
+            used, files = await asyncio.to_thread(_held, stored.path, free)
+        except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
             log.warning("counting what is in %s: %s", stored.path, error)
             used, files = 0, 0
         took = self._clock.monotonic() - now
