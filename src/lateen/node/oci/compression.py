@@ -25,10 +25,12 @@ def opened(file: BinaryIO) -> IO[bytes] | None:
 
 
 def _zstd(file: BinaryIO) -> IO[bytes]:
-    zstd: Any
+    opener: Any
     if sys.version_info >= (3, 14):
-        zstd = byname.module("compression.zstd")
+        opener = byname.attribute("compression.zstd.ZstdFile")
     else:
-        from backports import zstd
-    found: IO[bytes] = zstd.ZstdFile(file)
+        from backports.zstd import ZstdFile
+
+        opener = ZstdFile
+    found: IO[bytes] = opener(file)
     return found
