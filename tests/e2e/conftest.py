@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests import go_programs
-from tests.e2e.labs import ORDINARY, Lab
+from tests.e2e import attacked as attacking
+from tests.e2e.attacked import Attacked
+from tests.e2e.labs import ORDINARY, USERS, Lab
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +44,10 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
         lab.lateen("down")
     for home in homes:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=USERS)
+def attacked(request: pytest.FixtureRequest, make_lab: Callable[..., Lab]) -> Iterator[Attacked]:
+    """A lab that is attacked from its pods: root's, and an ordinary user's."""
+    with attacking.attack(make_lab("walls", ordinary=request.param)) as found:
+        yield found

@@ -2,60 +2,19 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.attacked import ATTACKS, PYTHON, SECRET, Attacked
 from tests.e2e.labs import ORDINARY, USERS, Lab
 
 pytestmark = pytest.mark.e2e
 
-ATTACKS = (Path(__file__).parent / "attacks.py").read_text()
-PYTHON = sys.executable
-SECRET = "a secret of the host"
 TRIES = 12
-FAR = 60
-"""Seconds that pods may take to come to what they come to."""
-PODS = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: attacker, labels: {sidecar.istio.io/inject: "false"}}
-spec:
-  volumes: [{name: v, emptyDir: {}}]
-  containers:
-  - name: app
-    image: busybox
-    command: [sleep, "3600"]
-    volumeMounts: [{name: v, mountPath: /v}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: other, labels: {sidecar.istio.io/inject: "false"}}
-spec:
-  containers:
-  - {name: app, image: busybox, command: [sleep, "3600"]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: third, labels: {sidecar.istio.io/inject: "false"}}
-spec:
-  containers:
-  - {name: app, image: busybox, command: [sleep, "3600"]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: meshed}
-spec:
-  containers:
-  - {name: app, image: busybox, command: [sleep, "3600"]}
-"""
 RACE = """\
 apiVersion: v1
 kind: Pod
@@ -125,107 +84,6 @@ SOMEWHERE = """\
     workingDir: /proc/self/fd/{number}
     command: [sh, -c, "cat {up}{secret}/key; ls -ld {up}{secret}"]
 """
-
-
-class Attacked:
-    """A lab with pods, and a folder of its user's that no pod may see."""
-
-    def __init__(self, lab: Lab, secret: Path, others: list[Path]) -> None:
-        self.lab = lab
-        self.secret = secret
-        self.others = others
-
-    def attack(self, pod: str, name: str, *args: str, container: str = "app") -> list[str]:
-        """Run an attack in a pod; returns the lines of what it got."""
-        command = ["exec", "-i", pod, "-c", container, "--", PYTHON, "-", name, *args]
-        done = self.lab.run(*self.kubectl(*command), stdin=ATTACKS)
-        assert "Traceback" not in done.stderr, done.stderr
-        assert "SyntaxError" not in done.stderr, done.stderr
-        return str(done.stdout).splitlines()
-
-    def begun(self, pod: str, name: str, *args: str) -> "subprocess.Popen[str]":
-        """Begin an attack that goes on."""
-        command = ["exec", "-i", pod, "--", PYTHON, "-", name, *args]
-        begun = subprocess.Popen(
-            self.lab.command(*self.kubectl(*command)),
-            env=self.lab.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert begun.stdin is not None
-        begun.stdin.write(ATTACKS)
-        begun.stdin.close()
-        return begun
-
-    def kubectl(self, *args: str) -> list[str]:
-        from tests.e2e.labs import kubectl_path
-
-        return [kubectl_path("kubectl-1.37"), *args]
-
-    def apply(self, text: str) -> None:
-        """Apply manifests, and wait for nothing."""
-        done = self.lab.run(*self.kubectl("apply", "-f", "-"), stdin=text)
-        assert done.returncode == 0, done.stderr
-
-    def in_pod(self, pod: str, script: str) -> str:
-        done = self.lab.kubectl("exec", pod, "--", "sh", "-c", f"exec 2>&1; {script}")
-        return str(done.stdout)
-
-    def asked(self, *args: str) -> str:
-        done = self.lab.kubectl(*args)
-        assert done.returncode == 0, done.stderr
-        return str(done.stdout)
-
-    def ip(self, pod: str) -> str:
-        return self.asked("get", "pod", pod, "-o", "jsonpath={.status.podIP}")
-
-    def until(self, done: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + FAR
-        while not done():
-            assert time.monotonic() < deadline, f"not in {FAR} s: {what}{self.lab.logs()}"
-            time.sleep(0.1)
-
-    def logs(self, pod: str, containers: list[str]) -> str:
-        """Return what containers said, those that have started."""
-        return "".join(self.lab.kubectl("logs", pod, "-c", name).stdout for name in containers)
-
-    def containers(self, pod: str) -> dict[str, str]:
-        """Return how often each container of a pod has started or failed to, and its state."""
-        states = self.asked(
-            "get", "pod", pod, "-o",
-            "jsonpath={range .status.containerStatuses[*]}{.name} {.state}{'\\n'}{end}",
-        )  # fmt: skip
-        return dict(line.split(" ", 1) for line in states.splitlines() if " " in line)
-
-
-def _folder(parent: str, uid: int, mode: int) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="lateen-secret-", dir=parent))
-    (folder / "key").write_text(SECRET)
-    for path in (folder / "key", folder):
-        os.chown(path, uid, uid)
-        path.chmod(mode | (0o100 if path == folder else 0))
-    return folder
-
-
-@pytest.fixture(scope="module", params=USERS)
-def attacked(request: pytest.FixtureRequest, make_lab: Callable[..., Lab]) -> Iterator[Attacked]:
-    """A lab with pods, and folders of the host that are its user's, or for all to read."""
-    made = make_lab("walls", ordinary=request.param)
-    uid = ORDINARY if made.ordinary else os.getuid()
-    parents = [p for p in ("/opt", "/srv", "/home") if os.access(p, os.W_OK)]
-    secret = _folder("/var/tmp", uid, 0o600)
-    others = [_folder(parent, uid, 0o644) for parent in parents]
-    made.ok("up")
-    made.ok("apply", "-f", "-", stdin=PODS)
-    lab = Attacked(made, secret, others)
-    lab.asked("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
-    try:
-        yield lab
-    finally:
-        made.ok("down")
-        for folder in (secret, *others):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_sub_path_is_not_exchanged_for_a_link(attacked: Attacked) -> None:
@@ -457,104 +315,3 @@ def test_behind_the_walls_a_proxy_is_a_copy(attacked: Attacked) -> None:
         if b"waits to be copied" in path.read_bytes()
     ]
     assert done.stdout.split()[0] in waiting
-
-
-BOMB = """\
-apiVersion: v1
-kind: Pod
-metadata: {{name: bomb, labels: {{sidecar.istio.io/inject: "false"}}}}
-spec:
-  restartPolicy: Never
-  containers:
-  - name: app
-    image: busybox
-    command: [{python}, -c, "held = bytearray(96 << 20); import time; time.sleep(60)"]
-    resources: {{limits: {{memory: 48Mi}}}}
-"""
-
-
-GREEDY = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: greedy, labels: {sidecar.istio.io/inject: "false"}}
-spec:
-  restartPolicy: Never
-  volumes: [{name: v, emptyDir: {sizeLimit: 8Mi}}]
-  containers:
-  - name: app
-    image: busybox
-    command: [sh, -c, "head -c 64M /dev/zero > /v/full; ls -l /v; exec sleep 3600"]
-    volumeMounts: [{name: v, mountPath: /v}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: chatty, labels: {sidecar.istio.io/inject: "false"}}
-spec:
-  containers:
-  - {name: app, image: busybox, command: ["yes", "and so on and so on and so on"]}
-"""
-MOST = 4096
-
-
-def test_what_one_pod_wastes_is_not_the_others(attacked: Attacked) -> None:
-    attacked.apply(BOMB.format(python=PYTHON))
-    assert attacked.attack("attacker", "bounds") == [f"processes {MOST} {MOST}"]
-    assert attacked.attack("attacker", "fill", "/dev/shm/full", "400") == ["filled 256"]
-    attacked.in_pod("attacker", "rm /dev/shm/full")
-    assert attacked.in_pod("other", "echo goes on > /tmp/x; cat /tmp/x") == "goes on\n"
-    reason = "jsonpath={.status.containerStatuses[0].state.terminated.reason}"
-    attacked.until(
-        lambda: attacked.asked("get", "pod", "bomb", "-o", reason) == "OOMKilled", "the end"
-    )
-    attacked.lab.kubectl("delete", "pod", "bomb", "--now")
-
-
-@pytest.mark.parametrize(
-    ("attack", "argument", "most"), [("forks", "3", MOST), ("descriptors", "20000", 1 << 20)]
-)
-def test_a_pod_that_takes_all_it_can_get_stands_alone(
-    attacked: Attacked, attack: str, argument: str, most: int
-) -> None:
-    begun = attacked.begun("attacker", attack, argument)
-    assert begun.stdout is not None
-    said, _, number = begun.stdout.readline().partition(" ")
-    assert said == attack
-    assert 1000 < int(number) <= most
-    assert attacked.in_pod("other", f"{PYTHON} -c 'import os; print(os.fork() >= 0)'")
-    assert attacked.in_pod("third", "echo goes on | cat") == "goes on\n"
-    attacked.asked("delete", "pod", "third", "attacker", "--now")
-    begun.wait()
-    attacked.apply(PODS)
-    attacked.asked("wait", "--for=condition=Ready", "pod/third", "pod/attacker", "--timeout=30s")
-
-
-def test_what_one_pod_watches_is_not_the_others(attacked: Attacked) -> None:
-    begun = attacked.begun("attacker", "watchers")
-    assert begun.stdout is not None
-    assert begun.stdout.readline() == "watchers 32\n"
-    assert attacked.attack("other", "watchers", "once") == ["watchers 32"]
-    attacked.in_pod("attacker", "rm /dev/shm/held")
-    begun.wait()
-
-
-def test_what_one_pod_writes_is_bounded(attacked: Attacked) -> None:
-    attacked.apply(GREEDY)
-    logs = attacked.lab.home / "state" / "walls" / "logs"
-
-    def written() -> list[int]:
-        return [path.stat().st_size for path in logs.glob("default_chatty_*/app/*")]
-
-    attacked.until(lambda: len(written()) == 3, "its log was rotated")
-    status = "jsonpath={.status.phase} {.status.reason} {.status.message}"
-    expected = 'Failed Evicted Usage of EmptyDir volume "v" exceeds the limit "8Mi".'
-    attacked.until(
-        lambda: attacked.asked("get", "pod", "greedy", "-o", status).strip() == expected,
-        "its eviction",
-    )
-    assert attacked.in_pod("other", "echo goes on > /tmp/x; cat /tmp/x") == "goes on\n"
-    assert sum(written()) < 40 << 20
-    told = ("get", "events", "--field-selector", "reason=Evicted")
-    attacked.until(lambda: "pod/greedy" in attacked.asked(*told), "its Event")
-    attacked.lab.kubectl("delete", "pod", "greedy", "chatty", "--now")
-    held = attacked.lab.home / "state" / "walls" / "volumes"
-    attacked.until(lambda: not list(held.glob("*/v/full")), "its volume is gone")
