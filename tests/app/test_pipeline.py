@@ -1,5 +1,6 @@
 """From the store to the proxies: what one proxy fails at is no other proxy's matter."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_a_proxy_that_cannot_be_configured_keeps_what_it_has_alone(lab: Lab) -> 
 
 
 def test_what_is_noticed_is_told_when_it_is_asked_for(lab: Lab) -> None:
-    assert lab.pipeline.diagnostics == ()
+    assert asyncio.run(lab.pipeline.diagnostics()) == ()
     lab.write(RULES, "default", "typo", host="webb")
     lab.pipeline.compile()
-    assert [each.code for each in lab.pipeline.diagnostics] == ["IST0174"]
+    assert [each.code for each in asyncio.run(lab.pipeline.diagnostics())] == ["IST0174"]

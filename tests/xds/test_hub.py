@@ -142,13 +142,17 @@ def test_a_rejection_stays_until_what_was_rejected_is_accepted_or_gone(hub):
     assert hub.status(PROXY).types[CLUSTER].state is SyncState.SYNCED
 
 
-def test_changes_are_announced():
+def test_who_came_answered_or_left_is_announced():
     seen = []
-    hub = Hub(ManualClock(datetime(2026, 1, 1, tzinfo=UTC)), seen.append)
+    hub = Hub(ManualClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    hub.subscribe(seen.append)
     hub.add_proxy(PROXY)
     hub.publish(PROXY, "mesh", content(resource(CLUSTER, "a")))
-    hub.attach(PROXY, Recorder())
+    assert seen == []
+    stream = Recorder()
+    hub.attach(PROXY, stream)
     hub.settled(PROXY, CLUSTER, ("a",), None)
+    hub.detach(PROXY, stream)
     assert seen == [PROXY] * 3
 
 

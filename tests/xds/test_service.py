@@ -54,7 +54,8 @@ def serve(tmp_path, model, scenario):
                 happened.clear()
                 await happened.wait()
 
-        hub = Hub(SystemClock(), lambda _proxy: happened.set())
+        hub = Hub(SystemClock())
+        hub.subscribe(lambda _proxy: happened.set())
         server = XdsServer(hub, sink)
         path = tmp_path / "xds.sock"
         await server.open(PROXY, model.node, path)

@@ -67,7 +67,6 @@ class MeshPlane:
         self._proxies, self._hub = proxies, proxies.hub
         self._reporting = Reporting(self._hub, clock, chosen.full_log_rate)
         self._ledger = Ledger(shares=self._reporting.at)
-        proxies.on_log = self._access_logged
         self._identities = Identities(
             authority, clock, self._publish_secrets, ttl=chosen.certificate_ttl
         )
@@ -79,7 +78,7 @@ class MeshPlane:
             clock,
             system_roots=meshsettings.system_roots(),
         )
-        proxies.on_renewed = self._pipeline.renew
+        proxies.subscribe(self._pipeline.renew, self._access_logged)
         self._noticing = Noticing(self._mesh.root_namespace)
         self._taps = Taps(shim, tasks)
         readings = self._taps.openings.reading
@@ -187,7 +186,8 @@ class MeshPlane:
         while True:
             looks += 1
             current, lab = self._pipeline.current, (*self._of_the_lab, *self._outside.findings)
-            known = (*lab, *self._pipeline.diagnostics, *self._pipeline.missing)
+            compiled = await self._pipeline.diagnostics()
+            known = (*lab, *compiled, *self._pipeline.missing)
             noticed = await self._noticing.of(current.snapshot, known)
             if current is self._pipeline.current or looks == _LOOKS:
                 return current, noticed

@@ -345,6 +345,7 @@ def die_with_parent(parent: int) -> None:
 async def run(paths: LabPaths) -> None:
     """Run the plane until SIGTERM."""
     stopping = asyncio.Event()
+    process.take_turns()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:

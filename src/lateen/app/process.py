@@ -21,12 +21,22 @@ _ALLOCATIONS = 200_000
 cycles; at Python's 700 a quarter of a large compilation would go into looking through them, and at
 20,000 still a twentieth. The plane does not wait for so many (`app.mesh.gcpolicy`)."""
 
+_SWITCH_SECONDS = 0.001
+
 
 def settle() -> None:
     """Take what is loaded out of the collector's sight, and let it run at our pace."""
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
     gc.enable()
+
+
+def take_turns() -> None:
+    """Let threads that work beside the event loop hold the interpreter for a millisecond at a time.
+
+    At Python's five, a request that reads and writes a few sockets would wait for each of them.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 @contextlib.contextmanager

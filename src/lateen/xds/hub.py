@@ -58,19 +58,18 @@ class _Proxy(msgspec.Struct):
 
 
 class Hub:
-    """The configuration of every proxy, in layers, and its acknowledgement.
+    """The configuration of every proxy, in layers, and its acknowledgement."""
 
-    `on_change` is called with a proxy's name whenever its status may have changed, `on_answer`
-    when it answered something, or left.
-    """
-
-    def __init__(self, clock: Clock, on_change: Callable[[str], None] | None = None) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._on_change = on_change
-        self.on_answer: Callable[[str], None] = lambda _proxy: None
+        self._subscribers: list[Callable[[str], None]] = []
         self._proxies: dict[str, _Proxy] = {}
 
     # For those who make configuration
+
+    def subscribe(self, heard: Callable[[str], None]) -> None:
+        """Call with a proxy's name whenever it came, answered something, or left."""
+        self._subscribers.append(heard)
 
     def add_proxy(self, proxy: str) -> None:
         """Make a proxy known (`namespace/pod`); harmless if it is."""
@@ -109,7 +108,6 @@ class Hub:
         self._changed(state, touched)
         if state.stream is not None:
             state.stream.publish(config, touched)
-        self._notify(proxy)
         return True
 
     def _merged(self, state: _Proxy, kind: ResourceType) -> Mapping[str, Resource]:
@@ -146,15 +144,14 @@ class Hub:
             kind.error = kind.explanation = ""
             kind.rejected.clear()
             kind.acknowledged = 0
-        self._notify(proxy)
+        self._heard(proxy)
 
     def detach(self, proxy: str, stream: ProxyStream) -> None:
         """Disconnect a stream, unless another has taken its place."""
         state = self._proxies.get(proxy)
         if state is not None and state.stream is stream:
             state.stream = None
-            self._notify(proxy)
-            self.on_answer(proxy)
+            self._heard(proxy)
 
     def settled(
         self, proxy: str, kind: ResourceType, names: Iterable[str], error: str | None
@@ -175,8 +172,7 @@ class Hub:
             entry.rejected.update(explain.blamed(error, names))
             known = state.config.get(kind, {})
             entry.explanation = explain.rejected(kind, error, names, known)
-        self._notify(proxy)
-        self.on_answer(proxy)
+        self._heard(proxy)
 
     def _accepted(self, entry: _Kind, names: Iterable[str]) -> None:
         """Forget a rejection once all that was blamed was accepted, or is gone."""
@@ -184,9 +180,9 @@ class Hub:
         if not entry.rejected:
             entry.error = entry.explanation = ""
 
-    def _notify(self, proxy: str) -> None:
-        if self._on_change is not None:
-            self._on_change(proxy)
+    def _heard(self, proxy: str) -> None:
+        for heard in self._subscribers:
+            heard(proxy)
 
     # For those who ask
 

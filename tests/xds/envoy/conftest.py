@@ -323,7 +323,8 @@ async def running(directory, node):
         entries.extend(new)
         happened.set()
 
-    hub = Hub(SystemClock(), lambda _proxy: happened.set())
+    hub = Hub(SystemClock())
+    hub.subscribe(lambda _proxy: happened.set())
     server = XdsServer(hub, sink)
     # Sockets have short paths: pytest's own directories are too long for some.
     path = directory / "s"

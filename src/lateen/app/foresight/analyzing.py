@@ -10,7 +10,7 @@ from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.lab.settings import LabSettings
-from lateen.app.mesh.pipeline import Pipeline
+from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
@@ -68,14 +68,16 @@ class Analyzing:
 
     async def serve(self, _call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call. Raises ApiError 503 before anything is compiled."""
-        current = self._pipeline.current
-        if current.mesh is None:
-            raise ApiError(503, "ServiceUnavailable", "nothing is compiled yet: ask again")
-        snapshot = current.snapshot
         makers = [
             entry.value
             for resource in annotations.MAKERS
             for entry in self._store.list(resource).entries
         ]
-        every = found(snapshot, current.mesh, self._settings, snapshot.locate, makers)
-        return routes.answer([record.written(each) for each in every])
+        return routes.answer(await self._pipeline.beside(lambda newest: self._look(newest, makers)))
+
+    def _look(self, newest: Round, makers: run.Makers) -> list[record.FindingRecord]:
+        if newest.mesh is None:
+            raise ApiError(503, "ServiceUnavailable", "nothing is compiled yet: ask again")
+        snapshot = newest.snapshot
+        every = found(snapshot, newest.mesh, self._settings, snapshot.locate, makers)
+        return [record.written(each) for each in every]

@@ -13,6 +13,7 @@ from lateen.app.foresight.questions import ExplainBody
 from lateen.app.lab import meshsettings
 from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.base.clock import Clock
+from lateen.base.jsonvalue import Json
 from lateen.causes.advice import Advice
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
@@ -46,36 +47,32 @@ class Explaining:
     async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call. Raises ApiError 400 for a request that cannot be asked."""
         asked = routes.decoded(call, ExplainBody)
-        known = self._current()
-        ground = known.ground if asked.remedies else None
-        locate = known.foresight.snapshot.locate
         try:
-            told = remedies.explained(known.foresight, asked.request(), ground, locate)
+            request = asked.request()
+            told = await self._pipeline.beside(
+                lambda newest: self._explained(newest, request, remedied=asked.remedies)
+            )
         except state.AskedError as error:
             raise ApiError(400, "BadRequest", str(error)) from error
         return routes.answer(told)
 
-    def proved(self, request: state.Question, code: str, proposed: Advice) -> Advice:
+    def _explained(self, newest: Round, request: state.Question, *, remedied: bool) -> Json:
+        known = self._of(newest)
+        ground = known.ground if remedied else None
+        locate = known.foresight.snapshot.locate
+        return remedies.explained(known.foresight, request, ground, locate)
+
+    async def proved(self, request: state.Question, code: str, proposed: Advice) -> Advice:
         """Return the advice for a failure that was seen: its remedies were tried. Where the failure
         cannot be foretold (load, time, what nobody knows), nothing can be tried: then what may
         help is a hint."""
         if not proposed.remedies:
             return proposed
-        known = self._current()
-        try:
-            failure = remedies.first_failure(known.foresight.predict(request))
-        except state.AskedError:
-            failure = None
-        if failure is None or failure.code != code:
-            known_to_help = (each for each in proposed.remedies if not each.guess)
-            untried = (f"{each.words} (not tried)" for each in known_to_help)
-            return Advice((), (*untried, *proposed.hints))
-        listed = remedies.with_foreknowledge(known.foresight, request, failure, proposed)
-        mended = remedies.tried(known.ground, request, listed)
-        return Advice(tuple(each.remedy for each in mended), proposed.hints)
+        return await self._pipeline.beside(
+            lambda newest: _proved(self._of(newest), request, code, proposed)
+        )
 
-    def _current(self) -> _Known:
-        current = self._pipeline.current
+    def _of(self, current: Round) -> _Known:
         if self._known is None or self._known.round is not current:
             if current.mesh is None:
                 raise ApiError(503, "ServiceUnavailable", "nothing is compiled yet: ask again")
@@ -90,3 +87,17 @@ class Explaining:
             ground = LabGround(made, self._settings, self._injected)
             self._known = _Known(current, made, ground)
         return self._known
+
+
+def _proved(known: _Known, request: state.Question, code: str, proposed: Advice) -> Advice:
+    try:
+        failure = remedies.first_failure(known.foresight.predict(request))
+    except state.AskedError:
+        failure = None
+    if failure is None or failure.code != code:
+        known_to_help = (each for each in proposed.remedies if not each.guess)
+        untried = (f"{each.words} (not tried)" for each in known_to_help)
+        return Advice((), (*untried, *proposed.hints))
+    listed = remedies.with_foreknowledge(known.foresight, request, failure, proposed)
+    mended = remedies.tried(known.ground, request, listed)
+    return Advice(tuple(each.remedy for each in mended), proposed.hints)

@@ -9,8 +9,10 @@ that is gone, or not ready any more, is never kept back: requests would go on to
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from lateen.model import wellknown
-from lateen.store.api import Event, EventType
+from lateen.store.api import Event, EventType, Key
 
 SLICES = "endpointslices.discovery.k8s.io"
 FEWEST = 20
@@ -18,6 +20,48 @@ FEWEST = 20
 EACH_SECONDS = 0.001
 """What a proxy takes to be told, and to answer, on one core."""
 LONGEST_SECONDS = 0.3
+
+
+class Backlog(msgspec.Struct):
+    """What is written and not compiled yet: changes that are due, and endpoints that wait for
+    others. The newest change of an object counts. Moments are monotonic seconds."""
+
+    due: dict[Key, Event] = msgspec.field(default_factory=dict)
+    gathered: dict[Key, Event] = msgspec.field(default_factory=dict)
+    rested_at: float = 0.0
+    """Until when new endpoints wait."""
+
+    def note(self, event: Event, now: float) -> bool:
+        """Take a change; whether it is due, and not gathered."""
+        key = event.entry.key
+        if key not in self.due and now < self.rested_at and may_wait(event):
+            self.gathered[key] = event
+            return False
+        self.gathered.pop(key, None)
+        self.due[key] = event
+        return True
+
+    def rest(self, told: int, now: float) -> None:
+        """Let new endpoints wait, since so many proxies were just told of something."""
+        if quiet := rest(told):
+            self.rested_at = now + quiet
+
+    def rouse(self) -> bool:
+        """End the wait of what was gathered; whether there was anything."""
+        gathered, self.gathered = self.gathered, {}
+        self.due = {**gathered, **self.due}
+        return bool(gathered)
+
+    def take(self) -> dict[Key, Event]:
+        """Take all that is due."""
+        taken, self.due = self.due, {}
+        return taken
+
+    def give_back(self, taken: Mapping[Key, Event]) -> None:
+        """Take back what could not be compiled; what was written since is newer."""
+        self.due = {**taken, **self.due}
+        for key in self.due:
+            self.gathered.pop(key, None)
 
 
 def rest(told: int) -> float:

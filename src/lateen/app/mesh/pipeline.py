@@ -1,21 +1,26 @@
 """Store to proxies: each change becomes a snapshot, a mesh, views, resources, and is published.
 
-Runs in the plane's event loop. Between two rounds nothing is computed twice: objects that did not
-change keep their identity through snapshot, mesh, view and rendering.
+Between two rounds nothing is computed twice: objects that did not change keep their identity
+through snapshot, mesh, view and rendering. A round compiles in a thread, since it may take seconds,
+and publishes in the event loop, in slices: nobody who asks the plane something waits for it
+(decision 022). The compiler is one and keeps what it computed, so all that uses it goes one by one.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
-from lateen.app.mesh import churn, turns
+from lateen.app.mesh.churn import Backlog
 from lateen.app.mesh.identities import Identities
+from lateen.app.mesh.publication import Publication, State
 from lateen.base.clock import Clock
 from lateen.base.debounce import Coalescer
+from lateen.base.exclusive import Exclusive
 from lateen.compiler.backend import secrets
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Frontend, Mesh, Superseded
@@ -23,7 +28,6 @@ from lateen.compiler.frontend.security import credentials
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet, ResourceType
 from lateen.model.messages.diagnostics import Diagnostic
-from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
 from lateen.model.snapshot import Change, Snapshot
 from lateen.store.api import Event, EventType, Key, Store
@@ -36,6 +40,8 @@ _FAULT = "%s cannot be configured and keeps what it has"
 PATIENCE_SECONDS = 1.0
 """How long a change of what servers accept waits for a proxy that does not answer."""
 
+Answer = TypeVar("Answer")
+
 
 class Round(msgspec.Struct, frozen=True):
     """The newest compiled state."""
@@ -43,6 +49,14 @@ class Round(msgspec.Struct, frozen=True):
     revision: int
     snapshot: Snapshot
     mesh: Mesh | None
+
+
+class _Compiled(msgspec.Struct, frozen=True):
+    """What a round found: its state, all proxies, and the views that can be published."""
+
+    round: Round
+    proxies: frozenset[str]
+    views: Mapping[str, ProxyView]
 
 
 class Pipeline:
@@ -64,49 +78,38 @@ class Pipeline:
         self._clock = clock
         self._frontend = Frontend(settings)
         self._renderer = Renderer(system_roots=system_roots)
-        self._coalescer = Coalescer(clock, self._act)
-        self._changed: dict[Key, Event] = {}
-        self._gathered: dict[Key, Event] = {}
-        """New endpoints that wait for others until `_rested_at`."""
+        self._work = Exclusive(clock)
+        self._coalescer = Coalescer(clock, self.round)
+        self._backlog = Backlog()
         self._gathering = asyncio.Event()
-        self._rested_at = 0.0
+        self._compiling = False
+        self._publication = Publication()
+        self._held = asyncio.Event()
         self._asking = credentials.Asking()
         self._credentials: dict[str, credentials.Credentials] = {}
-        self._published: dict[str, ProxyView] = {}
         self._published_at: dict[str, datetime] = {}
-        self._noticed: tuple[Diagnostic, ...] = ()
-        self._wanted: dict[str, ProxyView] = {}
-        """Views that wait for their turn."""
-        self._held = asyncio.Event()
-        self._opening: dict[str, float] = {}
-        self._choosing: dict[str, float] = {}
-        """Proxies that must answer before the next turn (see `turns`), and since when."""
-        self._hasty = False
-        """Whether somebody did not answer in time: then all other clients have one turn, or each
-        silent pair of a hundred would be waited for anew."""
-        hub.on_answer = self._answered
         self.current = Round(0, Snapshot(), None)
+        self._noticed: tuple[Round, tuple[Diagnostic, ...]] = (self.current, ())
         self.changed_at = clock.monotonic()
         """When something that is compiled changed last, by the clock's monotonic time."""
+        hub.subscribe(self._answered)
 
     @property
     def pending(self) -> bool:
         """Whether something written is not compiled and published yet."""
-        return bool(self._changed or self._gathered or self._wanted)
+        waiting = self._backlog.due or self._backlog.gathered or self._compiling
+        return bool(waiting or self._publication.state is not State.RESTING)
 
     def note(self, event: Event) -> None:
         """Remember a change; called by the store within the write."""
         info = kinds.KINDS.get(event.entry.key.resource)
         if info is None or not info.compiled:
             return
-        key, self.changed_at = event.entry.key, self._clock.monotonic()
-        if key not in self._changed and self.changed_at < self._rested_at and churn.may_wait(event):
-            self._gathered[key] = event
+        self.changed_at = self._clock.monotonic()
+        if self._backlog.note(event, self.changed_at):
+            self._coalescer.notify()
+        else:
             self._gathering.set()
-            return
-        self._gathered.pop(key, None)
-        self._changed[key] = event
-        self._coalescer.notify()
 
     def load(self) -> None:
         """Take in everything that is in the store already."""
@@ -124,10 +127,8 @@ class Pipeline:
         while True:
             await self._gathering.wait()
             self._gathering.clear()
-            await self._clock.sleep(max(0.0, self._rested_at - self._clock.monotonic()))
-            gathered, self._gathered = self._gathered, {}
-            if gathered:
-                self._changed = {**gathered, **self._changed}
+            await self._clock.sleep(max(0.0, self._backlog.rested_at - self._clock.monotonic()))
+            if self._backlog.rouse():
                 self._coalescer.notify()
 
     async def hurry(self) -> None:
@@ -135,118 +136,117 @@ class Pipeline:
         while True:
             await self._held.wait()
             self._held.clear()
-            while self._wanted:
+            while self._publication.wanted:
                 await self._clock.sleep(PATIENCE_SECONDS / 2)
                 self._give_up(self._clock.monotonic() - PATIENCE_SECONDS)
 
     def _give_up(self, before: float) -> None:
         """Go on without those that were sent their turn before a moment and have not answered."""
-        waiting = {**self._choosing, **self._opening}
-        late = sorted(proxy for proxy, since in waiting.items() if since <= before)
-        if late and self._wanted:
+        late = self._publication.late(before)
+        if late and self._publication.state is State.WAITING:
             log.warning("%s: no answer; changed modes of mutual TLS go on without", ", ".join(late))
-            self._hasty = True
-            for proxy in late:
-                self._dismiss(proxy)
+            self._publication = self._publication.give_up(late)
+            self._work.in_steps(self._take_turns())
 
-    async def _act(self) -> None:
-        """Compile; a fault is logged, and what was to be compiled waits for the next change."""
-        waiting = dict(self._changed)
+    async def round(self) -> None:
+        """Compile and publish what changed, as far as no answer must come first. After a fault,
+        which is logged, what was taken waits for the next change."""
+        taken = self._begin()
         try:
-            self.compile()
+            await self._work.beside(lambda: self._compile(taken), self._publish)
         except Exception:
             log.exception("the mesh could not be compiled; proxies keep what they have")
-            self._changed = {**waiting, **self._changed}
+            self._backlog.give_back(taken)
+        finally:
+            self._compiling = False
 
     def compile(self) -> None:
-        """One round: everything that changed since the last one reaches the hub. A proxy that a
-        fault of ours concerns is left out, and served again when its view changes."""
-        changed, self._changed = self._changed, {}
-        revision = self._store.revision
-        snapshot = self.current.snapshot.with_changes(list(_changes(changed.values())))
-        mesh = self._frontend.build(snapshot)
-        self.current = Round(revision, snapshot, mesh)
-        proxies = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
-        for proxy in self._published.keys() - proxies.keys():
-            self._forget(proxy)
-        self._wanted = dict(self._compiled(mesh, proxies))
-        told = len(self._wanted)
-        self._take_turns()
-        if quiet := churn.rest(told):
-            self._rested_at = self._clock.monotonic() + quiet
-        for proxy, view in self._published.items():
-            self._publish_credentials(proxy, view)
+        """One round on the spot: everything that changed since the last one reaches the hub, as
+        far as no answer must come first. Raises what a fault of the compiler raises."""
+        try:
+            self._work.in_steps(self._publish(self._compile(self._begin())))
+        finally:
+            self._compiling = False
 
-    def _compiled(
-        self, mesh: Mesh, proxies: Mapping[str, ObjectRef]
-    ) -> Iterable[tuple[str, ProxyView]]:
-        """Yield each proxy whose view is another than what it was sent, and can be sent."""
-        for proxy, ref in proxies.items():
+    def _begin(self) -> dict[Key, Event]:
+        self._compiling = True
+        return self._backlog.take()
+
+    def _compile(self, taken: Mapping[Key, Event]) -> _Compiled:
+        """Compile and render, without publishing anything. A proxy that a fault of ours concerns is
+        left out, and looked at again with the next round."""
+        revision = self._store.revision
+        snapshot = self.current.snapshot.with_changes(list(_changes(taken.values())))
+        mesh = self._frontend.build(snapshot)
+        sent, views, names = self._publication.sent, {}, set()
+        for ref in mesh.proxies():
+            proxy = f"{ref.namespace}/{ref.name}"
+            names.add(proxy)
             try:
                 view = mesh.view(ref)
+                # A pod without an address cannot run yet, and what it is told depends on it.
+                if view.node.ip:
+                    if view is not sent.get(proxy):
+                        self._renderer.render(view)
+                    views[proxy] = view
             except Exception:
                 log.exception(_FAULT, proxy)
-                continue
-            # A pod without an address cannot run yet, and what it is told depends on it.
-            if view.node.ip and view is not self._published.get(proxy):
-                yield proxy, view
+        return _Compiled(Round(revision, snapshot, mesh), frozenset(names), views)
+
+    def _publish(self, made: _Compiled) -> Iterator[None]:
+        """Publish what was compiled, in steps."""
+        self.current = made.round
+        for proxy in self._publication.sent.keys() - made.proxies:
+            self._forget(proxy)
+        self._publication = self._publication.wish(made.views)
+        told = len(self._publication.wanted)
+        yield from self._take_turns()
+        self._backlog.rest(told, self._clock.monotonic())
+        for proxy, view in self._publication.sent.items():
+            if self._publication.sent.get(proxy) is view:
+                self._publish_credentials(proxy, view)
+            yield
 
     def _forget(self, proxy: str) -> None:
-        for kept in (
-            *(self._published, self._published_at, self._credentials),
-            *(self._opening, self._choosing),
-        ):
-            kept.pop(proxy, None)
+        self._publication = self._publication.forget((proxy,))
+        self._published_at.pop(proxy, None)
+        self._credentials.pop(proxy, None)
         self._identities.forget(proxy)
 
-    def _take_turns(self) -> None:
-        """Publish what is wanted, as far as it can be without an answer."""
-        while self._wanted:
-            waited = self._opening.keys(), self._choosing.keys()
-            abreast = len(self._wanted) if self._hasty else turns.ABREAST
-            turn = turns.next_turn(self._published, self._wanted, *waited, abreast)
-            for proxy, view in turn.views.items():
+    def _take_turns(self) -> Iterator[None]:
+        """Publish what is wanted in steps, as far as it can be without an answer."""
+        while self._publication.state is State.DUE:
+            self._publication = self._publication.begin()
+            while self._publication.turn:
+                proxy, view = next(iter(self._publication.turn.items()))
                 try:
-                    self._publish(proxy, view)
+                    self._tell(proxy, view)
                 except Exception:
                     log.exception(_FAULT, proxy)
-                    del self._wanted[proxy]
-            self._wanted = {
-                proxy: view
-                for proxy, view in self._wanted.items()
-                if self._published.get(proxy) is not view
-            }
-            self._opening = self._waiting(turn.opening, self._opening)
-            self._choosing = self._waiting(turn.choosing, self._choosing)
-            if self._opening or not turn.views:
-                break
-        self._hasty = self._hasty and bool(self._wanted)
-        if self._wanted:
+                    self._publication = self._publication.failed(proxy)
+                else:
+                    self._publication = self._publication.published(proxy)
+                yield
+            if self._publication.state is State.PUBLISHING:
+                asked = self._publication.opens | self._publication.chooses
+                busy = frozenset(proxy for proxy in asked if self._hub.busy(proxy))
+                self._publication = self._publication.end(busy, self._clock.monotonic())
+        if self._publication.wanted:
             self._held.set()
 
-    def _waiting(self, proxies: Iterable[str], since: Mapping[str, float]) -> dict[str, float]:
-        now = self._clock.monotonic()
-        return {proxy: since.get(proxy, now) for proxy in proxies if self._hub.busy(proxy)}
-
     def _answered(self, proxy: str) -> None:
-        if (proxy in self._opening or proxy in self._choosing) and not self._hub.busy(proxy):
-            self._dismiss(proxy)
+        if not self._hub.busy(proxy):
+            self._publication = self._publication.answered(proxy)
+            if self._publication.state is State.DUE:
+                self._work.in_steps(self._take_turns())
 
-    def _dismiss(self, proxy: str) -> None:
-        """Wait for a proxy no longer, and go on if that was what held the next turn up."""
-        self._opening.pop(proxy, None)
-        self._choosing.pop(proxy, None)
-        if self._wanted and not self._opening:
-            self._take_turns()
-
-    def _publish(self, proxy: str, view: ProxyView) -> None:
-        known = self._published.get(proxy)
+    def _tell(self, proxy: str, view: ProxyView) -> None:
+        known = self._publication.sent.get(proxy)
         # The mesh goes first: a proxy that is told its secrets alone would take the rest for
         # empty, and call itself ready.
         if known != view:
             self._hub.publish(proxy, "mesh", self._renderer.render(view))
         self._identities.ensure(proxy, view.node.identity)
-        self._published[proxy] = view
         self._published_at[proxy] = self._clock.now()
         self._publish_credentials(proxy, view)
 
@@ -263,14 +263,18 @@ class Pipeline:
         self._forget(proxy)
         self._coalescer.notify()
 
-    @property
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
+    async def beside(self, call: Callable[[Round], Answer]) -> Answer:
+        """Return what a call makes of the newest state, which may be asked for views meanwhile. It
+        is made in a thread, between rounds. Raises what the call raises."""
+        return await self._work.beside(lambda: call(self.current))
+
+    async def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What compiling noticed: found when it is asked for, so that no proxy waits for it. After
         a round that failed, what was noticed last."""
-        if self.current.mesh is not None:
+        if self._noticed[0] is not self.current:
             with contextlib.suppress(Superseded):
-                self._noticed = self.current.mesh.diagnostics
-        return self._noticed
+                self._noticed = await self.beside(_noticed)
+        return self._noticed[1]
 
     @property
     def missing(self) -> tuple[Diagnostic, ...]:
@@ -285,7 +289,11 @@ class Pipeline:
     @property
     def views(self) -> Mapping[str, ProxyView]:
         """The view that was last published to each proxy."""
-        return self._published
+        return self._publication.sent
+
+
+def _noticed(newest: Round) -> tuple[Round, tuple[Diagnostic, ...]]:
+    return newest, newest.mesh.diagnostics if newest.mesh is not None else ()
 
 
 def _changes(events: Iterable[Event]) -> Iterable[Change]:

@@ -9,6 +9,7 @@ from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model import wellknown
 from lateen.store.api import Event, EventType, JsonObject, Store
+from lateen.xds.als import LogBatch
 from lateen.xds.hub import Hub
 from lateen.xds.service import AccessLogSink, XdsServer
 
@@ -29,18 +30,16 @@ class Proxies:
     """The hub and the discovery service, with a socket open for each pod that runs a proxy.
 
     Follows Pods rather than compiled proxies: the socket must be there before the agent starts
-    Envoy, and that is before the pod has an address. `on_renewed` is told of a proxy whose pod was
-    replaced by another of the same name: what was published to the old one is forgotten. `on_log`
-    gets the proxies' access logs. Both are set once there is who listens.
+    Envoy, and that is before the pod has an address.
     """
 
     def __init__(
         self, paths: LabPaths, chosen: LabSettings, clock: Clock, tasks: TaskGroup
     ) -> None:
         self.hub = Hub(clock)
-        self.on_renewed: Callable[[str], None] = lambda _proxy: None
-        self.on_log: AccessLogSink = lambda _proxy, _batch: None
-        self._xds = XdsServer(self.hub, lambda proxy, batch: self.on_log(proxy, batch), clock)
+        self._renewed: list[Callable[[str], None]] = []
+        self._logged: list[AccessLogSink] = []
+        self._xds = XdsServer(self.hub, self._take_log, clock)
         self._key_logs = chosen.key_log
         self._paths = paths
         self._tasks = tasks
@@ -53,6 +52,16 @@ class Proxies:
         store.subscribe("pods", self.note)
         for entry in store.list("pods").entries:
             self.note(Event(EventType.ADDED, entry))
+
+    def subscribe(self, renewed: Callable[[str], None], logged: AccessLogSink) -> None:
+        """Call `renewed` with a proxy whose pod was replaced by another of the same name: what was
+        published to the old one is to be forgotten. Call `logged` with proxies' access logs."""
+        self._renewed.append(renewed)
+        self._logged.append(logged)
+
+    def _take_log(self, proxy: str, batch: LogBatch) -> None:
+        for logged in self._logged:
+            logged(proxy, batch)
 
     async def stop(self) -> None:
         """End the discovery service."""
@@ -84,7 +93,8 @@ class Proxies:
             if wanted is not None and proxy not in self._open:
                 await self._serve(proxy, wanted)
                 if found is not None:
-                    self.on_renewed(proxy)
+                    for renewed in self._renewed:
+                        renewed(proxy)
 
     async def _serve(self, proxy: str, uid: str) -> None:
         path = self._paths.xds_socket(uid)

@@ -69,7 +69,7 @@ class Knowledge(msgspec.Struct, frozen=True):
 
     findings: Callable[[], Awaitable[Sequence[Diagnostic]]]
     rejected: Callable[[str], Sequence[str]]
-    proved: Callable[[Question, str, Advice], Advice]
+    proved: Callable[[Question, str, Advice], Awaitable[Advice]]
     """What may mend a failure of a class, tried."""
 
 
@@ -118,7 +118,8 @@ class EvidenceEngine:
             found, answer, self._pipeline.views, current.snapshot, insecure=asked.insecure
         )
         if asked.remedies:
-            proved = self._knowledge.proved(_question(asked), judged.code, judged.advice)
+            question = _question(asked)
+            proved = await self._knowledge.proved(question, judged.code, judged.advice)
             judged = msgspec.structs.replace(judged, advice=proved)
         return {
             "request": _request_shown(asked, start, target),
