@@ -5,7 +5,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lateen.app.mesh import turns
-from lateen.app.mesh.publication import Publication, Refused, State
+from lateen.app.mesh.publication import Publication, Refused, Stage
 from tests.app.test_turns import ACCEPTS, D, P, meshes, views
 
 NAMES = ("s0", "s1", "c", "g")
@@ -14,11 +14,11 @@ START = views(((P, P), (P, P)))
 
 def whole(publication, now=0.0, busy=frozenset()):
     """Publish turn after turn, as far as it goes."""
-    while publication.state is State.DUE:
+    while publication.stage is Stage.DUE:
         publication = publication.begin()
         while publication.turn:
             publication = publication.published(next(iter(publication.turn)))
-        if publication.state is State.PUBLISHING:
+        if publication.stage is Stage.PUBLISHING:
             publication = publication.end(busy, now)
     return publication
 
@@ -29,10 +29,10 @@ def states():
     due = resting.wish(views(((D, P), (P, P))))
     publishing = due.begin()
     return {
-        State.RESTING: resting,
-        State.DUE: due,
-        State.PUBLISHING: publishing,
-        State.WAITING: whole(due, busy=frozenset(NAMES)),
+        Stage.RESTING: resting,
+        Stage.DUE: due,
+        Stage.PUBLISHING: publishing,
+        Stage.WAITING: whole(due, busy=frozenset(NAMES)),
     }
 
 
@@ -48,16 +48,16 @@ EVENTS = {
 }
 NO = None
 TABLE = {
-    State.RESTING: ("resting", NO, NO, NO, NO, NO, "resting", "resting"),
-    State.DUE: ("resting", "publishing", NO, NO, NO, NO, "due", "resting"),
-    State.PUBLISHING: (NO, NO, "publishing", "publishing", NO, NO, "publishing", "publishing"),
-    State.WAITING: ("due", NO, NO, NO, NO, "due", "due", "resting"),
+    Stage.RESTING: ("resting", NO, NO, NO, NO, NO, "resting", "resting"),
+    Stage.DUE: ("resting", "publishing", NO, NO, NO, NO, "due", "resting"),
+    Stage.PUBLISHING: (NO, NO, "publishing", "publishing", NO, NO, "publishing", "publishing"),
+    Stage.WAITING: ("due", NO, NO, NO, NO, "due", "due", "resting"),
 }
 
 
-@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("state", list(Stage))
 def test_each_state_stands_where_it_says(state):
-    assert states()[state].state is state
+    assert states()[state].stage is state
 
 
 @pytest.mark.parametrize(
@@ -74,18 +74,18 @@ def test_every_event_in_every_state(state, event, expected):
         with pytest.raises(Refused):
             EVENTS[event](made)
     else:
-        assert EVENTS[event](made).state.value == expected
+        assert EVENTS[event](made).stage.value == expected
 
 
 def test_a_refusal_names_the_event_and_the_state():
     with pytest.raises(Refused, match="begin in state resting"):
         Publication().begin()
     with pytest.raises(Refused, match="published of c, whose turn it is not"):
-        states()[State.PUBLISHING].published("c")
+        states()[Stage.PUBLISHING].published("c")
 
 
 def test_a_turn_ends_when_all_of_it_is_published():
-    made = states()[State.PUBLISHING]
+    made = states()[Stage.PUBLISHING]
     with pytest.raises(Refused, match="not over"):
         made.end(frozenset(), 0.0)
     made = made.published("g").published("s0")
@@ -93,7 +93,7 @@ def test_a_turn_ends_when_all_of_it_is_published():
 
 
 def test_who_waits_keeps_the_moment_it_began_to():
-    made = whole(states()[State.DUE], 3.0, frozenset({"g"}))
+    made = whole(states()[Stage.DUE], 3.0, frozenset({"g"}))
     assert made.choosing["g"] == 3.0
     assert made.late(2.9) == ()
     assert "g" in made.late(3.0)
@@ -101,16 +101,16 @@ def test_who_waits_keeps_the_moment_it_began_to():
 
 
 def test_one_that_fails_holds_nobody_up():
-    made = states()[State.DUE].begin()
+    made = states()[Stage.DUE].begin()
     assert list(made.turn) == ["g", "s0"]
     made = whole(made.failed("g").published("s0").end(frozenset(), 0.0))
-    assert made.state is State.RESTING
+    assert made.stage is Stage.RESTING
     assert made.sent["g"] == START["g"]
     assert made.sent["s0"].inbound.ports[0].mode.mode is D
 
 
 def test_after_a_silence_all_others_have_one_turn():
-    made = states()[State.WAITING]
+    made = states()[Stage.WAITING]
     made = made.give_up(made.late(0.0))
     assert made.hasty
     assert set(made.begin().turn) >= set(made.wanted) - {"s0"}
@@ -127,14 +127,14 @@ class Publishing(RuleBasedStateMachine):
         self.busy = set()
         self.may_use = {name: [view] for name, view in self.newest.items()}
 
-    @precondition(lambda self: self.made.state is not State.PUBLISHING)
+    @precondition(lambda self: self.made.stage is not Stage.PUBLISHING)
     @rule(mesh=meshes)
     def wish(self, mesh):
         known = {n: self.made.sent.get(n) for n in NAMES}
         self.newest = {n: known[n] if known[n] == v else v for n, v in views(mesh).items()}
         self.made = self.made.wish(self.newest)
 
-    @precondition(lambda self: self.made.state is State.DUE)
+    @precondition(lambda self: self.made.stage is Stage.DUE)
     @rule()
     def begin(self):
         self.made = self.made.begin()
@@ -148,7 +148,7 @@ class Publishing(RuleBasedStateMachine):
         self.busy.add(name)
         self.made = self.made.published(name)
 
-    @precondition(lambda self: self.made.state is State.PUBLISHING and not self.made.turn)
+    @precondition(lambda self: self.made.stage is Stage.PUBLISHING and not self.made.turn)
     @rule(later=st.floats(0, 2))
     def end(self, later):
         self.now += later
@@ -172,12 +172,12 @@ class Publishing(RuleBasedStateMachine):
     @invariant()
     def the_state_says_what_counts(self):
         made = getattr(self, "made", Publication())
-        assert (made.state is State.RESTING) == (not made.wanted and not self._in_turn(made))
-        assert not made.turn or made.state is State.PUBLISHING
-        assert made.state is not State.WAITING or made.opening or made.choosing
+        assert (made.stage is Stage.RESTING) == (not made.wanted and not self._in_turn(made))
+        assert not made.turn or made.stage is Stage.PUBLISHING
+        assert made.stage is not Stage.WAITING or made.opening or made.choosing
 
     def _in_turn(self, made):
-        return made.state is State.PUBLISHING
+        return made.stage is Stage.PUBLISHING
 
     def teardown(self):
         if not hasattr(self, "made"):
@@ -185,13 +185,13 @@ class Publishing(RuleBasedStateMachine):
         for _ in range(40):
             while self.made.turn:
                 self.publish(0)
-            if self.made.state is State.PUBLISHING:
+            if self.made.stage is Stage.PUBLISHING:
                 self.end(0.0)
             for name in NAMES:
                 self.answer(name)
-            if self.made.state is State.DUE:
+            if self.made.stage is Stage.DUE:
                 self.made = self.made.begin()
-        assert self.made.state is State.RESTING
+        assert self.made.stage is Stage.RESTING
         assert self.made.sent == self.newest
 
 

@@ -14,11 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from lateen.base.clock import Clock
+from lateen.base.pace import SLICE_SECONDS
 
 log = logging.getLogger(__name__)
-
-SLICE_SECONDS = 0.004
-"""How long steps may hold the loop at a time. One step may take longer: it should not."""
 
 Result = TypeVar("Result")
 Steps = Iterator[None]

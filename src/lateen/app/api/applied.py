@@ -17,6 +17,7 @@ from lateen.apiserver.serving import handlers
 from lateen.apiserver.writing import verbs
 from lateen.app.api import routes
 from lateen.base.jsonvalue import Json
+from lateen.base.pace import Pace
 from lateen.model.client import ApiError
 from lateen.model.manifests import sourcelines
 from lateen.model.schema import kinds
@@ -52,16 +53,18 @@ def apply_route(api: verbs.Api) -> Route:
     """
 
     async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
-        return routes.answer(_all(api, routes.decoded(call, ApplyRequest)))
+        return routes.answer(await _all(api, routes.decoded(call, ApplyRequest)))
 
     return routes.owned(PATH, serve, "POST")
 
 
-def _all(api: verbs.Api, asked: ApplyRequest) -> Json:
+async def _all(api: verbs.Api, asked: ApplyRequest) -> Json:
+    pace = Pace(api.clock)
     done: list[Json] = []
     try:
         for item in asked.items:
             done.append(_one(api, item, dry_run=asked.dry_run))
+            await pace.step()
     except ApiError as error:
         return {"done": done, "error": _refusal(error)}
     return {"done": done, "error": None}

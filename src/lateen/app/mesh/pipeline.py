@@ -17,7 +17,7 @@ import msgspec
 
 from lateen.app.mesh.churn import Backlog
 from lateen.app.mesh.identities import Identities
-from lateen.app.mesh.publication import Publication, State
+from lateen.app.mesh.publication import Publication, Stage
 from lateen.base.clock import Clock
 from lateen.base.debounce import Coalescer
 from lateen.base.exclusive import Exclusive
@@ -98,7 +98,7 @@ class Pipeline:
     def pending(self) -> bool:
         """Whether something written is not compiled and published yet."""
         waiting = self._backlog.due or self._backlog.gathered or self._compiling
-        return bool(waiting or self._publication.state is not State.RESTING)
+        return bool(waiting or self._publication.stage is not Stage.RESTING)
 
     def note(self, event: Event) -> None:
         """Remember a change; called by the store within the write."""
@@ -143,7 +143,7 @@ class Pipeline:
     def _give_up(self, before: float) -> None:
         """Go on without those that were sent their turn before a moment and have not answered."""
         late = self._publication.late(before)
-        if late and self._publication.state is State.WAITING:
+        if late and self._publication.stage is Stage.WAITING:
             log.warning("%s: no answer; changed modes of mutual TLS go on without", ", ".join(late))
             self._publication = self._publication.give_up(late)
             self._work.in_steps(self._take_turns())
@@ -215,7 +215,7 @@ class Pipeline:
 
     def _take_turns(self) -> Iterator[None]:
         """Publish what is wanted in steps, as far as it can be without an answer."""
-        while self._publication.state is State.DUE:
+        while self._publication.stage is Stage.DUE:
             self._publication = self._publication.begin()
             while self._publication.turn:
                 proxy, view = next(iter(self._publication.turn.items()))
@@ -227,7 +227,7 @@ class Pipeline:
                 else:
                     self._publication = self._publication.published(proxy)
                 yield
-            if self._publication.state is State.PUBLISHING:
+            if self._publication.stage is Stage.PUBLISHING:
                 asked = self._publication.opens | self._publication.chooses
                 busy = frozenset(proxy for proxy in asked if self._hub.busy(proxy))
                 self._publication = self._publication.end(busy, self._clock.monotonic())
@@ -237,7 +237,7 @@ class Pipeline:
     def _answered(self, proxy: str) -> None:
         if not self._hub.busy(proxy):
             self._publication = self._publication.answered(proxy)
-            if self._publication.state is State.DUE:
+            if self._publication.stage is Stage.DUE:
                 self._work.in_steps(self._take_turns())
 
     def _tell(self, proxy: str, view: ProxyView) -> None:

@@ -30,7 +30,7 @@ _NONE: Final[Views] = {}
 _NOBODY: Final[Mapping[str, float]] = {}
 
 
-class State(enum.Enum):
+class Stage(enum.Enum):
     """Where a publication stands."""
 
     RESTING = "resting"
@@ -44,12 +44,12 @@ class Refused(RuntimeError):
 
 
 _TAKES: Final = {
-    "wish": frozenset({State.RESTING, State.DUE, State.WAITING}),
-    "begin": frozenset({State.DUE}),
-    "published": frozenset({State.PUBLISHING}),
-    "failed": frozenset({State.PUBLISHING}),
-    "end": frozenset({State.PUBLISHING}),
-    "give_up": frozenset({State.WAITING}),
+    "wish": frozenset({Stage.RESTING, Stage.DUE, Stage.WAITING}),
+    "begin": frozenset({Stage.DUE}),
+    "published": frozenset({Stage.PUBLISHING}),
+    "failed": frozenset({Stage.PUBLISHING}),
+    "end": frozenset({Stage.PUBLISHING}),
+    "give_up": frozenset({Stage.WAITING}),
 }
 
 
@@ -59,7 +59,7 @@ class Publication(msgspec.Struct, frozen=True):
     Each event returns the publication after it. Moments are monotonic seconds.
     """
 
-    state: State = State.RESTING
+    stage: Stage = Stage.RESTING
     sent: Views = _NONE
     """The view that was last published to each proxy."""
     wanted: Views = _NONE
@@ -82,7 +82,7 @@ class Publication(msgspec.Struct, frozen=True):
         """Want these views, and no others that were wanted before."""
         self._check("wish")
         wanted = {name: view for name, view in views.items() if self.sent.get(name) is not view}
-        return replace(self, wanted=wanted, state=State.DUE).settled()
+        return replace(self, wanted=wanted, stage=Stage.DUE).settled()
 
     def begin(self) -> "Publication":
         """Begin the next turn. Nobody's turn means that an answer must come first."""
@@ -91,10 +91,10 @@ class Publication(msgspec.Struct, frozen=True):
         abreast = len(self.wanted) if self.hasty else turns.ABREAST
         made = turns.next_turn(self.sent, self.wanted, *waited, abreast)
         if not made.views:
-            return replace(self, state=State.WAITING)
+            return replace(self, stage=Stage.WAITING)
         return replace(
             self,
-            state=State.PUBLISHING,
+            stage=Stage.PUBLISHING,
             turn=made.views,
             opens=made.opening,
             chooses=made.choosing,
@@ -124,7 +124,7 @@ class Publication(msgspec.Struct, frozen=True):
             raise Refused(f"the turn is not over: {', '.join(sorted(self.turn))}")
         return replace(
             self,
-            state=State.WAITING,
+            stage=Stage.WAITING,
             opens=frozenset(),
             chooses=frozenset(),
             opening={name: self.opening.get(name, now) for name in self.opens & busy},
@@ -137,7 +137,7 @@ class Publication(msgspec.Struct, frozen=True):
             return self
         opening, choosing = _without(self.opening, proxy), _without(self.choosing, proxy)
         after = replace(self, opening=opening, choosing=choosing)
-        return after if self.state is State.PUBLISHING else after.settled()
+        return after if self.stage is Stage.PUBLISHING else after.settled()
 
     def forget(self, proxies: Iterable[str]) -> "Publication":
         """Forget proxies that are gone, with all that was sent and wanted of them."""
@@ -152,7 +152,7 @@ class Publication(msgspec.Struct, frozen=True):
             opening=_less(self.opening, gone),
             choosing=_less(self.choosing, gone),
         )
-        return after if self.state is State.PUBLISHING else after.settled()
+        return after if self.stage is Stage.PUBLISHING else after.settled()
 
     def late(self, before: float) -> tuple[str, ...]:
         """Return who was sent its turn before a moment and has not answered, by name."""
@@ -169,14 +169,14 @@ class Publication(msgspec.Struct, frozen=True):
     def settled(self) -> "Publication":
         """Return it in the state that its parts ask for, outside a turn."""
         if not self.wanted:
-            return replace(self, state=State.RESTING, hasty=False)
-        if self.state is State.WAITING and not self.opening:
-            return replace(self, state=State.DUE)
+            return replace(self, stage=Stage.RESTING, hasty=False)
+        if self.stage is Stage.WAITING and not self.opening:
+            return replace(self, stage=Stage.DUE)
         return self
 
     def _check(self, event: str, proxy: str | None = None) -> None:
-        if self.state not in _TAKES[event]:
-            raise Refused(f"{event} in state {self.state.value}")
+        if self.stage not in _TAKES[event]:
+            raise Refused(f"{event} in state {self.stage.value}")
         if proxy is not None and proxy not in self.turn:
             raise Refused(f"{event} of {proxy}, whose turn it is not")
 
