@@ -7,6 +7,7 @@ import pytest
 
 from lateen.app.lab import settings
 from lateen.app.lab.settings import LabSettings, SettingsError
+from lateen.model.external import ExternalHost
 
 BASE = LabSettings(lab="default", istio="1.32", user=0)
 
@@ -31,6 +32,17 @@ def read(folder: Path, content: bytes) -> LabSettings:
         (b"dnsForward: 127.0.0.53:53", "dns_forward", "127.0.0.53:53"),
         (b"images: {web: serve}", "images", {"web": ["/bin/sh", "-c", "serve"]}),
         (b"", "istio", "1.32"),
+        (b"egressGateway: true", "egress_gateway", True),
+        (
+            b"external: {'*.A.example.': nginx, b.example: 10.0.0.9, "
+            b"c.example: {image: my/api, port: 9, args: [-v]}}",
+            "external",
+            (
+                ExternalHost(host="*.a.example", image="nginx"),
+                ExternalHost(host="b.example", address="10.0.0.9"),
+                ExternalHost(host="c.example", image="my/api", port=9, args=("-v",)),
+            ),
+        ),
     ],
 )
 def test_what_is_read(content: bytes, field: str, value: Any, tmp_path: Path) -> None:
@@ -51,6 +63,15 @@ def test_what_is_read(content: bytes, field: str, value: Any, tmp_path: Path) ->
         (b"certificateTTL: 1s", "use 4s to 2160h"),
         (b"egressPrivate: [10.0.0.1/8]", "use IPv4 networks such as 10.20.0.0/16"),
         (b"egress: perhaps", "egress"),
+        (b"external: {localhost: nginx}", "'localhost': use a name such as api.example.com"),
+        (b"external: {a.*.example: nginx}", "use a name such as api.example.com"),
+        (b"external: {web.default.svc.cluster.local: nginx}", "is the cluster's own"),
+        (b"external: {a.example: nginx, A.example.: httpd}", "'A.example.' is there twice"),
+        (b"external: {a.example: {port: 80}}", "use an image, or an address"),
+        (b"external: {a.example: {image: nginx, address: 10.0.0.1}}", "an image, or an address"),
+        (b"external: {a.example: {address: 10.0.0}}", "'10.0.0' is no IPv4 address"),
+        (b"external: {a.example: {image: nginx, port: 70000}}", "port 70000: use 1 to 65535"),
+        (b"external: {a.example: {imge: nginx}}", "unknown field `imge`"),
     ],
 )
 def test_what_is_refused(content: bytes, says: str, tmp_path: Path) -> None:

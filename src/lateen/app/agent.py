@@ -168,6 +168,8 @@ def lab_facts(
         masks=(str(paths.run.parent), str(paths.state.parent)),
         tools=str(bin_directory),
         cache=str(cache),
+        trust=str(paths.trust) if chosen.external else "",
+        trusted_at=tuple(dict.fromkeys((meshsettings.system_roots(), meshsettings.USUAL_BUNDLE))),
         installed=installed,
         images=chosen.images,
         folders={
@@ -194,6 +196,9 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     addresses = plan(chosen.pool)
     network = LabNetwork(addresses)
     zone = dnszone.Zone()
+    for host in chosen.external:
+        if host.address:
+            zone.add_external(host.host, host.address)
     tasks = TaskGroup("node")
     shim = await ShimClient.connect(paths.shim_socket, subscribe=True)
     if chosen.copy_proxies:

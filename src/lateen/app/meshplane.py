@@ -92,6 +92,7 @@ class MeshPlane:
             *(shim, self._pipeline, self._ledger, lambda: outside.ports),
             *(self._taps, self._reporting),
             Knowledge(self._findings, self._rejected, explaining.proved),
+            roots=paths.trust.read_text(encoding="utf-8") if chosen.external else "",
         )
         self.serving: Mapping[str, Serve] = {
             routes.STATUS: self._serve_status,

@@ -19,7 +19,7 @@ from lateen.controllers.injection import injector
 from lateen.controllers.jobs import cronjob, job
 from lateen.controllers.network import apiservice, balancer, endpoints, ingress
 from lateen.controllers.workloads import daemonset, deployment, replicaset, statefulset
-from lateen.model import client as api
+from lateen.model import client as api, external
 from lateen.model.schema import kinds
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,10 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where pods reach the API server; without one there is no Service `kubernetes`."""
     gateway: bool = True
     """Whether istio-system holds an ingress gateway from the start."""
+    egress_gateway: bool = False
+    """Whether it holds an egress gateway beside that one."""
+    external: tuple[tuple[str, Json], ...] = ()
+    """(resource, object) of what stands in for hosts outside the mesh."""
     mesh_config: str = ""
     """The mesh's configuration that the ConfigMap `istio` begins with; empty makes none."""
 
@@ -109,8 +113,26 @@ class Manager:
             for resource, body in apiservice.objects(self._settings.api_address):
                 await self._ensure(resource, body)
         if self._settings.gateway:
-            for resource, body in ingress.istio_system(self._settings.inject):
+            for resource, body in ingress.istio_system(
+                self._settings.inject, egress=self._settings.egress_gateway
+            ):
                 await self._ensure(resource, ingress.marked(body, _digest(body)))
+        await self._ensure_external()
+
+    async def _ensure_external(self) -> None:
+        """Create what stands in for hosts outside, and remove what an earlier run of the lab had
+        for hosts that are not named any more."""
+        wanted = self._settings.external
+        for resource, body in wanted:
+            digest = fields.annotations(body).get(ingress.MADE_FROM) or _digest(body)
+            await self._ensure(resource, ingress.marked(body, digest))
+        names = {(resource, fields.name(body)) for resource, body in wanted}
+        for resource in ("deployments.apps", "secrets"):
+            found, _ = await self._client.list(resource, external.NAMESPACE)
+            for body in found:
+                ours = ingress.MADE_FROM in fields.annotations(body)
+                if ours and (resource, fields.name(body)) not in names:
+                    await self._client.delete(resource, external.NAMESPACE, fields.name(body))
 
     async def _ensure(self, resource: str, body: Json) -> None:
         """Create an object; one that an earlier version of Lateen made is brought up to date, one

@@ -12,7 +12,7 @@ from lateen.base.clock import Clock
 from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube.informer import Informer, Key, key_of
-from lateen.model import wellknown
+from lateen.model import external, wellknown
 from lateen.model.client import ApiClient, ApiError
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
@@ -104,6 +104,10 @@ class ServiceFeed:
         namespace, name = key_of(new or old or {})
         ip = str((new or {}).get("status", {}).get("podIP", ""))
         self._zone.set_pod(namespace, name, ip)
+        for host, address in _external(old):
+            self._zone.remove_external(host, address)
+        for host, address in _external(new):
+            self._zone.add_external(host, address)
 
     def _slices_of(self, key: Key) -> Iterable[discovery.EndpointSlice]:
         return tuple(self._slices.get(key, {}).values())
@@ -153,6 +157,16 @@ class ServiceFeed:
                 log.info("telling of the rules of Services: %s", error)
                 self._news.set()
                 await clock.sleep(_RETRY)
+
+
+def _external(pod: Json | None) -> list[tuple[str, str]]:
+    """Return the hosts outside the mesh that a pod answers for, each with its address."""
+    metadata, address = (pod or {}).get("metadata", {}), (pod or {}).get("status", {}).get("podIP")
+    if not address or metadata.get("deletionTimestamp"):
+        return []
+    annotations = metadata.get("annotations") or {}
+    hosts = external.hosts_of(metadata.get("namespace", ""), annotations)
+    return [(host, address) for host in hosts]
 
 
 def _decoded(body: Json, resource: str) -> object:

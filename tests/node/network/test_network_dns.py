@@ -231,3 +231,24 @@ def test_many_questions_on_one_connection(resolving: Any) -> None:
 
     replies = netlink.inside(pod, converse)
     assert [str(dnslib.DNSRecord.parse(each).a.rdata) for each in replies] == ["10.96.1.1"] * 3
+
+
+def test_hosts_outside_are_answered_for_the_nearest_wildcard_last() -> None:
+    zone = _zone()
+    for host, address in (
+        ("a.wiki.example", "10.244.0.7"),
+        ("*.wiki.example", "10.244.0.8"),
+        ("*.deep.wiki.example", "10.244.0.9"),
+    ):
+        zone.add_external(host, address)
+    asked = ("A.wiki.example", "b.wiki.example", "c.b.wiki.example", "x.deep.wiki.example")
+    found = [[str(r.rdata) for r in _ask(zone, name, "A").rr] for name in asked]
+    assert found == [["10.244.0.7"], ["10.244.0.8"], ["10.244.0.8"], ["10.244.0.9"]]
+    assert dnslib.RCODE[_ask(zone, "a.wiki.example", "AAAA").header.rcode] == "NOERROR"
+    assert dnslib.RCODE[_ask(zone, "wiki.example", "A").header.rcode] == "NXDOMAIN"
+    # What the lab answers for is nobody else's to answer.
+    assert not dns.is_foreign(dnslib.DNSRecord.question("b.wiki.example").pack(), zone)
+    assert dns.is_foreign(dnslib.DNSRecord.question("b.example").pack(), zone)
+    zone.remove_external("a.wiki.example", "10.244.0.7")
+    zone.remove_external("a.wiki.example", "10.244.0.7")
+    assert [str(r.rdata) for r in _ask(zone, "a.wiki.example", "A").rr] == ["10.244.0.8"]

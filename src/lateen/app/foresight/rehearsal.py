@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from lateen.apiserver.kinds.strategy import addresses, registry
-from lateen.app.lab import meshsettings
+from lateen.app.lab import externalobjects, meshsettings
 from lateen.app.lab.settings import LabSettings
 from lateen.base.jsonvalue import Json, clone
 from lateen.compiler.frontend.assemble import Frontend, Mesh
@@ -85,7 +85,11 @@ class Rehearsal:
             if self._world.get("namespaces", "", name) is None:
                 self._create("namespaces", dict(namespaces.namespace(name)))
         if not any(body["metadata"].get("uid") for body in standing):
-            for resource, body in ingress.istio_system(self._inject):
+            for resource, body in ingress.istio_system(
+                self._inject, egress=self._given.egress_gateway
+            ):
+                self._create(resource, body)
+            for resource, body in externalobjects.objects(self._given, None):
                 self._create(resource, body)
         for item in sorted(items, key=lambda each: each.body.get("kind") != "Namespace"):
             self._take(item)

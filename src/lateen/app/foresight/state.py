@@ -143,7 +143,9 @@ class Foresight:
         address = request.resolve.get(f"{host}:{port}") or request.resolve.get(host) or ""
         if pod is None and not address:
             address = self._outside(host, port)
-        content = _content(request, parts.scheme, parts.netloc.rpartition("@")[2], host)
+        authority = parts.netloc.rpartition("@")[2]
+        roots = self.network.system_roots if pod is not None else frozenset[str]()
+        content = _content(request, parts.scheme, authority, host, roots)
         return way.Sending(content=content, pod=pod, host=host, port=port, address=address)
 
     def _origin(self, request: Question) -> PodFacts | None:
@@ -202,13 +204,15 @@ def _reachable(service: Service) -> str:
     return "" if spec.cluster_ip in ("", "None") else str(spec.cluster_ip)
 
 
-def _content(request: Question, scheme: str, authority: str, host: str) -> Content:
+def _content(
+    request: Question, scheme: str, authority: str, host: str, trusted: frozenset[str]
+) -> Content:
     inner: Content = Raw()
     if scheme in ("http", "https", "grpc"):
         inner = _http(request, scheme, authority)
     if scheme not in ("https", "tls"):
         return inner
-    roots = None if request.insecure else frozenset[str]()
+    roots = None if request.insecure else trusted
     names = () if request.insecure else (NameMatch("exact", host, "dns"),)
     alpn = _ALPN[request.http]
     return Tls(

@@ -3,7 +3,7 @@ what is captured, what applications speak."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lateen.app.foresight import speaking
+from lateen.app.foresight import external
 from lateen.compiler.frontend.graph import pods as proxies
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind
 from lateen.model import wellknown
@@ -45,6 +45,7 @@ def network(
         names=Resolver(snapshot, slices),
         routed=(POD_NETWORK, SERVICE_NETWORK),
         node=NODE_IP,
+        system_roots=external.roots(snapshot),
     )
 
 
@@ -71,7 +72,7 @@ def _pod(pod: objects.Pod, settings: MeshSettings, images: Mapping[str, Sequence
         proxy=role,
         identity=spiffe_id(settings.trust_domain, meta.namespace, account) if role else "",
         capture=None if options is None else _capture(options),
-        speeches={} if role == "gateway" else speaking.speeches(pod, images),
+        speeches={} if role == "gateway" else external.speeches(pod, images),
     )
 
 
@@ -109,6 +110,8 @@ class Resolver:
             self._zone.set_service(service, slices.get(key, ()))
         for (namespace, name), pod in snapshot.pods.items():
             self._zone.set_pod(namespace, name, pod.status.pod_ip)
+        for host, address in external.names(snapshot):
+            self._zone.add_external(host, address)
 
     def addresses(self, name: str, namespace: str) -> tuple[str, ...]:
         """Return the addresses of a name."""

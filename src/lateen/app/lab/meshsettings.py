@@ -6,8 +6,9 @@ from lateen.app.lab.settings import LabSettings
 from lateen.compiler.frontend import versions
 from lateen.compiler.ir.proxy import AccessLog, MeshSettings
 
+USUAL_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
+    USUAL_BUNDLE,
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",

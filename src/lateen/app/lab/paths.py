@@ -89,6 +89,11 @@ class LabPaths(msgspec.Struct, frozen=True):
         """The bearer token of the person who started the lab."""
         return self.run / "admin.token"
 
+    @property
+    def trust(self) -> Path:
+        """The roots that containers trust, where the lab has hosts outside."""
+        return self.run / "trust.pem"
+
     def pod(self, uid: str) -> Path:
         """The run directory of one pod."""
         return self.run / "pods" / uid

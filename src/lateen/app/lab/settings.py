@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from lateen.app.lab import externals
+from lateen.model.external import ExternalHost
 from lateen.model.schema import durations
 
 CONFIG_NAME = "lateen.yaml"
@@ -21,6 +23,7 @@ _AS_GIVEN = (
     "host_paths",
     "dns_forward",
     "egress",
+    "egress_gateway",
     "key_log",
     "full_log_rate",
     "copy_proxies",
@@ -59,6 +62,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whether images that are not here are pulled from their registries."""
     mirrors: dict[str, list[str]] = {}
     """Registry to hosts that are asked for its images first."""
+    external: tuple[ExternalHost, ...] = ()
+    """Hosts outside the mesh that the lab has stand-ins or addresses for."""
     host_paths: list[str] = []
     """Host directories that hostPath volumes may mount."""
     dns_forward: str = ""
@@ -67,6 +72,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whether pods reach the outside, by TCP through a relay on the host."""
     egress_private: list[str] = []
     """Private networks that pods reach then."""
+    egress_gateway: bool = False
+    """Whether istio-system holds istio-egressgateway too."""
     certificate_ttl: float = 24 * 3600.0
     """Seconds a workload's certificate is valid; it is renewed at half of that, more or less."""
     key_log: bool = False
@@ -100,6 +107,9 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     )
     """Registry to the hosts that are asked before it, such as `docker.io: [127.0.0.1:5000]`.
     Default: none."""
+    external: dict[str, externals.ExternalFields | str] | None = None
+    """Host outside the mesh to what [answers for it](how-to/outside.md): an image, an IPv4 address,
+    or `{image, port, args}`. Default: none."""
     host_paths: list[str] | None = msgspec.field(default=None, name="hostPaths")
     """Directories of the host that hostPath volumes may mount. Default: none."""
     dns_forward: str | None = msgspec.field(default=None, name="dnsForward")
@@ -110,6 +120,8 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     [a relay on the host's side](decisions/017-way-out.md). Default: `false`."""
     egress_private: list[str] | None = msgspec.field(default=None, name="egressPrivate")
     """Private networks that pods reach then, such as `[10.20.0.0/16]`. Default: none."""
+    egress_gateway: bool | None = msgspec.field(default=None, name="egressGateway")
+    """Whether `istio-egressgateway` stands beside the ingress gateway. Default: `false`."""
     certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
     """How long a workload's certificate is valid, `4s` to `2160h`. Default: `24h`."""
     key_log: bool | None = msgspec.field(default=None, name="keyLog")
@@ -163,10 +175,9 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
     _check_ranges(file)
     changes = _words(file)
     if file.images is not None:
-        changes["images"] = {
-            name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
-            for name, command in file.images.items()
-        }
+        changes["images"] = _images(file.images)
+    if file.external is not None:
+        changes["external"] = _external(file.external)
     if file.registry_mirrors is not None:
         changes["mirrors"] = file.registry_mirrors
     if file.certificate_ttl is not None:
@@ -212,6 +223,20 @@ def _check_ranges(file: FileSettings) -> None:
         raise SettingsError(
             f"{CONFIG_NAME}: dnsForward {file.dns_forward!r}: use ADDRESS or ADDRESS:PORT"
         )
+
+
+def _images(written: dict[str, list[str] | str]) -> dict[str, list[str]]:
+    return {
+        name: ["/bin/sh", "-c", command] if isinstance(command, str) else command
+        for name, command in written.items()
+    }
+
+
+def _external(written: externals.Written) -> tuple[ExternalHost, ...]:
+    try:
+        return externals.hosts(written)
+    except ValueError as error:
+        raise SettingsError(f"{CONFIG_NAME}: {error}") from error
 
 
 def _private(words: list[str]) -> list[str]:

@@ -85,7 +85,10 @@ class EvidenceEngine:
         taps: Taps,
         reporting: Reporting,
         knowledge: Knowledge,
+        roots: str = "",
     ) -> None:
+        """`roots` are those that a lab's pods trust, in PEM; empty where it is the machine's."""
+        self._roots = roots
         self._knowledge = knowledge
         self._shim, self._pipeline, self._ledger = shim, pipeline, ledger
         self._forwards = forwards
@@ -109,7 +112,7 @@ class EvidenceEngine:
 
         pods = watched(current.snapshot, self._pipeline.views, start)
         async with self._reporting.everything(), self._taps.recording(pods) as recording:
-            response = await sending.send(self._shim, _request(asked, start, target))
+            response = await sending.send(self._shim, _request(asked, start, target, self._roots))
             who = directory.directory(current.snapshot, self._pipeline.views)
             sent = _sent(asked, start, target, response, who, mark)
             found = await self._joined(sent, who, recording)
@@ -214,7 +217,7 @@ def watched(snapshot: Snapshot, views: Mapping[str, ProxyView], start: targets.O
 
 
 def _request(
-    asked: CurlRequest, start: targets.Origin, target: targets.UrlTarget
+    asked: CurlRequest, start: targets.Origin, target: targets.UrlTarget, roots: str
 ) -> "sending.Request":
     from lateen.app.requests import sending
 
@@ -229,6 +232,7 @@ def _request(
         body=asked.body.encode() + asked.body_base64,
         http=asked.http,
         insecure=asked.insecure,
+        ca=roots if start.uid else "",
         timeout=asked.timeout,
     )
 

@@ -1,88 +1,134 @@
-"""What istio-system holds from the start: the ingress gateway. Pure."""
+"""What istio-system holds from the start: the gateways. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from lateen.base.jsonvalue import Json, clone
 from lateen.controllers.injection import injector, sidecar
 
 NAME = "istio-ingressgateway"
-ACCOUNT = "istio-ingressgateway-service-account"
-_SELECTOR = {"app": NAME, "istio": "ingressgateway"}
-_PORTS = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443))
+EGRESS = "istio-egressgateway"
 
 
-def istio_system(settings: injector.InjectionSettings) -> list[tuple[str, Json]]:
-    """Return (resource, object) of istio-system: account, Service and Deployment of the gateway.
+class _Install(msgspec.Struct, frozen=True):
+    """One gateway of an installation of Istio."""
+
+    name: str
+    istio: str
+    """Value of the label `istio`, by which Gateways select it."""
+    component: str
+    service: str
+    """The Service's type."""
+    ports: tuple[tuple[str, int, int], ...]
+    """(name, port, target port)."""
+
+    @property
+    def account(self) -> str:
+        """The name of its ServiceAccount."""
+        return f"{self.name}-service-account"
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The labels by which the Service selects its pods."""
+        return {"app": self.name, "istio": self.istio}
+
+
+_INGRESS = _Install(
+    NAME,
+    "ingressgateway",
+    "IngressGateways",
+    "LoadBalancer",
+    (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443)),
+)
+_EGRESS = _Install(
+    EGRESS,
+    "egressgateway",
+    "EgressGateways",
+    "ClusterIP",
+    (("http2", 80, 8080), ("https", 443, 8443)),
+)
+
+
+def istio_system(
+    settings: injector.InjectionSettings, *, egress: bool = False
+) -> list[tuple[str, Json]]:
+    """Return (resource, object) of istio-system: account, Service and Deployment of each gateway.
 
     Istio is there from the start here, as after an installation with the default profile; its
-    control plane is Lateen itself and needs no Deployment.
+    control plane is Lateen itself and needs no Deployment. The egress gateway is that of the demo
+    profile: it is there where the lab's settings ask for it.
     """
     space = settings.system_namespace
     return [
-        ("serviceaccounts", _object("v1", "ServiceAccount", ACCOUNT, space)),
-        ("services", _service(space)),
-        ("deployments.apps", _deployment(settings)),
+        each
+        for gateway in ((_INGRESS, _EGRESS) if egress else (_INGRESS,))
+        for each in (
+            ("serviceaccounts", _object("v1", "ServiceAccount", gateway.account, space, gateway)),
+            ("services", _service(space, gateway)),
+            ("deployments.apps", _deployment(settings, gateway)),
+        )
     ]
 
 
-def _labels(revision: str = "default") -> dict[str, str]:
+def _labels(gateway: _Install, revision: str = "default") -> dict[str, str]:
     return {
-        **_SELECTOR,
+        **gateway.selector,
         "install.operator.istio.io/owning-resource": "unknown",
         "istio.io/rev": revision,
-        "operator.istio.io/component": "IngressGateways",
+        "operator.istio.io/component": gateway.component,
         "release": "istio",
     }
 
 
-def _object(version: str, kind: str, name: str, space: str) -> Json:
-    meta = {"name": name, "namespace": space, "labels": _labels()}
+def _object(version: str, kind: str, name: str, space: str, gateway: _Install) -> Json:
+    meta = {"name": name, "namespace": space, "labels": _labels(gateway)}
     return {"apiVersion": version, "kind": kind, "metadata": meta}
 
 
-def _service(space: str) -> Json:
+def _service(space: str, gateway: _Install) -> Json:
     ports = [
         {"name": name, "port": port, "protocol": "TCP", "targetPort": target}
-        for name, port, target in _PORTS
+        for name, port, target in gateway.ports
     ]
-    body = _object("v1", "Service", NAME, space)
-    body["spec"] = {"type": "LoadBalancer", "selector": dict(_SELECTOR), "ports": ports}
+    body = _object("v1", "Service", gateway.name, space, gateway)
+    body["spec"] = {"type": gateway.service, "selector": gateway.selector, "ports": ports}
     return body
 
 
-def _deployment(settings: injector.InjectionSettings) -> Json:
+def _deployment(settings: injector.InjectionSettings, gateway: _Install) -> Json:
     mesh, space = settings.mesh, settings.system_namespace
-    body = _object("apps/v1", "Deployment", NAME, space)
+    body = _object("apps/v1", "Deployment", gateway.name, space, gateway)
     labels = {
-        **_labels(mesh.revision),
+        **_labels(gateway, mesh.revision),
         "chart": "gateways",
         "heritage": "Tiller",
-        "service.istio.io/canonical-name": NAME,
+        "service.istio.io/canonical-name": gateway.name,
         "service.istio.io/canonical-revision": "latest",
         injector.INJECT: "false",
     }
     body["spec"] = {
         "replicas": 1,
-        "selector": {"matchLabels": dict(_SELECTOR)},
+        "selector": {"matchLabels": gateway.selector},
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": "25%"},
         },
         "template": {
             "metadata": {"labels": labels, "annotations": {injector.INJECT: "false"}},
-            "spec": _pod_spec(mesh, space),
+            "spec": _pod_spec(mesh, space, gateway),
         },
     }
     return body
 
 
-def _pod_spec(mesh: sidecar.InjectedMesh, space: str) -> Json:
-    ports = [{"containerPort": target, "protocol": "TCP"} for _, _, target in _PORTS]
-    proxy = sidecar.container(_likeness(space), mesh, role="router")
+def _pod_spec(mesh: sidecar.InjectedMesh, space: str, gateway: _Install) -> Json:
+    ports = [{"containerPort": target, "protocol": "TCP"} for _, _, target in gateway.ports]
+    proxy = sidecar.container(_likeness(space, gateway), mesh, role="router")
     proxy["ports"] = [*ports, *proxy["ports"]]
     return {
-        "serviceAccountName": ACCOUNT,
+        "serviceAccountName": gateway.account,
         "securityContext": {
             "runAsGroup": sidecar.USER,
             "runAsNonRoot": True,
@@ -93,16 +139,16 @@ def _pod_spec(mesh: sidecar.InjectedMesh, space: str) -> Json:
     }
 
 
-def _likeness(space: str) -> Mapping[str, Any]:
+def _likeness(space: str, gateway: _Install) -> Mapping[str, Any]:
     """A pod such as the Deployment will make: what the proxy's variables are derived from."""
     digest = {"pod-template-hash": "x"}
     owner = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
-        "name": f"{NAME}-x",
+        "name": f"{gateway.name}-x",
         "controller": True,
     }
-    meta = {"name": NAME, "namespace": space, "labels": digest, "ownerReferences": [owner]}
+    meta = {"name": gateway.name, "namespace": space, "labels": digest, "ownerReferences": [owner]}
     return {"metadata": meta, "spec": {}}
 
 

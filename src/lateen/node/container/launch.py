@@ -87,6 +87,10 @@ class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Host directory with sudo and tcpdump for containers."""
     cache: str = ""
     """Host directory with the certificates of images, which stand-ins read."""
+    trust: str = ""
+    """Host file with the roots that containers trust; empty: the machine's own."""
+    trusted_at: tuple[str, ...] = ()
+    """Where containers look for them."""
     installed: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Programs of the host by name: nginx, openssl, curl, tcpdump."""
     images: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
@@ -149,6 +153,9 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
     user = _user(given, program.user) if lab.real_root and not given.xds else _ROOT
     home = program.user.home if user.uid == program.user.uid else user.home
     defaults = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": home}
+    trusted = tuple(Mount(lab.trust, place, True) for place in lab.trusted_at if lab.trust)
+    if trusted:  # OpenSSL looks into a folder of single roots otherwise
+        defaults["SSL_CERT_FILE"] = trusted[0].target
     context = container.security_context
     return ContainerSpec(
         argv=program.argv,
@@ -156,7 +163,7 @@ def container_spec(lab: LabFacts, given: Inputs) -> ContainerSpec:
         cwd=container.working_dir or program.cwd,
         hostname=hostname,
         files=tuple({**files, **program.files}.items()),
-        mounts=(*program.mounts, *given.mounts),
+        mounts=(*trusted, *program.mounts, *given.mounts),
         masks=lab.masks,
         writable=() if given.image else _WRITABLE,
         layers=given.image.layers if given.image else (),

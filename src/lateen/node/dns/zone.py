@@ -68,6 +68,8 @@ class Zone:
         self._namespaces: dict[str, int] = {}
         self._reverse: dict[str, dict[tuple[str, str], None]] = {}
         self._pods: dict[tuple[str, str], str] = {}
+        self._hosts: dict[str, dict[str, None]] = {}
+        """Addresses of hosts outside the mesh that are answered for; `*.` is every name below."""
 
     def set_service(
         self, service: objects.Service, slices: Iterable[discovery.EndpointSlice]
@@ -105,6 +107,17 @@ class Zone:
         if self._pods.pop((namespace, name), ""):
             self._leave(namespace)
 
+    def add_external(self, host: str, address: str) -> None:
+        """Answer for a host outside the mesh with an address more."""
+        self._hosts.setdefault(host, {})[address] = None
+
+    def remove_external(self, host: str, address: str) -> None:
+        """Take an address of such a host away; nothing when it is not known."""
+        known = self._hosts.get(host, {})
+        known.pop(address, None)
+        if not known:
+            self._hosts.pop(host, None)
+
     def _leave(self, namespace: str) -> None:
         self._namespaces[namespace] -= 1
         if not self._namespaces[namespace]:
@@ -117,7 +130,19 @@ class Zone:
             return self._inside(tuple(labels[:-2]), kind)
         if labels[-2:] == ["in-addr", "arpa"]:
             return self._backwards(labels[:-2], name, kind)
+        if (addresses := self._outside(labels)) is not None:
+            return _only(tuple(DnsRecord(name, "A", each) for each in addresses), kind)
         return ZoneAnswer(False, inside=False)
+
+    def _outside(self, labels: list[str]) -> Iterable[str] | None:
+        """Return the addresses of a host outside: the name's own, else the nearest wildcard's."""
+        if not self._hosts:
+            return None
+        wildcards = (".".join(("*", *labels[at:])) for at in range(1, len(labels)))
+        for host in (".".join(labels), *wildcards):
+            if host in self._hosts:
+                return tuple(self._hosts[host])
+        return None
 
     def _inside(self, labels: tuple[str, ...], kind: str) -> ZoneAnswer:
         match labels:

@@ -7,7 +7,9 @@ from types import MappingProxyType
 import msgspec
 from msgspec.structs import replace
 
+from lateen.model import external
 from lateen.node.images import mirrors, nginx, reference
+from lateen.node.images.flags import parse_flags
 from lateen.node.images.nginx import NginxSite
 from lateen.node.images.samples import SAMPLES, WRAPPERS, web_image
 from lateen.node.images.spec import ImageContext, ImageSpec, Launch
@@ -52,6 +54,19 @@ def _curl_words(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
     if words[0] == "curl":
         words = (ctx.installed.get("curl", "curl"), *words[1:])
     return Launch(words, listens=() if words[0].endswith("curl") else None)
+
+
+def _front(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
+    """What ends TLS before an application that speaks none, on the ports that it is told."""
+    flags = parse_flags(words)
+    alpn = tuple(name for name in flags.get("alpn", "").split(",") if name)
+    http = tuple(sorted(name.removeprefix("http/").replace("h2", "2") for name in alpn))
+    listens = []
+    if flags.get("tls-port", "").isdigit():
+        listens.append(AppPort(int(flags["tls-port"]), tls=True, http=http, alpn=alpn))
+    if flags.get("port", "").isdigit():
+        listens.append(AppPort(int(flags["port"]), http=http))
+    return Launch((*ctx.python, "-m", "lateen.node.standins.front", *words), listens=tuple(listens))
 
 
 _COMMAND = ImageSpec(name="", kind="command", cmd=("sh",), wrappers=WRAPPERS)
@@ -157,6 +172,9 @@ _ROWS: dict[str, ImageSpec] = {
     "gcr.io/google-samples/hello-app": _HELLO_APP,
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": _HELLO_APP,
     **SAMPLES,
+    external.IMAGE: ImageSpec(
+        name="", kind="external-tls", entrypoint=("front",), programs={"front": _front}
+    ),
     "curlimages/curl": _CURL,
     "alpine/curl": _CURL_PROGRAM,
     "appropriate/curl": _CURL_PROGRAM,

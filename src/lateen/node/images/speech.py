@@ -77,6 +77,9 @@ _KINDS: dict[str, Speech] = {
     "fortio": Speech(differs="no user interface, no result files"),
     "fortio-grpc": Speech(http=("2",)),
     "tcp-echo": Speech(http=()),
+    "external-tls": Speech(
+        alpn=(), strict_alpn=False, differs="Lateen's own: ends TLS before an external host's image"
+    ),
     "mongod": Speech(http=(), differs="one collection, to be read"),
     "mysqld": Speech(http=(), first="server", differs="one table, to be read"),
 }

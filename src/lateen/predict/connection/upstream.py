@@ -182,7 +182,7 @@ def _wrapped(run: Run, hop: Hop, way: Way, context: Any, content: Content) -> Tl
         automatic = options.upstream_http_protocol_options
         bare = routes.bare(way.authority)
         host = bare if automatic.auto_sni and not _is_address(bare) else ""
-        named = bool(automatic.auto_san_validation)
+        named = bool(automatic.auto_san_validation and way.authority)  # bytes have no host
     made = demands.client_side(run, hop.name, context, content, way.alpn, host)
     if not made.alpn:
         made = msgspec.structs.replace(made, alpn=way.otherwise)
