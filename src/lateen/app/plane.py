@@ -29,7 +29,7 @@ from lateen.app.admission.proxies import ProxyDefaults
 from lateen.app.api import resolving, routes
 from lateen.app.api.accounts import AGENT, AccountAuthenticator
 from lateen.app.api.applied import apply_route
-from lateen.app.lab import externalobjects, settings
+from lateen.app.lab import settings
 from lateen.app.lab.paths import LabPaths, images_root
 from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.images import Images
@@ -195,6 +195,8 @@ class Plane:
         trust: an authority of its own signs for these hosts, no proxy's identity leads to it."""
         if not self.settings.external:
             return ()
+        from lateen.app.lab import externalobjects  # few labs need what it loads
+
         authority = Authority.open(self.paths.authority / "external", self.clock, TRUST_DOMAIN)
         self.paths.trust.write_text(externalobjects.trusted(authority.root_pem), encoding="utf-8")
         self.paths.trust.chmod(0o644)  # whoever the containers run as
