@@ -61,8 +61,7 @@ class MeshPlane:
     ) -> None:
         self._of_the_lab = findings
         self._lab, self._istio, self._clock = paths.lab, chosen.istio, clock
-        self._store, self._outside, self._tasks = store, outside, tasks
-        self._rules = rules
+        self._store, self._outside, self._tasks, self._rules = store, outside, tasks, rules
         self._mesh = meshsettings.mesh_settings(chosen)
         self._proxies, self._hub = proxies, proxies.hub
         self._reporting = Reporting(self._hub, clock, chosen.full_log_rate)
