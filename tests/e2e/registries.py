@@ -139,3 +139,28 @@ def site(folder: Path, page: str, **process: Any) -> Path:
     }
     layers.layout(folder, [below, above], process=given, pack=layers.zstandard)
     return folder
+
+
+def nginx(folder: Path) -> Path:
+    """Make a layout of an image with this machine's nginx: its workers run as another user."""
+    program = programs.require("nginx")
+    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    layer = busybox()
+    for library in sorted({word for word in told.split() if word.startswith("/")}):
+        layer.file(library.lstrip("/"), Path(library).read_bytes(), mode=0o755)
+    layer.file("usr/sbin/nginx", Path(program).read_bytes(), mode=0o755)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = " ".join(f"{kind}_temp_path /tmp/{kind};" for kind in kinds)
+    settings = (
+        "user web www; worker_processes 2; error_log stderr; pid /run/nginx.pid; events {}"
+        f" http {{ access_log /dev/stdout; {paths} server {{ listen 80; root /www; }} }}"
+    )
+    layer.folder("run").folder("var/log/nginx").folder("var/lib/nginx/body", uid=33)
+    layer.file("etc/nginx/nginx.conf", settings).file("www/index.html", "a real nginx\n")
+    process = {
+        "Entrypoint": ["/usr/sbin/nginx"],
+        "Cmd": ["-g", "daemon off;"],
+        "StopSignal": "SIGQUIT",
+    }
+    layers.layout(folder, [layer.done()], process=process)
+    return folder

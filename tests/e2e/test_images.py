@@ -194,6 +194,37 @@ def test_what_is_loaded_goes_before_the_stand_in(lab: Lab, tmp_path: Path) -> No
     assert "nginx" not in lab.ok("image", "ls")
 
 
+def test_workers_of_another_user_run(
+    lab: Lab, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    image = registry.push("me/nginx:1", registries.nginx(tmp_path_factory.mktemp("nginx")))
+    objects = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "real"},
+            "spec": {"selector": {"app": "real"}, "ports": [{"name": "http", "port": 80}]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "real", "labels": {"app": "real"}},
+            "spec": {"containers": [{"name": "app", "image": image}]},
+        },
+    ]
+    body = {"apiVersion": "v1", "kind": "List", "items": objects}
+    lab.ok("apply", "-f", "-", stdin=json.dumps(body))
+
+    def answer() -> str:
+        said = str(lab.lateen("curl", "--from", "pod/client", "http://real/").stdout)
+        return said if "a real nginx" in said else ""
+
+    assert "mutual TLS" in until(answer)
+    users = lab.ok("exec", "real", "-c", "app", "--", "/bin/ps").split("\n")
+    workers = {line.split()[1] for line in users if "worker process" in line}
+    assert workers == ({"root"} if lab.ordinary else {"web"})
+
+
 def test_an_empty_image_is_told(lab: Lab) -> None:
     folder = lab.home / "empty"
     layers.layout(folder, [Layer().file("a", "a").done()], name="empty:1")

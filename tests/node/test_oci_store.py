@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import stat
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,3 +239,64 @@ def test_a_try_that_was_broken_off_is_gone_on_from(store: ImageStore, tmp_path: 
     store.blobs.take(digest, len(data), going_on)
     assert store.blobs.path(digest).read_bytes() == data
     assert asked == [4000]
+
+
+def test_a_kill_at_any_moment_leaves_a_store_that_works(tmp_path: Path) -> None:
+    parts = [Layer().file(f"f{number}", os.urandom(1 << 20)).done() for number in range(4)]
+    folder = tmp_path / "layout"
+    layers.layout(folder, parts, name="k:1", pack=layers.plain)
+    root = tmp_path / "images"
+    script = (
+        "import sys; from pathlib import Path; from lateen.base.clock import SystemClock;"
+        "from lateen.node.oci import archives; from lateen.node.oci.store import ImageStore;"
+        "store = ImageStore(Path(sys.argv[1]), SystemClock()); print('begun', flush=True);"
+        "archives.load(store, Path(sys.argv[2])); store.root_of(store.find('k:1'))"
+    )
+    for delay in (0.0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2):
+        command = [sys.executable, "-c", script, str(root), str(folder)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        image = ImageStore(root, SystemClock()).find("k:1")
+        assert image is None or all(
+            ImageStore(root, SystemClock()).blobs.has(layer.digest)
+            for layer in image.manifest.layers
+        )
+    store = ImageStore(root, SystemClock())
+    archives.load(store, folder)
+    image = store.find("k:1")
+    assert image is not None
+    assert len(store.root_of(image).layers) == 4
+    store.remove_unused()
+    assert not list(root.rglob("*.part"))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half(tmp_path: Path) -> None:
+    folder = tmp_path / "layout"
+    layers.layout(folder, [Layer().file("f", os.urandom(3 << 20)).done()], name="f:1")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            enter()
+            small = tmp_path / "small"
+            small.mkdir()
+            syscalls.mount("tmpfs", str(small), "tmpfs", 0, "size=2m")
+            store = ImageStore(small / "images", SystemClock())
+            try:
+                archives.load(store, folder)
+                said = "loaded"
+            except OSError as error:
+                said = f"{error.strerror}; {len(store.images())} images"
+            os.write(writer, said.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        assert told.read() == "No space left on device; 0 images"
+    os.waitpid(child, 0)

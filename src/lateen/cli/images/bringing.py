@@ -37,6 +37,8 @@ def _loaded(images: ImageStore, file: str, name: str) -> tuple[Record, ...]:
     path = Path(file)
     if path.exists():
         return archives.load(images, path, name=name)
+    if file.startswith(("/", ".", "~")):
+        raise ImageError(f"{file}: no such file or folder")
     found = engines.load(images, file)
     if found is None:
         raise ImageError(
