@@ -267,7 +267,12 @@ def test_httpbin_bodies(
     ("path", "arguments", "status", "header"),
     [
         ("/status/503", [], 503, None),
-        ("/status/418", ["-X", "DELETE"], 418, None),
+        (
+            "/status/418",
+            ["-X", "DELETE"],
+            418,
+            ("X-More-Info", "http://tools.ietf.org/html/rfc2324"),
+        ),
         ("/status/x", [], 400, None),
         ("/status/204", [], 204, None),
         ("/get", ["-X", "POST"], 405, ("Allow", "GET, HEAD")),

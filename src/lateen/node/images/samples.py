@@ -1,5 +1,6 @@
 """The images of Istio's own samples, under the names of their newest registry's releases. Pure."""
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -102,7 +103,31 @@ def _ext_authz(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
     return Launch(tuple(argv), listens=listens)
 
 
+_FORTIO = "/usr/bin/fortio"
+_fortio_server = server("fortio", (8080,), port_flags=("http-port",))
+
+
+def _fortio(ctx: ImageContext, words: tuple[str, ...]) -> Launch:
+    """fortio: its echo server, or its client; `kubectl exec` finds the client where the image has
+    it."""
+    module = "lateen.node.standins.clients.fortio"
+    script = f'#!/bin/sh\nexec {shlex.join(ctx.python)} -m {module} "$@"\n'
+    files = {f"{ctx.root}{_FORTIO}": script}
+    if words and words[0] != "server":
+        return Launch((*ctx.python, "-m", module, *words), files, None)
+    launch = _fortio_server(ctx, words)
+    return Launch(launch.argv, files, launch.listens)
+
+
 _ROWS: dict[str, ImageSpec] = {
+    "fortio/fortio": ImageSpec(
+        name="",
+        kind="fortio",
+        entrypoint=(_FORTIO,),
+        cmd=("server",),
+        ports=(8080,),
+        programs={"fortio": _fortio},
+    ),
     "istio/examples-helloworld-v1": _helloworld("v1"),
     "istio/examples-helloworld-v2": _helloworld("v2"),
     "istio/tcp-echo-server": ImageSpec(

@@ -74,8 +74,9 @@ _KINDS: dict[str, Speech] = {
     "ext-authz": Speech(differs="a check's attributes are not echoed in full"),
     "ext-authz-grpc": Speech(http=("2",)),
     "jwt-server": Speech(),
-    "fortio": Speech(differs="no user interface, no result files"),
-    "fortio-grpc": Speech(http=("2",)),
+    "fortio": Speech(
+        differs="no user interface, no gRPC, no result files; load and curl by HTTP/1.1"
+    ),
     "tcp-echo": Speech(http=()),
     "external-tls": Speech(
         alpn=(), strict_alpn=False, differs="Lateen's own: ends TLS before an external host's image"

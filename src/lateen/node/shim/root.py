@@ -278,6 +278,8 @@ def _mode(path: str) -> int:
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+        if text.startswith("#!"):  # a program that the image brings along
+            os.fchmod(file.fileno(), 0o755)
 
 
 def _bind(host: HostView, name: str, prepared: str) -> None:

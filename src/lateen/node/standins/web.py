@@ -29,6 +29,7 @@ _MODULES = {
     "pages": ("text", "hello-app", "helloworld", "jwt-server"),
     "extauthz": ("ext-authz",),
     "httpbin": ("httpbin", "go-httpbin"),
+    "fortio": ("fortio",),
     "bookinfo": (
         "bookinfo-details",
         "bookinfo-ratings",

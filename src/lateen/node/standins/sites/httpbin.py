@@ -1,6 +1,7 @@
 """httpbin: answers that say what was asked, in the shape of the Python or of the Go program."""
 
 import base64
+import functools
 import gzip
 import json
 import random
@@ -24,7 +25,8 @@ class Httpbin:
     """One httpbin. `many` gives every header and argument a list of values, as Go's does."""
 
     def __init__(self, *, many: bool) -> None:
-        self._many = many
+        self.many = many
+        """Whether this is Go's."""
         self._routes = [
             (re.compile(pattern), methods, handler) for pattern, methods, handler in _routes(self)
         ]
@@ -45,7 +47,7 @@ class Httpbin:
     def json(self, body: Any, status: int = 200) -> SiteResponse:
         """Answer with JSON as the program writes it."""
         encoded = json.dumps(body, indent=2, sort_keys=True).encode() + b"\n"
-        kind = "application/json; charset=utf-8" if self._many else "application/json"
+        kind = "application/json; charset=utf-8" if self.many else "application/json"
         return SiteResponse(status, [("Content-Type", kind)], encoded)
 
     def headers(self, request: SiteRequest) -> dict[str, Any]:
@@ -57,12 +59,12 @@ class Httpbin:
         host = request.header("host", "localhost")
         scheme = request.header("x-forwarded-proto") or request.scheme
         about = {
-            "args": self._joined(query.pairs(request.query), lists=self._many),
+            "args": self._joined(query.pairs(request.query), lists=self.many),
             "headers": self.headers(request),
             "origin": origin(request),
             "url": f"{scheme}://{host}{request.target}",
         }
-        return {**about, "method": request.method} if self._many else about
+        return {**about, "method": request.method} if self.many else about
 
     def sent(self, request: SiteRequest) -> dict[str, Any]:
         """Return what came in the body."""
@@ -72,7 +74,7 @@ class Httpbin:
         parsed = None
         data = text
         if kind == "application/x-www-form-urlencoded":
-            form, data = self._joined(query.pairs(text), lists=self._many), ""
+            form, data = self._joined(query.pairs(text), lists=self.many), ""
         elif request.body:
             try:
                 parsed = json.loads(text)
@@ -84,14 +86,14 @@ class Httpbin:
         values: dict[str, list[str]] = {}
         for name, value in pairs:
             values.setdefault(name, []).append(value)
-        if self._many:
+        if self.many:
             return dict(values)
         return {name: each[0] if len(each) == 1 else each for name, each in values.items()}
 
     def _headed(self, response: SiteResponse) -> SiteResponse:
         names = {name.lower() for name, _ in response.headers}
         headers = [("Date", http_date()), *response.headers]
-        if not self._many:
+        if not self.many:
             headers.insert(0, ("Server", "gunicorn/19.9.0"))
         if "content-type" not in names and response.body:
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
@@ -122,7 +124,21 @@ def _page(request: SiteRequest) -> SiteResponse:
     return _html(200, "<h1>A page</h1>\n<p>It has a heading and this paragraph.</p>\n")
 
 
-def _status(request: SiteRequest, codes: str) -> SiteResponse:
+_TEAPOT = '''
+    -=[ teapot ]=-
+
+       _...._
+     .'  _ _ `.
+    | ."` ^ `". _,
+    \\_;`"---"`|//
+      |       ;/
+      \\_     _/
+        `"""`
+'''
+_MORE = [("X-More-Info", "http://tools.ietf.org/html/rfc2324")]
+
+
+def _status(bin_: Httpbin, request: SiteRequest, codes: str) -> SiteResponse:
     choices, weights = [], []
     for part in codes.split(","):
         code, _, weight = part.partition(":")
@@ -135,6 +151,8 @@ def _status(request: SiteRequest, codes: str) -> SiteResponse:
         return SiteResponse(status, [("Location", "/redirect/1")])
     if status == 401:
         return SiteResponse(status, [("WWW-Authenticate", 'Basic realm="Fake Realm"')])
+    if status == 418:
+        return SiteResponse(status, _MORE, b"I'm a teapot!" if bin_.many else _TEAPOT.encode())
     return SiteResponse(status)
 
 
@@ -330,7 +348,7 @@ def _routes(bin_: Httpbin) -> list[tuple[str, str, Handler]]:
         *_about(bin_),
         *_shaped(bin_),
         ("/html", "GET, HEAD", _page),
-        (r"/status/([^/]+)", "*", _status),
+        (r"/status/([^/]+)", "*", functools.partial(_status, bin_)),
         (r"/(?:relative-|absolute-)?redirect/(\d+)", "GET, HEAD", _redirect),
         ("/redirect-to", "*", _redirect_to),
         (r"/(?:stream-)?bytes/(\d+)", "GET, HEAD", _bytes),
