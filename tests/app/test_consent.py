@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lateen.app.lab import consent
 from lateen.app.lab.settings import LabSettings
@@ -49,6 +50,28 @@ def test_consent_is_to_these_wishes_and_these_files(script: Path) -> None:
         assert not consent.is_given(consent.digest(other))
     script.write_text("rm -r /srv/data\n")
     assert not consent.is_given(consent.digest(asked)), "what would run is another"
+
+
+def test_ways_out_are_asked_for_each(script: Path) -> None:
+    plain = wishes(script, images={})
+    ways = {
+        "egress": (True, "the internet, reached by TCP, by egress"),
+        "dns_forward": ("9.9.9.9", "9.9.9.9, asked for names, by dnsForward"),
+        "mirrors": (
+            {"docker.io": ["10.0.0.9:5000"]},
+            "10.0.0.9:5000, asked for images of docker.io, by registryMirrors",
+        ),
+    }
+    for name, (value, line) in ways.items():
+        asked = replace(plain, **{name: value})
+        assert consent.opening(asked).lines == (line,)
+        assert consent.digest(asked) != consent.digest(plain)
+    narrow, wide = (
+        replace(plain, egress=True, egress_private=[one]) for one in ("10.20.0.0/16", "10.0.0.0/8")
+    )
+    assert "10.0.0.0/8, reached by TCP, by egressPrivate" in consent.opening(wide).lines
+    consent.give(consent.digest(narrow))
+    assert not consent.is_given(consent.digest(wide))
 
 
 def test_what_was_agreed_to_is_nobody_elses_to_say(script: Path) -> None:

@@ -130,7 +130,11 @@ def lab(
     (folder / "pods.yaml").write_text((FOLDER / "pods.yaml").read_text())
     for each in (folder, *folder.iterdir()):
         os.chown(each, made.home.stat().st_uid, -1)
-    up = made.lateen("up", str(folder))
+    refused = made.lateen("up", str(folder))
+    assert refused.returncode == 65, refused.stderr
+    assert "the internet, reached by TCP, by egress" in refused.stderr
+    assert f"{PUBLIC}, asked for names, by dnsForward" in refused.stderr
+    up = made.lateen("up", "--trust", str(folder))
     assert up.returncode == 0, up.stdout + up.stderr + made.logs()
     return made
 
@@ -183,7 +187,7 @@ def test_the_hosts_network_is_not_touched(
     folder.mkdir(mode=0o755)
     (folder / "lateen.yaml").write_text(SETTINGS)
     before = host.look(made.home, made.inside)
-    up = made.lateen("up", str(folder))
+    up = made.lateen("up", "--trust", str(folder))
     assert up.returncode == 0, up.stdout + up.stderr + made.logs()
     during = host.look(made.home, made.inside)
     assert (during.links, during.routes, during.rules) == (

@@ -196,3 +196,16 @@ def test_a_mirror_is_asked_first_and_may_fail(store: ImageStore, hostile: Hostil
     )
     record = pulling.pull(store, "me/app:1", way, lambda progress: None)
     assert record.name == "docker.io/me/app:1"
+
+
+def test_a_credential_helper_is_no_file_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    helper = tmp_path / "docker-credential-a" / "b"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    helper.chmod(0o755)
+    with pytest.raises(ImageError, match=r"has no slash"):
+        Credentials(({"credsStore": "a/b"},)).of("docker.io", "me/app")
+    assert not (tmp_path / "ran").exists()

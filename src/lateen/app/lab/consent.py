@@ -1,12 +1,14 @@
 """What a folder's lateen.yaml would open of the host, and whether its person agreed to that.
 
 A folder of manifests is a stranger. What it asks for is remembered by a digest: of the fields, and
-of the files that its commands name. When one of them changes, the person is asked again.
+of the files that its commands name. When one of them changes, the person is asked again. What is
+sent out by this machine's addresses is opened, too.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,15 +28,17 @@ class Opening(msgspec.Struct, frozen=True):
     """Folders that a hostPath volume may mount, to be written to."""
     folders: tuple[str, ...] = ()
     """Folders that commands under `images` are run from, read-only."""
+    ways: tuple[str, ...] = ()
+    """Ways out of the lab by this machine's network, each in words."""
 
     def __bool__(self) -> bool:
-        return bool(self.host_paths or self.folders)
+        return bool(self.host_paths or self.folders or self.ways)
 
     @property
     def lines(self) -> tuple[str, ...]:
         """Each of them, and what may be done with it."""
         writable = tuple(f"{path}, read and written, by hostPaths" for path in self.host_paths)
-        return writable + tuple(f"{path}, read, by images" for path in self.folders)
+        return writable + tuple(f"{path}, read, by images" for path in self.folders) + self.ways
 
 
 def opening(settings: LabSettings) -> Opening:
@@ -43,7 +47,19 @@ def opening(settings: LabSettings) -> Opening:
     found: set[str] = set()
     for command in settings.images.values():
         found.update(folders.folders(command, os.path.isfile, os.path.isdir))
-    return Opening(tuple(sorted(settings.host_paths)), tuple(sorted(found)))
+    return Opening(tuple(sorted(settings.host_paths)), tuple(sorted(found)), tuple(_ways(settings)))
+
+
+def _ways(settings: LabSettings) -> Iterator[str]:
+    if settings.egress:
+        yield "the internet, reached by TCP, by egress"
+        for network in sorted(settings.egress_private):
+            yield f"{network}, reached by TCP, by egressPrivate"
+    if settings.dns_forward:
+        yield f"{settings.dns_forward}, asked for names, by dnsForward"
+    for registry, hosts in sorted(settings.mirrors.items()):
+        for host in hosts:
+            yield f"{host}, asked for images of {registry}, by registryMirrors"
 
 
 def digest(settings: LabSettings) -> str:
@@ -54,7 +70,8 @@ def digest(settings: LabSettings) -> str:
         for word in folders.words(command)
         if os.path.isfile(word)
     }
-    fields = (settings.directory, settings.images, sorted(settings.host_paths), files)
+    asked = (settings.images, sorted(settings.host_paths), list(_ways(settings)))
+    fields = (settings.directory, asked, files)
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 

@@ -83,6 +83,12 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     copy_proxies: bool = True
     """Whether proxies start as copies of one that has loaded, where that can be."""
 
+    @property
+    def opens_host(self) -> bool:
+        """Whether something of the host may be opened to containers: `app.lab.consent` tells."""
+        ways = self.egress or self.dns_forward or self.mirrors
+        return bool(self.images or self.host_paths or ways)
+
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The fields of lateen.yaml. Unset is None: the command line or the default decides."""

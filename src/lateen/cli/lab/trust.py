@@ -40,6 +40,8 @@ def refusal(file: str, directory: str, opening: consent.Opening) -> str:
 
 def _agreed(file: str, opening: consent.Opening) -> bool:
     lines = "".join(f"  {line}\n" for line in opening.lines)
-    sys.stderr.write(f"{file} opens to containers, of this machine:\n{lines}Agree? [y/N] ")
+    sys.stderr.write(
+        f"{file} opens to containers, of this machine and by it:\n{lines}Agree? [y/N] "
+    )
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -129,7 +129,7 @@ def up(
     if watch and not named.watchable:
         raise LabError("--watch needs files or folders: standard input is read once", exits.USAGE)
     settings = settings_for(lab, named, istio, api_port=api_port)
-    if settings.images or settings.host_paths:
+    if settings.opens_host:
         from lateen.cli.lab import trust as trusting
 
         trusting.require(settings, given=trust)

@@ -123,7 +123,7 @@ LAB = (
         "LTN0070",
         _E,
         "FolderOpensHost",
-        "{file} opens to containers, of this machine: {opened}",
+        "{file} opens to containers, of this machine and by it: {opened}",
         "Read it. `lateen up --trust {directory}` agrees; that is remembered until it, or a file "
         "that its commands name, changes.",
     ),

@@ -375,12 +375,13 @@ class PodFiles:
 
 
 def _pull_config(secret: Json) -> Mapping[str, Any] | None:
-    """Return what a pull secret holds, in the form of Docker's config.json. One that cannot be
-    read counts as none, as for a kubelet."""
+    """Return what a pull secret holds, in the form of Docker's config.json: the credentials alone,
+    no programs that are asked for some. One that cannot be read counts as none, as for a kubelet.
+    """
     data = references.secret_data(secret)
     with contextlib.suppress(ImageError):
         if text := data.get(".dockerconfigjson"):
-            return credentials.parse(text)
+            return {"auths": credentials.parse(text).get("auths") or {}}
         if text := data.get(".dockercfg"):
             return {"auths": msgspec.json.decode(text)}
     return None

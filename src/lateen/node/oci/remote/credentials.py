@@ -82,6 +82,8 @@ def _helper(config: Mapping[str, Any], registry: str) -> str:
 def _ask(helper: str, registry: str) -> Iterator[Credential]:
     place = _HUB[0] if registry == "docker.io" else registry
     program = f"docker-credential-{helper}"
+    if "/" in program:  # it would be looked up from the current folder, not among programs
+        raise ImageError(f"{program}: the name of a credential helper has no slash")
     try:
         done = subprocess.run(
             [program, "get"], input=place, text=True, capture_output=True, timeout=_HELPER_SECONDS
