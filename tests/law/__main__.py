@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from lateen.base.clock import SystemClock
-from tests.law import court, replay
+from tests.law import court, faults, replay
 
 
 def main(argv: list[str]) -> int:
@@ -29,11 +29,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--keep", default="", help="write what differs to a file, as it comes")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin no mesh after so long")
     parser.add_argument("--only", type=int, default=-1, help="one mesh, by its number")
+    parser.add_argument("--corpus", default="", help="add all flows to a file, a line a mesh")
+    parser.add_argument("--faults", default="", help="a corpus; says which planted faults it finds")
     parser.add_argument("--replay", action="store_true")
     parser.add_argument("--record", default="")
     given = parser.parse_args(argv)
     home = tempfile.mkdtemp(prefix="law-")
     os.environ["LATEEN_HOME"] = home
+    if given.faults:
+        found = faults.found_by(Path(given.faults))
+        print(f"{sum(found)} of {len(found)} planted faults are found")
+        return 0 if sum(found) >= len(found) - 2 else 1
     if given.replay or given.record:
         return again(given.record)
     total = court.Tally()
@@ -46,7 +52,10 @@ def main(argv: list[str]) -> int:
             if given.seconds and clock.monotonic() - begun > given.seconds:
                 break
             seed = f"{given.seed}/{number}"
-            total.add(lab.try_mesh(seed, given.flows))
+            made = lab.try_mesh(seed, given.flows)
+            total.add(made)
+            if given.corpus:
+                append(given.corpus, seed, given.istio, made)
             print(f"mesh {seed}: {total.line()}", flush=True)
             if given.keep:
                 kept = [each.whole() for each in total.differing]
@@ -55,6 +64,15 @@ def main(argv: list[str]) -> int:
         print(json.dumps(each.short(), indent=1))
     print(total.line())
     return 1 if total.differing else 0
+
+
+def append(corpus: str, seed: str, istio: str, made: court.Tally) -> None:
+    """Add a mesh with its flows to a corpus."""
+    objects = made.every[0]["objects"] if made.every else []
+    short = [{k: each[k] for k in ("seed", "request", "answer")} for each in made.every]
+    line = {"seed": seed, "istio": istio, "objects": objects, "flows": short}
+    with Path(corpus).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 def again(kept: str) -> int:

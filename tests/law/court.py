@@ -13,7 +13,7 @@ from lateen.app.lab import lab as labs
 from lateen.cli.connection import api as lab_api
 from lateen.model.client import ApiError
 from tests.e2e import credentials
-from tests.law import flows, foretold, meshes
+from tests.law import flows, foretold, meshes, replay
 
 Json = dict[str, Any]
 BASE = Path(__file__).parent / "base.yaml"
@@ -60,6 +60,8 @@ class Tally:
     refused: int = 0
     codes: Counter[str] = field(default_factory=Counter)
     differing: list[Flow] = field(default_factory=list)
+    every: list[Json] = field(default_factory=list)
+    """All flows, as much of them as tests need."""
 
     def add(self, other: "Tally") -> None:
         self.flows += other.flows
@@ -68,6 +70,7 @@ class Tally:
         self.refused += other.refused
         self.codes += other.codes
         self.differing += other.differing
+        self.every += other.every
 
     def line(self) -> str:
         codes = ", ".join(f"{code} {n}" for code, n in self.codes.most_common())
@@ -155,8 +158,9 @@ class Court:
         tally.codes[answer["verdict"]["code"]] += 1
         tally.unknown += any(each["outcome"]["unknown"] for each in told["branches"])
         tally.branched += len(told["branches"]) > 1
+        kept = Flow(seed, self.istio, objects, request, answer, told, found)
+        tally.every.append(replay.reduced(kept.whole()))
         if found:
-            kept = Flow(seed, self.istio, objects, request, answer, told, found)
             tally.differing.append(kept)
         return answer
 

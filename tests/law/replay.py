@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lateen.app.foresight import offline
+from lateen.app.foresight import offline, remedies
 from lateen.app.lab.settings import LabSettings
 from lateen.model.manifests import reader
 from tests.law import foretold, meshes
@@ -23,15 +23,21 @@ def recorded() -> list[Json]:
 
 def explained(flow: Json) -> Json:
     """Return what is foretold of a recorded flow."""
+    items, settings = _items(flow["objects"]), _settings(flow["istio"])
+    return offline.explain(items, settings, flow["request"])
+
+
+def _settings(istio: str) -> LabSettings:
+    return LabSettings(lab="files", istio=istio, user=0)
+
+
+def _items(objects: list[Json]) -> list[offline.Item]:
     base = (HERE / "base.yaml").read_text(encoding="utf-8")
-    texts = (base, meshes.text(flow["objects"]))
-    items = [
+    return [
         offline.Item(_placed(each.body), each.locate)
-        for text in texts
+        for text in (base, meshes.text(objects))
         for each in reader.parse(text, "rules.yaml").manifests
     ]
-    settings = LabSettings(lab="files", istio=flow["istio"], user=0)
-    return offline.explain(items, settings, flow["request"])
 
 
 def _placed(body: Json) -> Json:
@@ -45,6 +51,20 @@ def differences(flow: Json) -> list[foretold.Difference]:
     told = explained(flow)
     every = [foretold.differences(flow["answer"], b["outcome"]) for b in told["branches"]]
     return min(every, key=len)
+
+
+def first_difference(mesh: Json) -> str | None:
+    """Return the seed of the first flow of a mesh (a line of a corpus) that does not come out as it
+    did; None if all do. The mesh is compiled once."""
+    made = offline.rehearsal.Rehearsal(_items(mesh["objects"]), _settings(mesh["istio"]))
+    known = offline.foresight(made, {})
+    for flow in mesh["flows"]:
+        question = offline.request({**flow["request"]})
+        told = remedies.explained(known, question, None, made.locate)
+        every = [foretold.differences(flow["answer"], b["outcome"]) for b in told["branches"]]
+        if min(every, key=len):
+            return str(flow["seed"])
+    return None
 
 
 def reduced(flow: Json) -> Json:

@@ -39,9 +39,7 @@ def send(exchange: Exchange) -> WireReply:
     """Return what a request gets, once no filter has answered it."""
     run, hop, routed = exchange.run, exchange.hop, exchange.routed
     if routed is None or (routed.route is None and not routed.needs_tls):
-        sources = config.known(
-            config.written(routed.host.metadata, "source") if routed and routed.host else None
-        )
+        sources = _looked_at(routed)
         local = Local(404, "route_not_found", ("NR",), "no-route", onward=True, sources=sources)
         return stopped(run, hop, local, exchange.request, exchange.flags)
     if routed.needs_tls:
@@ -61,6 +59,14 @@ def send(exchange: Exchange) -> WireReply:
     if kind != "route":
         raise UnknownError(f"a route that does {kind}")
     return _forward(exchange, route)
+
+
+def _looked_at(routed: routes.Routed | None) -> tuple[Any, ...]:
+    """Return what a request that no route is for was compared with."""
+    if routed is None or routed.host is None:
+        return ()
+    passed = (config.written(each.route.metadata, "source") for each in routed.passed)
+    return config.known(config.written(routed.host.metadata, "source"), *passed)
 
 
 def _redirects(action: Any) -> int:

@@ -146,8 +146,9 @@ def _ended(run: Run, asked: Sending, reply: WireReply | str) -> Foretold:
         return _outcome(run, None, f"no answer within {waits:g} s", "")
     if reply.kind == "tls":
         words = _TLS_WORDS.get(reply.reason, f"certificate not accepted: {_reason(reply.reason)}")
-        run.fail("client-tls", leg=0)
-        _mark(run)
+        place = _where_ended(run, reply)
+        run.fail("client-tls", leg=place)
+        _mark(run, place)
         return _outcome(run, None, f"TLS: {words}", "")
     if reply.kind == "timeout":
         run.fail("connect-timeout", leg=0)
@@ -170,11 +171,21 @@ def _ended(run: Run, asked: Sending, reply: WireReply | str) -> Foretold:
     return _outcome(run, None, f"TLS: {words}" if secure and not done else words, "")
 
 
-def _mark(run: Run) -> None:
+def _where_ended(run: Run, reply: WireReply) -> int:
+    """Return the leg at whose end the client's TLS was answered: its own, unless proxies passed it
+    on to one that ends it."""
+    layer = reply.layers[0] if reply.layers else None
+    for place, leg in enumerate(run.legs):
+        if layer is not None and leg is not None and place and layer.deep == place:
+            return place if leg.server.name == layer.at else 0
+    return 0
+
+
+def _mark(run: Run, place: int = 0) -> None:
     """The client's own leg is where it failed, if nothing failed before."""
-    first = run.legs[0] if run.legs else None
-    if first is not None and run.failure is not None and run.failure.leg == 0:
-        run.put(0, msgspec.structs.replace(first, failed=True))
+    leg = run.legs[place] if run.legs else None
+    if leg is not None and run.failure is not None and run.failure.leg == place:
+        run.put(place, msgspec.structs.replace(leg, failed=True))
 
 
 def _reason(text: str) -> str:

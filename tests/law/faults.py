@@ -1,0 +1,98 @@
+"""`./run law --faults CORPUS`: errors planted in the interpreter, one at a time, to see whether
+flows that were sent notice them.
+
+A fault is a small change of the source of one module of `lateen.predict`. Each is planted in a
+process of its own, as the module is loaded, and the flows of a corpus (`--corpus`) are foretold
+again: at least one must come out otherwise than it did.
+"""
+
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import yaml
+
+import lateen
+
+Json = dict[str, Any]
+_CHOSEN = "LATEEN_LAW_FAULT"
+ROOT = Path(lateen.__file__).parent
+
+
+class Fault(NamedTuple):
+    """In a module's source `old` stands once, and is replaced by `new`."""
+
+    module: str
+    old: str
+    new: str
+
+
+FAULTS = tuple(
+    Fault(**row) for row in yaml.safe_load((Path(__file__).parent / "faults.yaml").read_text())
+)
+
+
+class _Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads one module with a fault in it."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault, self._name = fault, f"lateen.predict.{fault.module}"
+
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != self._name:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, origin=str(source_of(self._fault)))
+
+    def exec_module(self, module: ModuleType) -> None:
+        text = source_of(self._fault).read_text(encoding="utf-8")
+        assert text.count(self._fault.old) == 1, f"{self._name}: {self._fault.old}"
+        code = compile(text.replace(self._fault.old, self._fault.new), self._name, "exec")
+        exec(code, module.__dict__)
+
+
+def source_of(fault: Fault) -> Path:
+    """Return the file that a fault is planted in."""
+    return ROOT / "predict" / f"{fault.module.replace('.', '/')}.py"
+
+
+def found_by(corpus: Path) -> list[bool]:
+    """Return for each fault whether a flow of a corpus noticed it."""
+    found = []
+    for number, fault in enumerate(FAULTS):
+        argv = [sys.executable, "-m", "tests.law.faults", str(corpus)]
+        env = {**os.environ, _CHOSEN: str(number)}
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        found.append(done.returncode == 1)
+        noticed = done.stdout.strip() if done.returncode == 1 else "NOT FOUND"
+        if done.returncode not in (0, 1):
+            noticed = done.stderr.strip().splitlines()[-1]
+        print(f"{number:2} {fault.module}: {fault.new}: {noticed}", flush=True)
+    return found
+
+
+def main(corpus: str) -> int:
+    """Foretell a corpus with the chosen fault; 1 if a flow comes out otherwise."""
+    chosen = os.environ.get(_CHOSEN, "")
+    if chosen:
+        sys.meta_path.insert(0, _Planter(FAULTS[int(chosen)]))
+    from tests.law import replay
+
+    with Path(corpus).open(encoding="utf-8") as file:
+        for line in file:
+            mesh: Json = json.loads(line)
+            if (seed := replay.first_difference(mesh)) is not None:
+                print(f"noticed by {seed}")
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
