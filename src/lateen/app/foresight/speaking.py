@@ -14,6 +14,8 @@ from lateen.predict.values.request import Credential
 
 _PROXY = wellknown.PROXY
 _READ = ("GET", "HEAD")
+_ASKED = ("OPTIONS",)
+"""Which a site answers with what it allows."""
 
 
 class _Site(msgspec.Struct, frozen=True):
@@ -35,6 +37,10 @@ _STATIC = _Site(
 )
 _HTTPBIN = _Site(
     (
+        PathAnswer(path="/(status|delay|anything)/.*", methods=_ASKED),
+        PathAnswer(
+            path="/(anything|get|headers|ip|user-agent|uuid|html|json|xml)?", methods=_ASKED
+        ),
         PathAnswer(path="/status/(?P<status>[2-5][0-9][0-9])", status=None),
         PathAnswer(path="/status/[^/,:]+", status=400),
         PathAnswer(path="/delay/(?P<seconds>[0-9](\\.[0-9]+)?|10)"),

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -143,9 +143,8 @@ class Foresight:
         address = request.resolve.get(f"{host}:{port}") or request.resolve.get(host) or ""
         if pod is None and not address:
             address = self._outside(host, port)
-        authority = parts.netloc.rpartition("@")[2]
         roots = self.network.system_roots if pod is not None else frozenset[str]()
-        content = _content(request, parts.scheme, authority, host, roots)
+        content = _content(request, parts.scheme, _authority(parts), host, roots)
         return way.Sending(content=content, pod=pod, host=host, port=port, address=address)
 
     def _origin(self, request: Question) -> PodFacts | None:
@@ -202,6 +201,12 @@ def _reachable(service: Service) -> str:
         if ingress.ip:
             return str(ingress.ip)
     return "" if spec.cluster_ip in ("", "None") else str(spec.cluster_ip)
+
+
+def _authority(parts: SplitResult) -> str:
+    """Return the Host that clients send for a URL: without the port that its scheme implies."""
+    host = parts.netloc.rpartition("@")[2]
+    return host.removesuffix(f":{_PORTS[parts.scheme]}")
 
 
 def _content(

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 import msgspec
@@ -247,6 +247,12 @@ def _url(request: Request) -> httpcore.URL:
     )
 
 
+def _host(parts: SplitResult) -> bytes:
+    """Return the Host as clients send it: without the port that the scheme implies."""
+    implied = {"http": ":80", "https": ":443"}[parts.scheme]
+    return parts.netloc.rpartition("@")[2].removesuffix(implied).encode()
+
+
 def _target(request: Request) -> str:
     parts = urlsplit(request.url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -262,7 +268,7 @@ async def _old_exchange(request: Request, network: _Network) -> ClientResponse:
         stream = await stream.start_tls(context, parts.hostname, request.timeout)
     head = [
         f"{request.method} {_target(request)} HTTP/1.0".encode(),
-        b"Host: " + parts.netloc.encode(),
+        b"Host: " + _host(parts),
     ]
     head += [name + b": " + value for name, value in _headers(request)]
     await stream.write(b"\r\n".join(head) + b"\r\n\r\n" + request.body, request.timeout)
