@@ -14,6 +14,11 @@ _MADE = re.compile(r"-[0-9]+|(-[bcdfghjklmnpqrstvwxz2456789]+)?-[bcdfghjklmnpqrs
 _TLS = {"none": "plaintext", "": "nothing"}
 
 
+def came(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return problems in the words for a request that was sent."""
+    return tuple(text.replace(" predicted", " came") for text in texts)
+
+
 def problems(case: Case, told: JsonView) -> tuple[str, ...]:
     """Return what is not as expected: nothing when the case passes.
 

@@ -81,10 +81,11 @@ def analyze(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: A
     shell_complete=options.complete("word", "log", "json", "junit"),
     help="log, json or junit.",
 )
+@options.flag("--live", text="Send them, in a lab.")
 def test(cases: tuple[str, ...], files: tuple[str, ...], lab: str, **given: Any) -> int:
     """Predict requests, and compare with what a file of cases expects of them.
 
-    The mesh is that of -f, else what the file names, else a lab.
+    The mesh is that of -f, else what the file names, else a lab. With --live they are sent there.
     """
     from lateen.cli.analysis import test as command
     from lateen.cli.lab.rehearsed import Ground

@@ -30,6 +30,8 @@ class CaseOptions(msgspec.Struct, frozen=True, kw_only=True):
     ground: Ground = rehearsed.NO_GROUND
     istio: str = ""
     output: str = "log"
+    live: bool = False
+    """Send the requests (in a lab) instead of predicting them."""
 
 
 def test(lab: str, options: CaseOptions) -> int:
@@ -42,7 +44,7 @@ def test(lab: str, options: CaseOptions) -> int:
         for name in options.files:
             cases = read(name)
             explain = _explaining(lab, name, cases, options)
-            found += [judged(case, explain) for case in cases.cases]
+            found += [judged(case, explain, live=options.live) for case in cases.cases]
     except CaseError as error:
         for line in str(error).splitlines():
             exits.complain(f"error: {line}")
@@ -62,8 +64,8 @@ def read(name: str) -> CaseSet:
     return case_files.read(body, name)
 
 
-def judged(case: Case, explain: Explain) -> CaseResult:
-    """Predict a case's request and compare."""
+def judged(case: Case, explain: Explain, *, live: bool = False) -> CaseResult:
+    """Predict a case's request, or send it, and compare."""
     asked = case.request
     body = {
         "url": asked.url,
@@ -78,10 +80,13 @@ def judged(case: Case, explain: Explain) -> CaseResult:
     }
     told = explain(body)
     problems = judge.problems(case, told)
+    problems = judge.came(problems) if live else problems
     return CaseResult(case=case, problems=problems, explanation=shown(told) if problems else "")
 
 
 def _explaining(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Explain:
+    if options.live:
+        return _sending(lab, name, cases, options)
     base = Path(name).parent
     named = options.named or Named([str(base / each) for each in cases.mesh])
     if named or options.ground:
@@ -115,6 +120,36 @@ def of_manifests(
             raise CaseError(str(error)) from error
 
     return explain
+
+
+def _sending(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Explain:
+    """Return what sends requests in a lab. Raises CaseError for what cannot be sent."""
+    from lateen.analysis.expectations import seen
+    from lateen.app.lab import lab as labs
+    from lateen.cli.connection import api as lab_api
+    from lateen.cli.traffic.explain import REQUEST
+    from lateen.model.client import ApiError
+
+    if options.named or options.ground:
+        raise CaseError("--live sends to a lab: apply the manifests there, and leave them out here")
+    if cases.assumed:
+        raise CaseError(f"{name}: these cases are about routes alone: they cannot be sent")
+    api = lab_api.Api.of(labs.require(lab))
+
+    def send(body: Json) -> Json:
+        if body["sni"]:
+            raise CaseError(f"{name}: a request with an sni of its own cannot be sent")
+        size = body["body"]
+        asked = {k: v for k, v in body.items() if k not in ("sni", "body")}
+        asked |= {"body": "x" * size, "remedies": False}
+        try:
+            return seen.told(api.request("POST", REQUEST, body=asked).body)
+        except ApiError as error:
+            if error.code != 400:
+                raise
+            raise CaseError(error.message) from error
+
+    return send
 
 
 def _of_lab(lab: str) -> Explain:

@@ -10,6 +10,7 @@ from lateen.cli.traffic.filters import Filtering, conditions_of, filters
 
 target = click.argument("target", metavar="POD|deploy/NAME", shell_complete=complete("workload"))
 json_output = text("-o", "--output", about="json: an object a line.")
+tap_output = text("-o", "--output", about="json: an object a line; test: cases for `lateen test`.")
 namespace = click.option(
     "-n",
     "--namespace",
@@ -75,6 +76,7 @@ count = click.option(
     help="For each: 15s, or a number of seconds.",
 )
 @flag("-f", "--fail", text="End with 1 on status 400 and up.")
+@flag("--as-test", "as_test", text="Print a case for `lateen test`.")
 @text("-o", "--output", about="json.")
 @options.show_secrets
 def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
@@ -219,7 +221,7 @@ def capture(
 @options.everywhere
 @filters
 @count
-@json_output
+@tap_output
 @options.show_secrets
 def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
     """Follow finished requests across the mesh, from the logs of both proxies.

@@ -48,6 +48,8 @@ class CurlOptions(msgspec.Struct, frozen=True, kw_only=True):
     fail: bool = False
     output: str = ""
     show_secrets: bool = False
+    as_test: bool = False
+    """Print a case for `lateen test` instead of the story."""
 
 
 def curl(lab: str, options: CurlOptions) -> int:
@@ -74,12 +76,24 @@ def curl(lab: str, options: CurlOptions) -> int:
             answer["surprises"] = comparing.surprises(answer, told)
         status = answer["response"]["status"]
         failed = failed or status is None or (options.fail and status >= 400)
-        if options.output == "json":
+        if options.as_test:
+            sys.stdout.write(_as_test(body, answer, first=not number))
+        elif options.output == "json":
             sys.stdout.write(json.dumps(answer, indent=2) + "\n")
         else:
             screen.say(("\n" if number else "") + format_answer(answer))
         sys.stdout.flush()
     return exits.FAILED if failed else exits.OK
+
+
+def _as_test(body: Json, answer: Json, *, first: bool) -> str:
+    from lateen.analysis.expectations import seen
+    from lateen.observe import redact
+
+    shown = redact.headers([(name, value) for name, value in body["headers"]])
+    headers = [pair for pair in shown if redact.HIDDEN not in pair[1]]
+    case = seen.case({**body, "headers": headers}, answer)
+    return (seen.HEAD if first else "") + seen.entry(case)
 
 
 def _foretold(api: lab_api.Api, body: Json) -> Json | None:

@@ -32,8 +32,8 @@ class TapOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def tap(lab: str, options: TapOptions) -> int:
     """The command; runs until `count` lines, or Ctrl-C."""
-    if options.output not in ("", "json"):
-        exits.complain(f"-o {options.output}: use json, or leave it out")
+    if options.output not in ("", "json", "test"):
+        exits.complain(f"-o {options.output}: use json or test, or leave it out")
         return exits.USAGE
     conditions = list(options.conditions)
     if options.namespace:
@@ -61,19 +61,30 @@ def tap(lab: str, options: TapOptions) -> int:
                 continue
             if not chosen.keeps(_subject(told, known)):
                 continue
+            text = _shown(told, options.output, known, first=not shown)
+            if not text:
+                continue
             shown += 1
-            event = told.pop("event")
-            if options.output:
-                text = json.dumps({"event": event, **told})
-            else:
-                text = screen.visible(line(event, told))
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(text)
             sys.stdout.flush()
             if options.count and shown >= options.count:
                 break
     except KeyboardInterrupt:
         return exits.OK
     return exits.OK
+
+
+def _shown(told: dict[str, Any], output: str, known: "_Known", *, first: bool) -> str:
+    """Return what is printed of an event; nothing where it makes no case."""
+    if output == "test":
+        from lateen.analysis.expectations import seen
+
+        case = None if known.is_gateway(told["src"]) else seen.of_hop(told)
+        return "" if case is None else (seen.HEAD if first else "") + seen.entry(case)
+    event = told.pop("event")
+    if output:
+        return json.dumps({"event": event, **told}) + "\n"
+    return screen.visible(line(event, told)) + "\n"
 
 
 def _sampled(one_in: int) -> str:
@@ -92,6 +103,18 @@ class _Known:
         self._api = api
         self._places = Places(())
         self._missing: set[str] = set()
+        self._gateways: dict[str, bool] = {}
+
+    def is_gateway(self, name: str) -> bool:
+        """Whether a pod (`namespace/name`) is a proxy and nothing else."""
+        if "/" not in name:
+            return False
+        if name not in self._gateways:
+            namespace, _, pod = name.partition("/")
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
+            containers = self._api.request("GET", path).body["spec"]["containers"]
+            self._gateways[name] = [each["name"] for each in containers] == ["istio-proxy"]
+        return self._gateways[name]
 
     def end(self, name: str, identity: str) -> End:
         """Return who has a name, with the identity that was proved."""
