@@ -12,6 +12,7 @@ from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import answers, api as lab_api
 from lateen.cli.terminal import screen
+from lateen.model import wellknown
 from lateen.observe.ends import End, Places, short_identity
 from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
 
@@ -113,7 +114,7 @@ class _Known:
             namespace, _, pod = name.partition("/")
             path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
             containers = self._api.request("GET", path).body["spec"]["containers"]
-            self._gateways[name] = [each["name"] for each in containers] == ["istio-proxy"]
+            self._gateways[name] = [each["name"] for each in containers] == [wellknown.PROXY]
         return self._gateways[name]
 
     def end(self, name: str, identity: str) -> End:

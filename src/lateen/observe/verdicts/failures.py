@@ -62,6 +62,8 @@ def of(
         if answer.status == 400 and (sender := _plain_to_tls(legs, views)) is not None:
             return catalogue.PLAINTEXT_TO_TLS, sender
         return _of_status(journey), legs[-1] if legs else None
+    if any(_is_blocked(entry) for entry in _entries(journey)):
+        return catalogue.BLOCKED, legs[-1]  # gRPC is told so with HTTP 200
     return catalogue.OK, None
 
 
@@ -145,9 +147,13 @@ def _of_garbage(leg: Leg) -> Cause:
     return catalogue.DOUBLE_TLS if inside else catalogue.TLS_TO_HTTP_PORT
 
 
+def _entries(journey: Journey) -> list[LogEntry]:
+    return [e for leg in journey.legs for e in (leg.client_entry, leg.server_entry) if e]
+
+
 def _of_status(journey: Journey) -> Cause:
     """An error that no proxy marked as its own: the application's, or a route's."""
-    entries = [e for leg in journey.legs for e in (leg.client_entry, leg.server_entry) if e]
+    entries = _entries(journey)
     if any(_is_blocked(entry) for entry in entries):
         return catalogue.BLOCKED
     if any(hops.chosen(entry) for entry in entries):
