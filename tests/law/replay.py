@@ -2,6 +2,7 @@
 manifests alone."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ def differences(flow: Json) -> list[foretold.Difference]:
     return min(every, key=len)
 
 
-def first_difference(mesh: Json) -> str | None:
-    """Return the seed of the first flow of a mesh (a line of a corpus) that does not come out as it
-    did; None if all do. The mesh is compiled once."""
+def different(mesh: Json) -> Iterator[str]:
+    """Yield the seeds of the flows of a mesh (a line of a corpus) that are not foretold as they
+    came out. The mesh is compiled once."""
     made = offline.rehearsal.Rehearsal(_items(mesh["objects"]), _settings(mesh["istio"]))
     known = offline.foresight(made, {})
     for flow in mesh["flows"]:
@@ -63,8 +64,7 @@ def first_difference(mesh: Json) -> str | None:
         told = remedies.explained(known, question, None, made.locate)
         every = [foretold.differences(flow["answer"], b["outcome"]) for b in told["branches"]]
         if min(every, key=len):
-            return str(flow["seed"])
-    return None
+            yield str(flow["seed"])
 
 
 def reduced(flow: Json) -> Json:
