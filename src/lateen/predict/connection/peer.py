@@ -3,6 +3,7 @@
 from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Run
 from lateen.predict.envoy import config, rbac
+from lateen.predict.values.request import innermost
 
 
 def subject(hop: Hop) -> rbac.Subject:
@@ -16,6 +17,7 @@ def subject(hop: Hop) -> rbac.Subject:
         remote=source,
         sni=hop.sni,
         certificate=hop.certificate,
+        trail=innermost(hop.taken.content).trail,
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from lateen.predict.envoy import packed, paths, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Credential, Http
+from lateen.predict.values.trail import Test, Trail
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     certificate: Credential | None = None
     """The client's, where it was verified."""
     request: Http | None = None
+    trail: Trail | None = None
+    """Where it is noted what is asked of the client."""
 
 
 class Ruling(msgspec.Struct, frozen=True):
@@ -104,12 +107,14 @@ def _permits_request(permission: Any, kind: str, request: Http | None) -> bool:
     if kind == "header":
         return strings.header_matches(permission.header, request)
     if kind == "url_path":
-        return strings.matches(permission.url_path.path, paths.without_query(request.path))
+        return _path_matches(permission.url_path.path, request)
     if kind == "uri_template":
         opened = packed.opened(permission.uri_template.typed_config)
         if opened is None:
             raise UnknownError("a rule matches paths by an extension")
-        return template_matches(opened.path_template, paths.without_query(request.path))
+        found = template_matches(opened.path_template, paths.without_query(request.path))
+        test = Test(kind="regex", value=_template(opened.path_template))
+        return request.noted("path", test, found)
     raise UnknownError(f"a rule asks for {kind}")
 
 
@@ -124,11 +129,11 @@ def _is(principal: Any, subject: Subject) -> bool:
     if kind == "not_id":
         return not _is(principal.not_id, subject)
     if kind == "authenticated":
-        return _authenticated(principal.authenticated, subject.certificate)
+        return _authenticated(principal.authenticated, subject)
     if kind in ("direct_remote_ip", "source_ip"):
-        return _within(getattr(principal, kind), subject.source)
+        return _from(getattr(principal, kind), subject.source, subject.trail)
     if kind == "remote_ip":
-        return _within(principal.remote_ip, subject.remote)
+        return _from(principal.remote_ip, subject.remote, subject.trail)
     if kind == "header":
         return subject.request is not None and strings.header_matches(
             principal.header, subject.request
@@ -136,25 +141,42 @@ def _is(principal: Any, subject: Subject) -> bool:
     if kind == "metadata":
         return _metadata(principal.metadata)
     if kind == "url_path":
-        return subject.request is not None and strings.matches(
-            principal.url_path.path, paths.without_query(subject.request.path)
+        return subject.request is not None and _path_matches(
+            principal.url_path.path, subject.request
         )
     raise UnknownError(f"a rule asks for a principal by {kind}")
 
 
-def _authenticated(wanted: Any, shown: Credential | None) -> bool:
+def _path_matches(matcher: Any, request: Http) -> bool:
+    found = strings.matches(matcher, paths.without_query(request.path))
+    return request.noted("path", strings.test_of(matcher), found)
+
+
+def _authenticated(wanted: Any, subject: Subject) -> bool:
     """A principal is a URI of the certificate, else its DNS name; without a certificate nobody."""
+    shown, trail = subject.certificate, subject.trail
     if shown is None:
         return False
     if not wanted.HasField("principal_name"):
         return True
     names = shown.uris or shown.dns or ("",)
-    return any(strings.matches(wanted.principal_name, name) for name in names)
+    found = any(strings.matches(wanted.principal_name, name) for name in names)
+    if trail is not None and trail.identity in names:
+        trail.note("identity", strings.test_of(wanted.principal_name), found)
+    return found
 
 
 def _metadata(matcher: Any) -> bool:
     """Nothing here verifies tokens, so no request has any claim: what asks for one fails."""
     return bool(matcher.invert)
+
+
+def _from(given: Any, address: str, trail: Trail | None) -> bool:
+    found = _within(given, address)
+    if trail is not None and trail.address == address:
+        value = f"{given.address_prefix}/{given.prefix_len.value}"
+        trail.note("address", Test(kind="network", value=value), found)
+    return found
 
 
 def _within(given: Any, address: str) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from lateen.predict.envoy import paths, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Http
+from lateen.predict.values.trail import PRESENT, Test, Trail
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ def mismatch(match: Any, request: Http, draw: Draw) -> str:
         return why
     values = paths.query(request.path)
     for wanted in match.query_parameters:
-        if not _parameter_matches(wanted, values.get(wanted.name)):
+        if not _parameter_matches(wanted, request, values.get(wanted.name)):
             return f"query parameter {wanted.name} differs"
     if match.HasField("grpc") and not _is_grpc(request):
         return "it is for gRPC"
@@ -132,23 +133,37 @@ def fraction(percent: Any) -> float:
 
 
 def _path_mismatch(match: Any, request: Http) -> str:
-    kind = match.WhichOneof("path_specifier")
-    path = paths.without_query(request.path)
-    folded = match.HasField("case_sensitive") and not match.case_sensitive.value
-    seen = path.lower() if folded else path
-    if kind == "safe_regex":
-        pattern = match.safe_regex.regex
-        return "" if strings.full_match(pattern, path) else f"path is not as {pattern}"
-    if kind not in ("prefix", "path", "path_separated_prefix"):
+    kind = str(match.WhichOneof("path_specifier"))
+    found = _PATHS.get(kind)
+    if found is None:
         raise UnknownError(f"a route is matched by {kind}")
-    wanted = getattr(match, kind)
-    given = wanted.lower() if folded else wanted
-    if kind == "path":
-        return "" if seen == given else f"path is not {wanted}"
-    if kind == "prefix":
-        return "" if seen.startswith(given) else f"path does not begin with {wanted}"
-    inside = seen == given or seen.startswith(given + "/")
-    return "" if inside else f"path is not below {wanted}"
+    path = paths.without_query(request.path)
+    if kind == "safe_regex":
+        test, words = Test(kind="regex", value=match.safe_regex.regex), found
+        same = strings.full_match(test.value, path)
+    else:
+        folded = match.HasField("case_sensitive") and not match.case_sensitive.value
+        how, words = found.split(":")
+        test = Test(kind=how, value=getattr(match, kind), fold=folded)
+        same = _fits(test, path)
+    return "" if request.noted("path", test, same) else f"path {words} {test.value}"
+
+
+_PATHS = {
+    "safe_regex": "is not as",
+    "path": "exact:is not",
+    "prefix": "prefix:does not begin with",
+    "path_separated_prefix": "below:is not below",
+}
+"""How a route matches paths: the kind of test, and what is said of a path that fails it."""
+
+
+def _fits(test: Test, path: str) -> bool:
+    wanted = test.value.lower() if test.fold else test.value
+    seen = path.lower() if test.fold else path
+    if test.kind == "prefix":
+        return seen.startswith(wanted)
+    return seen == wanted or (test.kind == "below" and seen.startswith(wanted + "/"))
 
 
 def _header_mismatches(match: Any, request: Http) -> Iterator[str]:
@@ -157,16 +172,27 @@ def _header_mismatches(match: Any, request: Http) -> Iterator[str]:
             yield f"header {header.name} differs"
 
 
-def _parameter_matches(wanted: Any, value: str | None) -> bool:
+def _parameter_matches(wanted: Any, request: Http, value: str | None) -> bool:
     kind = wanted.WhichOneof("query_parameter_match_specifier")
+    field = f"query {wanted.name}"
+    request.noted(field, PRESENT, value is not None)
     if kind in (None, "present_match"):
         return (value is not None) == (kind is None or wanted.present_match)
-    return value is not None and strings.matches(wanted.string_match, value)
+    if value is None:
+        return False
+    same = strings.matches(wanted.string_match, value)
+    return request.noted(field, strings.test_of(wanted.string_match), same)
+
+
+_GRPC = Test(kind="regex", value="application/grpc([+;].*)?")
 
 
 def _is_grpc(request: Http) -> bool:
-    kind = request.header("content-type") or ""
-    return kind == "application/grpc" or kind.startswith(("application/grpc+", "application/grpc;"))
+    kind = request.header("content-type")
+    request.noted("header content-type", PRESENT, kind is not None)
+    if kind is None:
+        return False
+    return request.noted("header content-type", _GRPC, strings.full_match(_GRPC.value, kind))
 
 
 def rewritten(route: Any, request: Http) -> Http:
@@ -175,10 +201,10 @@ def rewritten(route: Any, request: Http) -> Http:
     Raises UnknownError for a host taken from a header or a path.
     """
     action = route.route
-    changes: dict[str, str] = {}
+    changes: dict[str, Any] = {}
     path = _path_rewritten(route, request)
-    if path != request.path:
-        changes["path"] = path
+    if path != request.path or request.trail is not None:
+        changes["path"], changes["trail"] = path, _trail_rewritten(route, request.trail)
     how = action.WhichOneof("host_rewrite_specifier")
     if how == "host_rewrite_literal":
         changes["authority"] = action.host_rewrite_literal
@@ -204,6 +230,22 @@ def _path_rewritten(route: Any, request: Http) -> str:
     return request.path
 
 
+def _trail_rewritten(route: Any, trail: Trail | None) -> Trail | None:
+    """Return what is known of the client's path after a rewrite. What an expression makes of it
+    is left open: the walk goes on with this one path."""
+    action, match = route.route, route.match
+    if trail is None or not (action.prefix_rewrite or action.HasField("regex_rewrite")):
+        return trail
+    kind = match.WhichOneof("path_specifier")
+    folded = match.HasField("case_sensitive") and not match.case_sensitive.value
+    if not action.prefix_rewrite or (folded and kind != "path"):
+        trail.note("path", Test(kind="other", value="a path is rewritten by an expression"), True)
+        return trail.without("path")
+    if kind in ("prefix", "path_separated_prefix"):
+        return trail.moved(getattr(match, kind), action.prefix_rewrite)
+    return trail.without("path")
+
+
 def _python(substitution: str) -> str:
     r"""RE2's `\0` is the whole match, which Python writes `\g<0>`."""
     return substitution.replace("\\0", "\\g<0>")
@@ -219,7 +261,8 @@ def _edited(route: Any, request: Http) -> Http:
         if name in (":authority", "host"):
             request = msgspec.structs.replace(request, authority=value)
         elif name == ":path":
-            request = msgspec.structs.replace(request, path=value)
+            trail = request.setting("path")
+            request = msgspec.structs.replace(request, path=value, trail=trail)
         else:
             request = request.with_header(name, value)
     return request

@@ -7,6 +7,7 @@ from typing import Any
 
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Http
+from lateen.predict.values.trail import PRESENT, Test
 
 _DIFFERENT = re.compile(r"\\[pPCQEzA]|\(\?[^:Piaims)-]|\(\?P=|\\[0-9]|[*+?}]\+|\[\[:")
 """Where RE2 and Python's expressions do not mean the same."""
@@ -64,8 +65,16 @@ def matches(matcher: Any, value: str) -> bool:
     return wanted in value
 
 
-_Test = Callable[[str, str], bool]
-_OLD: Mapping[str, _Test] = {
+def test_of(matcher: Any) -> Test:
+    """Return what a StringMatcher asks, as a test that can be noted."""
+    kind = str(matcher.WhichOneof("match_pattern"))
+    if kind == "safe_regex":
+        return Test(kind="regex", value=matcher.safe_regex.regex)
+    return Test(kind=kind, value=getattr(matcher, kind), fold=matcher.ignore_case)
+
+
+_Compare = Callable[[str, str], bool]
+_OLD: Mapping[str, _Compare] = {
     "exact_match": lambda wanted, value: value == wanted,
     "prefix_match": lambda wanted, value: value.startswith(wanted),
     "suffix_match": lambda wanted, value: value.endswith(wanted),
@@ -80,8 +89,12 @@ def header_matches(matcher: Any, request: Http) -> bool:
     A missing header never matches, inverted or not, unless it is to be treated as empty; only a
     test of presence may be inverted.
     """
-    value = request.header(matcher.name.lower())
+    name = matcher.name.lower()
+    field = _FIELDS.get(name, f"header {name}")
+    value = request.header(name)
     kind = matcher.WhichOneof("header_match_specifier")
+    if field and not name.startswith(":"):
+        request.noted(field, PRESENT, value is not None)
     if kind is None or kind == "present_match":
         wanted = True if kind is None else bool(matcher.present_match)
         there = value is not None or matcher.treat_missing_header_as_empty
@@ -89,8 +102,25 @@ def header_matches(matcher: Any, request: Http) -> bool:
     if value is None:
         if not matcher.treat_missing_header_as_empty:
             return False
-        value = ""
-    return bool(_value_matches(matcher, kind, value) != matcher.invert_match)
+        return bool(_value_matches(matcher, kind, "") != matcher.invert_match)
+    found = bool(_value_matches(matcher, kind, value))
+    if field:
+        request.noted(field, _header_test(matcher, kind), found)
+    return found != matcher.invert_match
+
+
+_FIELDS = {":method": "method", ":path": "path", ":authority": "", "host": "", ":scheme": ""}
+"""Fields of pseudo-headers; what is empty is the same for all requests to a destination."""
+
+
+def _header_test(matcher: Any, kind: str) -> Test:
+    if kind == "string_match":
+        return test_of(matcher.string_match)
+    if kind == "safe_regex_match":
+        return Test(kind="regex", value=matcher.safe_regex_match.regex)
+    if kind == "range_match":
+        return Test(kind="other", value=f"a range of numbers in {matcher.name}")
+    return Test(kind=kind.removesuffix("_match"), value=str(getattr(matcher, kind)))
 
 
 def _value_matches(matcher: Any, kind: str, value: str) -> bool:

@@ -10,6 +10,8 @@ from lateen.predict.connection import peer
 from lateen.predict.envoy import config, packed, rbac, routes, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http.exchange import Exchange, Local
+from lateen.predict.values.request import Http
+from lateen.predict.values.trail import PRESENT, Test
 
 _ALPN_STATE = "envoy.network.application_protocols"
 _OF_GRPC = 200
@@ -150,17 +152,35 @@ def _cors(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
         return None
     policy: Any = packed.opened(own)
     request = exchange.request
-    origin = request.header("origin")
-    asked = request.header("access-control-request-method")
-    if request.method != "OPTIONS" or not origin or not asked:
+    if not request.noted("method", _PREFLIGHT, request.method == "OPTIONS"):
         return None
-    if any(strings.matches(each, origin) for each in policy.allow_origin_string_match):
+    origin = _filled(request, "origin")
+    if not origin or not _filled(request, "access-control-request-method"):
+        return None
+    if any(_is_origin(each, request, origin) for each in policy.allow_origin_string_match):
         exchange.run.step("CORS", "answers the preflight", at=exchange.hop.name)
         return Local(200, "cors_response", code="direct-response")
     onward = policy.forward_not_matching_preflights
     if policy.HasField("forward_not_matching_preflights") and not onward.value:
         return Local(200, "cors_response", code="direct-response")
     return None
+
+
+_PREFLIGHT = Test(kind="exact", value="OPTIONS")
+
+
+def _filled(request: Http, name: str) -> str:
+    """Return a header's value; empty where there is none."""
+    value, field = request.header(name), f"header {name}"
+    if not request.noted(field, PRESENT, value is not None):
+        return ""
+    request.noted(field, Test(kind="exact"), value == "")
+    return value or ""
+
+
+def _is_origin(matcher: Any, request: Http, origin: str) -> bool:
+    found = strings.matches(matcher, origin)
+    return request.noted("header origin", strings.test_of(matcher), found)
 
 
 def _header_mutation(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:

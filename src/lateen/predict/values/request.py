@@ -2,6 +2,8 @@
 
 import msgspec
 
+from lateen.predict.values.trail import Test, Trail
+
 Headers = tuple[tuple[str, str], ...]
 """Names in lower case, in the order of sending."""
 
@@ -21,6 +23,18 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str = "http"
     seconds: float = 15.0
     """How long the client waits for the answer."""
+    trail: Trail | None = None
+    """Where it is noted what is asked of it; None where nobody wants to know."""
+
+    def noted(self, field: str, test: Test, answer: bool) -> bool:
+        """Note a test of a field, and return its answer."""
+        if self.trail is not None:
+            self.trail.note(field, test, answer)
+        return answer
+
+    def setting(self, field: str) -> Trail | None:
+        """Return the trail of the request after a proxy has set a field."""
+        return None if self.trail is None else self.trail.without(field)
 
     def header(self, name: str) -> str | None:
         """Return a header's values joined by commas, as Envoy sees them; None without any. The
@@ -40,18 +54,20 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     def with_header(self, name: str, value: str) -> "Http":
         """Return the request with a header in place of all of that name."""
         kept = tuple((key, old) for key, old in self.headers if key != name)
-        return msgspec.structs.replace(self, headers=(*kept, (name, value)))
+        trail = self.setting(f"header {name}")
+        return msgspec.structs.replace(self, headers=(*kept, (name, value)), trail=trail)
 
     def without_header(self, name: str) -> "Http":
         """Return the request without a header."""
         kept = tuple((key, old) for key, old in self.headers if key != name)
-        return msgspec.structs.replace(self, headers=kept)
+        return msgspec.structs.replace(self, headers=kept, trail=self.setting(f"header {name}"))
 
 
 class Raw(msgspec.Struct, frozen=True):
     """Bytes of no protocol that a proxy knows. `first` says whether the client begins to talk."""
 
     first: bool = True
+    trail: Trail | None = None
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Sets of requests: a regular language for each field."""

@@ -1,0 +1,147 @@
+"""What a class of requests comes to: what two predictions are compared by. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from lateen.model.meta import Source
+from lateen.predict.values.outcome import Branch, Foretold, Leg, Prediction
+
+REACHED = frozenset({"ok", "application-status", "direct-response"})
+"""Failure classes of requests that get where the configuration sends them."""
+CLIENT = "the client"
+_RANKS = {"none": 0, "tls": 1, "mtls": 2}
+_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """A connection between two pods, or from outside."""
+
+    name: str
+    tls: str
+    """`none`, `tls` or `mtls`."""
+    client: str = ""
+    server: str = ""
+
+    @property
+    def words(self) -> str:
+        """How it is protected."""
+        return _WORDS.get(self.tls, "nothing sent")
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """One way that a class of requests can go."""
+
+    code: str
+    """The failure class, `ok` if it is answered."""
+    status: int | None = None
+    """Of an answer that no application gave."""
+    destination: str = ""
+    """The workload that answers."""
+    hops: tuple[Hop, ...] = ()
+    unknown: str = ""
+    share: float | None = 1.0
+
+    @property
+    def reached(self) -> bool:
+        """Whether it gets where the configuration sends it."""
+        return self.code in REACHED
+
+    @property
+    def weakest(self) -> str:
+        """The protection of its least protected connection; empty where nothing was sent."""
+        return min((hop.tls for hop in self.hops), key=lambda t: _RANKS.get(t, 3), default="")
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """All ways that a class can go."""
+
+    ways: tuple[Way, ...]
+    open: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether some request gets there."""
+        return any(way.reached for way in self.ways)
+
+    @property
+    def broken(self) -> bool:
+        """Whether some request fails for another reason than a rule's refusal."""
+        return any(not way.reached and not way.unknown and not refused(way) for way in self.ways)
+
+    @property
+    def denied(self) -> bool:
+        """Whether some request is refused by a rule."""
+        return any(refused(way) for way in self.ways)
+
+    @property
+    def unknown(self) -> str:
+        """Why it cannot be said, if it cannot."""
+        return next((way.unknown for way in self.ways if way.unknown), self.open)
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether some request that gets there crosses a connection without TLS."""
+        return any(way.reached and way.weakest == "none" for way in self.ways)
+
+
+def refused(way: Way) -> bool:
+    """Tell whether a rule of authorization, or what may leave the mesh, refuses it."""
+    return way.code.startswith("rbac-") or way.code in ("blocked", "jwt")
+
+
+def of(found: Prediction, identity: str, workloads: Mapping[str, str]) -> Effect:
+    """Return what a prediction comes to. The client's own identity is said as such, so that
+    clients that fare alike have one effect. `workloads` are the pods' by their names."""
+    ways = {_way(each, identity, workloads): None for each in found.branches}
+    ordered = sorted(ways, key=lambda way: (way.code, way.destination, str(way)))
+    return Effect(tuple(ordered), found.open)
+
+
+def _way(branch: Branch, identity: str, workloads: Mapping[str, str]) -> Way:
+    outcome = branch.outcome
+    return Way(
+        code=outcome.code,
+        status=outcome.status,
+        destination=workloads.get(outcome.destination, outcome.destination),
+        hops=tuple(_hop(leg, identity) for leg in outcome.legs if _counts(leg)),
+        unknown=outcome.unknown,
+        share=None if branch.share is None else round(branch.share, 6),
+    )
+
+
+def _counts(leg: Leg) -> bool:
+    return bool(leg.tls) and not leg.inside
+
+
+def _hop(leg: Leg, identity: str) -> Hop:
+    client = CLIENT if identity and leg.client_identity == identity else leg.client_identity
+    return Hop(leg.name, leg.tls, client, leg.server_identity)
+
+
+def sources(found: Prediction) -> tuple[Source, ...]:
+    """Return the fields that decided any branch, the most telling first."""
+    every: dict[Source, None] = {}
+    for branch in found.branches:
+        every.update(dict.fromkeys(_telling(branch.outcome)))
+    return tuple(every)
+
+
+def _telling(outcome: Foretold) -> tuple[Source, ...]:
+    return outcome.sources
+
+
+def words(effect: Effect) -> str:
+    """Return it in a few words."""
+    return "; ".join(dict.fromkeys(_said(way) for way in effect.ways)) or "nothing"
+
+
+def _said(way: Way) -> str:
+    if way.unknown:
+        return f"unknown: {way.unknown}"
+    share = f"{way.share:.0%} " if way.share is not None and way.share < 1 else ""
+    if not way.reached:
+        return f"{share}{way.status or 'no answer'} {way.code}"
+    tls = ", ".join(dict.fromkeys(hop.words for hop in way.hops))
+    where = f"-> {way.destination}" if way.destination else f"answered {way.status or ''}".rstrip()
+    return f"{share}{where} ({tls})" if tls else f"{share}{where}"
