@@ -12,13 +12,14 @@ from lateen.cli import options
 from lateen.cli.analysis import commands as judging
 from lateen.cli.images import commands as imaging
 from lateen.cli.options import flag
+from lateen.cli.overall import commands as overall
 from lateen.cli.traffic import commands
 
 _SECTIONS = {
     "A lab": ("demo", "up", "down", "status", "ls", "check", "shell", "run"),
     "Its objects, as kubectl has them": ("apply", "delete", "get", "describe", "exec", "logs"),
     "What travels": ("curl", "tap", "edges", "capture"),
-    "What will be": ("explain", "analyze", "test", "snapshot"),
+    "What will be": ("explain", "posture", "diff", "upgrade", "analyze", "test", "snapshot"),
 }
 """The commands under titles; what is not named stands under a last one."""
 _SENTENCE = 200
@@ -407,7 +408,7 @@ def version(lab: str, output: str) -> int:
     return showing.version(lab, output)
 
 
-for shown in (*judging.COMMANDS, *commands.COMMANDS):
+for shown in (*overall.COMMANDS, *judging.COMMANDS, *commands.COMMANDS):
     app.add_command(shown)
 app.add_command(imaging.group)
 

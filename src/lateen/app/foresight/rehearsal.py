@@ -4,6 +4,7 @@ Defaults, injection, controllers and compiler are the lab's own, asked over memo
 would do is taken for done: every pod has an address and is ready.
 """
 
+import copy
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -264,6 +265,12 @@ class Rehearsal:
             kept = {key: before["metadata"][key] for key in ("uid", "creationTimestamp")}
             made = {**made, "metadata": {**made["metadata"], **kept}}
         return made
+
+    def under(self, settings: MeshSettings) -> "Rehearsal":
+        """Return the same objects under other mesh settings."""
+        other = copy.copy(self)
+        other.settings, other._frontend = settings, None
+        return other
 
     def again(self, items: Sequence[Item]) -> "Rehearsal":
         """Return the same lab with other manifests."""

@@ -1,7 +1,7 @@
 """Predictions about a compiled state: a request in words, what will happen as values."""
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
@@ -75,6 +75,9 @@ class _Proxies(Mapping[str, Proxy]):
 class Foresight:
     """Says what requests will do in one compiled state."""
 
+    BARE = "no-sidecar"
+    """What a client is called that stands for any pod without a sidecar."""
+
     def __init__(
         self,
         snapshot: Snapshot,
@@ -96,6 +99,17 @@ class Foresight:
         secrets = known.Known(snapshot, self._view, now)
         proxies = _Proxies(self._rendered, tuple(self._refs))
         self.world = World(self.network, proxies, secrets)
+
+    @property
+    def bare(self) -> PodFacts:
+        """A pod without a sidecar that need not be there."""
+        return _BARE
+
+    def scope(self, proxy: str) -> Hashable:
+        """Return what a proxy is sent for the way out: equal for pods that send alike; None
+        without a proxy."""
+        view = self._view(proxy)
+        return None if view is None else (view.settings, view.outbound, view.gateway)
 
     def over(self, snapshot: Snapshot, mesh: Mesh) -> "Foresight":
         """Return the same for another state; what was rendered alike is kept."""
@@ -150,6 +164,8 @@ class Foresight:
     def _origin(self, request: Question) -> PodFacts | None:
         if request.origin in ("", "host", "outside"):
             return None
+        if request.origin == self.BARE:
+            return _BARE
         kind, slash, name = request.origin.partition("/")
         if not slash:
             kind, name = "pod", request.origin
@@ -191,6 +207,7 @@ class Foresight:
         return ""
 
 
+_BARE = PodFacts(name="default/no-sidecar", address="10.244.255.254", speeches={})
 _OF_WORKLOADS = ("deploy", "deployment", "deployments", "sts", "statefulset", "ds", "daemonset")
 _ORIGINS = frozenset({"pod", "pods", "po", "sa", "serviceaccount", *_OF_WORKLOADS})
 

@@ -47,7 +47,8 @@ class Language:
                 return any(each.empty_word for each in self.parts)
             case "not":
                 return not self.parts[0].empty_word
-        return False
+            case _:
+                return False
 
 
 class Languages:
@@ -173,6 +174,8 @@ class Languages:
                 return self.both(*(self.after(each, char) for each in parts))
             case "not":
                 return self.complement(self.after(parts[0], char))
+            case _:
+                pass
         return self.nothing
 
     def holds(self, language: Language, text: str) -> bool:

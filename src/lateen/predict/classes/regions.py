@@ -107,7 +107,7 @@ class Regions:
             if given is not None and not tests:
                 return given
         language = self._language(field, tests)
-        for likely in (_METHODS if field == "method" else () if given is None else (given,)):
+        for likely in _METHODS if field == "method" else () if given is None else (given,):
             if self._made.holds(language, likely):
                 return likely
         try:
@@ -165,7 +165,8 @@ class Regions:
             case "below":
                 deeper = made.then(text, made.word("/", made.all))
                 return made.either(text, deeper)
-        return text
+            case _:
+                return text
 
 
 _NONE = "\0"

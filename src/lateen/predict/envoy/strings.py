@@ -106,7 +106,7 @@ def header_matches(matcher: Any, request: Http) -> bool:
     found = bool(_value_matches(matcher, kind, value))
     if field:
         request.noted(field, _header_test(matcher, kind), found)
-    return found != matcher.invert_match
+    return found != bool(matcher.invert_match)
 
 
 _FIELDS = {":method": "method", ":path": "path", ":authority": "", "host": "", ":scheme": ""}

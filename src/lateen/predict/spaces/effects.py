@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lateen.model.meta import Source
-from lateen.predict.values.outcome import Branch, Foretold, Leg, Prediction
+from lateen.predict.values.outcome import Branch, Leg, Prediction
 
 REACHED = frozenset({"ok", "application-status", "direct-response"})
 """Failure classes of requests that get where the configuration sends them."""
@@ -70,6 +70,11 @@ class Effect(msgspec.Struct, frozen=True):
         return any(not way.reached and not way.unknown and not refused(way) for way in self.ways)
 
     @property
+    def unrouted(self) -> bool:
+        """Whether all that happens is that no route is for it."""
+        return all(way.code == "no-route" for way in self.ways)
+
+    @property
     def denied(self) -> bool:
         """Whether some request is refused by a rule."""
         return any(refused(way) for way in self.ways)
@@ -111,7 +116,8 @@ def _way(branch: Branch, identity: str, workloads: Mapping[str, str]) -> Way:
 
 
 def _counts(leg: Leg) -> bool:
-    return bool(leg.tls) and not leg.inside
+    """Whether it is between two pods, or from outside: what stays in a pod is not counted."""
+    return bool(leg.tls) and not leg.inside and leg.client.name != leg.server.name
 
 
 def _hop(leg: Leg, identity: str) -> Hop:
@@ -119,16 +125,32 @@ def _hop(leg: Leg, identity: str) -> Hop:
     return Hop(leg.name, leg.tls, client, leg.server_identity)
 
 
+_ORDER = (
+    "AuthorizationPolicy",
+    "RequestAuthentication",
+    "VirtualService",
+    "HTTPRoute",
+    "DestinationRule",
+    "PeerAuthentication",
+    "Sidecar",
+    "ServiceEntry",
+)
+"""Kinds that tell most about a request that gets there, in this order."""
+
+
 def sources(found: Prediction) -> tuple[Source, ...]:
     """Return the fields that decided any branch, the most telling first."""
     every: dict[Source, None] = {}
     for branch in found.branches:
-        every.update(dict.fromkeys(_telling(branch.outcome)))
+        outcome = branch.outcome
+        told = outcome.sources
+        every.update(dict.fromkeys(sorted(told, key=_rank) if outcome.code in REACHED else told))
     return tuple(every)
 
 
-def _telling(outcome: Foretold) -> tuple[Source, ...]:
-    return outcome.sources
+def _rank(source: Source) -> int:
+    kind = source.ref.kind
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
 def words(effect: Effect) -> str:
@@ -144,4 +166,4 @@ def _said(way: Way) -> str:
         return f"{share}{way.status or 'no answer'} {way.code}"
     tls = ", ".join(dict.fromkeys(hop.words for hop in way.hops))
     where = f"-> {way.destination}" if way.destination else f"answered {way.status or ''}".rstrip()
-    return f"{share}{where} ({tls})" if tls else f"{share}{where}"
+    return f"{share}{where} ({tls or 'in its own pod'})" if way.destination else f"{share}{where}"

@@ -6,7 +6,7 @@ otherwise here; a shortest request of it is walked next. So classes are disjoint
 out, and they are no more than the configuration tells apart.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -26,7 +26,16 @@ MOST = 256
 CLIENTS = frozenset({"identity", "address"})
 """Fields of notes that are about the client, not about the request."""
 
-Answer = Callable[[Sending], Prediction]
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A state of the mesh, a request as it is sent there, and what its effect is told by."""
+
+    world: World
+    asked: Sending
+    workloads: Mapping[str, str]
+    """Of pods, by their names."""
+    identity: str = ""
+    """The client's."""
 
 
 class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +46,16 @@ class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
     client: tuple[Note, ...]
     """What was asked of the client."""
     witness: Witness
-    effect: Effect
-    sources: tuple[Source, ...] = ()
+    effects: tuple[Effect, ...]
+    """In each of the states."""
+    sources: tuple[tuple[Source, ...], ...] = ()
+    met: frozenset[str] = frozenset()
+    """Workloads that it comes by after it has left its own pod."""
+
+    @property
+    def effect(self) -> Effect:
+        """In the first state."""
+        return self.effects[0]
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -48,19 +65,13 @@ class Space(msgspec.Struct, frozen=True):
     open: tuple[str, ...] = ()
 
 
-def explore(
-    world: World,
-    asked: Sending,
-    regions: Regions,
-    workloads: Mapping[str, str],
-    identity: str = "",
-    most: int = MOST,
-) -> Space:
-    """Return the classes of requests like one: from its client, to its destination."""
+def explore(states: Sequence[State], regions: Regions, most: int = MOST) -> Space:
+    """Return the classes of requests like one: from its client, to its destination. Those of
+    several states are told apart where any of them tells them apart."""
     found: list[RequestClass] = []
     left: dict[str, None] = {}
     waiting: list[tuple[Note, ...]] = [()]
-    base = innermost(asked.content)
+    base = innermost(states[0].asked.content)
     while waiting:
         if len(found) >= most:
             left[f"more than {most} classes"] = None
@@ -73,36 +84,49 @@ def explore(
             continue
         if witness is None:
             continue
-        one = _walked(world, asked, witness, identity)
-        client, notes = _told(one.notes)
-        if notes[: len(given)] != given:
+        one = _walked(states, witness)
+        if one.notes[: len(given)] != given:
             left[f"{witness.path} is seen by proxies in another way than it is sent"] = None
             continue
-        for note in notes:
-            if note.test.kind == "other":
-                left[note.test.value] = None
-        waiting += _others(notes, len(given))
-        made = RequestClass(
-            notes=notes,
-            client=client,
-            witness=witness,
-            effect=effects.of(one.found, identity, workloads),
-            sources=effects.sources(one.found),
-        )
-        found.append(made)
+        left.update((note.test.value, None) for note in one.notes if note.test.kind == "other")
+        waiting += _others(one.notes, len(given))
+        found.append(one)
     return Space(tuple(found), tuple(left))
 
 
-class _Walked(msgspec.Struct, frozen=True):
-    found: Prediction
-    notes: list[Note]
+def _walked(states: Sequence[State], witness: Witness) -> RequestClass:
+    notes: list[Note] = []
+    found: list[Prediction] = []
+    for state in states:
+        asked, here = state.asked, state.world.network.node
+        address = asked.pod.address if asked.pod is not None else here
+        trail = Trail(notes=notes, identity=state.identity, address=address)
+        found.append(way.predict(state.world, sending(asked, witness, trail)))
+    once = dict.fromkeys(notes)
+    return RequestClass(
+        notes=tuple(note for note in once if note.field not in CLIENTS),
+        client=tuple(note for note in once if note.field in CLIENTS),
+        witness=witness,
+        effects=tuple(
+            effects.of(each, state.identity, state.workloads)
+            for each, state in zip(found, states, strict=True)
+        ),
+        sources=tuple(effects.sources(each) for each in found),
+        met=frozenset(
+            state.workloads.get(name, name)
+            for each, state in zip(found, states, strict=True)
+            for name in _met(each)
+        ),
+    )
 
 
-def _walked(world: World, asked: Sending, witness: Witness, identity: str) -> _Walked:
-    address = asked.pod.address if asked.pod is not None else world.network.node
-    trail = Trail(notes=[], identity=identity, address=address)
-    sent = sending(asked, witness, trail)
-    return _Walked(way.predict(world, sent), trail.notes)
+def _met(found: Prediction) -> Iterator[str]:
+    """Yield the pods at the far ends of connections, but for a client's own sidecar."""
+    for branch in found.branches:
+        for number, leg in enumerate(branch.outcome.legs):
+            own = leg.client.name == leg.server.name and leg.server.role == "sidecar"
+            if number or not own:
+                yield leg.server.name
 
 
 def sending(asked: Sending, witness: Witness, trail: Trail | None = None) -> Sending:
@@ -116,13 +140,6 @@ def _with(content: Content, witness: Witness, trail: Trail | None) -> Content:
     if isinstance(content, Raw):
         return msgspec.structs.replace(content, trail=trail)
     return msgspec.structs.replace(witness.applied(content), trail=trail)
-
-
-def _told(notes: list[Note]) -> tuple[tuple[Note, ...], tuple[Note, ...]]:
-    """Return what was asked of the client and of the request, each once."""
-    once = dict.fromkeys(notes)
-    client = tuple(note for note in once if note.field in CLIENTS)
-    return client, tuple(note for note in once if note.field not in CLIENTS)
 
 
 def _others(notes: tuple[Note, ...], known: int) -> Iterator[tuple[Note, ...]]:

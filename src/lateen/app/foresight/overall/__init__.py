@@ -1,0 +1,1 @@
+"""Statements about all requests in a compiled state, and between two."""

@@ -1,0 +1,1 @@
+"""The commands about all requests: posture, diff, upgrade."""
