@@ -20,7 +20,7 @@ from lateen.predict.envoy import paths
 from lateen.predict.spaces import cells, effects, explore
 from lateen.predict.spaces.cells import Cell
 from lateen.predict.values.request import Http
-from lateen.predict.values.trail import Note
+from lateen.predict.values.trail import Literal
 from lateen.predict.walk import way
 
 WALKTHROUGH = Path(__file__).parents[2] / "examples" / "walkthrough"
@@ -47,10 +47,10 @@ def mesh() -> Standing:
 
 @pytest.fixture(scope="module")
 def spaces(mesh: Standing) -> list[Cell]:
-    return list(posture.found(mesh, posture.Filter(), Regions()))
+    return list(posture.found(mesh, posture.Sought(), Regions()))
 
 
-def answers(witness: Witness, note: Note) -> bool:
+def answers(witness: Witness, note: Literal) -> bool:
     """Whether a request answers a test as noted, asked of the request itself."""
     fields = dict(witness.fields)
     value: str | None
@@ -120,7 +120,7 @@ def test_no_request_is_of_two_classes(spaces: list[Cell], mesh: Standing) -> Non
 
 
 def told(mesh: Standing, **asked: Any) -> Json:
-    return posture.document(mesh, posture.Filter(**asked))
+    return posture.document(mesh, posture.Sought(**asked))
 
 
 def test_clients_that_fare_alike_stand_together(mesh: Standing) -> None:

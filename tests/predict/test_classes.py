@@ -12,7 +12,7 @@ from lateen.predict.classes.languages import Language, Languages
 from lateen.predict.classes.regions import OpenError, Regions
 from lateen.predict.spaces.cells import passes
 from lateen.predict.values.request import Http
-from lateen.predict.values.trail import PRESENT, Note, Test
+from lateen.predict.values.trail import PRESENT, Literal, Test
 
 WORDS = ["".join(each) for size in range(5) for each in itertools.product("ab/", repeat=size)]
 PATHS = [word for word in WORDS if word.startswith("/") and "//" not in word]
@@ -81,12 +81,12 @@ _tests = st.builds(
     value=st.sampled_from(["/a", "/", "a", "/a/b", "b", "/ab", "/b/a"]),
     fold=st.booleans(),
 ).filter(lambda test: not (test.kind == "regex" and test.fold))
-_notes = st.lists(st.builds(Note, field=st.just("path"), test=_tests, answer=st.booleans()))
+_notes = st.lists(st.builds(Literal, field=st.just("path"), test=_tests, answer=st.booleans()))
 
 
 @settings(max_examples=300, deadline=None)
 @given(_notes)
-def test_a_witness_answers_all_tests_and_is_there_if_any_path_does(notes: list[Note]) -> None:
+def test_a_witness_answers_all_tests_and_is_there_if_any_path_does(notes: list[Literal]) -> None:
     found = Regions().witness(notes, Http())
     fitting = [path for path in PATHS if all(passes(n.test, path) == n.answer for n in notes)]
     if found is None:
@@ -99,24 +99,24 @@ def test_a_witness_answers_all_tests_and_is_there_if_any_path_does(notes: list[N
 
 def test_headers_are_absent_unless_they_are_asked_for() -> None:
     regions, base = Regions(), Http(headers=(("accept", "*/*"),))
-    there = Note("header x", PRESENT, True)
-    gold = Note("header x", Test(kind="prefix", value="gold"), True)
+    there = Literal("header x", PRESENT, True)
+    gold = Literal("header x", Test(kind="prefix", value="gold"), True)
     found = regions.witness([there, gold], base)
     assert found is not None
     assert found.fields == (("header x", "gold"),)
-    absent = regions.witness([Note("header accept", PRESENT, False)], base)
+    absent = regions.witness([Literal("header accept", PRESENT, False)], base)
     assert absent is not None
     assert absent.applied(base).headers == ()
-    assert regions.witness([there, Note("header x", PRESENT, False)], base) is None
+    assert regions.witness([there, Literal("header x", PRESENT, False)], base) is None
 
 
 def test_a_rewritten_path_is_asked_about_the_path_that_was_sent() -> None:
     new = Test(kind="exact", value="/new/x", cut="/old", put="/new")
-    found = Regions().witness([Note("path", new, True)], Http())
+    found = Regions().witness([Literal("path", new, True)], Http())
     assert found is not None
     assert found.path == "/old/x"
 
 
 def test_a_test_that_is_no_language_is_said_to_be_open() -> None:
     with pytest.raises(OpenError):
-        Regions().witness([Note("path", Test(kind="regex", value=r"\pL"), True)], Http())
+        Regions().witness([Literal("path", Test(kind="regex", value=r"\pL"), True)], Http())

@@ -7,7 +7,7 @@ import msgspec
 from lateen.predict.classes import expressions
 from lateen.predict.classes.languages import Language, Languages, TooLargeError
 from lateen.predict.values.request import Http
-from lateen.predict.values.trail import Note, Test
+from lateen.predict.values.trail import Literal, Test
 
 _UNIVERSES = {
     "path": r"/([a-zA-Z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2}|/)*",
@@ -63,14 +63,14 @@ class Regions:
         }
         odd = expressions.language(self._made, _NOT_NORMAL)
         self._universes["path"] = self._made.less(self._universes["path"], odd)
-        self._values: dict[tuple[str, frozenset[Note]], str | None] = {}
+        self._values: dict[tuple[str, frozenset[Literal]], str | None] = {}
 
-    def witness(self, notes: Iterable[Note], base: Http) -> Witness | None:
+    def witness(self, notes: Iterable[Literal], base: Http) -> Witness | None:
         """Return a shortest request that answers tests as noted; None if none does.
 
         Raises OpenError where a bound is hit, or a test is no question of a regular language.
         """
-        fields: dict[str, set[Note]] = {}
+        fields: dict[str, set[Literal]] = {}
         for note in notes:
             if note.test.kind != "other":
                 fields.setdefault(note.field, set()).add(note)
@@ -90,13 +90,13 @@ class Regions:
                 chosen.append((field, value))
         return Witness(path=path, method=method, fields=tuple(chosen))
 
-    def _value(self, field: str, asked: frozenset[Note], given: str | None) -> str | None:
+    def _value(self, field: str, asked: frozenset[Literal], given: str | None) -> str | None:
         key = (f"{field}={given}", asked)
         if key not in self._values:
             self._values[key] = self._found(field, asked, given)
         return self._values[key]
 
-    def _found(self, field: str, asked: frozenset[Note], given: str | None) -> str | None:
+    def _found(self, field: str, asked: frozenset[Literal], given: str | None) -> str | None:
         there = {note.answer for note in asked if note.test.kind == "present"}
         if len(there) == 2:
             return _NONE
@@ -116,7 +116,7 @@ class Regions:
             raise OpenError(f"{field}: {error}") from error
         return _NONE if found is None else found
 
-    def _language(self, field: str, tests: Iterable[Note]) -> Language:
+    def _language(self, field: str, tests: Iterable[Literal]) -> Language:
         parts = [self._universes[field.partition(" ")[0]]]
         every = list(tests)
         begun = max(

@@ -8,8 +8,8 @@ import msgspec
 
 from lateen.predict.classes.regions import Regions
 from lateen.predict.envoy import strings
-from lateen.predict.spaces.explore import Space, State, explore
-from lateen.predict.values.trail import Note, Test
+from lateen.predict.spaces.explore import Space, Vantage, explore
+from lateen.predict.values.trail import Literal, Test
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class Cell(msgspec.Struct, frozen=True):
     space: Space
 
 
-Place = Callable[[Client, Target], Sequence[State]]
+Place = Callable[[Client, Target], Sequence[Vantage]]
 """The states in which a client's request to a target is walked."""
 
 
@@ -76,11 +76,11 @@ def _alike(
         left = [one for one in left if one not in same]
 
 
-def _answers(client: Client, asked: Sequence[Note]) -> bool:
+def _answers(client: Client, asked: Sequence[Literal]) -> bool:
     return all(_passes(client, note) == note.answer for note in asked)
 
 
-def _passes(client: Client, note: Note) -> bool:
+def _passes(client: Client, note: Literal) -> bool:
     if note.field == "identity":
         return passes(note.test, client.identity)
     return ipaddress.ip_address(client.address) in ipaddress.ip_network(

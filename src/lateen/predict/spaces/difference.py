@@ -3,7 +3,7 @@
 import msgspec
 
 from lateen.predict.spaces import effects
-from lateen.predict.spaces.effects import Effect, Way
+from lateen.predict.spaces.effects import Course, Effect
 
 _RANKS = {"none": 0, "tls": 1, "mtls": 2}
 _INSIDE = 2
@@ -22,36 +22,36 @@ _GUARDS = frozenset({"plaintext-to-strict", "no-mesh-certificate", "tls-to-http-
 """Failures that keep out who does not show who it is, or keep in what may not leave."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class Difference(msgspec.Struct, frozen=True):
     """How a class of requests changes: a kind, and why it is of that kind."""
 
     kind: str
     why: str
 
 
-def judged(before: Effect, after: Effect) -> Change | None:
+def judged(before: Effect, after: Effect) -> Difference | None:
     """Return what differs between two effects; None for nothing."""
     if before == after:
         return None
     weaker = _less_secure(before, after)
     if weaker:
-        return Change(LESS_SECURE, weaker)
+        return Difference(LESS_SECURE, weaker)
     if after.unknown and after.unknown != before.unknown:
-        return Change(UNKNOWN, "what it comes to cannot be said any more")
+        return Difference(UNKNOWN, "what it comes to cannot be said any more")
     lost = _failing(after) - _failing(before)
     if not before.reached and not after.reached:
-        return Change(OTHER, "it fails otherwise")
+        return Difference(OTHER, "it fails otherwise")
     if lost:
         stricter = all(_guarded(way) for way in after.ways if way.code in lost)
         word = "is kept out" if stricter else "fails"
-        return Change(SECURER if stricter and before.reached else BROKEN, f"it {word} now")
+        return Difference(SECURER if stricter and before.reached else BROKEN, f"it {word} now")
     if _failing(before) - _failing(after) and after.reached:
-        return Change(REPAIRED, "it reached nothing before")
+        return Difference(REPAIRED, "it reached nothing before")
     if _less_secure(after, before):
-        return Change(SECURER, "it is better protected")
+        return Difference(SECURER, "it is better protected")
     if _destinations(before) != _destinations(after):
-        return Change(MOVED, "it goes elsewhere")
-    return Change(OTHER, _what_else(before, after))
+        return Difference(MOVED, "it goes elsewhere")
+    return Difference(OTHER, _what_else(before, after))
 
 
 def _less_secure(before: Effect, after: Effect) -> str:
@@ -70,15 +70,15 @@ def _less_secure(before: Effect, after: Effect) -> str:
     return ""
 
 
-def _guarded(way: Way) -> bool:
+def _guarded(way: Course) -> bool:
     return effects.refused(way) or way.code in _GUARDS
 
 
-def _lowest(ways: list[Way]) -> int:
+def _lowest(ways: list[Course]) -> int:
     return min(_RANKS.get(way.weakest, _INSIDE) for way in ways)
 
 
-def _strangers(ways: list[Way]) -> int:
+def _strangers(ways: list[Course]) -> int:
     """Return how many connections, of the way with most, have a client that is not known."""
     return max(sum(not hop.client for hop in way.hops) for way in ways)
 

@@ -14,7 +14,7 @@ _RANKS = {"none": 0, "tls": 1, "mtls": 2}
 _WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
 
 
-class Hop(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True):
     """A connection between two pods, or from outside."""
 
     name: str
@@ -29,7 +29,7 @@ class Hop(msgspec.Struct, frozen=True):
         return _WORDS.get(self.tls, "nothing sent")
 
 
-class Way(msgspec.Struct, frozen=True, kw_only=True):
+class Course(msgspec.Struct, frozen=True, kw_only=True):
     """One way that a class of requests can go."""
 
     code: str
@@ -38,7 +38,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     """Of an answer that no application gave."""
     destination: str = ""
     """The workload that answers."""
-    hops: tuple[Hop, ...] = ()
+    hops: tuple[Link, ...] = ()
     unknown: str = ""
     share: float | None = 1.0
 
@@ -56,7 +56,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 class Effect(msgspec.Struct, frozen=True):
     """All ways that a class can go."""
 
-    ways: tuple[Way, ...]
+    ways: tuple[Course, ...]
     open: str = ""
 
     @property
@@ -90,7 +90,7 @@ class Effect(msgspec.Struct, frozen=True):
         return any(way.reached and way.weakest == "none" for way in self.ways)
 
 
-def refused(way: Way) -> bool:
+def refused(way: Course) -> bool:
     """Tell whether a rule of authorization, or what may leave the mesh, refuses it."""
     return way.code.startswith("rbac-") or way.code in ("blocked", "jwt")
 
@@ -103,9 +103,9 @@ def of(found: Prediction, identity: str, workloads: Mapping[str, str]) -> Effect
     return Effect(tuple(ordered), found.open)
 
 
-def _way(branch: Branch, identity: str, workloads: Mapping[str, str]) -> Way:
+def _way(branch: Branch, identity: str, workloads: Mapping[str, str]) -> Course:
     outcome = branch.outcome
-    return Way(
+    return Course(
         code=outcome.code,
         status=outcome.status,
         destination=workloads.get(outcome.destination, outcome.destination),
@@ -120,9 +120,9 @@ def _counts(leg: Leg) -> bool:
     return bool(leg.tls) and not leg.inside and leg.client.name != leg.server.name
 
 
-def _hop(leg: Leg, identity: str) -> Hop:
+def _hop(leg: Leg, identity: str) -> Link:
     client = CLIENT if identity and leg.client_identity == identity else leg.client_identity
-    return Hop(leg.name, leg.tls, client, leg.server_identity)
+    return Link(leg.name, leg.tls, client, leg.server_identity)
 
 
 _ORDER = (
@@ -158,7 +158,7 @@ def words(effect: Effect) -> str:
     return "; ".join(dict.fromkeys(_said(way) for way in effect.ways)) or "nothing"
 
 
-def _said(way: Way) -> str:
+def _said(way: Course) -> str:
     if way.unknown:
         return f"unknown: {way.unknown}"
     share = f"{way.share:.0%} " if way.share is not None and way.share < 1 else ""

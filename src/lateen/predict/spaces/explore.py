@@ -17,7 +17,7 @@ from lateen.predict.spaces import effects
 from lateen.predict.spaces.effects import Effect
 from lateen.predict.values.outcome import Prediction
 from lateen.predict.values.request import Content, Http, Raw, Tls, innermost
-from lateen.predict.values.trail import Note, Trail
+from lateen.predict.values.trail import Literal, Trail
 from lateen.predict.walk import way
 from lateen.predict.walk.way import Sending
 
@@ -27,7 +27,7 @@ CLIENTS = frozenset({"identity", "address"})
 """Fields of notes that are about the client, not about the request."""
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class Vantage(msgspec.Struct, frozen=True, kw_only=True):
     """A state of the mesh, a request as it is sent there, and what its effect is told by."""
 
     world: World
@@ -41,9 +41,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that go one way: the tests that they answer alike, one of them, what it comes to."""
 
-    notes: tuple[Note, ...]
+    notes: tuple[Literal, ...]
     """About the request. The first ones tell it from the classes before it."""
-    client: tuple[Note, ...]
+    client: tuple[Literal, ...]
     """What was asked of the client."""
     witness: Witness
     effects: tuple[Effect, ...]
@@ -65,12 +65,12 @@ class Space(msgspec.Struct, frozen=True):
     open: tuple[str, ...] = ()
 
 
-def explore(states: Sequence[State], regions: Regions, most: int = MOST) -> Space:
+def explore(states: Sequence[Vantage], regions: Regions, most: int = MOST) -> Space:
     """Return the classes of requests like one: from its client, to its destination. Those of
     several states are told apart where any of them tells them apart."""
     found: list[RequestClass] = []
     left: dict[str, None] = {}
-    waiting: list[tuple[Note, ...]] = [()]
+    waiting: list[tuple[Literal, ...]] = [()]
     base = innermost(states[0].asked.content)
     while waiting:
         if len(found) >= most:
@@ -94,8 +94,8 @@ def explore(states: Sequence[State], regions: Regions, most: int = MOST) -> Spac
     return Space(tuple(found), tuple(left))
 
 
-def _walked(states: Sequence[State], witness: Witness) -> RequestClass:
-    notes: list[Note] = []
+def _walked(states: Sequence[Vantage], witness: Witness) -> RequestClass:
+    notes: list[Literal] = []
     found: list[Prediction] = []
     for state in states:
         asked, here = state.asked, state.world.network.node
@@ -142,11 +142,11 @@ def _with(content: Content, witness: Witness, trail: Trail | None) -> Content:
     return msgspec.structs.replace(witness.applied(content), trail=trail)
 
 
-def _others(notes: tuple[Note, ...], known: int) -> Iterator[tuple[Note, ...]]:
+def _others(notes: tuple[Literal, ...], known: int) -> Iterator[tuple[Literal, ...]]:
     """Yield the beginnings of the classes that answer one test otherwise; the first is taken
     last, so that it is looked into before what lies deeper elsewhere."""
     for place in range(len(notes) - 1, known - 1, -1):
         note = notes[place]
         if note.test.kind != "other":
-            other = Note(note.field, note.test, not note.answer)
+            other = Literal(note.field, note.test, not note.answer)
             yield (*notes[:place], other)

@@ -30,7 +30,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
 PRESENT = Test(kind="present")
 
 
-class Note(msgspec.Struct, frozen=True):
+class Literal(msgspec.Struct, frozen=True):
     """A test of a field (`path`, `method`, `header NAME`, `query NAME`, `identity`, `address`) and
     its answer."""
 
@@ -42,7 +42,7 @@ class Note(msgspec.Struct, frozen=True):
 class Trail(msgspec.Struct, frozen=True, kw_only=True):
     """Notes of one walk, and what is still the client's own of the request that it carries."""
 
-    notes: list[Note] = []
+    notes: list[Literal] = []
     identity: str = ""
     """The client's. Another's, of a proxy between, is not asked about the client."""
     address: str = ""
@@ -57,7 +57,7 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
             return
         if field == "path" and (self.cut or self.put):
             test = msgspec.structs.replace(test, cut=self.cut, put=self.put)
-        self.notes.append(Note(field, test, answer))
+        self.notes.append(Literal(field, test, answer))
 
     def without(self, field: str) -> "Trail":
         """Return the trail of a request of which a proxy has set a field."""

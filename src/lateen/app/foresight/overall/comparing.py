@@ -11,8 +11,8 @@ from lateen.model.meta import Source
 from lateen.predict.classes.regions import Regions
 from lateen.predict.spaces import cells, difference, effects
 from lateen.predict.spaces.cells import Cell, Client, Target
-from lateen.predict.spaces.difference import Change
-from lateen.predict.spaces.explore import RequestClass, State
+from lateen.predict.spaces.difference import Difference
+from lateen.predict.spaces.explore import RequestClass, Vantage
 
 _MOST_SOURCES = 2
 
@@ -37,7 +37,7 @@ class Pair:
             scope = (scope, name)
         return msgspec.structs.replace(one, scope=scope)
 
-    def place(self, client: Client, target: Target) -> Sequence[State]:
+    def place(self, client: Client, target: Target) -> Sequence[Vantage]:
         """Return a request in both states: as far as its client is in them."""
         found = []
         for side in (self.old, self.new):
@@ -78,13 +78,13 @@ def document(pair: Pair, start: str = "", to: str = "") -> Json:
     return {"changes": told, "counts": counts, "unchanged": same, "open": left}
 
 
-def _judged(one: RequestClass) -> Change | None:
+def _judged(one: RequestClass) -> Difference | None:
     if len(one.effects) < 2:
         return None  # a client that is not in both
     return difference.judged(*one.effects)
 
 
-def _change(pair: Pair, cell: Cell, every: Sequence[RequestClass], found: Change) -> Json:
+def _change(pair: Pair, cell: Cell, every: Sequence[RequestClass], found: Difference) -> Json:
     client, target, one = cell.clients[0], cell.target, every[0]
     words = requests.options(client, target, one.witness)
     return {

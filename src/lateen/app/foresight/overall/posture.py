@@ -13,13 +13,13 @@ from lateen.model.meta import Source
 from lateen.predict.classes.regions import Regions
 from lateen.predict.spaces import cells, effects
 from lateen.predict.spaces.cells import Cell, Client, Target
-from lateen.predict.spaces.effects import Effect, Way
+from lateen.predict.spaces.effects import Course, Effect
 from lateen.predict.spaces.explore import RequestClass
 
 _MOST_SOURCES = 3
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class Sought(msgspec.Struct, frozen=True, kw_only=True):
     """What to tell of: patterns of clients and destinations, and a kind of effect."""
 
     start: str = ""
@@ -53,14 +53,14 @@ def named(name: str, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(form, pattern) for form in forms)
 
 
-def found(standing: Standing, asked: Filter, regions: Regions | None = None) -> Iterator[Cell]:
+def found(standing: Standing, asked: Sought, regions: Regions | None = None) -> Iterator[Cell]:
     """Yield the cells of a state, as far as they are asked for."""
     clients = [c for c in standing.clients.values() if named(c.name, asked.start)]
     targets = [t for t in standing.targets.values() if named(t.name, asked.to)]
     yield from cells.every(clients, targets, standing.place, regions or Regions())
 
 
-def document(standing: Standing, asked: Filter) -> Json:
+def document(standing: Standing, asked: Sought) -> Json:
     """Return who can reach what. Clients that fare alike with a destination stand together."""
     rows: dict[object, tuple[list[Client], Cell]] = {}
     for cell in found(standing, asked):
@@ -71,7 +71,7 @@ def document(standing: Standing, asked: Filter) -> Json:
     return {"cells": [row for row in made if row["classes"] or (row["open"] and not asked.only)]}
 
 
-def _row(clients: Sequence[Client], cell: Cell, asked: Filter, locate: Locate) -> Json:
+def _row(clients: Sequence[Client], cell: Cell, asked: Sought, locate: Locate) -> Json:
     kept = [each for each in cell.space.classes if asked.takes(each.effect)]
     told = alike(kept).values()
     return {
@@ -119,7 +119,7 @@ def effect(found: Effect) -> Json:
     }
 
 
-def _way(way: Way) -> Json:
+def _way(way: Course) -> Json:
     return {
         "code": way.code,
         "status": way.status,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from lateen.base.jsonvalue import Json
 from lateen.predict.classes.regions import Witness
 from lateen.predict.spaces.cells import Client, Target
-from lateen.predict.values.trail import Note
+from lateen.predict.values.trail import Literal
 
 _ASKED = {
     "exact": "is",
@@ -18,7 +18,7 @@ _ASKED = {
 }
 
 
-def words(notes: Sequence[Note]) -> str:
+def words(notes: Sequence[Literal]) -> str:
     """Return in words which requests a class holds: what they have, not what they have not."""
     true = [note for note in notes if note.answer and not _idle(note)]
     valued = {note.field for note in true if note.test.kind in _ASKED}
@@ -28,13 +28,13 @@ def words(notes: Sequence[Note]) -> str:
     return "all other requests" if notes else "all requests"
 
 
-def _idle(note: Note) -> bool:
+def _idle(note: Literal) -> bool:
     """Whether a test tells nothing: every path begins with a slash."""
     test = note.test
     return (note.field, test.kind, test.value) == ("path", "prefix", "/") or test.kind == "other"
 
 
-def _said(note: Note) -> str:
+def _said(note: Literal) -> str:
     test = note.test
     if test.kind == "present":
         return f"{note.field} is there"

@@ -7,7 +7,7 @@ from lateen.app.foresight.overall import ends
 from lateen.app.foresight.state import Foresight, Question
 from lateen.app.foresight.telling import Locate
 from lateen.predict.spaces.cells import Client, Target
-from lateen.predict.spaces.explore import State
+from lateen.predict.spaces.explore import Vantage
 
 
 class Standing:
@@ -28,7 +28,7 @@ class Standing:
         """The destinations by name."""
         return {target.name: target for target in ends.targets(self.known)}
 
-    def state(self, client: Client, target: Target) -> State:
+    def state(self, client: Client, target: Target) -> Vantage:
         """Return the state with a client's request to a target. Certificates are not looked at by
         the client: whether it likes one is not for the mesh to say."""
         asked = Question(
@@ -37,13 +37,13 @@ class Standing:
             namespace=client.namespace or "default",
             insecure=True,
         )
-        return State(
+        return Vantage(
             world=self.world,
             asked=self.known.asked(asked),
             workloads=self.workloads,
             identity=client.identity,
         )
 
-    def place(self, client: Client, target: Target) -> Sequence[State]:
+    def place(self, client: Client, target: Target) -> Sequence[Vantage]:
         """Return the one state in which a request is walked."""
         return (self.state(client, target),)
