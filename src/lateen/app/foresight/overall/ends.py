@@ -1,4 +1,4 @@
-"""Who may send and where to: the clients and destinations of a compiled state. Pure."""
+"""Who may send and where to: the clients and destinations of a compiled state."""
 
 import ipaddress
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Classes of requests in words, and one of them as a command. Pure."""
+"""Classes of requests in words, and one of them as a command."""
 
 import shlex
 from collections.abc import Sequence
