@@ -8,7 +8,17 @@ import time
 
 from bench import tables
 
-NAMES = ("cold", "effective", "requests", "memory", "compiling", "api", "capture", "sidecars")
+NAMES = (
+    "cold",
+    "effective",
+    "requests",
+    "memory",
+    "compiling",
+    "api",
+    "capture",
+    "sidecars",
+    "images",
+)
 
 
 def machine() -> str:

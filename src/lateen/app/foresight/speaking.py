@@ -76,14 +76,23 @@ _SUBJECTS = {"nginx-demo": ("lb.net", "CN=lb.net,O=SSL EXAMPLE")}
 def speeches(pod: core_pod.Pod, images: Mapping[str, Sequence[str]]) -> Mapping[int, Speech] | None:
     """Return what a pod's applications speak, by port; None where one of them is not known."""
     found: dict[int, Speech] = {}
+    real = _real(pod)
     for container in pod.spec.containers:
         if container.name == _PROXY:
             continue
+        if container.name in real:
+            return None
         own = _of(container, images)
         if own is None:
             return None
         found.update(own)
     return found
+
+
+def _real(pod: core_pod.Pod) -> frozenset[str]:
+    """Return the containers of which an image runs, whatever the catalogue has under its name. A
+    pod of manifests alone has no status yet."""
+    return frozenset(one.name for one in pod.status.container_statuses if "@" in one.image_id)
 
 
 def _of(
