@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from lateen.app.foresight import offline
+from lateen.app.foresight import offline, speaking
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
+from lateen.model.kube.core.pod import Pod
 from lateen.model.manifests import reader
 from tests.e2e.test_reachability import CASES, CLIENTS, PORTS, SERVERS, Case
 
@@ -121,3 +123,14 @@ def test_a_pod_of_a_deployment_is_made_by_the_lab_s_own_injector(
         assert pod.metadata.annotations["sidecar.istio.io/status"]
         assert pod.metadata.labels["pod-template-hash"]
     assert len({pod.status.pod_ip for pod in pods}) == 2
+
+
+def test_an_image_that_runs_is_no_stand_in() -> None:
+    def pod(image_id: str) -> Pod:
+        container = {"name": "app", "image": "nginx"}
+        ran = {**container, "imageID": image_id, "ready": True, "restartCount": 0}
+        status = {"containerStatuses": [ran]}
+        return msgspec.convert({"spec": {"containers": [container]}, "status": status}, Pod)
+
+    assert speaking.speeches(pod("lateen://nginx"), {}) is not None
+    assert speaking.speeches(pod("docker.io/library/nginx@sha256:abc"), {}) is None

@@ -241,3 +241,43 @@ def test_an_empty_image_is_told(lab: Lab) -> None:
     }
     lab.lateen("apply", "-f", "-", "--timeout", "2", stdin=json.dumps(pod))
     assert until(lambda: waiting(lab, "empty").get("message")) == "no command specified"
+
+
+def test_a_hostile_root_changes_nothing_of_the_host(
+    lab: Lab, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Places that are made in every container are links or files in this image."""
+    before = Path("/etc/hosts").read_bytes()
+    layer = registries.busybox().folder("real")
+    layer.link("dev", "/../../../../dev").file("proc", "a file").link("sys", "/proc/self/root")
+    layer.link("work", "../../../../../../../tmp").link("var", "/../../real")
+    above = Layer().file(".wh.etc", "").link("etc", "/../../real").done()
+    folder = tmp_path_factory.mktemp("hostile")
+    process = {"Cmd": ["/bin/sleep", "3600"], "WorkingDir": "/work/made"}
+    layers.layout(folder, [layer.done(), above], process=process)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "hostile", "labels": {"sidecar.istio.io/inject": "false"}},
+        "spec": {
+            "volumes": [{"name": "v", "emptyDir": {}}],
+            "containers": [
+                {
+                    "name": "app",
+                    "image": registry.push("me/hostile:1", folder),
+                    "volumeMounts": [{"name": "v", "mountPath": "/work/volume"}],
+                }
+            ],
+        },
+    }
+    lab.ok("apply", "-f", "-", stdin=json.dumps(pod))
+
+    def ask(script: str) -> str:
+        return lab.ok("exec", "hostile", "--", "/bin/sh", "-c", script)
+
+    assert ask("cat /real/hosts").startswith("# Kubernetes-managed")
+    assert ask("pwd; ls /tmp").split() == ["/tmp/made", "made", "volume"]
+    assert ask("cat /proc/self/comm; test -c /dev/null && echo device") == "cat\ndevice\n"
+    assert Path("/etc/hosts").read_bytes() == before
+    assert not Path("/tmp/made").exists()
+    assert not Path("/tmp/volume").exists()
