@@ -29,22 +29,29 @@ def collector() -> Iterator[None]:
     gc.unfreeze()
 
 
+NOTHING, ASIDE, COLLECT = gcpolicy.Decision
+
+
 @pytest.mark.parametrize(
-    ("young", "fresh", "quiet", "expected"),
+    ("young", "fresh", "quiet", "aside", "expected"),
     [
-        (0, 19_999, 60.0, False),
-        (0, 20_000, 1.0, True),
-        (0, 20_000, 0.9, False),
-        (1, 0, 0.5, False),
-        (1, 0, 1.0, True),
-        (4, 200_000, 0.0, False),
-        (5, 0, 0.0, True),
+        (0, 19_999, 60.0, 0, NOTHING),
+        (0, 20_000, 1.0, 0, COLLECT),
+        (0, 20_000, 0.9, 0, NOTHING),
+        (1, 0, 0.5, 0, NOTHING),
+        (1, 0, 1.0, 0, COLLECT),
+        (0, 0, 1.0, 1, COLLECT),
+        (24, 40_000, 0.0, 0, NOTHING),
+        (25, 0, 0.0, 0, ASIDE),
+        (25, 0, 0.0, 4, ASIDE),
+        (25, 0, 0.0, 5, COLLECT),
+        (25, 0, 1.0, 0, COLLECT),
     ],
 )
 def test_it_waits_for_a_quiet_moment_but_not_for_ever(
-    young: int, fresh: int, quiet: float, expected: bool
+    young: int, fresh: int, quiet: float, aside: int, expected: gcpolicy.Decision
 ) -> None:
-    assert gcpolicy.due(young, fresh, quiet) is expected
+    assert gcpolicy.decided(young, fresh, quiet, aside) is expected
 
 
 def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: None) -> None:
@@ -67,5 +74,30 @@ def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: Non
             await clock.advance(gcpolicy.EVERY_SECONDS)
             assert died() is None
             assert gc.get_freeze_count() > 1000
+
+    asyncio.run(scene())
+
+
+def test_what_was_put_aside_under_load_is_looked_through_in_a_quiet_moment(
+    collector: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gcpolicy, "MOST", 1)
+
+    async def scene() -> None:
+        clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        changed = 4.5
+        async with TaskGroup("test") as tasks:
+            tasks.start(gcpolicy.Collector(clock, lambda: changed).run(), "collector")
+            await clock.advance(0)
+            gc.collect()
+            ring = Ring()
+            died = weakref.ref(ring)
+            gc.collect(0)
+            await clock.advance(gcpolicy.EVERY_SECONDS)
+            del ring
+            gc.collect()
+            assert died() is not None, "it is still in sight"
+            await clock.advance(gcpolicy.EVERY_SECONDS)
+            assert died() is None
 
     asyncio.run(scene())

@@ -11,6 +11,7 @@ from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.reading import matching
 from lateen.apiserver.writing import objects, verbs
+from lateen.base.pace import Pace
 from lateen.model.client import ApiError
 from lateen.store import api as store_api
 
@@ -134,15 +135,16 @@ def _read_token(target: Target, token: str) -> tuple[store_api.Key, int]:
     return store_api.Key(target.info.resource, read.ns, read.n), read.rv
 
 
-def delete_collection(
+async def delete_collection(
     api: verbs.Api,
     target: Target,
     which: ListOptions,
     how: objects.DeleteOptions,
     options: verbs.WriteOptions,
 ) -> Listed:
-    """DELETE on a collection: every object that the selectors choose, as one after the other."""
-    listed = list_objects(api, target, which)
+    """DELETE on a collection: every object that the selectors choose, as one after the other.
+    Others have their turn in between."""
+    listed, pace = list_objects(api, target, which), Pace(api.clock)
     for entry in listed.entries:
         one = Target(target.kind, target.version, entry.key.namespace, entry.key.name)
         try:
@@ -150,4 +152,5 @@ def delete_collection(
         except ApiError as error:
             if error.code != 404:
                 raise
+        await pace.step()
     return listed

@@ -42,29 +42,31 @@ def many(
     values = [entry.value for entry in listed.entries]
     if form.as_kind == "Table":
         answer = table(target, values, form, now, include, str(listed.revision))
-        answer["metadata"] = metadata
-        return encode(answer)
+        rows = answer.pop("rows")
+        return _long({**answer, "metadata": metadata}, "rows", rows)
     if form.as_kind.startswith("PartialObjectMetadata"):
-        return encode(
-            {
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": f"meta.k8s.io/{form.as_version}",
-                "metadata": metadata,
-                "items": [partial(value, form.as_version) for value in values],
-            }
-        )
-    if form.media == "application/yaml":
-        return msgspec.yaml.encode(_plain_list(target, values, metadata))
-    return encode(_plain_list(target, values, metadata)) + b"\n"
-
-
-def _plain_list(target: Target, values: Iterable[Mapping[str, Any]], metadata: Json) -> Json:
-    return {
+        head = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"meta.k8s.io/{form.as_version}",
+            "metadata": metadata,
+        }
+        return _long(head, "items", (partial(value, form.as_version) for value in values))
+    head = {
         "kind": target.info.kind + "List",
         "apiVersion": target.api_version,
         "metadata": metadata,
-        "items": [versions.served(target, value) for value in values],
     }
+    items = (versions.served(target, value) for value in values)
+    if form.media == "application/yaml":
+        return msgspec.yaml.encode({**head, "items": list(items)})
+    return _long(head, "items", items) + b"\n"
+
+
+def _long(head: Json, name: str, items: Iterable[Any]) -> bytes:
+    """Encode an object whose last field is a long list, item by item: encoded as a whole it would
+    keep every other thread from working until it is done."""
+    start = encode(head)[:-1] + b"," + encode(name) + b":["
+    return start + b",".join([encode(item) for item in items]) + b"]}"
 
 
 def _list_metadata(listed: listing.Listed) -> Json:

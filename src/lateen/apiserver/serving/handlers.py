@@ -1,5 +1,6 @@
 """From a call to its response: which function answers which path and verb."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from lateen.apiserver.connecting.connector import Connector
 
 MAX_WATCHES = 4096
+_AT_ONCE = 200
+"""Objects that are rendered on the event loop; more are rendered beside it."""
 UNREAD_SECONDS = 30.0
 """How long a watcher may leave what it is sent unread. It can resume where it was, or gets 410."""
 OPEN_PATHS = ("/healthz", "/livez", "/readyz")
@@ -95,7 +98,7 @@ class Handlers:
             return await self._connect.serve(call, target, channel)
         if target.subresource not in _STORED_SUBRESOURCES:
             return self._special(call, target)
-        return self._stored(call, target)
+        return _warned(await self._stored(call, target), target)
 
     @property
     def _authorizer(self) -> authorizing.Authorizer:
@@ -142,16 +145,18 @@ class Handlers:
             raise errors.method_not_allowed(target.info)
         return subresources.create(self._api, call, target, self._issuer)
 
-    def _stored(self, call: exchange.Call, target: Target) -> exchange.Response:
+    async def _stored(self, call: exchange.Call, target: Target) -> exchange.Response:
+        if call.info.verb == "list":
+            return await self._list(call, target)
+        if call.info.verb == "deletecollection":
+            return await self._delete_collection(call, target)
         handler = {
             "get": self._get,
-            "list": self._list,
             "watch": self._watch,
             "create": self._create,
             "update": self._update,
             "patch": self._patch,
             "delete": self._delete,
-            "deletecollection": self._delete_collection,
         }[call.info.verb]
         if target.subresource and call.info.verb not in ("get", "update", "patch"):
             raise errors.method_not_allowed(target.info)
@@ -159,11 +164,7 @@ class Handlers:
             call.info.verb == "create"
         ):
             raise errors.method_not_allowed(target.info)
-        response = handler(call, target)
-        if (text := target.kind.deprecated.get(target.version)) is not None:
-            warned = exchange.warning_headers((text,))
-            return replace(response, headers=response.headers + warned)
-        return response
+        return handler(call, target)
 
     def _get(self, call: exchange.Call, target: Target) -> exchange.Response:
         form = call.form
@@ -174,10 +175,14 @@ class Handlers:
         made = rendering.one(target, value, form, self._api.clock.now(), include)
         return exchange.Response(body=made, content_type=form.content_type)
 
-    def _list(self, call: exchange.Call, target: Target) -> exchange.Response:
+    async def _list(self, call: exchange.Call, target: Target) -> exchange.Response:
         form, include = call.form, _include(call.info.query)
         listed = listing.list_objects(self._api, target, list_options(call.info.query))
-        made = rendering.many(target, listed, form, self._api.clock.now(), include)
+        asked = target, listed, form, self._api.clock.now(), include
+        if len(listed.entries) <= _AT_ONCE:
+            made = rendering.many(*asked)
+        else:
+            made = await asyncio.to_thread(rendering.many, *asked)
         return exchange.Response(body=made, content_type=form.content_type)
 
     def _watch(self, call: exchange.Call, target: Target) -> exchange.Response:
@@ -252,10 +257,12 @@ class Handlers:
             headers=exchange.warning_headers(written.warnings),
         )
 
-    def _delete_collection(self, call: exchange.Call, target: Target) -> exchange.Response:
+    async def _delete_collection(self, call: exchange.Call, target: Target) -> exchange.Response:
         how = objects.delete_options(_optional_json(call), call.info.query.values)
         options = list_options(call.info.query)
-        listed = listing.delete_collection(self._api, target, options, how, write_options(call))
+        listed = await listing.delete_collection(
+            self._api, target, options, how, write_options(call)
+        )
         form = call.form
         made = rendering.many(target, listed, form, self._api.clock.now(), "")
         return exchange.Response(body=made, content_type=form.content_type)
@@ -287,6 +294,14 @@ def _scaled(call: exchange.Call, scale: Json, now: datetime) -> exchange.Respons
 
 def _optional_json(call: exchange.Call) -> object:
     return call.json() if call.body.strip() else None
+
+
+def _warned(response: exchange.Response, target: Target) -> exchange.Response:
+    """Return an answer that says so where the version that was asked for is deprecated."""
+    if (text := target.kind.deprecated.get(target.version)) is None:
+        return response
+    warned = exchange.warning_headers((text,))
+    return replace(response, headers=response.headers + warned)
 
 
 def _include(query: Query) -> str:
