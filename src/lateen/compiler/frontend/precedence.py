@@ -32,17 +32,14 @@ def source(kind: str, obj: HasMeta, path: str = "") -> Source:
     return Source(ObjectRef(kind, obj.metadata.namespace, obj.metadata.name), path)
 
 
-def exported(
-    export_to: tuple[str, ...], owner: str, client: str, default: tuple[str, ...] = ("*",)
-) -> bool:
+def exported(export_to: tuple[str, ...], owner: str, client: str) -> bool:
     """Whether an object of namespace `owner` is visible in namespace `client`: `*` is everywhere,
-    else `~` nowhere, `.` at home."""
-    listed = export_to or default
-    if "*" in listed:
+    as is what lists nothing; else `~` nowhere, `.` at home."""
+    if not export_to or "*" in export_to:
         return True
-    if "~" in listed:
+    if "~" in export_to:
         return False
-    return client in listed or ("." in listed and owner == client)
+    return client in export_to or ("." in export_to and owner == client)
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:

@@ -114,6 +114,12 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     allow_any: bool = True
     """outboundTrafficPolicy ALLOW_ANY; False is REGISTRY_ONLY."""
     access_log: AccessLog = AccessLog()
+    service_export_to: tuple[str, ...] = ()
+    """Who sees Services and ServiceEntries that say nothing of it; empty: everybody."""
+    routes_export_to: tuple[str, ...] = ()
+    """Likewise of VirtualServices."""
+    rules_export_to: tuple[str, ...] = ()
+    """Likewise of DestinationRules."""
     connect_timeout: float = 10.0
     trace_sampling: float = 1.0
     """Percent."""

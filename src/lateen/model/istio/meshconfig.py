@@ -121,6 +121,15 @@ class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
     default_config: Annotated[DefaultConfig | None, doc("Settings of proxies.")] = None
     trust_domain: Annotated[str, doc("Of all identities; default cluster.local.")] = ""
     trust_domain_aliases: Annotated[tuple[str, ...], doc("Others that count as it.")] = ()
+    default_service_export_to: Annotated[
+        tuple[str, ...], doc("Who sees Services and ServiceEntries; default `*`.")
+    ] = ()
+    default_virtual_service_export_to: Annotated[
+        tuple[str, ...], doc("Who follows VirtualServices; default `*`.")
+    ] = ()
+    default_destination_rule_export_to: Annotated[
+        tuple[str, ...], doc("Who follows DestinationRules; default `*`.")
+    ] = ()
     root_namespace: Annotated[str, doc("Whose policies are the mesh's.")] = ROOT_NAMESPACE
     enable_prometheus_merge: Annotated[bool, doc("One place for all of a pod's metrics.")] = True
 
@@ -130,8 +139,7 @@ _FURTHER = {
         proxyListenPort proxyInboundListenPort proxyHttpPort tcpKeepalive protocolDetectionTimeout
         ingressClass ingressService ingressControllerMode ingressSelector
         enableEnvoyAccessLogService disableEnvoyListenerLog inboundTrafficPolicy configSources
-        caCertificates defaultServiceExportTo
-        defaultVirtualServiceExportTo defaultDestinationRuleExportTo localityLbSetting
+        caCertificates localityLbSetting
         zoneAwareLbSetting dnsRefreshRate h2UpgradePolicy inboundClusterStatName
         outboundClusterStatName certificates thriftConfig serviceSettings
         verifyCertificateAtClient ca discoverySelectors pathNormalization defaultHttpRetryPolicy

@@ -129,13 +129,13 @@ class Checks:
         """Return why sidecars do not follow it for some of its hosts."""
         if obj.spec.gateways and routes.MESH not in obj.spec.gateways:
             return
-        own = obj.metadata.namespace
+        own, usual = obj.metadata.namespace, self._settings.routes_export_to
         for index, host in enumerate(collections.virtual_hosts(obj, self._settings)):
             at = source.at(f"spec.hosts[{index}]")
             others = [
                 other
                 for other in self._collections.mesh_routes.table.get(host)
-                if precedence.exported(other.spec.export_to, other.metadata.namespace, own)
+                if precedence.exported(other.spec.export_to or usual, other.metadata.namespace, own)
             ]
             if len(others) > 1 and others[0] is not obj:
                 names = ", ".join(f"{o.metadata.namespace}/{o.metadata.name}" for o in others)
@@ -195,8 +195,9 @@ class Checks:
     def _delegate(
         self, obj: networking.VirtualService, rule: networking_route.HTTPRoute, at: Source
     ) -> Found:
+        virtual_services = self._collections.virtual_services
         found = delegates.delegate_of(
-            obj, rule, lambda ns, name: self._collections.virtual_services.get((ns, name))
+            obj, rule, lambda ns, name: virtual_services.get((ns, name)), self._settings
         )
         if found is None and rule.delegate is not None:
             namespace = rule.delegate.namespace or obj.metadata.namespace

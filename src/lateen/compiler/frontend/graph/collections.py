@@ -458,5 +458,5 @@ def _binding(obj: networking.VirtualService | None, settings: MeshSettings) -> B
         ),
         gateways=gateways,
         hosts=virtual_hosts(obj, settings),
-        export_to=tuple(obj.spec.export_to),
+        export_to=tuple(obj.spec.export_to) or settings.routes_export_to,
     )

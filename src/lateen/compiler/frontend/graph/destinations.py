@@ -125,7 +125,8 @@ class Destinations:
         if not written:
             return ()
         by_export = self.settings.features.rule_merge_by_export
-        return rules.merge(written, key[1], by_export=by_export)
+        private = "." in self.settings.rules_export_to
+        return rules.merge(written, key[1], by_export=by_export, private=private)
 
     def _written(self, namespace: str, hostname: str) -> tuple[str, ...]:
         exact = bool(self.collections.rules.table.get((namespace, hostname)))
@@ -184,5 +185,5 @@ class Destinations:
         return delegates.http_rules(
             root,
             lambda ns, name: self.collections.virtual_services.get((ns, name)),
-            self.settings.domain,
+            self.settings,
         )

@@ -107,6 +107,13 @@ def applied(settings: MeshSettings, obj: objects.ConfigMap | None) -> MeshSettin
         changes["trust_domain"] = config.trust_domain
     if config.trust_domain_aliases:
         changes["trust_domain_aliases"] = config.trust_domain_aliases
+    for field, written in (
+        ("service_export_to", config.default_service_export_to),
+        ("routes_export_to", config.default_virtual_service_export_to),
+        ("rules_export_to", config.default_destination_rule_export_to),
+    ):
+        if written and "*" not in written:
+            changes[field] = tuple(written)
     return msgspec.structs.replace(settings, **changes) if changes else settings
 
 

@@ -113,7 +113,7 @@ class SidecarScopes:
             Routed(
                 virtual_hosts(obj, self._settings),
                 tuple(dict.fromkeys(self._targets(obj))),
-                tuple(obj.spec.export_to),
+                tuple(obj.spec.export_to) or self._settings.routes_export_to,
             )
             for obj in written
         )

@@ -320,7 +320,8 @@ class Sidecars:
         imports = self._imports.imports(Scope(entry.namespace, (), entry.sidecar))
         for obj in filed:
             owner = obj.metadata.namespace
-            if not precedence.exported(obj.spec.export_to, owner, entry.namespace):
+            visible = obj.spec.export_to or self._settings.routes_export_to
+            if not precedence.exported(visible, owner, entry.namespace):
                 continue
             if imports is None:
                 return obj

@@ -60,7 +60,7 @@ def translate(objs: Entries, hostname: str, settings: MeshSettings) -> Service:
         external=spec.location != "MESH_INTERNAL",
         entry=True,
         selector=tuple(sorted(selector.labels.items())) if selector is not None else (),
-        export_to=tuple(spec.export_to),
+        export_to=tuple(spec.export_to) or settings.service_export_to,
         identities=tuple(spec.subject_alt_names),
     )
 

@@ -38,7 +38,7 @@ def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
         external=spec.type == "ExternalName",
         external_name=spec.external_name.rstrip(".") if spec.type == "ExternalName" else "",
         selector=tuple(sorted(spec.selector.items())),
-        export_to=_words(meta.annotations, EXPORT_ANNOTATION),
+        export_to=_words(meta.annotations, EXPORT_ANNOTATION) or settings.service_export_to,
         identities=_annotated_identities(obj, settings.trust_domain) if meta.annotations else (),
     )
 

@@ -7,6 +7,7 @@ import msgspec
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing.routes import HttpRule, gateway_name
+from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import networking_route, types
 from lateen.model.istio.networking_route import HTTPMatchRequest, HTTPRoute, VirtualService
 
@@ -28,7 +29,7 @@ _INHERITED = (
 )
 
 
-def http_rules(root: VirtualService, find: Find, domain: str) -> tuple[HttpRule, ...]:
+def http_rules(root: VirtualService, find: Find, settings: MeshSettings) -> tuple[HttpRule, ...]:
     """Return the `http` rules of a VirtualService with delegates followed, one level deep.
 
     A rule whose delegate is missing, is not a delegate, or is not exported to the root's
@@ -40,13 +41,15 @@ def http_rules(root: VirtualService, find: Find, domain: str) -> tuple[HttpRule,
         if spec.delegate is None:
             found.append(HttpRule(spec=spec, source=source))
             continue
-        child = delegate_of(root, spec, find)
+        child = delegate_of(root, spec, find, settings)
         if child is not None:
-            found.extend(_joined(root, spec, child, domain))
+            found.extend(_joined(root, spec, child, settings.domain))
     return tuple(found)
 
 
-def delegate_of(root: VirtualService, spec: HTTPRoute, find: Find) -> VirtualService | None:
+def delegate_of(
+    root: VirtualService, spec: HTTPRoute, find: Find, settings: MeshSettings
+) -> VirtualService | None:
     """Return the VirtualService that a rule delegates to, if it may be used."""
     if spec.delegate is None:
         return None
@@ -54,7 +57,8 @@ def delegate_of(root: VirtualService, spec: HTTPRoute, find: Find) -> VirtualSer
     child = find(spec.delegate.namespace or own, spec.delegate.name)
     if child is None or child.spec.hosts:
         return None
-    if not precedence.exported(child.spec.export_to, child.metadata.namespace, own):
+    visible = child.spec.export_to or settings.routes_export_to
+    if not precedence.exported(visible, child.metadata.namespace, own):
         return None
     return child
 

@@ -49,19 +49,19 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return next((s for s in self.subsets if s.name == name), None)
 
 
-def merge(rules: Rules, host: str, *, by_export: bool) -> tuple[Rule, ...]:
+def merge(rules: Rules, host: str, *, by_export: bool, private: bool = False) -> tuple[Rule, ...]:
     """Merge the rules of one namespace for one host, oldest first.
 
     Subsets are joined (a name declared twice counts once) and the oldest policy that is set
     wins whole. With `by_export` (Istio 1.24) rules merge only when their exportTo are equal, or
     the later is a superset of a written earlier one. Rules with a workloadSelector merge only with
-    others of the same selector.
+    others of the same selector. `private` rules are their own namespace's where they do not say.
     """
     if len(rules) == 1:
-        return (_marked(_single(rules[0], host), 0),)
+        return (_marked(_single(rules[0], host, private=private), 0),)
     groups: list[Rule] = []
     for obj in sorted(rules, key=precedence.age):
-        made = _single(obj, host)
+        made = _single(obj, host, private=private)
         for index, group in enumerate(groups):
             if _mergeable(group, made, by_export=by_export):
                 groups[index] = _join(group, made)
@@ -87,7 +87,7 @@ def _marked(group: Rule, index: int) -> Rule:
     )
 
 
-def _single(obj: networking_policy.DestinationRule, host: str) -> Rule:
+def _single(obj: networking_policy.DestinationRule, host: str, *, private: bool) -> Rule:
     source = precedence.source("DestinationRule", obj)
     spec = obj.spec
     selector = spec.workload_selector
@@ -96,7 +96,7 @@ def _single(obj: networking_policy.DestinationRule, host: str) -> Rule:
         host=host,
         source=source,
         members=(source.ref,),
-        export_to=_export_to(obj),
+        export_to=_export_to(obj, private=private),
         policy=spec.traffic_policy,
         policy_source=source.at("spec.trafficPolicy"),
         subsets=tuple(
@@ -108,10 +108,11 @@ def _single(obj: networking_policy.DestinationRule, host: str) -> Rule:
     )
 
 
-def _export_to(obj: networking_policy.DestinationRule) -> tuple[str, ...]:
-    """Return exportTo with `.` written out; unset stays unset, which is not the same as `*`."""
+def _export_to(obj: networking_policy.DestinationRule, *, private: bool) -> tuple[str, ...]:
+    """Return exportTo with `.` written out; unset stays unset, which is not the same as `*`, unless
+    the mesh says that such rules are private. It can say no other thing, as in Istio."""
     if not obj.spec.export_to:
-        return ()
+        return (obj.metadata.namespace,) if private else ()
     own = obj.metadata.namespace
     return tuple(sorted({own if e == "." else e for e in obj.spec.export_to}))
 
