@@ -44,3 +44,31 @@ def test_what_is_not_imported_is_blocked_until_it_is(lab: Lab, tmp_path: Path) -
     )
     lab.ok("apply", "-f", str(file))
     assert status(lab, "http://far.api/") == "200"
+
+
+def test_an_egress_listener_with_a_socket_of_its_own_is_dialled_on_loopback(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """captureMode NONE: the application asks its sidecar by address, no rule captures anything."""
+    assert status(lab, "http://127.0.0.1:9000/") == "000"
+    file = tmp_path / "bound.yaml"
+    file.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: Sidecar\n"
+        "metadata: {name: bound, namespace: web}\n"
+        "spec: {workloadSelector: {labels: {app: client}}, egress: [\n"
+        "  {port: {number: 9000, protocol: TCP, name: tcp}, captureMode: NONE, hosts: ['api/*']},\n"
+        "  {port: {number: 80, protocol: HTTP, name: http}, captureMode: NONE, bind: 127.0.0.1,"
+        " hosts: ['api/*']}]}\n"
+    )
+    lab.ok("apply", "-f", str(file))
+    for url, words, expected in (
+        ("http://127.0.0.1:9000/", (), 200),
+        ("http://127.0.0.1/", ("-H", "Host: far.api"), 200),
+        ("http://127.0.0.1:8000/", (), None),
+    ):
+        asked = ("--namespace", "web", "-o", "json", *words)
+        told = json.loads(lab.lateen("curl", "--from", "deploy/client", *asked, url).stdout)
+        assert told["response"]["status"] == expected, told
+        foretold = json.loads(lab.lateen("explain", "deploy/client", url, *asked).stdout)
+        codes = {branch["outcome"]["code"] for branch in foretold["branches"]}
+        assert codes == {told["verdict"]["code"]}, (told["verdict"], foretold)

@@ -219,6 +219,8 @@ class HttpListener(Value, frozen=True, kw_only=True):
     bind: str = "0.0.0.0"
     elsewhere: "Elsewhere | None" = None
     """Where what it knows no service for goes, if not as the mesh says."""
+    bound: bool = False
+    """Whether it has a socket of its own; else connections come by capture."""
 
 
 class TcpListener(Kept, frozen=True, kw_only=True):
@@ -238,6 +240,8 @@ class TcpListener(Kept, frozen=True, kw_only=True):
     """Whether MongoDB's protocol is read, to be counted."""
     elsewhere: "Elsewhere | None" = None
     """Where what no route takes goes, if not as the mesh says."""
+    bound: bool = False
+    """Whether it has a socket of its own; else connections come by capture."""
 
 
 class Elsewhere(Value, frozen=True, kw_only=True):

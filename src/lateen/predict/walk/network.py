@@ -44,6 +44,13 @@ def captured_in(rules: CaptureRules | None, port: int) -> bool:
 def reach(run: Run, wanted: OpenedConnection) -> WireReply:
     """Return what a connection leads to, from wherever it is opened."""
     pod = wanted.pod
+    if pod is not None and not wanted.by_proxy and is_local(pod, wanted.address):
+        own = _own_socket(run, pod, wanted.address, wanted.port)
+        if own:
+            run.step("capture", f"the sidecar listens there itself ({pod.name})", at=pod.name)
+            return listener.serve(run, pod, wanted, own)
+        if wanted.address != pod.address:
+            return application.answer(run, pod, wanted.port, wanted.content)
     if not wanted.by_proxy and captured_out(pod, wanted.address, wanted.port):
         assert pod is not None
         run.step("capture", f"the pod's rules hand it to its sidecar ({pod.name})", at=pod.name)
@@ -51,6 +58,22 @@ def reach(run: Run, wanted: OpenedConnection) -> WireReply:
     if pod is not None and not wanted.by_proxy and pod.capture is not None:
         run.step("capture", "the pod's rules leave it alone", at=pod.name)
     return arrive(run, wanted)
+
+
+def is_local(pod: PodFacts, address: str) -> bool:
+    """Tell whether an address is the pod's own, for its containers."""
+    return address == pod.address or ipaddress.ip_address(address).is_loopback
+
+
+def _own_socket(run: Run, pod: PodFacts, address: str, port: int) -> str:
+    """Return the listener of a pod's sidecar that has a socket of its own there; empty if none."""
+    proxy = run.world.proxies.get(pod.name) if pod.proxy == "sidecar" else None
+    for key in ((address, port), ("", port)) if proxy is not None else ():
+        name = proxy.by_address.get(key, "") if proxy is not None else ""
+        found = proxy.listener(name) if name and proxy is not None else None
+        if found is not None and (not found.HasField("bind_to_port") or found.bind_to_port.value):
+            return name
+    return ""
 
 
 def arrive(run: Run, wanted: OpenedConnection) -> WireReply:

@@ -110,6 +110,8 @@ def _looked_up(run: Run, asked: Sending) -> str:
         pass
     else:
         return asked.host
+    if asked.host == "localhost" and asked.pod is not None:
+        return "127.0.0.1"  # by the container's /etc/hosts
     namespace = asked.pod.namespace if asked.pod is not None else ""
     found = run.world.network.names.addresses(asked.host, namespace)
     if not found:

@@ -46,7 +46,10 @@ HANDSHAKE_SECONDS = 15
 """How long a chain's transport socket may take: for TLS, the handshake."""
 
 
-def _service_listener(bind: str, port: int, signals: Signals) -> listener_pb2.Listener:
+def _service_listener(
+    source: HttpListener | TcpListener, signals: Signals
+) -> listener_pb2.Listener:
+    bind, port = source.bind, source.port
     out = listener_pb2.Listener(
         name=names.listener(bind, port),
         address=pack.tcp_address(bind, port),
@@ -54,14 +57,14 @@ def _service_listener(bind: str, port: int, signals: Signals) -> listener_pb2.Li
         access_log=access_logs.listener(signals.logs),
     )
     pack.write_sources(out.metadata, access_logs.sources(signals))
-    out.bind_to_port.value = False
+    out.bind_to_port.value = source.bound
     listener_filters.never_time_out(out)
     return out
 
 
 def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
     """Return a port's shared HTTP listener. What is not plaintext HTTP passes through."""
-    out = _service_listener(source.bind, source.port, node.telemetry.client)
+    out = _service_listener(source, node.telemetry.client)
     out.listener_filters.append(listener_filters.tls_inspector())
     out.listener_filters.append(listener_filters.http_inspector())
     _http_chain(
@@ -102,7 +105,7 @@ def _http_chain(
 def tcp(source: TcpListener, signals: Signals, settings: MeshSettings) -> listener_pb2.Listener:
     """Return the listener of a port that carries bytes, routed by SNI and address range. What no
     route takes passes through."""
-    out = _service_listener(source.bind, source.port, signals)
+    out = _service_listener(source, signals)
     if any(route.sni_hosts for route in source.routes):
         out.listener_filters.append(listener_filters.tls_inspector())
     for route in source.routes:
@@ -119,7 +122,7 @@ def _plain(route: TcpRoute) -> bool:
 def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener_pb2.Listener:
     """Return the listener of a port of unknown protocol, or of several: HTTP by inspection, else
     bytes."""
-    out = _service_listener(source.bind, source.port, node.telemetry.client)
+    out = _service_listener(source, node.telemetry.client)
     out.listener_filters.append(listener_filters.tls_inspector())
     out.listener_filters.append(listener_filters.http_inspector())
     _http_chain(

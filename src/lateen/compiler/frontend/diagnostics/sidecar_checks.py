@@ -37,6 +37,10 @@ def _sockets(obj: networking_proxy.Sidecar, source: Source) -> Found:
             yield make(
                 "LTN0062", at.at("captureMode"), field="captureMode NONE", what="the listener"
             )
+    for index, egress in enumerate(obj.spec.egress):
+        at = source.at(f"spec.egress[{index}]")
+        if egress.bind.startswith(imports.UNIX):
+            yield make("LTN0062", at.at("bind"), field="a socket by path", what="the listener")
 
 
 def _upgrades(obj: networking_proxy.Sidecar, source: Source) -> Found:

@@ -49,6 +49,7 @@ class Assembly(msgspec.Struct, kw_only=True):
     shares: list[ServiceConfig] = msgspec.field(default_factory=list)
     foreign: tuple[VirtualHost, ...] = ()
     elsewhere: Elsewhere | None = None
+    sockets: assembly.Sockets = assembly.NO_SOCKETS
     outbound: Outbound | None = None
     binds: frozenset[str] = frozenset()
     """Addresses of pods that have listeners of their own (headless services)."""
@@ -92,18 +93,24 @@ class Sidecars:
             state = self._scopes[scope] = Assembly()
         changed = self._refresh(state, scope)
         foreign = self._foreign.get(scope)
-        elsewhere = mesh_routes.elsewhere(self._imports.imports(scope))
+        imports = self._imports.imports(scope)
+        elsewhere = mesh_routes.elsewhere(imports)
+        sockets = imports.sockets if imports is not None else assembly.NO_SOCKETS
         parts_changed = (
-            Change.PARTS in changed or foreign is not state.foreign or elsewhere != state.elsewhere
+            Change.PARTS in changed
+            or foreign is not state.foreign
+            or elsewhere != state.elsewhere
+            or sockets != state.sockets
         )
         if state.outbound is None or changed or parts_changed:
-            state.foreign, state.elsewhere = foreign, elsewhere
+            state.foreign, state.elsewhere, state.sockets = foreign, elsewhere, sockets
             state.outbound = assembly.join(
                 state.shares,
                 foreign,
                 (elsewhere, self._catch_all(elsewhere)),
                 state.outbound,
                 parts_changed=parts_changed,
+                sockets=sockets,
             )
             if parts_changed:
                 state.variants = {}
@@ -220,6 +227,8 @@ class Sidecars:
             if port.protocol.is_http:
                 continue
             made = self._listeners(scope, entry, service, port)
+            if imports is not None:
+                made = mesh_routes.moved(made, port.number, imports.sockets)
             found_listeners += made
             if made and port.protocol is Protocol.AUTO and not shared:
                 found_tables.append(self._sniffed_table(scope, entry, service, port))

@@ -4,8 +4,9 @@ Whatever equals its predecessor is the predecessor, so that rendering finds it d
 """
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +23,11 @@ from lateen.compiler.ir.proxy import (
 from lateen.compiler.ir.routing import RouteTable, TcpRoute, VirtualHost
 
 T = TypeVar("T")
+
+Sockets = Mapping[int, tuple[str, bool]]
+"""By port the address of its listener, and whether that has a socket of its own."""
+NO_SOCKETS: Sockets = MappingProxyType({})
+_EVERYWHERE = (mesh_routes.ANYWHERE, False)
 
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,22 +62,24 @@ def join(
     old: Outbound | None,
     *,
     parts_changed: bool,
+    sockets: Sockets = NO_SOCKETS,
 ) -> Outbound:
     """Return the outbound value of a scope's shares, in service order.
 
     `foreign` are the virtual hosts of names outside the registry; `unknown` is where all the rest
-    goes, if a Sidecar says so, and the virtual host for it. Without `parts_changed` only clusters
+    goes, if a Sidecar says so, and the virtual host for it; `sockets` are the addresses that a
+    Sidecar gives to ports. Without `parts_changed` only clusters
     and endpoints can differ from `old`.
     """
     clusters = tuple(chain.from_iterable([s.clusters for s in shares]))
     endpoints = tuple(chain.from_iterable([s.endpoints for s in shares]))
     elsewhere, catch_all = unknown
     if old is None:
-        tables, tcp = _tables(shares, foreign, catch_all, {}), _tcp(shares, elsewhere)
+        tables, tcp = _tables(shares, foreign, catch_all, {}), _tcp(shares, elsewhere, sockets)
         return Outbound(
             clusters=clusters,
             endpoints=endpoints,
-            http=_http(tables, tcp, elsewhere),
+            http=_http(tables, tcp, elsewhere, sockets),
             tcp=tcp,
             tables=tables,
             elsewhere=elsewhere,
@@ -79,9 +87,8 @@ def join(
     if parts_changed:
         tables = _tables(shares, foreign, catch_all, {t.name: t for t in old.tables})
         tables = kept(old.tables, tables)
-        tcp = _same(old.tcp, _tcp(shares, elsewhere))
-        same = tables is old.tables and tcp is old.tcp and elsewhere == old.elsewhere
-        http = old.http if same else _same(old.http, _http(tables, tcp, elsewhere))
+        tcp = _same(old.tcp, _tcp(shares, elsewhere, sockets))
+        http = _same(old.http, _http(tables, tcp, elsewhere, sockets))
     else:
         tables, http, tcp = old.tables, old.http, old.tcp
     clusters, endpoints = kept(old.clusters, clusters), kept(old.endpoints, endpoints)
@@ -155,19 +162,28 @@ def _without_domains_of(
 
 
 def _http(
-    tables: tuple[RouteTable, ...], tcp: tuple[TcpListener, ...], elsewhere: Elsewhere | None
+    tables: tuple[RouteTable, ...],
+    tcp: tuple[TcpListener, ...],
+    elsewhere: Elsewhere | None,
+    sockets: Sockets,
 ) -> tuple[HttpListener, ...]:
     """A listener that does both, HTTP and bytes, is among the TCP ones."""
-    taken = {entry.port for entry in tcp if entry.bind == mesh_routes.ANYWHERE}
-    ports = (int(t.name) for t in tables if t.name.isdigit())
-    return tuple(
-        HttpListener(port=port, route_table=str(port), elsewhere=elsewhere)
-        for port in ports
-        if port not in mesh_routes.RESERVED_PORTS and port not in taken
-    )
+    taken = {(entry.bind, entry.port) for entry in tcp}
+    found = []
+    for port in (int(t.name) for t in tables if t.name.isdigit()):
+        bind, bound = sockets.get(port, _EVERYWHERE)
+        reserved = bind == mesh_routes.ANYWHERE and port in mesh_routes.RESERVED_PORTS
+        if not reserved and (bind, port) not in taken:
+            made = HttpListener(
+                port=port, route_table=str(port), elsewhere=elsewhere, bind=bind, bound=bound
+            )
+            found.append(made)
+    return tuple(found)
 
 
-def _tcp(shares: Sequence[ServiceConfig], elsewhere: Elsewhere | None) -> tuple[TcpListener, ...]:
+def _tcp(
+    shares: Sequence[ServiceConfig], elsewhere: Elsewhere | None, sockets: Sockets
+) -> tuple[TcpListener, ...]:
     """Listeners on the same address and port are one: of chains that match alike the older
     service's is the one. With HTTP on the same port of every address it tells the two apart."""
     found: dict[tuple[str, int], TcpListener] = {}
@@ -177,7 +193,8 @@ def _tcp(shares: Sequence[ServiceConfig], elsewhere: Elsewhere | None) -> tuple[
             key = (entry.bind, entry.port)
             older = found.get(key)
             made = entry if older is None else _joined(older, entry)
-            if made.bind == mesh_routes.ANYWHERE and made.port in http and not made.sniffed:
+            shared = sockets.get(made.port, _EVERYWHERE)[0]
+            if made.bind == shared and made.port in http and not made.sniffed:
                 made = msgspec.structs.replace(made, sniffed=True, route_table=str(made.port))
             found[key] = made
     if elsewhere is not None:

@@ -11,6 +11,7 @@ from lateen.model.meta import Source
 
 ANY = "*"
 _EXCLUDED = "~"
+UNIX = "unix://"
 
 
 class Pattern(Value, frozen=True, kw_only=True):
@@ -39,6 +40,10 @@ class EgressListener(Value, frozen=True, kw_only=True):
     source: Source
     protocol: Protocol = Protocol.AUTO
     """What is spoken on its port, whatever the services there say."""
+    bind: str = ""
+    """The address that its listener has; empty: those of the services."""
+    bound: bool = False
+    """Whether its listener has a socket of its own (captureMode NONE)."""
 
     def admits(self, namespace: str, hostname: str) -> bool:
         """Whether it imports a service. What is excluded is, whatever includes it."""
@@ -95,8 +100,18 @@ class Imports(Value, frozen=True, kw_only=True):
         for one in self.listeners:
             if one.admits(service.namespace, service.hostname):
                 numbers = {port.number for port in service.ports}
-                found |= numbers & {one.port} if one.port else numbers
+                found |= numbers & {one.port} if one.port > 0 else numbers
         return frozenset(found)
+
+    @property
+    def sockets(self) -> dict[int, tuple[str, bool]]:
+        """The address of the listener of each port that an entry gives one, and whether it has a
+        socket of its own: the first entry that names the port decides."""
+        found: dict[int, tuple[str, bool]] = {}
+        for one in self.listeners:
+            if one.port:
+                found.setdefault(one.port, (one.bind, one.bound))
+        return {port: socket for port, socket in found.items() if socket[0]}
 
     def at(self, port: int) -> int | None:
         """Return the place of the entry whose routes are served on a port: the first that names it,
@@ -146,9 +161,34 @@ def _listener(
         pattern = Pattern(namespace=namespace if owner == "." else owner, host=host.lower())
         (excluded if out else included).append(pattern)
     return EgressListener(
-        port=written.port.number if written.port is not None else 0,
+        port=_port(written),
         included=tuple(included),
         excluded=tuple(excluded),
         source=source,
         protocol=protocols.named(written.port.protocol if written.port is not None else ""),
+        bind=_address(written),
+        bound=_opens(written),
     )
+
+
+LOOPBACK = "127.0.0.1"
+_BY_PATH = -1
+"""The port of an entry whose socket has a path: no service has it, and it brings all clusters."""
+
+
+def _port(written: networking_proxy.IstioEgressListener) -> int:
+    if written.bind.startswith(UNIX):
+        return _BY_PATH
+    return written.port.number if written.port is not None else 0
+
+
+def _opens(written: networking_proxy.IstioEgressListener) -> bool:
+    return written.capture_mode == "NONE" and written.port is not None
+
+
+def _address(written: networking_proxy.IstioEgressListener) -> str:
+    """Return the address of an entry's listener: the one that is written; without one, loopback
+    where applications are to dial it. Entries without a port follow the services."""
+    if written.port is None or written.bind.startswith(UNIX):
+        return ""
+    return written.bind or (LOOPBACK if _opens(written) else "")

@@ -1,6 +1,6 @@
 """Sidecar route tables and listeners of one service. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -201,6 +201,16 @@ def listeners(
             )
         )
     return tuple(found)
+
+
+def moved(
+    made: tuple[TcpListener, ...], port: int, sockets: Mapping[int, tuple[str, bool]]
+) -> tuple[TcpListener, ...]:
+    """Return a port's listeners where its Sidecar puts them: one, on the address that it names."""
+    if not made or port not in sockets:
+        return made
+    bind, bound = sockets[port]
+    return (msgspec.structs.replace(made[0], bind=bind, bound=bound),)
 
 
 def _within(route: TcpRoute, networks: tuple[str, ...]) -> TcpRoute:

@@ -231,7 +231,7 @@ COMPILED: dict[type[msgspec.Struct], frozenset[str]] = {
     networking_proxy.IstioIngressListener: _only(
         "port", "capture_mode", "default_endpoint", "connection_pool"
     ),
-    networking_proxy.IstioEgressListener: _only("port", "hosts"),
+    networking_proxy.IstioEgressListener: _ALL,
     networking_proxy.OutboundTrafficPolicy: _ALL,
     networking_entry.ServiceEntrySpec: _ALL,
     networking_entry.ServicePort: _ALL,
