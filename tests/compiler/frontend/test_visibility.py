@@ -35,7 +35,10 @@ spec: {{clusterIP: 10.96.0.2, ports: [{{name: http, port: 80}}]}}
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {{name: entry, namespace: a}}
-spec: {{hosts: [entry.example], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: DNS}}
+spec:
+  hosts: [entry.example]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: DNS
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
