@@ -21,8 +21,10 @@ PACKAGES = {
     "nft": "nftables",
     "nginx": "nginx",
     "openssl": "openssl",
+    "skopeo": "skopeo",
     "tcpdump": "tcpdump",
     "tshark": "tshark",
+    "umoci": "umoci",
     "useradd": "passwd",
 }
 """Each program and its package of Debian and Ubuntu."""

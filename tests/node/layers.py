@@ -70,6 +70,7 @@ def layout(
     layers: Sequence[bytes],
     *,
     name: str = "",
+    tag: str = "",
     pack: Pack = gzipped,
     process: Any = None,
 ) -> str:
@@ -95,6 +96,8 @@ def layout(
     }
     entry = keep(json.dumps(manifest).encode(), manifest["mediaType"])
     entry["annotations"] = {"io.containerd.image.name": name} if name else {}
+    if tag:
+        entry["annotations"]["org.opencontainers.image.ref.name"] = tag
     (root / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     return str(entry["digest"])

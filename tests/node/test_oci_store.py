@@ -18,6 +18,7 @@ from lateen.node.oci.errors import ImageError
 from lateen.node.oci.store import ImageStore
 from lateen.node.oci.unpacker import enter, stack
 from lateen.node.shim import syscalls
+from tests import programs
 from tests.node import layers
 from tests.node.layers import Layer
 
@@ -300,3 +301,20 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(tmp_path: Path) -> None:
     with os.fdopen(reader) as told:
         assert told.read() == "No space left on device; 0 images"
     os.waitpid(child, 0)
+
+
+def test_other_tools_find_the_same_image(store: ImageStore, tmp_path: Path) -> None:
+    skopeo, umoci = programs.require("skopeo"), programs.require("umoci")
+    below = Layer().folder("d").file("d/a", "a").file("d/b", "b").hard_link("d/c", "d/a")
+    above = Layer().file("d/.wh.b", "").link("d/link", "/d/a").folder("new").file("new/x", "x")
+    folder = tmp_path / "layout"
+    layers.layout(folder, [below.done(), above.done()], tag="one", pack=layers.plain)
+    (record,) = archives.load(store, folder, name="same:1")
+    raw = subprocess.run([skopeo, "inspect", "--raw", f"oci:{folder}:one"], capture_output=True)
+    assert layers.digest(raw.stdout) == record.manifest
+    bundle = tmp_path / "bundle"
+    words = [umoci, "unpack", "--rootless", "--image", f"{folder}:one", str(bundle)]
+    subprocess.run(words, check=True, capture_output=True)
+    image = store.find("same:1")
+    assert image is not None
+    assert merged(store.root_of(image).layers, tmp_path) == tree(bundle / "rootfs")
