@@ -20,6 +20,7 @@ from lateen.app.lab import settings
 from lateen.base import interpreter
 from lateen.cli.objects import waiting
 from lateen.compiler.backend import bootstrap
+from lateen.model.labapi import contract
 from lateen.node.container import sidecar
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
@@ -178,7 +179,7 @@ def more_pods(lab: Lab) -> float:
         return len(status["pods"]) >= 3 + MORE_PODS and waiting.settled(status, 0)
 
     def lab_status() -> dict[str, Any]:
-        found: dict[str, Any] = api.request("GET", waiting.STATUS).body
+        found: dict[str, Any] = api.ask(contract.STATUS)
         return found
 
     began = time.perf_counter()

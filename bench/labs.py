@@ -14,6 +14,7 @@ from typing import Any, Self
 from lateen.app.lab import lab as labs
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import waiting
+from lateen.model.labapi import contract
 
 ROOT = Path(__file__).resolve().parent.parent
 WALKTHROUGH = ROOT / "examples" / "walkthrough"
@@ -70,7 +71,7 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         """Return its status document."""
-        found: dict[str, Any] = self.api.request("GET", waiting.STATUS).body
+        found: dict[str, Any] = self.api.ask(contract.STATUS)
         return found
 
     def settled(self, seconds: float = 60.0) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench import memory, tables
 from bench.labs import Lab
 from bench.tables import Row
-from lateen.cli.objects import waiting
+from lateen.model.labapi import contract
 
 NUMBERS = (100, 300)
 PATIENCE = 600.0
@@ -53,7 +53,7 @@ def _of(number: int) -> list[Row]:
             asked = []
             for _ in range(ASKED):
                 before = time.monotonic()
-                lab.api.request("GET", waiting.STATUS)
+                lab.api.ask(contract.STATUS)
                 asked.append(time.monotonic() - before)
             found = memory.of_lab(lab)
             (plane,) = [pid for pid, line in found.items() if "lateen.app.plane" in line]

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from lateen.analysis.expectations import file, judge, results
-from lateen.analysis.expectations.values import Case, CaseResult, Expected, Identity, Sent
+from lateen.analysis.expectations.values import Case, CaseResult, Expected, Identity
+from lateen.model.labapi.explain import ExplainRequest
 
 FILES = Path(__file__).parent / "files"
 Json = dict[str, Any]
@@ -49,7 +50,10 @@ def told(*outcomes: Json, open: str = "") -> Json:
 
 def case(**expected: Any) -> Case:
     return Case(
-        name="c", place="f: cases[0]", request=Sent(url="http://x/"), expected=Expected(**expected)
+        name="c",
+        place="f: cases[0]",
+        request=ExplainRequest(url="http://x/"),
+        expected=Expected(**expected),
     )
 
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from lateen.analysis.expectations import file, judge, seen
+from lateen.model.labapi.request import CurlRequest
 
 ASKED = {
     "url": "http://api:8080/pay",
@@ -81,7 +83,7 @@ def story(status: int | None, code: str, tls: str = "mtls") -> dict[str, Any]:
 def test_a_request_that_was_sent_is_a_case_that_it_passes(
     came: dict[str, Any], expect: dict[str, Any]
 ) -> None:
-    text = seen.HEAD + seen.entry(seen.case(ASKED, came))
+    text = seen.HEAD + seen.entry(seen.case(msgspec.convert(ASKED, CurlRequest), came))
     (written,) = yaml.safe_load(text)["cases"]
     assert written["expect"] == expect
     assert written["request"] == {
@@ -96,7 +98,7 @@ def test_a_request_that_was_sent_is_a_case_that_it_passes(
 
 
 def test_what_came_otherwise_is_told_as_having_come() -> None:
-    text = seen.HEAD + seen.entry(seen.case(ASKED, story(200, "ok")))
+    text = seen.HEAD + seen.entry(seen.case(msgspec.convert(ASKED, CurlRequest), story(200, "ok")))
     (case,) = file.read(yaml.safe_load(text), "sent.yaml").cases
     found = judge.came(judge.problems(case, seen.told(story(503, "plaintext-to-strict", "none"))))
     assert found[0] == "status 200 expected, 503 came"

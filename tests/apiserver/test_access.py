@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from lateen.apiserver.access import auth
-from lateen.apiserver.protocol import exchange, routing
+from lateen.apiserver.protocol import exchange, routing, upgrade
 from lateen.apiserver.serving import http
 from lateen.apiserver.writing import verbs
 from lateen.base.clock import SystemClock
+from lateen.model.labapi import contract
 from lateen.model.schema import kinds
 from lateen.store.memory import MemoryStore
 
@@ -214,6 +215,7 @@ def ask(path: str, token: str) -> tuple[int, bytes]:
         "headers": [(b"authorization", f"Bearer {token}".encode())] if token else [],
     }
     asyncio.run(app(scope, receive, send))
+    assert (upgrade.VERSION in sent[0]["headers"]) is path.startswith(contract.ROOT)
     return sent[0]["status"], b"".join(one.get("body", b"") for one in sent)
 
 

@@ -10,6 +10,7 @@ from lateen.app.foresight import offline, speaking
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.model.kube.core.pod import Pod
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.manifests import reader
 from tests.e2e.test_reachability import CASES, CLIENTS, PORTS, SERVERS, Case
 
@@ -33,7 +34,8 @@ def placed(body: dict[str, Any]) -> dict[str, Any]:
 
 def explained(given: list[offline.Item], url: str, *, istio: str = "1.32", **asked: Any) -> Any:
     settings = LabSettings(lab="files", istio=istio, user=0)
-    return offline.explain(given, settings, {"url": url, **asked})
+    request = msgspec.convert({"url": url, **asked}, ExplainRequest)
+    return offline.explain(given, settings, request)
 
 
 @pytest.fixture(scope="module")

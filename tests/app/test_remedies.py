@@ -4,11 +4,13 @@ request explained again."""
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from lateen.app.foresight import grounds, offline, remedies
 from lateen.app.lab.settings import LabSettings
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.manifests import edit, reader
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +73,8 @@ def explained(url: str, *texts: str, **asked: Any) -> tuple[Any, dict[str, str]]
         for each in reader.parse(text, file).manifests
     ]
     settings = LabSettings(lab="files", istio="1.32", user=0)
-    return offline.explain(items, settings, {"url": url, **asked}, files), files
+    request = msgspec.convert({"url": url, **asked}, ExplainRequest)
+    return offline.explain(items, settings, request, files), files
 
 
 def placed(body: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def in_a_lab(url: str, *texts: str, **asked: Any) -> Any:
     made = offline.rehearsal.Rehearsal(items, settings)
     known = offline.foresight(made, settings.images)
     ground = grounds.LabGround(known, made.settings, injected=True)
-    question = offline.request({"url": url, **asked})
+    question = msgspec.convert({"url": url, **asked}, ExplainRequest)
     return remedies.explained(known, question, ground, made.locate)
 
 

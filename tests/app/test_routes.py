@@ -1,40 +1,31 @@
-"""The lab's own paths: whoever answers says which version it is, errors too."""
+"""Routes of the lab's own API are for its owner and its agent."""
 
 import asyncio
 
 import pytest
 
-from lateen import __version__
 from lateen.apiserver.access import auth
 from lateen.apiserver.protocol import exchange, request
 from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
-from lateen.model.client import VERSION_HEADER, ApiError
+from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.node import RulesAnswer
 
 
 async def answering(_call: exchange.Call, _names: Names) -> exchange.Response:
-    return routes.answer({})
+    return routes.answer(RulesAnswer())
 
 
-async def refusing(_call: exchange.Call, _names: Names) -> exchange.Response:
-    raise ApiError(404, "NotFound", "no such name")
-
-
-@pytest.mark.parametrize(
-    ("serve", "groups", "status"),
-    [
-        (answering, ("system:masters",), 200),
-        (refusing, ("system:masters",), 404),
-        (answering, ("system:authenticated",), 403),
-    ],
-)
-def test_every_answer_says_which_version_gives_it(
-    serve: routes.Serve, groups: tuple[str, ...], status: int
-) -> None:
-    """Without it the command line took the lab for an older one."""
-    path = "/lateen/v1/x"
-    info = request.parse("GET", path.encode())
+@pytest.mark.parametrize("groups", [("system:masters",), ("system:authenticated",)])
+def test_only_the_owner_is_answered(groups: tuple[str, ...]) -> None:
+    endpoint = contract.STATUS
+    info = request.parse("GET", endpoint.path.encode())
     call = exchange.Call(method="GET", info=info, user=auth.User("someone", groups))
-    made = asyncio.run(routes.owned(path, serve).serve(call, {}))
-    assert made.status == status
-    assert dict(made.headers)[VERSION_HEADER] == __version__
+    serving = routes.owned(endpoint, answering).serve(call, {})
+    if groups == ("system:masters",):
+        assert asyncio.run(serving).body == b"{}"
+        return
+    with pytest.raises(ApiError, match="someone may not use /lateen/v1/status") as refused:
+        asyncio.run(serving)
+    assert refused.value.code == 403

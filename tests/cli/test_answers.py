@@ -17,7 +17,8 @@ from lateen.app.lab.paths import LabPaths
 from lateen.cli import exits
 from lateen.cli.lab import status
 from lateen.cli.traffic import capture, curl, edges
-from lateen.model.client import VERSION_HEADER
+from lateen.model.client import ApiError
+from lateen.model.labapi.contract import VERSION_HEADER
 
 OLDER = {
     "/lateen/v1/status": {
@@ -39,7 +40,7 @@ POD = {
     "spec": {"containers": [{"name": "istio-proxy"}]},
     "status": {"phase": "Running", "podIP": "10.0.0.1"},
 }
-Answering = Callable[[str | None], Path]
+Answering = Callable[..., Path]
 
 
 @pytest.fixture
@@ -47,14 +48,15 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answe
     """Serve answers of an older plane on a lab's socket, under a version or none."""
     servers: list[socketserver.BaseServer] = []
 
-    def serve(version: str | None) -> Path:
+    def serve(version: str | None, status: int = 200) -> Path:
         class Older(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 self.rfile.read(length)
                 own: Any = OLDER.get(self.path.partition("?")[0], {"items": [POD]})
+                own = own if status == 200 else {}
                 body = json.dumps(own).encode()
-                self.send_response(200)
+                self.send_response(status)
                 if version is not None:
                     self.send_header(VERSION_HEADER, version)
                 self.send_header("Content-Length", str(len(body)))
@@ -124,3 +126,12 @@ def test_the_same_version_is_nothing_to_speak_of(
     answering(__version__)
     assert exits.guarded(lambda: status.status("t", "")) == exits.OK
     assert not capsys.readouterr().err
+
+
+def test_a_fault_that_names_no_version_is_not_another_version(
+    answering: Answering, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(None, 500)
+    with pytest.raises(ApiError, match="the server answered 500"):
+        status.status("t", "")
+    assert "LTN0047" not in capsys.readouterr().err

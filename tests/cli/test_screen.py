@@ -6,9 +6,9 @@ import pytest
 
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import capture, curl
+from lateen.model.labapi.traffic import Flow
 from lateen.observe.ends import Places
 from lateen.observe.packets.flowfilter import FlowFilter
-from lateen.observe.packets.flowlines import Flow
 
 HOSTILE = "/a\x1b]0;title\x07\x9b2J\x7f\nline\tend"
 SHOWN = r"/a\x1b]0;title\x07\x9b2J\x7f\x0aline"

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lateen.app.foresight import offline, remedies
 from lateen.app.lab.settings import LabSettings
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.manifests import reader
 from tests.law import foretold, meshes
 
@@ -25,7 +28,7 @@ def recorded() -> list[Json]:
 def explained(flow: Json) -> Json:
     """Return what is foretold of a recorded flow."""
     items, settings = _items(flow["objects"]), _settings(flow["istio"])
-    return offline.explain(items, settings, flow["request"])
+    return offline.explain(items, settings, msgspec.convert(flow["request"], ExplainRequest))
 
 
 def _settings(istio: str) -> LabSettings:
@@ -60,7 +63,7 @@ def different(mesh: Json) -> Iterator[str]:
     made = offline.rehearsal.Rehearsal(_items(mesh["objects"]), _settings(mesh["istio"]))
     known = offline.foresight(made, {})
     for flow in mesh["flows"]:
-        question = offline.request({**flow["request"]})
+        question = msgspec.convert(flow["request"], ExplainRequest)
         told = remedies.explained(known, question, None, made.locate)
         every = [foretold.differences(flow["answer"], b["outcome"]) for b in told["branches"]]
         if min(every, key=len):

@@ -2,8 +2,8 @@
 
 from hypothesis import given, strategies as st
 
+from lateen.model.labapi.traffic import Flow
 from lateen.observe.packets import flowlines
-from lateen.observe.packets.flowlines import Flow
 from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire.frames import ACK, FIN, RST, SYN, Address, Segment
 

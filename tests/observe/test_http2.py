@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hypothesis import given, strategies as st
 
+from lateen.model.labapi.traffic import Flow
 from lateen.observe.packets import pcapng
-from lateen.observe.packets.flowlines import Flow
 from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import classify, http2, streams
 from lateen.observe.wire.frames import ACK, SYN, Segment

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lateen.model import wellknown
+from lateen.model.labapi import contract
 
 SOURCE = Path(__file__).parents[2] / "src" / "lateen"
 TREES = {
@@ -74,3 +75,23 @@ def test_the_names_of_json_are_given_once(name: str) -> None:
         and [getattr(target, "id", "") for target in node.targets] == [name]
     ]
     assert found == ["base/jsonvalue.py"]
+
+
+def test_the_paths_of_the_labs_own_api_are_in_its_contract_alone() -> None:
+    home = "model/labapi/contract.py"
+    word = contract.ROOT.removesuffix("/")
+    found = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and word in str(node.value)
+    }
+    assert found == {home, "model/labapi/__init__.py"}
+
+
+def test_every_path_of_the_labs_own_api_is_named_once_and_below_its_root() -> None:
+    paths = [endpoint.path for endpoint in contract.EVERY]
+    assert len(set(paths)) == len(paths)
+    assert all(path.startswith(contract.ROOT) for path in paths)
+    declared = [one for one in vars(contract).values() if isinstance(one, contract.LabPath)]
+    assert set(declared) == set(contract.EVERY)

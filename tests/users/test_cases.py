@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lateen.app.foresight import offline
 from lateen.app.lab.settings import LabSettings
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.manifests import reader
 
 WORKLOADS = (Path(__file__).parent / "workloads.yaml").read_text(encoding="utf-8")
@@ -372,7 +374,8 @@ def explained(case: UserCase) -> tuple[Any, dict[str, str]]:
         pods = made.pods.values()
         url = url.format(api=next(p.status.pod_ip for p in pods if p.metadata.name[:3] == "api"))
     asked = {"url": url, "from": case.origin, **dict(case.asked)}
-    return offline.explain(items, settings, asked, files), files
+    wanted = msgspec.convert(asked, ExplainRequest)
+    return offline.explain(items, settings, wanted, files), files
 
 
 def placed(body: dict[str, Any]) -> dict[str, Any]:

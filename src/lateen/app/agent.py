@@ -30,6 +30,9 @@ from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube.http import ApiEndpoint, HttpClient
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.images import ImageAnswer, ImageWish
+from lateen.model.labapi.node import ResolveAnswer, ResolveRequest
 from lateen.node import permission
 from lateen.node.agent import Agent, AgentOptions
 from lateen.node.container import sidecar
@@ -39,7 +42,6 @@ from lateen.node.dns import server, zone as dnszone
 from lateen.node.images import folders, tools
 from lateen.node.net import addressing, hostlink
 from lateen.node.net.network import LabNetwork
-from lateen.node.oci.found import ImageAnswer, ImageWish
 from lateen.node.reporting import NodeFacts
 from lateen.node.servicefeed import ServiceFeed, Tell
 from lateen.node.shim.client import ShimClient, ShimError
@@ -48,9 +50,6 @@ from lateen.node.shim.walls import base
 log = logging.getLogger(__name__)
 
 NODE = "lateen"
-RESOLVE = "/lateen/v1/resolve"
-RULES = "/lateen/v1/rules"
-IMAGE = "/lateen/v1/image"
 KUBERNETES = "v1.36.0"
 """The Kubernetes version whose API is served."""
 _PROGRAMS = ("nginx", "openssl", "curl", "nc", "tcpdump", "tar")
@@ -98,7 +97,7 @@ class PlaneImages:
     async def ask(self, wish: ImageWish) -> ImageAnswer:
         """Find or pull an image. Raises OSError."""
         try:
-            answer = await self._client.post(IMAGE, msgspec.to_builtins(wish))
+            answer = await self._client.post(contract.IMAGE.path, msgspec.to_builtins(wish))
         except ApiError as error:
             raise OSError(error.message) from error
         return msgspec.convert(answer, ImageAnswer)
@@ -240,10 +239,11 @@ def forwarder(client: HttpClient) -> server.Forwarder:
 
     async def ask(query: bytes) -> bytes:
         try:
-            answer = await client.post(RESOLVE, {"query": base64.b64encode(query).decode()})
+            wish = ResolveRequest(base64.b64encode(query).decode())
+            answer = await client.post(contract.RESOLVE.path, msgspec.to_builtins(wish))
         except ApiError as error:
             raise OSError(error.message) from error
-        return base64.b64decode(answer["answer"])
+        return base64.b64decode(msgspec.convert(answer, ResolveAnswer).answer)
 
     return ask
 
@@ -252,7 +252,7 @@ def teller(client: HttpClient) -> Tell:
     """Return a function that tells the plane how far the rules of Services have come."""
 
     async def tell(reached: Mapping[str, int]) -> None:
-        await client.post(RULES, dict(reached))
+        await client.post(contract.RULES.path, dict(reached))
 
     return tell
 

@@ -29,9 +29,11 @@ from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests.engine import EvidenceEngine, Knowledge
 from lateen.base.clock import Clock
-from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.contract import LabPath
+from lateen.model.labapi.status import Status
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.observe.requests.ledger import Ledger
 from lateen.pki.authority import Authority
@@ -93,17 +95,17 @@ class MeshPlane:
             Knowledge(self._findings, self._rejected, explaining.proved),
             roots=paths.trust.read_text(encoding="utf-8") if chosen.external else "",
         )
-        self.serving: Mapping[str, Serve] = {
-            routes.STATUS: self._serve_status,
-            routes.CONFIG: self._serve_config,
-            routes.CAPTURE: openings.capture(self._taps, self._pod_names),
-            routes.TAP: hops.tap,
-            routes.EDGES: hops.edges,
-            routes.REQUEST: evidence.serve,
-            routes.EXPLAIN: explaining.serve,
-            routes.ANALYZE: analyzing.serve,
+        self.serving: Mapping[LabPath, Serve] = {
+            contract.STATUS: self._serve_status,
+            contract.CONFIG: self._serve_config,
+            contract.CAPTURE: openings.capture(self._taps, self._pod_names),
+            contract.TAP: hops.tap,
+            contract.EDGES: hops.edges,
+            contract.REQUEST: evidence.serve,
+            contract.EXPLAIN: explaining.serve,
+            contract.ANALYZE: analyzing.serve,
         }
-        """What serves the lab's own paths, by `routes`' names of them."""
+        """What serves the lab's own paths, by their endpoints."""
 
     def start(self) -> None:
         """Take in what is stored, follow what changes, and begin to serve proxies."""
@@ -152,23 +154,23 @@ class MeshPlane:
             raise ApiError(404, "NotFound", f"no proxy {proxy}: see `lateen status`")
         return routes.answer(report.resources(self._hub.config(proxy)))
 
-    async def status(self) -> Json:
+    async def status(self) -> Status:
         """Return the lab's state as one document."""
         current, noticed = await self._noticed_now()
         kinds = {proxy: view.node.kind.value for proxy, view in self._pipeline.views.items()}
-        return {
-            "lab": self._lab,
-            "istio": self._istio,
-            "written": self._store.revision,
-            "revision": (current.revision if self._pipeline.pending else self._store.revision),
-            "pending": self._pending() or noticed.lagging or current is not self._pipeline.current,
-            "ruled": self._rules.settled,
-            "pods": report.pods(entry.value for entry in self._store.list("pods").entries),
-            "proxies": report.proxies(self._hub.statuses(), kinds),
-            "diagnostics": noticed.lines,
-            "reported": self._reporting.one_in,
-            "gateways": report.gateways(current.snapshot, self._outside.ports),
-        }
+        return Status(
+            lab=self._lab,
+            istio=self._istio,
+            written=self._store.revision,
+            revision=(current.revision if self._pipeline.pending else self._store.revision),
+            pending=self._pending() or noticed.lagging or current is not self._pipeline.current,
+            ruled=self._rules.settled,
+            pods=report.pods(entry.value for entry in self._store.list("pods").entries),
+            proxies=report.proxies(self._hub.statuses(), kinds),
+            diagnostics=noticed.lines,
+            reported=self._reporting.one_in,
+            gateways=report.gateways(current.snapshot, self._outside.ports),
+        )
 
     def _pending(self) -> bool:
         """Whether something written has not had its effect yet, but for pods and proxies."""
@@ -199,4 +201,4 @@ class MeshPlane:
     def _rejected(self, proxy: str) -> list[str]:
         """Return what a proxy did not take of its configuration, in words."""
         statuses = [each for each in self._hub.statuses() if each.proxy == proxy]
-        return [text for each in report.proxies(statuses, {}) for text in each["problems"]]
+        return [text for each in report.proxies(statuses, {}) for text in each.problems]

@@ -46,6 +46,8 @@ from lateen.controllers.injection import injector, sidecar
 from lateen.controllers.network import apiservice
 from lateen.model.identity import TRUST_DOMAIN
 from lateen.model.istio import meshconfig
+from lateen.model.labapi import contract
+from lateen.model.labapi.contract import LabPath
 from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
 from lateen.node import permission
@@ -266,20 +268,20 @@ class Plane:
             processes.route(),
             Images(images_root(), self.settings.mirrors, processes, self.clock).route(),
             self.rules.route(),
-            *(self._meshed(path) for path in _OF_THE_MESH),
-            self._meshed(routes.REQUEST, "POST", limit=routes.MOST_SENT),
-            self._meshed(routes.EXPLAIN, "POST"),
+            *(self._meshed(endpoint) for endpoint in contract.OF_THE_MESH),
         ]
 
-    def _meshed(self, path: str, method: str = "GET", *, limit: int = exchange.MAX_BODY) -> Route:
+    def _meshed(self, endpoint: LabPath) -> Route:
         """Return a route that the mesh's part serves, once it is loaded."""
 
         async def serve(call: exchange.Call, names: Names) -> exchange.Response:
             assert self._mesh is not None, "serving begins after the mesh was begun"
             mesh = await asyncio.shield(self._mesh)
-            return await mesh.serving[path](call, names)
+            return await mesh.serving[endpoint](call, names)
 
-        return routes.owned(path, serve, method, limit=limit)
+        sends = endpoint is contract.REQUEST
+        limit = routes.MOST_SENT if sends else exchange.MAX_BODY
+        return routes.owned(endpoint, serve, limit=limit)
 
     async def stop(self) -> None:
         """End every part, the store last."""
@@ -290,16 +292,6 @@ class Plane:
         if mesh is not None and not mesh.cancelled() and mesh.exception() is None:
             await mesh.result().stop()
         self.store.close()
-
-
-_OF_THE_MESH = (
-    routes.STATUS,
-    routes.CONFIG,
-    routes.CAPTURE,
-    routes.TAP,
-    routes.EDGES,
-    routes.ANALYZE,
-)
 
 
 _DISCOVERY = (

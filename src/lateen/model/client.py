@@ -7,9 +7,6 @@ import msgspec
 
 from lateen.base.jsonvalue import Json
 
-VERSION_HEADER = "Lateen-Version"
-"""Names the version of the plane, in its answers to `/lateen/v1/...`."""
-
 
 class ApiError(Exception):
     """An error Status from the API server."""

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from lateen.analysis.expectations import validator
-from lateen.analysis.expectations.values import Case, Expected, Identity, Sent
+from lateen.analysis.expectations.values import Case, Expected, Identity
+from lateen.model.labapi.explain import ExplainRequest
 
 _STATUS = re.compile(r"[1-5](xx|[0-9]{2})")
 
@@ -110,7 +111,7 @@ def _case(case: _Case, file: str, number: int) -> Case:
     return Case(
         name=case.name,
         place=f"{file}: cases[{number}]",
-        request=Sent(
+        request=ExplainRequest(
             url=asked.url,
             origin="" if asked.origin in ("host", "outside") else asked.origin,
             namespace=asked.namespace,

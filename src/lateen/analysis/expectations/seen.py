@@ -12,6 +12,7 @@ import yaml
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.causes import catalogue
 from lateen.causes.cause import Category
+from lateen.model.labapi.request import CurlRequest
 
 _POD = re.compile(r"(.+)-[a-z0-9]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}")
 """A Deployment's name, and what is added to it for its pods."""
@@ -47,19 +48,19 @@ def _destination(story: JsonView) -> str:
     return str(last["name"]) if last["role"] in ("app", "sidecar") else ""
 
 
-def case(asked: Mapping[str, Any], story: JsonView) -> Json:
-    """Return a case of a request that was sent (the body that a lab was asked with): what it came
-    to is what is expected of it from now on."""
+def case(asked: CurlRequest, story: JsonView) -> Json:
+    """Return a case of a request that was sent: what it came to is what is expected of it from now
+    on."""
     outcome = told(story)["branches"][0]["outcome"]
-    request: Json = {"url": asked["url"]}
-    if asked["from"]:
-        request |= {"from": _from(asked["from"]), "namespace": asked["namespace"]}
-    headers = dict(asked["headers"])
+    request: Json = {"url": asked.url}
+    if asked.origin:
+        request |= {"from": _from(asked.origin), "namespace": asked.namespace}
+    headers = dict(asked.headers)
     for key, value, usual in (
-        ("method", asked["method"], "GET"),
+        ("method", asked.method, "GET"),
         ("headers", headers, {}),
-        ("http", asked["http"], "1.1"),
-        ("insecure", asked["insecure"], False),
+        ("http", asked.http, "1.1"),
+        ("insecure", asked.insecure, False),
     ):
         if value != usual:
             request[key] = value
@@ -72,10 +73,10 @@ def _from(origin: str) -> str:
     return f"deploy/{found[1]}" if found and kind in ("", "pod") else f"{kind or 'pod'}/{name}"
 
 
-def _name(asked: Mapping[str, Any], outcome: JsonView) -> str:
+def _name(asked: CurlRequest, outcome: JsonView) -> str:
     came = outcome["status"] or outcome["code"]
-    start = _from(asked["from"]) if asked["from"] else "outside"
-    return f"{asked['method']} {asked['url']} from {start}: {came}"
+    start = _from(asked.origin) if asked.origin else "outside"
+    return f"{asked.method} {asked.url} from {start}: {came}"
 
 
 def _expected(outcome: JsonView) -> Json:

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from lateen.analysis.expectations.values import Case, Expected, Sent
+from lateen.analysis.expectations.values import Case, Expected
+from lateen.model.labapi.explain import ExplainRequest
 
 GATEWAY = "http://istio-ingressgateway"
 """Where a client outside sends what a gateway routes by its authority."""
@@ -84,7 +85,7 @@ def _of(case: _Case, name: str, number: int) -> list[Case]:
         Case(
             name=f"{case.description} ({method} {authority}{uri})",
             place=place,
-            request=Sent(
+            request=ExplainRequest(
                 url=GATEWAY + (uri if uri.startswith("/") else f"/{uri}"),
                 method=method,
                 headers=(("host", authority), *case.request.headers.items()),

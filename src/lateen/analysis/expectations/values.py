@@ -2,20 +2,7 @@
 
 import msgspec
 
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, with the names that the lab's API has for its parts."""
-
-    url: str
-    origin: str = ""
-    """`deploy/NAME`, `pod/NAME`, `sa/NAME`; empty for a client outside."""
-    namespace: str = "default"
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
-    http: str = "1.1"
-    insecure: bool = False
-    sni: str = ""
-    body: int = 0
+from lateen.model.labapi.explain import ExplainRequest
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -54,7 +41,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     place: str
-    request: Sent
+    request: ExplainRequest
     expected: Expected
 
 

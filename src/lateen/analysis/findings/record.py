@@ -4,26 +4,16 @@ from typing import Any
 
 import msgspec
 
+from lateen.model.labapi.findings import FindingRecord
 from lateen.model.messages.diagnostics import Diagnostic, Level
-from lateen.model.meta import Location, parse_source
-
-
-class FindingRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding as it travels."""
-
-    code: str
-    level: Level
-    source: str
-    message: str
-    remedy: str = ""
-    location: Location | None = None
+from lateen.model.meta import parse_source
 
 
 def written(found: Diagnostic) -> FindingRecord:
     """Return a finding as it is sent."""
     return FindingRecord(
         code=found.code,
-        level=found.level,
+        level=found.level.value,
         source=str(found.source),
         message=found.message,
         remedy=found.remedy,
@@ -36,7 +26,7 @@ def read(body: Any) -> list[Diagnostic]:
     return [
         Diagnostic(
             each.code,
-            each.level,
+            Level(each.level),
             parse_source(each.source),
             each.message,
             each.remedy,

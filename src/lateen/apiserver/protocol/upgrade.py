@@ -13,9 +13,13 @@ import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from lateen import __version__
 from lateen.apiserver import errors
 from lateen.apiserver.protocol.unread import PIECE_BYTES, Unread
+from lateen.model.labapi import contract
 
+VERSION = (contract.VERSION_HEADER.lower().encode(), __version__.encode())
+"""The header that says which version of Lateen answers."""
 EXTENSION = "lateen.upgrade"
 CHUNKS = "lateen.chunks"
 REQUEST_SECONDS = 15.0
@@ -131,6 +135,19 @@ class UpgradingProtocol(H11Protocol):
             offered[EXTENSION] = Upgrade(self, wanted.decode("latin-1"))
         self.scope["extensions"] = offered
         return False
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, whatever path it may have meant. uvicorn's own answer would not
+        name the version, and a command would take the lab for an older one."""
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        parts = (
+            h11.Response(status_code=400, headers=[*headers, VERSION], reason=b"Bad Request"),
+            h11.Data(data=msg.encode("ascii", "replace")),
+            h11.EndOfMessage(),
+        )
+        for part in parts:
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def shutdown(self) -> None:
         """The server ends: an upgraded connection has no answer to wait for."""

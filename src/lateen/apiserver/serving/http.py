@@ -18,6 +18,7 @@ from lateen.apiserver.serving import handlers
 from lateen.apiserver.writing import verbs
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,8 @@ class App:
         headers = [(b"content-type", response.content_type.encode())]
         headers += [(n.lower().encode(), v.encode("latin-1")) for n, v in response.headers]
         headers.append((b"cache-control", b"no-cache, private"))
+        if scope["path"].startswith(contract.ROOT):
+            headers.append(upgrade.VERSION)
         if response.chunks is not None and scope["method"] != "HEAD":
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": headers}

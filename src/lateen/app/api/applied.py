@@ -1,4 +1,4 @@
-"""`/lateen/v1/apply`: manifests with their places, many in one request.
+"""Applying manifests with their places, many in one request.
 
 Each is a server-side apply as any client's, and the SourceMap that carries its lines goes with it.
 One request for all saves `lateen up` three round trips an object: the look before it (kubectl's
@@ -7,8 +7,6 @@ word for the outcome needs one), the apply, and the SourceMap.
 
 from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import exchange
@@ -19,67 +17,40 @@ from lateen.app.api import routes
 from lateen.base.jsonvalue import Json
 from lateen.base.pace import Pace
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.apply import Applied, ApplyAnswer, ApplyError, ApplyItem, ApplyRequest
 from lateen.model.manifests import sourcelines
 from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 
-PATH = "/lateen/v1/apply"
 _MANAGER = "lateen"
 _MEDIA = "application/apply-patch+yaml"
 _SOURCE_MAPS = "sourcemaps.lateen.dev"
 
 
-class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One manifest: `body` with name and namespace, and where its fields stand in `file`."""
-
-    body: Json
-    file: str = ""
-    lines: Mapping[str, int] = {}
-    """JSON path to line, counted from 1; the document's own is under the empty path."""
-
-
-class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a request to `PATH`."""
-
-    items: tuple[Item, ...]
-    dry_run: bool = False
-
-
 def apply_route(api: verbs.Api) -> Route:
-    """Serve `PATH`: apply in order until one is refused.
-
-    The answer holds for each that was taken `outcome` (kubectl's word: created, configured,
-    unchanged) and `warnings`, and in `error` the code, reason, message and details of the refusal.
-    """
+    """Serve applying: manifests are applied in order until one is refused."""
 
     async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
         return routes.answer(await _all(api, routes.decoded(call, ApplyRequest)))
 
-    return routes.owned(PATH, serve, "POST")
+    return routes.owned(contract.APPLY, serve)
 
 
-async def _all(api: verbs.Api, asked: ApplyRequest) -> Json:
+async def _all(api: verbs.Api, asked: ApplyRequest) -> ApplyAnswer:
     pace = Pace(api.clock)
-    done: list[Json] = []
+    done: list[Applied] = []
     try:
         for item in asked.items:
             done.append(_one(api, item, dry_run=asked.dry_run))
             await pace.step()
     except ApiError as error:
-        return {"done": done, "error": _refusal(error)}
-    return {"done": done, "error": None}
+        refusal = ApplyError(error.code, error.reason, error.message, error.details)
+        return ApplyAnswer(tuple(done), refusal)
+    return ApplyAnswer(tuple(done))
 
 
-def _refusal(error: ApiError) -> Json:
-    return {
-        "code": error.code,
-        "reason": error.reason,
-        "message": error.message,
-        "details": error.details,
-    }
-
-
-def _one(api: verbs.Api, item: Item, *, dry_run: bool) -> Json:
+def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
     target = _target(api, item.body)
     before = _live(api, target)
     options = verbs.WriteOptions(dry_run=dry_run, manager=_MANAGER, validation="Strict", force=True)
@@ -90,7 +61,7 @@ def _one(api: verbs.Api, item: Item, *, dry_run: bool) -> Json:
     unchanged = "unchanged" if same else "configured"
     outcome = "created" if before is None else unchanged
     warnings = (*written.warnings, *handlers.not_acted_on(target.info))
-    return {"outcome": outcome, "warnings": warnings}
+    return Applied(outcome, warnings)
 
 
 def _without_books(obj: Json) -> Json:
@@ -128,7 +99,7 @@ def _live(api: verbs.Api, target: Target) -> Json | None:
         raise
 
 
-def _place(api: verbs.Api, target: Target, live: Mapping[str, Any], item: Item) -> None:
+def _place(api: verbs.Api, target: Target, live: Mapping[str, Any], item: ApplyItem) -> None:
     """Store where each field of an object stands, so that answers can name file and line."""
     metadata = live["metadata"]
     source = sourcelines.source_map(

@@ -8,6 +8,7 @@ from lateen.base.jsonvalue import Json
 from lateen.compiler.output import Resource, ResourceType
 from lateen.model import wellknown
 from lateen.model.kube.core import objects
+from lateen.model.labapi.status import FindingLine, GatewayUrls, PodState, ProxyState
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
 from lateen.xds.resources import Config
@@ -24,34 +25,34 @@ _TYPES = {
 }
 
 
-def pods(values: Iterable[Mapping[str, Any]]) -> list[Json]:
+def pods(values: Iterable[Mapping[str, Any]]) -> tuple[PodState, ...]:
     """Return each pod's name, readiness and, if it waits, for what."""
-    return [_pod(value) for value in values if not value["metadata"].get("deletionTimestamp")]
+    live = (one for one in values if not one["metadata"].get("deletionTimestamp"))
+    return tuple(_pod(value) for value in live)
 
 
-def _pod(value: Mapping[str, Any]) -> Json:
+def _pod(value: Mapping[str, Any]) -> PodState:
     status = value.get("status") or {}
     waits = _waiting(status)
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
     done = status.get("phase") == "Succeeded"
-    return {
-        "namespace": value["metadata"]["namespace"],
-        "name": value["metadata"]["name"],
-        "uid": value["metadata"]["uid"],
-        "ip": status.get("podIP", ""),
-        "ready": conditions.get(wellknown.READY) == "True" or done,
-        "images": _images(status),
-        **waits,
-        "reason": waits["reason"]
-        or ("" if status.get("phase") == "Running" else status.get("phase", "")),
-    }
+    phase = status.get("phase", "")
+    return PodState(
+        namespace=value["metadata"]["namespace"],
+        name=value["metadata"]["name"],
+        uid=value["metadata"]["uid"],
+        ip=status.get("podIP", ""),
+        ready=conditions.get(wellknown.READY) == "True" or done,
+        images=_images(status),
+        **{**waits, "reason": waits["reason"] or ("" if phase == "Running" else phase)},
+    )
 
 
-def _images(status: Mapping[str, Any]) -> list[str]:
+def _images(status: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the images that a pod's containers run, name and digest; stand-ins are left out."""
     every = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     found = [str(one.get("imageID") or "") for one in every]
-    return list(dict.fromkeys(one for one in found if "@" in one))
+    return tuple(dict.fromkeys(one for one in found if "@" in one))
 
 
 def _waiting(status: Mapping[str, Any]) -> Json:
@@ -83,45 +84,47 @@ def _waiting(status: Mapping[str, Any]) -> Json:
     }
 
 
-def proxies(statuses: Sequence[ProxyStatus], kinds: Mapping[str, str]) -> list[Json]:
+def proxies(statuses: Sequence[ProxyStatus], kinds: Mapping[str, str]) -> tuple[ProxyState, ...]:
     """Return each proxy's state per xDS type, and its problems in words."""
-    return [
-        {
-            "proxy": status.proxy,
-            "kind": kinds.get(status.proxy, ""),
-            "connected": status.connected,
-            "synced": status.synced,
-            "types": {_TYPES[kind]: found.state.value for kind, found in status.types.items()},
-            "problems": [
+    return tuple(
+        ProxyState(
+            proxy=status.proxy,
+            kind=kinds.get(status.proxy, ""),
+            connected=status.connected,
+            synced=status.synced,
+            types={_TYPES[kind]: found.state.value for kind, found in status.types.items()},
+            problems=tuple(
                 f"{_TYPES[kind]} rejected: {found.error}"
                 + (f" ({found.explanation})" if found.explanation else "")
                 for kind, found in status.types.items()
                 if found.error
-            ],
-        }
+            ),
+        )
         for status in statuses
-    ]
+    )
 
 
-def diagnostic_lines(found: Iterable[Diagnostic], snapshot: Snapshot) -> list[Json]:
+def diagnostic_lines(found: Iterable[Diagnostic], snapshot: Snapshot) -> tuple[FindingLine, ...]:
     """Return diagnostics with their places, as text and as fields."""
-    return [document(each.located(snapshot.locate(each.source))) for each in found]
+    return tuple(finding_line(each.located(snapshot.locate(each.source))) for each in found)
 
 
-def document(placed: Diagnostic) -> Json:
+def finding_line(placed: Diagnostic) -> FindingLine:
     """Return a diagnostic that has its place, as text and as fields."""
-    return {
-        "code": placed.code,
-        "level": placed.level.value,
-        "origin": str(placed.source),
-        "reference": str(placed.location or ""),
-        "message": placed.message,
-        "remedy": placed.remedy,
-        "text": str(placed),
-    }
+    return FindingLine(
+        code=placed.code,
+        level=placed.level.value,
+        origin=str(placed.source),
+        reference=str(placed.location or ""),
+        message=placed.message,
+        remedy=placed.remedy,
+        text=str(placed),
+    )
 
 
-def gateways(snapshot: Snapshot, forwards: Mapping[tuple[str, str, int], int]) -> list[Json]:
+def gateways(
+    snapshot: Snapshot, forwards: Mapping[tuple[str, str, int], int]
+) -> tuple[GatewayUrls, ...]:
     """Return the LoadBalancer Services with URLs that answer from the host.
 
     `forwards` maps (namespace, service, port) to the port on 127.0.0.1 that leads there; where
@@ -143,8 +146,8 @@ def gateways(snapshot: Snapshot, forwards: Mapping[tuple[str, str, int], int]) -
             else:
                 plain = port.port in (80, 443)
                 urls += [f"{scheme}://{i.ip}{'' if plain else f':{port.port}'}" for i in ingress]
-        found.append({"name": f"{namespace}/{name}", "urls": urls})
-    return found
+        found.append(GatewayUrls(name=f"{namespace}/{name}", urls=tuple(urls)))
+    return tuple(found)
 
 
 def lagging(snapshot: Snapshot) -> bool:

@@ -9,14 +9,13 @@ import base64
 import socket
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Route
 from lateen.app.api import routes
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.node import ResolveAnswer, ResolveRequest
 
-PATH = "/lateen/v1/resolve"
 _SECONDS = 2.0
 
 
@@ -30,12 +29,6 @@ async def ask(address: str, query: bytes) -> bytes:
             await loop.sock_connect(sock, (host, int(port or 53)))
             await loop.sock_sendall(sock, query)
             return await loop.sock_recv(sock, 65535)
-
-
-class ResolveRequest(msgspec.Struct, frozen=True):
-    """The body of a request to `PATH`: a DNS message in base64."""
-
-    query: str
 
 
 Resolver = Callable[[bytes], Awaitable[bytes]]
@@ -52,6 +45,6 @@ def route(resolver: Resolver | None) -> Route:
             answer = await resolver(base64.b64decode(routes.decoded(call, ResolveRequest).query))
         except (OSError, TimeoutError, ValueError) as error:
             raise ApiError(503, "ServiceUnavailable", str(error)) from error
-        return routes.answer({"answer": base64.b64encode(answer).decode()})
+        return routes.answer(ResolveAnswer(base64.b64encode(answer).decode()))
 
-    return routes.owned(PATH, serve, "POST")
+    return routes.owned(contract.RESOLVE, serve)

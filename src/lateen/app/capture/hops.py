@@ -1,4 +1,4 @@
-"""`/lateen/v1/tap` and `/lateen/v1/edges`: the proxies' logs of both sides, joined."""
+"""Serving tap and edges: the proxies' logs of both sides, joined."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from lateen.app.mesh.pipeline import Pipeline
 from lateen.app.mesh.reporting import Reporting
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError
+from lateen.model.labapi.traffic import EdgeTable
 from lateen.observe.requests import directory, edges, joining, legs, tapline
 from lateen.observe.requests.directory import Directory
 from lateen.observe.requests.joining import Joiner
@@ -99,7 +100,7 @@ class Hops:
         seen = [legs.told_by_packets(leg, self._readings) for leg in made]
         found = edges.edges(seen, self._pipeline.views, self._pipeline.published_at)
         oldest = entries[0].entry.start.isoformat() if entries else ""
-        return routes.answer({"edges": msgspec.to_builtins(found), "since": oldest})
+        return routes.answer(EdgeTable(tuple(found), oldest))
 
     def _since(self, text: str) -> datetime | None:
         if not text:

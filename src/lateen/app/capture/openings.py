@@ -1,22 +1,14 @@
-"""`/lateen/v1/capture`: how connections opened, of all pods, back to a moment."""
+"""Serving how connections opened, of all pods, back to a moment."""
 
 from collections.abc import Callable, Mapping
-
-import msgspec
 
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Serve
 from lateen.app.api import routes
 from lateen.app.capture.taps import Taps
 from lateen.model.client import ApiError
+from lateen.model.labapi.traffic import KeptOpenings
 from lateen.observe.packets import flowlines
-
-
-class KeptOpenings(msgspec.Struct, frozen=True):
-    """The answer: connections' openings, oldest first, and how many packets the taps lost."""
-
-    flows: tuple[flowlines.Flow, ...]
-    dropped: int
 
 
 def capture(taps: Taps, names: Callable[[], Mapping[str, str]]) -> Serve:

@@ -14,6 +14,7 @@ from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
+from lateen.model.labapi.findings import FindingRecord
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import kinds
@@ -58,7 +59,7 @@ def of_rehearsal(made: Rehearsal, settings: LabSettings) -> list[Diagnostic]:
 
 
 class Analyzing:
-    """`/lateen/v1/analyze`: what is found in the lab as it is now."""
+    """Serves what is found in the lab as it is now."""
 
     def __init__(
         self, pipeline: Pipeline, store: Store, mesh: MeshSettings, *, inject_unlabelled: bool
@@ -75,7 +76,7 @@ class Analyzing:
         ]
         return routes.answer(await self._pipeline.beside(lambda newest: self._look(newest, makers)))
 
-    def _look(self, newest: Round, makers: run.Makers) -> list[record.FindingRecord]:
+    def _look(self, newest: Round, makers: run.Makers) -> list[FindingRecord]:
         if newest.mesh is None:
             raise ApiError(503, "ServiceUnavailable", "nothing is compiled yet: ask again")
         snapshot = newest.snapshot

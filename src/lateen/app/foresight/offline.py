@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from lateen.app.foresight import grounds, questions, rehearsal, remedies, state
+from lateen.app.foresight import grounds, rehearsal, remedies, state
 from lateen.app.foresight.rehearsal import Item
 from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings
 from lateen.app.lab.settings import LabSettings
 from lateen.base.clock import SystemClock
 from lateen.base.jsonvalue import Json
+from lateen.model.labapi.explain import ExplainRequest
 
-__all__ = ["AskedError", "Item", "explain", "foresight", "request"]
+__all__ = ["AskedError", "Item", "explain", "foresight"]
 
 
 def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.Foresight:
@@ -28,18 +27,10 @@ def foresight(made: rehearsal.Rehearsal, images: dict[str, list[str]]) -> state.
     )
 
 
-def request(asked: Json) -> state.Question:
-    """Return a request as a lab is asked for it. Raises AskedError."""
-    try:
-        return msgspec.convert(asked, questions.ExplainBody).request()
-    except msgspec.ValidationError as error:
-        raise AskedError(str(error)) from error
-
-
 def explain(
     items: Sequence[Item],
     settings: LabSettings,
-    asked: Json,
+    wanted: ExplainRequest,
     texts: Mapping[str, str] | None = None,
     standing: Sequence[Json] = (),
 ) -> Json:
@@ -50,7 +41,6 @@ def explain(
     With the `texts` of the manifests' files, by name, what mends the request is tried on them.
     """
     made = rehearsal.Rehearsal(items, settings, standing)
-    wanted = request(asked)
     known = foresight(made, settings.images)
     ground = None
     if texts is not None:

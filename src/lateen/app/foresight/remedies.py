@@ -10,13 +10,14 @@ from typing import Protocol
 import msgspec
 
 from lateen.app.foresight import evidence, telling
-from lateen.app.foresight.state import Foresight, Question
+from lateen.app.foresight.state import Foresight
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.causes import advice, catalogue, change
 from lateen.causes.advice import Advice
 from lateen.causes.cause import Category, Cause
 from lateen.causes.remedies import SERVER_FIRST, Remedy
 from lateen.causes.situation import Situation
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
 from lateen.model.validation import dispatch
@@ -59,7 +60,7 @@ class TriedRemedy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explained(
-    foresight: Foresight, request: Question, ground: Ground | None, locate: telling.Locate
+    foresight: Foresight, request: ExplainRequest, ground: Ground | None, locate: telling.Locate
 ) -> Json:
     """Return the document about a request, with what mends it if there is ground to try it on.
     Raises AskedError."""
@@ -78,7 +79,7 @@ def first_failure(found: Prediction) -> Foretold | None:
     return next((each for each in outcomes if each.code not in telling.REACHED), None)
 
 
-def advised(foresight: Foresight, request: Question, outcome: Foretold) -> Advice:
+def advised(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> Advice:
     """Return what may be done about a foretold failure: nothing of it is tried yet."""
     cause = catalogue.BY_CODE.get(outcome.code)
     if cause is None and outcome.code == SERVER_FIRST:
@@ -88,7 +89,7 @@ def advised(foresight: Foresight, request: Question, outcome: Foretold) -> Advic
     return advice.of(cause, _known(foresight, request, outcome))
 
 
-def _known(foresight: Foresight, request: Question, outcome: Foretold) -> Situation:
+def _known(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> Situation:
     content = foresight.asked(request).content
     inner = innermost(content)
     sni = content.sni if isinstance(content, Tls) else ""
@@ -108,7 +109,7 @@ def with_listeners(foresight: Foresight, pod: str, known: Situation) -> Situatio
 
 
 def with_foreknowledge(
-    foresight: Foresight, request: Question, outcome: Foretold, proposed: Advice
+    foresight: Foresight, request: ExplainRequest, outcome: Foretold, proposed: Advice
 ) -> list[Remedy]:
     """Return the changes for a failure that was seen, and those that are known beforehand only:
     on which ports an application listens is in no log."""
@@ -118,7 +119,7 @@ def with_foreknowledge(
     return sorted(ordered, key=lambda each: each.weakens)
 
 
-def tried(ground: Ground, request: Question, proposed: Sequence[Remedy]) -> list[TriedRemedy]:
+def tried(ground: Ground, request: ExplainRequest, proposed: Sequence[Remedy]) -> list[TriedRemedy]:
     """Return the changes that mend a request, the best first."""
     mended: list[TriedRemedy] = []
     for remedy in proposed[:_TRIED]:
@@ -132,7 +133,7 @@ def tried(ground: Ground, request: Question, proposed: Sequence[Remedy]) -> list
     return mended
 
 
-def _try(ground: Ground, request: Question, remedy: Remedy) -> TriedRemedy | None:
+def _try(ground: Ground, request: ExplainRequest, remedy: Remedy) -> TriedRemedy | None:
     laid = ground.laid(remedy)
     if laid is None or not all(body is None or _valid(body) for body in laid[0].values()):
         return None

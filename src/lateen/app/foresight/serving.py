@@ -1,4 +1,4 @@
-"""`/lateen/v1/explain`: what a request would do in the lab as it is now."""
+"""Serving what a request would do in the lab as it is now."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,6 @@ from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
 from lateen.app.foresight import remedies, state
 from lateen.app.foresight.grounds import LabGround
-from lateen.app.foresight.questions import ExplainBody
 from lateen.app.lab import meshsettings
 from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.base.clock import Clock
@@ -17,6 +16,7 @@ from lateen.base.jsonvalue import Json
 from lateen.causes.advice import Advice
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.client import ApiError
+from lateen.model.labapi.explain import ExplainRequest
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -46,23 +46,20 @@ class Explaining:
 
     async def serve(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer a call. Raises ApiError 400 for a request that cannot be asked."""
-        asked = routes.decoded(call, ExplainBody)
+        asked = routes.decoded(call, ExplainRequest)
         try:
-            request = asked.request()
-            told = await self._pipeline.beside(
-                lambda newest: self._explained(newest, request, remedied=asked.remedies)
-            )
+            told = await self._pipeline.beside(lambda newest: self._explained(newest, asked))
         except state.AskedError as error:
             raise ApiError(400, "BadRequest", str(error)) from error
         return routes.answer(told)
 
-    def _explained(self, newest: Round, request: state.Question, *, remedied: bool) -> Json:
+    def _explained(self, newest: Round, request: ExplainRequest) -> Json:
         known = self._of(newest)
-        ground = known.ground if remedied else None
+        ground = known.ground if request.remedies else None
         locate = known.foresight.snapshot.locate
         return remedies.explained(known.foresight, request, ground, locate)
 
-    async def proved(self, request: state.Question, code: str, proposed: Advice) -> Advice:
+    async def proved(self, request: ExplainRequest, code: str, proposed: Advice) -> Advice:
         """Return the advice for a failure that was seen: its remedies were tried. Where the failure
         cannot be foretold (load, time, what nobody knows), nothing can be tried: then what may
         help is a hint."""
@@ -89,7 +86,7 @@ class Explaining:
         return self._known
 
 
-def _proved(known: _Known, request: state.Question, code: str, proposed: Advice) -> Advice:
+def _proved(known: _Known, request: ExplainRequest, code: str, proposed: Advice) -> Advice:
     try:
         failure = remedies.first_failure(known.foresight.predict(request))
     except state.AskedError:

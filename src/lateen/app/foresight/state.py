@@ -5,14 +5,13 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
-import msgspec
-
 from lateen.app.foresight import known, surroundings
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet
 from lateen.model.kube.core.service import Service
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.meta import ObjectRef
 from lateen.model.snapshot import Snapshot
 from lateen.predict.connection.run import World
@@ -30,23 +29,6 @@ _PORTS = {"http": 80, "https": 443, "grpc": 80, "tcp": 0, "tls": 443}
 
 class AskedError(ValueError):
     """A request that cannot be asked; the message says what to write."""
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A request in the words of the command line."""
-
-    url: str
-    origin: str = ""
-    """`deploy/NAME`, `pod/NAME`, `sa/NAME`; empty, `host` or `outside` for a client outside."""
-    namespace: str = "default"
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
-    http: str = "1.1"
-    insecure: bool = False
-    sni: str = ""
-    body: int = 0
-    timeout: float = 15.0
-    resolve: Mapping[str, str] = {}
 
 
 class _Proxies(Mapping[str, Proxy]):
@@ -136,11 +118,11 @@ class Foresight:
         view = self._view(proxy)
         return self._renderer.render(view) if view is not None else None
 
-    def predict(self, request: Question) -> Prediction:
+    def predict(self, request: ExplainRequest) -> Prediction:
         """Return what a request will do. Raises AskedError for one that cannot be asked."""
         return way.predict(self.world, self.asked(request))
 
-    def asked(self, request: Question) -> way.Sending:
+    def asked(self, request: ExplainRequest) -> way.Sending:
         """Return a request as the interpreter takes it."""
         url = request.url if "://" in request.url else f"http://{request.url}"
         parts = urlsplit(url)
@@ -161,7 +143,7 @@ class Foresight:
         content = _content(request, parts.scheme, _authority(parts), host, roots)
         return way.Sending(content=content, pod=pod, host=host, port=port, address=address)
 
-    def _origin(self, request: Question) -> PodFacts | None:
+    def _origin(self, request: ExplainRequest) -> PodFacts | None:
         if request.origin in ("", "host", "outside"):
             return None
         if request.origin == self.BARE:
@@ -227,7 +209,7 @@ def _authority(parts: SplitResult) -> str:
 
 
 def _content(
-    request: Question, scheme: str, authority: str, host: str, trusted: frozenset[str]
+    request: ExplainRequest, scheme: str, authority: str, host: str, trusted: frozenset[str]
 ) -> Content:
     inner: Content = Raw()
     if scheme in ("http", "https", "grpc"):
@@ -245,7 +227,7 @@ def _content(
     )
 
 
-def _http(request: Question, scheme: str, authority: str) -> Http:
+def _http(request: ExplainRequest, scheme: str, authority: str) -> Http:
     parts = urlsplit(request.url if "://" in request.url else f"http://{request.url}")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = tuple((name.lower(), value) for name, value in request.headers)

@@ -5,12 +5,12 @@ Thousands of Services take longer to look through than anybody who asks somethin
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from lateen.app.api import report
 from lateen.compiler.frontend.diagnostics import status
+from lateen.model.labapi.status import FindingLine
 from lateen.model.messages.diagnostics import Diagnostic, worst_first
 from lateen.model.snapshot import Snapshot
 
@@ -18,7 +18,7 @@ from lateen.model.snapshot import Snapshot
 class Noticed(msgspec.Struct, frozen=True):
     """What one state shows of itself."""
 
-    lines: list[dict[str, Any]]
+    lines: tuple[FindingLine, ...]
     """The diagnostics with their places, the worst first."""
     found: Sequence[Diagnostic]
     """The diagnostics themselves, in the same order."""

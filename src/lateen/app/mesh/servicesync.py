@@ -8,9 +8,10 @@ kernel has it.
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Route
 from lateen.app.api import routes
+from lateen.model.labapi import contract
+from lateen.model.labapi.node import RulesAnswer
 from lateen.store.api import Event, Store
 
-PATH = "/lateen/v1/rules"
 _RESOURCES = ("services", "endpointslices.discovery.k8s.io")
 """What rules are made of; `node.servicefeed` follows the same."""
 
@@ -41,6 +42,6 @@ class Rules:
 
         async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
             self._reached = routes.decoded(call, dict[str, int])
-            return routes.answer({})
+            return routes.answer(RulesAnswer())
 
-        return routes.owned(PATH, serve, "POST")
+        return routes.owned(contract.RULES, serve)

@@ -1,4 +1,4 @@
-"""`/lateen/v1/image`: images for the agent. The lab has no way to a registry, the plane has."""
+"""Serving images to the agent. The lab has no way to a registry, the plane has."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from lateen.app.api import routes
 from lateen.app.reach.processes import Processes
 from lateen.base import byname, interpreter
 from lateen.base.clock import Clock
-from lateen.node.oci.found import LOCAL, ImageAnswer, ImageWish, PullOrder
+from lateen.model.labapi import contract
+from lateen.model.labapi.images import LOCAL, ImageAnswer, ImageWish
+from lateen.node.oci.found import PullOrder
 
-PATH = "/lateen/v1/image"
 _LOOK = "lateen.node.oci.lookup.look"
 """Loaded when there is an image: most labs have none but the catalogue's."""
 _AT_ONCE = 3
@@ -44,7 +45,7 @@ class Images:
         async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
             return routes.answer(await self.bring(routes.decoded(call, ImageWish)))
 
-        return routes.owned(PATH, serve, "POST")
+        return routes.owned(contract.IMAGE, serve)
 
     async def bring(self, wish: ImageWish) -> ImageAnswer:
         """Find or pull an image. What fails is in the answer."""

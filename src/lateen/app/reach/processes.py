@@ -1,4 +1,4 @@
-"""`/lateen/v1/process`: processes of the person's own that stand for images, by `lateen run`.
+"""Processes of the person's own that stand for images, by `lateen run`.
 
 They are kept with the lab, so that a plane or agent that starts again knows them.
 """
@@ -12,17 +12,10 @@ from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Route
 from lateen.app.api import routes
 from lateen.model.client import ApiError
-from lateen.node.oci.found import LOCAL, LocalCommand
+from lateen.model.labapi import contract
+from lateen.model.labapi.images import LOCAL, LocalCommand, ProcessAnswer, ProcessOrder
 
-PATH = "/lateen/v1/process"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-class ProcessOrder(msgspec.Struct, frozen=True):
-    """What `lateen run` asks for. Without a command the process is forgotten."""
-
-    name: str
-    command: LocalCommand | None = None
 
 
 class Processes:
@@ -43,9 +36,9 @@ class Processes:
 
         async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
             self._take(routes.decoded(call, ProcessOrder))
-            return routes.answer({"processes": sorted(self._known)})
+            return routes.answer(ProcessAnswer(tuple(sorted(self._known))))
 
-        return routes.owned(PATH, serve, "POST")
+        return routes.owned(contract.PROCESS, serve)
 
     def _take(self, given: ProcessOrder) -> None:
         if not _NAME.fullmatch(given.name):

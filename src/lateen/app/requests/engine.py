@@ -1,9 +1,9 @@
-"""`/lateen/v1/request`: send a real request, and tell how it travelled and why it ended so."""
+"""Sending a real request, and telling how it travelled and why it ended so."""
 
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,7 +12,6 @@ from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names
 from lateen.app.api import routes
 from lateen.app.capture.taps import Recording, Taps
-from lateen.app.foresight.state import Question
 from lateen.app.mesh.pipeline import Pipeline
 from lateen.app.mesh.reporting import Reporting
 from lateen.app.reach.podstreams import ShimLink
@@ -20,6 +19,9 @@ from lateen.app.requests import targets
 from lateen.base.jsonvalue import Json
 from lateen.causes.advice import Advice
 from lateen.compiler.ir.proxy import ProxyView
+from lateen.model.labapi import explain
+from lateen.model.labapi.explain import ExplainRequest
+from lateen.model.labapi.request import CurlRequest
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.snapshot import Snapshot
 from lateen.observe import redact
@@ -39,37 +41,13 @@ _LOG_SECONDS = 1.0
 _MOST_RECORDED = 16
 
 
-class CurlRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a call."""
-
-    url: str
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
-    without: tuple[str, ...] = ()
-    """Headers that are not sent though every client sends them."""
-    body: str = ""
-    body_base64: bytes = b""
-    """The body where it is not text; `body` comes before it."""
-    origin: str = msgspec.field(name="from", default="")
-    namespace: str = "default"
-    gateway: bool = False
-    """Whether a name that is no Service goes to the ingress gateway (as any does from the host)."""
-    http: Literal["1.0", "1.1", "2"] = "1.1"
-    insecure: bool = False
-    resolve: dict[str, str] = {}
-    timeout: float = 15.0
-    show_secrets: bool = False
-    remedies: bool = True
-    """Whether to try what may mend it, if it fails."""
-
-
 class Knowledge(msgspec.Struct, frozen=True):
     """What the lab knows of its configuration: findings about objects, and what proxies rejected
     (`namespace/pod` to words), and what the configuration would do with changes."""
 
     findings: Callable[[], Awaitable[Sequence[Diagnostic]]]
     rejected: Callable[[str], Sequence[str]]
-    proved: Callable[[Question, str, Advice], Awaitable[Advice]]
+    proved: Callable[[ExplainRequest, str, Advice], Awaitable[Advice]]
     """What may mend a failure of a class, tried."""
 
 
@@ -121,7 +99,7 @@ class EvidenceEngine:
             found, answer, self._pipeline.views, current.snapshot, insecure=asked.insecure
         )
         if asked.remedies:
-            question = _question(asked)
+            question = explain.of_curl(asked)
             proved = await self._knowledge.proved(question, judged.code, judged.advice)
             judged = msgspec.structs.replace(judged, advice=proved)
         return {
@@ -176,22 +154,6 @@ class EvidenceEngine:
                     continue
         finally:
             cancel()
-
-
-def _question(asked: CurlRequest) -> Question:
-    """Return a request as a prediction takes it."""
-    return Question(
-        url=asked.url,
-        origin=asked.origin,
-        namespace=asked.namespace,
-        method=asked.method,
-        headers=asked.headers,
-        http=asked.http,
-        insecure=asked.insecure,
-        body=len(asked.body.encode() + asked.body_base64),
-        timeout=asked.timeout,
-        resolve=asked.resolve,
-    )
 
 
 def _host(asked: CurlRequest, target: targets.UrlTarget) -> str:

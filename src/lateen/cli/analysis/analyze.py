@@ -13,6 +13,7 @@ from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground, Refusal
 from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
+from lateen.model.labapi import contract
 from lateen.model.messages.diagnostics import Diagnostic, Level
 
 
@@ -84,11 +85,10 @@ def _baseline(name: str) -> list[str]:
 
 def _of_lab(lab: str) -> list[Diagnostic] | int:
     from lateen.analysis.findings import record
-    from lateen.app.api.routes import ANALYZE
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
 
-    return record.read(lab_api.Api.of(labs.require(lab)).request("GET", ANALYZE).body)
+    return record.read(lab_api.Api.of(labs.require(lab)).ask(contract.ANALYZE))
 
 
 def _of_files(options: AnalyzeOptions) -> list[Diagnostic] | int:

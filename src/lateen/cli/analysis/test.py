@@ -17,8 +17,10 @@ from lateen.cli.lab.rehearsed import Ground, Refusal
 from lateen.cli.manifests.named import Named
 from lateen.cli.terminal import screen
 from lateen.cli.traffic.explain import shown
+from lateen.model.labapi import contract
+from lateen.model.labapi.explain import ExplainRequest, to_curl
 
-Explain = Callable[[Json], Json]
+Explain = Callable[[ExplainRequest], Json]
 FORMS = ("log", "json", "junit")
 
 
@@ -66,19 +68,7 @@ def read(name: str) -> CaseSet:
 
 def judged(case: Case, explain: Explain, *, live: bool = False) -> CaseResult:
     """Predict a case's request, or send it, and compare."""
-    asked = case.request
-    body = {
-        "url": asked.url,
-        "from": asked.origin,
-        "namespace": asked.namespace,
-        "method": asked.method,
-        "headers": [list(pair) for pair in asked.headers],
-        "http": asked.http,
-        "insecure": asked.insecure,
-        "sni": asked.sni,
-        "body": asked.body,
-    }
-    told = explain(body)
+    told = explain(case.request)
     problems = judge.problems(case, told)
     problems = judge.came(problems) if live else problems
     return CaseResult(case=case, problems=problems, explanation=shown(told) if problems else "")
@@ -113,9 +103,9 @@ def of_manifests(
     made = mesh.made()
     foresight = offline.foresight(made, mesh.settings.images)
 
-    def explain(body: Json) -> Json:
+    def explain(request: ExplainRequest) -> Json:
         try:
-            return remedies.explained(foresight, offline.request(body), None, made.locate)
+            return remedies.explained(foresight, request, None, made.locate)
         except offline.AskedError as error:
             raise CaseError(str(error)) from error
 
@@ -127,7 +117,6 @@ def _sending(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Expla
     from lateen.analysis.expectations import seen
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
-    from lateen.cli.traffic.explain import REQUEST
     from lateen.model.client import ApiError
 
     if options.named or options.ground:
@@ -136,14 +125,12 @@ def _sending(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Expla
         raise CaseError(f"{name}: these cases are about routes alone: they cannot be sent")
     api = lab_api.Api.of(labs.require(lab))
 
-    def send(body: Json) -> Json:
-        if body["sni"]:
+    def send(request: ExplainRequest) -> Json:
+        if request.sni:
             raise CaseError(f"{name}: a request with an sni of its own cannot be sent")
-        size = body["body"]
-        asked = {k: v for k, v in body.items() if k not in ("sni", "body")}
-        asked |= {"body": "x" * size, "remedies": False}
+        sent = msgspec.structs.replace(to_curl(request), remedies=False)
         try:
-            return seen.told(api.request("POST", REQUEST, body=asked).body)
+            return seen.told(api.ask(contract.REQUEST, sent))
         except ApiError as error:
             if error.code != 400:
                 raise
@@ -155,15 +142,14 @@ def _sending(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Expla
 def _of_lab(lab: str) -> Explain:
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
-    from lateen.cli.traffic.explain import PATH
     from lateen.model.client import ApiError
 
     api = lab_api.Api.of(labs.require(lab))
 
-    def explain(body: Json) -> Json:
+    def explain(request: ExplainRequest) -> Json:
         try:
-            asked = {**body, "remedies": False}
-            answer: Json = api.request("POST", PATH, body=asked).body
+            asked = msgspec.structs.replace(request, remedies=False)
+            answer: Json = api.ask(contract.EXPLAIN, asked)
         except ApiError as error:
             if error.code != 400:
                 raise

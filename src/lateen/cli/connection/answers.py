@@ -1,4 +1,4 @@
-"""Answers of `/lateen/v1/...`, which a plane of another version than this command may give."""
+"""Answers of the lab's own API, which a plane of another version than this command may give."""
 
 import json
 from typing import Any

@@ -19,11 +19,11 @@ from lateen.app.lab.lab import LabError, Running
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import answers
-from lateen.model.client import VERSION_HEADER, ApiError
+from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.contract import LabPath
 from lateen.model.schema.kindinfo import KindInfo
 
-_OWN = "/lateen/v1/"
-"""Paths whose answers have the form that the lab's version gives them."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -124,13 +124,21 @@ class Api:
             return self.request(
                 method, path, query=query, body=body, accept=accept, content_type=content_type
             )
-        if not path.startswith(_OWN):
+        if not path.startswith(contract.ROOT):
             return _reply(response, content)
         return _reply(response, content, self._version(response))
 
+    def ask(
+        self, endpoint: LabPath, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> Any:
+        """Return the answer of one of the lab's own paths, as its document."""
+        return self.request(endpoint.method, endpoint.path, body=body, query=query).body
+
     def _version(self, response: http.client.HTTPResponse) -> str:
         """Return the version of the plane that answers; say once that it is not this command's."""
-        theirs = response.getheader(VERSION_HEADER) or ""
+        theirs = response.getheader(contract.VERSION_HEADER) or ""
+        if not theirs and response.status >= 500:
+            return theirs  # what broke did not come to say who it is
         if theirs != __version__ and self.version is None:
             exits.complain(f"Warning: {answers.version_message(theirs)}")
         self.version = theirs
@@ -146,7 +154,7 @@ class Api:
             response = self._send(connection, "GET", target, None, {"Accept": accept})
             if response.status >= 400:
                 _reply(response, response.read())
-            if path.startswith(_OWN):
+            if path.startswith(contract.ROOT):
                 self._version(response)
             while line := response.readline():
                 yield line

@@ -16,10 +16,11 @@ from lateen.app.lab.lab import LabError
 from lateen.app.lab.paths import lab_paths
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.objects import logs, waiting
+from lateen.cli.objects import logs
 from lateen.cli.screen import findings
 from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
 from lateen.node import permission
 from lateen.node.kernel import trials, verdicts
 from lateen.node.kernel.verdicts import Capability, State
@@ -123,7 +124,7 @@ def of_lab(lab: str) -> Iterator[Capability]:
         return
     api = lab_api.Api.of(running)
     try:
-        status: dict[str, Any] = api.request("GET", waiting.STATUS).body
+        status: dict[str, Any] = api.ask(contract.STATUS)
     except (ApiError, LabError, OSError) as error:
         yield Capability(
             "API server", State.BAD, f"it does not answer: {error}", (f"see {running.paths.logs}",)

@@ -13,6 +13,8 @@ from lateen.cli.manifests.named import Named
 from lateen.cli.objects import waiting
 from lateen.cli.screen import verdicts
 from lateen.cli.terminal import hints, screen
+from lateen.model.labapi import contract
+from lateen.model.labapi.request import CurlRequest
 
 PATHS = ("/http-no-mTLS", "/https-no-mTLS", "/http-mTLS", "/https-mTLS")
 
@@ -48,9 +50,7 @@ def demo(lab: str, istio: str, *, keep: bool) -> int:
 
 def ask(api: lab_api.Api, url: str) -> dict[str, Any]:
     """Send one request through the lab's gateway and return what was seen of it."""
-    answer: dict[str, Any] = api.request(
-        "POST", "/lateen/v1/request", body={"method": "GET", "url": url, "gateway": True}
-    ).body
+    answer: dict[str, Any] = api.ask(contract.REQUEST, CurlRequest(url=url, gateway=True))
     return answer
 
 

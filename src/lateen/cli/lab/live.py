@@ -18,6 +18,7 @@ from lateen.cli.objects import applying, logs, waiting
 from lateen.cli.screen import findings
 from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
 
 _LOOK = 0.25
 """Seconds between two looks at the files."""
@@ -59,7 +60,7 @@ class Live:
         self._known = files.Surroundings(made=lambda: crds.of_lab(self._api))
         loaded = files.load(named, self._known)
         self._items = loaded.items if isinstance(loaded, files.ManifestSet) else ()
-        status = self._api.request("GET", waiting.STATUS).body
+        status = self._api.ask(contract.STATUS)
         self._told = {each["text"] for each in status["diagnostics"]}
         self._stamps = self._now()
 
@@ -102,7 +103,7 @@ class Live:
     def _send(self, items: Sequence[Loaded]) -> None:
         progress = screen.Progress()
         batches = applying.prepared(items)
-        failing = waiting.unready(self._api.request("GET", waiting.STATUS).body)
+        failing = waiting.unready(self._api.ask(contract.STATUS))
         removed = [applying.Deletion(i.kind, i.namespace, i.name) for i in gone(self._items, items)]
         revision = waiting.apply_and_say(self._api, batches, progress, unchanged=False)
         for one, error in applying.delete_all(self._api, removed, ignore_missing=True, wait=False):

@@ -10,10 +10,10 @@ from lateen.app.lab.settings import LabSettings, SettingsError
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.objects import waiting
 from lateen.cli.screen import tables
 from lateen.cli.terminal import screen
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
 
 
 def ls(output: str) -> int:
@@ -55,7 +55,7 @@ def _settings(name: str) -> LabSettings | None:
 def _pods(running: labs.Running) -> str:
     """Return how many pods are ready, of how many; empty where the lab does not answer."""
     try:
-        pods = lab_api.Api.of(running).request("GET", waiting.STATUS).body["pods"]
+        pods = lab_api.Api.of(running).ask(contract.STATUS)["pods"]
     except (ApiError, LabError, OSError):
         return ""
     return f"{sum(1 for pod in pods if pod['ready'])}/{len(pods)}"

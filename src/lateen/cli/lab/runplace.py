@@ -14,8 +14,9 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import logs
 from lateen.model import wellknown
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.images import ProcessOrder
 
-_PROCESS = "/lateen/v1/process"
 _IMAGE = "lateen.local/run"
 _MARK = "lateen.dev/run"
 _LOOK = 0.25
@@ -77,7 +78,7 @@ class Place:
 
     def start(self, process: Mapping[str, Any]) -> None:
         """Run the process, in place of what ran before. Raises ApiError."""
-        self._api.request("POST", _PROCESS, body={"name": self._name, "command": process})
+        self._api.ask(contract.PROCESS, {"name": self._name, "command": process})
         root = _deployments(self._options)
         if self._instead:
             self._scale(0)
@@ -177,7 +178,7 @@ class Place:
                 with contextlib.suppress(ApiError):
                     self._api.request("DELETE", path)
             with contextlib.suppress(ApiError):
-                self._api.request("POST", _PROCESS, body={"name": self._name})
+                self._api.ask(contract.PROCESS, ProcessOrder(self._name))
             if self._instead:
                 self._scale((self._instead.get("spec") or {}).get("replicas", 1))
 

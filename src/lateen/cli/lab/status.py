@@ -14,6 +14,7 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import logs, waiting
 from lateen.cli.screen import findings, tables
 from lateen.cli.terminal import screen
+from lateen.model.labapi import contract
 
 _TYPES = ("CDS", "EDS", "LDS", "RDS", "SDS")
 _RARE = ("ECDS",)
@@ -25,7 +26,7 @@ def status(lab: str, output: str, threshold: str = "") -> int:
     reaches it, or when the mesh is not complete."""
     running = labs.require(lab)
     api = lab_api.Api.of(running)
-    found: dict[str, Any] = api.request("GET", waiting.STATUS).body
+    found: dict[str, Any] = api.ask(contract.STATUS)
     settled = waiting.settled(found, 0)
     if output == "json":
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
@@ -98,7 +99,7 @@ def version(lab: str, output: str) -> int:
         "istio": f"{oldest} to {newest}, default {versions.DEFAULT}",
     }
     if running:
-        facts["lab"] = str(lab_api.Api.of(running).request("GET", waiting.STATUS).body["istio"])
+        facts["lab"] = str(lab_api.Api.of(running).ask(contract.STATUS)["istio"])
     if output == "json":
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
     else:

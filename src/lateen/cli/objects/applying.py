@@ -13,6 +13,7 @@ from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds
 from lateen.cli.manifests.files import Loaded, RefusedManifests
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
 from lateen.model.schema.kindinfo import KindInfo
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -80,7 +81,7 @@ def apply_all(
     """
     for batch in batches:
         body = {"items": batch.entries, "dry_run": dry_run}
-        answer = api.request("POST", "/lateen/v1/apply", body=body).body
+        answer = api.ask(contract.APPLY, body)
         for item, done in zip(batch.items, answer["done"], strict=False):
             for warning in done["warnings"]:
                 exits.complain(f"Warning: {_place(item, warning)}: {warning}")

@@ -15,6 +15,7 @@ from lateen.cli.manifests.named import Named
 from lateen.cli.objects import applying, getting, logs, waiting
 from lateen.cli.screen import findings
 from lateen.cli.terminal import screen
+from lateen.model.labapi import contract
 
 
 def apply(
@@ -51,7 +52,7 @@ def apply(
     progress = screen.Progress()
     batches = applying.prepared(loaded.items)
     # A pod that fails already must not hold up every change from now on.
-    failing = waiting.unready(api.request("GET", waiting.STATUS).body) if wait else frozenset()
+    failing = waiting.unready(api.ask(contract.STATUS)) if wait else frozenset()
     revision = waiting.apply_and_say(api, batches, progress)
     if not wait:
         return exits.OK

@@ -8,6 +8,8 @@ import json
 import sys
 from collections.abc import Mapping
 
+import msgspec
+
 from lateen.app.api import report
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.lab import settings as lab_settings
@@ -83,7 +85,7 @@ def _found(
         *status.findings(snapshot, rehearsal.settings.root_namespace),
     )
     return [
-        report.document(one.located(rehearsal.locate(one.source)))
+        msgspec.to_builtins(report.finding_line(one.located(rehearsal.locate(one.source))))
         for one in diagnostics.worst_first(every)
     ]
 

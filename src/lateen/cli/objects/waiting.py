@@ -10,8 +10,8 @@ from lateen.app.lab.lab import LabError, Running
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import applying
 from lateen.cli.terminal import screen
+from lateen.model.labapi import contract
 
-STATUS = "/lateen/v1/status"
 _PAUSE = 0.025
 """Seconds between two looks; looking more often takes CPU from the pods that are waited for."""
 _ENDING = 1.0
@@ -107,7 +107,7 @@ def await_settled(
 ) -> dict[str, Any]:
     """Return the lab's status once it is settled, or what it is at the deadline."""
     while True:
-        status: dict[str, Any] = api.request("GET", STATUS).body
+        status: dict[str, Any] = api.ask(contract.STATUS)
         show(summary(status))
         if (
             settled(status, revision, besides)
@@ -161,4 +161,4 @@ def apply_and_say(
             progress.clear()
             sys.stdout.write(f"{applying.qualified(item)} {verb}\n")
     sys.stdout.flush()
-    return int(api.request("GET", STATUS).body["written"])
+    return int(api.ask(contract.STATUS)["written"])

@@ -17,15 +17,15 @@ from lateen.cli.terminal import screen
 from lateen.cli.traffic import sources
 from lateen.cli.traffic.capturefile import CaptureFile, keylog_readers
 from lateen.cli.traffic.sources import RunningPod, Source
+from lateen.model.labapi import contract
+from lateen.model.labapi.traffic import Flow, KeptOpenings
 from lateen.observe.ends import Places
 from lateen.observe.packets import flowlines
 from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
-from lateen.observe.packets.flowlines import Flow
 from lateen.observe.packets.flows import Narrator
 from lateen.observe.wire import frames
 from lateen.observe.wire.streams import CAPTURING
 
-_KEPT = "/lateen/v1/capture"
 _MOST_PORTS = 32
 """What the kernel's filter program has room for."""
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
@@ -48,13 +48,6 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ring: int = 64
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What the lab's standing taps know of connections' openings."""
-
-    flows: tuple[Flow, ...]
-    dropped: int
-
-
 def capture(lab: str, options: CaptureOptions) -> int:
     """The command."""
     try:
@@ -72,7 +65,7 @@ def capture(lab: str, options: CaptureOptions) -> int:
         where = f" in {options.namespace}" if options.namespace else ""
         exits.complain(f"no running pod{where} has a proxy: name one, POD or deploy/NAME")
         return exits.FAILED
-    kept = answers.converted(api.request("GET", _KEPT).body, Kept)
+    kept = answers.converted(api.ask(contract.CAPTURE), KeptOpenings)
     printer = Printer(options, chosen, places)
     if options.since:
         since = SystemClock().now().timestamp() - spans.seconds(options.since)
@@ -180,7 +173,7 @@ def _to_lines(
     options: CaptureOptions,
     source: Source,
     pods: Sequence[RunningPod],
-    kept: Kept,
+    kept: KeptOpenings,
     printer: Printer,
 ) -> int:
     told = [flow for flow in kept.flows if flow.detail != flowlines.BEGAN_PLAIN]

@@ -1,12 +1,15 @@
 """The commands that show what travelled: curl, capture, tap, edges."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lateen.cli import options
 from lateen.cli.options import complete, flag, text
 from lateen.cli.traffic.filters import Filtering, conditions_of, filters
+
+if TYPE_CHECKING:
+    from lateen.model.labapi.request import HttpVersion
 
 target = click.argument("target", metavar="POD|deploy/NAME", shell_complete=complete("workload"))
 json_output = text("-o", "--output", about="json: an object a line.")
@@ -85,7 +88,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 
     for name in ("headers", "resolve", "data", "data_binary", "data_raw"):
         given[name] = list(given[name])
-    version = "1.0" if http10 else "2" if http2 else "1.1"
+    version: HttpVersion = "1.0" if http10 else "2" if http2 else "1.1"
     return command.curl(lab, command.CurlOptions(http=version, **given))
 
 
@@ -147,7 +150,7 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     named = Named(given.pop("files"), recursive=given.pop("recursive"))
     istio, output = given.pop("istio"), given.pop("output")
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
-    version = "1.0" if http10 else "2" if http2 else "1.1"
+    version: HttpVersion = "1.0" if http10 else "2" if http2 else "1.1"
     given["headers"] = list(given["headers"])
     live = given.pop("live")
     asked = requests.RequestWords(url=words[-1], start=start, http=version, **given)

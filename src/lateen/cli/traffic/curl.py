@@ -1,6 +1,5 @@
 """`lateen curl`: one real request and its journey, leg by leg."""
 
-import base64
 import ipaddress
 import json
 import re
@@ -18,11 +17,10 @@ from lateen.cli.screen import verdicts
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
 from lateen.model.client import ApiError
+from lateen.model.labapi import contract
+from lateen.model.labapi.explain import of_curl
+from lateen.model.labapi.request import CurlRequest, HttpVersion
 
-PATH = "/lateen/v1/request"
-EXPLAIN = "/lateen/v1/explain"
-_ALIKE = ("url", "method", "headers", "from", "namespace", "http", "insecure", "timeout", "resolve")
-"""What a request to be sent and one to be explained have in common."""
 _WORD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method or a header's name."""
 _FORM = "application/x-www-form-urlencoded"
@@ -40,7 +38,7 @@ class CurlOptions(msgspec.Struct, frozen=True, kw_only=True):
     data_raw: Sequence[str] = ()
     start: str = ""
     namespace: str = "default"
-    http: str = "1.1"
+    http: HttpVersion = "1.1"
     insecure: bool = False
     resolve: Sequence[str] = ()
     count: int = 1
@@ -64,7 +62,7 @@ def curl(lab: str, options: CurlOptions) -> int:
     for number in range(options.count):
         told = _foretold(api, body)
         try:
-            answer: Json = api.request("POST", PATH, body=body).body
+            answer: Json = api.ask(contract.REQUEST, body)
         except ApiError as error:
             if error.code != 400:
                 raise
@@ -86,30 +84,27 @@ def curl(lab: str, options: CurlOptions) -> int:
     return exits.FAILED if failed else exits.OK
 
 
-def _as_test(body: Json, answer: Json, *, first: bool) -> str:
+def _as_test(request: CurlRequest, answer: Json, *, first: bool) -> str:
     from lateen.analysis.expectations import seen
     from lateen.observe import redact
 
-    shown = redact.headers([(name, value) for name, value in body["headers"]])
-    headers = [pair for pair in shown if redact.HIDDEN not in pair[1]]
-    case = seen.case({**body, "headers": headers}, answer)
+    shown = redact.headers(request.headers)
+    headers = tuple(pair for pair in shown if redact.HIDDEN not in pair[1])
+    case = seen.case(msgspec.structs.replace(request, headers=headers), answer)
     return (seen.HEAD if first else "") + seen.entry(case)
 
 
-def _foretold(api: lab_api.Api, body: Json) -> Json | None:
+def _foretold(api: lab_api.Api, request: CurlRequest) -> Json | None:
     """Return what the lab says the request will do; None where it does not say (it may be asked
     for what only the network can tell)."""
-    asked = {key: body[key] for key in _ALIKE}
-    asked["body"] = len(base64.b64decode(body["body_base64"]))
-    asked["remedies"] = False  # the verdict has those
     try:
-        told: Json = api.request("POST", EXPLAIN, body=asked).body
+        told: Json = api.ask(contract.EXPLAIN, of_curl(request))
     except ApiError:
         return None
     return told
 
 
-def request_body(options: CurlOptions) -> Json:
+def request_body(options: CurlOptions) -> CurlRequest:
     """Return what the lab is asked to send. Raises ValueError, with what to write."""
     if options.output not in ("", "json"):
         raise ValueError(f"-o {options.output}: use json, or leave it out")
@@ -121,21 +116,21 @@ def request_body(options: CurlOptions) -> Json:
         raise ValueError(f"-X {method!r}: a method is one word, such as PUT")
     headers, without = requests.headers(options.headers)
     if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
-        headers.append(["Content-Type", _FORM])
-    return {
-        "url": options.url,
-        "method": method,
-        "headers": headers,
-        "without": without,
-        "body_base64": base64.b64encode(content or b"").decode(),
-        "from": options.start,
-        "namespace": options.namespace,
-        "http": options.http,
-        "insecure": options.insecure,
-        "resolve": dict(_resolved(text) for text in options.resolve),
-        "timeout": options.timeout,
-        "show_secrets": options.show_secrets,
-    }
+        headers.append(("Content-Type", _FORM))
+    return CurlRequest(
+        url=options.url,
+        method=method,
+        headers=tuple(headers),
+        without=tuple(without),
+        body_base64=content or b"",
+        origin=options.start,
+        namespace=options.namespace,
+        http=options.http,
+        insecure=options.insecure,
+        resolve=dict(_resolved(text) for text in options.resolve),
+        timeout=options.timeout,
+        show_secrets=options.show_secrets,
+    )
 
 
 def _content(options: CurlOptions) -> bytes | None:

@@ -9,8 +9,8 @@ from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.screen import spans, tables
 from lateen.cli.terminal import screen
+from lateen.model.labapi import contract
 
-_PATH = "/lateen/v1/edges"
 _COLUMNS = ("SRC", "DST", "PORT", "PROTOCOL", "SECURED", "REQUESTS", "ERRORS")
 _WIDE = ("CLIENT_ID", "SERVER_ID")
 _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
@@ -27,7 +27,7 @@ def edges(lab: str, output: str, since: str, namespace: str) -> int:
         exits.complain(str(error))
         return exits.USAGE
     api = lab_api.Api.of(labs.require(lab))
-    answer: dict[str, Any] = api.request("GET", _PATH, query=query).body
+    answer: dict[str, Any] = api.ask(contract.EDGES, query=query)
     if namespace:
         answer["edges"] = [edge for edge in answer["edges"] if namespace in _namespaces(edge)]
     if output == "json":

@@ -16,12 +16,11 @@ from lateen.cli.manifests.named import Named
 from lateen.cli.screen import verdicts
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
+from lateen.model.labapi import contract
+from lateen.model.labapi.explain import to_curl
 
 if TYPE_CHECKING:
     from lateen.app.foresight.offline import Item
-
-PATH = "/lateen/v1/explain"
-REQUEST = "/lateen/v1/request"
 
 
 class ExplainOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +39,7 @@ def explain(lab: str, options: ExplainOptions) -> int:
     """The command. Ends with 0 if the request will certainly be answered by an application or as a
     route says, 1 if it will fail, 2 if that depends or is not known, 65 for bad input."""
     try:
-        options.asked.body()
+        options.asked.request()
     except ValueError as error:
         exits.complain(str(error))
         return exits.USAGE
@@ -67,7 +66,7 @@ def _of_lab(lab: str, options: ExplainOptions) -> Json | int:
 
     api = lab_api.Api.of(labs.require(lab))
     try:
-        answer: Json = api.request("POST", PATH, body=options.asked.body()).body
+        answer: Json = api.ask(contract.EXPLAIN, options.asked.request())
     except ApiError as error:
         if error.code != 400:
             raise
@@ -82,8 +81,8 @@ def _sent(lab: str, options: ExplainOptions, told: Json) -> Json:
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
 
-    body = {k: v for k, v in options.asked.body().items() if k not in ("sni", "body")}
-    answer: Json = lab_api.Api.of(labs.require(lab)).request("POST", REQUEST, body=body).body
+    request = to_curl(options.asked.request())
+    answer: Json = lab_api.Api.of(labs.require(lab)).ask(contract.REQUEST, request)
     answer["surprises"] = comparing.surprises(answer, told)
     return answer
 
@@ -114,7 +113,7 @@ def _of_files(options: ExplainOptions) -> Json | int:
         for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    items, asked = parts.items, options.asked.body()
+    items, asked = parts.items, options.asked.request()
     try:
         return offline.explain(items, parts.settings, asked, _texts(items), parts.standing)
     except offline.AskedError as error:

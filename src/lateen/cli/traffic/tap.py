@@ -13,10 +13,10 @@ from lateen.cli import exits
 from lateen.cli.connection import answers, api as lab_api
 from lateen.cli.terminal import screen
 from lateen.model import wellknown
+from lateen.model.labapi import contract
 from lateen.observe.ends import End, Places, short_identity
 from lateen.observe.packets.flowfilter import Condition, FlowFilter, Subject
 
-_PATH = "/lateen/v1/tap"
 _QUOTED = re.compile(r'[\s"=\\]|^$')
 
 
@@ -50,7 +50,7 @@ def tap(lab: str, options: TapOptions) -> int:
     asked = {"secrets": options.show_secrets, "every": options.every_request}
     query = {name: "true" for name, wanted in asked.items() if wanted}
     try:
-        for raw in api.lines(_PATH, query):
+        for raw in api.lines(contract.TAP.path, query):
             if not raw.strip():
                 continue
             told: dict[str, Any] = answers.read(raw, api.version or "")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from lateen.model.kube.core.container import Container
+from lateen.model.labapi.images import ContainerImage
 from lateen.node.container import environment
-from lateen.node.oci.found import ContainerImage
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

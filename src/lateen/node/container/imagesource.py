@@ -6,16 +6,10 @@ from typing import Any, Protocol
 import msgspec
 
 from lateen.model.kube.core.container import Container
+from lateen.model.labapi.images import LOCAL, ContainerImage, ImageAnswer, ImageWish, LocalCommand
 from lateen.node.container import backoff
 from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.images import catalogue
-from lateen.node.oci.found import (
-    LOCAL,
-    ContainerImage,
-    ImageAnswer,
-    ImageWish,
-    LocalCommand,
-)
 
 
 class ImageService(Protocol):

@@ -14,12 +14,12 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model import wellknown
 from lateen.model.kube.core.container import Container, SecurityContext
 from lateen.model.kube.core.pod import PodSecurityContext, PodSpec
+from lateen.model.labapi.images import ContainerImage, LocalCommand
 from lateen.node.container import backoff, environment, imageconfig, references, sidecar
 from lateen.node.container.plan import CAPTURE, PROXY
 from lateen.node.container.references import Missing, PodFields
 from lateen.node.images import catalogue
 from lateen.node.images.spec import ImageContext
-from lateen.node.oci.found import ContainerImage, LocalCommand
 from lateen.node.shim.protocol import ContainerSpec, Mount
 
 WORK = "/var/lib/lateen/work"

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lateen.base.clock import Clock
+from lateen.model.labapi.images import ContainerImage, ImageAnswer
 from lateen.node.images.reference import InvalidImageNameError
 from lateen.node.oci import documents
 from lateen.node.oci.errors import BAD_IMAGE, ImageError
-from lateen.node.oci.found import ContainerImage, ImageAnswer
 from lateen.node.oci.store import Image, ImageStore
 
 

@@ -16,6 +16,7 @@ from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube import events
 from lateen.model.client import ApiClient, ApiError
+from lateen.model.labapi.images import ContainerImage
 from lateen.node import reporting
 from lateen.node.container import launch, plan as podplan, sidecar
 from lateen.node.container.files import (
@@ -31,7 +32,6 @@ from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.container.plan import CAPTURE, PROXY, ProbeKind, ProbePlan
 from lateen.node.container.references import Missing
 from lateen.node.net.podnetwork import PodNetwork
-from lateen.node.oci.found import ContainerImage
 from lateen.node.pod import adopt, machine, messages, starterror, status as podstatus
 from lateen.node.pod.messages import Command, Event
 from lateen.node.pod.qos import qos_class

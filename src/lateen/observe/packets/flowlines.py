@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lateen.model.labapi.traffic import Flow
 from lateen.observe.wire import classify
 from lateen.observe.wire.classify import Reading, WireKind
 from lateen.observe.wire.streams import Conversation
@@ -12,48 +13,6 @@ LEGS = {"eth0": "wire", "lo": "app"}
 """Interface to leg: between pods, or between a proxy and its application inside one."""
 BEGAN_PLAIN = "opened, without TLS at its beginning"
 """What the standing taps, which keep no plaintext, say of a connection."""
-
-
-class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line. `event` is `handshake`, `request`, `response`, `trailers`, `data` or `end`; `tls`
-    is `none`, `tls` or `mtls`; `time` is in seconds since the epoch; `stream` is HTTP/2's number of
-    an exchange. JSON leaves out what is empty."""
-
-    time: float
-    pod: str
-    leg: str
-    client: str
-    server: str
-    event: str
-    tls: str
-    kind: str
-    version: str = ""
-    sni: str = ""
-    alpn: tuple[str, ...] = ()
-    method: str = ""
-    path: str = ""
-    host: str = ""
-    status: int = 0
-    stream: int = 0
-    headers: tuple[tuple[str, str], ...] = ()
-    detail: str = ""
-
-    @property
-    def text(self) -> str:
-        """What happened, after the addresses."""
-        numbered = [f"stream={self.stream}"] * bool(self.stream)
-        if self.event == "request":
-            return " ".join(filter(None, (self.method, self.path, self.host, *numbered)))
-        if self.event in ("response", "trailers"):
-            came = f"-> {self.status}" if self.event == "response" else "-> trailers"
-            return " ".join(filter(None, (came, self.detail, *numbered)))
-        if self.event == "handshake":
-            parts = [self.version or "ClientHello, no answer"]
-            parts += [f"sni={self.sni}"] * bool(self.sni)
-            parts += [f"alpn={','.join(self.alpn)}"] * bool(self.alpn)
-            parts += [self.detail] * bool(self.detail)
-            return " ".join(parts)
-        return self.detail
 
 
 def handshake(made: Conversation, reading: Reading, detail: str) -> Flow:

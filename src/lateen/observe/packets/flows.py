@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from lateen.model.labapi.traffic import Flow
 from lateen.observe import redact
 from lateen.observe.packets import flowlines
-from lateen.observe.packets.flowlines import LEGS, Flow
+from lateen.observe.packets.flowlines import LEGS
 from lateen.observe.wire import classify, http, http2, tls
 from lateen.observe.wire.classify import WireKind
 from lateen.observe.wire.frames import Segment

@@ -7,6 +7,7 @@ import msgspec
 
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model import grpcstatus
+from lateen.model.labapi.traffic import Edge
 from lateen.observe.requests import directory, sampling, tapline
 from lateen.observe.requests.directory import Party
 from lateen.observe.requests.legs import Leg
@@ -14,26 +15,6 @@ from lateen.observe.requests.legs import Leg
 _REPORTING = ("sidecar", "gateway")
 Changed = Callable[[str], datetime | None]
 """Since when a proxy has its present configuration; None where that is not known."""
-
-
-class Edge(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table. `requests` counts connections where the proxies saw no HTTP.
-
-    `sampled` says that it is an estimate, made from the share that was reported while there were
-    very many. Errors are always counted one by one.
-    """
-
-    source: str
-    target: str
-    port: str
-    protocol: str
-    tls: str
-    client_id: str = ""
-    server_id: str = ""
-    requests: int = 0
-    errors: int = 0
-    sampled: bool = False
-    no_tls_reason: str = ""
 
 
 class _Sum:

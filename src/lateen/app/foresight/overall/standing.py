@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from lateen.app.foresight.overall import ends
-from lateen.app.foresight.state import Foresight, Question
+from lateen.app.foresight.state import Foresight
 from lateen.app.foresight.telling import Locate
+from lateen.model.labapi.explain import ExplainRequest
 from lateen.predict.spaces.cells import Client, Target
 from lateen.predict.spaces.explore import Vantage
 
@@ -31,7 +32,7 @@ class Standing:
     def state(self, client: Client, target: Target) -> Vantage:
         """Return the state with a client's request to a target. Certificates are not looked at by
         the client: whether it likes one is not for the mesh to say."""
-        asked = Question(
+        asked = ExplainRequest(
             url=target.url,
             origin=client.origin,
             namespace=client.namespace or "default",

@@ -12,8 +12,9 @@ import msgspec
 
 from lateen.base import parentdeath
 from lateen.base.clock import Clock, SystemClock
+from lateen.model.labapi.images import ImageAnswer
 from lateen.node.oci import lookup
-from lateen.node.oci.found import ImageAnswer, PullOrder
+from lateen.node.oci.found import PullOrder
 from lateen.node.oci.remote import credentials, engines, pulling
 from lateen.node.oci.remote.credentials import Credentials
 from lateen.node.oci.store import ImageStore

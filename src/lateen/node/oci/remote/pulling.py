@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from lateen.model.labapi.images import PULLED
 from lateen.node.images import reference
 from lateen.node.images.reference import Reference
 from lateen.node.oci import documents
 from lateen.node.oci.documents import Descriptor, Index, Manifest, Platform
 from lateen.node.oci.errors import ImageError
-from lateen.node.oci.found import PULLED
 from lateen.node.oci.remote.credentials import Credentials
 from lateen.node.oci.remote.registry import Registry
 from lateen.node.oci.store import ImageStore, Record
