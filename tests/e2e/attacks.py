@@ -23,12 +23,12 @@ NUMBERS = {
     "x86_64": {
         "keyctl": 250, "add_key": 248, "bpf": 321, "userfaultfd": 323, "io_uring_setup": 425,
         "perf_event_open": 298, "open_by_handle_at": 304, "mount": 165, "fsopen": 430, "setns": 308,
-        "kexec_load": 246, "init_module": 175,
+        "kexec_load": 246, "init_module": 175, "syslog": 103,
     },
     "aarch64": {
         "keyctl": 219, "add_key": 217, "bpf": 280, "userfaultfd": 282, "io_uring_setup": 425,
         "perf_event_open": 241, "open_by_handle_at": 265, "mount": 40, "fsopen": 430, "setns": 268,
-        "kexec_load": 104, "init_module": 105,
+        "kexec_load": 104, "init_module": 105, "syslog": 116,
     },
 }[os.uname().machine]  # fmt: skip
 IPC_CREAT, RENAME_EXCHANGE, TIOCSTI = 0o1000, 2, 0x5412
@@ -75,6 +75,10 @@ def calls() -> None:
             print("call", name, got, errno.errorcode.get(ctypes.get_errno(), ""))
     if libc.unshare(0x10000000) == 0:
         print("call unshare(NEWUSER)")
+    for family in range(50):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM):
+            if family not in (1, 2, 10, 16, 17):  # local, IP, netlink and packets
+                print("family", family)
     main, other = os.openpty()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what the end of the terminal sends
     with contextlib.suppress(OSError):
@@ -247,6 +251,18 @@ def overwrite() -> None:
                 kept = os.statvfs(link).f_flag & os.ST_RDONLY or os.readlink(link)[:5] == "/usr/"
                 if error.errno == errno.ETXTBSY and not kept:
                     print("could overwrite", os.readlink(link))
+
+
+def leaked() -> None:
+    """Tell which descriptors this process and the container's first were given beside three."""
+    own = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+    for pid in ("self", "1"):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                target = os.readlink(f"/proc/{pid}/fd/{number}")
+                if int(number) > 2 and not target.startswith(("/proc/", "anon_inode:")):
+                    print("leaked", pid, number, target)
+    os.close(own)
 
 
 def roots(name: str) -> None:

@@ -221,6 +221,14 @@ def test_no_program_of_the_host_is_written_to(attacked: Attacked, container: str
     assert attacked.attack("meshed", "overwrite", container=container) == []
 
 
+def test_no_descriptor_of_the_labs_is_inherited(attacked: Attacked) -> None:
+    assert attacked.attack("attacker", "leaked") == []
+    plain = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
+    for tty in ([], ["-t"]):
+        done = attacked.lab.kubectl("exec", *tty, "attacker", "--", PYTHON, "-c", plain)
+        assert done.stdout.strip() == "[0, 1, 2, 3]", done.stderr
+
+
 def test_a_working_directory_is_in_the_container(attacked: Attacked) -> None:
     up = "../" * 12
     containers = "".join(

@@ -253,6 +253,9 @@ def _become(
         step = "exec"
         if finish is None:
             _connect(streams)
+            syscalls.close_others(
+                (reporter,)
+            )  # what was connected has come without a mark to close
             os.umask(0o022)
             _execute(spec.argv, protocol.variables(spec))
         else:
