@@ -259,6 +259,8 @@ def _source(random: Random) -> Json:
                 {"notNamespaces": ["default"]},
                 {"ipBlocks": ["10.244.0.0/16"]},
                 {"notIpBlocks": ["10.0.0.0/8"]},
+                {"ipBlocks": ["192.0.2.0/24"]},
+                {"remoteIpBlocks": ["10.244.0.0/16"]},
                 {"principals": ["*"]},
             )
         )
