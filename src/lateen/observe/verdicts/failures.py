@@ -18,6 +18,8 @@ from lateen.observe.requests.journey import Journey
 from lateen.observe.requests.ledger import LogEntry
 from lateen.observe.requests.legs import Leg
 
+_UPSTREAMS_OWN = "via_upstream"
+"""Envoy's word for a response that it did not make."""
 _BLOCKED_ROUTE = "block_all"
 """Istio's route for hosts that nobody knows, under REGISTRY_ONLY."""
 _NOBODYS = (names.PASSTHROUGH_CHAIN, names.OUTBOUND_CATCH_ALL_CHAIN)
@@ -80,6 +82,8 @@ def of_leg(leg: Leg) -> Cause | None:
         return catalogue.BLOCKED
     made = client.entry
     details = made.http.details if made.http is not None else ""
+    if details == _UPSTREAMS_OWN:
+        return None  # tried again or not: it is the upstream's answer that is passed on
     cause = catalogue.by_client(f"{made.upstream_failure} {details}")
     if cause is catalogue.CONNECT_TIMEOUT and _hello_unanswered(leg):
         return catalogue.TLS_UNANSWERED

@@ -67,23 +67,13 @@ def _garbage(run: Run, hop: Hop, content: Content) -> WireReply:
         return WireReply(kind="silent", server=server)
     if isinstance(content, Tls):
         code = "double-tls" if hop.layer is not None else "tls-to-http-port"
-        code = code if _of_application(content) else "tls-to-plaintext"
+        code = "tls-to-plaintext" if content.by else code
         run.step("HTTP", "TLS came where HTTP is spoken", at=hop.name, ok=False)
         run.fail(code, hop.chain_sources("source"), len(run.legs) - 1)
         return WireReply(kind="tls", server=server, reason="WRONG_VERSION_NUMBER", log=log)
     run.step("HTTP", "what came is no HTTP", at=hop.name, ok=False)
     run.fail("not-http", hop.chain_sources("source"), len(run.legs) - 1)
     return WireReply(kind="closed", server=server, log=log)
-
-
-def _of_application(content: Tls) -> bool:
-    """Whether the bytes are an application's own TLS, alone or inside a proxy's."""
-    inner: Content = content
-    while isinstance(inner, Tls):
-        if not inner.by:
-            return True
-        inner = inner.inner
-    return False
 
 
 def _unacceptable(request: Http, manager: Any) -> Local | None:
