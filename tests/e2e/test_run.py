@@ -137,3 +137,32 @@ def test_what_cannot_run_is_told(lab: Lab, tmp_path: Path) -> None:
     done = lab.lateen("run", "api", "--instead-of", "deploy/nobody", "--", "sleep", "9")
     assert done.returncode != 0
     assert 'deployments.apps "nobody" not found' in done.stderr
+
+
+def test_a_process_belongs_to_a_workload_group(lab: Lab) -> None:
+    objects = """\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: machines}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: legacy}
+spec:
+  metadata: {labels: {app: legacy}}
+  template: {serviceAccount: machines}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: legacy}
+spec: {selector: {app: legacy}, ports: [{name: http, port: 80, targetPort: 8080}]}
+"""
+    lab.ok("apply", "-f", "-", stdin=objects)
+    with running(lab, "machine", "--workload-group", "legacy", "--port", "8080"):
+        url = "http://legacy/"
+        until(lambda: "version 1 from" in asked(lab, url))
+        assert "mutual TLS" in asked(lab, url)
+        account = "jsonpath={.items[0].spec.serviceAccountName}"
+        chosen = ("-l", "lateen.dev/run=machine")
+        assert lab.ok("get", "pods", *chosen, "-o", account) == "machines"
+        assert "NotFound" in lab.lateen("get", "svc", "machine").stderr

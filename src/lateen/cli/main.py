@@ -174,6 +174,9 @@ def status(lab: str, output: str, exit_code: bool, threshold: str) -> int:
 @click.option(
     "--instead-of", default="", metavar="deploy/NAME", help="Deployment whose place it takes."
 )
+@click.option(
+    "--workload-group", default="", metavar="NAME", help="WorkloadGroup that it belongs to."
+)
 @click.option("-e", "--env", "env", multiple=True, metavar="NAME=VALUE", help="A variable.")
 @flag("--watch", text="Start it again when files of this folder change.")
 @flag("-d", "--detach", text="Do not stay: it runs until its Deployment is deleted.")

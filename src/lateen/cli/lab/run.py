@@ -13,7 +13,7 @@ from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError, Running
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.lab.runplace import Place, RunOptions, target
+from lateen.cli.lab.runplace import Place, RunOptions, group_template, target
 from lateen.cli.objects import logs
 from lateen.cli.objects.logs import LogOptions
 from lateen.cli.terminal import screen
@@ -33,7 +33,8 @@ def run(lab: str, name: str, command: Sequence[str], options: RunOptions) -> int
     api = lab_api.Api.of(running)
     folder = os.getcwd()
     process = local_command(command, folder, options.env)
-    place = Place(api, name, folder, options, target(api, options))
+    instead, group = target(api, options), group_template(api, options)
+    place = Place(api, name, folder, options, instead, group)
     try:
         place.start(process)
         place.await_ready()

@@ -18,6 +18,7 @@ from lateen.model.labapi import contract
 from lateen.model.labapi.images import ProcessOrder
 
 _IMAGE = "lateen.local/run"
+_GROUPS = "/apis/networking.istio.io/v1"
 _MARK = "lateen.dev/run"
 _LOOK = 0.25
 _RESTARTS = 2
@@ -35,6 +36,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the Service's ports are called by: Istio reads the protocol there."""
     instead_of: str = ""
     """Deployment whose place is taken."""
+    workload_group: str = ""
+    """WorkloadGroup whose labels, account and ports the process has."""
     env: Mapping[str, str] = {}
     watch: bool = False
     detach: bool = False
@@ -46,10 +49,30 @@ def target(api: lab_api.Api, options: RunOptions) -> dict[str, Any]:
     if not options.instead_of:
         return {}
     name = options.instead_of.rpartition("/")[2]
+    return _found(api, f"{_deployments(options)}/{name}", f"deploy/{name}")
+
+
+def group_template(api: lab_api.Api, options: RunOptions) -> dict[str, Any]:
+    """Return the pod template that a WorkloadGroup stands for: its labels and its account; empty
+    if none is named. Raises LabError."""
+    if not options.workload_group:
+        return {}
+    name = options.workload_group.rpartition("/")[2]
+    path = f"{_GROUPS}/namespaces/{options.namespace}/workloadgroups/{name}"
+    spec = _found(api, path, f"workloadgroup/{name}").get("spec") or {}
+    entry, metadata = spec.get("template") or {}, spec.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), **(entry.get("labels") or {})}
+    return {
+        "metadata": {"labels": labels, "annotations": metadata.get("annotations") or {}},
+        "spec": {"serviceAccountName": entry.get("serviceAccount") or ""},
+    }
+
+
+def _found(api: lab_api.Api, path: str, words: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = api.request("GET", f"{_deployments(options)}/{name}").body
+        found: dict[str, Any] = api.request("GET", path).body
     except ApiError as error:
-        raise LabError(f"deploy/{name}: {error.message}", exits.FAILED) from error
+        raise LabError(f"{words}: {error.message}", exits.FAILED) from error
     return found
 
 
@@ -58,7 +81,9 @@ def _deployments(options: RunOptions) -> str:
 
 
 class Place:
-    """A process's objects in a lab. `instead` is the Deployment whose place it takes, if any."""
+    """A process's objects in a lab. `instead` is the Deployment whose place it takes, if any;
+    `group` the template of its WorkloadGroup, which Services and ServiceEntries select by labels.
+    """
 
     def __init__(
         self,
@@ -67,7 +92,10 @@ class Place:
         folder: str,
         options: RunOptions,
         instead: Mapping[str, Any],
+        group: Mapping[str, Any],
     ) -> None:
+        self._template = group or (instead.get("spec") or {}).get("template") or {}
+        self._grouped = bool(group)
         self._api, self._folder = api, folder
         self._options, self._instead = options, instead
         self._name = name
@@ -82,7 +110,7 @@ class Place:
         root = _deployments(self._options)
         if self._instead:
             self._scale(0)
-        elif self.ports:
+        elif self.ports and not self._grouped:
             path = f"/api/v1/namespaces/{self._options.namespace}/services/{self._name}"
             self._apply(path, self._service())
         self._apply(f"{root}/{self.deployment}", self._workload())
@@ -98,9 +126,9 @@ class Place:
 
     def _workload(self) -> dict[str, Any]:
         """Return the Deployment. Behind another's Services it has that one's labels and account."""
-        template = (self._instead.get("spec") or {}).get("template") or {}
-        given = (template.get("metadata") or {}).get("labels") or {"app": self._name}
-        account = (template.get("spec") or {}).get("serviceAccountName")
+        metadata = self._template.get("metadata") or {}
+        given = metadata.get("labels") or {"app": self._name}
+        account = (self._template.get("spec") or {}).get("serviceAccountName")
         container = {
             "name": self._name,
             # Another tag is another pod: what ran before ends.
@@ -118,7 +146,10 @@ class Place:
                 "strategy": {"type": "Recreate"},
                 "selector": {"matchLabels": {_MARK: self._name}},
                 "template": {
-                    "metadata": {"labels": {**given, _MARK: self._name}},
+                    "metadata": {
+                        "labels": {**given, _MARK: self._name},
+                        "annotations": metadata.get("annotations") or {},
+                    },
                     "spec": {**spec, "serviceAccountName": account} if account else spec,
                 },
             },
@@ -171,7 +202,7 @@ class Place:
         """Take the process out of the mesh, and give its place back."""
         space = self._options.namespace
         paths = [f"{_deployments(self._options)}/{self.deployment}"]
-        if not self._instead:
+        if not (self._instead or self._grouped):
             paths.append(f"/api/v1/namespaces/{space}/services/{self._name}")
         with exits.uninterrupted():
             for path in paths:
