@@ -33,6 +33,15 @@ def test_an_ingress_listener_leads_to_the_application(lab: Lab) -> None:
     assert "/ns/web/sa/default" in seen["headers"]["x-forwarded-client-cert"]
 
 
+def test_a_proxy_config_sets_workers_and_variables(lab: Lab) -> None:
+    """Proxies are copies of one that has loaded, whose number of workers is another."""
+    inside = ("exec", "-n", "web", "deploy/client", "-c", "istio-proxy", "--")
+    told = json.loads(lab.ok(*inside, "pilot-agent", "request", "GET", "server_info"))
+    assert told["command_line_options"]["concurrency"] == 3
+    assert lab.ok(*inside, "printenv", "OF_THE_PROXY").strip() == "yes"
+    assert "ProxyConfig" not in lab.ok("status")
+
+
 def test_what_is_not_imported_is_blocked_until_it_is(lab: Lab, tmp_path: Path) -> None:
     assert status(lab, "http://far.api/") == "502"
     file = tmp_path / "wider.yaml"

@@ -52,6 +52,18 @@ def test_what_a_proxy_logs_is_said_by_its_arguments() -> None:
     line = sidecar.command_line(args, router=False)
     assert line[line.index("--log-level") + 1] == "info"
     assert line[line.index("--component-log-level") + 1] == "misc:error,x:debug"
+    for config, workers in (
+        ("", "2"),
+        ("{", "2"),
+        ("[]", "2"),
+        ('{"concurrency": 3}', "3"),
+        ('{"concurrency": true}', "2"),
+        ('{"concurrency": -1}', "2"),
+    ):
+        told = sidecar.command_line((), router=True, config=config)
+        assert told[told.index("--concurrency") + 1] == workers
+    every = sidecar.command_line((), router=True, config='{"concurrency": 0}')
+    assert "--concurrency" not in every
     bare = sidecar.command_line((), router=True)
     assert bare[bare.index("--log-level") + 1] == "warning"
     assert "--component-log-level" not in bare

@@ -22,12 +22,14 @@ spec:
         sidecar.istio.io/interceptionMode: TPROXY
         sidecar.istio.io/logLevel: debug
         sidecar.istio.io/proxyCPU: 100m
+        sidecar.istio.io/bootstrapOverride: mine
         example.com/istio.io: nothing of Istio's
         proxy.istio.io/config: |
           holdApplicationUntilProxyStarts: true
           concurrency: 2
+          drainDuration: 10s
           terminationDrainDuration: 10s
-          proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true"}
+          proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true", MINE: is a variable}
     spec: {containers: [{name: web}]}
 """
 
@@ -41,13 +43,13 @@ def test_each_is_named_once_with_its_place() -> None:
     made = found(DEPLOYMENT % "true")
     assert {f.code for f in made} == {"LTN0043"}
     assert sorted(f.message for f in made) == [
-        "no effect here: annotation sidecar.istio.io/proxyCPU",
-        "no effect here: concurrency of the proxy's configuration",
+        "no effect here: annotation sidecar.istio.io/bootstrapOverride",
+        "no effect here: drainDuration of the proxy's configuration",
         "no effect here: interception mode TPROXY: traffic is redirected instead",
         "no effect here: proxyMetadata.ISTIO_META_DNS_CAPTURE of the proxy's configuration",
     ]
     assert {str(f.source.ref) for f in made} == {"Deployment/default/web"}
-    assert 'spec.template.metadata.annotations["sidecar.istio.io/proxyCPU"]' in {
+    assert 'spec.template.metadata.annotations["sidecar.istio.io/bootstrapOverride"]' in {
         f.source.path for f in made
     }
 

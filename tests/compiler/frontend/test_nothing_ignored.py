@@ -23,7 +23,9 @@ from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.schema import decode, describe, fieldpath, kinds
 from lateen.model.schema.kindinfo import KindInfo
 
-COMPILED = [info for info in kinds.KINDS.values() if info.is_istio and info.acted_on]
+COMPILED = [
+    info for info in kinds.KINDS.values() if info.is_istio and info.compiled and info.acted_on
+]
 
 VALUES: dict[str, Any] = {
     "integer": 7,

@@ -1,11 +1,21 @@
 """What the ConfigMap `istio` says of proxies, for the pods that are injected from then on."""
 
+import msgspec
 from msgspec.structs import replace
 
 from lateen.controllers.injection import injector
 from lateen.model.istio import meshconfig
 from lateen.store.api import Key, NotFoundError, Store
 
+_CONFIGS = "proxyconfigs.networking.istio.io"
+_OF_PROXIES = (
+    "concurrency",
+    "holdApplicationUntilProxyStarts",
+    "terminationDrainDuration",
+    "proxyMetadata",
+    "proxyStatsMatcher",
+)
+"""What of `defaultConfig` proxies are started with."""
 _KEY = Key("configmaps", meshconfig.ROOT_NAMESPACE, meshconfig.NAME)
 
 
@@ -28,7 +38,10 @@ class ProxyDefaults:
         if text != self._text:
             self._text = text
             self._found = self._base if text == self._usual else applied(self._base, text)
-        return self._found
+        written = self._store.list(_CONFIGS).entries
+        if not written:
+            return self._found
+        return replace(self._found, proxy_configs=tuple(each.value for each in written))
 
 
 def applied(base: injector.InjectionSettings, text: str) -> injector.InjectionSettings:
@@ -38,12 +51,6 @@ def applied(base: injector.InjectionSettings, text: str) -> injector.InjectionSe
     mesh = base.mesh
     if config.trust_domain:
         mesh = replace(mesh, trust_domain=config.trust_domain)
-    matcher = config.default_config.proxy_stats_matcher if config.default_config else None
-    if matcher is not None:
-        asked = {
-            "inclusionPrefixes": list(matcher.inclusion_prefixes),
-            "inclusionSuffixes": list(matcher.inclusion_suffixes),
-            "inclusionRegexps": list(matcher.inclusion_regexps),
-        }
-        mesh = replace(mesh, stats_matcher={name: each for name, each in asked.items() if each})
-    return replace(base, mesh=mesh)
+    said = msgspec.to_builtins(config.default_config) if config.default_config else {}
+    default = {name: said[name] for name in _OF_PROXIES if said.get(name) is not None}
+    return replace(base, mesh=mesh, default_config=default)

@@ -38,6 +38,7 @@ BALANCERS = tuple(f"192.168.1.{number}" for number in range(50, 100))
 """Addresses for Services of type LoadBalancer; the ingress gateway takes the first."""
 _POD_NETWORK = "10.244"
 _SERVICES = "10.96"
+_PROXY_CONFIGS = "proxyconfigs.networking.istio.io"
 _MOST_STEPS = 100_000
 
 
@@ -141,10 +142,16 @@ class Rehearsal:
         made = strategy.prepare_create(strategy.default(body))
         home = self._world.get("namespaces", "", space)
         if resource == "pods" and home is not None and injector.wanted(made, home, self._inject):
-            made = strategy.default(injector.inject(made, home, self._inject))
+            made = strategy.default(injector.inject(made, home, self._injection()))
         if resource == "services":
             made = self._addressed(made, before)
         return self._put(resource, made)
+
+    def _injection(self) -> injector.InjectionSettings:
+        written = tuple(dict(each) for each in self._world.all(_PROXY_CONFIGS))
+        if not written:
+            return self._inject
+        return msgspec.structs.replace(self._inject, proxy_configs=written)
 
     def _addressed(self, service: Json, before: Mapping[str, Any] | None) -> Json:
         old = dict(before) if before is not None else None

@@ -82,14 +82,14 @@ def arguments(
 ) -> tuple[str, ...]:
     """Return Envoy's command-line arguments beside the configuration itself.
 
-    `component_log_level` is a list such as `misc:error,rbac:debug`; empty leaves it out.
+    `concurrency` 0 leaves the number of workers to Envoy: one a CPU. `component_log_level` is a
+    list such as `misc:error,rbac:debug`; empty leaves it out.
     """
     components = ("--component-log-level", component_log_level) if component_log_level else ()
     return (
         *components,
         "--disable-hot-restart",
-        "--concurrency",
-        str(concurrency),
+        *(("--concurrency", str(concurrency)) if concurrency else ()),
         "--log-level",
         log_level,
         "--file-flush-interval-msec",

@@ -11,7 +11,7 @@ import msgspec
 
 from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
-from lateen.controllers.injection import app_probes, sidecar
+from lateen.controllers.injection import app_probes, proxyconfig, sidecar
 
 IGNORED = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 """Namespaces that are never injected, whatever their labels."""
@@ -20,7 +20,7 @@ STATUS = "sidecar.istio.io/status"
 REVISION = "istio.io/rev"
 _NAMESPACE_LABEL = "istio-injection"
 _TEMPLATES = "inject.istio.io/templates"
-_PROXY_CONFIG = "proxy.istio.io/config"
+_HOLD = "holdApplicationUntilProxyStarts"
 _KEEP_PROBES = "sidecar.istio.io/rewriteAppHTTPProbers"
 _NATIVE = "sidecar.istio.io/nativeSidecar"
 _YES = ("y", "yes", "true", "on")
@@ -40,6 +40,10 @@ class InjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     only for pods that tell the difference: those that end, and those with init containers. The
     rest start half a second sooner with the proxy beside the app.
     A pod's annotation sidecar.istio.io/nativeSidecar comes first."""
+    default_config: Json = {}
+    """`defaultConfig` of the mesh: of every proxy, where nothing nearer says otherwise."""
+    proxy_configs: tuple[Json, ...] = ()
+    """The ProxyConfigs that there are."""
     system_namespace: str = "istio-system"
     """Istio's own; without a label it is not injected, whatever the setting says."""
 
@@ -90,7 +94,10 @@ def inject(pod: JsonView, namespace: JsonView, settings: InjectionSettings) -> J
     probers = ""
     if fields.annotations(pod).get(_KEEP_PROBES, "true").lower() in _YES:
         apps, probers = app_probes.rewritten(apps)
-    config = _proxy_config(pod)
+    space, root = fields.name(namespace), settings.system_namespace
+    config = proxyconfig.effective(
+        pod, space, settings.proxy_configs, settings.default_config, root
+    )
     proxy = sidecar.container(result, settings.mesh, role=role, probers=probers, config=config)
     if own:
         proxy = sidecar.merged(proxy, own[0])
@@ -101,13 +108,13 @@ def inject(pod: JsonView, namespace: JsonView, settings: InjectionSettings) -> J
         proxy["restartPolicy"] = "Always"
         spec["containers"] = apps
         spec["initContainers"] = [proxy, *(spec.get("initContainers") or ())]
-    elif _held(pod, settings):
+    elif config.get(_HOLD, settings.hold_application):
         wait = {"exec": {"command": ["pilot-agent", "wait"]}}
         proxy["lifecycle"] = {**(proxy.get("lifecycle") or {}), "postStart": wait}
         spec["containers"] = [proxy, *apps]
     else:
         spec["containers"] = [*apps, proxy]
-    _add_volumes(spec)
+    _add_volumes(spec, sidecar.user_volumes(pod))
     _mark(result, settings, role, native)
     return result
 
@@ -138,29 +145,9 @@ def _native_by_version(settings: InjectionSettings) -> bool:
     return numbers >= [1, 27]
 
 
-def _held(pod: JsonView, settings: InjectionSettings) -> bool:
-    """Tell whether the proxy comes first, so that the app starts after it."""
-    given = _proxy_config(pod).get("holdApplicationUntilProxyStarts", settings.hold_application)
-    return bool(given)
-
-
-def _proxy_config(pod: JsonView) -> JsonView:
-    """Return the pod's own part of the proxy's configuration; nothing where it cannot be read."""
-    text = fields.annotations(pod).get(_PROXY_CONFIG, "")
-    if not text:
-        return {}
-    import yaml  # 8 ms, and few pods have the annotation
-
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
-def _add_volumes(spec: Json) -> None:
+def _add_volumes(spec: Json, more: list[Json]) -> None:
     present = {one.get("name") for one in spec.get("volumes") or ()}
-    fresh = [one for one in sidecar.volumes() if one["name"] not in present]
+    fresh = [one for one in (*sidecar.volumes(), *more) if one["name"] not in present]
     spec["volumes"] = [*fresh, *(spec.get("volumes") or ())]
 
 

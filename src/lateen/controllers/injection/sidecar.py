@@ -11,12 +11,22 @@ import msgspec
 
 from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
-from lateen.controllers.injection import app_probes
+from lateen.controllers.injection import app_probes, proxyconfig
 from lateen.model import wellknown
 from lateen.model.identity import TRUST_DOMAIN
 
 PROXY = wellknown.PROXY
 LOG_LEVEL, COMPONENT_LOG_LEVEL = "sidecar.istio.io/logLevel", "sidecar.istio.io/componentLogLevel"
+_AGENT_LOG_LEVEL = "sidecar.istio.io/agentLogLevel"
+_IMAGE, _IMAGE_TYPE = "sidecar.istio.io/proxyImage", "sidecar.istio.io/proxyImageType"
+_USER_VOLUMES, _USER_MOUNTS = "sidecar.istio.io/userVolume", "sidecar.istio.io/userVolumeMount"
+_RESOURCE_NOTES = {
+    "requests": {"cpu": "sidecar.istio.io/proxyCPU", "memory": "sidecar.istio.io/proxyMemory"},
+    "limits": {
+        "cpu": "sidecar.istio.io/proxyCPULimit",
+        "memory": "sidecar.istio.io/proxyMemoryLimit",
+    },
+}
 USER = 1337
 READY_PORT, STATS_PORT = 15021, 15090
 _RESOURCES = {
@@ -39,8 +49,6 @@ class InjectedMesh(msgspec.Struct, frozen=True, kw_only=True):
     cluster_id: str = "Kubernetes"
     revision: str = "default"
     hub: str = "docker.io/istio"
-    stats_matcher: Json = {}
-    """`proxyStatsMatcher` of every proxy, where a pod has none of its own."""
 
     @property
     def image(self) -> str:
@@ -56,12 +64,12 @@ def container(
     probers: str = "",
     config: JsonView | None = None,
 ) -> Json:
-    """Return istio-proxy for a pod; `role` is `sidecar` or `router`, `config` what the pod says
-    itself of the proxy's configuration."""
+    """Return istio-proxy for a pod; `role` is `sidecar` or `router`, `config` what holds of the
+    proxy's configuration."""
     notes = fields.annotations(pod)
     return {
         "name": PROXY,
-        "image": mesh.image,
+        "image": _image(notes, mesh, config or {}),
         "args": [
             "proxy",
             role,
@@ -69,12 +77,12 @@ def container(
             f"$(POD_NAMESPACE).svc.{mesh.cluster_domain}",
             f"--proxyLogLevel={notes.get(LOG_LEVEL) or 'warning'}",
             f"--proxyComponentLogLevel={notes.get(COMPONENT_LOG_LEVEL) or 'misc:error'}",
-            "--log_output_level=default:info",
+            f"--log_output_level={notes.get(_AGENT_LOG_LEVEL) or 'default:info'}",
         ],
         "env": _environment(pod, mesh, probers, config or {}),
         "ports": [{"containerPort": STATS_PORT, "name": "http-envoy-prom", "protocol": "TCP"}],
         "readinessProbe": readiness(),
-        "resources": clone(_RESOURCES),
+        "resources": _resources(notes),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -85,9 +93,49 @@ def container(
             "runAsUser": USER,
         },
         "volumeMounts": [
-            {"name": name, "mountPath": path} for name, path in sorted(_MOUNTS.items())
+            *({"name": name, "mountPath": path} for name, path in sorted(_MOUNTS.items())),
+            *_named(notes, _USER_MOUNTS),
         ],
     }
+
+
+def _image(notes: Mapping[str, str], mesh: InjectedMesh, config: JsonView) -> str:
+    """Return the proxy's image: a pod's own, or the mesh's in the sort that is asked for."""
+    if own := notes.get(_IMAGE):
+        return own
+    kind = notes.get(_IMAGE_TYPE) or proxyconfig.image_type(config)
+    return f"{mesh.image}-{kind}" if kind and kind != "default" else mesh.image
+
+
+def _resources(notes: Mapping[str, str]) -> Json:
+    """Return the proxy's resources. A pod that names one of them has those that it names alone, as
+    in Istio: requests by `proxyCPU` and `proxyMemory`, limits by `proxyCPULimit` and so on."""
+    said = {
+        kind: {name: notes[key] for name, key in keys.items() if notes.get(key)}
+        for kind, keys in _RESOURCE_NOTES.items()
+    }
+    found = {kind: values for kind, values in said.items() if values}
+    return found or clone(_RESOURCES)
+
+
+def user_volumes(pod: JsonView) -> list[Json]:
+    """Return the volumes that a pod's annotation adds for the proxy; none where it is no JSON."""
+    return _named(fields.annotations(pod), _USER_VOLUMES)
+
+
+def _named(notes: Mapping[str, str], annotation: str) -> list[Json]:
+    """Return what an annotation lists, as JSON: a list, or an object by name."""
+    try:
+        written = json.loads(notes.get(annotation) or "[]")
+    except ValueError:
+        return []
+    if isinstance(written, dict):
+        written = [{"name": name, **each} for name, each in written.items() if _is_object(each)]
+    return [each for each in written if _is_object(each)] if isinstance(written, list) else []
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def drain_hook() -> Json:
@@ -116,7 +164,7 @@ def _environment(pod: JsonView, mesh: InjectedMesh, probers: str, config: JsonVi
         _field("INSTANCE_IP", "status.podIP"),
         _field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
         _field("HOST_IP", "status.hostIP"),
-        {"name": "PROXY_CONFIG", "value": f"{_json(_with_defaults(config, mesh))}\n"},
+        {"name": "PROXY_CONFIG", "value": f"{_json(config)}\n"},
         {"name": "ISTIO_META_POD_PORTS", "value": _pod_ports(pod)},
         {"name": "ISTIO_META_APP_CONTAINERS", "value": ",".join(app_containers(pod))},
         {"name": "ISTIO_META_CLUSTER_ID", "value": mesh.cluster_id},
@@ -127,13 +175,12 @@ def _environment(pod: JsonView, mesh: InjectedMesh, probers: str, config: JsonVi
         {"name": "ISTIO_META_MESH_ID", "value": mesh.trust_domain},
         {"name": "TRUST_DOMAIN", "value": mesh.trust_domain},
     ]
+    own = proxyconfig.variables(config)
+    taken = {row["name"] for row in own}
+    rows = [*(row for row in rows if row["name"] not in taken), *own]
     if probers:
         rows.append({"name": app_probes.PROBERS, "value": probers})
     return rows
-
-
-def _with_defaults(config: JsonView, mesh: InjectedMesh) -> JsonView:
-    return {"proxyStatsMatcher": mesh.stats_matcher, **config} if mesh.stats_matcher else config
 
 
 def _json(config: JsonView) -> str:

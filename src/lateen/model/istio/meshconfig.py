@@ -90,6 +90,14 @@ class DefaultConfig(ProtoStruct, frozen=True, kw_only=True):
     """Settings of every proxy."""
 
     tracing: Annotated[ProxyTracing | None, doc("Traces.")] = None
+    concurrency: Annotated[int | None, doc("Worker threads; 0 is one a CPU.")] = None
+    hold_application_until_proxy_starts: Annotated[
+        bool | None, doc("Whether the application waits for its proxy.")
+    ] = None
+    termination_drain_duration: Annotated[
+        str | None, doc("How long a proxy lets connections end.")
+    ] = None
+    proxy_metadata: Annotated[Any, doc("Variables of the proxy.")] = None
     proxy_stats_matcher: Annotated[ProxyStatsMatcher | None, doc("Statistics to keep.")] = None
     discovery_address: Annotated[str, doc("Where istiod is; here each pod has a socket.")] = (
         DISCOVERY_ADDRESS
@@ -149,10 +157,10 @@ _FURTHER = {
     "defaultConfig": """
         configPath binaryPath serviceCluster tracingServiceName drainDuration
         discoveryRefreshDelay zipkinAddress statsdUdpAddress proxyAdminPort controlPlaneAuthPolicy
-        customConfigFile statNameLength concurrency proxyBootstrapTemplatePath interceptionMode sds
-        envoyAccessLogService envoyMetricsService envoyMetricsServiceAddress proxyMetadata
-        runtimeValues statusPort extraStatTags terminationDrainDuration gatewayTopology meshId
-        readinessProbe holdApplicationUntilProxyStarts caCertificatesPem image
+        customConfigFile statNameLength proxyBootstrapTemplatePath interceptionMode sds
+        envoyAccessLogService envoyMetricsService envoyMetricsServiceAddress
+        runtimeValues statusPort extraStatTags gatewayTopology meshId
+        readinessProbe caCertificatesPem image
         privateKeyProvider proxyHeaders fileFlushInterval fileFlushMinSizeKb statsCompression
         connectionSettings
         """,

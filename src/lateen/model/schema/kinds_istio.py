@@ -12,6 +12,7 @@ def _istio(
     versions: tuple[str, ...] = ("v1", "v1beta1"),
     columns: tuple[Column, ...] = (),
     acted_on: bool = False,
+    compiled: bool = True,
 ) -> KindInfo:
     return KindInfo(
         group=f"{group}.istio.io",
@@ -25,7 +26,7 @@ def _istio(
         columns=columns,
         status=True,
         acted_on=acted_on,
-        compiled=True,
+        compiled=compiled,
     )
 
 
@@ -116,6 +117,8 @@ ROWS = (
         "proxyconfigs",
         module="istio.networking",
         versions=("v1beta1",),
+        acted_on=True,
+        compiled=False,
     ),
     _istio(
         "security",

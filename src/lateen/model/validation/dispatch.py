@@ -28,6 +28,7 @@ _RULES: Mapping[str, str] = {
     "serviceentries.networking.istio.io": "istio.serviceentry.validate",
     "workloadentries.networking.istio.io": "istio.serviceentry.workload_entry",
     "sidecars.networking.istio.io": "istio.sidecar.validate",
+    "proxyconfigs.networking.istio.io": "istio.sidecar.proxy_config",
     "envoyfilters.networking.istio.io": "istio.envoyfilter.validate",
     "requestauthentications.security.istio.io": "istio.requestauthentication.validate",
     "peerauthentications.security.istio.io": "istio.peerauthentication.validate",

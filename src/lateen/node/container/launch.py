@@ -235,7 +235,8 @@ def _tools(lab: LabFacts) -> tuple[Mount, ...]:
 def _proxy(lab: LabFacts, given: Inputs) -> _Program:
     router = sidecar.is_router(given.container.args)
     text = sidecar.bootstrap_text(given.pod, lab.mesh, given.env, router=router)
-    argv = sidecar.command_line(given.container.args, router=router)
+    config = given.env.get("PROXY_CONFIG", "")
+    argv = sidecar.command_line(given.container.args, router=router, config=config)
     mounts = (*_tools(lab), Mount(given.xds, sidecar.XDS_DIRECTORY))
     return _Program(argv, {sidecar.BOOTSTRAP: text}, given.env, mounts)
 

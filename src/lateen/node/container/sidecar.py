@@ -22,6 +22,7 @@ ADMIN_PORT = 15000
 LEAST_DRAIN_SECONDS = 0.25
 """However few its connections are: Services' rules and other proxies learn a moment after the agent
 that the pod goes, and until then new connections come."""
+_MOST_WORKERS = 128
 _OWN_PORTS = frozenset({15000, 15001, 15021, 15090})
 _ESTABLISHED, _LISTEN = "01", "0A"
 _PREFIX = "traffic.sidecar.istio.io/"
@@ -50,16 +51,27 @@ def is_router(args: tuple[str, ...]) -> bool:
     return args[:2] == ("proxy", "router")
 
 
-def command_line(args: tuple[str, ...], *, router: bool) -> tuple[str, ...]:
-    """Return Envoy's argv. Gateways get two workers, sidecars one; what it logs is said by the
-    container's arguments, as Istio's agent reads them."""
+def command_line(args: tuple[str, ...], *, router: bool, config: str = "") -> tuple[str, ...]:
+    """Return Envoy's argv. Gateways get two workers, sidecars one, unless the proxy's configuration
+    (`PROXY_CONFIG`, JSON) says how many: 0 is one a CPU. What it logs is said by the container's
+    arguments, as Istio's agent reads them."""
     said = dict(word[2:].split("=", 1) for word in args if word.startswith("--") and "=" in word)
     arguments = bootstrap.arguments(
-        concurrency=2 if router else 1,
+        concurrency=_workers(config, 2 if router else 1),
         log_level=said.get("proxyLogLevel") or "warning",
         component_log_level=said.get("proxyComponentLogLevel", ""),
     )
     return (envoy_binary(), "-c", BOOTSTRAP, *arguments)
+
+
+def _workers(config: str, usual: int) -> int:
+    """Return how many workers a configuration asks for; what is misshapen there counts as unset."""
+    try:
+        asked = json.loads(config or "{}").get("concurrency")
+    except (ValueError, AttributeError):
+        return usual
+    fits = isinstance(asked, int) and not isinstance(asked, bool) and 0 <= asked <= _MOST_WORKERS
+    return asked if fits else usual
 
 
 def rehearsal(mesh: MeshSettings) -> tuple[str, ...]:

@@ -28,6 +28,15 @@ _READ = frozenset(
         "sidecar.istio.io/rewriteAppHTTPProbers",
         "sidecar.istio.io/nativeSidecar",
         "sidecar.istio.io/logLevel",
+        "sidecar.istio.io/agentLogLevel",
+        "sidecar.istio.io/proxyImage",
+        "sidecar.istio.io/proxyImageType",
+        "sidecar.istio.io/proxyCPU",
+        "sidecar.istio.io/proxyMemory",
+        "sidecar.istio.io/proxyCPULimit",
+        "sidecar.istio.io/proxyMemoryLimit",
+        "sidecar.istio.io/userVolume",
+        "sidecar.istio.io/userVolumeMount",
         "sidecar.istio.io/componentLogLevel",
         "sidecar.istio.io/statsInclusionPrefixes",
         "sidecar.istio.io/statsInclusionSuffixes",
@@ -43,6 +52,9 @@ _READ = frozenset(
 )
 _HOLD, _DRAIN = "holdApplicationUntilProxyStarts", "terminationDrainDuration"
 _STATS = "proxyStatsMatcher"
+_ACTED_ON = frozenset({_HOLD, _DRAIN, _STATS, "concurrency", "image", "proxyMetadata"})
+_META = "ISTIO_META_"
+"""Begins the variables that tell the control plane something of a proxy."""
 
 
 def findings(snapshot: Snapshot) -> tuple[Diagnostic, ...]:
@@ -79,10 +91,12 @@ def _unread(text: str) -> Iterator[str]:
         return
     for key, value in config.items() if isinstance(config, Mapping) else ():
         if key == "proxyMetadata" and isinstance(value, Mapping):
-            yield from (fieldpath.join("proxyMetadata", str(name)) for name in value)
+            for name in map(str, value):  # any other is a variable, which is there
+                if name.startswith(_META):
+                    yield fieldpath.join("proxyMetadata", name)
         elif key == _DRAIN and syntax.duration(str(value), zero=True):
             yield f"{key}, which is no duration,"
-        elif key not in (_HOLD, _DRAIN, _STATS):
+        elif key not in _ACTED_ON:
             yield str(key)
 
 

@@ -1,9 +1,10 @@
-"""Rules for Istio's Sidecar. Pure."""
+"""Rules for Istio's Sidecar and ProxyConfig. Pure."""
 
 from lateen.model.istio.networking_proxy import (
     IstioEgressListener,
     IstioIngressListener,
     OutboundTrafficPolicy,
+    ProxyConfig,
     Sidecar,
 )
 from lateen.model.validation import syntax
@@ -167,3 +168,11 @@ def _protocol(report: Report, protocol: str, path: str) -> None:
 def _address(report: Report, bind: str, path: str) -> None:
     if bind and not syntax.is_ip(bind):
         report.error(path, f"{bind} is not a valid IP")
+
+
+def proxy_config(report: Report, obj: ProxyConfig) -> None:
+    """Check a ProxyConfig."""
+    shared.annotations(report, obj.metadata, "ProxyConfig")
+    shared.workload_selector(report, obj.spec.selector, "spec.selector")
+    if obj.spec.concurrency is not None and obj.spec.concurrency < 0:
+        report.error("spec.concurrency", "concurrency must be greater than or equal to 0")
