@@ -70,7 +70,7 @@ def image_type(config: JsonView) -> str:
     return str(kind) if kind and kind != "default" else ""
 
 
-def _first(found: Iterable[JsonView]) -> list[JsonView]:
+def _first(found: Iterable[JsonView]) -> list[Json]:
     return [_said(each) for each in found][:1]
 
 
