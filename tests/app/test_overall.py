@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from lateen.analysis.expectations.values import Assertion
 from lateen.app.foresight import offline
-from lateen.app.foresight.overall import comparing, posture, upgrading
+from lateen.app.foresight.overall import asserting, comparing, posture, upgrading
 from lateen.app.foresight.overall.comparing import Pair
 from lateen.app.foresight.overall.standing import Standing
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.base.jsonvalue import Json
+from lateen.cli.analysis import test as test_command
 from lateen.model.manifests import reader
 from lateen.predict.classes.regions import Regions, Witness
 from lateen.predict.envoy import paths
@@ -203,3 +205,58 @@ def test_an_upgrade_names_the_default_that_changes_a_class() -> None:
     assert "without-headers-missing" not in found["gates"]
     same = upgrading.document(rehearsed(text, "1.21"), rehearsed(text, "1.22"))
     assert same["changes"] == []
+
+
+def asserted(mesh: Standing, kind: str, **given: Any) -> str:
+    """Return what a statement fails by; empty if it holds."""
+    made = Assertion(name="", place="", kind=kind, **given)
+    found = asserting.first(mesh, made)
+    if found is None:
+        return ""
+    asked = asserting.request(found)
+    if asked is not None and kind != "equal":
+        shown = mesh.known.predict(asked)
+        reached = any(branch.outcome.destination for branch in shown.branches)
+        assert reached or kind == "all", "the request that is shown does what is said"
+    return found.problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "problem"),
+    [
+        ("none", {"to": ("svc/cart",), "tls": ("plaintext",)}, ""),
+        ("none", {"to": ("ns/shop",), "tls": ("plaintext",)}, "shop/old:80"),
+        ("only", {"to": ("svc/cart",), "start": ("sa/shop/default",)}, ""),
+        ("only", {"to": ("svc/spare",), "start": ("sa/shop/default",)}, "from shop/ads"),
+        ("none", {"to": ("svc/spare",), "start": ("sa/ads",)}, "/away from shop/ads"),
+        ("all", {"to": ("svc/spare",), "start": ("sa/ads",), "tls": ("mtls",)}, ""),
+        ("all", {"to": ("svc/cart",), "start": ("deploy/web",)}, "it comes to"),
+        ("none", {"to": ("svc/cart",), "start": ("deploy/web",), "path": "/new/x*"}, ""),
+        ("none", {"to": ("svc/cart",), "start": ("deploy/web",), "path": "/v1/x*"}, "/v1/x"),
+        ("none", {"to": ("svc/cart",), "method": "PUT"}, "PUT /"),
+        ("equal", {"to": ("svc/old",), "start": ("deploy/web", "deploy/ads")}, ""),
+        ("equal", {"to": ("svc/cart",), "start": ("deploy/web", "deploy/ads")}, "alike"),
+        ("none", {"to": ("svc/nowhere",)}, "no destination"),
+        ("none", {"start": ("nobody",)}, "no client"),
+    ],
+)
+def test_a_statement_holds_or_fails_by_a_request(
+    mesh: Standing, kind: str, given: dict[str, Any], problem: str
+) -> None:
+    found = asserted(mesh, kind, **given)
+    assert problem in found
+    assert bool(found) == bool(problem)
+
+
+def test_what_is_left_open_fails_unless_it_is_allowed() -> None:
+    text = MESH.read_text(encoding="utf-8").replace("{prefix: /away}", '{regex: "/a{0,2}\\\\b.*"}')
+    odd = standing(text)
+    given: dict[str, Any] = {"to": ("svc/cart",), "start": ("sa/ads",)}
+    assert asserted(odd, "none", **given)
+    assert not asserted(odd, "none", allow_open=True, **given)
+
+
+def test_a_file_of_statements(capsys: pytest.CaptureFixture[str]) -> None:
+    file = MESH.parent / "mesh.cases.yaml"
+    assert test_command.test("", test_command.CaseOptions(files=[str(file)])) == 0
+    assert "6 passed, 0 failed" in capsys.readouterr().out

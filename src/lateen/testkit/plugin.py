@@ -5,14 +5,15 @@ case. The fixture `mesh` gives a lab that a session starts once, with clean obje
 """
 
 import fnmatch
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lateen.analysis.expectations.values import Case, CaseResult
+from lateen.analysis.expectations.values import CaseResult
 from lateen.testkit.mesh import LabFixture
 
 
@@ -35,7 +36,7 @@ class CaseFile(pytest.File):
     def collect(self) -> "Iterator[CaseItem]":
         """Yield a test for each case."""
         from lateen.analysis.expectations.file import CaseError
-        from lateen.cli.analysis import test as command
+        from lateen.cli.analysis import assertions, test as command
         from lateen.cli.manifests.named import Named
 
         try:
@@ -44,24 +45,29 @@ class CaseFile(pytest.File):
             if not names:
                 raise CaseError(f"{self.path}: `mesh` names no manifests")
             explain = command.of_manifests(Named(names), found.istio, assumed=found.assumed)
+            asked = bool(found.assertions)
+            standing = assertions.of_manifests(Named(names), found.istio) if asked else None
         except CaseError as error:
             raise self.CollectError(str(error)) from error
         for case in found.cases:
-            yield CaseItem.from_parent(self, name=case.name, case=case, explain=explain)
+            judge = functools.partial(command.judged, case, explain)
+            yield CaseItem.from_parent(self, name=case.name, judge=judge)
+        for each in found.assertions:
+            assert standing is not None, "it was made where there are assertions"
+            holds = functools.partial(assertions.held, each, standing)
+            yield CaseItem.from_parent(self, name=each.name, judge=holds)
 
 
 class CaseItem(pytest.Item):
-    """One case as a test."""
+    """One case, or one statement about all requests, as a test."""
 
-    def __init__(self, *, case: Case, explain: Any, **given: Any) -> None:
+    def __init__(self, *, judge: Callable[[], CaseResult], **given: Any) -> None:
         super().__init__(**given)
-        self._case, self._explain = case, explain
+        self._judge = judge
 
     def runtest(self) -> None:
         """Predict, and compare."""
-        from lateen.cli.analysis import test as command
-
-        result = command.judged(self._case, self._explain)
+        result = self._judge()
         if result.problems:
             raise NotAsExpected(result)
 
@@ -75,7 +81,7 @@ class CaseItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return where it stands."""
-        return self.path, None, self._case.name
+        return self.path, None, self.name
 
 
 class NotAsExpected(Exception):

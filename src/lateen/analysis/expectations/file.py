@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from lateen.analysis.expectations import validator
-from lateen.analysis.expectations.values import Case, Expected, Identity
+from lateen.analysis.expectations.values import Assertion, Case, Expected, Identity
 from lateen.model.labapi.explain import ExplainRequest
 
 _STATUS = re.compile(r"[1-5](xx|[0-9]{2})")
@@ -21,6 +21,7 @@ class CaseSet(msgspec.Struct, frozen=True, kw_only=True):
     """The cases of a file, and the mesh that they are about."""
 
     cases: tuple[Case, ...]
+    assertions: tuple[Assertion, ...] = ()
     mesh: tuple[str, ...] = ()
     """Files and folders of manifests, as the file names them: relative to itself."""
     istio: str = ""
@@ -63,8 +64,30 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     expect: _Expect
 
 
+_Words = str | Sequence[str]
+_Tls = Literal["plaintext", "tls", "mtls"]
+
+
+class _Selected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    start: _Words = msgspec.field(default=(), name="from")
+    to: _Words = ()
+    tls: _Tls | Sequence[_Tls] = ()
+    path: str = ""
+    method: str = ""
+
+
+class _Assertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str = ""
+    none: _Selected | None = None
+    all: _Selected | None = None
+    only: _Selected | None = None
+    equal: _Selected | None = None
+    allow_open: bool = msgspec.field(default=False, name="allow-open")
+
+
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    cases: Sequence[_Case]
+    cases: Sequence[_Case] = ()
+    asserted: Sequence[_Assertion] = msgspec.field(default=(), name="assert")
     mesh: str | Sequence[str] = ()
     istio: str = ""
 
@@ -83,9 +106,12 @@ def read(body: Any, name: str) -> CaseSet:
         found = msgspec.convert(body, _File)
     except msgspec.ValidationError as error:
         raise CaseError(f"{name}: {_explained(str(error))}") from error
+    if not found.cases and not found.asserted:
+        raise CaseError(f"{name}: it has no `cases` and no `assert`")
     mesh = (found.mesh,) if isinstance(found.mesh, str) else tuple(found.mesh)
     return CaseSet(
         cases=tuple(_case(each, name, number) for number, each in enumerate(found.cases)),
+        assertions=tuple(_assertion(each, name, n) for n, each in enumerate(found.asserted)),
         mesh=mesh,
         istio=found.istio,
     )
@@ -94,6 +120,43 @@ def read(body: Any, name: str) -> CaseSet:
 def _explained(message: str) -> str:
     text, _, path = message.partition(" - at `$")
     return f"{path.rstrip('`').lstrip('.') or 'the file'}: {text}" if path else text
+
+
+def _assertion(given: _Assertion, file: str, number: int) -> Assertion:
+    place = f"{file}: assert[{number}]"
+    kinds = [kind for kind in ("none", "all", "only", "equal") if getattr(given, kind) is not None]
+    if len(kinds) != 1:
+        raise CaseError(f"{place}: write one of none, all, only, equal")
+    (kind,) = kinds
+    chosen: _Selected = getattr(given, kind)
+    if kind in ("only", "equal") and not chosen.start:
+        raise CaseError(f"{place}.{kind}: name the clients: from: [sa/web]")
+    start, to, tls = (_words(each) for each in (chosen.start, chosen.to, chosen.tls))
+    words = [
+        f"{name} {' '.join(each)}"
+        for name, each in (("from", start), ("to", to), ("tls", tls))
+        if each
+    ]
+    words += [
+        f"{name} {each}"
+        for name, each in (("path", chosen.path), ("method", chosen.method))
+        if each
+    ]
+    return Assertion(
+        name=given.name or f"{kind} {', '.join(words)}".strip(),
+        place=place,
+        kind=kind,
+        start=start,
+        to=to,
+        tls=tls,
+        path=chosen.path,
+        method=chosen.method,
+        allow_open=given.allow_open,
+    )
+
+
+def _words(given: _Words) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _case(case: _Case, file: str, number: int) -> Case:

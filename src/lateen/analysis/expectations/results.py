@@ -21,7 +21,8 @@ def lines(result: CaseResult) -> list[str]:
     asked = result.case.request
     start = asked.origin or "outside"
     told = [f"× {result.case.name}   {result.case.place}"]
-    told.append(f"    {asked.method} {asked.url} from {start}")
+    if asked.url:
+        told.append(f"    {asked.method} {asked.url} from {start}")
     told += [f"    {problem}" for problem in result.problems]
     told += [f"    {line}".rstrip() for line in result.explanation.splitlines()]
     return told

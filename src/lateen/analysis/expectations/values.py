@@ -45,6 +45,27 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expected
 
 
+class Assertion(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement about all requests of some clients to some destinations."""
+
+    name: str
+    place: str
+    kind: str
+    """`none` (no such request gets there), `all` (every one does), `only` (nobody else's does) or
+    `equal` (the clients fare alike)."""
+    start: tuple[str, ...] = ()
+    """Clients: `sa/NAME`, `deploy/NAME`, `ns/NAME`, `outside`; empty for all."""
+    to: tuple[str, ...] = ()
+    """Destinations: `svc/NAME`, `ns/NAME`, a gateway's host; empty for all."""
+    tls: tuple[str, ...] = ()
+    """Protection of the least protected connection: `plaintext`, `tls`, `mtls`."""
+    path: str = ""
+    """A path, or with `*` at its end all that begin so; empty for all."""
+    method: str = ""
+    allow_open: bool = False
+    """Whether it may pass though something was left open."""
+
+
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """How a case came out. `problems` is empty when it passed."""
 

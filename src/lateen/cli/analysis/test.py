@@ -47,6 +47,7 @@ def test(lab: str, options: CaseOptions) -> int:
             cases = read(name)
             explain = _explaining(lab, name, cases, options)
             found += [judged(case, explain, live=options.live) for case in cases.cases]
+            found += _asserted(lab, name, cases, options)
     except CaseError as error:
         for line in str(error).splitlines():
             exits.complain(f"error: {line}")
@@ -72,6 +73,16 @@ def judged(case: Case, explain: Explain, *, live: bool = False) -> CaseResult:
     problems = judge.problems(case, told)
     problems = judge.came(problems) if live else problems
     return CaseResult(case=case, problems=problems, explanation=shown(told) if problems else "")
+
+
+def _asserted(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> list[CaseResult]:
+    if not cases.assertions:
+        return []
+    from lateen.cli.analysis import assertions
+
+    given = options.named, options.istio, options.ground
+    standing = assertions.standing(lab, name, cases, *given)
+    return [assertions.held(each, standing) for each in cases.assertions]
 
 
 def _explaining(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Explain:

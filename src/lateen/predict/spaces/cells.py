@@ -31,6 +31,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """`namespace/service:port`, or `gateway HOST:port`."""
     url: str
+    ends: frozenset[str] = frozenset()
+    """The workloads behind a Service."""
     outside: bool = False
     """Whether clients outside the mesh send there; else those inside do."""
 

@@ -86,6 +86,7 @@ def _services(known: Foresight) -> Iterator[Target]:
             yield Target(
                 name=f"{namespace}/{name}:{port.port}",
                 url=f"{scheme}://{name}.{namespace}:{port.port}" + ("" if scheme == "tcp" else "/"),
+                ends=frozenset(pod.workload for pod in pods),
             )
 
 
