@@ -209,7 +209,7 @@ class Conversation:
     def _perform(self, outputs):
         for output in outputs:
             if isinstance(output, Send):
-                self.down.append(output.data)
+                self.down.append(output.encode())
             else:
                 self.reports.append(output)
 

@@ -1,5 +1,7 @@
 """One client's incremental stream. Pure."""
 
+from collections.abc import Callable
+
 from lateen.xds import frames
 from lateen.xds.plan import Batch
 from lateen.xds.resources import WILDCARD_TYPES
@@ -34,5 +36,6 @@ class DeltaSession(Base):
         self.plan.unsubscribe(kind, request.unsubscribe)
         return settled
 
-    def _encode(self, batch: Batch, nonce: str) -> bytes:
-        return frames.delta_response(batch.kind, batch.resources, batch.removed, nonce)
+    def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes]:
+        content = batch.kind, batch.resources, batch.removed, nonce
+        return lambda: frames.delta_response(*content)

@@ -1,7 +1,7 @@
 """What every session of a client does, whatever its protocol variant. Pure."""
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -12,10 +12,11 @@ from lateen.xds.plan import Batch, Plan
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Command: write this response to the client."""
+    """Command: write a response to the client. It is encoded when it is written: that of thousands
+    of resources takes milliseconds."""
 
     kind: ResourceType
-    data: bytes
+    encode: Callable[[], bytes]
     names: tuple[str, ...]
 
 
@@ -97,15 +98,15 @@ class Base(abc.ABC):
             for batch in batches:
                 self._nonce += 1
                 nonce = str(self._nonce)
-                data = self._encode(batch, nonce)
-                if data is not None:
+                encode = self._encoder(batch, nonce)
+                if encode is not None:
                     self.plan.mark(batch, nonce)
-                    out.append(Send(batch.kind, data, batch.names))
+                    out.append(Send(batch.kind, encode, batch.names))
         return out
 
     @abc.abstractmethod
-    def _encode(self, batch: Batch, nonce: str) -> bytes | None:
-        """Return the response for a batch; None if the variant has no words for it."""
+    def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes] | None:
+        """Return what encodes a batch; None if the variant has no words for it."""
 
     def _settle(self, kind: ResourceType, nonce: str, error: str | None) -> list[Output]:
         names = self.plan.settle(kind, nonce, error) if nonce else None

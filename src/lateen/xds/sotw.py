@@ -1,5 +1,7 @@
 """One client's state-of-the-world stream. Pure."""
 
+from collections.abc import Callable
+
 from lateen.compiler.output import ResourceType
 from lateen.xds import frames, resources
 from lateen.xds.plan import Batch
@@ -39,7 +41,7 @@ class SotwSession(Base):
         self.plan.subscribe(kind, sorted(names - known))
         self.plan.unsubscribe(kind, sorted(known - names))
 
-    def _encode(self, batch: Batch, nonce: str) -> bytes | None:
+    def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes] | None:
         """Removed clusters and listeners are left out of the whole; other types have no way to
         say that a name is gone."""
         whole = batch.kind in resources.WILDCARD_TYPES
@@ -47,4 +49,4 @@ class SotwSession(Base):
             return None
         content = self.plan.client_has(batch.kind) if whole else batch.resources
         self._last[batch.kind] = nonce
-        return frames.sotw_response(batch.kind, content, nonce, nonce)
+        return lambda: frames.sotw_response(batch.kind, content, nonce, nonce)

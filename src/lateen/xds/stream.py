@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from lateen.base.clock import Clock
 from lateen.compiler.output import ResourceType
@@ -25,7 +25,7 @@ class LiveStream:
         self._session = session
         self._hub = hub
         self._clock = clock
-        self._outbox: deque[bytes] = deque()
+        self._outbox: deque[Callable[[], bytes]] = deque()
         self._ready = asyncio.Event()
         self._held = 0
 
@@ -50,7 +50,7 @@ class LiveStream:
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Send):
-                self._outbox.append(output.data)
+                self._outbox.append(output.encode)
             else:
                 if output.error is not None:
                     log.warning("%s rejected %s: %s", self._proxy, output.kind.name, output.error)
@@ -64,7 +64,7 @@ class LiveStream:
             await self._ready.wait()
             self._ready.clear()
             while self._outbox:
-                yield self._outbox.popleft()
+                yield self._outbox.popleft()()
 
     async def watch(self) -> None:
         """Release what is held back for too long."""

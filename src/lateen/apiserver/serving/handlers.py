@@ -176,14 +176,18 @@ class Handlers:
         return exchange.Response(body=made, content_type=form.content_type)
 
     async def _list(self, call: exchange.Call, target: Target) -> exchange.Response:
-        form, include = call.form, _include(call.info.query)
         listed = listing.list_objects(self._api, target, list_options(call.info.query))
-        asked = target, listed, form, self._api.clock.now(), include
+        return await self._listed(call, target, listed, _include(call.info.query))
+
+    async def _listed(
+        self, call: exchange.Call, target: Target, listed: listing.Listed, include: str
+    ) -> exchange.Response:
+        asked = target, listed, call.form, self._api.clock.now(), include
         if len(listed.entries) <= _AT_ONCE:
             made = rendering.many(*asked)
         else:
             made = await asyncio.to_thread(rendering.many, *asked)
-        return exchange.Response(body=made, content_type=form.content_type)
+        return exchange.Response(body=made, content_type=call.form.content_type)
 
     def _watch(self, call: exchange.Call, target: Target) -> exchange.Response:
         if self._watches >= MAX_WATCHES:
@@ -263,9 +267,7 @@ class Handlers:
         listed = await listing.delete_collection(
             self._api, target, options, how, write_options(call)
         )
-        form = call.form
-        made = rendering.many(target, listed, form, self._api.clock.now(), "")
-        return exchange.Response(body=made, content_type=form.content_type)
+        return await self._listed(call, target, listed, "")
 
     def _written(
         self, call: exchange.Call, target: Target, written: verbs.Written

@@ -245,7 +245,7 @@ class Shim:
             if record.ending is not None:
                 self._let_go(record)
             if record.process.state == "running":
-                record.attended = True
+                record.attend()
                 with contextlib.suppress(OSError):
                     os.kill(record.process.pid, signal.SIGKILL)
             else:
@@ -369,7 +369,7 @@ class Shim:
         first = record.spec.stdin_once and not record.attended
         since = int(frame.get("since", 0)) if first else None
         self._pumps.attach(record, record.output, (fds[0], fds[1]), since)
-        record.attended = True
+        record.attend()
         if record.ending is not None:
             self._let_go(record)
         wanted = bool(frame.get("stdin", True))
@@ -380,7 +380,7 @@ class Shim:
         return {"tty": record.spec.tty}, [given] if given >= 0 else []
 
     def _signal(self, record: Record, number: int) -> None:
-        record.attended = True  # whoever ends it does not want it kept
+        record.attend()  # whoever ends it does not want it kept
         if record.ending is not None:
             self._let_go(record)
             return
@@ -412,7 +412,7 @@ class Shim:
         return {"pods": pods, "processes": processes, "zygote": self._copies.pid}, []
 
     def _subscribe(self, connection: Connection, _frame: Frame, _fds: list[int]) -> Answer:
-        connection.subscribed = True
+        connection.subscribe()
         return {}, []
 
     # --- the end of processes ---
@@ -436,7 +436,7 @@ class Shim:
         self._pumps.end(record)
         if self._table.records.get(record.process.handle) is not record:
             return  # it never got to run; another may have got its handle meanwhile
-        record.ending, record.hold_until = (status, time.time_ns()), time.monotonic() + _HOLD
+        record.end(status, time.time_ns(), time.monotonic() + _HOLD)
         if record.container and record.spec.stdin_once and not record.attended:
             self._held.append(record)
         else:

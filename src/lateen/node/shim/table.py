@@ -46,6 +46,15 @@ class Record:
         self.request = 0
         """The request that waits for the report."""
 
+    def attend(self) -> None:
+        """Take note that somebody attached to it, or asked for its end."""
+        self.attended = True
+
+    def end(self, status: int, at: int, hold_until: float) -> None:
+        """Take note of its end: wait status, time in nanoseconds, and until when (monotonic
+        seconds) who has not attached yet may still get its output."""
+        self.ending, self.hold_until = (status, at), hold_until
+
     def close(self) -> None:
         """Close every descriptor of the process."""
         for fd in {self.stdin, self.terminal, self.report} - {-1}:
