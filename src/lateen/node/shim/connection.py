@@ -51,11 +51,11 @@ class Connection:
         self._pending: deque[tuple[bytes, list[int]]] = deque()
         self._backlog = 0
 
-    @property
     def subscribe(self) -> None:
         """Tell it of every process's end from now on."""
         self.subscribed = True
 
+    @property
     def wants_to_write(self) -> bool:
         """Whether something waits for the client to read."""
         return bool(self._pending)
