@@ -33,6 +33,8 @@ def read(folder: Path, content: bytes) -> LabSettings:
         (b"images: {web: serve}", "images", {"web": ["/bin/sh", "-c", "serve"]}),
         (b"", "istio", "1.32"),
         (b"egressGateway: true", "egress_gateway", True),
+        (b"revision: canary", "revision", "canary"),
+        (b"revisionTags: [stable, old]", "revision_tags", ["stable", "old"]),
         (
             b"external: {'*.A.example.': nginx, b.example: 10.0.0.9, "
             b"c.example: {image: my/api, port: 9, args: [-v]}}",
@@ -63,6 +65,7 @@ def test_what_is_read(content: bytes, field: str, value: Any, tmp_path: Path) ->
         (b"certificateTTL: 1s", "use 4s to 2160h"),
         (b"egressPrivate: [10.0.0.1/8]", "use IPv4 networks such as 10.20.0.0/16"),
         (b"egress: perhaps", "egress"),
+        (b"revisionTags: [A_b]", "revision 'A_b': use lower-case letters"),
         (b"external: {localhost: nginx}", "'localhost': use a name such as api.example.com"),
         (b"external: {a.*.example: nginx}", "use a name such as api.example.com"),
         (b"external: {web.default.svc.cluster.local: nginx}", "is the cluster's own"),

@@ -113,3 +113,33 @@ def test_nobody_takes_a_name_for_themselves(lab: Lab) -> None:
     found = lab.lateen("explain", "sleep", "http://mine.example.net/", "-o", "json")
     outcomes = [each["outcome"]["code"] for each in json.loads(found.stdout)["branches"]]
     assert outcomes == ["unknown-name"]
+
+
+def test_tags_are_names_of_the_revision(lab: Lab) -> None:
+    """A tag is set as `istioctl tag set` does it: by a webhook's object that names both."""
+
+    def containers(namespace: str) -> set[str]:
+        pod = json.loads(lab.kubectl("get", "pod", "idle", "-n", namespace, "-o", "json").stdout)
+        return {each["name"] for each in pod["spec"]["containers"]}
+
+    assert containers("tagged") == {"idle", "istio-proxy"}
+    assert containers("elsewhere") == {"idle"}
+    listed = lab.kubectl("get", "mutatingwebhookconfigurations", "-o", "name").stdout
+    assert "istio-sidecar-injector-canary" in listed
+    known = lab.kubectl(
+        "get", "mutatingwebhookconfiguration", "istio-revision-tag-stable", "-o", "json"
+    )
+    tag = json.loads(known.stdout)
+    meta = tag["metadata"]
+    labels = {**meta["labels"], "istio.io/tag": "old"}
+    tag["metadata"] = {"name": "istio-revision-tag-old", "labels": labels}
+    lab.ok("apply", "-f", "-", stdin=json.dumps(tag))
+    lab.ok("delete", "pod", "idle", "-n", "elsewhere")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "idle", "namespace": "elsewhere"},
+        "spec": {"containers": [{"name": "idle", "image": "busybox", "command": ["sleep", "9"]}]},
+    }
+    lab.ok("apply", "-f", "-", stdin=json.dumps(pod))
+    assert containers("elsewhere") == {"idle", "istio-proxy"}

@@ -82,7 +82,10 @@ class Plane:
         self.outside = Outside(self.shim, paths, chosen, self.tasks)
         self.rules = Rules(self.store)
         self.inject = injector.InjectionSettings(
-            mesh=sidecar.InjectedMesh(istio_version=full_version(chosen.istio)),
+            mesh=sidecar.InjectedMesh(
+                istio_version=full_version(chosen.istio), revision=chosen.revision
+            ),
+            tags=tuple(chosen.revision_tags),
             inject_unlabelled=chosen.inject_unlabelled,
             native_sidecars=None,
         )

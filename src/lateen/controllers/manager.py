@@ -15,7 +15,7 @@ from lateen.base import clock as clocks, tasks as task_groups
 from lateen.base.jsonvalue import Json
 from lateen.controllers.cluster import garbage, namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields, loop
-from lateen.controllers.injection import injector
+from lateen.controllers.injection import injector, webhooks
 from lateen.controllers.jobs import cronjob, job
 from lateen.controllers.network import apiservice, balancer, endpoints, ingress
 from lateen.controllers.workloads import daemonset, deployment, replicaset, statefulset
@@ -112,6 +112,10 @@ class Manager:
         if self._settings.api_address:
             for resource, body in apiservice.objects(self._settings.api_address):
                 await self._ensure(resource, body)
+        inject = self._settings.inject
+        hooks = webhooks.objects(inject.mesh.revision, inject.tags, inject.system_namespace)
+        for resource, body in hooks:
+            await self._ensure(resource, ingress.marked(body, _digest(body)))
         if self._settings.gateway:
             for resource, body in ingress.istio_system(
                 self._settings.inject, egress=self._settings.egress_gateway

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from lateen.controllers.injection import injector
+from lateen.controllers.injection import injector, webhooks
 from lateen.model.istio import meshconfig
 from lateen.store.api import Key, NotFoundError, Store
 
@@ -38,10 +38,13 @@ class ProxyDefaults:
         if text != self._text:
             self._text = text
             self._found = self._base if text == self._usual else applied(self._base, text)
-        written = self._store.list(_CONFIGS).entries
-        if not written:
+        written = tuple(each.value for each in self._store.list(_CONFIGS).entries)
+        hooks = (each.value for each in self._store.list(webhooks.RESOURCE).entries)
+        said = webhooks.tags(hooks, self._found.mesh.revision)
+        tags = tuple(dict.fromkeys((*self._found.tags, *said)))
+        if not written and tags == self._found.tags:
             return self._found
-        return replace(self._found, proxy_configs=tuple(each.value for each in written))
+        return replace(self._found, proxy_configs=written, tags=tags)
 
 
 def applied(base: injector.InjectionSettings, text: str) -> injector.InjectionSettings:

@@ -21,7 +21,7 @@ from lateen.compiler.frontend.assemble import Frontend, Mesh
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.controllers.cluster import namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields
-from lateen.controllers.injection import injector, sidecar
+from lateen.controllers.injection import injector, sidecar, webhooks
 from lateen.controllers.jobs import job
 from lateen.controllers.network import balancer, endpoints, ingress
 from lateen.controllers.workloads import daemonset, deployment, replicaset, statefulset
@@ -65,7 +65,8 @@ class Rehearsal:
         self._frontend: Frontend | None = None
         version = settings.istio if settings.istio.count(".") == 2 else f"{settings.istio}.0"
         self._inject = injector.InjectionSettings(
-            mesh=sidecar.InjectedMesh(istio_version=version),
+            mesh=sidecar.InjectedMesh(istio_version=version, revision=settings.revision),
+            tags=tuple(settings.revision_tags),
             inject_unlabelled=settings.inject_unlabelled,
             native_sidecars=None,
         )
@@ -149,9 +150,11 @@ class Rehearsal:
 
     def _injection(self) -> injector.InjectionSettings:
         written = tuple(dict(each) for each in self._world.all(_PROXY_CONFIGS))
-        if not written:
+        said = webhooks.tags(self._world.all(webhooks.RESOURCE), self._inject.mesh.revision)
+        if not written and not said:
             return self._inject
-        return msgspec.structs.replace(self._inject, proxy_configs=written)
+        tags = (*self._inject.tags, *said)
+        return msgspec.structs.replace(self._inject, proxy_configs=written, tags=tags)
 
     def _addressed(self, service: Json, before: Mapping[str, Any] | None) -> Json:
         old = dict(before) if before is not None else None

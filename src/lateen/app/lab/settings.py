@@ -24,10 +24,12 @@ _AS_GIVEN = (
     "dns_forward",
     "egress",
     "egress_gateway",
+    "revision_tags",
     "key_log",
     "full_log_rate",
     "copy_proxies",
 )
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,45}[a-z0-9])?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
@@ -72,6 +74,10 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whether pods reach the outside, by TCP through a relay on the host."""
     egress_private: list[str] = []
     """Private networks that pods reach then."""
+    revision: str = "default"
+    """Istio's revision: what `istio.io/rev` names."""
+    revision_tags: list[str] = []
+    """Other names of it."""
     egress_gateway: bool = False
     """Whether istio-system holds istio-egressgateway too."""
     certificate_ttl: float = 24 * 3600.0
@@ -126,6 +132,10 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     [a relay on the host's side](decisions/017-way-out.md). Default: `false`."""
     egress_private: list[str] | None = msgspec.field(default=None, name="egressPrivate")
     """Private networks that pods reach then, such as `[10.20.0.0/16]`. Default: none."""
+    revision: str | None = None
+    """Istio's revision, which the label `istio.io/rev` names. Default: `default`."""
+    revision_tags: list[str] | None = msgspec.field(default=None, name="revisionTags")
+    """Other names of that revision, such as `[stable]`. Default: none."""
     egress_gateway: bool | None = msgspec.field(default=None, name="egressGateway")
     """Whether `istio-egressgateway` stands beside the ingress gateway. Default: `false`."""
     certificate_ttl: str | None = msgspec.field(default=None, name="certificateTTL")
@@ -180,6 +190,8 @@ def from_file(base: LabSettings, file: FileSettings) -> LabSettings:
     """Return the settings with what the file sets. Raises SettingsError on a bad word."""
     _check_ranges(file)
     changes = _words(file)
+    if file.revision is not None:
+        changes["revision"] = file.revision
     if file.images is not None:
         changes["images"] = _images(file.images)
     if file.external is not None:
@@ -221,6 +233,11 @@ def _words(file: FileSettings) -> dict[str, Any]:
 
 
 def _check_ranges(file: FileSettings) -> None:
+    for name in (file.revision or "default", *(file.revision_tags or ())):
+        if not _LABEL.fullmatch(name):
+            raise SettingsError(
+                f"{CONFIG_NAME}: revision {name!r}: use lower-case letters, digits and '-'"
+            )
     if file.full_log_rate is not None and not file.full_log_rate >= 0:
         raise SettingsError(f"{CONFIG_NAME}: fullLogRate {file.full_log_rate}: use 0 or more")
     if file.trace_sampling is not None and not 0 <= file.trace_sampling <= 100:

@@ -11,7 +11,7 @@ import msgspec
 
 from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
-from lateen.controllers.injection import app_probes, proxyconfig, sidecar
+from lateen.controllers.injection import app_probes, proxyconfig, sidecar, webhooks
 
 IGNORED = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 """Namespaces that are never injected, whatever their labels."""
@@ -40,6 +40,8 @@ class InjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     only for pods that tell the difference: those that end, and those with init containers. The
     rest start half a second sooner with the proxy beside the app.
     A pod's annotation sidecar.istio.io/nativeSidecar comes first."""
+    tags: tuple[str, ...] = ()
+    """Other names of the revision (`istio.io/rev`)."""
     default_config: Json = {}
     """`defaultConfig` of the mesh: of every proxy, where nothing nearer says otherwise."""
     proxy_configs: tuple[Json, ...] = ()
@@ -66,15 +68,16 @@ def _selected(namespace: JsonView, label: str, revision: str, settings: Injectio
     if label.lower() == "false":
         return False
     space = fields.labels(namespace)
+    ours = (settings.mesh.revision, *settings.tags)
+    usual = webhooks.DEFAULT in ours
     if _NAMESPACE_LABEL in space:
-        return space[_NAMESPACE_LABEL] == "enabled"
-    ours = settings.mesh.revision
+        return usual and space[_NAMESPACE_LABEL] == "enabled"
     if REVISION in space:
-        return space[REVISION] == ours
+        return space[REVISION] in ours
     if revision:
-        return revision == ours
+        return revision in ours
     own = fields.name(namespace) == settings.system_namespace
-    return label == "true" or (settings.inject_unlabelled and not own)
+    return (usual and label == "true") or (settings.inject_unlabelled and not own)
 
 
 def inject(pod: JsonView, namespace: JsonView, settings: InjectionSettings) -> Json:
