@@ -1,19 +1,28 @@
 """Pods as workloads, and what Istio's proxies say of themselves."""
 
+import ast
 import base64
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from lateen.compiler.frontend import assemble, versions
 from lateen.compiler.frontend.registry import downward_labels, workloads
-from lateen.compiler.frontend.routing import unsupported
-from lateen.compiler.ir.proxy import ProxyKind
+from lateen.compiler.frontend.routing import delegates, unsupported
+from lateen.compiler.ir.proxy import MeshSettings, ProxyKind
 from lateen.model.istio import meshconfig, types
+from lateen.model.istio.networking_route import (
+    Delegate,
+    HTTPRoute,
+    VirtualService,
+    VirtualServiceSpec,
+)
 from lateen.model.kube.core.container import Container, ContainerPort
 from lateen.model.kube.core.pod import Pod, PodSpec
 from lateen.model.meta import ObjectRef, Source
-from lateen.model.schema import kinds
+from lateen.model.schema import describe
 from lateen.model.schema.objectmeta import ObjectMeta, OwnerReference
 
 GATEWAY_POD = """
@@ -118,34 +127,40 @@ def test_target_ports(target: int | str, port: int | None) -> None:
     assert workloads.container_port(pod(Container(name="a", ports=ports)), target) == port
 
 
-def test_every_struct_of_the_compiled_kinds_says_what_is_read() -> None:
-    """A struct that is missing would have all its fields reported; a name that is wrong would
-    hide a field that is not read."""
-    seen: set[type[msgspec.Struct]] = set()
-    pending: list[Any] = [
-        msgspec.structs.fields(info.struct)
-        for info in kinds.KINDS.values()
-        if info.is_istio and info.acted_on and info.struct is not None
-    ]
-    specs = [field.type for fields in pending for field in fields if field.name == "spec"]
-    specs.append(meshconfig.MeshConfig)
-    while specs:
-        for struct in _structs(specs.pop()):
-            if struct in seen:
-                continue
-            seen.add(struct)
-            fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
-            compiled = unsupported.COMPILED[struct]
-            assert compiled - {"*"} <= fields.keys()
-            specs += [hint for name, hint in fields.items() if compiled & {"*", name}]
-    assert seen == unsupported.COMPILED.keys()
+MADE_ANYWAY = {"prometheus", "stackdriver"}
+"""Providers of metrics: Envoy keeps its statistics, whoever fetches them."""
 
 
-def _structs(hint: Any) -> list[type[msgspec.Struct]]:
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return [hint]
-    inner = [*getattr(hint, "__args__", ()), getattr(hint, "__origin__", None)]
-    return [found for part in inner if part is not hint for found in _structs(part)]
+def test_every_field_of_the_mesh_configuration_is_read_or_says_that_it_is_not() -> None:
+    """The kinds' fields are held to it by `test_nothing_ignored`; this object is no kind."""
+    read = {
+        node.attr
+        for file in Path(assemble.__file__).parents[2].rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    for struct in (meshconfig.MeshConfig, meshconfig.ExtensionProvider):
+        uncompiled = describe.marked(struct, "uncompiled")
+        assert set(struct.__struct_fields__) - read - MADE_ANYWAY <= uncompiled, struct
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*HTTPRoute.__struct_fields__} - describe.marked(HTTPRoute, "own"))
+)
+def test_a_delegates_rule_takes_what_it_does_not_say_from_the_roots(name: str) -> None:
+    """Whatever the model declares, also what is declared tomorrow."""
+    mark = object()
+    root = msgspec.structs.replace(HTTPRoute(), delegate=Delegate(name="d"), **{name: mark})
+    owner = virtual_service("r", http=(root,), hosts=("a",))
+    child = virtual_service("d", http=(HTTPRoute(), HTTPRoute()))
+    made = delegates.http_rules(owner, lambda *_: child, MeshSettings(features=versions.features()))
+    assert [getattr(rule.spec, name) for rule in made] == [mark, mark]
+
+
+def virtual_service(name: str, **spec: Any) -> VirtualService:
+    return VirtualService(
+        metadata=ObjectMeta(name=name, namespace="n"), spec=VirtualServiceSpec(**spec)
+    )
 
 
 def test_a_field_that_is_not_read_is_reported_where_it_is() -> None:

@@ -36,9 +36,9 @@ class FileAccessLog(ProtoStruct, frozen=True, kw_only=True):
 class Zipkin(ProtoStruct, frozen=True, kw_only=True):
     """A Zipkin collector."""
 
-    service: Annotated[str, doc("Its host.")] = ""
-    port: Annotated[int, doc("Its port.")] = 0
-    max_tag_length: Annotated[int, doc("Longest path in a span.")] = 0
+    service: Annotated[str, doc("Its host.", compiled=False)] = ""
+    port: Annotated[int, doc("Its port.", compiled=False)] = 0
+    max_tag_length: Annotated[int, doc("Longest path in a span.", compiled=False)] = 0
 
 
 class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
@@ -49,17 +49,21 @@ class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
     zipkin: Annotated[Zipkin | None, doc("Zipkin.")] = None
     prometheus: Annotated[Any, doc("Prometheus.")] = None
     stackdriver: Annotated[Any, doc("Stackdriver.")] = None
-    envoy_http_als: Annotated[Any, doc("gRPC access log service for HTTP.")] = None
-    envoy_tcp_als: Annotated[Any, doc("gRPC access log service for TCP.")] = None
-    envoy_otel_als: Annotated[Any, doc("OpenTelemetry logs.")] = None
-    envoy_ext_authz_http: Annotated[Any, doc("External authorization over HTTP.")] = None
-    envoy_ext_authz_grpc: Annotated[Any, doc("External authorization over gRPC.")] = None
-    opentelemetry: Annotated[Any, doc("OpenTelemetry traces.")] = None
-    opencensus: Annotated[Any, doc("OpenCensus.")] = None
-    datadog: Annotated[Any, doc("Datadog.")] = None
-    lightstep: Annotated[Any, doc("Lightstep.")] = None
-    skywalking: Annotated[Any, doc("SkyWalking.")] = None
-    sds: Annotated[Any, doc("A secret service.")] = None
+    envoy_http_als: Annotated[Any, doc("gRPC access log service for HTTP.", compiled=False)] = None
+    envoy_tcp_als: Annotated[Any, doc("gRPC access log service for TCP.", compiled=False)] = None
+    envoy_otel_als: Annotated[Any, doc("OpenTelemetry logs.", compiled=False)] = None
+    envoy_ext_authz_http: Annotated[
+        Any, doc("External authorization over HTTP.", compiled=False)
+    ] = None
+    envoy_ext_authz_grpc: Annotated[
+        Any, doc("External authorization over gRPC.", compiled=False)
+    ] = None
+    opentelemetry: Annotated[Any, doc("OpenTelemetry traces.", compiled=False)] = None
+    opencensus: Annotated[Any, doc("OpenCensus.", compiled=False)] = None
+    datadog: Annotated[Any, doc("Datadog.", compiled=False)] = None
+    lightstep: Annotated[Any, doc("Lightstep.", compiled=False)] = None
+    skywalking: Annotated[Any, doc("SkyWalking.", compiled=False)] = None
+    sds: Annotated[Any, doc("A secret service.", compiled=False)] = None
 
 
 class ProxyStatsMatcher(ProtoStruct, frozen=True, kw_only=True):
@@ -75,15 +79,17 @@ class DefaultProviders(ProtoStruct, frozen=True, kw_only=True):
 
     access_logging: Annotated[tuple[str, ...], doc("For logs.")] = ()
     tracing: Annotated[tuple[str, ...], doc("For traces: the first.")] = ()
-    metrics: Annotated[tuple[str, ...], doc("For metrics; default Prometheus.")] = ("prometheus",)
+    metrics: Annotated[tuple[str, ...], doc("For metrics; default Prometheus.", compiled=False)] = (
+        "prometheus",
+    )
 
 
 class ProxyTracing(ProtoStruct, frozen=True, kw_only=True):
     """Traces of every proxy."""
 
     sampling: Annotated[float | None, doc("Percent of requests that are sampled.")] = None
-    custom_tags: Annotated[Any, doc("More tags.")] = None
-    zipkin: Annotated[Any, doc("Where Zipkin is.")] = None
+    custom_tags: Annotated[Any, doc("More tags.", compiled=False)] = None
+    zipkin: Annotated[Any, doc("Where Zipkin is.", compiled=False)] = None
 
 
 class DefaultConfig(ProtoStruct, frozen=True, kw_only=True):
@@ -99,9 +105,9 @@ class DefaultConfig(ProtoStruct, frozen=True, kw_only=True):
     ] = None
     proxy_metadata: Annotated[Any, doc("Variables of the proxy.")] = None
     proxy_stats_matcher: Annotated[ProxyStatsMatcher | None, doc("Statistics to keep.")] = None
-    discovery_address: Annotated[str, doc("Where istiod is; here each pod has a socket.")] = (
-        DISCOVERY_ADDRESS
-    )
+    discovery_address: Annotated[
+        str, doc("Where istiod is; here each pod has a socket.", compiled=False)
+    ] = DISCOVERY_ADDRESS
 
 
 class OutboundTrafficPolicy(ProtoStruct, frozen=True, kw_only=True):
@@ -138,8 +144,12 @@ class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
     default_destination_rule_export_to: Annotated[
         tuple[str, ...], doc("Who follows DestinationRules; default `*`.")
     ] = ()
-    root_namespace: Annotated[str, doc("Whose policies are the mesh's.")] = ROOT_NAMESPACE
-    enable_prometheus_merge: Annotated[bool, doc("One place for all of a pod's metrics.")] = True
+    root_namespace: Annotated[str, doc("Whose policies are the mesh's.", compiled=False)] = (
+        ROOT_NAMESPACE
+    )
+    enable_prometheus_merge: Annotated[
+        bool, doc("One place for all of a pod's metrics.", compiled=False)
+    ] = True
 
 
 _FURTHER = {

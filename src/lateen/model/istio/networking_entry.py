@@ -25,7 +25,7 @@ class WorkloadEntrySpec(ProtoStruct, frozen=True, kw_only=True):
         default_factory=dict
     )
     labels: Annotated[dict[str, str], doc("Labels.")] = field(default_factory=dict)
-    network: Annotated[str, doc("Network it is in.")] = ""
+    network: Annotated[str, doc("Network it is in.", compiled=False)] = ""
     locality: Annotated[str, doc("region/zone/subzone.")] = ""
     weight: Annotated[int, doc("Share of requests.", form="uint32")] = 0
     service_account: Annotated[str, doc("Service account, hence its SPIFFE identity.")] = ""

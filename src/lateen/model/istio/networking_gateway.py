@@ -15,7 +15,9 @@ class TLSCertificate(ProtoStruct, frozen=True, kw_only=True):
 
     server_certificate: Annotated[str, doc("File of the certificate chain.")] = ""
     private_key: Annotated[str, doc("File of the private key.")] = ""
-    ca_certificates: Annotated[str, doc("File of the CA that clients are checked against.")] = ""
+    ca_certificates: Annotated[
+        str, doc("File of the CA that clients are checked against.", compiled=False)
+    ] = ""
 
 
 class ServerTLSSettings(ProtoStruct, frozen=True, kw_only=True):
@@ -71,7 +73,7 @@ class Server(ProtoStruct, frozen=True, kw_only=True):
         tuple[str, ...], doc("Hosts exposed, as `[namespace/]host`.", required=True)
     ] = ()
     tls: Annotated[ServerTLSSettings | None, doc("How TLS ends.")] = None
-    default_endpoint: Annotated[str, doc("Not used by gateways.")] = ""
+    default_endpoint: Annotated[str, doc("Not used by gateways.", compiled=False)] = ""
     name: Annotated[str, doc("Name of the server.")] = ""
 
 

@@ -67,7 +67,7 @@ class ConnectionPoolSettings(ProtoStruct, frozen=True, kw_only=True):
 class OutlierDetection(ProtoStruct, frozen=True, kw_only=True):
     """Takes failing endpoints out for a while."""
 
-    consecutive_errors: Annotated[int, doc("Deprecated.")] = 0
+    consecutive_errors: Annotated[int, doc("Deprecated.", inert=True)] = 0
     split_external_local_origin_errors: Annotated[
         bool, doc("Count failures to connect apart from error answers.")
     ] = False
@@ -192,7 +192,9 @@ class LoadBalancerSettings(ProtoStruct, frozen=True, kw_only=True):
     ] = None
     consistent_hash: Annotated[ConsistentHashLB | None, doc("By hash.")] = None
     locality_lb_setting: Annotated[LocalityLoadBalancerSetting | None, doc("By nearness.")] = None
-    zone_aware_lb_setting: Annotated[ZoneAwareLbSetting | None, doc("By zone.")] = None
+    zone_aware_lb_setting: Annotated[ZoneAwareLbSetting | None, doc("By zone.", compiled=False)] = (
+        None
+    )
     warmup_duration_secs: Annotated[Duration, doc("Deprecated: use warmup.")] = ""
     warmup: Annotated[WarmupConfiguration | None, doc("Slow start.")] = None
 

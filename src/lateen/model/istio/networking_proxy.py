@@ -24,10 +24,10 @@ class IstioIngressListener(ProtoStruct, frozen=True, kw_only=True):
     """A port on which the sidecar takes requests."""
 
     port: Annotated[Port | None, doc("The port.", required=True)] = None
-    bind: Annotated[str, doc("Address to listen on.")] = ""
+    bind: Annotated[str, doc("Address to listen on.", compiled=False)] = ""
     capture_mode: Annotated[str, doc("How traffic gets there.", enum=CAPTURE_MODES)] = "DEFAULT"
     default_endpoint: Annotated[str, doc("Where the application listens.")] = ""
-    tls: Annotated[ServerTLSSettings | None, doc("TLS ended here.")] = None
+    tls: Annotated[ServerTLSSettings | None, doc("TLS ended here.", compiled=False)] = None
     connection_pool: Annotated[ConnectionPoolSettings | None, doc("Limits.")] = None
 
 

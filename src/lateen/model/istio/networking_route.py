@@ -163,7 +163,7 @@ class FaultDelay(ProtoStruct, frozen=True, kw_only=True):
 
     percent: Annotated[int, doc("Deprecated: use percentage.")] = 0
     fixed_delay: Annotated[Duration, doc("For this long.")] = ""
-    exponential_delay: Annotated[Duration, doc("Not supported.")] = ""
+    exponential_delay: Annotated[Duration, doc("Not supported.", compiled=False)] = ""
     percentage: Annotated[Percent | None, doc("Share of the requests.")] = None
 
 
@@ -172,7 +172,7 @@ class FaultAbort(ProtoStruct, frozen=True, kw_only=True):
 
     http_status: Annotated[int | None, doc("Status.")] = None
     grpc_status: Annotated[str | None, doc("gRPC status by name.")] = None
-    http2_error: Annotated[str | None, doc("Not supported.")] = None
+    http2_error: Annotated[str | None, doc("Not supported.", compiled=False)] = None
     percentage: Annotated[Percent | None, doc("Share of the requests.")] = None
 
 
@@ -193,12 +193,16 @@ class HTTPMirrorPolicy(ProtoStruct, frozen=True, kw_only=True):
 class HTTPRoute(ProtoStruct, frozen=True, kw_only=True):
     """Conditions, and what is done with a request that meets them."""
 
-    name: Annotated[str, doc("Name, shown in access logs.")] = ""
-    match: Annotated[tuple[HTTPMatchRequest, ...], doc("One of these must hold.")] = ()
-    route: Annotated[tuple[HTTPRouteDestination, ...], doc("Where to.")] = ()
-    redirect: Annotated[HTTPRedirect | None, doc("Answer with a redirect.")] = None
+    name: Annotated[str, doc("Name, shown in access logs.", inherited=False)] = ""
+    match: Annotated[
+        tuple[HTTPMatchRequest, ...], doc("One of these must hold.", inherited=False)
+    ] = ()
+    route: Annotated[tuple[HTTPRouteDestination, ...], doc("Where to.", inherited=False)] = ()
+    redirect: Annotated[HTTPRedirect | None, doc("Answer with a redirect.", inherited=False)] = None
     direct_response: Annotated[HTTPDirectResponse | None, doc("Answer at once.")] = None
-    delegate: Annotated[Delegate | None, doc("Leave it to another VirtualService.")] = None
+    delegate: Annotated[
+        Delegate | None, doc("Leave it to another VirtualService.", inherited=False)
+    ] = None
     rewrite: Annotated[HTTPRewrite | None, doc("Change path or host first.")] = None
     timeout: Annotated[Duration, doc("Time for the whole request; default none.")] = ""
     retries: Annotated[HTTPRetry | None, doc("Whether to try again.")] = None
@@ -216,7 +220,7 @@ class L4MatchAttributes(ProtoStruct, frozen=True, kw_only=True):
 
     destination_subnets: Annotated[tuple[str, ...], doc("Addresses it goes to.")] = ()
     port: Annotated[int, doc("Port it goes to.")] = 0
-    source_subnet: Annotated[str, doc("Not supported.")] = ""
+    source_subnet: Annotated[str, doc("Not supported.", compiled=False)] = ""
     source_labels: Annotated[dict[str, str], doc("Labels of the calling pod.")] = field(
         default_factory=dict
     )

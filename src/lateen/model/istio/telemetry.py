@@ -50,10 +50,16 @@ class Tracing(ProtoStruct, frozen=True, kw_only=True):
     providers: Annotated[tuple[ProviderRef, ...], doc("Where they go.")] = ()
     random_sampling_percentage: Annotated[float | None, doc("Share of requests.")] = None
     disable_span_reporting: Annotated[bool | None, doc("Whether spans are dropped.")] = None
-    disable_context_propagation: Annotated[bool | None, doc("Leave trace headers alone.")] = None
-    custom_tags: Annotated[dict[str, Any], doc("More tags.")] = field(default_factory=dict)
-    use_request_id_for_trace_sampling: Annotated[bool | None, doc("Sample by request id.")] = None
-    enable_istio_tags: Annotated[bool | None, doc("Add Istio's tags.")] = None
+    disable_context_propagation: Annotated[
+        bool | None, doc("Leave trace headers alone.", compiled=False)
+    ] = None
+    custom_tags: Annotated[dict[str, Any], doc("More tags.", compiled=False)] = field(
+        default_factory=dict
+    )
+    use_request_id_for_trace_sampling: Annotated[
+        bool | None, doc("Sample by request id.", compiled=False)
+    ] = None
+    enable_istio_tags: Annotated[bool | None, doc("Add Istio's tags.", compiled=False)] = None
 
 
 class Metrics(ProtoStruct, frozen=True, kw_only=True):
@@ -68,10 +74,10 @@ class TelemetrySpec(ProtoStruct, frozen=True, kw_only=True):
     """For which workloads, which signals."""
 
     selector: Annotated[WorkloadSelector | None, doc("Workloads; unset: the namespace.")] = None
-    target_ref: Annotated[PolicyTargetReference | None, doc("One target.")] = None
-    target_refs: Annotated[tuple[PolicyTargetReference, ...], doc("Targets.")] = ()
+    target_ref: Annotated[PolicyTargetReference | None, doc("One target.", compiled=False)] = None
+    target_refs: Annotated[tuple[PolicyTargetReference, ...], doc("Targets.", compiled=False)] = ()
     tracing: Annotated[tuple[Tracing, ...], doc("Traces.")] = ()
-    metrics: Annotated[tuple[Metrics, ...], doc("Metrics.")] = ()
+    metrics: Annotated[tuple[Metrics, ...], doc("Metrics.", compiled=False)] = ()
     access_logging: Annotated[tuple[AccessLogging, ...], doc("Access logs.")] = ()
 
 

@@ -72,4 +72,6 @@ class Port(ProtoStruct, frozen=True, kw_only=True):
         str, doc("HTTP, HTTPS, GRPC, GRPC-Web, HTTP2, MONGO, TCP, TLS and a few more.")
     ] = ""
     name: Annotated[str, doc("Name of the port.")] = ""
-    target_port: Annotated[int, doc("Port of the endpoints; not allowed in a Gateway.")] = 0
+    target_port: Annotated[
+        int, doc("Port of the endpoints; not allowed in a Gateway.", compiled=False)
+    ] = 0

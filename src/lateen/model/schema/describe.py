@@ -158,6 +158,13 @@ def at(schema: Schema, path: str) -> Schema | None:
     return node
 
 
+@functools.cache
+def marked(struct: type[msgspec.Struct], mark: str) -> frozenset[str]:
+    """Return the attributes of a struct whose declarations have a mark (`uncompiled`, `own` …)."""
+    hints = typing.get_type_hints(struct, include_extras=True)
+    return frozenset(name for name in struct.__struct_fields__ if _marks(hints[name]).get(mark))
+
+
 def _marks(hint: Any) -> dict[str, Any]:
     """Join the marks of all layers of Annotated; typing lists the outermost last, and it wins."""
     if typing.get_origin(hint) is not Annotated:

@@ -79,6 +79,9 @@ def doc(
     replace: bool = False,
     form: str = "",
     of: str = "",
+    compiled: bool = True,
+    inert: bool = False,
+    inherited: bool = True,
 ) -> msgspec.Meta:
     """Describe one field.
 
@@ -92,6 +95,10 @@ def doc(
     struct of a field of type Any (or of its elements) is, such as `kube.published.Affinity`. The
     value is kept as JSON and checked by that struct, which loads with the first manifest that has
     the field.
+
+    Istio's fields say what the front end does not do with them. Without `compiled` an object that
+    sets one is told so. An `inert` field does nothing in Istio either. Without `inherited` a rule
+    of a delegate has its own alone.
     """
     marks: dict[str, Any] = {
         "required": required,
@@ -106,6 +113,9 @@ def doc(
         "replace": replace,
         "form": form,
         "of": of,
+        "uncompiled": not compiled,
+        "inert": inert,
+        "own": not inherited,
     }
     extra = {name: mark for name, mark in marks.items() if mark}
     return msgspec.Meta(description=description or None, extra=extra)

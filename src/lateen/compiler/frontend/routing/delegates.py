@@ -1,6 +1,7 @@
 """Delegation: a root VirtualService leaves rules to another one. Pure."""
 
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 
@@ -10,23 +11,10 @@ from lateen.compiler.frontend.routing.routes import HttpRule, gateway_name
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import networking_route, types
 from lateen.model.istio.networking_route import HTTPMatchRequest, HTTPRoute, VirtualService
+from lateen.model.schema import describe
 
 Find = Callable[[str, str], VirtualService | None]
 """(namespace, name) -> VirtualService."""
-
-_INHERITED = (
-    "rewrite",
-    "direct_response",
-    "timeout",
-    "retries",
-    "fault",
-    "mirror",
-    "mirror_percent",
-    "mirror_percentage",
-    "mirrors",
-    "cors_policy",
-    "headers",
-)
 
 
 def http_rules(root: VirtualService, find: Find, settings: MeshSettings) -> tuple[HttpRule, ...]:
@@ -88,6 +76,14 @@ def _matches(owner: VirtualService, spec: HTTPRoute) -> tuple[HTTPMatchRequest, 
     )
 
 
+@cache
+def _inherited() -> tuple[str, ...]:
+    """Return the fields of a rule that a delegate's rule takes from the root's where it has none:
+    all but those whose declarations say otherwise."""
+    own = describe.marked(HTTPRoute, "own")
+    return tuple(name for name in HTTPRoute.__struct_fields__ if name not in own)
+
+
 def _joined(
     owner: VirtualService, root: HTTPRoute, child: VirtualService, domain: str
 ) -> list[HttpRule]:
@@ -100,7 +96,7 @@ def _joined(
         match = _intersect_all(outer, _matches(child, spec))
         if match is None:
             continue
-        inherited = {name: getattr(root, name) for name in _INHERITED if not getattr(spec, name)}
+        inherited = {name: getattr(root, name) for name in _inherited() if not getattr(spec, name)}
         name = "-".join(part for part in (root.name, spec.name) if part)
         merged = msgspec.structs.replace(
             _absolute(spec, child.metadata.namespace, domain), name=name, match=match, **inherited
