@@ -97,7 +97,7 @@ LOOKING = {
         (
             r"Reason: +(ImagePullBackOff|ErrImagePull)",
             r'Normal +Pulling .* Pulling image "example\.com/nothing:1"',
-            r"Failed to pull image .*: no stand-in is known for example\.com/nothing; name the "
+            r"Failed to pull image .*[:;] no stand-in is known for example\.com/nothing; name the "
             r"command .* lateen\.yaml",
             r"Warning +Failed .* Error: ErrImagePull",
         ),
