@@ -17,6 +17,7 @@ NAMES = (
     "api",
     "capture",
     "sidecars",
+    "holding",
     "images",
 )
 
