@@ -50,6 +50,17 @@ class Case:
 
 FROM_CLIENT = ("--from", "deploy/client")
 FROM_NAKED = ("--from", "deploy/naked")
+BARE = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: bare, namespace: istio-system}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 443, name: bare, protocol: HTTPS}
+    hosts: [bare.example]
+    tls: {mode: SIMPLE, credentialName: nowhere}
+"""
 SHOP = ("-H", "Host: shop.example")
 GATE = "http://istio-ingressgateway"
 NO_RULE = "rbac_access_denied_matched_policy[none]"
@@ -332,6 +343,15 @@ CASES = (
         ("-k",),
         "client -> gateway",
         "filter_chain_not_found",
+    ),
+    Case(
+        "the gateway's server names a Secret that is not there",
+        "no-server-certificate",
+        "https://bare.example/",
+        BARE,
+        ("-k",),
+        "client -> gateway",
+        "Secret is not supplied by SDS",
     ),
     Case(
         "TLS without a name",

@@ -36,6 +36,10 @@ def of(cause: Cause, known: Situation) -> Advice:
 
 
 def _strict_hints(known: Situation) -> tuple[str, ...]:
+    service = known.asked_service
+    if known.passed_through and service is not None:
+        scope = f": {known.scope.ref} leaves it out" if known.scope is not None else ""
+        return (f"the client's proxy does not know {service}{scope}",)
     if known.passed_through:
         return (
             "call the workload by its Service's name: to the address of a pod the client's proxy "
@@ -103,6 +107,23 @@ def _endpoint_hints(known: Situation) -> tuple[str, ...]:
     return (first, catalogue.NO_HEALTHY_ENDPOINTS.hints[1])
 
 
+def _refused_hints(known: Situation) -> tuple[str, ...]:
+    if known.server_role != "gateway":
+        return catalogue.CONNECTION_REFUSED.hints
+    others = [each for each in known.gateways if not each.selects]
+    if any(each.selects for each in known.gateways):
+        return (
+            "no server of the Gateways that select this gateway opens that port: one of mode "
+            "PASSTHROUGH does with routes of kind tls, any other with its port alone",
+        )
+    if not others:
+        return ("no Gateway opens a port here: write one",)
+    return tuple(
+        f"{each.field.ref} does not select this gateway: it selects {each.labels}"
+        for each in others
+    )
+
+
 def _client_tls_hints(known: Situation) -> tuple[str, ...]:
     if known.insecure:
         return catalogue.CLIENT_TLS.hints
@@ -119,4 +140,5 @@ _HINTS: Mapping[str, Callable[[Situation], tuple[str, ...]]] = {
     catalogue.NO_HEALTHY_ENDPOINTS.code: _endpoint_hints,
     catalogue.NO_MATCHING_SERVER.code: _server_hints,
     catalogue.CLIENT_TLS.code: _client_tls_hints,
+    catalogue.CONNECTION_REFUSED.code: _refused_hints,
 }

@@ -132,7 +132,7 @@ BLOCKED = Cause(
     "(outboundTrafficPolicy REGISTRY_ONLY)",
     hints=(
         "make the host known (a ServiceEntry, or a Service), or set outboundTrafficPolicy mode "
-        "ALLOW_ANY in the mesh config",
+        "ALLOW_ANY in the mesh config or the client's Sidecar",
     ),
 )
 NO_SUCH_DESTINATION = Cause(
@@ -267,6 +267,16 @@ CLIENT_LEFT = Cause(
     words="the client gave up before the answer came",
     hints=("wait longer (`-m SECONDS`), or see why the application is slow",),
     flags=("DC",),
+)
+NO_SERVER_CERTIFICATE = Cause(
+    code="no-server-certificate",
+    category=Category.TLS,
+    words="the gateway has no certificate to show: the Secret that its server names is not there",
+    hints=(
+        "put the Secret that credentialName names into the namespace of the gateway's pods, with "
+        "tls.crt and tls.key",
+    ),
+    server_says=("Secret is not supplied by SDS",),
 )
 CLIENT_TLS = Cause(
     code="client-tls",

@@ -61,9 +61,19 @@ def _plaintext_to_strict(known: Situation) -> Remedies:
         return
     yield from _use_mesh_tls(known)
     yield from _inject(known.client_workload, "give the client a sidecar")
+    yield from _in_scope(known)
     mode = known.server_mode
     if mode is not None and mode.field is not None:
         yield from _accept_plaintext(known, mode.field)
+
+
+def _in_scope(known: Situation) -> Remedies:
+    """The Service among what the client's Sidecar lets it see."""
+    service, scope = known.asked_service, known.scope
+    if known.passed_through and service is not None and scope is not None:
+        host = f"{service.namespace}/{service.name}.{service.namespace}.svc.cluster.local"
+        edit = Edit(scope.ref, change.at(scope, APPEND), host)
+        yield Remedy("let the client's proxy know the Service", (edit,))
 
 
 def _accept_plaintext(known: Situation, mode: Source) -> Remedies:
@@ -148,7 +158,7 @@ def _plaintext_to_tls(known: Situation) -> Remedies:
     entry = {"port": {"number": to.port}, "tls": settings}
     path = ("spec", "trafficPolicy", "portLevelSettings", APPEND)
     edit = Edit(known.has_rule, path, entry) if known.has_rule else _rule_for(to, entry)
-    yield Remedy("speak TLS to it, without verifying it", (edit,))
+    yield Remedy("speak TLS to it, without verifying it", (edit,), weakens=True)
 
 
 def _rule_for(to: RouteDestination, entry: dict[str, Any]) -> Edit:
@@ -175,6 +185,15 @@ def _refused(known: Situation) -> Remedies:
             edit = Edit(port.ref, change.at(port, "targetPort"), number)
             yield Remedy(f"send it to port {number}, where the application listens", (edit,))
     yield from _other_ports(known)
+    for each in known.gateways:
+        if not each.selects and each.wanted:
+            (label,) = each.wanted
+            alone = each.labels.startswith(f"{label}=") and "," not in each.labels
+            path, value = change.at(each.field), dict(each.wanted)
+            edit = Edit(each.field.ref, path, value)
+            if alone:
+                edit = Edit(each.field.ref, (*path, label), value[label])
+            yield Remedy("let the Gateway select this gateway", (edit,))
 
 
 def _tls_to_http(known: Situation) -> Remedies:
@@ -196,7 +215,12 @@ def _upstream_protocol(known: Situation) -> Remedies:
 
 def _no_such_destination(known: Situation) -> Remedies:
     to = known.destination
-    if to is None or to.field is None or not to.known:
+    if to is None or to.field is None:
+        return
+    if not to.known:
+        for host in to.elsewhere:
+            edit = Edit(to.field.ref, change.at(to.field, "host"), host)
+            yield Remedy(f"send it to {host}", (edit,), guess=True)
         return
     if to.port not in {port.number for port in to.ports}:
         if len(to.ports) == 1:
@@ -341,10 +365,9 @@ def _hosts(known: Situation) -> Remedies:
 
 
 def _wider(known: Situation) -> Remedies:
-    """A path that is matched exactly, as a prefix."""
-    for field in known.exact:
-        value = field.path.rpartition(".")[0]
-        edit = Edit(field.ref, change.steps(value), {"prefix": known.exact[field]})
+    """A path that is matched as a whole, with what is below it."""
+    for field, match in known.wider.items():
+        edit = Edit(field.ref, change.at(field), match)
         yield Remedy("match what is below that path too", (edit,), guess=True)
 
 

@@ -49,6 +49,8 @@ class RouteDestination(msgspec.Struct, frozen=True, kw_only=True):
     subset: str = ""
     known: bool = True
     """Whether the mesh has such a host."""
+    elsewhere: tuple[str, ...] = ()
+    """Services of the same name in other namespaces, where it is not known."""
     ports: tuple[DeclaredPort, ...] = ()
     """Of the Service."""
     subsets: tuple[str, ...] = ()
@@ -58,6 +60,18 @@ class RouteDestination(msgspec.Struct, frozen=True, kw_only=True):
     selector: Mapping[str, str] = {}
     """Of the Service."""
     service: ObjectRef | None = None
+
+
+class GatewayChoice(msgspec.Struct, frozen=True):
+    """A Gateway, beside the pods of a gateway."""
+
+    field: Source
+    """Its selector."""
+    labels: str
+    """What it selects, in words."""
+    selects: bool
+    wanted: Mapping[str, str] = {}
+    """The label by which the pods could be selected."""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +84,12 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     server_mode: ServerMode | None = None
     passed_through: bool = False
     """Whether the client's proxy knew the address as no Service's."""
+    asked_service: ObjectRef | None = None
+    """The Service whose address was asked for, where the client's proxy did not know it."""
+    scope: Source | None = None
+    """The list of hosts of the Sidecar that the client's proxy goes by."""
+    gateways: tuple[GatewayChoice, ...] = ()
+    """All Gateways, where a gateway has no listener for what came."""
     speaks: str = ""
     """What the application speaks on the port: `http`, `tls` or `tcp`, as far as declared."""
     answers: str = ""
@@ -119,7 +139,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Of the request, without a port."""
     served: tuple[Source, ...] = ()
     """The lists of hosts of Gateways' servers, and of the VirtualServices bound to them."""
-    exact: Mapping[Source, str] = {}
-    """Exact paths that the request's path begins with, where a match asks for them."""
+    wider: Mapping[Source, dict[str, str]] = {}
+    """Where a match asks for a whole path that the request's path begins with, and a match that
+    would take it."""
     insecure: bool = False
     """Whether the client was told to accept any certificate."""

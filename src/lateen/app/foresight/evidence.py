@@ -4,6 +4,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import msgspec
+
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source
 from lateen.observe.requests import directory, legs
@@ -18,15 +20,24 @@ _WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 _UNSENT = ("nowhere",)
 
 
-def failed(found: Foretold, asked: Http | None, sni: str, views: Views) -> legs.Leg | None:
-    """Return the leg on which a request fails; None where there is none. `asked` is the request as
-    its client sends it, None where it is no HTTP; `sni` is what the client's own TLS names."""
+class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as its client sends it: `http` is None where it is no HTTP, `sni` what the client's
+    own TLS names, `address` the `IP:port` that it connects to."""
+
+    http: Http | None
+    sni: str
+    address: str
+
+
+def failed(found: Foretold, sent: SentRequest, views: Views) -> legs.Leg | None:
+    """Return the leg on which a request fails; None where there is none."""
     leg = next((each for each in found.legs if each.failed), None) or _chosen(found)
     if leg is None:
         return None
     source = _route(found, leg, views)
-    client = _entry(leg, leg.client_log, asked, source)
-    server = _entry(leg, leg.server_log, asked, None, sni=leg.sni or sni)
+    came_to = _came_to(found, leg, sent)
+    client = _entry(leg, leg.client_log, sent.http, source, came_to=came_to)
+    server = _entry(leg, leg.server_log, sent.http, None, sni=leg.sni or sent.sni)
     if leg.client.role in ("app", "host"):
         client = None
     return legs.Leg(
@@ -40,6 +51,16 @@ def failed(found: Foretold, asked: Http | None, sni: str, views: Views) -> legs.
         sent=leg.server.role not in _UNSENT,
         failed=True,
     )
+
+
+def _came_to(found: Foretold, leg: Leg, sent: SentRequest) -> str:
+    """Return where the request came to the leg's client: for a pod's own sidecar that is what the
+    application asked for."""
+    place = next(number for number, each in enumerate(found.legs) if each is leg)
+    if not place:
+        return ""
+    before = found.legs[place - 1]
+    return sent.address if before.inside else before.server.address
 
 
 def _chosen(found: Foretold) -> Leg | None:
@@ -75,7 +96,13 @@ def _reading(found: Foretold) -> Reading | None:
 
 
 def _entry(
-    leg: Leg, log: Log | None, asked: Http | None, source: Source | None, *, sni: str = ""
+    leg: Leg,
+    log: Log | None,
+    asked: Http | None,
+    source: Source | None,
+    *,
+    sni: str = "",
+    came_to: str = "",
 ) -> LogEntry | None:
     if log is None:
         return None
@@ -90,7 +117,7 @@ def _entry(
         start=_WHEN,
         duration=0.0,
         downstream_remote="",
-        downstream_local=leg.server.address if mine else leg.client.address,
+        downstream_local=leg.server.address if mine else came_to,
         downstream_direct_remote="",
         upstream_remote=leg.server.address,
         upstream_local="",

@@ -90,15 +90,21 @@ def advised(foresight: Foresight, request: ExplainRequest, outcome: Foretold) ->
 
 
 def _known(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> Situation:
-    content = foresight.asked(request).content
-    inner = innermost(content)
-    sni = content.sni if isinstance(content, Tls) else ""
-    http = inner if isinstance(inner, Http) else None
-    leg = evidence.failed(outcome, http, sni, foresight.views)
+    asked = foresight.asked(request)
+    inner = innermost(asked.content)
+    namespace = asked.pod.namespace if asked.pod is not None else ""
+    known = foresight.network.names.addresses(asked.host, namespace)
+    address = asked.address or next(iter(known), asked.host)
+    sent = evidence.SentRequest(
+        http=inner if isinstance(inner, Http) else None,
+        sni=asked.content.sni if isinstance(asked.content, Tls) else "",
+        address=f"{address}:{asked.port}",
+    )
+    leg = evidence.failed(outcome, sent, foresight.views)
     if leg is None:
         return Situation(insecure=request.insecure)
-    known = situations.of(leg, foresight.views, foresight.snapshot, insecure=request.insecure)
-    return with_listeners(foresight, leg.server.name, known)
+    found = situations.of(leg, foresight.views, foresight.snapshot, insecure=request.insecure)
+    return with_listeners(foresight, leg.server.name, found)
 
 
 def with_listeners(foresight: Foresight, pod: str, known: Situation) -> Situation:

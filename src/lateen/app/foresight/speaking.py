@@ -37,7 +37,7 @@ _STATIC = _Site(
 )
 _HTTPBIN = _Site(
     (
-        PathAnswer(path="/(status|delay|anything)/.*", methods=_ASKED),
+        PathAnswer(path="/(status|delay)/[^/]+|/anything/.*", methods=_ASKED),
         PathAnswer(
             path="/(anything|get|headers|ip|user-agent|uuid|html|json|xml)?", methods=_ASKED
         ),

@@ -17,7 +17,7 @@ from lateen.model.meta import ObjectRef, Source, parse_source
 from lateen.model.snapshot import Snapshot
 from lateen.observe.requests import directory
 from lateen.observe.requests.legs import Leg
-from lateen.observe.verdicts import authorization, written
+from lateen.observe.verdicts import authorization, selecting, written
 
 Views = Mapping[str, ProxyView]
 _CONTAINER = wellknown.PROXY
@@ -34,7 +34,7 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
     view = views.get(leg.client_entry.proxy) if leg.client_entry is not None else None
     server = views.get(leg.server.name)
     route = _route(leg, view)
-    to = _destination(leg, view, route)
+    to = _destination(leg, view, route, snapshot)
     mode = _mode(leg, server, snapshot)
     identity = _client_identity(leg, snapshot)
     why = authorization.grounds(leg, views, identity)
@@ -67,7 +67,12 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         principals=_principals(why.policy, snapshot),
         host=_host(leg),
         served=_served(snapshot),
-        exact=_exact(leg, views, snapshot),
+        wider=_wider(leg, views, snapshot),
+        asked_service=_asked(leg, snapshot),
+        scope=selecting.sidecar_of(leg.client.name, snapshot),
+        gateways=selecting.gateways(leg.server.name, snapshot)
+        if leg.server.role == "gateway"
+        else (),
         would_allow=why.would_allow,
         tls_names=tuple(name for names in came_to(leg, views).values() for name in names),
         insecure=insecure,
@@ -195,7 +200,9 @@ def _route(leg: Leg, view: ProxyView | None) -> Route | None:
     return directory.route(view, tagged) if view is not None and tagged else None
 
 
-def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> RouteDestination | None:
+def _destination(
+    leg: Leg, view: ProxyView | None, route: Route | None, snapshot: Snapshot
+) -> RouteDestination | None:
     name, field = cluster_name(leg, view), None
     if view is None or leg.client_entry is None or leg.client_entry.inbound:
         return None
@@ -217,12 +224,20 @@ def _destination(leg: Leg, view: ProxyView | None, route: Route | None) -> Route
         port=int(parts[1]),
         subset=parts[2],
         known=service is not None,
+        elsewhere=_namesakes(host, snapshot) if service is None else (),
         ports=_ports(service),
         subsets=_subsets(every),
         field=field,
         selector=dict(service.selector) if service is not None else {},
         service=service.source.ref if service is not None else None,
     )
+
+
+def _namesakes(host: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the Services that are called as the first label of a host, in whatever namespace."""
+    short = host.partition(".")[0]
+    found = (key for key in snapshot.services if key[1] == short)
+    return tuple(f"{name}.{namespace}.svc.cluster.local" for namespace, name in found)
 
 
 def _ports(service: Service | None) -> tuple[DeclaredPort, ...]:
@@ -327,19 +342,28 @@ def _served(snapshot: Snapshot) -> tuple[Source, ...]:
     return tuple(found)
 
 
-def _exact(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, str]:
-    """Return where a path is matched exactly that the request's path begins with."""
+def _wider(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, dict[str, str]]:
+    """Return where a whole path is asked for that the request's path begins with, and what would
+    take what is below it."""
     entry = leg.client_entry
     http = entry.entry.http if entry is not None else None
-    found: dict[Source, str] = {}
+    found: dict[Source, dict[str, str]] = {}
     for field in looked_up(leg, views) if http is not None else ():
         for route, each in enumerate(written.value(snapshot, field) or ()):
             for number, match in enumerate(each.get("match") or ()):
-                exact = (match.get("uri") or {}).get("exact")
+                uri = match.get("uri") or {}
+                exact, pattern = uri.get("exact"), uri.get("regex")
+                source = Source(field.ref, f"spec.http[{route}].match[{number}].uri")
                 if exact and http is not None and http.path.startswith(exact):
-                    path = f"spec.http[{route}].match[{number}].uri.exact"
-                    found[Source(field.ref, path)] = exact
+                    found[source] = {"prefix": exact}
+                elif pattern:
+                    found[source] = {"regex": f"{pattern}.*"}
     return found
+
+
+def _asked(leg: Leg, snapshot: Snapshot) -> ObjectRef | None:
+    entry = leg.client_entry
+    return selecting.service_at(entry.entry.downstream_local, snapshot) if entry else None
 
 
 def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None:

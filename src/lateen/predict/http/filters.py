@@ -61,8 +61,8 @@ def _one(exchange: Exchange, each: Any) -> Local | None:
 def _of_route(exchange: Exchange, name: str) -> Any | None:
     """Return what a route, else its virtual host, says to a filter, as the Any that it is."""
     routed = exchange.routed
-    if routed is None:
-        return None
+    if routed is None or routed.needs_tls:
+        return None  # the redirect to https is a route of its own, which says nothing to filters
     for level in (routed.route, routed.host):
         if level is not None and name in level.typed_per_filter_config:
             return level.typed_per_filter_config[name]

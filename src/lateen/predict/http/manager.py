@@ -32,8 +32,6 @@ def handle(run: Run, hop: Hop, manager: Any) -> WireReply:
         return router.stopped(run, hop, refused, content)
     exchange = Exchange(run=run, hop=hop, manager=manager, request=request, routed=None)
     exchange.routed = _route(run, hop, manager, request)
-    if exchange.routed.needs_tls:
-        return router.send(exchange)  # the redirect to https comes before any filter
     local = filters.run_through(exchange)
     if local is not None:
         if local.onward:

@@ -78,7 +78,7 @@ def _answered(exchange: Exchange, local: Local) -> WireReply:
     flags = (*exchange.flags, *local.flags)
     status, words = grpc.answer(exchange.request, local.status)
     log = Log(proxy=hop.name, kind="http", status=status, flags=flags, details=local.details)
-    if status >= 400:
+    if status >= 400 or local.code == "blocked":
         exchange.run.fail(local.code, local.sources)
     return WireReply(
         kind="answer",

@@ -91,6 +91,10 @@ def _of_port(listener: Any, port: int) -> list[chains.Lost]:
     return [chains.Lost(each, "") for each in own or free]
 
 
+_OTHER_PORTS = "has chains of its own"
+"""Why a chain without a port is not looked at: that it is not the port's is no news."""
+
+
 def _candidates(found: chains.Found) -> tuple[Candidate, ...]:
     return tuple(
         Candidate(
@@ -99,6 +103,7 @@ def _candidates(found: chains.Found) -> tuple[Candidate, ...]:
             config.written(each.chain.metadata, "source"),
         )
         for each in found.lost
+        if not each.why.endswith(_OTHER_PORTS)
     )
 
 
@@ -144,7 +149,8 @@ def _through(
     if context is None:
         raise UnknownError(f"the transport socket {chain.transport_socket.name}")
     own = demands.server_side(run, pod.name, context)
-    if own.certificate is None:
+    unverified = own.asks and own.trust.roots is not None and not own.trust.roots
+    if own.certificate is None or unverified:  # Envoy waits for both secrets
         return _without_certificate(run, pod, wanted, chain)
     done = tls.handshake(content, own)
     layer = Layer(
@@ -179,6 +185,7 @@ def _without_certificate(
     """Envoy closes as soon as it is spoken to, where SDS has given it no secret."""
     sources = config.known(config.written(chain.metadata, "source"))
     run.step("server's TLS", "no certificate is there", at=pod.name, ok=False, sources=sources)
+    run.fail("no-server-certificate", sources, len(run.legs) - 1)
     failure = "TLS error: Secret is not supplied by SDS"
     log = Log(proxy=pod.name, kind="listener", downstream_failure=failure)
     return ended(wanted.content, party_of(pod, port=wanted.port), log)
