@@ -1,9 +1,11 @@
 """The only reader of the system clock. Everything that needs time is handed a Clock."""
 
-import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Clock(Protocol):
@@ -35,6 +37,8 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait for real."""
+        import asyncio  # takes 14 ms, and most commands never wait
+
         await asyncio.sleep(seconds)
 
 
@@ -61,7 +65,7 @@ class ManualClock:
     def __init__(self, start: datetime) -> None:
         self._wall = start.timestamp()
         self._elapsed = 0.0
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+        self._sleepers: "list[tuple[float, asyncio.Future[None]]]" = []
 
     def now(self) -> datetime:
         """Return the start plus all that was advanced."""
@@ -75,6 +79,8 @@ class ManualClock:
         """Wait until `advance` has moved past the moment asked for."""
         if seconds <= 0:
             return
+        import asyncio
+
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._elapsed + seconds, wake))
         await wake
@@ -85,6 +91,8 @@ class ManualClock:
 
     async def advance(self, seconds: float) -> None:
         """Move time, waking sleepers in the order they were due."""
+        import asyncio
+
         target = self._elapsed + seconds
         while due := sorted((s for s in self._sleepers if s[0] <= target), key=lambda s: s[0]):
             moment, wake = due[0]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from lateen.app.foresight import evidence, telling
+from lateen.app.foresight import telling
 from lateen.app.foresight.state import Foresight
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.causes import advice, catalogue, change
@@ -21,7 +21,6 @@ from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
 from lateen.model.validation import dispatch
-from lateen.observe.verdicts import report, situations
 from lateen.predict.values.outcome import Branch, Foretold, Prediction
 from lateen.predict.values.request import Http, Tls, innermost
 
@@ -95,6 +94,9 @@ def _known(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> 
     namespace = asked.pod.namespace if asked.pod is not None else ""
     known = foresight.network.names.addresses(asked.host, namespace)
     address = asked.address or next(iter(known), asked.host)
+    from lateen.app.foresight import evidence  # what reads logs is not loaded where all is well
+    from lateen.observe.verdicts import situations
+
     sent = evidence.SentRequest(
         http=inner if isinstance(inner, Http) else None,
         sni=asked.content.sni if isinstance(asked.content, Tls) else "",
@@ -182,6 +184,8 @@ def edited(ground: Ground, remedy: Remedy) -> Objects | None:
 
 def told(found: Sequence[TriedRemedy], locate: telling.Locate) -> Iterator[Json]:
     """Yield remedies as the document has them."""
+    from lateen.observe.verdicts import report
+
     for each in found:
         after = telling.outcome(each.outcome, locate)
         yield {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lateen.app.lab import meshsettings
 from lateen.app.lab.settings import LabSettings
@@ -9,13 +10,15 @@ from lateen.base.jsonvalue import Json
 from lateen.controllers.network import external
 from lateen.model.external import ExternalHost
 from lateen.node.images import catalogue
-from lateen.pki.authority import Authority
+
+if TYPE_CHECKING:
+    from lateen.pki.authority import Authority
 
 _USUAL = 80
 """Where an image is taken to serve of which nothing is known."""
 
 
-def objects(chosen: LabSettings, authority: Authority | None) -> list[tuple[str, Json]]:
+def objects(chosen: LabSettings, authority: "Authority | None") -> list[tuple[str, Json]]:
     """Return (resource, object) of all hosts. Without an authority they have no certificate: what
     is foretold needs none."""
 
