@@ -65,7 +65,7 @@ class ManualClock:
     def __init__(self, start: datetime) -> None:
         self._wall = start.timestamp()
         self._elapsed = 0.0
-        self._sleepers: "list[tuple[float, asyncio.Future[None]]]" = []
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
         """Return the start plus all that was advanced."""
