@@ -404,6 +404,15 @@ def came_to(leg: Leg, views: Views) -> dict[Source, tuple[str, ...]]:
     return directory.servers(view, int(port)) if view is not None and port.isdigit() else {}
 
 
+def named_servers(leg: Leg, views: Views) -> list[Source]:
+    """Return the servers of the gateway's port that are for the TLS name a client asked for; all of
+    the port where nobody saw the name."""
+    entry, servers = leg.server_entry, came_to(leg, views)
+    seen = leg.reading.sni if leg.reading is not None else ""
+    name = (entry.entry.downstream.sni if entry is not None else "") or seen
+    return [source for source, names in servers.items() if name in names] or list(servers)
+
+
 def looked_up(leg: Leg, views: Views) -> list[Source]:
     """Return where a gateway without a route for a request looked: the VirtualServices of the
     virtual host that the request's Host belongs to."""

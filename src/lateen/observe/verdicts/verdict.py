@@ -211,6 +211,8 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
         sources += [port] if port is not None else []
     if cause is catalogue.NO_MATCHING_SERVER:
         sources += situations.came_to(leg, by.views)
+    if cause is catalogue.NO_SERVER_CERTIFICATE:
+        sources += situations.named_servers(leg, by.views)
     if cause is catalogue.NO_ROUTE and (short := situations.by_short_host(leg, by.snapshot)):
         ref = short[0].ref
         means = f"a Service of the namespace {ref.namespace}"
