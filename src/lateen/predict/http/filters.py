@@ -1,6 +1,5 @@
 """The HTTP filters that may answer or change a request, in their order. Pure."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 from lateen.predict.connection import peer
 from lateen.predict.envoy import config, packed, rbac, routes, strings
 from lateen.predict.envoy.errors import UnknownError
+from lateen.predict.http import weights
 from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.request import Http
 from lateen.predict.values.trail import PRESENT, Test
@@ -90,9 +90,6 @@ def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None
     return Local(403, details, code=code, sources=sources)
 
 
-_EITHER = re.compile(r"%CEL\(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']*)'\)%")
-
-
 def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     """Take the ALPN that the upstream handshake is to offer."""
     setting: Any = packed.opened(own) if own is not None else opened
@@ -100,12 +97,7 @@ def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | N
         if value.object_key != _ALPN_STATE:
             continue
         text = value.format_string.text_format_source.inline_string
-        found = _EITHER.fullmatch(text)
-        if found is not None:
-            text = found[1] if exchange.request.version == "2" else found[2]
-        if "%" in text:
-            raise UnknownError("the ALPN is computed")
-        exchange.alpn = tuple(text.split(","))
+        exchange.alpn = weights.offered(text, exchange.request.version)
     return None
 
 

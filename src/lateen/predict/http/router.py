@@ -134,7 +134,7 @@ def _forward(exchange: Exchange, route: Any) -> WireReply:
     request = routes.rewritten(route, exchange.request)
     if chosen is not route:
         request = weights.edited(chosen, request)
-        exchange.alpn = weights.alpn(chosen, exchange.alpn)
+        exchange.alpn = weights.alpn(chosen, exchange.alpn, exchange.request.version)
     cluster = hop.proxy.cluster(name)
     sources = config.known(config.written(route.metadata, "source"))
     if cluster is None:

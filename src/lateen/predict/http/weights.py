@@ -1,12 +1,15 @@
 """What a weighted destination says of its own: headers, and settings of filters. Pure."""
 
+import re
 from typing import Any
 
 import msgspec
 
 from lateen.predict.envoy import packed
+from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Http
 
+_EITHER = re.compile(r"%CEL\(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']*)'\)%")
 _ALPN_STATE = "envoy.network.application_protocols"
 
 
@@ -21,7 +24,18 @@ def edited(chosen: Any, request: Http) -> Http:
     return request
 
 
-def alpn(chosen: Any, decided: tuple[str, ...]) -> tuple[str, ...]:
+def offered(text: str, version: str) -> tuple[str, ...]:
+    """Return the protocols that a filter's text names for a request of an HTTP version. Raises
+    UnknownError for what is computed otherwise."""
+    found = _EITHER.fullmatch(text)
+    if found is not None:
+        text = found[1] if version == "2" else found[2]
+    if "%" in text:
+        raise UnknownError("the ALPN is computed")
+    return tuple(text.split(","))
+
+
+def alpn(chosen: Any, decided: tuple[str, ...], version: str) -> tuple[str, ...]:
     """Return what is offered upstream, where the destination overrides what the filter decided."""
     for each in chosen.typed_per_filter_config.values():
         opened = packed.opened(each)
@@ -32,5 +46,5 @@ def alpn(chosen: Any, decided: tuple[str, ...]) -> tuple[str, ...]:
             for value in opened.on_request_headers:
                 if value.object_key == _ALPN_STATE:
                     text = value.format_string.text_format_source.inline_string
-                    return tuple(text.split(","))
+                    return offered(text, version)
     return decided
