@@ -6,7 +6,7 @@ Each case is a policy applied to the workloads in `failures/`, and one request.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tests.e2e.failure_policies import access, back_in, known, pool, rule, strict
+from tests.e2e.failure_policies import BARE, access, back_in, known, pool, rule, strict
 
 OLD, NEW = "1.17", "1.32"
 
@@ -50,17 +50,6 @@ class Case:
 
 FROM_CLIENT = ("--from", "deploy/client")
 FROM_NAKED = ("--from", "deploy/naked")
-BARE = """\
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: bare, namespace: istio-system}
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-  - port: {number: 443, name: bare, protocol: HTTPS}
-    hosts: [bare.example]
-    tls: {mode: SIMPLE, credentialName: nowhere}
-"""
 SHOP = ("-H", "Host: shop.example")
 GATE = "http://istio-ingressgateway"
 NO_RULE = "rbac_access_denied_matched_policy[none]"

@@ -1,6 +1,17 @@
 """Policies that bring failures about, as YAML to apply."""
 
 GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
+BARE = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: bare, namespace: istio-system}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 443, name: bare, protocol: HTTPS}
+    hosts: [bare.example]
+    tls: {mode: SIMPLE, credentialName: nowhere}
+"""
 
 
 def strict(app: str = "server") -> str:
