@@ -3,7 +3,7 @@
 A full collection walks every object there is: tens of milliseconds, or hundreds in a large mesh,
 that a change or a request would have to wait for. What is left to Python is the youngest
 generation, in small portions. The rest is looked through here, when no change has come for a
-moment, and then taken out of the collector's sight. What it finds is given back to the system.
+moment, and then taken out of the collector's sight. What is free is given back to the system.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ WORTH = 20_000
 """New objects that are worth a look in a quiet moment."""
 WHOLE = 20
 """Every how many times what was taken out of sight is looked through too."""
+GIVING_BACK = 3
+"""Every how many looks free memory is given back to the system."""
 _NEVER = 1_000_000
 
 
@@ -63,6 +65,7 @@ class Collector:
     async def run(self) -> None:
         """Take over from Python all but the youngest generation, for ever."""
         gc.set_threshold(YOUNG, _NEVER, _NEVER)
+        looks = 0
         while True:
             await self._clock.sleep(EVERY_SECONDS)
             fresh, young, _ = gc.get_count()
@@ -70,13 +73,16 @@ class Collector:
             match decided(young, fresh, quiet, self._aside):
                 case Decision.COLLECT:
                     self.collect()
-                    # It may take a while, and needs no hold of the interpreter.
-                    await asyncio.to_thread(heap.give_back)
                 case Decision.ASIDE:
                     self._aside += 1
                     gc.freeze()
                 case Decision.NOTHING:
                     pass
+            looks += 1
+            if looks % GIVING_BACK == 0:
+                # What was freed may be bytes alone, which no collection has to do with. It may take
+                # a while, and needs no hold of the interpreter.
+                await asyncio.to_thread(heap.give_back)
 
     def collect(self) -> None:
         """Collect everything in sight, and leave what lives out of sight."""
