@@ -95,6 +95,14 @@ def several(requests: list[str]) -> str:
     return f"{shown}; and {left} more" if left > 0 else shown
 
 
+def _mark(ways: list[Json]) -> tuple[str, str]:
+    """Return a mark and its colour: all of it gets there, some of it, or none."""
+    reached = [way["reached"] for way in ways]
+    if all(reached):
+        return "√", "green"
+    return ("~", "yellow") if any(reached) else ("×", "red")
+
+
 def _lines(told: Json, given: str) -> Iterator[str]:
     before = ""
     for cell in told["cells"]:
@@ -103,8 +111,7 @@ def _lines(told: Json, given: str) -> Iterator[str]:
             before = cell["to"]
         yield f"  from {names(cell['clients'])}"
         for each in cell["classes"]:
-            colour = "green" if each["reached"] else "red"
-            mark = screen.paint("√" if each["reached"] else "×", colour)
+            mark = screen.paint(*_mark(each["ways"]))
             yield f"    {mark} {several(each['requests'])}: {each['words']}{place(each['sources'])}"
             yield screen.paint(f"        {given} {each['witness']['options']}", "dim")
         for why in cell["open"]:

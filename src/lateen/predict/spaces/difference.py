@@ -40,6 +40,8 @@ def judged(before: Effect, after: Effect) -> Difference | None:
         return Difference(UNKNOWN, "what it comes to cannot be said any more")
     lost = _failing(after) - _failing(before)
     if not before.reached and not after.reached:
+        if _failures(before) == _failures(after):
+            return None
         return Difference(OTHER, "it fails otherwise")
     if lost:
         stricter = all(_guarded(way) for way in after.ways if way.code in lost)
@@ -85,6 +87,11 @@ def _strangers(ways: list[Course]) -> int:
 
 def _failing(effect: Effect) -> set[str]:
     return {way.code for way in effect.ways if not way.reached and not way.unknown}
+
+
+def _failures(effect: Effect) -> set[tuple[str, int | None, float | None]]:
+    """Return how it fails, as a client sees it and by the cause."""
+    return {(way.code, way.status, way.share) for way in effect.ways}
 
 
 def _destinations(effect: Effect) -> set[tuple[str, float | None]]:

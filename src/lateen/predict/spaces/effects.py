@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lateen.model.meta import Source
-from lateen.predict.values.outcome import Branch, Leg, Prediction
+from lateen.predict.values.outcome import Foretold, Leg, Prediction
 
 REACHED = frozenset({"ok", "application-status", "direct-response"})
 """Failure classes of requests that get where the configuration sends them."""
@@ -98,20 +98,26 @@ def refused(way: Course) -> bool:
 def of(found: Prediction, identity: str, workloads: Mapping[str, str]) -> Effect:
     """Return what a prediction comes to. The client's own identity is said as such, so that
     clients that fare alike have one effect. `workloads` are the pods' by their names."""
-    ways = {_way(each, identity, workloads): None for each in found.branches}
+    shares: dict[Course, float | None] = {}
+    for each in found.branches:
+        course, part = _course(each.outcome, identity, workloads), each.share
+        before = shares.get(course, 0.0)
+        shares[course] = None if part is None or before is None else before + part
+    ways = [
+        msgspec.structs.replace(course, share=None if share is None else round(share, 6))
+        for course, share in shares.items()
+    ]
     ordered = sorted(ways, key=lambda way: (way.code, way.destination, str(way)))
     return Effect(tuple(ordered), found.open)
 
 
-def _way(branch: Branch, identity: str, workloads: Mapping[str, str]) -> Course:
-    outcome = branch.outcome
+def _course(outcome: Foretold, identity: str, workloads: Mapping[str, str]) -> Course:
     return Course(
         code=outcome.code,
         status=outcome.status,
         destination=workloads.get(outcome.destination, outcome.destination),
         hops=tuple(_hop(leg, identity) for leg in outcome.legs if _counts(leg)),
         unknown=outcome.unknown,
-        share=None if branch.share is None else round(branch.share, 6),
     )
 
 
@@ -154,16 +160,23 @@ def _rank(source: Source) -> int:
 
 
 def words(effect: Effect) -> str:
-    """Return it in a few words."""
-    return "; ".join(dict.fromkeys(_said(way) for way in effect.ways)) or "nothing"
+    """Return it in a few words. Ways that are told alike are one, with the share of all of them."""
+    shares: dict[str, float | None] = {}
+    for way in effect.ways:
+        text, before = _said(way), shares.get(_said(way), 0.0)
+        shares[text] = None if way.share is None or before is None else before + way.share
+    if len(shares) == 1:
+        return next(iter(shares))
+    told = [text if part is None else f"{part:.0%} {text}" for text, part in shares.items()]
+    return "; ".join(told) or "nothing"
 
 
 def _said(way: Course) -> str:
     if way.unknown:
         return f"unknown: {way.unknown}"
-    share = f"{way.share:.0%} " if way.share is not None and way.share < 1 else ""
     if not way.reached:
-        return f"{share}{way.status or 'no answer'} {way.code}"
+        return f"{way.status or 'no answer'} {way.code}"
+    if not way.destination:
+        return f"answered {way.status or ''}".rstrip()
     tls = ", ".join(dict.fromkeys(hop.words for hop in way.hops))
-    where = f"-> {way.destination}" if way.destination else f"answered {way.status or ''}".rstrip()
-    return f"{share}{where} ({tls or 'in its own pod'})" if way.destination else f"{share}{where}"
+    return f"-> {way.destination} ({tls or 'in its own pod'})"

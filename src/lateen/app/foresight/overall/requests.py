@@ -25,7 +25,7 @@ def words(notes: Sequence[Literal]) -> str:
     kept = [_said(n) for n in true if n.test.kind != "present" or n.field not in valued]
     if kept:
         return ", ".join(dict.fromkeys(kept))
-    return "all other requests" if notes else "all requests"
+    return "all requests" if all(map(_idle, notes)) else "all other requests"
 
 
 def _idle(note: Literal) -> bool:
