@@ -17,6 +17,7 @@ NAMES = (
     "api",
     "capture",
     "sidecars",
+    "overall",
     "holding",
     "images",
 )
