@@ -15,6 +15,8 @@ from lateen.predict.values.facts import NetworkFacts, PodFacts, Speech
 
 OUTSIDE = Client(name="outside", origin="outside")
 _LIKELY = {"https": "https", "tls": "https", "tcp": "tcp", "mongo": "tcp", "mysql": "tcp"}
+_API_SERVER = ("default", "kubernetes")
+"""A Service that every cluster has, and no manifest: it is not of the mesh."""
 _GATEWAY_PORTS = frozenset({15021, 15090, 15020})
 
 
@@ -74,6 +76,8 @@ def targets(known: Foresight) -> list[Target]:
 def _services(known: Foresight) -> Iterator[Target]:
     network = known.network
     for (namespace, name), service in sorted(known.snapshot.services.items()):
+        if (namespace, name) == _API_SERVER:
+            continue
         for port in service.spec.ports:
             if port.protocol not in ("", "TCP") or service.spec.external_name:
                 continue
