@@ -32,7 +32,7 @@ LINE = (
             "-",
             "rbac_access_denied_matched_policy[none]",
             "-",
-            ["rbac-not-allowed", "rbac-no-identity"],
+            ["rbac-not-allowed", "rbac-no-identity", "rbac-no-token"],
         ),
         (
             403,
@@ -41,6 +41,7 @@ LINE = (
             "-",
             ["rbac-denied"],
         ),
+        (401, "-", "jwt_authn_access_denied{Jwt_is_expired}", "-", ["jwt-expired"]),
         (426, "DPE", "low_version", "-", ["http-1.0"]),
         (504, "UT", "response_timeout", "-", ["upstream-timeout"]),
     ],

@@ -28,6 +28,8 @@ class Request:
     method: str = "GET"
     path: str = "/"
     headers: dict[str, str] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    """Of a verified token; none without one."""
     tcp: bool = False
 
     def header(self, name: str) -> str | None:
@@ -109,7 +111,30 @@ def _principal(p: rbac_pb2.Principal, request: Request) -> bool:
             return _within(p.remote_ip, request.remote_ip)
         case "header":
             return _header(p.header, request)
+        case "metadata":
+            return _claim(p.metadata, request)
     raise AssertionError(p)
+
+
+def _claim(matcher: Any, request: Request) -> bool:
+    assert not request.tcp, "a connection has no token"
+    assert matcher.filter == "envoy.filters.http.jwt_authn"
+    found: Any = {"payload": request.claims}
+    for segment in matcher.path:
+        found = found.get(segment.key) if isinstance(found, dict) else None
+    return _value(matcher.value, found)
+
+
+def _value(matcher: Any, value: Any) -> bool:
+    match matcher.WhichOneof("match_pattern"):
+        case "or_match":
+            return any(_value(each, value) for each in matcher.or_match.value_matchers)
+        case "list_match":
+            one = matcher.list_match.one_of
+            return isinstance(value, list) and any(_value(one, each) for each in value)
+        case "string_match":
+            return isinstance(value, str) and _string(matcher.string_match, value)
+    raise AssertionError(matcher)
 
 
 def _header(matcher: Any, request: Request) -> bool:

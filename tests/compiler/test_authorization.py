@@ -122,11 +122,27 @@ def holds(name: str, values: list[str], request: Request) -> bool:
 
 
 def one_holds(name: str, value: str, request: Request) -> bool:
-    if name in ("requestPrincipals", "request.auth.principal", "request.auth.claims[group][team]"):
-        return False
+    if name in ("requestPrincipals", "request.auth.principal"):
+        return token_fits(value, request.claims)
+    if name == "request.auth.claims[group][team]":
+        given = request.claims.get("group", {}).get("team", [])
+        return any(fits(value, each) for each in (given if isinstance(given, list) else [given]))
     if name in IDENTITIES:
         return bool(request.identity) and IDENTITIES[name](value, *caller(request))
     return OTHERS[name](value, request)
+
+
+def token_fits(value: str, claims: dict[str, Any]) -> bool:
+    """A star stands for a whole side, or ends or begins the one that is written."""
+    if not claims:
+        return False
+    issuer, subject = claims["iss"], claims["sub"]
+    if "/" not in value:
+        if value.startswith("*"):
+            return fits(value, subject) and issuer != ""
+        return value.endswith("*") and fits(value, issuer) and subject != ""
+    wanted, _, of_subject = value.rpartition("/")
+    return fits(wanted, issuer) and fits(of_subject, subject)
 
 
 def caller(request: Request) -> tuple[str, str, str]:
@@ -228,9 +244,10 @@ METHODS = ("GET", "POST", "P*", "*")
 PATHS = ("/", "/a", "/a/*", "*/x", "*", "/{*}", "/{*}/x", "/a/{**}", "/a/{*}/{**}")
 PORTS = ("8080", "9000")
 TEXTS = ("admin", "adm*", "*min", "*")
+TOKENS = ("*", "issuer/subject", "https://a/b/subject", "issuer/*", "*/subject", "*ject", "iss*")
 FIELDS = {
     "principals": PRINCIPALS,
-    "requestPrincipals": ("*", "issuer/subject"),
+    "requestPrincipals": TOKENS,
     "namespaces": NAMESPACES,
     "ipBlocks": ADDRESSES,
     "remoteIpBlocks": ADDRESSES,
@@ -249,7 +266,7 @@ KEYS = {
     "destination.port": PORTS,
     "connection.sni": ("outbound_.80_._.web", "*web", "*"),
     "request.headers[x-role]": TEXTS,
-    "request.auth.principal": TEXTS,
+    "request.auth.principal": TOKENS,
     "request.auth.claims[group][team]": TEXTS,
 }
 
@@ -305,6 +322,14 @@ REQUESTS = st.builds(
     method=st.sampled_from(["GET", "POST", "PUT"]),
     path=st.sampled_from(["/", "/a", "/a/", "/a/x", "/b/x?q=/a", "/a/b/c", "/b"]),
     headers=st.sampled_from([{}, {"x-role": "admin"}, {"x-role": "user"}, {"x-role": ""}]),
+    claims=st.sampled_from(
+        [
+            {},
+            {"iss": "issuer", "sub": "subject"},
+            {"iss": "https://a/b", "sub": "subject", "group": {"team": "admin"}},
+            {"iss": "issuer", "sub": "other", "group": {"team": ["user", "admin"]}},
+        ]
+    ),
     tcp=st.booleans(),
 )
 

@@ -6,6 +6,7 @@ Each case is a policy applied to the workloads in `failures/`, and one request.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tests.e2e import tokens
 from tests.e2e.failure_policies import BARE, access, back_in, known, pool, rule, strict
 
 OLD, NEW = "1.17", "1.32"
@@ -480,6 +481,53 @@ CASES = (
         "rbac_access_denied_matched_policy[ns[default]-policy[callers]-rule[0]]",
         remedies=1,
         wished="application-status",
+    ),
+    Case(
+        "a rule asks for a token, and the request has none",
+        "rbac-no-token",
+        "http://server/",
+        tokens.policy() + access('from: [{source: {requestPrincipals: ["*"]}}]'),
+        FROM_CLIENT,
+        SIDECARS,
+        NO_RULE,
+    ),
+    *(
+        Case(
+            title,
+            code,
+            "http://server/",
+            tokens.policy(),
+            (*FROM_CLIENT, *tokens.header(text)),
+            SIDECARS,
+            f"jwt_authn_access_denied{{{details}}}",
+        )
+        for title, code, text, details in (
+            ("a token has ended", "jwt-expired", tokens.made(exp=1), "Jwt_is_expired"),
+            (
+                "a token is of an issuer that nobody named",
+                "jwt-unknown-issuer",
+                tokens.made(iss="other"),
+                "Jwt_issuer_is_not_configured",
+            ),
+            (
+                "a token is meant for others",
+                "jwt-audience",
+                tokens.made(aud="other"),
+                "Audiences_in_Jwt_are_not_allowed",
+            ),
+            (
+                "a token's signature is not its issuer's",
+                "jwt-unverified",
+                tokens.made()[:-8] + "AAAAAAAA",
+                "Jwt_verification_fails",
+            ),
+            (
+                "what is sent as a token is none",
+                "jwt-malformed",
+                "token",
+                "Jwt_is_not_in_the_form_of_Header.Payload.Signature_with_two_dots_and_3_sections",
+            ),
+        )
     ),
     Case(
         "rules do not allow a TCP connection",

@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+from tests.law import tokens
 from tests.law.further import OUTER
 from tests.law.meshes import EXTERNAL, PATHS
 
@@ -50,6 +51,9 @@ def flow(random: Random) -> Json:
         headers.append(["Host", random.choice(named)])
     if random.random() < 0.25:
         headers.append(["x-tier", random.choice(("gold", "golden", "iron"))])
+    if random.random() < 0.2:
+        name, prefix = random.choice((("Authorization", "Bearer "), (tokens.HEADER, "")))
+        headers.append([name, prefix + tokens.token(random)])
     path = random.choice(PATHS)
     if random.random() < 0.15:
         path = random.choice(

@@ -4,7 +4,7 @@ import json
 from random import Random
 from typing import Any
 
-from tests.law import further
+from tests.law import further, tokens
 
 Json = dict[str, Any]
 
@@ -35,6 +35,7 @@ def mesh(random: Random) -> list[Json]:
     made += _several(random, 3, destination)
     made += _several(random, 2, routes)
     made += _several(random, 2, authorization)
+    made += _several(random, 1, verification)
     if random.random() < 0.7:
         made += gateway(random)
     made += further.of_mesh(random)
@@ -247,6 +248,32 @@ def gateway(random: Random) -> list[Json]:
     return made
 
 
+def verification(random: Random, number: int) -> Json:
+    """A RequestAuthentication of the mesh, a workload or the gateway."""
+    rules = []
+    for issuer in random.sample(tokens.ISSUERS, random.randint(1, 2)):
+        rule: Json = {"issuer": issuer, "jwks": tokens.key_set(issuer)}
+        if random.random() < 0.3:
+            rule["audiences"] = [random.choice(tokens.AUDIENCES)]
+        if random.random() < 0.3:
+            rule["fromHeaders"] = [{"name": tokens.HEADER}]
+        if random.random() < 0.2:
+            rule["forwardOriginalToken"] = True
+        rules.append(rule)
+    app, where = random.choice(
+        (
+            ("", "istio-system"),
+            ("alpha", "default"),
+            ("beta", "other"),
+            ("istio-ingressgateway", "istio-system"),
+        )
+    )
+    spec: Json = {"jwtRules": rules}
+    if app:
+        spec["selector"] = {"matchLabels": {"app": app}}
+    return _object("RequestAuthentication", f"tokens-{number}", where, spec)
+
+
 def _source(random: Random) -> Json:
     return {
         "source": random.choice(
@@ -262,6 +289,9 @@ def _source(random: Random) -> Json:
                 {"ipBlocks": ["192.0.2.0/24"]},
                 {"remoteIpBlocks": ["10.244.0.0/16"]},
                 {"principals": ["*"]},
+                {"requestPrincipals": ["*"]},
+                {"requestPrincipals": ["issuer-a/*", "*/bob"]},
+                {"notRequestPrincipals": ["issuer-b/alice"]},
             )
         )
     }
@@ -295,6 +325,9 @@ def authorization(random: Random, number: int) -> Json:
             rule["to"] = [_operation(random) for _ in range(random.randint(1, 2))]
         if random.random() < 0.15:
             rule["when"] = [{"key": "request.headers[x-tier]", "values": ["gold"]}]
+        elif random.random() < 0.15:
+            claim = random.choice(("claims[groups]", "claims[scope]", "audiences"))
+            rule["when"] = [{"key": f"request.auth.{claim}", "values": ["admin", "web"]}]
         rules.append(rule)
     spec: Json = {"action": random.choice(("ALLOW", "ALLOW", "DENY")), "rules": rules}
     app, where = random.choice(

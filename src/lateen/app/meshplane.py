@@ -28,6 +28,7 @@ from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests.engine import EvidenceEngine, Knowledge
+from lateen.app.requests.keyfetching import RESOURCE as TOKENS, KeyFetching, Outside as LookUp
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError
@@ -60,6 +61,7 @@ class MeshPlane:
         proxies: Proxies,
         tasks: TaskGroup,
         findings: Sequence[Diagnostic] = (),
+        look_up: LookUp | None = None,
     ) -> None:
         self._of_the_lab = findings
         self._lab, self._istio, self._clock = paths.lab, chosen.istio, clock
@@ -80,6 +82,14 @@ class MeshPlane:
             system_roots=meshsettings.system_roots(),
         )
         proxies.subscribe(self._pipeline.renew, self._access_logged)
+        self._key_fetching = KeyFetching(
+            shim,
+            clock,
+            lambda: self._pipeline.current.snapshot,
+            look_up,
+            trim=self._mesh.features.jwt_issuer_trims_slash,
+            learn=self._pipeline.learn_keys,
+        )
         self._noticing = Noticing(self._mesh.root_namespace)
         self._taps = Taps(shim, tasks)
         readings = self._taps.openings.reading
@@ -114,6 +124,9 @@ class MeshPlane:
         for entry in self._store.list("pods").entries:
             self._taps.note(Event(EventType.ADDED, entry))
         self._pipeline.load()
+        self._store.subscribe(TOKENS, self._key_fetching.note)
+        for entry in self._store.list(TOKENS).entries:
+            self._key_fetching.note(Event(EventType.ADDED, entry))
         self._tasks.start(self._pipeline.run(), "pipeline")
         self._tasks.start(self._pipeline.gather(), "endpoints")
         self._tasks.start(self._pipeline.hurry(), "turns")
@@ -125,6 +138,7 @@ class MeshPlane:
     async def stop(self) -> None:
         """End what is not a task."""
         self._taps.close()
+        await self._key_fetching.stop()
         await self._proxies.stop()
 
     def _access_logged(self, proxy: str, batch: als.LogBatch) -> None:
@@ -177,6 +191,7 @@ class MeshPlane:
         deployments = (entry.value for entry in self._store.list("deployments.apps").entries)
         return (
             self._pipeline.pending
+            or self._key_fetching.pending
             or not self._outside.settled
             or report.progressing(deployments)
             or not self._rules.settled

@@ -154,6 +154,13 @@ class Plane:
             raise OSError("the way out is not loaded yet")
         return await resolving.ask(self.settings.dns_forward, query)
 
+    async def _outside_addresses(self, name: str) -> tuple[str, ...]:
+        """Return what a name outside means for this lab. Raises OSError."""
+        if self._names is None:
+            raise OSError("the way out is not loaded yet")
+        found: tuple[str, ...] = await self._names.addresses(name)
+        return found
+
     async def _load_mesh(self, answering: asyncio.Event) -> "MeshPlane":
         """Load the mesh's part once the API server answers, and start it.
 
@@ -179,6 +186,7 @@ class Plane:
             serving,
             self.tasks,
             self.findings,
+            self._outside_addresses if self.settings.egress else None,
         )
         mesh.start()
         return mesh

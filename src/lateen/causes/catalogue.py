@@ -187,6 +187,60 @@ RBAC_NO_IDENTITY = Cause(
     ),
     marks=Mark.TLS,
 )
+RBAC_NO_TOKEN = Cause(
+    code="rbac-no-token",
+    category=Category.AUTHORIZATION,
+    words="rules that allow ask for a verified token, and the request has none such",
+    hints=(
+        "send a token (`lateen curl --jwt TOKEN`) that a RequestAuthentication of that workload "
+        "verifies, with the claims that the rules name",
+    ),
+)
+JWT_EXPIRED = Cause(
+    code="jwt-expired",
+    category=Category.AUTHORIZATION,
+    words="the token is not valid at this time",
+    hints=("get a new token; the command `token` makes those of the lab's own issuer",),
+    server_details=(
+        "jwt_authn_access_denied{Jwt_is_expired",
+        "jwt_authn_access_denied{Jwt_not_yet_valid",
+    ),
+)
+JWT_UNKNOWN_ISSUER = Cause(
+    code="jwt-unknown-issuer",
+    category=Category.AUTHORIZATION,
+    words="no RequestAuthentication of the workload knows the token's issuer",
+    hints=("compare the claim `iss` with `jwtRules[].issuer`, to the letter",),
+    server_details=("jwt_authn_access_denied{Jwt_issuer_is_not_configured",),
+)
+JWT_AUDIENCE = Cause(
+    code="jwt-audience",
+    category=Category.AUTHORIZATION,
+    words="the token is meant for another audience",
+    hints=("compare the claim `aud` with `jwtRules[].audiences`",),
+    server_details=("jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed",),
+)
+JWT_UNVERIFIED = Cause(
+    code="jwt-unverified",
+    category=Category.AUTHORIZATION,
+    words="no key of the issuer verifies the token's signature",
+    hints=(
+        "see whether the proxy has the issuer's keys: `lateen status` tells of those that could "
+        "not be fetched",
+    ),
+    server_details=(
+        "jwt_authn_access_denied{Jwt_verification_fails",
+        "jwt_authn_access_denied{Jwks_doesn't_have_key",
+        "jwt_authn_access_denied{Jwks_remote_fetch_is_failed",
+    ),
+)
+JWT_MALFORMED = Cause(
+    code="jwt-malformed",
+    category=Category.AUTHORIZATION,
+    words="what stands where the token is looked for is no token that can be read",
+    hints=("send three parts of base64url with dots between, after `Bearer ` in Authorization",),
+    server_details=("jwt_authn_access_denied{",),
+)
 DOUBLE_TLS = Cause(
     code="double-tls",
     category=Category.TLS,
@@ -325,6 +379,11 @@ def by_client(said: str) -> Cause | None:
 def by_server(said: str) -> Cause | None:
     """Return the class that a server's proxy names in why a handshake failed."""
     return next((c for c in EVERY if any(word in said for word in c.server_says)), None)
+
+
+def by_details(said: str) -> Cause | None:
+    """Return the class that a server's proxy names in the details of its own answer."""
+    return next((c for c in EVERY if any(said.startswith(d) for d in c.server_details)), None)
 
 
 def by_flags(flags: frozenset[str]) -> Cause | None:

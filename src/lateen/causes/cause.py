@@ -71,3 +71,5 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     client_says: tuple[str, ...] = ()
     server_says: tuple[str, ...] = ()
+    server_details: tuple[str, ...] = ()
+    """How the details of an answer begin that the server's proxy gave itself."""

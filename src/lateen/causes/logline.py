@@ -23,6 +23,7 @@ _ALIKE = (
     catalogue.CONNECTION_TERMINATED,
 )
 """What a client's proxy logs in the same words: under TLS 1.3 it hears no reason."""
+_REFUSAL = re.compile(r"jwt_authn_access_denied\{[^}]*|ext_authz_(denied|error)")
 _NO_RULE = "none"
 
 
@@ -56,7 +57,10 @@ def _causes(flags: frozenset[str], said: str, status: int | None) -> tuple[Cause
     if rule is not None:
         if rule[1] != _NO_RULE:
             return (catalogue.RBAC_DENIED,)
-        return (catalogue.RBAC_NOT_ALLOWED, catalogue.RBAC_NO_IDENTITY)
+        return (catalogue.RBAC_NOT_ALLOWED, catalogue.RBAC_NO_IDENTITY, catalogue.RBAC_NO_TOKEN)
+    if (refusal := _REFUSAL.search(said)) is not None:
+        found = catalogue.by_details(refusal[0])
+        return (found,) if found is not None else ()
     if "filter_chain_not_found" in said:
         return (catalogue.PLAINTEXT_TO_STRICT, catalogue.NO_MATCHING_SERVER)
     if "low_version" in said:

@@ -18,7 +18,7 @@ from lateen.cli.traffic import commands
 _SECTIONS = {
     "A lab": ("demo", "up", "down", "status", "ls", "check", "shell", "run"),
     "Its objects, as kubectl has them": ("apply", "delete", "get", "describe", "exec", "logs"),
-    "What travels": ("curl", "tap", "edges", "capture"),
+    "What travels": ("curl", "token", "tap", "edges", "capture"),
     "What will be": ("explain", "posture", "diff", "upgrade", "analyze", "test", "snapshot"),
 }
 """The commands under titles; what is not named stands under a last one."""

@@ -146,6 +146,9 @@ inbound-retry-reset-before-request 1.24.0
 inbound-retry-not-of-grpc 1.26.0 1.25.2 1.24.5
 dr-merge-exportto 1.24.0
 retry-budget-percent 1.30.0 1.29.2 1.28.6
+jwt-issuer-trailing-slash 1.19.0
+jwt-from-cookies 1.21.0
+jwt-space-delimited-claims 1.28.0
 trailing-dot-fqdn 1.27.0
 vs-mixed-case-host 1.27.0
 topology-locality-label 1.29.0

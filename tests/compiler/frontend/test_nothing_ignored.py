@@ -76,7 +76,7 @@ SPECIAL: dict[str, Any] = {
 }
 """What single fields are set to instead, by the end of their path."""
 
-SAYS_SO = {"LTN0010", "LTN0062", "LTN0037", "LTN0038", "LTN0039"}
+SAYS_SO = {"LTN0010", "LTN0062", "LTN0037", "LTN0038"}
 """Findings that say of a field, and all within, that it does not act."""
 
 NAMES = {
@@ -84,8 +84,10 @@ NAMES = {
     ("ServiceEntry", "hosts[]"),
     ("Sidecar", "ingress[].port.name"),
     ("Sidecar", "egress[].port.name"),
+    ("RequestAuthentication", "jwtRules[].timeout"),
 }
-"""Fields that are nothing but a name for the reader: kind and path."""
+"""Fields that no proxy is told of: a name for the reader, or how long the control plane waits; kind
+and path."""
 
 
 class Base:

@@ -6,6 +6,7 @@ from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
 from lateen.app.foresight import known, surroundings
+from lateen.base.clock import SystemClock
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
@@ -245,6 +246,7 @@ def _http(request: ExplainRequest, scheme: str, authority: str) -> Http:
         body=request.body,
         scheme="https" if scheme == "https" else "http",
         seconds=request.timeout,
+        now=SystemClock().now().timestamp(),
     )
 
 

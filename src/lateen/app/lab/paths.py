@@ -141,6 +141,14 @@ def images_root() -> Path:
         raise ValueError("this user has no home: set LATEEN_HOME to a directory") from error
 
 
+def issuer_key() -> Path:
+    """Return the file of the key with which `lateen token` signs: one for all labs of a user.
+
+    Raises ValueError for a user without a home.
+    """
+    return state_root() / ".issuer" / "key.pem"
+
+
 def run_root() -> Path:
     """Return the directory that holds every lab's sockets."""
     if home := os.environ.get("LATEEN_HOME"):

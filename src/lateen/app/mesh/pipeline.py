@@ -24,6 +24,7 @@ from lateen.base.exclusive import Exclusive
 from lateen.compiler.backend import secrets
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Frontend, Mesh, Superseded
+from lateen.compiler.frontend.graph.collections import FetchedKeys
 from lateen.compiler.frontend.security import credentials
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.output import ResourceSet, ResourceType
@@ -110,6 +111,11 @@ class Pipeline:
             self._coalescer.notify()
         else:
             self._gathering.set()
+
+    def learn_keys(self, address: str, text: str, problem: str) -> None:
+        """Take over a token issuer's key set (empty: none yet), or why it did not come."""
+        if self._frontend.learn_keys(address, FetchedKeys(text, problem)):
+            self._coalescer.notify()
 
     def load(self) -> None:
         """Take in everything that is in the store already."""

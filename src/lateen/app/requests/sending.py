@@ -122,7 +122,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 class _Network(httpcore.AsyncNetworkBackend):
     """Connects one address from inside one network, and remembers both ends."""
 
-    def __init__(self, shim: ShimLink, request: Request) -> None:
+    def __init__(self, shim: ShimLink | None, request: Request) -> None:
         self._shim, self._request = shim, request
         self.local = self.remote = ""
         self.stream: _Stream | None = None
@@ -137,8 +137,7 @@ class _Network(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         wanted = self._request
         try:
-            shim = await self._shim.get()
-            made = await shim.open_socket(wanted.pod, socket.AF_INET, socket.SOCK_STREAM)
+            made = await self._socket(wanted.pod)
         except (ShimError, ShimGoneError) as error:
             raise httpcore.ConnectError(f"the node has no such network: {error}") from error
         try:
@@ -157,6 +156,14 @@ class _Network(httpcore.AsyncNetworkBackend):
         self.stream = _Stream(reader, writer)
         return self.stream
 
+    async def _socket(self, pod: str) -> socket.socket:
+        if self._shim is None:
+            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            made.setblocking(False)
+            return made
+        shim = await self._shim.get()
+        return await shim.open_socket(pod, socket.AF_INET, socket.SOCK_STREAM)
+
     def failure(self, error: BaseException) -> SendFailure:
         """Return what kind of failure an error was, by how far the connection had come."""
         session = self.ssl_object()
@@ -168,8 +175,9 @@ class _Network(httpcore.AsyncNetworkBackend):
         return self.stream.session if self.stream is not None else None
 
 
-async def send(shim: ShimLink, request: Request) -> ClientResponse:
-    """Send one request on a connection of its own and read the whole answer.
+async def send(shim: ShimLink | None, request: Request) -> ClientResponse:
+    """Send one request on a connection of its own and read the whole answer. Without a shim it is
+    sent from this machine's own network.
 
     What goes wrong on the way is in `error`, in plain words. Raises ApiError 400 for a URL or
     header that cannot be sent, 503 while the node is not there.

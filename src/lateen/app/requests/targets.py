@@ -120,8 +120,8 @@ class Resolver:
             return self._forwarded(full, port)
         if _is_address(host):
             return UrlTarget(full, host, port)
-        service = self._service(host)
-        address = _reachable(service) if service is not None else ""
+        service = service_named(self._snapshot, host)
+        address = reachable(service) if service is not None else ""
         if not address and (gateway or service is None):
             address = self._gateway(port)
             if address and not self._is_written_for(host):
@@ -152,25 +152,17 @@ class Resolver:
         for (namespace, name, number), local in self._forwards.items():
             if local == port:
                 service = self._snapshot.services[namespace, name]
-                return UrlTarget(full, _reachable(service), number)
+                return UrlTarget(full, reachable(service), number)
         raise ApiError(
             404, "NotFound", f"port {port} of 127.0.0.1 leads nowhere in the lab: `lateen status`"
         )
-
-    def _service(self, host: str) -> objects.Service | None:
-        labels = host.removesuffix(".").removesuffix(".cluster.local").removesuffix(".svc")
-        name, _, namespace = labels.partition(".")
-        for where in (namespace,) if namespace else ("default", "istio-system"):
-            if (where, name) in self._snapshot.services:
-                return self._snapshot.services[where, name]
-        return None
 
     def _gateway(self, port: int) -> str:
         """The load balancer's address of an ingress gateway that has this port."""
         for service in self._snapshot.services.values():
             ours = service.spec.selector.get(_INGRESS) == _INGRESS_VALUE
             if ours and any(p.port == port for p in service.spec.ports):
-                return _reachable(service)
+                return reachable(service)
         return ""
 
     async def _lookup(self, host: str, start: Origin) -> str:
@@ -192,6 +184,16 @@ class Resolver:
         except (ShimError, ShimGoneError, OSError, TimeoutError) as error:
             raise ApiError(503, "ServiceUnavailable", f"the lab's DNS: {error}") from error
         raise ApiError(404, "NotFound", f"{host}: the lab's DNS knows no such name")
+
+
+def service_named(snapshot: Snapshot, host: str) -> objects.Service | None:
+    """Return the Service that a host name means, seen from no namespace in particular."""
+    labels = host.removesuffix(".").removesuffix(".cluster.local").removesuffix(".svc")
+    name, _, namespace = labels.partition(".")
+    for where in (namespace,) if namespace else ("default", "istio-system"):
+        if (where, name) in snapshot.services:
+            return snapshot.services[where, name]
+    return None
 
 
 def _parts(url: str) -> tuple[SplitResult, str, int]:
@@ -227,8 +229,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _reachable(service: objects.Service) -> str:
-    """The load balancer's address, else the cluster's; "" for a headless Service."""
+def reachable(service: objects.Service) -> str:
+    """Return the load balancer's address, else the cluster's; "" for a headless Service."""
     balancer = service.status.load_balancer
     for ingress in balancer.ingress if balancer is not None else ():
         if ingress.ip:

@@ -31,6 +31,47 @@ count = click.option(
     help="End after N lines.",
 )
 
+jwt = text("--jwt", about="Token, or claims as JSON: then one of the lab's issuer.")
+
+
+def _tokens(given: str) -> list[str]:
+    """Return the header that carries the token of `--jwt`, if there is any."""
+    if not given:
+        return []
+    from lateen.cli.traffic import token as tokens
+
+    try:
+        return [tokens.bearer(given)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen token --claim team=red`; `lateen token --jwks`; "
+    '`lateen curl --jwt "$(lateen token --group admin)" http://web/`',
+)
+@text("--sub", "subject", about="Claim sub; alice.")
+@text("--iss", "issuer", about="Claim iss; issuer.lateen.dev.")
+@text("--aud", "audiences", about="Claim aud.", many=True)
+@text("--group", "groups", about="Of the claim groups, a list.", many=True)
+@text("--claim", "claims", about="`NAME=VALUE`; VALUE as JSON, or a text.", many=True)
+@click.option(
+    "--ttl",
+    default=24 * 3600.0,
+    metavar="SECONDS",
+    type=float,
+    help="Until it ends; less than 0 for one that has ended. A day.",
+)
+@flag("--jwks", text="Print the issuer's public keys, for jwtRules[].jwks.")
+def token(**given: Any) -> int:
+    """Make a JSON Web Token of the lab's own issuer, or print that issuer's keys."""
+    from lateen.cli.traffic import token as command
+    from lateen.pki import issuer
+
+    given["issuer"] = given["issuer"] or issuer.NAME
+    return command.token(command.TokenOptions(**given))
+
 
 @click.command(
     cls=options.Example,
@@ -42,6 +83,7 @@ count = click.option(
 @text("-X", "--request", "method", about="Method; GET.")
 @flag("-I", "--head", text="HEAD.")
 @text("-H", "--header", "headers", about="`Name: value`.", many=True)
+@jwt
 @text("-d", "--data", about="Body, `@FILE` or `@-`; POST. Several: joined by &.", many=True)
 @text("--data-binary", about="The same; FILE as it is, with its line ends.", many=True)
 @text("--data-raw", about="The same; @ means nothing.", many=True)
@@ -86,6 +128,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
     """Send a real request and show its journey: each leg, both proxies' logs, and why."""
     from lateen.cli.traffic import curl as command
 
+    given["headers"] = [*given["headers"], *_tokens(given.pop("jwt"))]
     for name in ("headers", "resolve", "data", "data_binary", "data_raw"):
         given[name] = list(given[name])
     version: HttpVersion = "1.0" if http10 else "2" if http2 else "1.1"
@@ -105,6 +148,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 @text("--istio", about="Version to behave as, with -f.", complete=complete("istio"))
 @text("-X", "--request", "method", about="Method; GET.")
 @text("-H", "--header", "headers", about="`Name: value`.", many=True)
+@jwt
 @text("--from", "start", about="FROM.", complete=complete("workload"))
 @click.option(
     "-n",
@@ -151,7 +195,7 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     istio, output = given.pop("istio"), given.pop("output")
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
     version: HttpVersion = "1.0" if http10 else "2" if http2 else "1.1"
-    given["headers"] = list(given["headers"])
+    given["headers"] = [*given["headers"], *_tokens(given.pop("jwt"))]
     live = given.pop("live")
     asked = requests.RequestWords(url=words[-1], start=start, http=version, **given)
     chosen = command.ExplainOptions(
@@ -258,5 +302,5 @@ def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -
     return command.edges(lab, output, since, "" if everywhere else namespace)
 
 
-COMMANDS = (curl, explain, capture, tap, edges)
+COMMANDS = (curl, token, explain, capture, tap, edges)
 """In the order in which they are told of."""

@@ -1,4 +1,5 @@
-"""The filters that enforce AuthorizationPolicies, as the listeners put them into chains. Pure."""
+"""The filters that verify tokens and enforce AuthorizationPolicies, as the listeners put them into
+chains. Pure."""
 
 from hashlib import blake2b
 
@@ -9,6 +10,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 )
 
 from lateen.compiler.ir.authz import Authorization
+from lateen.compiler.ir.jwt import Authentication
 from lateen.compiler.output import Resource
 from lateen.model.meta import Source
 
@@ -19,7 +21,8 @@ class Checks(msgspec.Struct, frozen=True):
     http: tuple[http_connection_manager_pb2.HttpFilter, ...] = ()
     tcp: tuple[listener_components_pb2.Filter, ...] = ()
     sources: tuple[tuple[str, Source], ...] = ()
-    """Each rule's name, as Envoy tells it, and the field it comes from."""
+    """Each rule's name, as Envoy tells it, or each token provider's, and the field it comes
+    from."""
     extensions: tuple[Resource, ...] = ()
     """What the HTTP filters are told, on a way of its own: a changed policy does not make the
     listener anew, and counts for the next request on connections that are open."""
@@ -29,15 +32,27 @@ class Checks(msgspec.Struct, frozen=True):
 
 
 NONE = Checks()
+NO_RULES = Authorization(http=(), tcp=())
+NO_TOKENS = Authentication(providers=())
 
 
-def of(authorization: Authorization) -> Checks:
-    """Return the filters of a workload. Envoy's messages for them are loaded when first needed."""
-    from lateen.compiler.backend import rbac  # 10 ms of protobufs that most meshes never need
+def of(
+    authorization: Authorization,
+    authentication: Authentication = NO_TOKENS,
+    *,
+    gateway: bool = False,
+) -> Checks:
+    """Return the filters of a workload: tokens are verified before rules ask for their claims."""
+    http, tcp, extensions = _enforcing(authorization)
+    sources = [(rule.name, rule.source) for rule in authorization.rules]
+    if authentication.providers:
+        from lateen.compiler.backend import jwt  # protobufs that most meshes never need
 
-    http = rbac.http_references(authorization.http)
-    tcp = rbac.network_filters(authorization.tcp)
-    sources = tuple((rule.name, rule.source) for rule in authorization.rules)
+        http = (jwt.http_filter(authentication, gateway=gateway), *http)
+        sources += [
+            (jwt.provider_name(index), provider.source)
+            for index, provider in enumerate(authentication.providers)
+        ]
     written = blake2b(digest_size=16)
     for each in (*http, *tcp):
         written.update(each.SerializeToString(deterministic=True))
@@ -45,7 +60,25 @@ def of(authorization: Authorization) -> Checks:
     return Checks(
         http=http,
         tcp=tcp,
-        sources=sources,
-        extensions=rbac.extensions(authorization.http),
+        sources=tuple(sources),
+        extensions=extensions,
         digest=written.digest(),
     )
+
+
+_Enforcing = tuple[
+    tuple[http_connection_manager_pb2.HttpFilter, ...],
+    tuple[listener_components_pb2.Filter, ...],
+    tuple[Resource, ...],
+]
+
+
+def _enforcing(authorization: Authorization) -> _Enforcing:
+    """Return what enforces rules: for HTTP, for TCP, and what the filters for HTTP are told."""
+    if not authorization.http and not authorization.tcp:
+        return (), (), ()
+    from lateen.compiler.backend import rbac  # 10 ms of protobufs that most meshes never need
+
+    http = rbac.http_references(authorization.http)
+    tcp = rbac.network_filters(authorization.tcp)
+    return http, tcp, rbac.extensions(authorization.http)

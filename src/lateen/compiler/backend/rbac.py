@@ -14,7 +14,7 @@ from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb
 from envoy.extensions.path.match.uri_template.v3 import uri_template_match_pb2
 from envoy.type.matcher.v3 import metadata_pb2, path_pb2, regex_pb2, string_pb2, value_pb2
 
-from lateen.compiler.backend import pack
+from lateen.compiler.backend import jwt, pack
 from lateen.compiler.ir.authz import Action, Attribute, Check, Pattern, Rule, Test
 from lateen.compiler.output import Resource, ResourceType
 
@@ -152,8 +152,12 @@ def _one_permission(test: Test, pattern: Pattern) -> rbac_pb2.Permission:
 
 
 def _principal(test: Test) -> rbac_pb2.Principal:
-    if not test.patterns:
-        return rbac_pb2.Principal(any=True) if test.negated else _nobody()
+    if test.attribute is Attribute.TOKEN:
+        claim = rbac_pb2.Principal(metadata=_claim(test))
+        return rbac_pb2.Principal(not_id=claim) if test.negated else claim
+    if test.attribute is Attribute.TOKEN_PRINCIPAL and len(test.patterns) == 1:
+        one = _token_principal(test.patterns[0])
+        return rbac_pb2.Principal(not_id=one) if test.negated else one
     either = rbac_pb2.Principal()
     either.or_ids.ids.extend(_one_principal(test, pattern) for pattern in test.patterns)
     return rbac_pb2.Principal(not_id=either) if test.negated else either
@@ -167,10 +171,30 @@ def _one_principal(test: Test, pattern: Pattern) -> rbac_pb2.Principal:
             return rbac_pb2.Principal(remote_ip=_range(pattern.value))
         case Attribute.HEADER:
             return rbac_pb2.Principal(header=_header(test.name, pattern))
+        case Attribute.TOKEN_PRINCIPAL:
+            return _token_principal(pattern)
         case _:
             out = rbac_pb2.Principal()
             out.authenticated.principal_name.CopyFrom(_string(pattern))
             return out
+
+
+def _token_principal(pattern: Pattern) -> rbac_pb2.Principal:
+    """Issuer and subject must both fit."""
+    out = rbac_pb2.Principal()
+    for claim, wanted in (("iss", pattern), ("sub", pattern.subject or pattern)):
+        value = value_pb2.ValueMatcher(string_match=_string(wanted))
+        out.and_ids.ids.add(metadata=jwt.claim_matcher((claim,), value))
+    return out
+
+
+def _claim(test: Test) -> metadata_pb2.MetadataMatcher:
+    """The claim is a text that fits one of the patterns, or a list with such a text in it."""
+    values = [value_pb2.ValueMatcher(string_match=_string(p)) for p in test.patterns]
+    value = values[0]
+    if len(values) > 1:
+        value = value_pb2.ValueMatcher(or_match=value_pb2.OrMatcher(value_matchers=values))
+    return jwt.claim_matcher(test.claims, jwt.text_or_list(value))
 
 
 def _nobody() -> rbac_pb2.Principal:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from lateen.compiler.backend import authorization as checks, scopes
 from lateen.compiler.backend.clusters import clusters
 from lateen.compiler.backend.listeners import (
@@ -12,6 +14,7 @@ from lateen.compiler.backend.listeners import (
 )
 from lateen.compiler.backend.memo import Memo
 from lateen.compiler.ir.authz import Authorization
+from lateen.compiler.ir.jwt import Authentication
 from lateen.compiler.ir.proxy import (
     Elsewhere,
     GatewayConfig,
@@ -70,7 +73,7 @@ class _Mesh:
         self._sides = {
             kind: scopes.ScopeRenderer(kind, settings, system_roots) for kind in ProxyKind
         }
-        self._checks: Memo[Authorization, checks.Checks] = Memo(checks.of)
+        self._checks = {kind: self._checking(kind) for kind in ProxyKind}
         self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
         self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)
         self._fixed = {kind: self._make_fixed(kind) for kind in ProxyKind}
@@ -82,6 +85,25 @@ class _Mesh:
             made.append(clusters.passthrough(self.settings))
             made.append(clusters.inbound_passthrough(self.settings))
         return scopes.named(scopes.resource(ResourceType.CLUSTER, c, c.name) for c in made)
+
+    def _checking(
+        self, kind: ProxyKind
+    ) -> Memo[Authentication, Memo[Authorization, checks.Checks]]:
+        """Return what makes the filters of a workload: by whose tokens it takes, then by its rules.
+        What is made holds a copy: holding the key itself would keep it for ever."""
+        gateway = kind is ProxyKind.ROUTER
+
+        def under(tokens: Authentication) -> Memo[Authorization, checks.Checks]:
+            own = msgspec.structs.replace(tokens)
+            return Memo(lambda rules: checks.of(rules, own, gateway=gateway))
+
+        return Memo(under)
+
+    def _checks_of(self, view: ProxyView) -> checks.Checks:
+        if view.authorization is None and view.authentication is None:
+            return checks.NONE
+        by_rules = self._checks[view.node.kind](view.authentication or checks.NO_TOKENS)
+        return by_rules(view.authorization or checks.NO_RULES)
 
     def _catching(self, signals: Signals, said: Elsewhere | None) -> Resource:
         """Return the listener that all captured connections reach first."""
@@ -136,7 +158,7 @@ class _Mesh:
         )
         if view.authorization is None or not asked:
             return _NO_EXTENSIONS
-        return scopes.named(self._checks(view.authorization).extensions)
+        return scopes.named(self._checks_of(view).extensions)
 
     def _listeners(self, view: ProxyView) -> dict[str, Resource]:
         """Return the listeners that name the proxy itself (its peer metadata), by name.
@@ -144,8 +166,9 @@ class _Mesh:
         What the node's last view had too is kept; what it no longer has is forgotten.
         """
         known, used = self._mine(view.node), {}
-        for part, authorization in _own_parts(view):
-            checked = self._checks(authorization) if authorization is not None else checks.NONE
+        of_view = self._checks_of(view)
+        for part, guarded in _own_parts(view):
+            checked = of_view if guarded else checks.NONE
             mine = (part, checked.digest)
             used[mine] = known.get(mine) or self._own(part, checked, view)
         known.clear()
@@ -173,16 +196,17 @@ class _Mesh:
         return scopes.resource(ResourceType.LISTENER, made, made.name, decided)
 
 
-def _own_parts(view: ProxyView) -> Iterator[tuple[_Part, Authorization | None]]:
+def _own_parts(view: ProxyView) -> Iterator[tuple[_Part, bool]]:
+    """Yield a proxy's own listeners, and whether requests are checked there."""
     outbound: Outbound | None = view.outbound
     gateway: GatewayConfig | None = view.gateway
     if view.inbound is not None:
-        yield view.inbound, view.authorization
+        yield view.inbound, True
     if outbound is not None:
-        yield from ((listener, None) for listener in outbound.http)
-        yield from ((listener, None) for listener in outbound.tcp if listener.sniffed)
+        yield from ((listener, False) for listener in outbound.http)
+        yield from ((listener, False) for listener in outbound.tcp if listener.sniffed)
     if gateway is not None:
-        yield from ((listener, view.authorization) for listener in gateway.listeners)
+        yield from ((listener, True) for listener in gateway.listeners)
 
 
 def _inbound_sources(inbound: Inbound) -> Iterator[Source | None]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from lateen.compiler.frontend.diagnostics import findings
 from lateen.compiler.frontend.graph import (
+    authentications,
     authorizations,
     collections,
     destinations,
@@ -17,7 +18,7 @@ from lateen.compiler.frontend.graph import (
     routers,
     sidecars,
 )
-from lateen.compiler.frontend.graph.collections import Collections, Key, Objects
+from lateen.compiler.frontend.graph.collections import Collections, FetchedKeys, Key, Objects
 from lateen.compiler.frontend.graph.incremental import Graph
 from lateen.compiler.frontend.graph.sidecar_scopes import SidecarScopes
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
@@ -83,6 +84,7 @@ class Frontend:
         self._given = settings
         self._mesh_config: object = None
         self._mesh: Mesh | None = None
+        self._key_sets: dict[str, FetchedKeys] = {}
         self._start(settings)
 
     def _start(self, settings: MeshSettings) -> None:
@@ -98,10 +100,24 @@ class Frontend:
         self._authorizations = authorizations.Authorizations(
             self._graph, self._collections, settings
         )
+        self._authentications = authentications.Authentications(
+            self._graph, self._collections, settings
+        )
+        for address, fetched in self._key_sets.items():
+            self._collections.key_sets.put(address, fetched)
         self._findings = findings.Findings(self._graph, self._destinations, self._pods.telemetries)
         self._proxies: dict[Key, ProxyKind] = {}
         self._views: dict[Key, ProxyView] = {}
         self._listed: tuple[ObjectRef, ...] = ()
+
+    def learn_keys(self, address: str, fetched: FetchedKeys) -> bool:
+        """Take over what came of fetching a key set. It counts from the next mesh on. Return
+        whether it is anything new."""
+        if self._key_sets.get(address) == fetched:
+            return False
+        self._key_sets[address] = fetched
+        self._collections.key_sets.put(address, fetched)
+        return True
 
     def build(self, snapshot: Objects) -> Mesh:
         """Return the mesh of a snapshot. Never raises on objects that decoding accepted."""
@@ -152,14 +168,21 @@ class Frontend:
             raise KeyError(f"pod {key[0]}/{key[1]} runs no proxy")
         last = self._views.get(key)
         authorization = self._authorizations.of(key)
-        if last is not None and last.authorization is not authorization:
+        authentication = self._authentications.of(key)
+        if last is not None and (
+            last.authorization is not authorization or last.authentication is not authentication
+        ):
             last = None
         if node.kind is ProxyKind.ROUTER:
             config = self._routers.config(self._pods.router_scope.get(key))
             if last is not None and last.node is node and last.gateway is config:
                 return last
             made = ProxyView(
-                node=node, settings=self.settings, gateway=config, authorization=authorization
+                node=node,
+                settings=self.settings,
+                gateway=config,
+                authorization=authorization,
+                authentication=authentication,
             )
         else:
             outbound = self._sidecars.outbound_for(self._pods.scope.get(key), node.ip)
@@ -177,6 +200,7 @@ class Frontend:
                 outbound=outbound,
                 inbound=inbound,
                 authorization=authorization,
+                authentication=authentication,
             )
         self._views[key] = made
         return made

@@ -11,7 +11,7 @@ class Action(Choice):
     """What a match means, in the order of evaluation."""
 
     CUSTOM = "CUSTOM"
-    """Somebody else decides; there is nobody here to ask, so a match is refused."""
+    """Somebody else decides."""
     AUDIT = "AUDIT"
     DENY = "DENY"
     ALLOW = "ALLOW"
@@ -37,7 +37,9 @@ class Attribute(Choice):
     """The address of the original client, from x-forwarded-for."""
     HEADER = "request.headers"
     TOKEN = "request.auth"
-    """A verified JWT: no request has one."""
+    """A claim of a verified token."""
+    TOKEN_PRINCIPAL = "request.auth.principal"
+    """Issuer and subject of a verified token."""
 
     @property
     def of_operation(self) -> bool:
@@ -68,6 +70,7 @@ _HTTP_ONLY = frozenset(
         Attribute.PATH,
         Attribute.HEADER,
         Attribute.TOKEN,
+        Attribute.TOKEN_PRINCIPAL,
     }
 )
 
@@ -80,6 +83,8 @@ class Pattern(Value, frozen=True, kw_only=True):
     value: str = ""
     in_list: bool = False
     """Whether the attribute is a list, one member of which must fit."""
+    subject: "Pattern | None" = None
+    """Of a token's principal: what the subject must fit, as the issuer fits this."""
 
 
 class Test(Value, frozen=True, kw_only=True):
@@ -92,6 +97,8 @@ class Test(Value, frozen=True, kw_only=True):
     """The header, or the filter whose metadata is meant."""
     key: str = ""
     """Which value of that metadata."""
+    claims: tuple[str, ...] = ()
+    """The claim, from the outside in."""
 
 
 class Rule(Value, frozen=True, kw_only=True):
@@ -104,9 +111,19 @@ class Rule(Value, frozen=True, kw_only=True):
     sources: tuple[tuple[Test, ...], ...] = ()
 
     @property
+    def asks_token(self) -> bool:
+        """Whether no request without a verified token can match it."""
+        return bool(self.sources) and all(map(_asks_token, self.sources))
+
+    @property
     def asks_identity(self) -> bool:
         """Whether nobody without a certificate of the mesh can match it."""
         return bool(self.sources) and all(map(_asks_identity, self.sources))
+
+
+def _asks_token(tests: tuple[Test, ...]) -> bool:
+    of_tokens = (Attribute.TOKEN, Attribute.TOKEN_PRINCIPAL)
+    return any(t.attribute in of_tokens and not t.negated for t in tests)
 
 
 def _asks_identity(tests: tuple[Test, ...]) -> bool:

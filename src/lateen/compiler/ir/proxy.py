@@ -6,6 +6,7 @@ nothing to find out.
 """
 
 from lateen.compiler.ir.authz import Authorization
+from lateen.compiler.ir.jwt import Authentication
 from lateen.compiler.ir.policy import ConnectionPool, RetryBudget, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
@@ -90,6 +91,12 @@ class Features(Value, frozen=True, kw_only=True):
     """1.30: likewise in `namespaces` and in `principals` that begin with a star."""
     authz_custom_by_rule: bool = True
     """1.20: CUSTOM with an unknown provider refuses what its rules match; before, everything."""
+    jwt_issuer_trims_slash: bool = True
+    """1.19: a slash at the issuer's end is left out where its keys are looked for."""
+    jwt_cookies: bool = True
+    """1.21: tokens are taken from cookies too; before, the schema drops the field."""
+    jwt_claim_lists: bool = True
+    """1.28: a rule names further claims that are lists of words."""
     zipkin_by_default: bool = False
     """Before 1.22 a Zipkin tracer is there without being asked for: B3 headers."""
 
@@ -367,3 +374,4 @@ class ProxyView(Kept, frozen=True, kw_only=True):
     inbound: Inbound | None = None
     gateway: GatewayConfig | None = None
     authorization: Authorization | None = None
+    authentication: Authentication | None = None

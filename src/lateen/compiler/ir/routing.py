@@ -23,12 +23,22 @@ class HeaderMatch(Value, frozen=True, kw_only=True):
     """With `invert`: whether a missing header is compared as an empty one, and not left alone."""
 
 
+class ClaimMatch(Value, frozen=True, kw_only=True):
+    """A condition on a verified token's claim, named from the outside in: a text that fits, or a
+    list with such a text in it."""
+
+    claims: tuple[str, ...]
+    match: StringMatch
+    invert: bool = False
+
+
 class RouteMatch(Value, frozen=True, kw_only=True):
     """All conditions must hold. `path` None matches every path (prefix `/`)."""
 
     path: StringMatch | None = None
     headers: tuple[HeaderMatch, ...] = ()
     query: tuple[tuple[str, StringMatch], ...] = ()
+    claims: tuple[ClaimMatch, ...] = ()
     source: Source | None = None
 
 

@@ -365,13 +365,6 @@ COMPILER = (
         "Use action ALLOW or DENY, or remove the policy.",
     ),
     Row(
-        "LTN0039",
-        _W,
-        "TokenNeverVerified",
-        "{field} asks for a verified token, and none is ever verified here: {effect}",
-        "Expect what Istio does with requests that carry no token.",
-    ),
-    Row(
         "LTN0042",
         _W,
         "IdleTimeoutIgnored",
@@ -440,5 +433,29 @@ COMPILER = (
         "in what ports are joined by",
         "Give both the same resolution, exportTo, labels and selector, and their ports the same "
         "names.",
+    ),
+    Row(
+        "LTN0190",
+        _W,
+        "KeysNotFetched",
+        "the keys at {address} are not there ({why}): every token of {issuer} is refused, 401 "
+        "`Jwt verification fails`",
+        "Write an address that answers with a JSON Web Key Set, or the keys themselves under "
+        "`jwks`; `lateen token --jwks` prints those of the lab's own issuer.",
+    ),
+    Row(
+        "LTN0191",
+        _W,
+        "KeySetUnusable",
+        "{why}: Envoy would refuse the whole listener, so a key that nobody has stands in, and "
+        "every token of {issuer} is refused, 401",
+        "Give it a public key of kind RSA, EC or OKP (Ed25519), as a JSON Web Key Set has it.",
+    ),
+    Row(
+        "LTN0192",
+        _W,
+        "KeysNotRefreshed",
+        "the keys at {address} could not be fetched again ({why}): those of before count on",
+        "See why the issuer does not answer.",
     ),
 )

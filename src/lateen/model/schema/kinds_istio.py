@@ -139,7 +139,12 @@ ROWS = (
         acted_on=True,
     ),
     _istio(
-        "security", "RequestAuthentication", "requestauthentications", "ra", module="istio.security"
+        "security",
+        "RequestAuthentication",
+        "requestauthentications",
+        "ra",
+        module="istio.security",
+        acted_on=True,
     ),
     _istio(
         "telemetry",

@@ -81,11 +81,22 @@ def refusing_rule(entry: LogEntry | None) -> str:
     return details[len(_NOT_AUTHORIZED) : -1] if found else ""
 
 
+_OF_FILTERS = ("jwt_authn_access_denied{", "ext_authz_denied", "ext_authz_error")
+
+
+def refusal(entry: LogEntry | None) -> str:
+    """Return the details of an answer by which a filter of a proxy refused a request, as Envoy
+    tells it; empty if none did."""
+    made = entry.entry if entry is not None else None
+    details = made.http.details if made is not None and made.http is not None else ""
+    return details if details.startswith(_OF_FILTERS) else ""
+
+
 def refused(entry: LogEntry | None) -> bool:
     """Whether the entry says that the connection or what came on it was not acceptable."""
     if entry is None:
         return False
-    if refused_handshake(entry) or refusing_rule(entry):
+    if refused_handshake(entry) or refusing_rule(entry) or refusal(entry):
         return True
     return "DPE" in entry.entry.flags.split(",")
 

@@ -21,14 +21,19 @@ _MOST_POLICIES = 4
 def refine(cause: Cause, leg: Leg, views: Mapping[str, ProxyView]) -> Cause:
     """Tell a client that is not among those allowed from one that nobody could know."""
     found = _authorization(leg, views)
-    if cause is not catalogue.RBAC_NOT_ALLOWED or found is None or _client(leg):
+    if cause is not catalogue.RBAC_NOT_ALLOWED or found is None:
         return cause
-    asked = any(rule.asks_identity for rule in _allowing(found, leg))
+    rules = _allowing(found, leg)
+    if rules and all(rule.asks_token for rule in rules):
+        return catalogue.RBAC_NO_TOKEN
+    asked = any(rule.asks_identity for rule in rules) and not _client(leg)
     return catalogue.RBAC_NO_IDENTITY if asked else cause
 
 
 def told(leg: Leg, views: Mapping[str, ProxyView]) -> tuple[list[str], list[Source]]:
     """Return what is to be said of the rules, and the fields they are written in."""
+    if hops.refusal(leg.server_entry):
+        return _of_filter(leg, views)
     found, name = _authorization(leg, views), hops.refusing_rule(leg.server_entry)
     if found is None:
         return [], []
@@ -42,6 +47,16 @@ def told(leg: Leg, views: Mapping[str, ProxyView]) -> tuple[list[str], list[Sour
     if client := _client(leg):
         parts.append(f"the client is {client.removeprefix('spiffe://')}")
     return parts, [rule.source for rule in _allowing(found, leg)] or list(policies)
+
+
+def _of_filter(leg: Leg, views: Mapping[str, ProxyView]) -> tuple[list[str], list[Source]]:
+    """A token was refused: by which policies, as far as Envoy tells."""
+    view = views.get(leg.server_entry.proxy) if leg.server_entry is not None else None
+    if view is None or view.authentication is None:
+        return [], []
+    sources = [provider.source for provider in view.authentication.providers]
+    named = ", ".join(dict.fromkeys(str(source.ref) for source in sources[:_MOST_POLICIES]))
+    return [f"tokens are verified by {named}"], sources
 
 
 def _of_rule(found: Authorization, name: str) -> tuple[list[str], list[Source]]:

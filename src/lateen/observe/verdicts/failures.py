@@ -114,6 +114,8 @@ def _of_server(leg: Leg) -> Cause | None:
     rule = hops.refusing_rule(leg.server_entry)
     if rule:
         return catalogue.RBAC_NOT_ALLOWED if rule == hops.NO_RULE else catalogue.RBAC_DENIED
+    if refusal := hops.refusal(leg.server_entry):
+        return catalogue.by_details(refusal)
     cause = catalogue.by_server(hops.handshake_failure(leg.server_entry))
     if cause is not None:
         if Mark.CLIENTS_TLS in cause.marks and _is_clients_own(leg):

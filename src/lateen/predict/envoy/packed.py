@@ -16,6 +16,9 @@ _MODULES = {
     f"{_PREFIX}filters.network.rbac.v3.RBAC": f"{_PREFIX}filters.network.rbac.v3.rbac_pb2",
     f"{_PREFIX}filters.http.rbac.v3.RBAC": f"{_PREFIX}filters.http.rbac.v3.rbac_pb2",
     f"{_PREFIX}filters.http.rbac.v3.RBACPerRoute": f"{_PREFIX}filters.http.rbac.v3.rbac_pb2",
+    f"{_PREFIX}filters.http.jwt_authn.v3.JwtAuthentication": (
+        f"{_PREFIX}filters.http.jwt_authn.v3.config_pb2"
+    ),
     f"{_PREFIX}filters.http.fault.v3.HTTPFault": f"{_PREFIX}filters.http.fault.v3.fault_pb2",
     f"{_PREFIX}filters.http.cors.v3.CorsPolicy": f"{_PREFIX}filters.http.cors.v3.cors_pb2",
     f"{_PREFIX}filters.http.set_filter_state.v3.Config": (

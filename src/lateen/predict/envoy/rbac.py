@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.predict.envoy import packed, paths, strings
+from lateen.predict.envoy import metadata, packed, paths, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Credential, Http
 from lateen.predict.values.trail import Test, Trail
@@ -60,13 +60,25 @@ def asks_identity(rules: Any) -> bool:
     )
 
 
+def asks_token(rules: Any) -> bool:
+    """Tell whether every policy, if there are any, can match nobody without a verified token."""
+    return bool(rules.policies) and all(
+        bool(policy.principals) and all(_needs(each, "metadata") for each in policy.principals)
+        for policy in rules.policies.values()
+    )
+
+
 def _needs_certificate(principal: Any) -> bool:
+    return _needs(principal, "authenticated")
+
+
+def _needs(principal: Any, wanted: str) -> bool:
     kind = principal.WhichOneof("identifier")
     if kind == "and_ids":
-        return any(_needs_certificate(each) for each in principal.and_ids.ids)
+        return any(_needs(each, wanted) for each in principal.and_ids.ids)
     if kind == "or_ids":
-        return all(_needs_certificate(each) for each in principal.or_ids.ids)
-    return bool(kind == "authenticated")
+        return all(_needs(each, wanted) for each in principal.or_ids.ids)
+    return bool(kind == wanted)
 
 
 def _policy_matches(policy: Any, subject: Subject) -> bool:
@@ -97,7 +109,7 @@ def _permits(permission: Any, subject: Subject) -> bool:
     if kind == "requested_server_name":
         return strings.matches(permission.requested_server_name, subject.sni)
     if kind == "metadata":
-        return _metadata(permission.metadata)
+        return metadata.matches(permission.metadata, subject.request)
     return _permits_request(permission, kind, subject.request)
 
 
@@ -139,7 +151,7 @@ def _is(principal: Any, subject: Subject) -> bool:
             principal.header, subject.request
         )
     if kind == "metadata":
-        return _metadata(principal.metadata)
+        return metadata.matches(principal.metadata, subject.request)
     if kind == "url_path":
         return subject.request is not None and _path_matches(
             principal.url_path.path, subject.request
@@ -164,11 +176,6 @@ def _authenticated(wanted: Any, subject: Subject) -> bool:
     if trail is not None and trail.identity in names:
         trail.note("identity", strings.test_of(wanted.principal_name), found)
     return found
-
-
-def _metadata(matcher: Any) -> bool:
-    """Nothing here verifies tokens, so no request has any claim: what asks for one fails."""
-    return bool(matcher.invert)
 
 
 def _from(given: Any, address: str, trail: Trail | None) -> bool:

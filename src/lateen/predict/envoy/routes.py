@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.predict.envoy import paths, strings
+from lateen.predict.envoy import metadata, paths, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Http
 from lateen.predict.values.trail import PRESENT, Test, Trail
@@ -109,7 +109,11 @@ def mismatch(match: Any, request: Http, draw: Draw) -> str:
             return f"query parameter {wanted.name} differs"
     if match.HasField("grpc") and not _is_grpc(request):
         return "it is for gRPC"
-    for unread in ("tls_context", "dynamic_metadata", "filter_state", "cookies"):
+    for asked in match.dynamic_metadata:
+        if not metadata.matches(asked, request):
+            names = ".".join(segment.key for segment in asked.path[1:])
+            return f"claim {names} differs"
+    for unread in ("tls_context", "filter_state", "cookies"):
         if _is_set(match, unread):
             raise UnknownError(f"a route is matched by {unread}")
     if match.HasField("runtime_fraction"):

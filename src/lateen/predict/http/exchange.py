@@ -1,5 +1,6 @@
 """One request in a connection manager, and the answers that a proxy gives by itself. Pure."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -36,3 +37,10 @@ class Exchange(msgspec.Struct, kw_only=True):
     flags: tuple[str, ...] = ()
     seconds: float = 0.0
     """What the request was held up for."""
+    choose_route: Callable[[Http], Routed] | None = None
+    """Chooses the route of a request."""
+
+    def reroute(self) -> None:
+        """Choose the route again, as a filter has changed what decides it."""
+        if self.choose_route is not None:
+            self.routed = self.choose_route(self.request)

@@ -8,7 +8,7 @@ import msgspec
 from lateen.predict.connection import peer
 from lateen.predict.envoy import config, packed, rbac, routes, strings
 from lateen.predict.envoy.errors import UnknownError
-from lateen.predict.http import weights
+from lateen.predict.http import tokens, weights
 from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.request import Http
 from lateen.predict.values.trail import PRESENT, Test
@@ -83,11 +83,21 @@ def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None
         "authorization", f"refused: {ruling.policy}", at=hop.name, ok=False, sources=sources
     )
     code = "rbac-denied" if ruling.policy != "none" else "rbac-not-allowed"
-    if code == "rbac-not-allowed" and hop.certificate is None and rbac.asks_identity(opened.rules):
-        code = "rbac-no-identity"
+    if code == "rbac-not-allowed":
+        code = _unknown_client(exchange, opened.rules)
     exchange.run.fail(code, sources, len(exchange.run.legs) - 1)
     details = f"rbac_access_denied_matched_policy[{ruling.policy}]"
     return Local(403, details, code=code, sources=sources)
+
+
+def _unknown_client(exchange: Exchange, rules: Any) -> str:
+    """Return the class of a request that no rule allows: rules may ask for what it does not
+    have."""
+    if rbac.asks_token(rules):
+        return "rbac-no-token"
+    if exchange.hop.certificate is None and rbac.asks_identity(rules):
+        return "rbac-no-identity"
+    return "rbac-not-allowed"
 
 
 def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
@@ -189,6 +199,7 @@ def _header_mutation(exchange: Exchange, opened: Any, own: Any | None) -> Local 
 
 _Filter = Callable[[Exchange, Any, Any | None], Local | None]
 _FILTERS: dict[str, _Filter] = {
+    "http.jwt_authn.v3.JwtAuthentication": tokens.authenticate,
     "http.rbac.v3.RBAC": _authorize,
     "http.set_filter_state.v3.Config": _filter_state,
     "http.fault.v3.HTTPFault": _fault,

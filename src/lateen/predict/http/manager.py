@@ -31,7 +31,8 @@ def handle(run: Run, hop: Hop, manager: Any) -> WireReply:
         refused = Local(400, "path_normalization_failed", code="proxy-error")
         return router.stopped(run, hop, refused, content)
     exchange = Exchange(run=run, hop=hop, manager=manager, request=request, routed=None)
-    exchange.routed = _route(run, hop, manager, request)
+    exchange.choose_route = lambda changed: _route(run, hop, manager, changed)
+    exchange.reroute()
     local = filters.run_through(exchange)
     if local is not None:
         if local.onward:

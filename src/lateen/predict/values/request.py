@@ -36,6 +36,16 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
         """Return the trail of the request after a proxy has set a field."""
         return None if self.trail is None else self.trail.without(field)
 
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What filters wrote about it: a JSON object by the filter's name."""
+    now: float = 0.0
+    """When it is sent, in seconds of the epoch; 0 where that is not known."""
+
+    def with_metadata(self, name: str, text: str) -> "Http":
+        """Return the request with a filter's metadata."""
+        kept = tuple((key, old) for key, old in self.metadata if key != name)
+        return msgspec.structs.replace(self, metadata=(*kept, (name, text)))
+
     def header(self, name: str) -> str | None:
         """Return a header's values joined by commas, as Envoy sees them; None without any. The
         pseudo-headers of HTTP/2 are known by their names whatever version is spoken."""

@@ -1,9 +1,11 @@
 """What a route matches: path, headers, query. Pure."""
 
 from envoy.config.route.v3 import route_components_pb2
-from envoy.type.matcher.v3 import regex_pb2, string_pb2
+from envoy.type.matcher.v3 import regex_pb2, string_pb2, value_pb2
 
-from lateen.compiler.ir.routing import HeaderMatch, RouteMatch, StringMatch
+from lateen.compiler.ir.routing import ClaimMatch, HeaderMatch, RouteMatch, StringMatch
+
+_SOMETHING = string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=".+"))
 
 
 def regex(pattern: str) -> regex_pb2.RegexMatcher:
@@ -34,6 +36,18 @@ def write(out: route_components_pb2.RouteMatch, match: RouteMatch) -> None:
             query.present_match = True
         else:
             query.string_match.CopyFrom(string(condition))
+    for claim in match.claims:
+        _claim(out, claim)
+
+
+def _claim(out: route_components_pb2.RouteMatch, claim: ClaimMatch) -> None:
+    from lateen.compiler.backend import jwt  # protobufs that most meshes never need
+
+    wanted = string(claim.match) if claim.match.kind != "present" else _SOMETHING
+    value = jwt.text_or_list(value_pb2.ValueMatcher(string_match=wanted))
+    made = out.dynamic_metadata.add()
+    made.CopyFrom(jwt.claim_matcher(claim.claims, value))
+    made.invert = claim.invert
 
 
 def _path(out: route_components_pb2.RouteMatch, path: StringMatch | None) -> None:

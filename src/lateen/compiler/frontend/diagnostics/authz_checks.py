@@ -10,8 +10,6 @@ from lateen.model.istio import security
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 
-_NEVER, _ALWAYS = "it never matches", "it always matches"
-
 
 def findings(policy: security.AuthorizationPolicy, settings: MeshSettings) -> Iterator[Diagnostic]:
     """Yield the findings of one policy."""
@@ -32,10 +30,6 @@ def findings(policy: security.AuthorizationPolicy, settings: MeshSettings) -> It
         for number, entry in enumerate(rule.from_ or ()):
             if entry.source is not None:
                 yield from _source(entry.source, at.at(f"from[{number}].source"), settings)
-        for number, condition in enumerate(rule.when or ()):
-            if condition.key.startswith("request.auth."):
-                there = at.at(f"when[{number}]")
-                yield from _token(there, condition.key, condition.values, condition.not_values)
 
 
 def _too_new(at: Source, since: str, version: str) -> Diagnostic:
@@ -60,8 +54,6 @@ def _source(
     source: security.AuthorizationSource, at: Source, settings: MeshSettings
 ) -> Iterator[Diagnostic]:
     features = settings.features
-    tokens = (source.request_principals, source.not_request_principals)
-    yield from _token(at, "", *tokens)
     for known, since, fields in (
         (
             features.authz_service_accounts,
@@ -83,16 +75,3 @@ def _source(
         for name, values in fields:
             if values and not known:
                 yield _too_new(at.at(name), since, features.version)
-
-
-def _token(
-    at: Source, key: str, values: tuple[str, ...] | None, not_values: tuple[str, ...] | None
-) -> Iterator[Diagnostic]:
-    """A condition has `values` and `notValues`; a source has a field for each."""
-    of_source = not key
-    positive = "requestPrincipals" if of_source else "values"
-    negative = "notRequestPrincipals" if of_source else "notValues"
-    for given, field, effect in ((values, positive, _NEVER), (not_values, negative, _ALWAYS)):
-        if given:
-            shown = field if of_source else f"{key} with {field}"
-            yield make("LTN0039", at.at(field), field=shown, effect=effect)

@@ -50,6 +50,7 @@ class Checks:
             collections.RULES: Derived(graph, self._rule, watched=True),
             collections.POLICIES: Derived(graph, self._policy, watched=True),
             collections.AUTHORIZATION: Derived(graph, self._authorization, watched=True),
+            collections.AUTHENTICATION: Derived(graph, self._authentication, watched=True),
             collections.GATEWAYS: Derived(graph, self._gateway, watched=True),
             collections.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
             collections.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
@@ -390,6 +391,18 @@ class Checks:
         unread = unsupported.unread(obj.spec, source)
         doubtful = codes.warnings(kinds.KINDS[collections.AUTHORIZATION], obj)
         return (*unread, *doubtful, *authz_checks.findings(obj, self._settings))
+
+    def _authentication(self, key: Key) -> Findings:
+        obj = self._collections.token_policies.get(key)
+        if obj is None:
+            return ()
+        from lateen.compiler.frontend.diagnostics import token_checks  # where there are any only
+
+        source = precedence.source("RequestAuthentication", obj, "spec")
+        unread = unsupported.unread(obj.spec, source)
+        doubtful = codes.warnings(kinds.KINDS[collections.AUTHENTICATION], obj)
+        fetched = self._collections.key_sets.get
+        return (*unread, *doubtful, *token_checks.findings(obj, self._settings, fetched))
 
     def _gateway(self, key: Key) -> Findings:
         for obj in self._collections.gateways.get(""):

@@ -42,6 +42,7 @@ GATEWAYS = "gateways.networking.istio.io"
 ENTRIES = "serviceentries.networking.istio.io"
 SIDECARS = "sidecars.networking.istio.io"
 WORKLOAD_ENTRIES = "workloadentries.networking.istio.io"
+AUTHENTICATION = "requestauthentications.security.istio.io"
 TELEMETRIES = "telemetries.telemetry.istio.io"
 CONFIG_MAPS = "configmaps"
 
@@ -63,6 +64,14 @@ class Declared(NamedTuple):
 
 
 UNDECLARED = Declared(None, ())
+
+
+class FetchedKeys(NamedTuple):
+    """What came of fetching a key set: the last that came (empty: none yet), and what went wrong
+    (empty: nothing)."""
+
+    text: str = ""
+    problem: str = ""
 
 
 class Collections:
@@ -107,6 +116,11 @@ class Collections:
         self.authorization_policies: Table[Key, security.AuthorizationPolicy | None] = Table(
             graph, None
         )
+        self.authentication = self._index(graph)
+        """RequestAuthentications by namespace."""
+        self.token_policies: Table[Key, security.RequestAuthentication | None] = Table(graph, None)
+        self.key_sets: Table[str, FetchedKeys] = Table(graph, FetchedKeys())
+        """By the address that they are fetched from."""
         self.rules = self._index(graph, watched=True)
         """DestinationRules by (namespace, host)."""
         self.mesh_routes = self._index(graph, watched=True)
@@ -152,6 +166,7 @@ class Collections:
             (SLICES, self._file_slice),
             (POLICIES, self._file_policy),
             (AUTHORIZATION, self._file_authorization),
+            (AUTHENTICATION, self._file_authentication),
             (RULES, self._file_rule),
             (VIRTUAL_SERVICES, self._file_virtual_service),
             (TELEMETRIES, self._file_telemetry),
@@ -268,6 +283,15 @@ class Collections:
             old, namespace if old is not None else (), new, namespace if new is not None else ()
         )
 
+    def _file_authentication(
+        self,
+        key: Key,
+        old: security.RequestAuthentication | None,
+        new: security.RequestAuthentication | None,
+    ) -> None:
+        self.token_policies.put(key, new)
+        self.authentication.replace(old, _home(old), new, _home(new))
+
     def _file_rule(
         self,
         key: Key,
@@ -377,6 +401,11 @@ class Collections:
         ordered = tuple(sorted(found, key=hosts.specificity))
         if ordered != table.entries.get(key, ()):
             table.put(key, ordered)
+
+
+def _home(obj: Any) -> tuple[str, ...]:
+    """Return the namespace that an object is filed under; nothing where there is none."""
+    return (obj.metadata.namespace,) if obj is not None else ()
 
 
 def virtual_hosts(obj: networking.VirtualService, settings: MeshSettings) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """A VirtualService's match conditions. Pure."""
 
+from collections.abc import Iterator
+
 from lateen.compiler.ir.proxy import Features
-from lateen.compiler.ir.routing import HeaderMatch, RouteMatch, StringMatch
+from lateen.compiler.ir.routing import ClaimMatch, HeaderMatch, RouteMatch, StringMatch
 from lateen.model.istio import networking_route, types
 from lateen.model.meta import Source
 
 CLAIMS_PREFIX = "@request.auth.claims"
+"""A header's name that means a verified token's claim; its letters may be of any case."""
 
 PRESENT = StringMatch(kind="present")
 ANY = RouteMatch()
@@ -13,11 +16,8 @@ ANY = RouteMatch()
 
 def translate(
     match: networking_route.HTTPMatchRequest, source: Source, features: Features
-) -> RouteMatch | None:
-    """Return the conditions of one match, or None if one of them cannot be compiled yet (a JWT
-    claim): leaving it out would let more requests in than the user wrote."""
-    if any(name.startswith(CLAIMS_PREFIX) for name in (*match.headers, *match.without_headers)):
-        return None
+) -> RouteMatch:
+    """Return the conditions of one match."""
     headers = [
         HeaderMatch(name=pseudo, match=_text(condition))
         for pseudo, condition in (
@@ -30,6 +30,7 @@ def translate(
     headers += [
         HeaderMatch(name=name.lower(), match=_or_present(condition))
         for name, condition in sorted(match.headers.items())
+        if not claims_of(name)
     ]
     headers += [
         HeaderMatch(
@@ -39,6 +40,7 @@ def translate(
             empty_if_missing=features.without_header_missing,
         )
         for name, condition in sorted(match.without_headers.items())
+        if not claims_of(name)
     ]
     return RouteMatch(
         path=_path(match),
@@ -46,14 +48,35 @@ def translate(
         query=tuple(
             (name, _or_present(condition)) for name, condition in sorted(match.query_params.items())
         ),
+        claims=tuple(_claims(match)),
         source=source,
     )
+
+
+def claims_of(name: str) -> tuple[str, ...]:
+    """Return the claim that a header's name means, from the outside in; nothing for a header:
+    `@request.auth.claims.a.b`, or `@request.auth.claims[a][b]` where names have dots."""
+    head, rest = name[: len(CLAIMS_PREFIX)], name[len(CLAIMS_PREFIX) :]
+    if head.lower() != CLAIMS_PREFIX or len(rest) < 2:
+        return ()
+    if rest.startswith("."):
+        return tuple(rest[1:].split("."))
+    if rest.startswith("[") and rest.endswith("]"):
+        return tuple(rest[1:-1].split("]["))
+    return ()
+
+
+def _claims(match: networking_route.HTTPMatchRequest) -> Iterator[ClaimMatch]:
+    for written, invert in ((match.headers, False), (match.without_headers, True)):
+        for name, condition in sorted(written.items()):
+            if claims := claims_of(name):
+                yield ClaimMatch(claims=claims, match=_or_present(condition), invert=invert)
 
 
 def is_catch_all(match: RouteMatch, features: Features) -> bool:
     """Whether every request matches: prefix `/` or regex `.*` (before 1.21 only `*`), and
     nothing else asked for. Routes after it can never be reached."""
-    if match.headers or match.query:
+    if match.headers or match.query or match.claims:
         return False
     path = match.path
     if path is None:

@@ -199,9 +199,7 @@ def _matches(
     for index, match in enumerate(rule.spec.match):
         if in_scope(match, context):
             at, features = rule.source.at(f"match[{index}]"), context.settings.features
-            condition = matches.translate(match, at, features)
-            if condition is not None:
-                yield match, condition
+            yield match, matches.translate(match, at, features)
 
 
 def _route(

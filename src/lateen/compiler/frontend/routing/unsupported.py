@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from lateen.compiler.frontend.routing import matches
 from lateen.model.messages import diagnostics
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.meta import Source
@@ -25,7 +24,6 @@ def unread(spec: msgspec.Struct, source: Source) -> tuple[Diagnostic, ...]:
 
 _EFFECTS = {
     "EnvoyFilter": "proxies are configured without its patches",
-    "RequestAuthentication": "no token is verified, requests with a bad one are let in",
     "WasmPlugin": "proxies run without its filter",
 }
 """What differs from a cluster, for kinds that change traffic or who may send it."""
@@ -51,8 +49,6 @@ def _struct(value: msgspec.Struct, source: Source) -> Iterator[Diagnostic]:
             yield diagnostics.make("LTN0010", at, field=name)
             continue
         yield from _nested(found, at)
-        if attribute in ("headers", "without_headers") and isinstance(found, dict):
-            yield from _claims(found, at)
 
 
 def _nested(found: Any, at: Source) -> Iterator[Diagnostic]:
@@ -66,15 +62,6 @@ def _nested(found: Any, at: Source) -> Iterator[Diagnostic]:
         for key, item in found.items():
             if isinstance(item, msgspec.Struct):
                 yield from _struct(item, Source(at.ref, fieldpath.join(at.path, str(key))))
-
-
-def _claims(conditions: dict[str, Any], at: Source) -> Iterator[Diagnostic]:
-    for name in conditions:
-        if name.startswith(matches.CLAIMS_PREFIX):
-            there = Source(at.ref, fieldpath.join(at.path, name))
-            yield diagnostics.make(
-                "LTN0062", there, field=name, what="the route that matches by it"
-            )
 
 
 @cache

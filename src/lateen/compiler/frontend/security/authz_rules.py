@@ -51,6 +51,7 @@ class _Field(msgspec.Struct, frozen=True):
     make: Make
     name: str = ""
     key: str = ""
+    claims: tuple[str, ...] = ()
 
 
 class _Unusable(ValueError):
@@ -105,9 +106,7 @@ def _tests(fields: Iterable[_Field], *, allow: bool, tcp: bool) -> Iterable[Test
             patterns = tuple(pattern for pattern in made if pattern is not None)
             if allow and len(patterns) < len(made):
                 raise _Unusable
-            if field.attribute is Attribute.TOKEN:
-                patterns = ()
-            elif not patterns:
+            if not patterns:
                 continue
             yield Test(
                 attribute=field.attribute,
@@ -115,6 +114,7 @@ def _tests(fields: Iterable[_Field], *, allow: bool, tcp: bool) -> Iterable[Test
                 negated=negated,
                 name=field.name,
                 key=field.key,
+                claims=field.claims,
             )
 
 
@@ -129,7 +129,12 @@ def _source(
     )
     found = [
         _Field(Attribute.IDENTITY, *principals, _principal(mesh)),
-        _Field(Attribute.TOKEN, source.request_principals, source.not_request_principals, text),
+        _Field(
+            Attribute.TOKEN_PRINCIPAL,
+            source.request_principals,
+            source.not_request_principals,
+            _token_principal,
+        ),
     ]
     if mesh.features.authz_service_accounts:
         accounts = (source.service_accounts, source.not_service_accounts)
@@ -184,8 +189,10 @@ def _condition(condition: security.AuthorizationCondition, mesh: PolicySurroundi
         domains = mesh.trust_domains
         every = (_every_alias(values, domains), _every_alias(not_values, domains))
         return _Field(Attribute.IDENTITY, *every, _trust_domain)
-    if key.startswith("request.auth."):
-        return _Field(Attribute.TOKEN, values, not_values, text)
+    if key == "request.auth.principal":
+        return _Field(Attribute.TOKEN_PRINCIPAL, values, not_values, _token_principal)
+    if claims := claims_of(key):
+        return _Field(Attribute.TOKEN, values, not_values, text, claims=claims)
     head, bracket, name = key.removesuffix("]").partition("[")
     if not bracket or not key.endswith("]"):
         raise _Unusable
@@ -195,6 +202,41 @@ def _condition(condition: security.AuthorizationCondition, mesh: PolicySurroundi
         filter_name = head.removeprefix(_FILTERS)
         return _Field(Attribute.METADATA, values, not_values, _value, filter_name, name)
     raise _Unusable
+
+
+_CLAIMS = {"request.auth.audiences": ("aud",), "request.auth.presenter": ("azp",)}
+_NESTED = re.compile(r"\[([^\[\]]*)\]")
+
+
+def claims_of(key: str) -> tuple[str, ...]:
+    """Return the claim that a condition's key means, from the outside in; nothing if it means none:
+    `request.auth.claims[a][b]` is the claim `b` in the claim `a`."""
+    head = "request.auth.claims"
+    if not key.startswith(f"{head}["):
+        return _CLAIMS.get(key, ())
+    written = key.removeprefix(head)
+    found = _NESTED.findall(written)
+    if "".join(f"[{claim}]" for claim in found) == written:
+        return tuple(found)
+    return (written[1:-1],) if written.endswith("]") else ()
+
+
+def _token_principal(value: str) -> Pattern:
+    """Issuer and subject stand around the last slash; a star ends or begins the whole."""
+    issuer, slash, subject = value.rpartition("/") if "/" in value else (value, "", "")
+    anything = Pattern(kind="present")
+    if value == "*":
+        return msgspec.structs.replace(anything, subject=anything)
+    if value.startswith("*"):
+        if not slash:
+            return msgspec.structs.replace(anything, subject=text(value))
+        return msgspec.structs.replace(text(issuer), subject=Pattern(kind="exact", value=subject))
+    exact = Pattern(kind="exact", value=issuer)
+    if value.endswith("*"):
+        if not slash:
+            return msgspec.structs.replace(text(value), subject=anything)
+        return msgspec.structs.replace(exact, subject=text(subject))
+    return msgspec.structs.replace(exact, subject=Pattern(kind="exact", value=subject))
 
 
 def text(value: str) -> Pattern:
