@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tests.e2e import tokens
-from tests.e2e.failure_policies import BARE, access, back_in, known, pool, rule, strict
+from tests.e2e.failure_policies import (
+    BARE,
+    access,
+    back_in,
+    known,
+    limited,
+    pool,
+    rule,
+    strict,
+)
 
 OLD, NEW = "1.17", "1.32"
 
@@ -416,6 +425,16 @@ CASES = (
         remedies=1,
     ),
     Case(
+        "an EnvoyFilter's limit of requests is reached",
+        "rate-limited",
+        "http://server/",
+        limited(),
+        FROM_CLIENT,
+        "sidecar -> app",
+        "local_rate_limited",
+        foretold=False,
+    ),
+    Case(
         "a fault is injected",
         "fault-injected",
         f"{GATE}/fault",
@@ -486,7 +505,7 @@ CASES = (
         "a rule asks for a token, and the request has none",
         "rbac-no-token",
         "http://server/",
-        tokens.policy() + access('from: [{source: {requestPrincipals: ["*"]}}]'),
+        access('from: [{source: {requestPrincipals: ["*"]}}]') + tokens.policy(),
         FROM_CLIENT,
         SIDECARS,
         NO_RULE,

@@ -55,3 +55,23 @@ def pool(app: str, settings: str) -> str:
 def back_in(name: str, more: str) -> str:
     """The gateway as a client of its own TLS server `name`."""
     return rule("back", f"{{sni: {name}, subjectAltNames: [{name}], {more}}}", host=GATEWAY)
+
+
+def limited() -> str:
+    """Return a limit that is reached by the first request."""
+    always = "{numerator: 100, denominator: HUNDRED}"
+    return (
+        "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\n"
+        "metadata: {name: limit}\n"
+        "spec:\n  workloadSelector: {labels: {app: server}}\n  configPatches:\n"
+        "  - applyTo: HTTP_FILTER\n"
+        "    match: {context: SIDECAR_INBOUND}\n"
+        "    patch:\n      operation: INSERT_FIRST\n      value:\n"
+        "        name: envoy.filters.http.local_ratelimit\n        typed_config:\n"
+        '          "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.'
+        "LocalRateLimit\n"
+        "          stat_prefix: limit\n"
+        "          token_bucket: {max_tokens: 1, tokens_per_fill: 1, fill_interval: 3600s}\n"
+        f"          filter_enabled: {{default_value: {always}}}\n"
+        f"          filter_enforced: {{default_value: {always}}}\n---\n"
+    )

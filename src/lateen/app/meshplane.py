@@ -204,7 +204,7 @@ class MeshPlane:
             looks += 1
             current, lab = self._pipeline.current, (*self._of_the_lab, *self._outside.findings)
             compiled = await self._pipeline.diagnostics()
-            known = (*lab, *compiled, *self._pipeline.missing)
+            known = (*lab, *compiled, *self._pipeline.missing, *self._pipeline.patched)
             noticed = await self._noticing.of(current.snapshot, known)
             if current is self._pipeline.current or looks == _LOOKS:
                 return current, noticed

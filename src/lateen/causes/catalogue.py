@@ -287,6 +287,13 @@ OVERFLOW = Cause(
     marks=Mark.POOL,
     flags=("UO",),
 )
+RATE_LIMITED = Cause(
+    code="rate-limited",
+    category=Category.LIMIT,
+    words="a limit of requests in a time was reached, which an EnvoyFilter brought in",
+    hints=("wait until the limit's bucket is filled again, or raise it in the EnvoyFilter",),
+    flags=("RL",),
+)
 FAULT_INJECTED = Cause(
     code="fault-injected",
     category=Category.ANSWER,

@@ -40,10 +40,20 @@ class Resource(msgspec.Struct, frozen=True, eq=False, gc=False):
         return f"Resource({self.type.name}, {self.name!r}, {'…' if secret else len(self.body)})"
 
 
+class PatchProblem(msgspec.Struct, frozen=True):
+    """A patch that cannot be tried at all, and why."""
+
+    source: Source
+    why: str
+
+
 class ResourceSet(msgspec.Struct, frozen=True):
     """All resources of one proxy, by type, then name, in the order they were rendered."""
 
     by_type: Mapping[ResourceType, Mapping[str, Resource]]
+    applied: tuple[Source, ...] = ()
+    """The EnvoyFilter patches that changed something of it."""
+    problems: tuple[PatchProblem, ...] = ()
 
     def of(self, kind: ResourceType) -> Mapping[str, Resource]:
         """Return the resources of one type, by name."""

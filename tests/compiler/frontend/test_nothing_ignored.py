@@ -38,6 +38,11 @@ VALUES: dict[str, Any] = {
 """What a field is set to, by type: nothing that is a default."""
 
 SPECIAL: dict[str, Any] = {
+    "patch.operation": "REMOVE",
+    "match.proxy": {"proxyVersion": "^9"},
+    "match.cluster": {"name": "other"},
+    "match.listener": {"name": "other"},
+    "match.routeConfiguration": {"name": "other"},
     "exportTo": "other",
     "addresses": "10.9.9.10",
     "egress.hosts": "./other.default.svc.cluster.local",

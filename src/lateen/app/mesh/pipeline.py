@@ -24,6 +24,7 @@ from lateen.base.exclusive import Exclusive
 from lateen.compiler.backend import secrets
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Frontend, Mesh, Superseded
+from lateen.compiler.frontend.diagnostics import patch_checks
 from lateen.compiler.frontend.graph.collections import FetchedKeys
 from lateen.compiler.frontend.security import credentials
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
@@ -88,6 +89,11 @@ class Pipeline:
         self._held = asyncio.Event()
         self._asking = credentials.Asking()
         self._credentials: dict[str, credentials.Credentials] = {}
+        self._patching: dict[str, patch_checks.Tried] = {}
+        """What came of the patches of proxies that have any."""
+        self._fetched: dict[str, FetchedKeys] = {}
+        self._learned: dict[str, FetchedKeys] = {}
+        """Key sets as they came, and as the round that runs (in a thread) has them."""
         self._published_at: dict[str, datetime] = {}
         self.current = Round(0, Snapshot(), None)
         self._noticed: tuple[Round, tuple[Diagnostic, ...]] = (self.current, ())
@@ -99,6 +105,7 @@ class Pipeline:
     def pending(self) -> bool:
         """Whether something written is not compiled and published yet."""
         waiting = self._backlog.due or self._backlog.gathered or self._compiling
+        waiting = waiting or self._fetched != self._learned
         return bool(waiting or self._publication.stage is not Stage.RESTING)
 
     def note(self, event: Event) -> None:
@@ -114,7 +121,9 @@ class Pipeline:
 
     def learn_keys(self, address: str, text: str, problem: str) -> None:
         """Take over a token issuer's key set (empty: none yet), or why it did not come."""
-        if self._frontend.learn_keys(address, FetchedKeys(text, problem)):
+        fetched = FetchedKeys(text, problem)
+        if self._fetched.get(address) != fetched:
+            self._fetched[address] = fetched
             self._coalescer.notify()
 
     def load(self) -> None:
@@ -175,7 +184,7 @@ class Pipeline:
             self._compiling = False
 
     def _begin(self) -> dict[Key, Event]:
-        self._compiling = True
+        self._compiling, self._learned = True, dict(self._fetched)
         return self._backlog.take()
 
     def _compile(self, taken: Mapping[Key, Event]) -> _Compiled:
@@ -183,6 +192,8 @@ class Pipeline:
         left out, and looked at again with the next round."""
         revision = self._store.revision
         snapshot = self.current.snapshot.with_changes(list(_changes(taken.values())))
+        for address, fetched in self._learned.items():
+            self._frontend.learn_keys(address, fetched)
         mesh = self._frontend.build(snapshot)
         sent, views, names = self._publication.sent, {}, set()
         for ref in mesh.proxies():
@@ -217,6 +228,7 @@ class Pipeline:
         self._publication = self._publication.forget((proxy,))
         self._published_at.pop(proxy, None)
         self._credentials.pop(proxy, None)
+        self._patching.pop(proxy, None)
         self._identities.forget(proxy)
 
     def _take_turns(self) -> Iterator[None]:
@@ -251,7 +263,12 @@ class Pipeline:
         # The mesh goes first: a proxy that is told its secrets alone would take the rest for
         # empty, and call itself ready.
         if known != view:
-            self._hub.publish(proxy, "mesh", self._renderer.render(view))
+            rendered = self._renderer.render(view)
+            self._hub.publish(proxy, "mesh", rendered)
+            self._patching.pop(proxy, None)
+            if view.patches is not None:
+                tried = (view.patches, rendered.applied, rendered.problems)
+                self._patching[proxy] = tried
         self._identities.ensure(proxy, view.node.identity)
         self._published_at[proxy] = self._clock.now()
         self._publish_credentials(proxy, view)
@@ -287,6 +304,11 @@ class Pipeline:
         """What is said of credentials that proxies ask for and that are not there, each once."""
         found = (each for held in self._credentials.values() for each in held.missing)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def patched(self) -> tuple[Diagnostic, ...]:
+        """What is said of patches that could not be tried, or changed nothing."""
+        return tuple(patch_checks.of_trials(list(self._patching.values())))
 
     def published_at(self, proxy: str) -> datetime | None:
         """Return since when a proxy has its present view; None if it has none."""

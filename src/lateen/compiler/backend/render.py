@@ -1,7 +1,7 @@
 """ProxyView to ResourceSet: each part rendered once for as long as it stays the same. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,7 @@ from lateen.compiler.backend.listeners import (
 from lateen.compiler.backend.memo import Memo
 from lateen.compiler.ir.authz import Authorization
 from lateen.compiler.ir.jwt import Authentication
+from lateen.compiler.ir.patches import Patches
 from lateen.compiler.ir.proxy import (
     Elsewhere,
     GatewayConfig,
@@ -32,6 +33,9 @@ from lateen.compiler.ir.proxy import (
 from lateen.compiler.ir.telemetry import Signals
 from lateen.compiler.output import Resource, ResourceSet, ResourceType
 from lateen.model.meta import Source
+
+if TYPE_CHECKING:
+    from lateen.compiler.backend.patches.patcher import Patcher
 
 SYSTEM_ROOTS_PATH: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and its family keep the machine's CA bundle."""
@@ -77,6 +81,7 @@ class _Mesh:
         self._mine: Memo[Node, dict[_Mine, Resource]] = Memo(lambda _node: {})
         self._inbound: Memo[InboundPort, Resource] = Memo(self._make_inbound)
         self._fixed = {kind: self._make_fixed(kind) for kind in ProxyKind}
+        self._patchers: Memo[Patches, Patcher] | None = None
         self._virtual_outbound: dict[Elsewhere | None, Memo[Signals, Resource]] = {}
 
     def _make_fixed(self, kind: ProxyKind) -> dict[str, Resource]:
@@ -141,7 +146,7 @@ class _Mesh:
                 **listeners,
                 common.name: common,
             }
-        return ResourceSet(
+        made = ResourceSet(
             {
                 ResourceType.CLUSTER: {**shared.clusters, **inbound, **self._fixed[kind]},
                 ResourceType.ENDPOINT: shared.endpoints,
@@ -150,6 +155,14 @@ class _Mesh:
                 ResourceType.EXTENSION: self._extensions(view),
             }
         )
+        return made if view.patches is None else self._patched(view, view.patches, made)
+
+    def _patched(self, view: ProxyView, patches: Patches, generated: ResourceSet) -> ResourceSet:
+        from lateen.compiler.backend.patches import patcher  # what most meshes never need
+
+        if self._patchers is None:
+            self._patchers = Memo(patcher.Patcher)
+        return self._patchers(patches).patched(view, generated)
 
     def _extensions(self, view: ProxyView) -> Mapping[str, Resource]:
         """Return what is asked for by a chain that serves HTTP; every sidecar has one."""

@@ -13,6 +13,7 @@ from lateen.compiler.frontend.graph import (
     authorizations,
     collections,
     destinations,
+    envoyfilters,
     mesh_config,
     pods,
     routers,
@@ -100,6 +101,7 @@ class Frontend:
         self._authorizations = authorizations.Authorizations(
             self._graph, self._collections, settings
         )
+        self._envoy_filters = envoyfilters.EnvoyFilters(self._graph, self._collections, settings)
         self._authentications = authentications.Authentications(
             self._graph, self._collections, settings
         )
@@ -169,8 +171,11 @@ class Frontend:
         last = self._views.get(key)
         authorization = self._authorizations.of(key)
         authentication = self._authentications.of(key)
+        patches = self._envoy_filters.of(key)
         if last is not None and (
-            last.authorization is not authorization or last.authentication is not authentication
+            last.authorization is not authorization
+            or last.authentication is not authentication
+            or last.patches is not patches
         ):
             last = None
         if node.kind is ProxyKind.ROUTER:
@@ -183,6 +188,7 @@ class Frontend:
                 gateway=config,
                 authorization=authorization,
                 authentication=authentication,
+                patches=patches,
             )
         else:
             outbound = self._sidecars.outbound_for(self._pods.scope.get(key), node.ip)
@@ -201,6 +207,7 @@ class Frontend:
                 inbound=inbound,
                 authorization=authorization,
                 authentication=authentication,
+                patches=patches,
             )
         self._views[key] = made
         return made

@@ -7,6 +7,7 @@ nothing to find out.
 
 from lateen.compiler.ir.authz import Authorization
 from lateen.compiler.ir.jwt import Authentication
+from lateen.compiler.ir.patches import Patches
 from lateen.compiler.ir.policy import ConnectionPool, RetryBudget, TlsMode, TrafficPolicy
 from lateen.compiler.ir.routing import RouteTable, TcpRoute
 from lateen.compiler.ir.telemetry import DEFAULT, Telemetry
@@ -348,6 +349,8 @@ class GatewayListener(Value, frozen=True, kw_only=True):
     port: int
     """The port bound in the pod: the Service's targetPort."""
     chains: tuple[GatewayChain, ...]
+    numbers: tuple[int, ...] = ()
+    """The ports that its Gateways' servers ask for, which a Service maps to this one."""
 
     @property
     def name(self) -> str:
@@ -375,3 +378,4 @@ class ProxyView(Kept, frozen=True, kw_only=True):
     gateway: GatewayConfig | None = None
     authorization: Authorization | None = None
     authentication: Authentication | None = None
+    patches: Patches | None = None

@@ -458,4 +458,25 @@ COMPILER = (
         "the keys at {address} could not be fetched again ({why}): those of before count on",
         "See why the issuer does not answer.",
     ),
+    Row(
+        "LTN0193",
+        _W,
+        "PatchAppliesToNothing",
+        "the patch changes nothing: no proxy that has it has what its match names",
+        "Compare the match with what the proxies have: port 15000 of each pod serves /config_dump.",
+    ),
+    Row(
+        "LTN0194",
+        _W,
+        "PatchWithoutEffect",
+        "the patch has no effect here: {why}",
+        "Expect the behaviour without it.",
+    ),
+    Row(
+        "LTN0195",
+        _W,
+        "PatchUnreadable",
+        "the patch is left out, as Istio leaves it out: {why}",
+        "Write a value of the kind that applyTo asks for, with types that this Envoy has.",
+    ),
 )

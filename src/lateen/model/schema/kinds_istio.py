@@ -110,6 +110,7 @@ ROWS = (
         "envoyfilters",
         module="istio.networking",
         versions=("v1alpha3",),
+        acted_on=True,
     ),
     _istio(
         "networking",

@@ -51,6 +51,7 @@ class Checks:
             collections.POLICIES: Derived(graph, self._policy, watched=True),
             collections.AUTHORIZATION: Derived(graph, self._authorization, watched=True),
             collections.AUTHENTICATION: Derived(graph, self._authentication, watched=True),
+            collections.ENVOY_FILTERS: Derived(graph, self._envoy_filter, watched=True),
             collections.GATEWAYS: Derived(graph, self._gateway, watched=True),
             collections.TELEMETRIES: Derived(graph, telemetry.telemetry, watched=True),
             collections.CONFIG_MAPS: Derived(graph, telemetry.mesh, watched=True),
@@ -403,6 +404,17 @@ class Checks:
         doubtful = codes.warnings(kinds.KINDS[collections.AUTHENTICATION], obj)
         fetched = self._collections.key_sets.get
         return (*unread, *doubtful, *token_checks.findings(obj, self._settings, fetched))
+
+    def _envoy_filter(self, key: Key) -> Findings:
+        obj = self._collections.envoy_filters.get(key)
+        if obj is None:
+            return ()
+        from lateen.compiler.frontend.diagnostics import patch_checks  # where there are any only
+
+        source = precedence.source("EnvoyFilter", obj, "spec")
+        unread = unsupported.unread(obj.spec, source)
+        doubtful = codes.warnings(kinds.KINDS[collections.ENVOY_FILTERS], obj)
+        return (*unread, *doubtful, *patch_checks.findings(obj))
 
     def _gateway(self, key: Key) -> Findings:
         for obj in self._collections.gateways.get(""):

@@ -43,6 +43,7 @@ ENTRIES = "serviceentries.networking.istio.io"
 SIDECARS = "sidecars.networking.istio.io"
 WORKLOAD_ENTRIES = "workloadentries.networking.istio.io"
 AUTHENTICATION = "requestauthentications.security.istio.io"
+ENVOY_FILTERS = "envoyfilters.networking.istio.io"
 TELEMETRIES = "telemetries.telemetry.istio.io"
 CONFIG_MAPS = "configmaps"
 
@@ -119,6 +120,9 @@ class Collections:
         self.authentication = self._index(graph)
         """RequestAuthentications by namespace."""
         self.token_policies: Table[Key, security.RequestAuthentication | None] = Table(graph, None)
+        self.filters_in = self._index(graph)
+        """EnvoyFilters by namespace."""
+        self.envoy_filters: Table[Key, networking_proxy.EnvoyFilter | None] = Table(graph, None)
         self.key_sets: Table[str, FetchedKeys] = Table(graph, FetchedKeys())
         """By the address that they are fetched from."""
         self.rules = self._index(graph, watched=True)
@@ -167,6 +171,7 @@ class Collections:
             (POLICIES, self._file_policy),
             (AUTHORIZATION, self._file_authorization),
             (AUTHENTICATION, self._file_authentication),
+            (ENVOY_FILTERS, self._file_envoy_filter),
             (RULES, self._file_rule),
             (VIRTUAL_SERVICES, self._file_virtual_service),
             (TELEMETRIES, self._file_telemetry),
@@ -231,10 +236,7 @@ class Collections:
         old: networking_proxy.Sidecar | None,
         new: networking_proxy.Sidecar | None,
     ) -> None:
-        namespace = (key[0],)
-        self.sidecars.replace(
-            old, namespace if old is not None else (), new, namespace if new is not None else ()
-        )
+        self.sidecars.replace(old, _home(old), new, _home(new))
 
     def _file_workload_entry(
         self,
@@ -242,10 +244,7 @@ class Collections:
         old: networking_entry.WorkloadEntry | None,
         new: networking_entry.WorkloadEntry | None,
     ) -> None:
-        namespace = (key[0],)
-        self.workload_entries.replace(
-            old, namespace if old is not None else (), new, namespace if new is not None else ()
-        )
+        self.workload_entries.replace(old, _home(old), new, _home(new))
 
     def _file_slice(
         self, key: Key, old: discovery.EndpointSlice | None, new: discovery.EndpointSlice | None
@@ -258,18 +257,12 @@ class Collections:
         old: security.PeerAuthentication | None,
         new: security.PeerAuthentication | None,
     ) -> None:
-        namespace = (key[0],)
-        self.policies.replace(
-            old, namespace if old is not None else (), new, namespace if new is not None else ()
-        )
+        self.policies.replace(old, _home(old), new, _home(new))
 
     def _file_telemetry(
         self, key: Key, old: telemetry.Telemetry | None, new: telemetry.Telemetry | None
     ) -> None:
-        namespace = (key[0],)
-        self.telemetries.replace(
-            old, namespace if old is not None else (), new, namespace if new is not None else ()
-        )
+        self.telemetries.replace(old, _home(old), new, _home(new))
 
     def _file_authorization(
         self,
@@ -277,11 +270,8 @@ class Collections:
         old: security.AuthorizationPolicy | None,
         new: security.AuthorizationPolicy | None,
     ) -> None:
-        namespace = (key[0],)
         self.authorization_policies.put(key, new)
-        self.authorization.replace(
-            old, namespace if old is not None else (), new, namespace if new is not None else ()
-        )
+        self.authorization.replace(old, _home(old), new, _home(new))
 
     def _file_authentication(
         self,
@@ -291,6 +281,15 @@ class Collections:
     ) -> None:
         self.token_policies.put(key, new)
         self.authentication.replace(old, _home(old), new, _home(new))
+
+    def _file_envoy_filter(
+        self,
+        key: Key,
+        old: networking_proxy.EnvoyFilter | None,
+        new: networking_proxy.EnvoyFilter | None,
+    ) -> None:
+        self.envoy_filters.put(key, new)
+        self.filters_in.replace(old, _home(old), new, _home(new))
 
     def _file_rule(
         self,

@@ -295,7 +295,10 @@ class Routers:
                 for route in chain.tcp:
                     reached.update(_hosts_of(route.destinations))
             if chains:
-                made = GatewayListener(bind=merged.bind, port=merged.port, chains=chains)
+                numbers = tuple(dict.fromkeys(server.number for server in merged.servers))
+                made = GatewayListener(
+                    bind=merged.bind, port=merged.port, chains=chains, numbers=numbers
+                )
                 last = known.get((merged.bind, merged.port))
                 found.append(last if last is not None and last == made else made)
         return tuple(found)

@@ -23,7 +23,6 @@ def unread(spec: msgspec.Struct, source: Source) -> tuple[Diagnostic, ...]:
 
 
 _EFFECTS = {
-    "EnvoyFilter": "proxies are configured without its patches",
     "WasmPlugin": "proxies run without its filter",
 }
 """What differs from a cluster, for kinds that change traffic or who may send it."""

@@ -1,0 +1,1 @@
+"""EnvoyFilter's patches, applied to rendered resources as Istio applies them."""
