@@ -3,67 +3,22 @@
 Each case is a policy applied to the workloads in `failures/`, and one request.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
-from tests.e2e import tokens
-from tests.e2e.failure_policies import (
-    BARE,
-    access,
-    back_in,
-    known,
-    limited,
-    pool,
-    rule,
-    strict,
+from tests.e2e import failure_tokens
+from tests.e2e.failure_case import (
+    EDGE,
+    FROM_CLIENT,
+    FROM_NAKED,
+    GATE,
+    NEW,
+    NO_RULE,
+    OLD,
+    SHOP,
+    SIDECARS,
+    Case,
 )
+from tests.e2e.failure_policies import BARE, access, back_in, known, limited, pool, rule, strict
 
-OLD, NEW = "1.17", "1.32"
-
-
-@dataclass(frozen=True)
-class Case:
-    """`failed` is the name of the leg that must be marked; `proof` words that must be in the
-    reasons given there. `logs` are status, flags and details that the two proxies between the pods
-    must log, `peer` whom the server's proxy must know the client to be. `busy` is a URL that is
-    being asked for meanwhile. `remedies` is how many changes must be offered at least, each of
-    which brings about `wished`; `untried` that they are hints, since nobody can foretell it.
-    `foretold`: whether `explain` tells it, too. `mesh` is the folder of the lab. `old` is what is
-    otherwise on Istio 1.17; None if nothing is."""
-
-    title: str
-    code: str
-    url: str
-    policies: str = ""
-    arguments: tuple[str, ...] = ()
-    failed: str = ""
-    proof: str = ""
-    logs: tuple[str, ...] = ()
-    peer: str = ""
-    busy: str = ""
-    remedies: int = 0
-    untried: bool = False
-    wished: str = "ok"
-    foretold: bool = True
-    mesh: str = "failures"
-    old: Mapping[str, str] | None = None
-
-    def on(self, version: str) -> "Case":
-        """Return the case as it is on a version."""
-        return replace(self, **self.old) if version == OLD and self.old else self
-
-    @property
-    def authorizes(self) -> bool:
-        """Whether the case is about an AuthorizationPolicy."""
-        return "AuthorizationPolicy" in self.policies
-
-
-FROM_CLIENT = ("--from", "deploy/client")
-FROM_NAKED = ("--from", "deploy/naked")
-SHOP = ("-H", "Host: shop.example")
-GATE = "http://istio-ingressgateway"
-NO_RULE = "rbac_access_denied_matched_policy[none]"
-SIDECARS, EDGE = "sidecar -> sidecar", "gateway -> gateway"
+__all__ = ["CASES", "FROM_CLIENT", "NEW", "OLD", "SIDECARS", "Case"]
 
 CASES = (
     Case("mutual TLS on both sides", "ok", "http://server/", strict(), FROM_CLIENT),
@@ -501,53 +456,7 @@ CASES = (
         remedies=1,
         wished="application-status",
     ),
-    Case(
-        "a rule asks for a token, and the request has none",
-        "rbac-no-token",
-        "http://server/",
-        access('from: [{source: {requestPrincipals: ["*"]}}]') + tokens.policy(),
-        FROM_CLIENT,
-        SIDECARS,
-        NO_RULE,
-    ),
-    *(
-        Case(
-            title,
-            code,
-            "http://server/",
-            tokens.policy(),
-            (*FROM_CLIENT, *tokens.header(text)),
-            SIDECARS,
-            f"jwt_authn_access_denied{{{details}}}",
-        )
-        for title, code, text, details in (
-            ("a token has ended", "jwt-expired", tokens.made(exp=1), "Jwt_is_expired"),
-            (
-                "a token is of an issuer that nobody named",
-                "jwt-unknown-issuer",
-                tokens.made(iss="other"),
-                "Jwt_issuer_is_not_configured",
-            ),
-            (
-                "a token is meant for others",
-                "jwt-audience",
-                tokens.made(aud="other"),
-                "Audiences_in_Jwt_are_not_allowed",
-            ),
-            (
-                "a token's signature is not its issuer's",
-                "jwt-unverified",
-                tokens.made()[:-8] + "AAAAAAAA",
-                "Jwt_verification_fails",
-            ),
-            (
-                "what is sent as a token is none",
-                "jwt-malformed",
-                "token",
-                "Jwt_is_not_in_the_form_of_Header.Payload.Signature_with_two_dots_and_3_sections",
-            ),
-        )
-    ),
+    *failure_tokens.CASES,
     Case(
         "rules do not allow a TCP connection",
         "rbac-not-allowed",

@@ -82,14 +82,7 @@ class MeshPlane:
             system_roots=meshsettings.system_roots(),
         )
         proxies.subscribe(self._pipeline.renew, self._access_logged)
-        self._key_fetching = KeyFetching(
-            shim,
-            clock,
-            lambda: self._pipeline.current.snapshot,
-            look_up,
-            trim=self._mesh.features.jwt_issuer_trims_slash,
-            learn=self._pipeline.learn_keys,
-        )
+        self._key_fetching = self._fetching(shim, look_up)
         self._noticing = Noticing(self._mesh.root_namespace)
         self._taps = Taps(shim, tasks)
         readings = self._taps.openings.reading
@@ -116,6 +109,16 @@ class MeshPlane:
             contract.ANALYZE: analyzing.serve,
         }
         """What serves the lab's own paths, by their endpoints."""
+
+    def _fetching(self, shim: ShimLink, look_up: LookUp | None) -> KeyFetching:
+        return KeyFetching(
+            shim,
+            self._clock,
+            lambda: self._pipeline.current.snapshot,
+            look_up,
+            trim=self._mesh.features.jwt_issuer_trims_slash,
+            learn=self._pipeline.learn_keys,
+        )
 
     def start(self) -> None:
         """Take in what is stored, follow what changes, and begin to serve proxies."""

@@ -4,7 +4,7 @@ from lateen.compiler.ir.value import Kept, Value
 from lateen.model.meta import Source
 
 
-class Patch(Value, frozen=True, kw_only=True):
+class ConfigPatch(Value, frozen=True, kw_only=True):
     """One change of what the control plane generates. `match` and `value` are JSON objects as they
     were written; the names are those of the API."""
 
@@ -20,4 +20,4 @@ class Patch(Value, frozen=True, kw_only=True):
 class Patches(Kept, frozen=True, kw_only=True):
     """All patches of a proxy: by priority, the root namespace first, then by age and name."""
 
-    patches: tuple[Patch, ...]
+    patches: tuple[ConfigPatch, ...]

@@ -11,13 +11,13 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
 
+from lateen.base.jsonvalue import JsonView
 from lateen.compiler.backend import names, pack
 from lateen.compiler.backend.patches import placeholders, routes
 from lateen.compiler.backend.patches.merge import merge, merge_packed
 from lateen.compiler.backend.patches.wanted import (
     ADDING,
     MERGING,
-    Json,
     Trial,
     Wanted,
     changed,
@@ -152,7 +152,7 @@ def _chain_fits(listener: Any, chain: Any, wanted: Wanted) -> bool:
     return not destination or condition.destination_port.value == destination
 
 
-def _filter_asked(wanted: Wanted) -> Json:
+def _filter_asked(wanted: Wanted) -> JsonView:
     return part(part(wanted.part("listener"), "filterChain"), "filter")
 
 

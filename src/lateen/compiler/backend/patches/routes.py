@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from lateen.base.jsonvalue import JsonView
 from lateen.compiler.backend.patches.merge import merge
 from lateen.compiler.backend.patches.wanted import (
     ADDING,
     MERGING,
-    Json,
     Trial,
     Wanted,
     part,
@@ -100,7 +100,7 @@ def _host(table: Any, host: Any, context: str, trial: Trial, known: TableOfGatew
     return True
 
 
-def _host_asked(wanted: Wanted) -> Json:
+def _host_asked(wanted: Wanted) -> JsonView:
     return part(wanted.part("routeConfiguration"), "vhost")
 
 

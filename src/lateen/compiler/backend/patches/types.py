@@ -3,7 +3,6 @@
 So no list of extensions is kept: whatever this Envoy's published API defines can be patched in.
 """
 
-import importlib
 import importlib.util
 import json
 import pkgutil
@@ -13,6 +12,8 @@ from typing import Any
 
 from google.protobuf import any_pb2, json_format, message, message_factory
 from google.protobuf.descriptor_pool import Default as default_pool
+
+from lateen.base import byname
 
 _ROOTS = ("envoy", "google", "udpa", "xds", "opencensus", "opentelemetry", "io")
 
@@ -48,7 +49,7 @@ def _load(package: str) -> bool:
         return False
     for module in pkgutil.iter_modules(found.submodule_search_locations):
         if module.name.endswith("_pb2"):
-            importlib.import_module(f"{package}.{module.name}")
+            byname.module(f"{package}.{module.name}")
     return True
 
 

@@ -13,8 +13,9 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 )
 from google.protobuf.message import Message
 
+from lateen.base.jsonvalue import JsonView
 from lateen.compiler.backend.patches import types
-from lateen.compiler.ir.patches import Patch
+from lateen.compiler.ir.patches import ConfigPatch
 
 ANY = "ANY"
 ADDING = ("ADD", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER")
@@ -45,16 +46,14 @@ _OLD_NAMES = {
 }
 """Names of filters before Envoy's present ones."""
 
-Json = Mapping[str, Any]
-
 
 class Wanted:
     """A patch that can be tried. `applied` says whether it touched anything."""
 
-    def __init__(self, patch: Patch) -> None:
+    def __init__(self, patch: ConfigPatch) -> None:
         """Read a patch. Raises ValueError for a value that cannot be what it is to change."""
         self.patch = patch
-        self.match: Json = camel(json.loads(patch.match))
+        self.match: JsonView = camel(json.loads(patch.match))
         self.value: Any = None
         kind = _CLASSES.get(patch.apply_to)
         if patch.value and kind is not None:
@@ -71,16 +70,16 @@ class Wanted:
         """Whether it is for a side of a proxy."""
         return self.patch.context in (ANY, context)
 
-    def part(self, name: str) -> Json:
+    def part(self, name: str) -> JsonView:
         """Return a part of its conditions; nothing where there is none."""
         return _object(self.match.get(name))
 
 
-def _object(value: Any) -> Json:
+def _object(value: Any) -> JsonView:
     return value if isinstance(value, Mapping) else {}
 
 
-def part(conditions: Json, name: str) -> Json:
+def part(conditions: JsonView, name: str) -> JsonView:
     """Return a part of conditions; nothing where there is none."""
     return _object(conditions.get(name))
 

@@ -117,14 +117,6 @@ class Collections:
         self.authorization_policies: Table[Key, security.AuthorizationPolicy | None] = Table(
             graph, None
         )
-        self.authentication = self._index(graph)
-        """RequestAuthentications by namespace."""
-        self.token_policies: Table[Key, security.RequestAuthentication | None] = Table(graph, None)
-        self.filters_in = self._index(graph)
-        """EnvoyFilters by namespace."""
-        self.envoy_filters: Table[Key, networking_proxy.EnvoyFilter | None] = Table(graph, None)
-        self.key_sets: Table[str, FetchedKeys] = Table(graph, FetchedKeys())
-        """By the address that they are fetched from."""
         self.rules = self._index(graph, watched=True)
         """DestinationRules by (namespace, host)."""
         self.mesh_routes = self._index(graph, watched=True)
@@ -155,6 +147,14 @@ class Collections:
         """Under the empty key: the namespaces that have any."""
         self.workload_entries = self._index(graph)
         """By namespace."""
+        self.authentication = self._index(graph)
+        """RequestAuthentications by namespace."""
+        self.token_policies: Table[Key, security.RequestAuthentication | None] = Table(graph, None)
+        self.filters_in = self._index(graph)
+        """EnvoyFilters by namespace."""
+        self.envoy_filters: Table[Key, networking_proxy.EnvoyFilter | None] = Table(graph, None)
+        self.key_sets: Table[str, FetchedKeys] = Table(graph, FetchedKeys())
+        """By the address that they are fetched from."""
 
     def _index(self, graph: Graph, *, watched: bool = False) -> Index:
         made = Index(graph, watched=watched)

@@ -8,7 +8,7 @@ from typing import Any
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.collections import Collections, Key
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
-from lateen.compiler.ir.patches import Patch, Patches
+from lateen.compiler.ir.patches import ConfigPatch, Patches
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import networking_proxy
 
@@ -23,7 +23,7 @@ class EnvoyFilters:
         self._collections = collections
         self._settings = settings
         self._applying: Derived[Key, tuple[Key, ...]] = Derived(graph, self._find)
-        self._patches: Derived[Key, tuple[Patch, ...]] = Derived(graph, self._translate)
+        self._patches: Derived[Key, tuple[ConfigPatch, ...]] = Derived(graph, self._translate)
         self._joined: Derived[tuple[Key, ...], Patches | None] = Derived(graph, self._join)
 
     def of(self, pod: Key) -> Patches | None:
@@ -48,7 +48,7 @@ class EnvoyFilters:
         ]
         return tuple(key for *_, key in sorted(every))
 
-    def _translate(self, key: Key) -> tuple[Patch, ...]:
+    def _translate(self, key: Key) -> tuple[ConfigPatch, ...]:
         obj = self._collections.envoy_filters.get(key)
         return tuple(translated(obj, self._settings)) if obj is not None else ()
 
@@ -67,7 +67,7 @@ def selects(obj: networking_proxy.EnvoyFilter, labels: Mapping[str, str]) -> boo
     return all(labels.get(name) == value for name, value in wanted.items())
 
 
-def translated(obj: networking_proxy.EnvoyFilter, settings: MeshSettings) -> Iterator[Patch]:
+def translated(obj: networking_proxy.EnvoyFilter, settings: MeshSettings) -> Iterator[ConfigPatch]:
     """Yield the patches of one EnvoyFilter that proxies of this version take."""
     source = precedence.source("EnvoyFilter", obj, "spec")
     for index, entry in enumerate(obj.spec.config_patches):
@@ -76,7 +76,7 @@ def translated(obj: networking_proxy.EnvoyFilter, settings: MeshSettings) -> Ite
         match = entry.match or networking_proxy.EnvoyConfigObjectMatch()
         if not is_for(match.proxy, settings):
             continue
-        yield Patch(
+        yield ConfigPatch(
             source=source.at(f"configPatches[{index}]"),
             apply_to=entry.apply_to,
             context=match.context,
