@@ -74,11 +74,7 @@ class MeshPlane:
             authority, clock, self._publish_secrets, ttl=chosen.certificate_ttl
         )
         self._pipeline = Pipeline(
-            store,
-            self._hub,
-            self._identities,
-            self._mesh,
-            clock,
+            *(store, self._hub, self._identities, self._mesh, clock),
             system_roots=meshsettings.system_roots(),
         )
         proxies.subscribe(self._pipeline.renew, self._access_logged)
