@@ -15,7 +15,7 @@ spec:
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: web, namespace: default, annotations: {sidecar.istio.io/proxyCPU: 10m}}
+metadata: {name: web, namespace: default, annotations: {sidecar.istio.io/interceptionMode: TPROXY}}
 spec: {containers: [{name: web}, {name: istio-proxy}]}
 """
 

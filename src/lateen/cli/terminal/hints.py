@@ -8,7 +8,7 @@ import re
 
 _ADVISED = re.compile(r"(?<![\w/.-])lateen (--?[a-z-]+|[a-z-]+)([^`;|#\n]*)")
 """A command and its words: messages put it between backquotes, before a semicolon, or on a line."""
-_NO_LAB = ("completion", "decode", "diff", "image", "images", "ls")
+_NO_LAB = ("completion", "decode", "diff", "image", "images", "ls", "token")
 """Commands that have no --lab: they are about no lab, or about all."""
 _chosen: list[str] = []
 

@@ -91,7 +91,7 @@ class EnvoyFilterPatch(ProtoStruct, frozen=True, kw_only=True):
     value: Annotated[Any, doc("Envoy configuration.")] = None
     filter_class: Annotated[
         str,
-        doc("Where in the chain.", enum=("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS")),
+        doc("Where in the chain.", enum=("UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"), compiled=False),
     ] = "UNSPECIFIED"
 
 
