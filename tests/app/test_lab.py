@@ -171,3 +171,33 @@ def test_a_lock_that_was_swept_away_is_not_taken_for_the_labs(place: LabPaths) -
     assert os.path.samestat(os.fstat(found[0]), place.lock.stat())
     assert place.state.is_dir()
     os.close(found[0])
+
+
+def test_who_starts_waits_for_who_takes_the_lab_down(place: LabPaths) -> None:
+    os.close(labs.hold(place))
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def down() -> None:
+        with labs._taking_down(place):
+            at_work.set()
+            go_on.wait(10)
+
+    ending = threading.Thread(target=down)
+    ending.start()
+    assert at_work.wait(10)
+    starting = threading.Thread(target=lambda: labs._await_down(place))
+    starting.start()
+    starting.join(0.1)
+    assert starting.is_alive()
+    go_on.set()
+    starting.join(10)
+    ending.join(10)
+    assert not starting.is_alive()
+
+
+def test_a_down_that_does_not_end_is_told(place: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.close(labs.hold(place))
+    monkeypatch.setattr(labs, "_DOWN_WAIT", 0.05)
+    with labs._taking_down(place), pytest.raises(labs.LabError, match="is being taken down"):
+        labs._await_down(place)
+    labs._await_down(place)

@@ -1,7 +1,5 @@
-"""The failure classes: what brings each about, and what must be said of it.
-
-Each case is a policy applied to the workloads in `failures/`, and one request.
-"""
+"""The failure classes: what brings each about, and what must be said of it. Each case is a policy
+applied to the workloads in `failures/`, and one request."""
 
 from tests.e2e import failure_tokens
 from tests.e2e.failure_case import (
@@ -209,10 +207,9 @@ CASES = (
         "no way leads to an address",
         "unreachable",
         "http://10.9.9.9/",
-        "",
-        FROM_CLIENT,
-        "sidecar -> outside",
-        "Network is unreachable",
+        arguments=FROM_CLIENT,
+        failed="sidecar -> outside",
+        proof="Network is unreachable",
     ),
     Case(
         "an application does not accept connections",
@@ -317,6 +314,21 @@ CASES = (
         "filter_chain_not_found",
     ),
     Case(
+        "a gateway whose certificate is not there",
+        "no-server-certificate",
+        "https://without.example/",
+        arguments=("-k",),
+        failed="client -> gateway",
+        proof="Secret is not supplied by SDS",
+    ),
+    Case(
+        "plaintext on a gateway's TLS port",
+        "plaintext-to-tls-port",
+        "http://istio-ingressgateway:443/",
+        failed="client -> gateway",
+        proof="filter_chain_not_found",
+    ),
+    Case(
         "HTTP/1.0",
         "http-1.0",
         f"{GATE}/server",
@@ -357,7 +369,6 @@ CASES = (
         "",
         (*FROM_CLIENT, "-m", "0.3"),
         "app -> sidecar",
-        "",
     ),
     Case(
         "a route's timeout passes",

@@ -33,7 +33,8 @@ PATIENCE = 10.0
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One case. `object` must be named by the verdict's sources or findings, `hint` be in a hint
     or finding; `remedies` is how many changes must be offered, each of which brings about
-    `wished`. `busy` is how many such requests are on their way meanwhile."""
+    `wished`. `busy` is how many such requests are on their way meanwhile, `namespace` that of the
+    client's pod."""
 
     issue: str
     what: str
@@ -45,6 +46,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wished: str = "ok"
     hint: str = ""
     busy: int = 0
+    namespace: str = "common"
     lab: str = "open"
     quick: bool = False
 
@@ -92,7 +94,7 @@ def url_of(lab: Lab, case: Case) -> str:
 def ask(lab: Lab, case: Case, code: str) -> Json:
     """Ask until it is told as `code`, or for a while: what changed arrives a moment later."""
     argv = ["curl", url_of(lab, case), *case.arguments]
-    argv += ["--namespace", "common"] if "--from" in case.arguments else []
+    argv += ["--namespace", case.namespace] if "--from" in case.arguments else []
     deadline = SystemClock().monotonic() + PATIENCE
     busy: list[subprocess.Popen[bytes]] = []
     while True:

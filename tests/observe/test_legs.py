@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.observe.requests import legs
+from lateen.observe.requests import hops, legs
 from lateen.observe.requests.ledger import Ledger, LogEntry
 from lateen.observe.requests.legs import How, Leg, Own
 from lateen.observe.wire.classify import Reading, WireKind
@@ -97,6 +97,8 @@ def leg(**changes: Any) -> Leg:
     return made
 
 
+NO_TLS = "TLS_error:|268435703:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end"
+INSPECTED = "TLS_error|error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:x"
 PROVED = {"upstream": e.MUTUAL_CLIENT}
 OPENING = {"http": None, "log": "tcp", "open": True, "downstream": TlsFacts("TLSv1.3")}
 
@@ -114,6 +116,15 @@ OPENING = {"http": None, "log": "tcp", "open": True, "downstream": TlsFacts("TLS
         ({"client_entry": PROVED, "server_entry": {"downstream_failure": "TLS_error:x"}}, "tls"),
         ({"client_entry": {"upstream": TlsFacts("TLSv1.3")}, "server_entry": None}, "tls"),
         ({"client_entry": {"upstream_failure": "TLS_error:x", "flags": "UF"}}, "tls"),
+        # Of bytes that are no TLS at all.
+        ({"server_entry": {"http": None, "downstream_failure": NO_TLS}}, "none"),
+        (
+            {
+                "server_entry": {"http": None, "downstream_failure": NO_TLS},
+                "reading": Reading(WireKind.TLS),
+            },
+            "tls",
+        ),
         # A proxy that passes TLS on names what its inspector saw.
         ({"server_entry": {"http": None, "downstream": TlsFacts(sni="a")}}, "tls"),
         ({"client_entry": None, "server_entry": None, "own": Own(secure=True)}, "tls"),
@@ -130,3 +141,20 @@ OPENING = {"http": None, "log": "tcp", "open": True, "downstream": TlsFacts("TLS
 )
 def test_what_tls_a_leg_had(changes: dict[str, Any], tls: str) -> None:
     assert legs.tls_of(leg(**changes)) == tls
+
+
+def test_what_the_inspector_says_of_plaintext_is_no_failed_handshake() -> None:
+    """It looks at every connection, also where both are taken: HTTP/2, or a method that the TLS
+    library does not know, is told so too."""
+    plain = leg(server_entry={"downstream_failure": INSPECTED})
+    assert (plain.tls, hops.refused(plain.server_entry)) == ("none", False)
+
+
+def test_packets_tell_what_a_log_cannot_know_yet() -> None:
+    """A server's proxy logs a connection as it is made, before it has the client's certificate."""
+    early = leg(client_entry=None, server_entry=OPENING)
+    assert early.tls == "tls"
+    certified = Reading(WireKind.TLS, mutual=True)
+    assert legs.told_by_packets(early, lambda *_: certified).tls == "mtls"
+    done = leg(client_entry=None, server_entry={**OPENING, "open": False})
+    assert legs.told_by_packets(done, lambda *_: certified) is done

@@ -203,7 +203,7 @@ def test_a_request_is_told_with_why_the_server_refused_its_connection(
     told = tapline.fields(hop)
     assert (told["proxy"], told["flags"]) == ("both", "UC")
     assert told["server_reason"] == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
-    (edge,) = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
+    (edge,) = [e for e in edges.edges(hops) if e.target == "default/web"]
     assert (edge.requests, edge.errors) == (1, 1)
 
 
@@ -307,7 +307,7 @@ def test_edges_count_requests_and_errors_and_say_why_there_is_no_tls() -> None:
         ("default/web", at_web(http=failing)),
         ("default/web", at_web(downstream_direct_remote=f"{DB}:9", downstream=plain)),
     )
-    found = {(e.source, e.target): e for e in edges.edges(hops, {})}
+    found = {(e.source, e.target): e for e in edges.edges(hops)}
     secured = found["istio-system/gw", "default/web"]
     assert (secured.tls, secured.requests, secured.errors) == ("mtls", 2, 1)
     assert (secured.client_id, secured.no_tls_reason) == (CLIENT_ID, "")
@@ -328,7 +328,7 @@ def test_what_grpc_says_of_a_call_is_told_and_counts_as_http_would(
     hops = joined(
         ("istio-system/gw", from_gateway(http=called)), ("default/web", at_web(http=called))
     )
-    found = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
+    found = [e for e in edges.edges(hops) if e.target == "default/web"]
     assert [(each.requests, each.errors) for each in found] == [(1, errors)]
     assert {tapline.fields(hop).get("grpc-status", "") for hop in hops} == {status}
 
@@ -344,7 +344,7 @@ def test_edges_count_what_a_share_stands_for_and_failures_one_by_one() -> None:
         ("default/web", at_web(http=late, downstream=plain)),  # a retry then went well, unreported
         one_in=8,
     )
-    found = {(e.source, e.target, e.tls): e for e in edges.edges(hops, {})}
+    found = {(e.source, e.target, e.tls): e for e in edges.edges(hops)}
     secured = found["istio-system/gw", "default/web", "mtls"]
     assert (secured.requests, secured.errors, secured.sampled) == (9, 1, True)
     alone = found["istio-system/gw", "default/web", "none"]
@@ -368,9 +368,9 @@ def test_edges_count_once_what_each_end_chose_by_itself(
         ("default/web", at_web(http=http(other), sampled=True)),
         one_in=8,
     )
-    found = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
+    found = [e for e in edges.edges(hops) if e.target == "default/web"]
     assert [each.requests for each in found] == [there_were]
-    outside = [e for e in edges.edges(hops, {}) if e.target == "istio-system/gw"]
+    outside = [e for e in edges.edges(hops) if e.target == "istio-system/gw"]
     assert [each.requests for each in outside] == [8]
 
 
@@ -380,7 +380,7 @@ def test_a_refused_handshake_is_an_error_of_its_edge() -> None:
     )
     hops = joined(("default/web", refused))
     assert [tapline.word(h) for h in hops] == ["refused"]
-    (edge,) = edges.edges(hops, {})
+    (edge,) = edges.edges(hops)
     assert (edge.source, edge.errors, edge.protocol) == ("istio-system/gw", 1, "TCP")
 
 
@@ -393,7 +393,7 @@ def test_two_lines_that_read_the_same_are_one() -> None:
         ("istio-system/gw", from_gateway(http=http("r2"), upstream=unnamed)),
         ("istio-system/gw", from_gateway(http=http("r3"))),
     )
-    (edge,) = [e for e in edges.edges(hops, {}) if e.target == "default/web"]
+    (edge,) = [e for e in edges.edges(hops) if e.target == "default/web"]
     assert (edge.tls, edge.requests, edge.server_id) == ("mtls", 3, SERVER_ID)
 
 
@@ -404,3 +404,17 @@ def test_a_connection_is_mutual_tls_from_its_first_line_on() -> None:
     hops = joined(("istio-system/gw", from_gateway(**made)), ("default/web", early))
     (both,) = [h for h in hops if h.client_entry and h.server_entry]
     assert tapline.fields(both)["tls"] == "mtls"
+
+
+def test_an_edge_is_mutual_where_only_the_end_of_the_connection_tells() -> None:
+    """Nothing showed the handshake while it went on: its end has both identities."""
+    opened = at_web(
+        http=None,
+        log="tcp",
+        open=True,
+        upstream_remote=f"{WEB}:80",
+        downstream=TlsFacts(version="TLSv1.3"),
+    )
+    ended = at_web(http=None, log="tcp", upstream_remote=f"{WEB}:80")
+    (edge,) = edges.edges(joined(("default/web", opened), ("default/web", ended)))
+    assert (edge.tls, edge.requests, edge.server_id) == ("mtls", 1, SERVER_ID)

@@ -174,3 +174,21 @@ def test_a_log_line_has_what_says_something() -> None:
         "cluster=outbound|80||back.default.svc.cluster.local to=10.0.0.4:80 sni=name attempts=3 "
         "10.0ms"
     )
+
+
+def test_an_answer_of_the_application_after_all_attempts_is_the_applications() -> None:
+    """URX says that attempts were used up, not that the last had no answer."""
+    answered = (e.SERVER, e.inbound(ONWARD, SERVER_AT))
+    rows = [gate(status=503, details="via_upstream", flags="URX"), answered]
+    assert judged(rows, 503).code == "application-status"
+
+
+@pytest.mark.parametrize("word", ["HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"])
+def test_plaintext_on_a_gateways_tls_port_is_called_so(word: str) -> None:
+    failure = f"TLS_error:|268435612:SSL routines:OPENSSL_internal:{word}:TLS_error_end"
+    refused = e.entry(f"{e.HOST}:1000", log="listener", downstream_failure=failure)
+    found = judged([(e.GATEWAY, refused)], None, SendFailure.ENDED)
+    assert found.code == "plaintext-to-tls-port"
+    unmatched = e.entry(f"{e.HOST}:1000", log="listener", flags="NR")
+    found = judged([(e.GATEWAY, unmatched)], None, SendFailure.ENDED)
+    assert found.code == "plaintext-to-tls-port"

@@ -15,6 +15,7 @@ MODULES = {
 CATALOGUE = {"lateen.model.messages.lateen", "lateen.model.messages.istio"}
 
 BY_ITSELF = {
+    "lateen.__main__",  # what `python -m lateen` runs
     "lateen.testkit.plugin",  # what pytest loads
     "lateen.compiler.frontend.offline",  # what tests and benchmarks make a mesh of
 }

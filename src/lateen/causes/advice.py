@@ -40,7 +40,7 @@ def _strict_hints(known: Situation) -> tuple[str, ...]:
     if known.passed_through and service is not None:
         scope = f": {known.scope.ref} leaves it out" if known.scope is not None else ""
         return (f"the client's proxy does not know {service}{scope}",)
-    if known.passed_through:
+    if known.passed_through and not known.corrections:
         return (
             "call the workload by its Service's name: to the address of a pod the client's proxy "
             "passes on what it gets, as it is",
@@ -91,6 +91,11 @@ def _destination_hints(known: Situation) -> tuple[str, ...]:
 
 
 def _server_hints(known: Situation) -> tuple[str, ...]:
+    if known.server_meant:
+        return (
+            "a Gateway has a server for that name, which takes nothing: to pass TLS on it needs a "
+            "VirtualService with tls routes (sniHosts) that names the Gateway",
+        )
     if not known.tls_names:
         return catalogue.NO_MATCHING_SERVER.hints
     names = ", ".join(known.tls_names)

@@ -37,6 +37,16 @@ NO_CLIENT_CERTIFICATE = Cause(
     hints=("send a certificate that the gateway's CA has signed",),
     marks=Mark.TLS,
 )
+NO_SERVER_CERTIFICATE = Cause(
+    code="no-server-certificate",
+    category=Category.TLS,
+    words="the gateway has no certificate for this server to show",
+    hints=(
+        "put the Secret that the server's credentialName names into the namespace of the gateway's "
+        "pods",
+    ),
+    server_says=("Secret is not supplied by SDS",),
+)
 CLIENT_CERTIFICATE_EXPIRED = Cause(
     code="client-certificate-expired",
     category=Category.TLS,
@@ -256,6 +266,13 @@ TLS_TO_HTTP_PORT = Cause(
     category=Category.PROTOCOL,
     words="TLS arrived on a port that serves plain HTTP",
     hints=("use http://, or make it an HTTPS server or port",),
+)
+PLAINTEXT_TO_TLS_PORT = Cause(
+    code="plaintext-to-tls-port",
+    category=Category.PROTOCOL,
+    words="plaintext arrived on a port where the proxy takes TLS only",
+    hints=("use https://, or ask a port that is declared as HTTP",),
+    server_says=("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"),
 )
 HTTP_1_0 = Cause(
     code="http-1.0",

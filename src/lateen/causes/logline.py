@@ -62,7 +62,11 @@ def _causes(flags: frozenset[str], said: str, status: int | None) -> tuple[Cause
         found = catalogue.by_details(refusal[0])
         return (found,) if found is not None else ()
     if "filter_chain_not_found" in said:
-        return (catalogue.PLAINTEXT_TO_STRICT, catalogue.NO_MATCHING_SERVER)
+        return (
+            catalogue.PLAINTEXT_TO_STRICT,
+            catalogue.NO_MATCHING_SERVER,
+            catalogue.PLAINTEXT_TO_TLS_PORT,
+        )
     if "low_version" in said:
         return (catalogue.HTTP_1_0,)
     if "DPE" in flags:

@@ -11,7 +11,7 @@ import msgspec
 
 from lateen.causes import catalogue, change
 from lateen.causes.change import APPEND, Edit
-from lateen.causes.situation import ClientTls, RouteDestination, Situation
+from lateen.causes.situation import ClientTls, Correction, RouteDestination, Situation
 from lateen.model.meta import ObjectRef, Source
 
 SERVER_FIRST = "server-first"
@@ -49,10 +49,17 @@ Remedies = Iterator[Remedy]
 def of(code: str, known: Situation) -> tuple[Remedy, ...]:
     """Return the changes for a failure class, each once, those that weaken nothing first."""
     found: dict[str, Remedy] = {}
-    for make in _REMEDIES.get(code, ()):
-        for each in make(known):
-            found.setdefault(str(each.edits), each)
+    corrected = (_correct(each) for each in known.corrections if each.code == code)
+    made = (each for make in _REMEDIES.get(code, ()) for each in make(known))
+    for each in (*corrected, *made):
+        found.setdefault(str(each.edits), each)
     return tuple(sorted(found.values(), key=lambda each: each.weakens))
+
+
+def _correct(what: Correction) -> Remedy:
+    path = change.at(what.field, *([APPEND] if what.adds else []))
+    edit = Edit(what.field.ref, path, what.value, remove=what.value is None)
+    return Remedy(what.purpose, (edit,))
 
 
 def _plaintext_to_strict(known: Situation) -> Remedies:
@@ -427,5 +434,7 @@ _REMEDIES: Mapping[str, tuple[_Make, ...]] = {
     catalogue.PER_TRY_TIMEOUT.code: (_timeout,),
     catalogue.FAULT_INJECTED.code: (_fault,),
 }
-REMEDIED = frozenset(_REMEDIES)
+_CORRECTED = frozenset({catalogue.BLOCKED.code, catalogue.APPLICATION_STATUS.code})
+"""Classes that have corrections only."""
+REMEDIED = frozenset(_REMEDIES) | _CORRECTED
 """Codes of the classes that have remedies, where enough is known."""

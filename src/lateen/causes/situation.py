@@ -4,6 +4,7 @@ Who concludes a cause fills in what it knows; an empty field is not known, and g
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,18 @@ class DeclaredPort(msgspec.Struct, frozen=True):
 
     number: int
     speaks: str = ""
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """A field that means something else than was asked for, and what it would have to say: a value,
+    one more entry of a list (`adds`), or nothing (None)."""
+
+    code: str
+    """The failure class that comes of it."""
+    purpose: str
+    field: Source
+    value: Any = None
+    adds: bool = False
 
 
 class RouteDestination(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,5 +155,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     wider: Mapping[Source, dict[str, str]] = {}
     """Where a match asks for a whole path that the request's path begins with, and a match that
     would take it."""
+    corrections: tuple[Correction, ...] = ()
+    server_meant: bool = False
+    """Whether a Gateway has a server for the TLS name that was asked for."""
     insecure: bool = False
     """Whether the client was told to accept any certificate."""

@@ -10,6 +10,8 @@ _INTERRUPT = signal.getsignal(signal.SIGINT)
 if _INTERRUPT is signal.default_int_handler:
     # Until `main` can answer it, Ctrl-C ends the process without a word, not with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+# `./run` holds Ctrl-C back while the interpreter loads, which would answer with a traceback.
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 _STARTING = ("up", "demo")
 _ASKING = ("-h", "--help")

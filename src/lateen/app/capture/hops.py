@@ -96,9 +96,10 @@ class Hops:
         since = self._since(call.info.query.text("since"))
         entries = self._ledger.since(0)
         chosen = [e for e in entries if since is None or e.entry.start >= since]
-        made = joining.joined(chosen, self._directory())
+        past = self._pipeline.past
+        made = joining.joined(chosen, past.remembered(self._directory()))
         seen = [legs.told_by_packets(leg, self._readings) for leg in made]
-        found = edges.edges(seen, self._pipeline.views, self._pipeline.published_at)
+        found = edges.edges(seen, past.views)
         oldest = entries[0].entry.start.isoformat() if entries else ""
         return routes.answer(EdgeTable(tuple(found), oldest))
 

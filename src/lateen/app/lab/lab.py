@@ -28,6 +28,8 @@ _LEAST_FREE = 4 << 20
 
 _PLANE_WAIT = 10.0
 """Seconds that a plane without its supervisor gets to end."""
+_DOWN_WAIT = 60.0
+"""Seconds that a start waits for a `down` that is at work."""
 _LOCK_WAIT = 0.3
 """Seconds for which the lock is tried: who looks whether a lab is up holds it for a moment."""
 _claims: dict[str, socket.socket] = {}
@@ -117,9 +119,11 @@ def _supervisor_pid(paths: LabPaths) -> int | None:
 def start(settings: LabSettings) -> Running:
     """Start a lab's supervisor and return at once.
 
-    Raises LabError when the lab is up already, or when its directories cannot be made.
+    Waits for who takes the lab down meanwhile. Raises LabError when the lab is up already, or when
+    its directories cannot be made.
     """
     paths = _paths(settings.lab)
+    _await_down(paths)
     _check_port(settings.api_port)
     _check_space(paths)
     if problem := remains.damage(paths):
@@ -143,6 +147,44 @@ def start(settings: LabSettings) -> Running:
     finally:
         os.close(lock)
     return Running(paths, supervisor.pid)
+
+
+def _await_down(paths: LabPaths) -> None:
+    """Wait until nobody takes the lab down. Raises LabError when that does not end."""
+    deadline = time.monotonic() + _DOWN_WAIT
+    while True:
+        try:
+            ending = os.open(paths.ending, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            fcntl.flock(ending, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"lab {paths.lab!r} is being taken down, and that did not end in "
+                    f"{_DOWN_WAIT:.0f} s: see `fuser {paths.ending}`"
+                ) from None
+            time.sleep(0.01)
+        else:
+            return
+        finally:
+            os.close(ending)
+
+
+@contextlib.contextmanager
+def _taking_down(paths: LabPaths) -> Iterator[None]:
+    """Let a start wait for the end. Who cannot say so takes the lab down all the same."""
+    ending = -1
+    with contextlib.suppress(OSError):
+        if paths.run.is_dir():
+            ending = os.open(paths.ending, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(ending, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        yield
+    finally:
+        if ending >= 0:
+            os.close(ending)
 
 
 def _way_out(paths: LabPaths) -> str:
@@ -284,15 +326,16 @@ def stop(lab: str, *, keep: bool = False, wait: float = 20.0) -> bool:
     paths = running.paths if running else _paths(lab)
     if claim := _claims.pop(lab, None):
         claim.close()
-    if running:
-        if running.supervisor:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(running.supervisor, signal.SIGTERM)
-        _await_end(running, wait)
-    if paths.run.is_dir():
-        with _plane_gone(paths):
-            pass
-    return sweep(paths, keep=keep) or running is not None
+    with _taking_down(paths):
+        if running:
+            if running.supervisor:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(running.supervisor, signal.SIGTERM)
+            _await_end(running, wait)
+        if paths.run.is_dir():
+            with _plane_gone(paths):
+                pass
+        return sweep(paths, keep=keep) or running is not None
 
 
 def _await_end(running: Running, wait: float) -> None:
@@ -333,9 +376,10 @@ def _sweep(paths: LabPaths, *, keep: bool) -> None:
     for entry in paths.run.iterdir() if paths.run.is_dir() else ():
         if entry.is_dir() and not entry.is_symlink():
             _remove(entry)
-        elif entry != paths.lock:
+        elif entry not in (paths.ending, paths.lock):
             entry.unlink(missing_ok=True)
-    paths.lock.unlink(missing_ok=True)
+    for last in (paths.ending, paths.lock):
+        last.unlink(missing_ok=True)
     for directory in (paths.run, *(() if keep else (paths.state.parent, paths.run.parent))):
         with contextlib.suppress(OSError):
             directory.rmdir()

@@ -60,6 +60,11 @@ class LabPaths(msgspec.Struct, frozen=True):
         return self.run / "lock"
 
     @property
+    def ending(self) -> Path:
+        """Held by who takes the lab down, for as long as that takes."""
+        return self.run / "ending"
+
+    @property
     def plane_lock(self) -> Path:
         """Held by the plane: the last to write into these directories when a lab ends."""
         return self.run / "plane.lock"

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +31,7 @@ from lateen.compiler.output import ResourceSet, ResourceType
 from lateen.model.messages.diagnostics import Diagnostic
 from lateen.model.schema import decode, kinds
 from lateen.model.snapshot import Change, Snapshot
+from lateen.observe.requests.past import Past
 from lateen.store.api import Event, EventType, Key, Store
 from lateen.xds.hub import Hub
 
@@ -94,7 +94,7 @@ class Pipeline:
         self._fetched: dict[str, FetchedKeys] = {}
         self._learned: dict[str, FetchedKeys] = {}
         """Key sets as they came, and as the round that runs (in a thread) has them."""
-        self._published_at: dict[str, datetime] = {}
+        self._past = Past()
         self.current = Round(0, Snapshot(), None)
         self._noticed: tuple[Round, tuple[Diagnostic, ...]] = (self.current, ())
         self.changed_at = clock.monotonic()
@@ -114,6 +114,8 @@ class Pipeline:
         if info is None or not info.compiled:
             return
         self.changed_at = self._clock.monotonic()
+        if event.entry.key.resource == "pods" and event.type is EventType.DELETED:
+            self._leave(event)
         if self._backlog.note(event, self.changed_at):
             self._coalescer.notify()
         else:
@@ -125,6 +127,12 @@ class Pipeline:
         if self._fetched.get(address) != fetched:
             self._fetched[address] = fetched
             self._coalescer.notify()
+
+    def _leave(self, event: Event) -> None:
+        """Remember whose address a deleted pod's was."""
+        status = event.entry.value.get("status") or {}
+        if address := status.get("podIP"):
+            self._past.leave(address, f"{event.entry.key.namespace}/{event.entry.key.name}")
 
     def load(self) -> None:
         """Take in everything that is in the store already."""
@@ -226,7 +234,6 @@ class Pipeline:
 
     def _forget(self, proxy: str) -> None:
         self._publication = self._publication.forget((proxy,))
-        self._published_at.pop(proxy, None)
         self._credentials.pop(proxy, None)
         self._patching.pop(proxy, None)
         self._identities.forget(proxy)
@@ -270,7 +277,7 @@ class Pipeline:
                 tried = (view.patches, rendered.applied, rendered.problems)
                 self._patching[proxy] = tried
         self._identities.ensure(proxy, view.node.identity)
-        self._published_at[proxy] = self._clock.now()
+        self._past.publish(proxy, view, self._clock.now())
         self._publish_credentials(proxy, view)
 
     def _publish_credentials(self, proxy: str, view: ProxyView) -> None:
@@ -310,9 +317,10 @@ class Pipeline:
         """What is said of patches that could not be tried, or changed nothing."""
         return tuple(patch_checks.of_trials(list(self._patching.values())))
 
-    def published_at(self, proxy: str) -> datetime | None:
-        """Return since when a proxy has its present view; None if it has none."""
-        return self._published_at.get(proxy)
+    @property
+    def past(self) -> Past:
+        """Which views proxies had before, and which pods there were."""
+        return self._past
 
     @property
     def views(self) -> Mapping[str, ProxyView]:

@@ -23,6 +23,7 @@ from lateen.observe.wire import http
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body that are kept; the rest is read and counted."""
 _USER_AGENT = "lateen"
+_NOT_HTTP = "the answer is not HTTP"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say how long their body is, even if there is none."""
 
@@ -204,7 +205,7 @@ async def send(shim: ShimLink | None, request: Request) -> ClientResponse:
         told = f"no answer within {request.timeout:g} s"
         answered = ClientResponse(error=told, failure=network.failure(error))
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-        told = str(error) or type(error).__name__
+        told = _told(error)
         answered = ClientResponse(error=told, failure=network.failure(error))
     return msgspec.structs.replace(
         answered,
@@ -274,11 +275,8 @@ async def _old_exchange(request: Request, network: _Network) -> ClientResponse:
         context = _tls(request)
         assert context is not None
         stream = await stream.start_tls(context, parts.hostname, request.timeout)
-    head = [
-        f"{request.method} {_target(request)} HTTP/1.0".encode(),
-        b"Host: " + _host(parts),
-    ]
-    head += [name + b": " + value for name, value in _headers(request)]
+    head = [f"{request.method} {_target(request)} HTTP/1.0".encode()]
+    head += [name + b": " + value for name, value in _headers(request, _host(parts).decode())]
     await stream.write(b"\r\n".join(head) + b"\r\n\r\n" + request.body, request.timeout)
     received = bytearray()
     while data := await stream.read(65536, request.timeout):
@@ -290,7 +288,7 @@ async def _old_exchange(request: Request, network: _Network) -> ClientResponse:
     await stream.aclose()
     answer = http.message(bytes(received))
     if answer is None:
-        raise httpcore.RemoteProtocolError("the answer is not HTTP")
+        raise httpcore.RemoteProtocolError(_NOT_HTTP)
     version, status = answer.start.split(" ")[:2]
     body = bytes(received).partition(b"\r\n\r\n")[2]
     return ClientResponse(
@@ -307,9 +305,11 @@ def _version(session: ssl.SSLObject | None) -> str:
     return (session.version() or "") if session is not None else ""
 
 
-def _headers(request: Request) -> list[tuple[bytes, bytes]]:
+def _headers(request: Request, host: str = "") -> list[tuple[bytes, bytes]]:
+    """Return what is sent: what is asked for, and what every client sends. A `host` is sent unless
+    another is asked for, or none."""
     names = {name.lower() for name in (*request.without, *(n for n, _ in request.headers))}
-    defaults = [("User-Agent", _USER_AGENT), ("Accept", "*/*")]
+    defaults = [("Host", host)] * bool(host) + [("User-Agent", _USER_AGENT), ("Accept", "*/*")]
     every = [(n, v) for n, v in defaults if n.lower() not in names] + list(request.headers)
     if (request.body or request.method in _WITH_BODY) and "content-length" not in names:
         every.append(("Content-Length", str(len(request.body))))
@@ -324,6 +324,12 @@ def _tls(request: Request) -> ssl.SSLContext | None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _told(error: Exception) -> str:
+    """Return an error's words. The library speaks of illegal lines where bytes are no HTTP."""
+    text = str(error) or type(error).__name__
+    return _NOT_HTTP if text.startswith("illegal ") else text
 
 
 def _words(error: OSError) -> str:

@@ -25,7 +25,7 @@ from lateen.compiler.frontend.graph.sidecar_scopes import SidecarScopes
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind, ProxyView
 from lateen.model.istio import meshconfig
 from lateen.model.messages.diagnostics import Diagnostic
-from lateen.model.meta import ObjectRef
+from lateen.model.meta import ObjectRef, Source
 
 View = Callable[[Key], ProxyView]
 Find = Callable[[], tuple[Diagnostic, ...]]
@@ -191,13 +191,18 @@ class Frontend:
                 patches=patches,
             )
         else:
-            outbound = self._sidecars.outbound_for(self._pods.scope.get(key), node.ip)
+            scope = self._pods.scope.get(key)
+            outbound = self._sidecars.outbound_for(scope, node.ip)
+            subject = (
+                Source(ObjectRef("Sidecar", *scope.sidecar), "spec") if scope.sidecar else None
+            )
             inbound = self._pods.inbound.get(key)
             if (
                 last is not None
                 and last.node is node
                 and last.inbound is inbound
                 and last.outbound is outbound
+                and last.sidecar == subject
             ):
                 return last
             made = ProxyView(
@@ -208,6 +213,7 @@ class Frontend:
                 authorization=authorization,
                 authentication=authentication,
                 patches=patches,
+                sidecar=subject,
             )
         self._views[key] = made
         return made

@@ -379,3 +379,5 @@ class ProxyView(Kept, frozen=True, kw_only=True):
     authorization: Authorization | None = None
     authentication: Authentication | None = None
     patches: Patches | None = None
+    sidecar: Source | None = None
+    """The Sidecar that says what its clients know; None: none does."""

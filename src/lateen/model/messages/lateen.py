@@ -313,6 +313,14 @@ COMPILER = (
         "Bind a VirtualService with tls (sniHosts) or tcp routes to this gateway.",
     ),
     Row(
+        "LTN0185",
+        _W,
+        "ServerTakesNothing",
+        "server {server} takes nothing on port {port}: it is {protocol} and no VirtualService has "
+        "a tls or tcp route for it (http routes do not count)",
+        "Bind a VirtualService with tls (sniHosts) or tcp routes to this gateway.",
+    ),
+    Row(
         "LTN0033",
         _W,
         "TargetPortShared",

@@ -94,7 +94,7 @@ def directory(snapshot: Snapshot, views: Mapping[str, ProxyView]) -> Directory:
             backed[key] = tuple(f"{namespace}/{pod.metadata.name}" for pod in found)
     return Directory(
         pods=pods,
-        proxies={proxy: _role(view) for proxy, view in views.items()},
+        proxies={proxy: role(view) for proxy, view in views.items()},
         identities={proxy: view.node.identity for proxy, view in views.items()},
         services=services,
         backed=backed,
@@ -102,7 +102,8 @@ def directory(snapshot: Snapshot, views: Mapping[str, ProxyView]) -> Directory:
     )
 
 
-def _role(view: ProxyView) -> str:
+def role(view: ProxyView) -> str:
+    """Return what a proxy is, `gateway` or `sidecar`."""
     return "gateway" if view.node.kind is ProxyKind.ROUTER else "sidecar"
 
 

@@ -1,6 +1,6 @@
 """Who talked to whom: legs by their ends, with identities and why there was no TLS. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import msgspec
@@ -13,8 +13,9 @@ from lateen.observe.requests.directory import Party
 from lateen.observe.requests.legs import Leg
 
 _REPORTING = ("sidecar", "gateway")
-Changed = Callable[[str], datetime | None]
-"""Since when a proxy has its present configuration; None where that is not known."""
+Then = Callable[[str, datetime], tuple[ProxyView, ...]]
+"""The views that a proxy may have acted by at a moment, the newest first; empty where that is not
+known."""
 
 
 class _Sum:
@@ -25,20 +26,16 @@ class _Sum:
         self.client_id = self.server_id = ""
 
 
-def edges(
-    legs: Iterable[Leg], views: Mapping[str, ProxyView], changed: Changed = lambda _: None
-) -> list[Edge]:
+def edges(legs: Iterable[Leg], then: Then = lambda *_: ()) -> list[Edge]:
     """Count legs by what a line shows, sorted by source and target.
 
     Identities are those that either side named: a handshake that one side tells of later is no
-    line of its own. `changed` tells since when a proxy has its present configuration.
+    line of its own. `then` tells what a proxy was configured with when a leg began.
     """
     found: dict[Edge, _Sum] = {}
-    for leg in legs:
-        if tapline.word(leg) == "end":
-            continue  # its connection was counted when it was made
+    for leg in _counted(list(legs)):
         told = tapline.fields(leg)
-        line = found.setdefault(_key(leg, views, changed), _Sum())
+        line = found.setdefault(_key(leg, then), _Sum())
         line.requests += _many(leg)
         line.errors += _failed(leg)
         line.sampled = line.sampled or leg.stands_for > 1
@@ -58,6 +55,23 @@ def edges(
     return sorted(made, key=lambda e: (e.source, e.target, e.port, e.protocol, e.tls))
 
 
+def _counted(legs: list[Leg]) -> Iterable[Leg]:
+    """Leave out the ends of connections, which were counted when they were made; but where only the
+    end tells that TLS was mutual, let it stand for both."""
+    ended = {_connection(leg): leg for leg in legs if tapline.word(leg) == "end"}
+    for leg in legs:
+        word = tapline.word(leg)
+        end = ended.get(_connection(leg)) if word == "conn" and leg.tls == "tls" else None
+        if end is not None and end.tls == "mtls":
+            yield end
+        elif word != "end":
+            yield leg
+
+
+def _connection(leg: Leg) -> tuple[str, str, str]:
+    return leg.entry.proxy, leg.entry.entry.connection_id, leg.client_address
+
+
 def _many(leg: Leg) -> float:
     """Return how many legs like it there were. Where an id says nothing to proxies, each chose by
     itself: for what both reported, twice as many were reported by one of them alone."""
@@ -69,7 +83,7 @@ def _many(leg: Leg) -> float:
     return leg.stands_for / 2 if both_report else leg.stands_for
 
 
-def _key(leg: Leg, views: Mapping[str, ProxyView], changed: Changed) -> Edge:
+def _key(leg: Leg, then: Then) -> Edge:
     http = leg.entry.entry.http
     tls = leg.tls or "none"
     return Edge(
@@ -78,7 +92,7 @@ def _key(leg: Leg, views: Mapping[str, ProxyView], changed: Changed) -> Edge:
         port=leg.server_address.rpartition(":")[2],
         protocol=http.protocol if http is not None else "TCP",
         tls=tls,
-        no_tls_reason=_reason(leg, views, changed) if tls == "none" else "",
+        no_tls_reason=_reason(leg, then) if tls == "none" else "",
     )
 
 
@@ -87,7 +101,7 @@ def _place(party: Party) -> str:
     return party.name.rpartition(":")[0] if party.role == "outside" else party.name
 
 
-def _reason(leg: Leg, views: Mapping[str, ProxyView], changed: Changed) -> str:
+def _reason(leg: Leg, then: Then) -> str:
     if leg.client_entry is None:
         if leg.server.role == "gateway":
             return "the client spoke plaintext to this port of the gateway"
@@ -97,18 +111,18 @@ def _reason(leg: Leg, views: Mapping[str, ProxyView], changed: Changed) -> str:
             return "the client's proxy sent it as a copy or an attempt, which it does not log"
         return "the client has no sidecar"
     entry = leg.client_entry.entry
-    view = views.get(leg.client_entry.proxy)
     if not entry.upstream_remote or not leg.tls:
         return "no connection was made"
-    if view is not None:
-        chosen = directory.choice(view, entry.upstream_cluster, entry.upstream_remote)
-        if chosen is not None and chosen.tls != "none":
-            since = changed(leg.client_entry.proxy)
-            if since is not None and entry.start < since:
-                return "the client's proxy was configured otherwise then"
-            return "the handshake was not finished"
-        if chosen is not None:
-            return chosen.why
+    views = then(leg.client_entry.proxy, entry.start)
+    if not views:
+        return "what its client's proxy was configured with then is not known any more"
+    found = [directory.choice(v, entry.upstream_cluster, entry.upstream_remote) for v in views]
+    chosen = [choice for choice in found if choice is not None]
+    plain = next((choice for choice in chosen if choice.tls == "none"), None)
+    if plain is not None:
+        return plain.why
+    if chosen:
+        return "the handshake was not finished"
     return "the destination is no service of the mesh"
 
 

@@ -13,11 +13,15 @@ NO_RULE = "none"
 """What Envoy calls the rule that refused when it was not one: nothing allowed it."""
 _UNCONNECTED = ("connect_error", "connect error", "connection_timeout", "{overflow}")
 """What Envoy says of requests for which no connection was made."""
+_ANSWERED = "via_upstream"
+"""What Envoy says of an answer that came from the server."""
 _OWN_ANSWERS = frozenset({"direct_response", "cors_response"})
 _INSPECTOR = "TLS_error|"
 """How the TLS inspector, which looks at the first bytes where TLS and plaintext are allowed, says
 that they are no TLS. What a handshake says begins with `TLS_error:|`. Only some methods of HTTP
 have a word of their own (HTTP_REQUEST); DELETE, say, is a wrong version number to it."""
+_NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")
+"""What a server's TLS library calls bytes that are no TLS."""
 
 
 def rank(entry: LogEntry) -> tuple[int, int]:
@@ -60,6 +64,12 @@ def handshake_failure(entry: LogEntry | None) -> str:
         return ""
     reason = entry.entry.downstream_failure
     return "" if reason.startswith(_INSPECTOR) else reason
+
+
+def met_plaintext(entry: LogEntry) -> bool:
+    """Whether a proxy's handshake with its client failed because what came was no TLS."""
+    reason = handshake_failure(entry)
+    return any(word in reason for word in _NOT_TLS)
 
 
 def refused_handshake(entry: LogEntry) -> bool:
@@ -109,7 +119,9 @@ def failed(entry: LogEntry | None) -> bool:
     flags = set(made.flags.split(",")) - _NO_FAILURES
     if made.http is None:
         return bool(flags & _CONNECTION_FLAGS) or bool(made.upstream_failure)
-    return bool(flags) and (flags != {"URX"} or made.http.status >= 400)
+    if flags == {"URX"}:  # attempts are used up: the last one may have been answered all the same
+        return made.http.status >= 400 and made.http.details != _ANSWERED
+    return bool(flags)
 
 
 def complaint(entry: LogEntry) -> str:

@@ -137,7 +137,7 @@ class _Walk:
     def _logged_of(self, entry: LogEntry) -> LogEntry | None:
         """Return the next proxy's entry about what this one sent; note whether it is missing."""
         found = following(entry, self.ledger, self.directory, self.sent.mark)
-        expected = self.directory.party(entry.entry.upstream_remote).name in self.directory.proxies
+        expected = self.directory.logs(entry.entry.upstream_remote)
         unfinished = (
             expected
             if found is None

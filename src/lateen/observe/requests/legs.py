@@ -164,10 +164,13 @@ def seen_by(leg: Leg, readings: Readings, host: str = "") -> Leg:
 
 
 def told_by_packets(leg: Leg, readings: Readings) -> Leg:
-    """Ask the packets where no log says that there was TLS: proxies pass on what is not theirs
-    without a word. What a server's proxy read as a request was clear text to it."""
-    read = leg.server_entry is not None and leg.server_entry.entry.http is not None
-    return leg if read or leg.tls != "none" else seen_by(leg, readings)
+    """Ask the packets where the logs do not say all. Proxies pass on TLS that is not theirs without
+    a word, and of a connection that was just made they do not know the client's certificate yet.
+    What a server's proxy read as a request was clear text to it."""
+    there = leg.server_entry.entry if leg.server_entry is not None else None
+    read = there is not None and there.http is not None
+    early = there is not None and there.open and leg.tls == "tls"
+    return seen_by(leg, readings) if early or (leg.tls == "none" and not read) else leg
 
 
 def tls_of(leg: Leg) -> str:
@@ -183,8 +186,8 @@ def tls_of(leg: Leg) -> str:
     server = leg.server_entry.entry if leg.server_entry is not None else None
     if leg.reading is not None and leg.reading.kind.plain:
         return "none"  # whatever was expected there
-    if hops.handshake_failure(leg.server_entry):
-        return "tls"
+    if leg.server_entry is not None and hops.handshake_failure(leg.server_entry):
+        return "none" if _was_plaintext(leg, leg.server_entry) else "tls"
     if server is not None and (server.downstream.peer_sans or server.downstream.peer_subject):
         return "mtls"
     if not _encrypted(leg, server):
@@ -196,6 +199,13 @@ def tls_of(leg: Leg) -> str:
     if ended_here or (server is not None and server.http is not None):
         return "tls"
     return "mtls" if _showed_certificate(leg) else "tls"
+
+
+def _was_plaintext(leg: Leg, server: LogEntry) -> bool:
+    """Whether a handshake failed for want of a handshake; what the packets show comes first."""
+    if leg.reading is not None and leg.reading.kind is not WireKind.NOTHING:
+        return not leg.reading.kind.encrypted
+    return hops.met_plaintext(server)
 
 
 def _showed_certificate(leg: Leg) -> bool:

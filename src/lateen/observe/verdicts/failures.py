@@ -116,6 +116,8 @@ def _of_server(leg: Leg) -> Cause | None:
         return catalogue.RBAC_NOT_ALLOWED if rule == hops.NO_RULE else catalogue.RBAC_DENIED
     if refusal := hops.refusal(leg.server_entry):
         return catalogue.by_details(refusal)
+    if hops.met_plaintext(leg.server_entry) and leg.tls == "none":
+        return catalogue.PLAINTEXT_TO_TLS_PORT
     cause = catalogue.by_server(hops.handshake_failure(leg.server_entry))
     if cause is not None:
         if Mark.CLIENTS_TLS in cause.marks and _is_clients_own(leg):
@@ -128,10 +130,10 @@ def _of_server(leg: Leg) -> Cause | None:
     if "DPE" in made.flags:
         return _of_garbage(leg)
     if "NR" in made.flags or made.termination == "filter_chain_not_found":
-        if leg.server.role == "gateway":
-            return catalogue.NO_MATCHING_SERVER
-        # A sidecar has a chain for TLS on every port that is STRICT, or is not declared as HTTP.
         secure = leg.tls in ("tls", "mtls") or bool(made.downstream.sni)
+        if leg.server.role == "gateway":
+            return catalogue.NO_MATCHING_SERVER if secure else catalogue.PLAINTEXT_TO_TLS_PORT
+        # A sidecar has a chain for TLS on every port that is STRICT, or is not declared as HTTP.
         return catalogue.TLS_TO_HTTP_PORT if secure else catalogue.PLAINTEXT_TO_STRICT
     return None
 

@@ -17,7 +17,7 @@ from lateen.model.meta import ObjectRef, Source, parse_source
 from lateen.model.snapshot import Snapshot
 from lateen.observe.requests import directory
 from lateen.observe.requests.legs import Leg
-from lateen.observe.verdicts import authorization, selecting, written
+from lateen.observe.verdicts import authorization, corrections, selecting, written
 
 Views = Mapping[str, ProxyView]
 _CONTAINER = wellknown.PROXY
@@ -75,6 +75,8 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         else (),
         would_allow=why.would_allow,
         tls_names=tuple(name for names in came_to(leg, views).values() for name in names),
+        corrections=corrections.of(leg, views, snapshot),
+        server_meant=bool(meant_servers(leg, snapshot)),
         insecure=insecure,
     )
 
@@ -413,6 +415,18 @@ def named_servers(leg: Leg, views: Views) -> list[Source]:
     return [source for source, names in servers.items() if name in names] or list(servers)
 
 
+def meant_servers(leg: Leg, snapshot: Snapshot) -> list[Source]:
+    """Return the servers of Gateways that are written for the TLS name that a client asked for."""
+    entry = leg.server_entry
+    sni = entry.entry.downstream.sni if entry is not None else ""
+    return [
+        Source(ObjectRef("Gateway", namespace, name), f"spec.servers[{index}]")
+        for (namespace, name), gateway in snapshot.gateways.items()
+        for index, server in enumerate(gateway.spec.servers)
+        if sni and sni in {host.rpartition("/")[2] for host in server.hosts}
+    ]
+
+
 def looked_up(leg: Leg, views: Views) -> list[Source]:
     """Return where a gateway without a route for a request looked: the VirtualServices of the
     virtual host that the request's Host belongs to."""
@@ -425,6 +439,16 @@ def looked_up(leg: Leg, views: Views) -> list[Source]:
     found = directory.virtual_host(view, int(port), host) if port.isdigit() else None
     refs = [r.source.ref for r in (found.routes if found else ()) if r.source is not None]
     return [Source(ref, "spec.http") for ref in dict.fromkeys(refs)]
+
+
+def unrouted(leg: Leg, snapshot: Snapshot) -> list[Source]:
+    """Return the VirtualServices that are written for a request's Host where a gateway has no route
+    of any."""
+    http = leg.client_entry.entry.http if leg.client_entry is not None else None
+    if http is None or leg.client.role != "gateway":
+        return []
+    found = corrections.written_for(http.authority, snapshot)
+    return [Source(ref, "spec.http") for ref, _ in found]
 
 
 def by_short_host(leg: Leg, snapshot: Snapshot) -> list[Source]:

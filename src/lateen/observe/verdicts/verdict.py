@@ -15,10 +15,11 @@ from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source, parse_source
 from lateen.model.snapshot import Snapshot
+from lateen.observe import redact
 from lateen.observe.requests import directory, hops, journey, logline
 from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.legs import Leg
-from lateen.observe.verdicts import authorization, failures, situations, written
+from lateen.observe.verdicts import authorization, corrections, failures, situations, written
 from lateen.observe.verdicts.failures import Received
 
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "nothing"}
@@ -86,7 +87,12 @@ def _meant(found: Journey, cause: Cause, leg: Leg, came: str, by: _Judge) -> Req
     sentence = f"{came}: {cause.words} ({leg.server.name})"
     culprit = failed_call(found.calls)
     if culprit is None:
-        return RequestVerdict(cause.code, f"{sentence}.", _decided(leg, by), by.advice(cause, leg))
+        changed = corrections.rewritten(found.legs)
+        if changed is not None and changed.client_entry is not None:
+            http = changed.client_entry.entry.http
+            sentence += f"; it was asked for {redact.path(http.path)}" if http is not None else ""
+        told = by.advice(cause, changed or leg)
+        return RequestVerdict(cause.code, f"{sentence}.", _decided(changed or leg, by), told)
     call, broken, of_call = culprit
     of_call = authorization.refine(of_call, broken, by.views)
     why, sources = _why(broken, of_call, by)
@@ -191,6 +197,7 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
     parts: list[str] = []
     sources: list[Source] = []
     choice = by.choice(leg)
+    known = situations.of(leg, by.views, by.snapshot)
     if cause.category is Category.AUTHORIZATION:
         parts, sources = authorization.told(leg, by.views)
     if Mark.TLS in cause.marks:
@@ -207,17 +214,20 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
     if Mark.POOL in cause.marks:
         sources += _limits(leg, by.views)
     if cause is catalogue.TLS_TO_HTTP_PORT:
-        port = situations.of(leg, by.views, by.snapshot).service_port
+        port = known.service_port
         sources += [port] if port is not None else []
     if cause is catalogue.NO_MATCHING_SERVER:
-        sources += situations.came_to(leg, by.views)
+        sources += situations.meant_servers(leg, by.snapshot) or situations.came_to(leg, by.views)
     if cause is catalogue.NO_SERVER_CERTIFICATE:
         sources += situations.named_servers(leg, by.views)
+    sources += [each.field for each in known.corrections if each.code == cause.code]
     if cause is catalogue.NO_ROUTE and (short := situations.by_short_host(leg, by.snapshot)):
         ref = short[0].ref
         means = f"a Service of the namespace {ref.namespace}"
         parts.append(f"{ref} is written for it by a short name, which means {means}")
         sources += short
+    elif cause is catalogue.NO_ROUTE and not situations.looked_up(leg, by.views):
+        sources += situations.unrouted(leg, by.snapshot)
     elif cause is catalogue.NO_ROUTE and (looked := situations.looked_up(leg, by.views)):
         parts.append(f"the host is that of {', '.join(str(source.ref) for source in looked[:3])}")
         sources += looked

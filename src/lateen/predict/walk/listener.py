@@ -75,11 +75,19 @@ def _no_chain(
         sources=sources,
         lost=_candidates(found),
     )
-    code = "tls-to-http-port" if isinstance(wanted.content, Tls) else "plaintext-to-strict"
-    code = "no-matching-server" if pod.proxy == "gateway" else code
-    run.fail(code, sources, len(run.legs) - 1)
+    secure, gateway = isinstance(wanted.content, Tls), pod.proxy == "gateway"
+    run.fail(_UNMATCHED[gateway, secure], sources, len(run.legs) - 1)
     log = Log(proxy=pod.name, kind="listener", flags=("NR",), details="filter_chain_not_found")
     return ended(wanted.content, party_of(pod, port=wanted.port), log)
+
+
+_UNMATCHED = {
+    (True, True): "no-matching-server",
+    (True, False): "plaintext-to-tls-port",
+    (False, True): "tls-to-http-port",
+    (False, False): "plaintext-to-strict",
+}
+"""What is wrong where no chain takes a connection: at a gateway or not, TLS or not."""
 
 
 def _of_port(listener: Any, port: int) -> list[chains.Lost]:
@@ -194,7 +202,7 @@ def _without_certificate(
 def _not_tls(run: Run, pod: PodFacts, wanted: OpenedConnection) -> WireReply:
     """Plaintext at a chain that ends TLS: the handshake fails at once."""
     run.step("server's TLS", "expects TLS, and plaintext came", at=pod.name, ok=False)
-    run.fail("plaintext-to-strict", leg=len(run.legs) - 1)
+    run.fail("plaintext-to-tls-port", leg=len(run.legs) - 1)
     log = Log(proxy=pod.name, kind="listener", downstream_failure="HTTP_REQUEST")
     return WireReply(kind="closed", server=party_of(pod, port=wanted.port), log=log)
 

@@ -133,6 +133,18 @@ class Routers:
                             protocol=first.kind.value,
                         )
                     )
+                elif server.kind in (Kind.PASSTHROUGH, Kind.TLS, Kind.TCP) and not (
+                    self._chains_of(number, server, set())
+                ):
+                    found.append(
+                        make(
+                            "LTN0185",
+                            server.source,
+                            port=server.number,
+                            server=server.label,
+                            protocol=server.kind.value,
+                        )
+                    )
                 if ports and server.number not in known:
                     selector = self._selector(server)
                     found.append(make("IST0162", at, port=server.number, selector=selector))
