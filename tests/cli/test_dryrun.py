@@ -77,3 +77,12 @@ def test_bad_input_is_refused_as_without_a_dry_run(tmp_path: Path) -> None:
     done = dry_run(tmp_path, ROUTE.replace("hosts:", "hostz:") % "v1")
     assert done.return_value == 65
     assert 'unknown field "spec.hostz"' in done.stderr
+
+
+@pytest.mark.parametrize(("option", "code"), [("--dry-run=client", 0), ("--dry-run=server", 1)])
+def test_kubectls_values_are_taken(tmp_path: Path, option: str, code: int) -> None:
+    """`server` asks a server: without a lab there is none."""
+    file = tmp_path / "mesh.yaml"
+    file.write_text(SERVICE)
+    done = CliRunner().invoke(app, ["apply", option, "-f", str(file)])
+    assert done.exit_code == code, done.output

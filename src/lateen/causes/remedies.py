@@ -434,7 +434,7 @@ _REMEDIES: Mapping[str, tuple[_Make, ...]] = {
     catalogue.PER_TRY_TIMEOUT.code: (_timeout,),
     catalogue.FAULT_INJECTED.code: (_fault,),
 }
-_CORRECTED = frozenset({catalogue.BLOCKED.code, catalogue.APPLICATION_STATUS.code})
+_CORRECTED = frozenset({catalogue.BLOCKED.code})
 """Classes that have corrections only."""
 REMEDIED = frozenset(_REMEDIES) | _CORRECTED
 """Codes of the classes that have remedies, where enough is known."""

@@ -209,7 +209,14 @@ def images(words: tuple[str, ...], output: str) -> int:
 @options.home
 @options.recursive
 @options.strict
-@flag("--dry-run", text="Check only, change nothing; without a lab, the files alone.")
+@click.option(
+    "--dry-run",
+    is_flag=False,
+    flag_value="client",
+    default="none",
+    type=click.Choice(["none", "client", "server"]),
+    help="Check only, change nothing; without a lab, the files alone. `server` asks for a lab.",
+)
 @click.option(
     "--fail-on",
     "threshold",

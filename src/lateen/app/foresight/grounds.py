@@ -27,7 +27,14 @@ from lateen.model.snapshot import Change, Snapshot
 from lateen.observe.verdicts import written
 
 _ALONE = frozenset(
-    {"DestinationRule", "VirtualService", "Gateway", "PeerAuthentication", "AuthorizationPolicy"}
+    {
+        "DestinationRule",
+        "VirtualService",
+        "Gateway",
+        "PeerAuthentication",
+        "AuthorizationPolicy",
+        "Sidecar",
+    }
 )
 """Kinds that no controller acts on: a change is laid over the compiled state."""
 

@@ -23,7 +23,7 @@ def apply(
     named: Named,
     *,
     namespace: str,
-    dry_run: bool,
+    dry_run: str,
     threshold: str | None,
     settings: Callable[[], LabSettings],
     wait: bool,
@@ -32,7 +32,7 @@ def apply(
     """The command: apply, then wait until the change has arrived everywhere it concerns. With a
     threshold (`error`, `warning`, `info`) it ends with 79 when a finding reaches it. A dry run
     without a lab is one of the lab that `settings` returns."""
-    running = labs.find(lab) if dry_run else labs.require(lab)
+    running = labs.find(lab) if dry_run == "client" else labs.require(lab)
     api = lab_api.Api.of(running) if running else None
     made = crds.Defined if api is None else lambda: crds.of_lab(api)
     loaded = manifest_files.load(named, manifest_files.Surroundings(namespace, made))
@@ -42,7 +42,7 @@ def apply(
         exits.complain(warning)
     if not loaded.items:
         raise LabError("no objects passed to apply", exits.FAILED)
-    if dry_run:
+    if dry_run != "none":
         from lateen.cli.objects import dryrun  # it compiles here, which no other command does
 
         if running is None or api is None:
