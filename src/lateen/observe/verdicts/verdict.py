@@ -11,6 +11,7 @@ import msgspec
 from lateen.causes import advice, catalogue
 from lateen.causes.advice import Advice
 from lateen.causes.cause import Category, Cause, Mark
+from lateen.causes.situation import Situation
 from lateen.compiler.backend import names
 from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.meta import Source, parse_source
@@ -211,15 +212,7 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
             of = f" by {accepted.source.ref}" if accepted.source is not None else " by default"
             parts.append(f"the server's mode is {accepted.mode}{of}")
             sources += [accepted.source] if accepted.source is not None else []
-    if Mark.POOL in cause.marks:
-        sources += _limits(leg, by.views)
-    if cause is catalogue.TLS_TO_HTTP_PORT:
-        port = known.service_port
-        sources += [port] if port is not None else []
-    if cause is catalogue.NO_MATCHING_SERVER:
-        sources += situations.meant_servers(leg, by.snapshot) or situations.came_to(leg, by.views)
-    if cause is catalogue.NO_SERVER_CERTIFICATE:
-        sources += situations.named_servers(leg, by.views)
+    sources += _of_cause(leg, cause, by, known)
     sources += [each.field for each in known.corrections if each.code == cause.code]
     if cause is catalogue.NO_ROUTE and (short := situations.by_short_host(leg, by.snapshot)):
         ref = short[0].ref
@@ -234,6 +227,20 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
     sources += _destination(leg, by.views)
     sources += situations.tagged(leg)
     return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
+
+
+def _of_cause(leg: Leg, cause: Cause, by: _Judge, known: Situation) -> list[Source]:
+    """Return what a class of failures names beside what every one does."""
+    if Mark.POOL in cause.marks:
+        return _limits(leg, by.views)
+    if cause is catalogue.TLS_TO_HTTP_PORT:
+        return [known.service_port] if known.service_port is not None else []
+    if cause is catalogue.NO_MATCHING_SERVER:
+        meant = situations.meant_servers(leg, by.snapshot)
+        return meant or list(situations.came_to(leg, by.views))
+    if cause is catalogue.NO_SERVER_CERTIFICATE:
+        return list(situations.named_servers(leg, by.views))
+    return []
 
 
 def _passed_through(leg: Leg) -> bool:
