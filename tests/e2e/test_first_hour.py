@@ -222,6 +222,7 @@ def test_a_check_tells_the_machine_and_the_lab(watched: Watched) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✔ nftables with nat: " in done.stdout
     assert "✔ Envoy: 1." in done.stdout
+    assert "walls: root in a container is uid " in done.stdout
     assert "✔ pods: 2 of 2 are ready" in done.stdout
 
 

@@ -62,6 +62,17 @@ def test_an_ordinary_user_has_one_id() -> None:
     )
 
 
+def test_a_containers_walls_are_those_that_it_has() -> None:
+    whole = verdicts.of_container("0 1891303424 65536\n", "2")
+    assert whole.state is State.GOOD
+    assert "uid 1891303424 of this machine (65536 ids), system calls are filtered" in whole.text
+    for ids, seccomp in (("0 0 65536", "2"), ("0 1000 1", "2"), ("0 1891303424 65536", "0")):
+        less = verdicts.of_container(ids, seccomp)
+        assert less.state is State.LESS
+        assert "[LTN0179]" in less.text
+        assert less.remedies
+
+
 def test_subordinate_ids_are_a_users_own() -> None:
     text = "# comment\nanna:100000:65536\n1000:200000:10\nbob:1:5\nanna:broken\n"
     assert verdicts.subordinate_ids(text, ("1000", "anna")) == 65546

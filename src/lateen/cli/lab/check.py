@@ -24,6 +24,7 @@ from lateen.model.labapi import contract
 from lateen.node import permission
 from lateen.node.kernel import trials, verdicts
 from lateen.node.kernel.verdicts import Capability, State
+from lateen.node.shim import join
 
 _MARKS = {State.GOOD: ("✔", "green"), State.LESS: ("‼", "yellow"), State.BAD: ("×", "red")}
 
@@ -131,7 +132,27 @@ def of_lab(lab: str) -> Iterator[Capability]:
         )
         return
     yield Capability("API server", State.GOOD, f"it answers as Istio {status['istio']}")
+    yield from _walls(join.shim_pid(running.paths.shim_socket))
     yield from of_status(status, logs.last_lines(api))
+
+
+def _walls(shim: int) -> Iterator[Capability]:
+    """Yield what walls the containers of a lab have: those of the first one that there is. The
+    shim starts them; what else it started is in its own user namespace."""
+    own = _read(f"/proc/{shim}/ns/user")
+    for child in _read(f"/proc/{shim}/task/{shim}/children").split():
+        if _read(f"/proc/{child}/ns/user") not in ("", own):
+            status = _read(f"/proc/{child}/status").partition("\nSeccomp:")[2].split()
+            yield verdicts.of_container(_read(f"/proc/{child}/uid_map"), status[0])
+            return
+
+
+def _read(path: str) -> str:
+    """Return a file's text, or where a link of the kernel's leads; nothing for what has ended."""
+    try:
+        return os.readlink(path) if "/ns/" in path else Path(path).read_text("ascii", "replace")
+    except OSError:
+        return ""
 
 
 def of_status(status: dict[str, Any], last_lines: findings.LastLines) -> Iterator[Capability]:

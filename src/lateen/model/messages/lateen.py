@@ -128,6 +128,14 @@ LAB = (
         "that its commands name, changes.",
     ),
     Row(
+        "LTN0179",
+        _W,
+        "ContainerRootIsOwn",
+        "root in a container is this lab's user: {why}",
+        "`lateen check` says what this machine lacks: in a lab of root's, Linux 6.3 or newer and "
+        "state on ext4, xfs, btrfs or tmpfs. An ordinary user's lab has that one user id.",
+    ),
+    Row(
         "LTN0009",
         _W,
         "ApiPortMoved",

@@ -10,13 +10,14 @@ import functools
 import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
 from lateen.node import permission
 from lateen.node.net import netlink, nftwire, redirect
 from lateen.node.net.podnetwork import CaptureOptions
-from lateen.node.shim import enter, syscalls
+from lateen.node.shim import enter, root, syscalls
 from lateen.node.shim.walls import ids, seccomp
 
 _AT_FDCWD = -100
@@ -193,6 +194,16 @@ def _container_ids(directories: Sequence[str]) -> None:
         raise OSError(1, "there is one user id here, the lab's own")
 
 
+def _bounds() -> None:
+    """What keeps one pod from taking what is the others': see `walls.limits`."""
+    if not os.path.exists("/proc/sys/user/max_inotify_instances"):
+        raise OSError(38, "watches are counted for the whole machine")
+    if shutil.which("du") is None:
+        raise OSError(2, "there is no du, which counts what volumes hold")
+    if not root.counts_processes_by_namespace():
+        raise OSError(38, "processes are counted by user, not by container")
+
+
 def _filters() -> None:
     """Filters of system calls that end the process, and the list of calls for this machine."""
     if not seccomp.program(platform.machine(), one_user=False):
@@ -219,4 +230,5 @@ _TRIALS: Mapping[str, Callable[[], None]] = {
     "openat2": _open_below,
     "idmapped mounts": _idmapped,
     "seccomp": _filters,
+    "bounds": _bounds,
 }

@@ -5,6 +5,7 @@ from enum import Enum
 
 import msgspec
 
+from lateen.model.messages import diagnostics
 from lateen.node import permission
 from lateen.node.permission import Facts
 
@@ -77,6 +78,12 @@ _MEANING = {
         "system calls of containers are not filtered",
         "use a kernel with CONFIG_SECCOMP_FILTER=y, on x86-64 or arm64",
     ),
+    "bounds": (
+        "bounds",
+        "a pod's processes, watches and volumes are bounded",
+        "not all that a pod may take is bounded",
+        "use Linux 6.14 or newer, with du (coreutils)",
+    ),
     "container ids": (
         "root in a container",
         "it is nobody on this machine",
@@ -115,6 +122,20 @@ def _trial(name: str, failure: str) -> Capability:
         return Capability(subject, State.GOOD, gives)
     state = State.BAD if name in _NEEDED else State.LESS
     return Capability(subject, state, f"{lacks} ({failure})", (remedy,))
+
+
+def of_container(ids: str, seccomp: str) -> Capability:
+    """Return what walls a container of a running lab has: `ids` is its /proc/PID/uid_map as this
+    machine reads it, `seccomp` the word of that name in its status."""
+    _, first, number = (int(word) for word in ids.split()[:3])
+    filtered = seccomp == "2"
+    calls = "system calls are filtered" if filtered else "system calls are not filtered"
+    others = f"{number} ids" if number > 1 else "one id"
+    text = f"root in a container is uid {first} of this machine ({others}), {calls}"
+    if first and number > 1 and filtered:
+        return Capability("walls", State.GOOD, text)
+    row = diagnostics.CATALOGUE["LTN0179"]
+    return Capability("walls", State.LESS, f"{text} [LTN0179]", (row.remedy,))
 
 
 def _users(machine: Machine) -> Capability:

@@ -52,7 +52,7 @@ class Shim:
         self._copies = copies()
         self._host = root.gather(run, ids.of_lab(lab, (state, run, "/usr")))
         if why := self._host.ids.why:
-            sys.stderr.write(f"lateen: root in a container is root of this machine: {why}\n")
+            sys.stderr.write(f"lateen: root in a container is this lab's user: {why} [LTN0179]\n")
         self._own_net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._own_pid = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._started = time.time_ns()

@@ -349,12 +349,12 @@ def _mount_kernel(host: HostView) -> None:
         syscalls.mount("sysfs", f"{root}/sys", "sysfs", safe | syscalls.MS_RDONLY)
     except PermissionError:
         syscalls.bind("/sys", f"{root}/sys", read_only=True)
-    if _counts_processes_by_namespace():
+    if counts_processes_by_namespace():
         with open(f"{root}/proc/sys/kernel/pid_max", "w", encoding="ascii") as file:
             file.write(str(limits.PROCESSES))
 
 
-def _counts_processes_by_namespace() -> bool:
+def counts_processes_by_namespace() -> bool:
     """Whether each pid namespace has its own largest process id (Linux 6.14); before, there was one
     for the whole machine."""
     major, minor = os.uname().release.split(".")[:2]
