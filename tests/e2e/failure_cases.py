@@ -398,6 +398,7 @@ CASES = (
         FROM_CLIENT,
         "sidecar -> app",
         "local_rate_limited",
+        busy="http://server/",
         foretold=False,
     ),
     Case(

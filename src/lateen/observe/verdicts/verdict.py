@@ -240,7 +240,20 @@ def _of_cause(leg: Leg, cause: Cause, by: _Judge, known: Situation) -> list[Sour
         return meant or list(situations.came_to(leg, by.views))
     if cause is catalogue.NO_SERVER_CERTIFICATE:
         return list(situations.named_servers(leg, by.views))
+    if cause is catalogue.RATE_LIMITED:
+        return _limiting_patches(leg, by.views)
     return []
+
+
+_LIMITS = ("local_ratelimit", "ratelimit.v3")
+"""What the types of Envoy's filters that limit requests have in their names."""
+
+
+def _limiting_patches(leg: Leg, views: Views) -> list[Source]:
+    """Return the EnvoyFilters' patches that bring such a filter to the proxy that refused."""
+    view = views.get(leg.server.name) or views.get(leg.client.name)
+    patches = view.patches.patches if view is not None and view.patches is not None else ()
+    return [one.source for one in patches if any(word in str(one.value) for word in _LIMITS)]
 
 
 def _passed_through(leg: Leg) -> bool:
