@@ -68,19 +68,9 @@ def _plaintext_to_strict(known: Situation) -> Remedies:
         return
     yield from _use_mesh_tls(known)
     yield from _inject(known.client_workload, "give the client a sidecar")
-    yield from _in_scope(known)
     mode = known.server_mode
     if mode is not None and mode.field is not None:
         yield from _accept_plaintext(known, mode.field)
-
-
-def _in_scope(known: Situation) -> Remedies:
-    """The Service among what the client's Sidecar lets it see."""
-    service, scope = known.asked_service, known.scope
-    if known.passed_through and service is not None and scope is not None:
-        host = f"{service.namespace}/{service.name}.{service.namespace}.svc.cluster.local"
-        edit = Edit(scope.ref, change.at(scope, APPEND), host)
-        yield Remedy("let the client's proxy know the Service", (edit,))
 
 
 def _accept_plaintext(known: Situation, mode: Source) -> Remedies:
