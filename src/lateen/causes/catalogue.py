@@ -37,16 +37,6 @@ NO_CLIENT_CERTIFICATE = Cause(
     hints=("send a certificate that the gateway's CA has signed",),
     marks=Mark.TLS,
 )
-NO_SERVER_CERTIFICATE = Cause(
-    code="no-server-certificate",
-    category=Category.TLS,
-    words="the gateway has no certificate for this server to show",
-    hints=(
-        "put the Secret that the server's credentialName names into the namespace of the gateway's "
-        "pods",
-    ),
-    server_says=("Secret is not supplied by SDS",),
-)
 CLIENT_CERTIFICATE_EXPIRED = Cause(
     code="client-certificate-expired",
     category=Category.TLS,
