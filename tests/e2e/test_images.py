@@ -250,10 +250,10 @@ def test_a_hostile_root_changes_nothing_of_the_host(
     before = Path("/etc/hosts").read_bytes()
     layer = registries.busybox().folder("real")
     layer.link("dev", "/../../../../dev").file("proc", "a file").link("sys", "/proc/self/root")
-    layer.link("work", "../../../../../../../tmp").link("var", "/../../real")
+    layer.link("app", "../../../../../../../tmp").link("var", "/../../real")
     above = Layer().file(".wh.etc", "").link("etc", "/../../real").done()
     folder = tmp_path_factory.mktemp("hostile")
-    process = {"Cmd": ["/bin/sleep", "3600"], "WorkingDir": "/work/made"}
+    process = {"Cmd": ["/bin/sleep", "3600"], "WorkingDir": "/app/made"}
     layers.layout(folder, [layer.done(), above], process=process)
     pod = {
         "apiVersion": "v1",
@@ -265,7 +265,7 @@ def test_a_hostile_root_changes_nothing_of_the_host(
                 {
                     "name": "app",
                     "image": registry.push("me/hostile:1", folder),
-                    "volumeMounts": [{"name": "v", "mountPath": "/work/volume"}],
+                    "volumeMounts": [{"name": "v", "mountPath": "/app/volume"}],
                 }
             ],
         },

@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol
 
 import msgspec
 
@@ -28,7 +28,7 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 class _Members(Protocol):
     """The files of a layout, by their names."""
 
-    def opened(self, name: str) -> BinaryIO | None:
+    def opened(self, name: str) -> IO[bytes] | None:
         """Open one; None if it is not there."""
 
 
@@ -36,7 +36,7 @@ class _Folder:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
 
-    def opened(self, name: str) -> BinaryIO | None:
+    def opened(self, name: str) -> IO[bytes] | None:
         path = (self._root / name).resolve()
         if not path.is_relative_to(self._root) or not path.is_file():
             return None
@@ -48,12 +48,12 @@ class _Archive:
         self._archive = archive
         self._members = {one.name.removeprefix("./"): one for one in archive.getmembers()}
 
-    def opened(self, name: str) -> BinaryIO | None:
+    def opened(self, name: str) -> IO[bytes] | None:
         member = self._members.get(name)
         if member is None:
             return None
         try:
-            return self._archive.extractfile(member)  # type: ignore[return-value]
+            return self._archive.extractfile(member)
         except KeyError:  # a link to what is not in the archive
             return None
 
@@ -84,7 +84,7 @@ def load_stream(
 
 
 def _from_archive(
-    store: ImageStore, file: BinaryIO, platform: Platform, source: str, name: str
+    store: ImageStore, file: IO[bytes], platform: Platform, source: str, name: str
 ) -> tuple[Record, ...]:
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
@@ -97,7 +97,7 @@ def _from_archive(
 
 
 @contextlib.contextmanager
-def _plain(file: BinaryIO) -> Iterator[BinaryIO]:
+def _plain(file: IO[bytes]) -> Iterator[IO[bytes]]:
     opened = compression.opened(file)
     if opened is None:
         yield file
@@ -232,7 +232,7 @@ class _Loading:
         return self._store.name(name, manifest, target, self._source)
 
 
-def _measure(file: BinaryIO) -> tuple[str, int]:
+def _measure(file: IO[bytes]) -> tuple[str, int]:
     found, size = hashlib.sha256(), 0
     while piece := file.read(_PIECE):
         found.update(piece)
@@ -240,7 +240,7 @@ def _measure(file: BinaryIO) -> tuple[str, int]:
     return f"sha256:{found.hexdigest()}", size
 
 
-def _pieces(file: BinaryIO) -> Callable[[int], Iterator[bytes]]:
+def _pieces(file: IO[bytes]) -> Callable[[int], Iterator[bytes]]:
     def pieces(start: int) -> Iterator[bytes]:
         file.seek(start)
         while piece := file.read(_PIECE):

@@ -3,7 +3,7 @@
 import gzip
 import sys
 import zlib
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 from lateen.base import byname
 
@@ -13,7 +13,7 @@ BROKEN = (EOFError, ValueError, zlib.error, gzip.BadGzipFile)
 """What reading raises where the compression is broken; of zstd it is an OSError without number."""
 
 
-def opened(file: BinaryIO) -> IO[bytes] | None:
+def opened(file: IO[bytes]) -> IO[bytes] | None:
     """Return what is in a compressed file, gzip or zstd; None where it is neither."""
     start = file.read(4)
     file.seek(0)
@@ -24,7 +24,7 @@ def opened(file: BinaryIO) -> IO[bytes] | None:
     return None
 
 
-def _zstd(file: BinaryIO) -> IO[bytes]:
+def _zstd(file: IO[bytes]) -> IO[bytes]:
     opener: Any
     if sys.version_info >= (3, 14):
         opener = byname.attribute("compression.zstd.ZstdFile")

@@ -15,7 +15,7 @@ from lateen.observe.wire.streams import Conversation
 ISTIO_ALPN = frozenset(
     {"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"}
 )
-"""Protocols that only Istio's proxies offer (semantics 2.2)."""
+"""Protocols that only Istio's proxies offer."""
 
 
 _CERTIFICATE_SIZE = 200

@@ -4,6 +4,7 @@ Of one kind of object all patches run before those of what it holds: listeners f
 filters, then each chain, its network filters and, inside a connection manager, its HTTP filters.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -157,27 +158,41 @@ def _filter_asked(wanted: Wanted) -> JsonView:
 
 
 def _network_filters(listener: Any, chain: Any, context: str, trial: Trial) -> None:
-    for wanted in trial.of("NETWORK_FILTER", context):
-        if not (_fits(listener, wanted) and _chain_fits(listener, chain, wanted)):
-            continue
-        asked = str(_filter_asked(wanted).get("name", ""))
-        found = changed(
-            chain.filters,
-            wanted,
-            partial(_is_named, asked),
-            anchored=bool(asked),
-        )
-        if found is not None:
-            refill(chain.filters, found)
-            trial.did(wanted)
+    mine = [
+        wanted
+        for wanted in trial.of("NETWORK_FILTER", context)
+        if _fits(listener, wanted) and _chain_fits(listener, chain, wanted)
+    ]
+    _change_filters(chain.filters, mine, _network_filter, trial)
     for each in chain.filters:
-        for wanted in trial.of("NETWORK_FILTER", context):
-            fits = _fits(listener, wanted) and _chain_fits(listener, chain, wanted)
-            asked = str(_filter_asked(wanted).get("name", ""))
-            if wanted.operation == "MERGE" and fits and (not asked or named(asked, each.name)):
-                _merge_filter(each, wanted, trial)
         if each.name == _MANAGER:
             _manager(listener, chain, each, context, trial)
+
+
+def _network_filter(wanted: Wanted) -> str:
+    return str(_filter_asked(wanted).get("name", ""))
+
+
+def _http_filter(wanted: Wanted) -> str:
+    return str(part(_filter_asked(wanted), "subFilter").get("name", ""))
+
+
+def _change_filters(
+    filters: Any, mine: Sequence[Wanted], name_of: Callable[[Wanted], str], trial: Trial
+) -> None:
+    """Change a list of filters: what adds and takes away first, then what merges, so that a merge
+    sees filters that were added. `name_of` says which filter a patch asks for."""
+    for wanted in mine:
+        asked = name_of(wanted)
+        found = changed(filters, wanted, partial(_is_named, asked), anchored=bool(asked))
+        if found is not None:
+            refill(filters, found)
+            trial.did(wanted)
+    for each in filters:
+        for wanted in mine:
+            asked = name_of(wanted)
+            if wanted.operation == "MERGE" and (not asked or named(asked, each.name)):
+                _merge_filter(each, wanted, trial)
 
 
 def _merge_filter(target: Any, wanted: Wanted, trial: Trial) -> None:
@@ -192,8 +207,7 @@ def _merge_filter(target: Any, wanted: Wanted, trial: Trial) -> None:
 
 
 def _manager(listener: Any, chain: Any, holder: Any, context: str, trial: Trial) -> None:
-    """Change the HTTP filters of a connection manager: what adds and takes away first, then what
-    merges, so that a merge sees filters that were added."""
+    """Change the HTTP filters of a connection manager."""
     manager: Any = http_connection_manager_pb2.HttpConnectionManager()
     if not holder.typed_config.Unpack(manager):
         return
@@ -206,22 +220,7 @@ def _manager(listener: Any, chain: Any, holder: Any, context: str, trial: Trial)
         and _chain_fits(listener, chain, wanted)
         and _asks_for(wanted, holder.name)
     ]
-    for wanted in mine:
-        asked = str(part(_filter_asked(wanted), "subFilter").get("name", ""))
-        found = changed(
-            manager.http_filters,
-            wanted,
-            partial(_is_named, asked),
-            anchored=bool(asked),
-        )
-        if found is not None:
-            refill(manager.http_filters, found)
-            trial.did(wanted)
-    for each in manager.http_filters:
-        for wanted in mine:
-            asked = str(part(_filter_asked(wanted), "subFilter").get("name", ""))
-            if wanted.operation == "MERGE" and (not asked or named(asked, each.name)):
-                _merge_filter(each, wanted, trial)
+    _change_filters(manager.http_filters, mine, _http_filter, trial)
     placeholders.take_http(manager)
     if manager.HasField("route_config"):
         routes.patched(manager.route_config, context, trial, routes.NO_GATEWAYS)

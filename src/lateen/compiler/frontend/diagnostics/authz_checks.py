@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.security import authz
+from lateen.compiler.frontend.security import authz, targeting
 from lateen.compiler.ir.authz import Action
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import security
@@ -14,7 +14,7 @@ from lateen.model.meta import Source
 def findings(policy: security.AuthorizationPolicy, settings: MeshSettings) -> Iterator[Diagnostic]:
     """Yield the findings of one policy."""
     source = precedence.source("AuthorizationPolicy", policy, "spec")
-    field = authz.targets(policy, settings.features)
+    field = targeting.targets(policy.spec, settings.features)
     if field:
         yield make("LTN0037", source.at(field), field=field)
         return

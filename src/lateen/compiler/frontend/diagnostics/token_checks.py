@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.collections import FetchedKeys
-from lateen.compiler.frontend.security import keysets, tokens
+from lateen.compiler.frontend.security import keysets, targeting
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import security
 from lateen.model.messages.diagnostics import Diagnostic, make
@@ -20,7 +20,7 @@ def findings(
     """Yield the findings of one policy."""
     features = settings.features
     source = precedence.source("RequestAuthentication", policy, "spec")
-    field = tokens.targets(policy, features)
+    field = targeting.targets(policy.spec, features)
     if field:
         yield make("LTN0037", source.at(field), field=field)
         return

@@ -1,48 +1,29 @@
-"""RequestAuthentications of a mesh, each compiled once, joined once per set that applies. Pure."""
+"""RequestAuthentications of a mesh. Pure."""
 
+from lateen.compiler.frontend.graph.applying import Applying
 from lateen.compiler.frontend.graph.collections import Collections, Key
-from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.incremental import Graph
 from lateen.compiler.ir.jwt import Authentication, TokenProvider
 from lateen.compiler.ir.proxy import MeshSettings
+from lateen.model.istio.security import RequestAuthentication
 
 
-class Authentications:
-    """Whose tokens are taken at each pod with a proxy. A mesh without policies costs one
-    question."""
+class Authentications(Applying[tuple[TokenProvider, ...], Authentication]):
+    """Whose tokens are taken at each pod with a proxy."""
 
     def __init__(self, graph: Graph, collections: Collections, settings: MeshSettings) -> None:
-        self._collections = collections
-        self._settings = settings
-        self._applying: Derived[Key, tuple[Key, ...]] = Derived(graph, self._find)
-        self._compiled: Derived[Key, tuple[TokenProvider, ...]] = Derived(graph, self._compile)
-        self._joined: Derived[tuple[Key, ...], Authentication | None] = Derived(graph, self._join)
+        policies, homes = collections.token_policies, collections.authentication.table
+        super().__init__(graph, collections, settings, policies, homes)
 
-    def of(self, pod: Key) -> Authentication | None:
-        """Return whose tokens a pod takes; None where no policy applies."""
-        if not self._collections.token_policies.entries:
-            return None
-        applying = self._applying.get(pod)
-        return self._joined.get(applying) if applying else None
+    def _applies(self, policy: RequestAuthentication, labels: dict[str, str]) -> bool:
+        from lateen.compiler.frontend.security import targeting  # where there are policies only
 
-    def _find(self, pod: Key) -> tuple[Key, ...]:
-        """Return the policies that apply to a pod: of the root namespace, then of its own."""
-        from lateen.compiler.frontend.security import tokens  # where there are policies only
-
-        table = self._collections.authentication.table
-        found = self._collections.pods.get(pod)
-        labels = found.metadata.labels if found is not None else {}
-        namespaces = dict.fromkeys((self._settings.root_namespace, pod[0]))
-        return tuple(
-            (namespace, policy.metadata.name)
-            for namespace in namespaces
-            for policy in table.get(namespace)
-            if tokens.applies(policy, labels, self._settings.features)
-        )
+        return targeting.selects(policy.spec, labels, self._settings.features)
 
     def _compile(self, key: Key) -> tuple[TokenProvider, ...]:
         from lateen.compiler.frontend.security import tokens
 
-        policy = self._collections.token_policies.get(key)
+        policy = self._policies.get(key)
         if policy is None:
             return ()
         known = self._collections.key_sets

@@ -6,7 +6,7 @@ All that apply count together: neither scope nor age decides between them.
 from collections.abc import Iterable, Mapping
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.security import authz_rules
+from lateen.compiler.frontend.security import authz_rules, targeting
 from lateen.compiler.ir.authz import Action, Authorization, Check, Rule
 from lateen.compiler.ir.proxy import Features, MeshSettings
 from lateen.compiler.ir.value import Value
@@ -32,16 +32,9 @@ class Compiled(Value, frozen=True, kw_only=True):
 def applies(
     policy: security.AuthorizationPolicy, labels: Mapping[str, str], features: Features
 ) -> bool:
-    """Whether a policy of the workload's namespace, or of the root namespace, is for it.
-
-    A policy with a target is for gateways of the Gateway API and waypoints only. Before a version
-    knew targets, its schema dropped them: then the policy is for everything.
-    """
-    if targets(policy, features) or action_of(policy) is None:
-        return False
-    selector = policy.spec.selector
-    wanted = selector.match_labels if selector is not None else {}
-    return all(labels.get(key) == value for key, value in wanted.items())
+    """Whether a policy with a meaning is for a workload of its namespace, or of any for one of the
+    root namespace."""
+    return action_of(policy) is not None and targeting.selects(policy.spec, labels, features)
 
 
 def action_of(policy: security.AuthorizationPolicy) -> Action | None:
@@ -52,13 +45,6 @@ def action_of(policy: security.AuthorizationPolicy) -> Action | None:
 def dry_run(policy: security.AuthorizationPolicy) -> bool:
     """Whether a policy is only rehearsed."""
     return policy.metadata.annotations.get(DRY_RUN, "") in _TRUE
-
-
-def targets(policy: security.AuthorizationPolicy, features: Features) -> str:
-    """Return the field by which a policy names its targets, or the empty string."""
-    if policy.spec.target_ref is not None and features.authz_target_ref:
-        return "targetRef"
-    return "targetRefs" if policy.spec.target_refs and features.authz_target_refs else ""
 
 
 def compile_policy(policy: security.AuthorizationPolicy, settings: MeshSettings) -> Compiled:

@@ -3,7 +3,7 @@
 All that apply count together, as on Istio: no age and no scope decides between them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.security import keysets
@@ -17,22 +17,6 @@ _LISTS = ("permission", "scope")
 Policy = security.RequestAuthentication
 Fetched = Callable[[str], str]
 """Returns the key set that was fetched from an address; empty if none was yet."""
-
-
-def applies(policy: Policy, labels: Mapping[str, str], features: Features) -> bool:
-    """Whether a policy of the workload's namespace, or of the root namespace, is for it."""
-    if targets(policy, features):
-        return False
-    selector = policy.spec.selector
-    wanted = selector.match_labels if selector is not None else {}
-    return all(labels.get(key) == value for key, value in wanted.items())
-
-
-def targets(policy: Policy, features: Features) -> str:
-    """Return the field by which a policy names its targets, or the empty string."""
-    if policy.spec.target_ref is not None and features.authz_target_ref:
-        return "targetRef"
-    return "targetRefs" if policy.spec.target_refs and features.authz_target_refs else ""
 
 
 def providers(policy: Policy, features: Features, fetched: Fetched) -> tuple[TokenProvider, ...]:
