@@ -2,7 +2,7 @@
 
 There is one list: what `curl` concludes from evidence and what `explain` foretells ask here. A
 change is a remedy once the changed set was compiled and the request explained again
-(`app.foresight.trials`); what was not tried is a proposal, and is told to nobody. A hint is
+(`app.foresight.remedies`); what was not tried is a proposal, and is told to nobody. A hint is
 anything else.
 """
 

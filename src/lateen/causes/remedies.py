@@ -1,6 +1,6 @@
 """Changes of manifests that may mend a failure, made of what is known of it. Pure.
 
-None is advice before it was tried (`app.foresight.trials`). Those that make something less secure,
+None is advice before it was tried (`app.foresight.remedies`). Those that make something less secure,
 because they accept, send or allow what was not before, are marked and come last.
 """
 

@@ -1,4 +1,4 @@
-"""EnvoyFilters of a mesh, as lists of patches by the set that applies. Pure."""
+"""EnvoyFilters of a mesh, as lists of patches. Pure."""
 
 import json
 import re
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.graph.applying import Applying
 from lateen.compiler.frontend.graph.collections import Collections, Key
-from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.graph.incremental import Graph
 from lateen.compiler.ir.patches import ConfigPatch, Patches
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import networking_proxy
@@ -16,44 +17,33 @@ _NOTHING = ("BOOTSTRAP", "INVALID")
 """Objects that no patch of a running proxy changes."""
 
 
-class EnvoyFilters:
-    """What is patched at each pod with a proxy. A mesh without EnvoyFilters costs one question."""
+class EnvoyFilters(Applying[tuple[ConfigPatch, ...], Patches]):
+    """What is patched at each pod with a proxy."""
 
     def __init__(self, graph: Graph, collections: Collections, settings: MeshSettings) -> None:
-        self._collections = collections
-        self._settings = settings
-        self._applying: Derived[Key, tuple[Key, ...]] = Derived(graph, self._find)
-        self._patches: Derived[Key, tuple[ConfigPatch, ...]] = Derived(graph, self._translate)
-        self._joined: Derived[tuple[Key, ...], Patches | None] = Derived(graph, self._join)
+        filters, homes = collections.envoy_filters, collections.filters_in.table
+        super().__init__(graph, collections, settings, filters, homes)
 
-    def of(self, pod: Key) -> Patches | None:
-        """Return what is patched at a pod; None where nothing is."""
-        if not self._collections.envoy_filters.entries:
-            return None
-        applying = self._applying.get(pod)
-        return self._joined.get(applying) if applying else None
+    def _applies(self, policy: networking_proxy.EnvoyFilter, labels: dict[str, str]) -> bool:
+        return selects(policy, labels)
 
     def _find(self, pod: Key) -> tuple[Key, ...]:
         """Return the EnvoyFilters of a pod in Istio's order: by priority, the root namespace before
         its own, by age, by name."""
-        table = self._collections.filters_in.table
-        found = self._collections.pods.get(pod)
-        labels = found.metadata.labels if found is not None else {}
-        namespaces = dict.fromkeys((self._settings.root_namespace, pod[0]))
-        every = [
-            (obj.spec.priority, place, precedence.age(obj), (namespace, obj.metadata.name))
-            for place, namespace in enumerate(namespaces)
-            for obj in table.get(namespace)
-            if selects(obj, labels)
-        ]
-        return tuple(key for *_, key in sorted(every))
 
-    def _translate(self, key: Key) -> tuple[ConfigPatch, ...]:
-        obj = self._collections.envoy_filters.get(key)
+        def order(key: Key) -> tuple[int, bool, Any, Key]:
+            obj = self._policies.get(key)
+            own = key[0] != self._settings.root_namespace
+            return (obj.spec.priority, own, precedence.age(obj), key)
+
+        return tuple(sorted(super()._find(pod), key=order))
+
+    def _compile(self, key: Key) -> tuple[ConfigPatch, ...]:
+        obj = self._policies.get(key)
         return tuple(translated(obj, self._settings)) if obj is not None else ()
 
     def _join(self, keys: tuple[Key, ...]) -> Patches | None:
-        every = tuple(patch for key in keys for patch in self._patches.get(key))
+        every = tuple(patch for key in keys for patch in self._compiled.get(key))
         return Patches(patches=every) if every else None
 
 
