@@ -1,7 +1,7 @@
 """Changes of manifests that may mend a failure, made of what is known of it. Pure.
 
-None is advice before it was tried (`app.foresight.remedies`). Those that make something less secure,
-because they accept, send or allow what was not before, are marked and come last.
+None is advice before it was tried (`app.foresight.remedies`). Those that make something less
+secure, because they accept, send or allow what was not before, are marked and come last.
 """
 
 from collections.abc import Callable, Iterator, Mapping
