@@ -3,7 +3,8 @@
 Read from the log entries, the compiled views and the objects; nothing of Istio is decided here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from lateen.causes.situation import ClientTls, DeclaredPort, RouteDestination, ServerMode, Situation
@@ -65,8 +66,8 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         only_rule=why.rule is not None and _is_only(why.rule, snapshot),
         policy=why.policy,
         principals=_principals(why.policy, snapshot),
-        host=_host(leg),
-        served=_served(snapshot),
+        host=(host := _host(leg)),
+        served=_served(snapshot, host),
         wider=_wider(leg, views, snapshot),
         asked_service=_asked(leg, snapshot),
         scope=selecting.sidecar_of(leg.client.name, snapshot),
@@ -328,20 +329,35 @@ def _host(leg: Leg) -> str:
     return ""
 
 
-def _served(snapshot: Snapshot) -> tuple[Source, ...]:
-    """Return the lists of hosts that gateways serve."""
+def _served(snapshot: Snapshot, host: str) -> tuple[Source, ...]:
+    """Return the lists of hosts that gateways serve, those of the most similar names first: a
+    mesh may have many more than can be tried."""
     found = [
-        Source(ObjectRef("VirtualService", namespace, name), "spec.hosts")
+        (rule.spec.hosts, Source(ObjectRef("VirtualService", namespace, name), "spec.hosts"))
         for (namespace, name), rule in snapshot.virtual_services.items()
         if rule.spec.gateways
     ]
     for (namespace, name), gateway in snapshot.gateways.items():
         ref = ObjectRef("Gateway", namespace, name)
         found += [
-            Source(ref, f"spec.servers[{number}].hosts")
-            for number, _ in enumerate(gateway.spec.servers)
+            (server.hosts, Source(ref, f"spec.servers[{number}].hosts"))
+            for number, server in enumerate(gateway.spec.servers)
         ]
-    return tuple(found)
+    near = sorted(found, key=lambda each: _labels_in_common(each[0], host), reverse=True)
+    return tuple(field for _, field in near)
+
+
+def _labels_in_common(hosts: Sequence[str], host: str) -> int:
+    """Return the most labels at its end that a host has in common with one of others; a Gateway's
+    may begin with a namespace."""
+    asked = host.lower().split(".")[::-1]
+    others = (each.rpartition("/")[2].lower().split(".")[::-1] for each in hosts)
+    return max((_alike(asked, other) for other in others), default=0)
+
+
+def _alike(labels: Sequence[str], others: Sequence[str]) -> int:
+    pairs = zip(labels, others, strict=False)
+    return sum(1 for _ in takewhile(lambda two: two[0] == two[1], pairs))
 
 
 def _wider(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, dict[str, str]]:
