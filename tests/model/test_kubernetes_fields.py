@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lateen.model.gatewayapi import references
 from lateen.model.schema import describe, kinds
 from lateen.model.schema.describe import Schema
 from lateen.model.schema.kindinfo import KindInfo
@@ -20,7 +21,7 @@ ROWS = [
     (info, version)
     for info in kinds.KINDS.values()
     for version in info.versions
-    if info.typed and not info.is_istio and info.kind != "SourceMap"
+    if info.typed and not info.is_istio and info.group not in ("lateen.dev", references.GROUP)
 ]
 SHARED = ("metadata", "conditions", "template")
 """Parts that kinds share here, whatever else a cluster has in one of them."""

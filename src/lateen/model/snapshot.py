@@ -150,11 +150,10 @@ class Snapshot:
 
     def _current(self, entry: SourceMap, namespace: str) -> bool:
         target = entry.spec.target
-        for info in kinds.KINDS.values():
-            if info.kind == target.kind and info.compiled:
-                found = self.of(info.resource).get((namespace, target.name))
-                return found is not None and sourcelines.hash_of(found) == entry.spec.spec_hash
-        return True
+        fitting = [i for i in kinds.KINDS.values() if i.kind == target.kind and i.compiled]
+        objects = [self.of(info.resource).get((namespace, target.name)) for info in fitting]
+        hashes = {sourcelines.hash_of(found) for found in objects if found is not None}
+        return not fitting or entry.spec.spec_hash in hashes
 
 
 class _LabelIndex:

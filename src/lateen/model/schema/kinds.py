@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lateen.model.schema import kinds_istio, kinds_kube
+from lateen.model.schema import kinds_gateway, kinds_istio, kinds_kube
 from lateen.model.schema.kindinfo import KindInfo
 
 KINDS: Mapping[str, KindInfo] = MappingProxyType(
-    {info.resource: info for info in (*kinds_kube.ROWS, *kinds_istio.ROWS)}
+    {info.resource: info for info in (*kinds_kube.ROWS, *kinds_istio.ROWS, *kinds_gateway.ROWS)}
 )
 """Every served kind by resource name (`pods`, `deployments.apps`)."""
 
