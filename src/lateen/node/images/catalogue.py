@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lateen.model import external
 from lateen.node.images import mirrors, nginx, reference
+from lateen.node.images.conformance import CONFORMANCE
 from lateen.node.images.flags import parse_flags
 from lateen.node.images.nginx import NginxSite
 from lateen.node.images.samples import SAMPLES, WRAPPERS, web_image
@@ -172,6 +173,7 @@ _ROWS: dict[str, ImageSpec] = {
     "gcr.io/google-samples/hello-app": _HELLO_APP,
     "us-docker.pkg.dev/google-samples/containers/gke/hello-app": _HELLO_APP,
     **SAMPLES,
+    **CONFORMANCE,
     external.IMAGE: ImageSpec(
         name="", kind="external-tls", entrypoint=("front",), programs={"front": _front}
     ),

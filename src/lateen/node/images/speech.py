@@ -81,6 +81,16 @@ _KINDS: dict[str, Speech] = {
     "external-tls": Speech(
         alpn=(), strict_alpn=False, differs="Lateen's own: ends TLS before an external host's image"
     ),
+    "gateway-echo": Speech(differs="one certificate of a client's chain is told"),
+    "gateway-echo-h2c": Speech(http=("1.1", "2")),
+    "gateway-echo-grpc": Speech(http=("2",), alpn=("h2",), differs="no reflection"),
+    "gateway-echo-tcp": Speech(
+        http=(), alpn=(), strict_alpn=False, first="server", differs="no TLS curve is told"
+    ),
+    "mesh-echo": Speech(http=("1.1", "2"), differs="no forwarding by gRPC, no WebSocket, no QUIC"),
+    "mesh-echo-grpc": Speech(http=("2",)),
+    "mesh-echo-tcp": Speech(http=()),
+    "coredns": Speech(http=(), differs="`whoami` alone, over UDP alone"),
     "mongod": Speech(http=(), differs="one collection, to be read"),
     "mysqld": Speech(http=(), first="server", differs="one table, to be read"),
 }

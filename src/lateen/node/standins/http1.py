@@ -25,6 +25,24 @@ REASONS = {
 }  # fmt: skip
 
 
+class Secured(NamedTuple):
+    """What TLS agreed on for one connection."""
+
+    version: str
+    """As OpenSSL names it: `TLSv1.3`."""
+    server_name: str
+    protocol: str
+    """The protocol that ALPN chose; empty if none."""
+    cipher: str
+    """As OpenSSL names it: `ECDHE-RSA-AES128-GCM-SHA256`."""
+    certificates: tuple[bytes, ...] = ()
+    """The client's certificate (DER), if it showed one."""
+
+
+class ResetError(OSError):
+    """The site wants the connection to end by a reset (RST) instead of an answer."""
+
+
 class SiteRequest(NamedTuple):
     """A request, whatever version it came in. Header names are as they were sent."""
 
@@ -36,6 +54,9 @@ class SiteRequest(NamedTuple):
     remote: str
     remote_port: int
     scheme: str
+    local_port: int = 0
+    """The port that the request came to."""
+    secured: Secured | None = None
 
     @property
     def path(self) -> str:
@@ -63,6 +84,9 @@ class SiteResponse(NamedTuple):
     body: bytes | Iterable[bytes] = b""
     trailers: Sequence[tuple[str, str]] = ()
     """Sent after the body, over HTTP/2 alone."""
+    takes_over: "Callable[[ByteStream, bytes], None] | None" = None
+    """What goes on with the connection after the head of an answer 101, over HTTP/1.1 alone; it is
+    given the bytes that came too early. The connection ends when it returns."""
 
 
 Site = Callable[[SiteRequest], SiteResponse]
@@ -198,7 +222,7 @@ def keeps_alive(version: str, headers: list[tuple[str, str]]) -> bool:
 
 def write(stream: ByteStream, request: SiteRequest, response: SiteResponse, *, keep: bool) -> int:
     """Send a response; return how many bytes of body went out."""
-    status, headers, body, _ = response
+    status, headers, body = response.status, response.headers, response.body
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in headers]
     bodiless = request.method == "HEAD" or status in (204, 304) or status < 200
@@ -208,7 +232,8 @@ def write(stream: ByteStream, request: SiteRequest, response: SiteResponse, *, k
             lines.append(f"Content-Length: {len(body)}")
     elif chunked:
         lines.append("Transfer-Encoding: chunked")
-    lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
+    if response.takes_over is None:
+        lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
     if isinstance(body, bytes):
         stream.sendall(head if bodiless else head + body)

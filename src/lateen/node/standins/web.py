@@ -2,18 +2,21 @@
 
     python -m lateen.node.standins.web --kind KIND [--port N]… [--tls-port N]…
         [--bind ADDRESS] [--h2c yes] [--alpn NAME,NAME] [--strict-alpn yes]
-        [--certificate FILE [--key FILE]] [--option name=value]…
+        [--certificate FILE [--key FILE]] [--client-ca FILE] [--option name=value]…
 
-`--h2c` takes HTTP/2 without TLS by prior knowledge, `--strict-alpn` ends a handshake whose client
-offers no protocol of `--alpn`.
+`--h2c` takes HTTP/2 without TLS by prior knowledge (`yes`: at every port, or at the one that it
+names), `--client-ca` asks clients for a certificate and verifies one that is shown,
+`--strict-alpn` ends a handshake whose client offers no protocol of `--alpn`.
 
 A thread per connection, an access log in nginx's format on the output, and on SIGTERM the
 requests under way are finished first.
 """
 
+import functools
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -22,7 +25,7 @@ from typing import Any
 
 from lateen.base import byname
 from lateen.node.standins import clienthello, http1
-from lateen.node.standins.http1 import ByteStream, Site, SiteRequest, SiteResponse
+from lateen.node.standins.http1 import ByteStream, Secured, Site, SiteRequest, SiteResponse
 
 _MODULES = {
     "servers": ("nginx", "nginx-demo", "httpd"),
@@ -36,12 +39,16 @@ _MODULES = {
         "bookinfo-reviews",
         "bookinfo-productpage",
     ),
+    "gatewayecho": ("gateway-echo", "gateway-echo-grpc"),
+    "meshecho": ("mesh-echo",),
     "echoes": ("whoami", "echo-json", "echo-mendhak", "echo-text", "echo-k8s"),
 }
 KINDS = tuple(kind for kinds in _MODULES.values() for kind in kinds)
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _GRACE = 5.0
 _IDLE = 75.0
+_ABORT = struct.pack("ii", 1, 0)
+"""Closing with nothing to linger for sends a reset."""
 
 
 class ListenOptions:
@@ -54,7 +61,9 @@ class ListenOptions:
         self.certificate = ""
         self.key = ""
         self.bind = ""
+        self.client_ca = ""
         self.h2c = False
+        self.h2c_port = 0
         self.alpn = ["h2", "http/1.1"]
         self.strict_alpn = False
         self.site: dict[str, str] = {}
@@ -67,8 +76,10 @@ class ListenOptions:
                 self.ports.append(int(value))
             elif word == "--tls-port" and value.isdigit():
                 self.tls_ports.append(int(value))
-            elif word in ("--certificate", "--key", "--bind") and value:
-                setattr(self, word[2:], value)
+            elif word in ("--certificate", "--key", "--bind", "--client-ca") and value:
+                setattr(self, word[2:].replace("-", "_"), value)
+            elif word == "--h2c" and value.isdigit():
+                self.h2c_port = int(value)
             elif word in ("--h2c", "--strict-alpn") and value == "yes":
                 setattr(self, word[2:].replace("-", "_"), True)
             elif word == "--alpn" and value:
@@ -151,6 +162,8 @@ class WebServer:
                     self._secured(connection, peer)
                 else:
                     self._plain(connection, connection, peer, "http")
+            except http1.ResetError:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
             except OSError:  # the peer went away, was idle too long, or speaks no TLS
                 return
             finally:
@@ -207,6 +220,10 @@ class WebServer:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(options.certificate, options.key or None)
                 context.set_alpn_protocols(self._options.alpn)
+                context.sni_callback = _remember_server_name
+                if options.client_ca:
+                    context.verify_mode = ssl.CERT_OPTIONAL
+                    context.load_verify_locations(options.client_ca)
                 self._tls = context
             return self._tls
 
@@ -227,7 +244,7 @@ class WebServer:
                 head = reader.head()
                 if head is None:
                     return
-                if head.startswith(_PREFACE[:18]) and self._options.h2c:
+                if head.startswith(_PREFACE[:18]) and self._takes_http2(connection):
                     self._http2(stream, peer, scheme, head + bytes(reader.buffer))
                     return
                 method, target, version, headers = http1.parse_head(head)
@@ -245,6 +262,13 @@ class WebServer:
                 with self._lock:
                     self._busy -= 1
                     self._lock.notify_all()
+
+    def _takes_http2(self, connection: socket.socket) -> bool:
+        """Tell whether HTTP/2 without TLS is spoken at the port that the connection came to."""
+        options = self._options
+        return options.h2c or bool(
+            options.h2c_port and options.h2c_port == connection.getsockname()[1]
+        )
 
     def _exchange(
         self,
@@ -268,14 +292,19 @@ class WebServer:
             self._refuse(stream, peer, error.status)
             return False
         request = SiteRequest(method, target, version, headers, body, *peer, scheme)
-        response = self._answer(request)
+        response = self._answer(request, *_about(stream))
         keep = http1.keeps_alive(version, headers) and not self._draining
         self._log(request, response.status, http1.write(stream, request, response, keep=keep))
+        if response.takes_over is not None:
+            response.takes_over(stream, bytes(reader.buffer))
+            return False
         return keep
 
-    def _answer(self, request: SiteRequest) -> SiteResponse:
+    def _answer(
+        self, request: SiteRequest, local_port: int, secured: Secured | None
+    ) -> SiteResponse:
         try:
-            return self._site(request)
+            return self._site(request._replace(local_port=local_port, secured=secured))
         except (ValueError, TypeError, KeyError) as error:
             sys.stderr.write(f"{request.method} {request.target}: {error}\n")
             return SiteResponse(500, [], b"Internal Server Error\n")
@@ -289,7 +318,9 @@ class WebServer:
         self, stream: ByteStream, peer: tuple[str, int], scheme: str, early: bytes = b""
     ) -> None:
         http2 = byname.module("lateen.node.standins.http2")
-        http2.Http2Connection(stream, self._answer, peer, scheme, self._log).serve(early)
+        local_port, secured = _about(stream)
+        site = functools.partial(self._answer, local_port=local_port, secured=secured)
+        http2.Http2Connection(stream, site, peer, scheme, self._log).serve(early)
 
     def _log(self, request: SiteRequest, status: int, sent: int) -> None:
         at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
@@ -309,6 +340,25 @@ def make_site(kind: str, options: dict[str, str]) -> Site:
             site: Site = sites[kind](options)
             return site
     raise ValueError(f"no site is of kind {kind}")
+
+
+def _remember_server_name(stream: Any, name: str | None, context: Any) -> None:
+    stream.told_server_name = name or ""
+
+
+def _about(stream: Any) -> tuple[int, Secured | None]:
+    """Return the port that a connection came to, and what TLS agreed on there, if it is TLS."""
+    port: int = stream.getsockname()[1]
+    if not hasattr(stream, "selected_alpn_protocol"):
+        return port, None
+    certificate = stream.getpeercert(binary_form=True)
+    return port, Secured(
+        version=stream.version() or "",
+        server_name=getattr(stream, "told_server_name", ""),
+        protocol=stream.selected_alpn_protocol() or "",
+        cipher=(stream.cipher() or ("",))[0],
+        certificates=(certificate,) if certificate else (),
+    )
 
 
 def _peek(connection: socket.socket, count: int) -> bytes:

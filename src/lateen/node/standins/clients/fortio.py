@@ -17,6 +17,8 @@ from collections import Counter
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from lateen.node.standins import goserver
+
 _SWITCHES = frozenset({
     "quiet", "k", "stdclient", "json", "allow-initial-errors", "uniform", "nocatchup", "jitter",
     "L", "a", "h2", "sequential-warmup", "logger-force-color", "keepalive", "http1.0",
@@ -66,19 +68,11 @@ def parse(words: list[str]) -> Flags:
 
 
 def duration(text: str, default: float) -> float:
-    """Return the seconds of a Go duration: `5s`, `1m30s`, `500ms`."""
-    total, number = 0.0, ""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-    rest = text
-    while rest:
-        size = next((i for i, c in enumerate(rest) if not (c.isdigit() or c == ".")), len(rest))
-        number, rest = rest[:size], rest[size:]
-        unit = next((u for u in ("ms", "us", "h", "m", "s") if rest.startswith(u)), "")
-        if not number or not unit:
-            return default
-        total += float(number) * units[unit]
-        rest = rest[len(unit) :]
-    return total or default
+    """Return the seconds of a Go duration; the default for none, and for what is none."""
+    try:
+        return goserver.seconds(text) or default
+    except ValueError:
+        return default
 
 
 class Client:

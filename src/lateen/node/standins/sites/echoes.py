@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lateen.node.standins import query
+from lateen.node.standins import goserver, query
 from lateen.node.standins.http1 import Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date, text
 
@@ -33,10 +33,6 @@ def _json(body: Any, status: int = 200, *, indent: int | None = None) -> SiteRes
     encoded = json.dumps(body, indent=indent).encode()
     headers = [("Content-Type", "application/json; charset=utf-8"), ("Date", http_date())]
     return SiteResponse(status, headers, encoded)
-
-
-def _canonical(name: str) -> str:
-    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 def _lower(request: SiteRequest) -> dict[str, str]:
@@ -66,7 +62,9 @@ def _head(request: SiteRequest) -> list[str]:
     """The request as Go's net/http writes it down: Host first, the rest by name."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.header('host')}"]
     rest = sorted(
-        (_canonical(name), value) for name, value in request.headers if name.lower() != "host"
+        (goserver.canonical(name), value)
+        for name, value in request.headers
+        if name.lower() != "host"
     )
     return lines + [f"{name}: {value}" for name, value in rest]
 
@@ -84,7 +82,7 @@ def _whoami(options: Mapping[str, str]) -> Site:
         if request.path == "/api":
             headers: dict[str, list[str]] = {}
             for each, value in request.headers:
-                headers.setdefault(_canonical(each), []).append(value)
+                headers.setdefault(goserver.canonical(each), []).append(value)
             about = {
                 "hostname": host,
                 "ip": addresses(),

@@ -5,8 +5,10 @@ allowed too if its client's service account is the one of `allow_service_account
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
+from lateen.node.standins import grpcmessage
+from lateen.node.standins.grpcmessage import field, fields
 from lateen.node.standins.http1 import Site, SiteRequest, SiteResponse
 from lateen.node.standins.sites.pages import http_date
 
@@ -18,58 +20,7 @@ _DENIED = f"denied by ext_authz for not found header `{_CHECK}: {_ALLOW}` in the
 _LONGEST = 60_000
 """Envoy takes no header of more than 60 KiB."""
 
-_LENGTHS = 2
-"""The wire type of what has a length: strings and messages."""
 _PERMISSION_DENIED = 7
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def field(number: int, value: bytes | str | int) -> bytes:
-    """Write one field of a protobuf message."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | _LENGTHS) + _varint(len(data)) + data
-
-
-def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Read a protobuf message's fields that have a length; the others are passed over.
-
-    Raises ValueError for what is no message."""
-    at = 0
-    while at < len(message):
-        key, at = _read(message, at)
-        kind = key & 7
-        if kind == _LENGTHS:
-            size, at = _read(message, at)
-            if at + size > len(message):
-                raise ValueError("the message is cut short")
-            yield key >> 3, message[at : at + size]
-            at += size
-        elif kind == 0:
-            _, at = _read(message, at)
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"wire type {kind}")
-
-
-def _read(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message) and shift < 64:
-        value |= (message[at] & 0x7F) << shift
-        at += 1
-        if not message[at - 1] & 0x80:
-            return value, at
-        shift += 7
-    raise ValueError("the message is cut short")
 
 
 def _inner(message: bytes, *path: int) -> bytes:
@@ -110,21 +61,18 @@ def _answer(allowed: bool, received: str) -> bytes:
 
 
 def _grpc(request: SiteRequest, account: str) -> SiteResponse:
-    headers = [("Content-Type", "application/grpc")]
     if not request.path.endswith("/Check") or len(request.body) < 5:
-        return SiteResponse(200, headers, b"", [("grpc-status", "12")])
+        return grpcmessage.refusal(grpcmessage.UNIMPLEMENTED)
     try:
         found, principal, received = _checked(request.body[5:])
     except ValueError:
-        return SiteResponse(200, headers, b"", [("grpc-status", "13")])
+        return grpcmessage.refusal(grpcmessage.INTERNAL)
     allowed = principal.endswith(f"/sa/{account}")
     if _CHECK in found:
         allowed = found[_CHECK] == _ALLOW
     sys.stdout.write(f"[gRPCv3][{'allowed' if allowed else 'denied'}]: {received}\n")
     sys.stdout.flush()
-    message = _answer(allowed, received[:_LONGEST])
-    framed = b"\0" + len(message).to_bytes(4, "big") + message
-    return SiteResponse(200, headers, framed, [("grpc-status", "0")])
+    return grpcmessage.answer(_answer(allowed, received[:_LONGEST]))
 
 
 def _http(request: SiteRequest) -> SiteResponse:

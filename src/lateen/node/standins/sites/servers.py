@@ -47,7 +47,7 @@ def _nginx(options: Mapping[str, str]) -> Site:
     def serve(request: SiteRequest) -> SiteResponse:
         if request.version == "HTTP/1.1" and not request.header("host"):
             return nginx_error(400, release)
-        status, headers, body, _ = static.found(root, request, unknown="application/octet-stream")
+        status, headers, body, *_ = static.found(root, request, unknown="application/octet-stream")
         added = [(name, value)] if name and status in _ADDED_TO else []
         if status in (200, 304):
             first = [("Server", f"nginx/{release}"), ("Date", http_date())]
@@ -65,7 +65,7 @@ def _httpd(options: Mapping[str, str]) -> Site:
         host = request.header("host")
         if (not host and request.version != "HTTP/1.0") or (host and not _HOST.fullmatch(host)):
             return _apache_error(400, request)
-        status, headers, body, _ = static.found(root, request, unknown="")
+        status, headers, body, *_ = static.found(root, request, unknown="")
         if status in (200, 304):
             return SiteResponse(
                 status, [("Date", http_date()), ("Server", _APACHE), *headers], body
