@@ -110,6 +110,19 @@ def denied(
     return error
 
 
+_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
+
+
+def because(refusal: DeniedError, reason: str) -> DeniedError:
+    """A refusal by a ValidatingAdmissionPolicy: for the reason that it gives, 422 if that is none
+    of those with a code of their own. Its text is a cause too, which kubectl shows."""
+    why = refusal.message.partition(" is forbidden: ")[2]
+    details = {**(refusal.details or {}), "causes": [{"message": why}]}
+    error = DeniedError(_CODES.get(reason, 422), reason, refusal.message, details)
+    error.warnings = refusal.warnings
+    return error
+
+
 def denied_by(webhook: str, why: str, causes: Sequence[Cause]) -> ApiError:
     """400 without a reason: a validating webhook refused and gave a message only.
 

@@ -13,7 +13,8 @@ import msgspec
 
 MAX_RULE = 10_000
 """Characters of one expression."""
-_VARIABLES = ("self", "oldSelf", "held")
+RULE_NAMES = ("self", "oldSelf", "held")
+"""What rules of definitions may name."""
 
 
 _WORDS = (
@@ -37,7 +38,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 @cache
-def _environment() -> Any:
+def _environment(names: tuple[str, ...]) -> Any:
     from cel_expr_python import cel
     from cel_expr_python.ext import ext_bindings, ext_math, ext_optional, ext_strings
 
@@ -60,7 +61,7 @@ def _environment() -> Any:
         overloads.setdefault(one.name, []).append(made)
     functions = [cel.FunctionDecl(name, found) for name, found in overloads.items()]
     return cel.NewEnv(
-        variables=dict.fromkeys(_VARIABLES, cel.Type.DYN),
+        variables=dict.fromkeys(names, cel.Type.DYN),
         extensions=[
             ext_bindings.ExtBindings(),
             ext_optional.ExtOptional(),
@@ -72,20 +73,22 @@ def _environment() -> Any:
 
 
 @lru_cache(maxsize=2048)
-def compiled(expression: str) -> Any:
-    """Return an expression ready to be evaluated. Raises RuleError."""
+def compiled(expression: str, names: tuple[str, ...] = RULE_NAMES) -> Any:
+    """Return an expression over these names ready to be evaluated. Raises RuleError."""
     if len(expression) > MAX_RULE:
         raise RuleError(f"expression is longer than {MAX_RULE} characters")
     try:
-        return _environment().compile(expression)
+        return _environment(names).compile(expression)
     except RuntimeError as error:
         raise RuleError(_plain(str(error))) from None
 
 
-def evaluate(expression: str, variables: Mapping[str, Any]) -> Outcome:
+def evaluate(
+    expression: str, variables: Mapping[str, Any], names: tuple[str, ...] = RULE_NAMES
+) -> Outcome:
     """Evaluate an expression over JSON values. Raises RuleError: when it does not compile, when it
     fails (a key that is not there), and when it iterates more than 10,000 times."""
-    program = compiled(expression)
+    program = compiled(expression, names)
     try:
         found = program.eval(data=dict(variables))
         kind, value = found.type().name(), found.value()

@@ -91,12 +91,17 @@ def _nodes(schema: Any, path: str, correlates: bool) -> Iterator[tuple[str, Sche
 
 def _absent(rule: Mapping[str, Any]) -> str:
     """Return what of a rule's expressions is not there here; empty if nothing is."""
-    for field in ("rule", "messageExpression"):
-        text = _TEXT.sub("''", str(rule.get(field) or ""))
-        if found := _ABSENT.search(text):
-            return f"{found.group(1) or 'authorizer'} is not known here"
-        if _TWO_NAMES.search(text):
-            return "macros with two names are not known here"
+    texts = (str(rule.get(field) or "") for field in ("rule", "messageExpression"))
+    return next((why for text in texts if (why := absent(text))), "")
+
+
+def absent(expression: str) -> str:
+    """Return what of an expression is not there here; empty if nothing is."""
+    text = _TEXT.sub("''", expression)
+    if found := _ABSENT.search(text):
+        return f"{found.group(1) or 'authorizer'} is not known here"
+    if _TWO_NAMES.search(text):
+        return "macros with two names are not known here"
     return ""
 
 

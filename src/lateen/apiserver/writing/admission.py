@@ -29,13 +29,15 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A validator's answer. `denied` refuses with 403, or by a `webhook`, whose name it is, as the
-    API server words what a webhook refused; `causes` say which fields led to it."""
+    """A validator's answer. `denied` refuses with 403 (a policy may give another `reason`), or by a
+    `webhook`, whose name it is, as the API server words what a webhook refused; `causes` say which
+    fields led to it."""
 
     denied: str = ""
     webhook: str = ""
     causes: tuple[Cause, ...] = ()
     warnings: tuple[str, ...] = ()
+    reason: str = ""
 
 
 Mutator = Callable[[Review], Json]
@@ -65,8 +67,9 @@ class Chain(msgspec.Struct, frozen=True):
             if verdict.webhook:
                 raise errors.denied_by(verdict.webhook, verdict.denied, verdict.causes)
             if verdict.denied:
-                raise errors.denied(
+                refusal = errors.denied(
                     review.info, name, verdict.denied, verdict.causes, verdict.warnings
                 )
+                raise errors.because(refusal, verdict.reason) if verdict.reason else refusal
             warnings.extend(verdict.warnings)
         return tuple(warnings)

@@ -8,6 +8,7 @@ from lateen.apiserver import errors, fieldcauses
 from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import crds, structural, versions
 from lateen.apiserver.kinds.resources import Target
+from lateen.apiserver.kinds.strategy.policies import POLICIES
 from lateen.base.jsonvalue import Json
 from lateen.model.schema import decode
 from lateen.model.validation.kube import names
@@ -114,6 +115,10 @@ def faults(
             from lateen.apiserver.kinds import celrules  # a start does not need it
 
             found += celrules.evaluate(schema, obj, old)
+    elif not found and target.info.resource == POLICIES:
+        from lateen.apiserver.kinds import policies  # a start does not need it
+
+        found += target.kind.strategy.validate_create(obj) or policies.check(obj)
     elif not found and not whole and target.info.struct is not None:
         problems = decode.decode(target.info, obj, strict=False).problems
         said = target.kind.strategy.says_missing

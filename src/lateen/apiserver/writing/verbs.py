@@ -19,7 +19,9 @@ from lateen.apiserver.fieldcauses import Cause
 from lateen.apiserver.kinds import crds, definitions, versions
 from lateen.apiserver.kinds.resources import Resources, Target
 from lateen.apiserver.kinds.strategy import ephemeral
+from lateen.apiserver.kinds.strategy.policies import POLICIES
 from lateen.apiserver.writing import admission, allocation, objects, patching, schema_check
+from lateen.apiserver.writing.policies import Policies
 from lateen.base.clock import Clock
 from lateen.base.jsonvalue import Json
 from lateen.model.client import ApiError
@@ -86,7 +88,9 @@ class Api:
         self.clock = clock
         self.resources = resources or Resources()
         self.authorizer = authorizing.Authorizer(store)
-        self._chain = chain or admission.Chain()
+        chain = chain or admission.Chain()
+        in_force = Policies(store, self.resources).check
+        self._chain = replace(chain, validators=(*chain.validators, in_force))
         self._allocate = allocate or allocation.Allocator(store)
         definitions.load(self.resources, store)
 
@@ -171,6 +175,10 @@ class Api:
         return Written(versions.served(target, entry.value), created=True, warnings=warnings)
 
     def _remarks(self, target: Target, obj: Mapping[str, Any]) -> tuple[str, ...]:
+        if target.info.resource == POLICIES:
+            from lateen.apiserver.kinds import policies  # a start does not need it
+
+            return policies.remarks(obj)
         return crds.remarks(obj) if target.info.resource == crds.RESOURCE else ()
 
     def _settle(self, target: Target) -> None:

@@ -246,6 +246,20 @@ _STORED = (
         marks="cluster",
     ),
     _built_in(
+        _ADMISSION,
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        module="kube.published",
+        marks="cluster status acted-on",
+    ),
+    _built_in(
+        _ADMISSION,
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        module="kube.published",
+        marks="cluster acted-on",
+    ),
+    _built_in(
         "apiextensions.k8s.io/v1",
         "CustomResourceDefinition",
         "customresourcedefinitions",

@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from lateen.apiserver.kinds.strategy import access, base, objects, pods, services, stored, workloads
+from lateen.apiserver.kinds.strategy import (
+    access,
+    base,
+    objects,
+    pods,
+    policies,
+    services,
+    stored,
+    workloads,
+)
 
 STRATEGIES: Mapping[str, base.Strategy] = {
     **pods.STRATEGIES,
@@ -11,6 +20,7 @@ STRATEGIES: Mapping[str, base.Strategy] = {
     **objects.STRATEGIES,
     **access.STRATEGIES,
     **stored.STRATEGIES,
+    **policies.STRATEGIES,
 }
 
 _GENERIC = base.Standard()
