@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lateen.apiserver.access import auth
+from lateen.apiserver.kinds import definitions
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Route
 from lateen.apiserver.serving import http, kubeconfig, serve
@@ -103,6 +104,7 @@ class Plane:
                 validators=[istio.check, *refusals.checks(chosen.host_paths)],
             ),
         )
+        definitions.furnish(self.api.resources, self.store, clock)
         self.client = LocalClient(self.api)
         self.server: serve.ApiServer | None = None
         self.findings: list[diagnostics.Diagnostic] = []

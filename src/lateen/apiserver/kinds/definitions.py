@@ -1,12 +1,22 @@
 """Keeps what is served in step with the CustomResourceDefinitions in the store."""
 
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from importlib import resources as files
 from typing import Any
+
+import msgspec
 
 from lateen.apiserver.kinds import crds
 from lateen.apiserver.kinds.resources import Resources
+from lateen.base import clock as clocks
 from lateen.base.clock import Clock
 from lateen.base.jsonvalue import Json
 from lateen.store import api as store_api
+
+_BUNDLED = "lateen.dev/bundled"
+"""The release that a definition came with."""
 
 
 def load(resources: Resources, store: store_api.Store) -> None:
@@ -14,6 +24,52 @@ def load(resources: Resources, store: store_api.Store) -> None:
     for entry in store.list(crds.RESOURCE).entries:
         if crds.is_established(entry.value) and not crds.check(entry.value):
             resources.offer(crds.kind_of(entry.value))
+
+
+def bundled() -> Iterator[Json]:
+    """Yield the definitions that a lab has from the start: the Gateway API's, of its standard
+    channel, as published but for the words about fields (`tools/gatewayapi_definitions.py`)."""
+    text = files.files(__package__).joinpath("gatewayapi.json").read_bytes()
+    yield from msgspec.json.decode(text, type=list[Json])
+
+
+def furnish(resources: Resources, store: store_api.Store, clock: Clock) -> None:
+    """Store each bundled definition that is not there, and serve it. One that somebody wrote, or
+    that another release of Lateen brought, stays."""
+    there = {entry.key.name for entry in store.list(crds.RESOURCE).entries}
+    now = clock.now()
+    for body in bundled():
+        name = body["metadata"]["name"]
+        if name in there:
+            continue
+        made = {**body, "metadata": _born(body["metadata"], now)}
+        made["status"] = crds.settled(made, (), now)
+        store.create(store_api.Key(crds.RESOURCE, "", name), made)
+        resources.offer(crds.kind_of(made))
+
+
+def _born(metadata: Json, now: datetime) -> Json:
+    """Return a bundled definition's metadata. Its maker owns a mark alone: who applies a published
+    file over it, server-side, takes every field without a conflict."""
+    release = metadata["annotations"]["gateway.networking.k8s.io/bundle-version"]
+    owned = {"f:metadata": {"f:annotations": {f"f:{_BUNDLED}": {}}}}
+    return {
+        **metadata,
+        "annotations": {**metadata["annotations"], _BUNDLED: release},
+        "uid": str(uuid.uuid4()),
+        "creationTimestamp": clocks.rfc3339(now),
+        "generation": 1,
+        "managedFields": [
+            {
+                "manager": "lateen",
+                "operation": "Update",
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "time": clocks.rfc3339(now),
+                "fieldsType": "FieldsV1",
+                "fieldsV1": owned,
+            }
+        ],
+    }
 
 
 def written(

@@ -8,6 +8,7 @@ from lateen.apiserver import errors
 from lateen.apiserver.kinds.strategy import registry
 from lateen.apiserver.kinds.strategy.base import Strategy
 from lateen.base.jsonvalue import Json
+from lateen.model.gatewayapi.references import GROUP
 from lateen.model.schema import describe, kinds
 from lateen.model.schema.kindinfo import KindInfo
 
@@ -84,19 +85,19 @@ def built_in() -> dict[str, Kind]:
 
 
 class Resources:
-    """The kinds served now. Custom ones come and go; built-in ones win over them."""
+    """The kinds served now. Custom ones come and go; built-in ones win over them, but for those
+    that a cluster only has by their definitions too: the Gateway API's."""
 
     def __init__(self) -> None:
         self._built_in = built_in()
         self._custom: dict[str, Kind] = {}
 
     def __iter__(self) -> Iterator[Kind]:
-        yield from self._built_in.values()
-        yield from self._custom.values()
+        yield from {**self._built_in, **self._custom}.values()
 
     def offer(self, kind: Kind) -> bool:
         """Serve a custom kind; False when a built-in one has its name."""
-        if kind.info.resource in self._built_in:
+        if kind.info.resource in self._built_in and kind.info.group != GROUP:
             return False
         self._custom[kind.info.resource] = kind
         return True
@@ -107,7 +108,7 @@ class Resources:
 
     def get(self, resource: str) -> Kind:
         """Return the kind of `plural.group`. Raises ApiError 404."""
-        kind = self._built_in.get(resource) or self._custom.get(resource)
+        kind = self._custom.get(resource) or self._built_in.get(resource)
         if kind is None:
             raise errors.unknown_path()
         return kind
