@@ -52,7 +52,7 @@ def _born(metadata: Json, now: datetime) -> Json:
     """Return a bundled definition's metadata. Its maker owns a mark alone: who applies a published
     file over it, server-side, takes every field without a conflict."""
     release = metadata["annotations"]["gateway.networking.k8s.io/bundle-version"]
-    owned = {"f:metadata": {"f:annotations": {f"f:{_BUNDLED}": {}}}}
+    owned: Json = {"f:metadata": {"f:annotations": {f"f:{_BUNDLED}": {}}}}
     return {
         **metadata,
         "annotations": {**metadata["annotations"], _BUNDLED: release},
