@@ -136,3 +136,116 @@ def test_an_image_that_runs_is_no_stand_in() -> None:
 
     assert speaking.speeches(pod("lateen://nginx"), {}) is not None
     assert speaking.speeches(pod("docker.io/library/nginx@sha256:abc"), {}) is None
+
+
+CLIENT_AND_SERVER = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: there}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: client}
+spec:
+  selector: {matchLabels: {app: client}}
+  template:
+    metadata: {labels: {app: client}}
+    spec: {containers: [{name: curl, image: curlimages/curl, command: [sleep, "9"]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: there}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: there}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+"""
+WEB = "web.there.svc.cluster.local"
+TO_WEB = f"[{{route: [{{destination: {{host: {WEB}}}}}]}}]"
+
+
+def _rule(kind: str, name: str, spec: str, space: str = "default") -> str:
+    group = "security" if kind == "PeerAuthentication" else "networking"
+    return (
+        f"---\napiVersion: {group}.istio.io/v1\nkind: {kind}\n"
+        f"metadata: {{name: {name}, namespace: {space}}}\nspec: {{{spec}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "rules", "why"),
+    [
+        (
+            "route",
+            _rule("VirtualService", "a", f"hosts: [{WEB}], http: {TO_WEB}")
+            + _rule("VirtualService", "b", f"hosts: [{WEB}], http: {TO_WEB}"),
+            "VirtualService/default/a is older and has the same host: sidecars obey one alone",
+        ),
+        (
+            "route",
+            _rule("VirtualService", "b", f"hosts: [{WEB}], gateways: [edge], http: {TO_WEB}"),
+            "it is for default/edge only: its gateways do not list mesh",
+        ),
+        (
+            "route",
+            _rule("VirtualService", "a", f"hosts: [{WEB}], http: {TO_WEB}")
+            + _rule("VirtualService", "b", f"hosts: ['*.there.svc.cluster.local'], http: {TO_WEB}"),
+            f"its host *.there.svc.cluster.local is wider than {WEB}, "
+            "which VirtualService/default/a has",
+        ),
+        (
+            "route",
+            _rule(
+                "VirtualService", "b", f"hosts: [{WEB}], exportTo: ['.'], http: {TO_WEB}", "there"
+            ),
+            "exportTo does not show it to the namespace default",
+        ),
+        (
+            "destination",
+            _rule("DestinationRule", "a", f"host: {WEB}, trafficPolicy: {{tls: {{mode: SIMPLE}}}}")
+            + _rule("DestinationRule", "b", f"host: {WEB}, trafficPolicy: {{}}", "there"),
+            "DestinationRule/default/a is in the client's namespace, which is looked up first",
+        ),
+        (
+            "destination",
+            _rule("DestinationRule", "b", f"host: {WEB}, trafficPolicy: {{}}", "elsewhere"),
+            "rules are looked up in the namespaces default, there, istio-system "
+            "(client's, Service's, root's)",
+        ),
+        (
+            "listener",
+            _rule("PeerAuthentication", "a", "mtls: {mode: STRICT}", "there")
+            + _rule("PeerAuthentication", "b", "mtls: {mode: DISABLE}", "istio-system"),
+            "PeerAuthentication/there/a is narrower (for the namespace)",
+        ),
+        (
+            "listener",
+            _rule(
+                "PeerAuthentication",
+                "b",
+                "selector: {matchLabels: {app: other}}, mtls: {mode: DISABLE}",
+                "there",
+            ),
+            "it selects app=other",
+        ),
+    ],
+)
+def test_what_did_not_decide_is_named_with_why(step: str, rules: str, why: str) -> None:
+    given = items(("w", CLIENT_AND_SERVER), ("rules.yaml", rules))
+    told = explained(given, f"http://{WEB}/", **{"from": "deploy/client"})
+    steps = told["branches"][0]["outcome"]["steps"]
+    lost = [
+        each
+        for found in steps
+        if found["kind"] == step
+        for each in found["lost"]
+        if each["source"].endswith("/b")
+    ]
+    assert [each["why"] for each in lost] == [why]
+    assert lost[0]["location"].startswith("rules.yaml:")

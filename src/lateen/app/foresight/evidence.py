@@ -32,12 +32,14 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
 def failed(found: Foretold, sent: SentRequest, views: Views) -> legs.Leg | None:
     """Return the leg on which a request fails; None where there is none."""
     leg = next((each for each in found.legs if each.failed), None) or _chosen(found)
+    leg = leg or next((each for each in reversed(found.legs) if each.server_log), None)
     if leg is None:
         return None
     source = _route(found, leg, views)
     came_to = _came_to(found, leg, sent)
     client = _entry(leg, leg.client_log, sent.http, source, came_to=came_to)
-    server = _entry(leg, leg.server_log, sent.http, None, sni=leg.sni or sent.sni)
+    asked = sent.address if leg.inside else ""
+    server = _entry(leg, leg.server_log, sent.http, None, sni=leg.sni or sent.sni, came_to=asked)
     if leg.client.role in ("app", "host"):
         client = None
     return legs.Leg(
@@ -49,6 +51,7 @@ def failed(found: Foretold, sent: SentRequest, views: Views) -> legs.Leg | None:
         server_entry=server,
         reading=_reading(found),
         sent=leg.server.role not in _UNSENT,
+        inside=leg.inside,
         failed=True,
     )
 
@@ -117,7 +120,7 @@ def _entry(
         start=_WHEN,
         duration=0.0,
         downstream_remote="",
-        downstream_local=leg.server.address if mine else came_to,
+        downstream_local=came_to or leg.server.address if mine else came_to,
         downstream_direct_remote="",
         upstream_remote=leg.server.address,
         upstream_local="",

@@ -5,11 +5,11 @@ does not help, or cannot be tried, is not told.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from lateen.app.foresight import telling
+from lateen.app.foresight import candidates, telling
 from lateen.app.foresight.state import Foresight
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.causes import advice, catalogue, change
@@ -23,6 +23,9 @@ from lateen.model.schema import decode, kinds
 from lateen.model.validation import dispatch
 from lateen.predict.values.outcome import Branch, Foretold, Prediction
 from lateen.predict.values.request import Http, Tls, innermost
+
+if TYPE_CHECKING:
+    from lateen.observe.requests.legs import Leg
 
 MOST = 4
 """Remedies that are told."""
@@ -65,6 +68,9 @@ def explained(
     Raises AskedError."""
     found = foresight.predict(request)
     failure = first_failure(found)
+    branches = tuple(_with_absent(foresight, request, each) for each in found.branches)
+    found = msgspec.structs.replace(found, branches=branches)
+    found = candidates.with_losers(foresight, request, found)
     document = telling.document(found, locate, lambda each: advised(foresight, request, each))
     if failure is not None and ground is not None:
         proposed = advised(foresight, request, failure).remedies
@@ -88,25 +94,51 @@ def advised(foresight: Foresight, request: ExplainRequest, outcome: Foretold) ->
     return advice.of(cause, _known(foresight, request, outcome))
 
 
-def _known(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> Situation:
+def _failed(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> "Leg | None":
+    """Return the leg on which a request fails, as evidence of it would be."""
     asked = foresight.asked(request)
     inner = innermost(asked.content)
     namespace = asked.pod.namespace if asked.pod is not None else ""
     known = foresight.network.names.addresses(asked.host, namespace)
     address = asked.address or next(iter(known), asked.host)
     from lateen.app.foresight import evidence  # what reads logs is not loaded where all is well
-    from lateen.observe.verdicts import situations
 
     sent = evidence.SentRequest(
         http=inner if isinstance(inner, Http) else None,
         sni=asked.content.sni if isinstance(asked.content, Tls) else "",
         address=f"{address}:{asked.port}",
     )
-    leg = evidence.failed(outcome, sent, foresight.views)
+    return evidence.failed(outcome, sent, foresight.views)
+
+
+def _known(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> Situation:
+    from lateen.observe.verdicts import situations
+
+    leg = _failed(foresight, request, outcome)
     if leg is None:
         return Situation(insecure=request.insecure)
     found = situations.of(leg, foresight.views, foresight.snapshot, insecure=request.insecure)
     return with_listeners(foresight, leg.server.name, found)
+
+
+def _with_absent(foresight: Foresight, request: ExplainRequest, branch: Branch) -> Branch:
+    """Return a branch whose sources begin with what is written of something that the proxies do not
+    have: the interpreter cannot know of it, and evidence names it."""
+    cause, outcome = catalogue.BY_CODE.get(branch.outcome.code), branch.outcome
+    if cause is None or outcome.code in telling.REACHED:
+        return branch
+    from lateen.observe.verdicts import situations, verdict
+
+    leg = _failed(foresight, request, outcome)
+    if leg is None:
+        return branch
+    views, snapshot = foresight.views, foresight.snapshot
+    known = situations.of(leg, views, snapshot, insecure=request.insecure)
+    absent = verdict.absent(leg, cause, views, snapshot, known)
+    sources = tuple(dict.fromkeys((*absent, *outcome.sources)))
+    return msgspec.structs.replace(
+        branch, outcome=msgspec.structs.replace(outcome, sources=sources)
+    )
 
 
 def with_listeners(foresight: Foresight, pod: str, known: Situation) -> Situation:

@@ -210,11 +210,29 @@ def _step(step: Json) -> list[str]:
     if where is not None:
         place = f"  {where['location']}" if where["location"] else ""
         text += screen.paint(f"   {_object(where['text'])}{place}", "dim")
-    lines = [text]
-    if not step["ok"]:
-        margin = " " * (_WIDTH + 3)
-        lines += [f"{margin}not {each['text']}: {each['why']}" for each in step["lost"][:6]]
-    return lines
+    return [text, *_lost(step)]
+
+
+_MOST_LOST = 6
+"""Candidates that are told of one step."""
+
+
+def _lost(step: Json) -> list[str]:
+    """Return what might have decided a step: whole objects always, their parts where it fails."""
+    told = [each for each in step["lost"] if not step["ok"] or _whole(each)]
+    lines = []
+    for each in told[:_MOST_LOST]:
+        text = _object(each["text"]) if _whole(each) else each["text"]
+        place = f"   {each['location']}" if _whole(each) and each["location"] else ""
+        words = f"not {text}: {each['why']}{place}"
+        lines.append(" " * (_WIDTH + 3) + screen.paint(words, "dim"))
+    more = len(told) - _MOST_LOST
+    return [*lines, *([f"{' ' * (_WIDTH + 3)}and {more} more (-o json)"] if more > 0 else [])]
+
+
+def _whole(candidate: Json) -> bool:
+    """Whether a candidate is an object, not a field of one or a piece of Envoy's."""
+    return bool(candidate["source"]) and "#" not in candidate["source"]
 
 
 def _object(source: str) -> str:

@@ -432,15 +432,22 @@ def named_servers(leg: Leg, views: Views) -> list[Source]:
 
 
 def meant_servers(leg: Leg, snapshot: Snapshot) -> list[Source]:
-    """Return the servers of Gateways that are written for the TLS name that a client asked for."""
+    """Return the TLS servers of Gateways that are written for the name that a client asked for."""
     entry = leg.server_entry
     sni = entry.entry.downstream.sni if entry is not None else ""
     return [
         Source(ObjectRef("Gateway", namespace, name), f"spec.servers[{index}]")
         for (namespace, name), gateway in snapshot.gateways.items()
         for index, server in enumerate(gateway.spec.servers)
-        if sni and sni in {host.rpartition("/")[2] for host in server.hosts}
+        if server.port is not None
+        and server.port.protocol in _OVER_TLS
+        and sni
+        and sni in {host.rpartition("/")[2] for host in server.hosts}
     ]
+
+
+_OVER_TLS = frozenset({"HTTPS", "TLS"})
+"""Protocols of servers that look at a TLS name."""
 
 
 def looked_up(leg: Leg, views: Views) -> list[Source]:

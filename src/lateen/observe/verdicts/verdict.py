@@ -213,20 +213,34 @@ def _why(leg: Leg, cause: Cause, by: _Judge) -> tuple[str, tuple[Source, ...]]:
             parts.append(f"the server's mode is {accepted.mode}{of}")
             sources += [accepted.source] if accepted.source is not None else []
     sources += _of_cause(leg, cause, by, known)
-    sources += [each.field for each in known.corrections if each.code == cause.code]
+    sources += absent(leg, cause, by.views, by.snapshot, known)
     if cause is catalogue.NO_ROUTE and (short := situations.by_short_host(leg, by.snapshot)):
         ref = short[0].ref
         means = f"a Service of the namespace {ref.namespace}"
         parts.append(f"{ref} is written for it by a short name, which means {means}")
-        sources += short
-    elif cause is catalogue.NO_ROUTE and not situations.looked_up(leg, by.views):
-        sources += situations.unrouted(leg, by.snapshot)
     elif cause is catalogue.NO_ROUTE and (looked := situations.looked_up(leg, by.views)):
         parts.append(f"the host is that of {', '.join(str(source.ref) for source in looked[:3])}")
-        sources += looked
     sources += _destination(leg, by.views)
     sources += situations.tagged(leg)
     return ("; " + "; ".join(parts) if parts else ""), _unique(sources)
+
+
+def absent(
+    leg: Leg, cause: Cause, views: Views, snapshot: Snapshot, known: Situation
+) -> list[Source]:
+    """Return what is written of something that the proxies do not have, hence no log names: a
+    Sidecar that leaves a Service out, routes for other hosts, a server that nothing is bound to."""
+    sources = [each.field for each in known.corrections if each.code == cause.code]
+    if cause is catalogue.NO_MATCHING_SERVER:
+        meant = situations.meant_servers(leg, snapshot)
+        sources += meant or list(situations.came_to(leg, views))
+    if cause is catalogue.NO_ROUTE:
+        sources += (
+            situations.by_short_host(leg, snapshot)
+            or situations.looked_up(leg, views)
+            or situations.unrouted(leg, snapshot)
+        )
+    return sources
 
 
 def _of_cause(leg: Leg, cause: Cause, by: _Judge, known: Situation) -> list[Source]:
@@ -235,9 +249,6 @@ def _of_cause(leg: Leg, cause: Cause, by: _Judge, known: Situation) -> list[Sour
         return _limits(leg, by.views)
     if cause is catalogue.TLS_TO_HTTP_PORT:
         return [known.service_port] if known.service_port is not None else []
-    if cause is catalogue.NO_MATCHING_SERVER:
-        meant = situations.meant_servers(leg, by.snapshot)
-        return meant or list(situations.came_to(leg, by.views))
     if cause is catalogue.NO_SERVER_CERTIFICATE:
         return list(situations.named_servers(leg, by.views))
     if cause is catalogue.RATE_LIMITED:

@@ -1,0 +1,276 @@
+"""What might have decided a step of a request and did not, and why not: the other VirtualServices
+of the host, DestinationRules that are not looked up, PeerAuthentications that others override.
+
+The winner is read from the compiled configuration. Each loser is asked the compiler's own questions
+(is it exported, does its host cover, does it select), in the compiler's order; the first that it
+fails is the reason.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from lateen.app.foresight.state import Foresight
+from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.registry import hosts
+from lateen.compiler.frontend.routing import routes
+from lateen.compiler.frontend.security import authn
+from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
+from lateen.model.istio.networking_policy import DestinationRule
+from lateen.model.istio.networking_route import VirtualService
+from lateen.model.istio.security import PeerAuthentication
+from lateen.model.labapi.explain import ExplainRequest
+from lateen.model.meta import ObjectRef, Source
+from lateen.predict.values.outcome import Candidate, Foretold, Prediction, Step
+from lateen.predict.values.request import Http, innermost
+
+_NO_MODE = "it sets no mode"
+
+
+def with_losers(foresight: Foresight, request: ExplainRequest, found: Prediction) -> Prediction:
+    """Return a prediction whose steps name the objects that might have decided them, too. Raises
+    AskedError."""
+    asked = foresight.asked(request)
+    inner = innermost(asked.content)
+    host = inner.authority if isinstance(inner, Http) else asked.host
+    seen = _Losers(foresight, asked.pod.name if asked.pod else "", host.partition(":")[0])
+    branches = tuple(
+        msgspec.structs.replace(each, outcome=seen.told(each.outcome)) for each in found.branches
+    )
+    return msgspec.structs.replace(found, branches=branches)
+
+
+class _Losers:
+    """Names losers at the steps of a request to a host, whose client is a pod (or none)."""
+
+    def __init__(self, foresight: Foresight, client: str, host: str) -> None:
+        self._snapshot, self._views = foresight.snapshot, foresight.views
+        self._client, self._host = client, host
+
+    def told(self, outcome: Foretold) -> Foretold:
+        """Return an outcome with the losers of each of its steps; each is named once."""
+        once: set[ObjectRef] = set()
+        steps = []
+        for step in outcome.steps:
+            winners = {source.ref for source in (*step.sources, *outcome.sources)}
+            found = [
+                each
+                for each in self._of(step, outcome)
+                if each.source is not None and each.source.ref not in once | winners
+            ]
+            once |= {each.source.ref for each in found if each.source is not None}
+            steps.append(msgspec.structs.replace(step, lost=(*step.lost, *found)))
+        return msgspec.structs.replace(outcome, steps=tuple(steps))
+
+    def _of(self, step: Step, outcome: Foretold) -> Iterator[Candidate]:
+        view = self._views.get(step.at)
+        if view is None:
+            return
+        sending = step.at == self._client or view.node.kind is ProxyKind.ROUTER
+        if step.kind == "route" and sending:
+            yield from self._routes(view, step)
+        elif step.kind == "destination" and sending:
+            cluster = _cluster(view, outcome.cluster)
+            if cluster is not None:
+                yield from _rules(self._snapshot.destination_rules.values(), view, cluster)
+        elif step.kind in ("listener", "server's TLS") and not sending:
+            policies = self._snapshot.peer_authentications.values()
+            yield from _policies(policies, view, step.sources)
+
+    def _routes(self, view: ProxyView, step: Step) -> Iterator[Candidate]:
+        names = _names(self._host, view)
+        winner = next((s.ref for s in step.sources if s.ref.kind == "VirtualService"), None)
+        known = self._snapshot.virtual_services
+        won = known.get((winner.namespace, winner.name)) if winner is not None else None
+        gateways = {f"{chain.ref.namespace}/{chain.ref.name}" for chain in _servers(view)}
+        for obj in sorted(known.values(), key=precedence.age):
+            own = obj.metadata.namespace
+            written = [hosts.resolve(each, own, view.settings.domain) for each in obj.spec.hosts]
+            fitting = [each for each in written if any(hosts.covers(each, n) for n in names)]
+            ref = precedence.source("VirtualService", obj).ref
+            if not fitting or ref == winner:
+                continue
+            why = _unbound(obj, view, gateways) or _outdone(obj, fitting, won, names, view)
+            yield Candidate(str(ref), why, Source(ref, ""))
+
+
+def _servers(view: ProxyView) -> Iterator[Source]:
+    """Yield the Gateways' servers that a router opens."""
+    for listener in view.gateway.listeners if view.gateway is not None else ():
+        for chain in listener.chains:
+            if chain.source is not None:
+                yield chain.source
+
+
+def _names(host: str, view: ProxyView) -> tuple[str, ...]:
+    """Return the names in full that a host may mean to a client, as DNS completes them."""
+    host, domain = host.removesuffix("."), view.settings.domain
+    if view.node.kind is ProxyKind.ROUTER:
+        return (host,)
+    whole = {hosts.resolve(host, view.node.namespace, domain), host}
+    if host.count(".") == 1:
+        whole.add(f"{host}.svc.{domain}")
+    elif host.endswith(".svc"):
+        whole.add(f"{host}.{domain}")
+    return tuple(sorted(whole, key=len, reverse=True))
+
+
+def _unbound(obj: VirtualService, view: ProxyView, gateways: set[str]) -> str:
+    """Return why a proxy does not know a VirtualService at all; empty if it does."""
+    own, spec = obj.metadata.namespace, obj.spec
+    visible = spec.export_to or view.settings.routes_export_to
+    if not precedence.exported(tuple(visible), own, view.node.namespace):
+        return f"exportTo does not show it to the namespace {view.node.namespace}"
+    bound = {routes.gateway_name(each, own) for each in spec.gateways} or {routes.MESH}
+    if view.node.kind is ProxyKind.ROUTER:
+        if not bound & gateways:
+            words = ", ".join(sorted(bound))
+            return f"it is bound to {words}, not to a Gateway that this proxy opens"
+    elif routes.MESH not in bound:
+        return f"it is for {', '.join(sorted(bound))} only: its gateways do not list mesh"
+    return "" if spec.http else "it has no routes for HTTP"
+
+
+def _outdone(
+    obj: VirtualService,
+    fitting: list[str],
+    winner: VirtualService | None,
+    names: tuple[str, ...],
+    view: ProxyView,
+) -> str:
+    """Return why another VirtualService of the host decides."""
+    if winner is None:
+        return "none of its routes is for the request"
+    own = winner.metadata.namespace
+    taken = [hosts.resolve(each, own, view.settings.domain) for each in winner.spec.hosts]
+    taken = [each for each in taken if any(hosts.covers(each, name) for name in names)]
+    mine = min(fitting, key=hosts.specificity)
+    best = min(taken, key=hosts.specificity, default=mine)
+    if best != mine and hosts.covers(mine, best):
+        return f"its host {mine} is wider than {best}, which {_of(winner)} has"
+    older = precedence.age(winner) < precedence.age(obj)
+    if view.node.kind is ProxyKind.ROUTER:
+        order = "come after those of" if older else "come before, and do not match, unlike those of"
+        return f"its routes for {mine} {order} {_of(winner)}"
+    if older:
+        return f"{_of(winner)} is older and has the same host: sidecars obey one alone"
+    return f"the proxy obeys {_of(winner)}"
+
+
+def _of(winner: VirtualService) -> str:
+    return str(precedence.source("VirtualService", winner).ref)
+
+
+def _cluster(view: ProxyView, name: str) -> OutboundCluster | None:
+    side = view.gateway if view.node.kind is ProxyKind.ROUTER else view.outbound
+    clusters = side.clusters if side is not None else ()
+    return next((each for each in clusters if each.name == name), None)
+
+
+def _rules(
+    every: Iterable[DestinationRule], view: ProxyView, cluster: OutboundCluster
+) -> Iterator[Candidate]:
+    """Yield the DestinationRules that cover a cluster's host and gave nothing to it."""
+    hostname = cluster.service.hostname
+    used = {each.ref for each in (cluster.policy.rule, cluster.source) if each is not None}
+    listed = list(every)
+    won = [obj for obj in listed if precedence.source("DestinationRule", obj).ref in used]
+    for obj in sorted(listed, key=precedence.age):
+        ref = precedence.source("DestinationRule", obj).ref
+        host = hosts.resolve(obj.spec.host, ref.namespace, view.settings.domain)
+        if ref not in used and hosts.covers(host, hostname):
+            why = _off_path(obj, view, cluster.service.namespace)
+            yield Candidate(str(ref), why or _behind(obj, host, won, view), Source(ref, ""))
+
+
+def _off_path(obj: DestinationRule, view: ProxyView, service: str) -> str:
+    """Return why a rule is not looked up for a client; empty if it is."""
+    own, node, root = obj.metadata.namespace, view.node, view.settings.root_namespace
+    chosen = obj.spec.workload_selector
+    if chosen is not None:
+        labels = dict(node.labels)
+        if own != node.namespace:
+            return f"a rule with a workloadSelector is for clients of its own namespace, {own}"
+        if not precedence.selects(dict(chosen.match_labels), labels):
+            return f"it selects other clients: {_words(dict(chosen.match_labels))}"
+    if own not in (node.namespace, service, root):
+        looked = ", ".join(dict.fromkeys((node.namespace, service, root)))
+        return f"rules are looked up in the namespaces {looked} (client's, Service's, root's)"
+    visible = tuple(obj.spec.export_to) or ((own,) if "." in view.settings.rules_export_to else ())
+    if not precedence.exported(visible, own, node.namespace):
+        return f"exportTo does not show it to the namespace {node.namespace}"
+    return ""
+
+
+def _behind(obj: DestinationRule, host: str, won: list[DestinationRule], view: ProxyView) -> str:
+    """Return why another rule decides."""
+    if not won:
+        return "it says nothing that this destination takes up"
+    own, first = obj.metadata.namespace, won[0]
+    ref, theirs = precedence.source("DestinationRule", first).ref, first.metadata.namespace
+    if theirs != own:
+        place = "client's" if theirs == view.node.namespace else "Service's"
+        return f"{ref} is in the {place} namespace, which is looked up first"
+    other = hosts.resolve(first.spec.host, theirs, view.settings.domain)
+    if other != host:
+        return f"{ref} has the more specific host {other}: only one host of a namespace counts"
+    return f"{ref} has the same host; of two, the older one's trafficPolicy counts whole"
+
+
+def _policies(
+    every: Iterable[PeerAuthentication], view: ProxyView, sources: tuple[Source, ...]
+) -> Iterator[Candidate]:
+    """Yield the PeerAuthentications around a server that did not set its mode."""
+    root = view.settings.root_namespace
+    near = sorted(
+        (obj for obj in every if obj.metadata.namespace in (view.node.namespace, root)),
+        key=precedence.age,
+    )
+    won = next((each for each in sources if each.ref.kind == "PeerAuthentication"), None)
+    for obj in near:
+        ref = precedence.source("PeerAuthentication", obj).ref
+        if won is None or ref != won.ref:
+            yield Candidate(str(ref), _overridden(obj, near, won, view), Source(ref, ""))
+
+
+def _overridden(
+    obj: PeerAuthentication, near: list[PeerAuthentication], won: Source | None, view: ProxyView
+) -> str:
+    own, root = obj.metadata.namespace, view.settings.root_namespace
+    chosen = dict(authn.selector(obj))
+    if chosen and own == root:
+        return "in the root namespace policies with a selector do not count"
+    if chosen and not precedence.selects(chosen, dict(view.node.labels)):
+        return f"it selects {_words(chosen)}"
+    rivals = [
+        each
+        for each in near
+        if each.metadata.namespace == own
+        and bool(authn.selector(each)) == bool(chosen)
+        and precedence.selects(dict(authn.selector(each)), dict(view.node.labels))
+    ]
+    if rivals and rivals[0] is not obj:
+        older = precedence.source("PeerAuthentication", rivals[0]).ref
+        return f"{older} is older, and of one scope only the oldest counts"
+    if won is None:
+        return _NO_MODE
+    winner = next(
+        (e for e in near if precedence.source("PeerAuthentication", e).ref == won.ref), None
+    )
+    if winner is None or _width(obj, root) <= _width(winner, root):
+        return f"{_NO_MODE} for this port"
+    return f"{won.ref} is narrower ({_SCOPES[_width(winner, root)]})"
+
+
+_SCOPES = ("for the workload", "for the namespace", "for the mesh")
+
+
+def _width(obj: PeerAuthentication, root: str) -> int:
+    """Return how wide a policy is, an index of `_SCOPES`."""
+    if authn.selector(obj):
+        return 0
+    return 2 if obj.metadata.namespace == root else 1
+
+
+def _words(labels: dict[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
