@@ -13,11 +13,11 @@ from lateen.app.lab import lab as labs
 from lateen.cli.connection import api as lab_api
 from lateen.model.client import ApiError
 from tests.e2e import credentials
-from tests.law import flows, foretold, meshes, replay
+from tests.law import flows, foretold, meshes, replay, seldom
 
 Json = dict[str, Any]
 BASE = Path(__file__).parent / "base.yaml"
-_AGAIN = 4
+_AGAIN = 6
 """How often a request that differs is sent again: connections that are open keep their rules."""
 
 
@@ -103,7 +103,8 @@ class Court:
     def try_mesh(self, seed: str, count: int) -> Tally:
         """Apply the mesh of a seed, try its requests, and take it away."""
         random = Random(seed)
-        objects = meshes.mesh(random)
+        themes = seldom.of_mesh(random)
+        objects = meshes.mesh(random, themes)
         text = meshes.text(objects)
         if objects:
             done = self._lateen("apply", "-f", "-", stdin=text)
@@ -113,7 +114,7 @@ class Court:
         tally = Tally()
         try:
             for number in range(count):
-                self._try_flow(f"{seed}/{number}", objects, flows.flow(random), tally)
+                self._try_flow(f"{seed}/{number}", objects, flows.flow(random, themes), tally)
         finally:
             if objects:
                 self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
@@ -148,7 +149,7 @@ class Court:
                 found = judge(answer, told)
                 if not found:
                     break
-                time.sleep(0.05 * (attempt + 1))
+                time.sleep(0.1 * (attempt + 1))
         except ApiError as error:
             if error.code not in (400, 404):
                 raise

@@ -1,9 +1,10 @@
 """Random requests to the law's workloads: a seed gives requests, always the same."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from tests.law import tokens
+from tests.law import seldom, tokens
 from tests.law.further import OUTER
 from tests.law.meshes import EXTERNAL, PATHS
 
@@ -34,8 +35,11 @@ def _method(random: Random, headers: list[list[str]]) -> str:
     return random.choice(("GET", "GET", "GET", "POST", "DELETE"))
 
 
-def flow(random: Random) -> Json:
-    """Return the body of a request to a lab, for `curl` and `explain` alike."""
+def flow(random: Random, themes: Sequence[seldom.Theme] = ()) -> Json:
+    """Return the body of a request to a lab, for `curl` and `explain` alike; half of them are of
+    the mesh's themes, if it has some."""
+    if themes and random.random() < 0.5:
+        return random.choice(themes).request(random)
     origin, namespace = random.choice(_FROM)
     headers = []
     if origin:

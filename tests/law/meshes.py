@@ -1,10 +1,11 @@
 """Random rules around the law's workloads: a seed gives a mesh, always the same."""
 
 import json
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
-from tests.law import further, tokens
+from tests.law import further, seldom, tokens
 
 Json = dict[str, Any]
 
@@ -28,9 +29,9 @@ PATHS = ("/", "/a", "/a/b", "/ab", "/api", "/status/503", "/x")
 EXTERNAL = ("shop.example", "api.shop.example", "mail.example")
 
 
-def mesh(random: Random) -> list[Json]:
-    """Return the objects of a mesh, few of each kind."""
-    made: list[Json] = []
+def mesh(random: Random, themes: Iterable[seldom.Theme] = ()) -> list[Json]:
+    """Return the objects of a mesh, few of each kind, and those of its themes."""
+    made = [each for theme in themes for each in theme.rules(random)]
     made += _several(random, 2, authentication)
     made += _several(random, 3, destination)
     made += _several(random, 2, routes)

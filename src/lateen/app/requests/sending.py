@@ -1,6 +1,7 @@
 """A real request from a place in the lab: its socket is opened in that network by the shim."""
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -337,7 +338,10 @@ def _words(error: OSError) -> str:
         return "connection reset by the other side"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
-    return error.strerror or str(error) or "connection lost"
+    told = error.strerror or ""
+    if error.errno and told.startswith("Connect call failed"):  # the event loop's own words
+        told = os.strerror(error.errno)
+    return told or str(error) or "connection lost"
 
 
 def _text(address: tuple[str, int]) -> str:

@@ -12,7 +12,7 @@ from lateen.predict.envoy import clusters, config, retries, routes
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import grpc, weights
 from lateen.predict.http.exchange import Exchange, Local
-from lateen.predict.values.outcome import Leg, Log
+from lateen.predict.values.outcome import Leg, Log, Party
 from lateen.predict.values.request import Http
 
 _DEFAULT_TIMEOUT = 15.0
@@ -93,7 +93,8 @@ def _answered(exchange: Exchange, local: Local) -> WireReply:
 def stopped(
     run: Run, hop: Hop, local: Local, request: Http, flags: tuple[str, ...] = ()
 ) -> WireReply:
-    """Answer for a step that is not taken: there is a leg to nowhere. `flags`: what filters have
+    """Answer for a step that is not taken: there is a leg to nowhere, or, at a
+    server's sidecar, to its application, on which nothing is sent. `flags`: what filters have
     noted before."""
     status, words = grpc.answer(request, local.status)
     log = Log(
@@ -104,7 +105,8 @@ def stopped(
         details=local.details,
     )
     place = run.reserve()
-    leg = Leg(client=party_of(hop.pod), server=upstream.NOWHERE, client_log=log, failed=True)
+    onward = Party("app", hop.pod.name) if hop.inbound else upstream.NOWHERE
+    leg = Leg(client=party_of(hop.pod), server=onward, client_log=log, failed=True)
     run.put(place, leg)
     run.fail(local.code, local.sources, place)
     server = party_of(hop.pod, port=hop.taken.port)
@@ -290,8 +292,7 @@ def _told(
         cluster=way.cluster.name,
         attempts=attempt,
     )
-    unanswered = spent and run.failure is None
-    failed = end.left or unanswered or reply.kind != "answer" or _refused_there(run, dialed.place)
+    failed = end.left or reply.kind != "answer" or _refused_there(run, dialed.place)
     run.put(dialed.place, msgspec.structs.replace(dialed.leg, client_log=log, failed=failed))
     if end.left:
         run.left_alone(dialed.place)
