@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -17,6 +18,8 @@ from tests.law import flows, foretold, meshes, replay, seldom
 
 Json = dict[str, Any]
 BASE = Path(__file__).parent / "base.yaml"
+_AT_ONCE = 3
+"""How many requests are on their way at once: most of the time is waiting for what proxies log."""
 _AGAIN = 6
 """How often a request that differs is sent again: connections that are open keep their rules."""
 
@@ -90,7 +93,6 @@ class Court:
         done = self._lateen("up", str(BASE), "--istio", self.istio)
         assert done.returncode == 0, done.stderr
         assert self._lateen("apply", "-f", "-", stdin=credentials.every()).returncode == 0
-        self.api = lab_api.Api.of(labs.require(self.name))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,10 +113,12 @@ class Court:
             if done.returncode:
                 objects = []
                 print(f"  {seed}: not applied: {done.stderr.strip().splitlines()[:2]}", flush=True)
+        asked = [(f"{seed}/{number}", flows.flow(random, themes)) for number in range(count)]
         tally = Tally()
         try:
-            for number in range(count):
-                self._try_flow(f"{seed}/{number}", objects, flows.flow(random, themes), tally)
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                for each, _ in threads.map(lambda one: self._try_flow(objects, *one), asked):
+                    tally.add(each)
         finally:
             if objects:
                 self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
@@ -122,27 +126,29 @@ class Court:
 
     def try_again(self, flow: Json) -> tuple[Tally, Json | None]:
         """Apply the mesh of a flow, and send its request; return what it did, too."""
-        text, tally = meshes.text(flow["objects"]), Tally()
+        text = meshes.text(flow["objects"])
         if flow["objects"]:
             done = self._lateen("apply", "-f", "-", stdin=text)
             if done.returncode:
                 print(f"  {flow['seed']}: not applied any more: {done.stderr.strip()}", flush=True)
-                return tally, None
+                return Tally(), None
         try:
-            answer = self._try_flow(flow["seed"], flow["objects"], flow["request"], tally)
+            return self._try_flow(flow["objects"], flow["seed"], flow["request"])
         finally:
             if flow["objects"]:
                 self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
-        return tally, answer
 
     def ask(self, request: Json) -> tuple[Json, Json]:
         """Return what is foretold of a request, and what it did."""
         asked = {**request, "remedies": False}
-        told: Json = self.api.request("POST", "/lateen/v1/explain", body=asked).body
-        answer: Json = self.api.request("POST", "/lateen/v1/request", body=asked).body
+        api = lab_api.Api.of(labs.require(self.name))
+        told: Json = api.request("POST", "/lateen/v1/explain", body=asked).body
+        answer: Json = api.request("POST", "/lateen/v1/request", body=asked).body
         return told, answer
 
-    def _try_flow(self, seed: str, objects: list[Json], request: Json, tally: Tally) -> Json | None:
+    def _try_flow(self, objects: list[Json], seed: str, request: Json) -> tuple[Tally, Json | None]:
+        """Return what is to be counted of a flow, and what the request did."""
+        tally = Tally()
         try:
             for attempt in range(_AGAIN):
                 told, answer = self.ask(request)
@@ -154,7 +160,7 @@ class Court:
             if error.code not in (400, 404):
                 raise
             tally.refused += 1
-            return None
+            return tally, None
         tally.flows += 1
         tally.codes[answer["verdict"]["code"]] += 1
         tally.unknown += any(each["outcome"]["unknown"] for each in told["branches"])
@@ -163,7 +169,7 @@ class Court:
         tally.every.append(replay.reduced(kept.whole()))
         if found:
             tally.differing.append(kept)
-        return answer
+        return tally, answer
 
 
 def judge(answer: Json, told: Json) -> list[foretold.Difference]:
