@@ -2,6 +2,7 @@
 
     ./run law [--meshes 20] [--flows 25] [--seed 1] [--istio 1.32] [--keep FILE]
     ./run law --replay            the recorded flows, sent again
+    ./run law --diff              random edits: requests before and after, against the foretold diff
     ./run law --record FILE       the same, with those that a run has kept; what they do is written
                                   down (recorded.json) for the tests, which need no lab
 
@@ -17,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from lateen.base.clock import SystemClock
-from tests.law import court, faults, replay
+from tests.law import change, court, faults, replay
 
 
 def main(argv: list[str]) -> int:
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--faults", default="", help="a corpus; says which planted faults it finds")
     parser.add_argument("--replay", action="store_true")
     parser.add_argument("--record", default="")
+    parser.add_argument("--diff", action="store_true")
     given = parser.parse_args(argv)
     home = tempfile.mkdtemp(prefix="law-")
     os.environ["LATEEN_HOME"] = home
@@ -42,6 +44,8 @@ def main(argv: list[str]) -> int:
         return 0 if sum(found) >= len(found) - 2 else 1
     if given.replay or given.record:
         return again(given.record)
+    if given.diff:
+        return compared(given.seed, given.meshes, given.flows, given.istio)
     total = court.Tally()
     clock = SystemClock()
     begun = clock.monotonic()
@@ -64,6 +68,22 @@ def main(argv: list[str]) -> int:
         print(json.dumps(each.short(), indent=1))
     print(total.line())
     return 1 if total.differing else 0
+
+
+def compared(seed: int, edits: int, flows: int, istio: str) -> int:
+    """Edit meshes, send requests before and after, and hold them against the foretold diff."""
+    total = change.Compared()
+    with (
+        court.Court(f"lawa{seed % 1000}", istio) as old,
+        court.Court(f"lawb{seed % 1000}", istio) as new,
+    ):
+        for number in range(edits):
+            found = change.tried(old, new, f"{seed}/{number}", flows)
+            for each in (*found.missed, *found.idle):
+                print(json.dumps(each, indent=1), flush=True)
+            total.add(found)
+            print(f"edit {seed}/{number}: {total.line()}", flush=True)
+    return 1 if total.missed or total.idle else 0
 
 
 def append(corpus: str, seed: str, istio: str, made: court.Tally) -> None:

@@ -1,9 +1,11 @@
 """A lab in which predictions are held against what requests do."""
 
+import contextlib
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from tests.law import flows, foretold, meshes, replay, seldom
 
 Json = dict[str, Any]
 BASE = Path(__file__).parent / "base.yaml"
-_AT_ONCE = 3
+AT_ONCE = 3
 """How many requests are on their way at once: most of the time is waiting for what proxies log."""
 _AGAIN = 6
 """How often a request that differs is sent again: connections that are open keep their rules."""
@@ -116,7 +118,7 @@ class Court:
         asked = [(f"{seed}/{number}", flows.flow(random, themes)) for number in range(count)]
         tally = Tally()
         try:
-            with ThreadPoolExecutor(_AT_ONCE) as threads:
+            with ThreadPoolExecutor(AT_ONCE) as threads:
                 for each, _ in threads.map(lambda one: self._try_flow(objects, *one), asked):
                     tally.add(each)
         finally:
@@ -138,13 +140,29 @@ class Court:
             if flow["objects"]:
                 self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
 
+    @contextlib.contextmanager
+    def holding(self, objects: list[Json]) -> Iterator[bool]:
+        """Apply objects while the block runs; say whether the lab took them."""
+        text = meshes.text(objects)
+        done = self._lateen("apply", "-f", "-", stdin=text) if objects else None
+        try:
+            yield done is None or done.returncode == 0
+        finally:
+            if objects:
+                self._lateen("delete", "-f", "-", "--ignore-not-found", stdin=text)
+
+    def sent(self, request: Json) -> Json:
+        """Send a request, and return its story. Raises ApiError."""
+        api = lab_api.Api.of(labs.require(self.name))
+        answer: Json = api.request("POST", "/lateen/v1/request", body=request).body
+        return answer
+
     def ask(self, request: Json) -> tuple[Json, Json]:
         """Return what is foretold of a request, and what it did."""
         asked = {**request, "remedies": False}
         api = lab_api.Api.of(labs.require(self.name))
         told: Json = api.request("POST", "/lateen/v1/explain", body=asked).body
-        answer: Json = api.request("POST", "/lateen/v1/request", body=asked).body
-        return told, answer
+        return told, self.sent(asked)
 
     def _try_flow(self, objects: list[Json], seed: str, request: Json) -> tuple[Tally, Json | None]:
         """Return what is to be counted of a flow, and what the request did."""

@@ -70,7 +70,7 @@ def _comparable(real: list[Json], told: list[Json]) -> tuple[list[Json], list[Js
         told = told[: len(real)]
     made = []
     for one, other in zip(real, told, strict=False):
-        same = _workload(one["to"]["name"]) == _workload(other["to"]["name"])
+        same = workload(one["to"]["name"]) == workload(other["to"]["name"])
         same = same and one["server_log"] is None
         made.append({**other, "name": one["name"]} if same else other)
     return real, [*made, *told[len(made) :]]
@@ -116,7 +116,7 @@ def _of_leg(real: Json, told: Json) -> list[Difference]:
         ("client's log", _log(real["client_log"]), _log(told["client_log"])),
         ("server's log", *_servers(real, told)),
         ("failed", real["failed"], told["failed"]),
-        ("to", _workload(real["to"]["name"]), _workload(told["to"]["name"])),
+        ("to", workload(real["to"]["name"]), workload(told["to"]["name"])),
     ]
     if seen:
         pairs += [("SNI", wire["sni"], told["sni"]), ("ALPN", wire["alpn"], told["alpn"])]
@@ -143,7 +143,7 @@ def _servers(real: Json, told: Json) -> tuple[object, object]:
     return (said, said) if lost else (was, said)
 
 
-def _workload(name: str) -> str:
+def workload(name: str) -> str:
     """Return a pod of a Deployment without what is drawn at random."""
     parts = name.rsplit("-", 2)
     return parts[0] if len(parts) == 3 else name

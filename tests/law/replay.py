@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.app.foresight import offline, remedies
+from lateen.app.foresight import offline, rehearsal, remedies, state
 from lateen.app.lab.settings import LabSettings
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.manifests import reader
@@ -57,11 +57,16 @@ def differences(flow: Json) -> list[foretold.Difference]:
     return min(every, key=len)
 
 
+def compiled(objects: list[Json], istio: str) -> tuple[rehearsal.Rehearsal, state.Foresight]:
+    """Return the law's workloads with the objects of a mesh, and what foretells about them."""
+    made = rehearsal.Rehearsal(_items(objects), _settings(istio))
+    return made, offline.foresight(made, {})
+
+
 def different(mesh: Json) -> Iterator[str]:
     """Yield the seeds of the flows of a mesh (a line of a corpus) that are not foretold as they
     came out. The mesh is compiled once."""
-    made = offline.rehearsal.Rehearsal(_items(mesh["objects"]), _settings(mesh["istio"]))
-    known = offline.foresight(made, {})
+    made, known = compiled(mesh["objects"], mesh["istio"])
     for flow in mesh["flows"]:
         question = msgspec.convert(flow["request"], ExplainRequest)
         told = remedies.explained(known, question, None, made.locate)

@@ -292,8 +292,10 @@ def _destination(leg: Leg, views: Views) -> list[Source]:
 
 
 def _accepted(leg: Leg, views: Views) -> directory.Acceptance | None:
-    view = views.get(leg.server.name)
-    port = leg.server_address.rpartition(":")[2]
+    view, entry = views.get(leg.server.name), leg.server_entry
+    # A client that passes on to a Service's address knows the Service's port alone.
+    address = (entry.entry.downstream_local if entry is not None else "") or leg.server_address
+    port = address.rpartition(":")[2]
     return directory.accepts(view, int(port)) if view is not None and port.isdigit() else None
 
 
