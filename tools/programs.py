@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 PACKAGES = {
     "busybox": "busybox-static",
+    "chromium-headless-shell": "chromium-headless-shell",
     "curl": "curl",
     "docker-registry": "docker-registry",
     "ip": "iproute2",

@@ -19,6 +19,7 @@ from lateen.model.labapi.contract import LabPath
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.labapi.images import ImageWish, ProcessOrder
 from lateen.model.labapi.node import ResolveRequest
+from lateen.model.labapi.page import PageRequest
 from lateen.model.labapi.request import CurlRequest
 from tests.e2e.labs import WALKTHROUGH, Lab
 
@@ -84,6 +85,7 @@ BODIES: dict[LabPath, list[Any]] = {
         ApplyRequest(items=(ApplyItem(UNKNOWN),), dry_run=True),
     ],
     contract.IMAGE: [ImageWish("example.com/none:1")],
+    contract.PAGE: [PageRequest(), PageRequest(stop=True)],
     contract.PROCESS: [ProcessOrder("none")],
     contract.RULES: [{}],
 }
@@ -124,7 +126,11 @@ def has_the_form(answer: http.client.HTTPResponse, content: bytes, endpoint: Lab
 
 @pytest.mark.parametrize(
     "endpoint",
-    [each for each in contract.EVERY if each not in (contract.TAP, contract.RESOLVE)],
+    [
+        one
+        for one in contract.EVERY
+        if not one.lines and one not in (contract.RESOLVE, contract.PAGE_KEY)
+    ],
     ids=lambda each: each.path,
 )
 def test_every_answer_has_the_form_that_the_contract_says(

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from lateen.cli.traffic import tap
 from lateen.observe.requests import edges, joining, legs, tapline
 from lateen.observe.requests.directory import Directory
+from lateen.observe.requests.edgebook import EdgeBook
 from lateen.observe.requests.joining import Joiner
 from lateen.observe.requests.ledger import Ledger, LogEntry
 from lateen.observe.requests.legs import Leg
@@ -418,3 +419,41 @@ def test_an_edge_is_mutual_where_only_the_end_of_the_connection_tells() -> None:
     ended = at_web(http=None, log="tcp", upstream_remote=f"{WEB}:80")
     (edge,) = edges.edges(joined(("default/web", opened), ("default/web", ended)))
     assert (edge.tls, edge.requests, edge.server_id) == ("mtls", 1, SERVER_ID)
+
+
+def booked(hops: list[Leg], now: float) -> list[object]:
+    book = EdgeBook()
+    for hop in hops:
+        book.add(hop)
+    return [row.edge for row in book.rows(now)]
+
+
+@given(st.lists(st.sampled_from([200, 503]), max_size=8), st.booleans())
+def test_the_book_counts_as_edges_do(statuses: list[int], whole: bool) -> None:
+    """Requests one after the other, and a connection of which only the end tells all."""
+    made: list[tuple[str, AccessEntry]] = []
+    for number, status in enumerate(statuses):
+        asked = http(f"r{number}", status)
+        made.append(("istio-system/gw", from_gateway(http=asked)))
+        made += [("default/web", at_web(http=asked))] * whole
+    open_facts = TlsFacts(version="TLSv1.3")
+    tcp = {"http": None, "log": "tcp", "upstream_remote": f"{WEB}:80"}
+    made.append(("default/web", at_web(**tcp, open=True, downstream=open_facts)))
+    made.append(("default/web", at_web(**tcp)))
+    hops = joined(*made)
+    assert booked(hops, 0.0) == edges.edges(hops)
+
+
+def test_the_book_forgets_by_windows_and_tells_each_change_once() -> None:
+    book = EdgeBook()
+    (hop,) = [each for each in joined(("default/web", at_web())) if each.server_entry]
+    book.add(hop)
+    start = hop.entry.entry.start.timestamp()
+    (first,) = book.changed(start + 1, aged=True)
+    assert first.windows["10"].requests == 1
+    assert book.changed(start + 1, aged=True) == ()
+    (later,) = book.changed(start + 30, aged=True)
+    assert (later.windows["10"].requests, later.windows["60"].requests) == (0, 1)
+    (gone,) = book.changed(start + 700, aged=True)
+    assert (gone.windows["600"].requests, gone.windows["all"].requests) == (0, 1)
+    assert book.changed(start + 900, aged=True) == ()

@@ -83,6 +83,7 @@ class MeshPlane:
         self._taps = Taps(shim, tasks)
         readings = self._taps.openings.reading
         hops = Hops(self._ledger, self._pipeline, clock, readings, self._reporting)
+        self.hops = hops
         unlabelled = chosen.inject_unlabelled
         analyzing = Analyzing(self._pipeline, store, self._mesh, inject_unlabelled=unlabelled)
         explaining = Explaining(

@@ -49,6 +49,7 @@ from lateen.model.identity import TRUST_DOMAIN
 from lateen.model.istio import meshconfig
 from lateen.model.labapi import contract
 from lateen.model.labapi.contract import LabPath
+from lateen.model.labapi.page import PageRequest
 from lateen.model.messages import diagnostics
 from lateen.model.meta import ObjectRef, Source
 from lateen.node import permission
@@ -110,6 +111,9 @@ class Plane:
         self.findings: list[diagnostics.Diagnostic] = []
         """What there is to say of the lab itself."""
         self._mesh: asyncio.Task[MeshPlane] | None = None
+        self._opening = asyncio.Lock()
+        self._pages: Any = None
+        """What serves the page, once somebody asked for it."""
         self._names: Any = None
         """What knows the names outside, where the lab has a way out and it is loaded."""
 
@@ -136,6 +140,8 @@ class Plane:
         answering.set()
         await controllers.run(self.tasks)
         await self._mesh
+        if self.paths.page_port.exists():  # it was open before this plane
+            self.tasks.start(self._open_page(), "page")
 
     async def _let_out(self) -> None:
         """Carry pods' connections to the outside, for ever."""
@@ -281,8 +287,38 @@ class Plane:
             processes.route(),
             Images(images_root(), self.settings.mirrors, processes, self.clock).route(),
             self.rules.route(),
+            routes.owned(contract.PAGE, self._serve_page),
+            routes.owned(contract.LIVE, self._serve_live),
             *(self._meshed(endpoint) for endpoint in contract.OF_THE_MESH),
         ]
+
+    async def _serve_page(self, call: exchange.Call, _names: Names) -> exchange.Response:
+        wanted = routes.decoded(call, PageRequest)
+        pages = await self._loaded_pages()
+        return routes.answer(await pages.answer(wanted, self._on_the_page()))
+
+    async def _serve_live(self, _call: exchange.Call, _names: Names) -> exchange.Response:
+        response: exchange.Response = (await self._loaded_pages()).live.response()
+        return response
+
+    async def _open_page(self) -> None:
+        pages = await self._loaded_pages()
+        await pages.open(self._on_the_page())
+
+    async def _loaded_pages(self) -> Any:
+        """Load what serves the page: a lab whose page is never opened has none of it."""
+        async with self._opening:
+            if self._pages is None:
+                live = await _loaded("lateen.page.gate", "lateen.app.paging.live")
+                listener = await _loaded("lateen.app.paging.listener")
+                assert self._mesh is not None, "serving begins after the mesh was begun"
+                mesh = await asyncio.shield(self._mesh)
+                told = live.Live(mesh.hops, mesh.status, self.clock, self.tasks)
+                self._pages = listener.Pages(self.paths, self.api, self.clock, told)
+        return self._pages
+
+    def _on_the_page(self) -> list[Route]:
+        return [self._meshed(endpoint) for endpoint in contract.OF_THE_MESH]
 
     def _meshed(self, endpoint: LabPath) -> Route:
         """Return a route that the mesh's part serves, once it is loaded."""
@@ -300,6 +336,8 @@ class Plane:
         """End every part, the store last."""
         if self.server is not None:
             await self.server.close()
+        if self._pages is not None:
+            await self._pages.close()
         mesh = self._mesh
         await self.tasks.stop()
         if mesh is not None and not mesh.cancelled() and mesh.exception() is None:

@@ -16,7 +16,7 @@ from lateen.cli.overall import commands as overall
 from lateen.cli.traffic import commands
 
 _SECTIONS = {
-    "A lab": ("demo", "up", "down", "status", "ls", "check", "shell", "run"),
+    "A lab": ("demo", "up", "down", "status", "ls", "check", "shell", "run", "page"),
     "Its objects, as kubectl has them": ("apply", "delete", "get", "describe", "exec", "logs"),
     "What travels": ("curl", "token", "tap", "edges", "capture"),
     "What will be": ("explain", "posture", "diff", "upgrade", "analyze", "test", "snapshot"),

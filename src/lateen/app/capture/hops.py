@@ -38,16 +38,20 @@ class Hops:
         readings: Readings,
         reporting: Reporting,
     ) -> None:
-        self._ledger, self._pipeline, self._clock = ledger, pipeline, clock
+        self.ledger, self.pipeline, self._clock = ledger, pipeline, clock
         self._readings, self._reporting = readings, reporting
         self._built: tuple[object, Directory] | None = None
 
-    def _directory(self) -> Directory:
+    def directory(self) -> Directory:
         """The directory of the current round; made once for each."""
-        current = self._pipeline.current
+        current = self.pipeline.current
         if self._built is None or self._built[0] is not current:
-            self._built = (current, directory.directory(current.snapshot, self._pipeline.views))
+            self._built = (current, directory.directory(current.snapshot, self.pipeline.views))
         return self._built[1]
+
+    def seen(self, leg: Leg) -> Leg:
+        """Return a leg with what packets tell of it."""
+        return legs.told_by_packets(leg, self._readings)
 
     async def tap(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Stream hops, one JSON object a line, as they happen. With `every` all requests are
@@ -57,7 +61,7 @@ class Hops:
         return exchange.Response(chunks=chunks, content_type="application/x-ndjson")
 
     async def _stream(self, *, secrets: bool, every: bool) -> AsyncIterator[bytes]:
-        joiner = Joiner(self._directory)
+        joiner = Joiner(self.directory)
         waiting: asyncio.Queue[LogEntry] = asyncio.Queue(_QUEUE)
         lost, one_in = 0, 1
 
@@ -71,14 +75,14 @@ class Hops:
         async with AsyncExitStack() as stack:
             if every:
                 await stack.enter_async_context(self._reporting.everything())
-            stack.callback(self._ledger.subscribe(note))
+            stack.callback(self.ledger.subscribe(note))
             yield b"\n"  # the reader then knows that nothing is missed from here on
             while True:
                 if one_in != self._reporting.one_in and not every:
                     one_in = self._reporting.one_in
                     yield msgspec.json.encode({"event": "sampled", "one_in": one_in}) + b"\n"
                 for leg in await self._next(joiner, waiting):
-                    yield _told(legs.told_by_packets(leg, self._readings), secrets=secrets)
+                    yield _told(self.seen(leg), secrets=secrets)
                 if lost:
                     yield msgspec.json.encode({"event": "lost", "entries": lost}) + b"\n"
                     lost = 0
@@ -94,11 +98,11 @@ class Hops:
     async def edges(self, call: exchange.Call, _names: Names) -> exchange.Response:
         """Answer with who talked to whom. Raises ApiError 400."""
         since = self._since(call.info.query.text("since"))
-        entries = self._ledger.since(0)
+        entries = self.ledger.since(0)
         chosen = [e for e in entries if since is None or e.entry.start >= since]
-        past = self._pipeline.past
-        made = joining.joined(chosen, past.remembered(self._directory()))
-        seen = [legs.told_by_packets(leg, self._readings) for leg in made]
+        past = self.pipeline.past
+        made = joining.joined(chosen, past.remembered(self.directory()))
+        seen = [self.seen(leg) for leg in made]
         found = edges.edges(seen, past.views)
         oldest = entries[0].entry.start.isoformat() if entries else ""
         return routes.answer(EdgeTable(tuple(found), oldest))

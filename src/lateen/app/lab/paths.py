@@ -95,6 +95,21 @@ class LabPaths(msgspec.Struct, frozen=True):
         return self.run / "admin.token"
 
     @property
+    def page_token(self) -> Path:
+        """The page's bearer token; there while the page is open."""
+        return self.run / "page.token"
+
+    @property
+    def page_port(self) -> Path:
+        """The port at which the page is served; there while it is open."""
+        return self.run / "page.port"
+
+    @property
+    def page_opener(self) -> Path:
+        """The file that a browser is opened with: it leads on, and holds a one-time code."""
+        return self.run / "page.html"
+
+    @property
     def trust(self) -> Path:
         """The roots that containers trust, where the lab has hosts outside."""
         return self.run / "trust.pem"

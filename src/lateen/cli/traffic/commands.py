@@ -302,5 +302,33 @@ def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -
     return command.edges(lab, output, since, "" if everywhere else namespace)
 
 
-COMMANDS = (curl, token, explain, capture, tap, edges)
+@click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen page`; `lateen page --view flows`; `lateen page --stop`; "
+    "`lateen page --save lab.html`",
+)
+@options.lab
+@click.option(
+    "--view",
+    default="mesh",
+    type=click.Choice(["mesh", "request", "flows", "posture", "objects"]),
+    help="What it opens with; mesh.",
+)
+@flag("--no-browser", "quiet", text="Print the address only.")
+@flag("--stop", text="Close the page, and void what opened it.")
+@text("--save", "file", about="Write the present state to one FILE.html, and open nothing.")
+def page(lab: str, view: str, quiet: bool, stop: bool, file: str) -> int:
+    """Open the lab's page in the browser: the mesh with what travelled, requests, flows, objects.
+
+    It is served on 127.0.0.1 until --stop or `lateen down`. The address that is printed holds a
+    code that is good once, and for 30 seconds.
+    """
+    from lateen.cli.lab import page as command
+
+    if file:
+        return command.save(lab, file)
+    return command.stop(lab) if stop else command.page(lab, view, quiet=quiet)
+
+
+COMMANDS = (curl, token, explain, capture, tap, edges, page)
 """In the order in which they are told of."""

@@ -14,6 +14,13 @@ from lateen.model.labapi.explain import ExplainAnswer, ExplainRequest
 from lateen.model.labapi.findings import FindingRecord
 from lateen.model.labapi.images import ImageAnswer, ImageWish, ProcessAnswer, ProcessOrder
 from lateen.model.labapi.node import ResolveAnswer, ResolveRequest, RulesAnswer
+from lateen.model.labapi.page import (
+    CodeGiven,
+    LiveLine,
+    PageAnswer,
+    PageKey,
+    PageRequest,
+)
 from lateen.model.labapi.request import CurlAnswer, CurlRequest
 from lateen.model.labapi.status import Status
 from lateen.model.labapi.traffic import EdgeTable, KeptOpenings, TapLine
@@ -55,6 +62,12 @@ RESOLVE = LabPath("POST", f"{ROOT}resolve", ResolveAnswer, ResolveRequest)
 RULES = LabPath("POST", f"{ROOT}rules", RulesAnswer, dict[str, int])
 """The agent says by resource which revision's rules the kernel has."""
 
+PAGE = LabPath("POST", f"{ROOT}page", PageAnswer, PageRequest)
+PAGE_KEY = LabPath("POST", f"{ROOT}page/key", PageKey, CodeGiven)
+"""At the page's own address only, for who has no token yet."""
+LIVE = LabPath("GET", f"{ROOT}live", LiveLine, lines=True)
+"""What the page follows: a snapshot, then changes."""
+
 OF_THE_MESH = (STATUS, CONFIG, CAPTURE, TAP, EDGES, REQUEST, EXPLAIN, ANALYZE)
 """What the mesh's part of the plane serves."""
-EVERY = (*OF_THE_MESH, APPLY, PROCESS, IMAGE, RESOLVE, RULES)
+EVERY = (*OF_THE_MESH, PAGE, PAGE_KEY, LIVE, APPLY, PROCESS, IMAGE, RESOLVE, RULES)

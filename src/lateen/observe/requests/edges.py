@@ -35,22 +35,22 @@ def edges(legs: Iterable[Leg], then: Then = lambda *_: ()) -> list[Edge]:
     found: dict[Edge, _Sum] = {}
     for leg in _counted(list(legs)):
         told = tapline.fields(leg)
-        line = found.setdefault(_key(leg, then), _Sum())
-        line.requests += _many(leg)
-        line.errors += _failed(leg)
+        line = found.setdefault(key(leg, then), _Sum())
+        line.requests += many(leg)
+        line.errors += failed(leg)
         line.sampled = line.sampled or leg.stands_for > 1
         line.client_id = line.client_id or told.get("client_id", "")
         line.server_id = line.server_id or told.get("server_id", "")
     made = [
         msgspec.structs.replace(
-            key,
+            edge,
             requests=round(line.requests),
             errors=line.errors,
             sampled=line.sampled,
             client_id=line.client_id,
             server_id=line.server_id,
         )
-        for key, line in found.items()
+        for edge, line in found.items()
     ]
     return sorted(made, key=lambda e: (e.source, e.target, e.port, e.protocol, e.tls))
 
@@ -58,21 +58,22 @@ def edges(legs: Iterable[Leg], then: Then = lambda *_: ()) -> list[Edge]:
 def _counted(legs: list[Leg]) -> Iterable[Leg]:
     """Leave out the ends of connections, which were counted when they were made; but where only the
     end tells that TLS was mutual, let it stand for both."""
-    ended = {_connection(leg): leg for leg in legs if tapline.word(leg) == "end"}
+    ended = {connection(leg): leg for leg in legs if tapline.word(leg) == "end"}
     for leg in legs:
         word = tapline.word(leg)
-        end = ended.get(_connection(leg)) if word == "conn" and leg.tls == "tls" else None
+        end = ended.get(connection(leg)) if word == "conn" and leg.tls == "tls" else None
         if end is not None and end.tls == "mtls":
             yield end
         elif word != "end":
             yield leg
 
 
-def _connection(leg: Leg) -> tuple[str, str, str]:
+def connection(leg: Leg) -> tuple[str, str, str]:
+    """Return what a connection is known by: who tells of it, its number there, its client."""
     return leg.entry.proxy, leg.entry.entry.connection_id, leg.client_address
 
 
-def _many(leg: Leg) -> float:
+def many(leg: Leg) -> float:
     """Return how many legs like it there were. Where an id says nothing to proxies, each chose by
     itself: for what both reported, twice as many were reported by one of them alone."""
     http = leg.entry.entry.http
@@ -83,7 +84,8 @@ def _many(leg: Leg) -> float:
     return leg.stands_for / 2 if both_report else leg.stands_for
 
 
-def _key(leg: Leg, then: Then) -> Edge:
+def key(leg: Leg, then: Then) -> Edge:
+    """Return the edge that a leg belongs to, with nothing counted."""
     http = leg.entry.entry.http
     tls = leg.tls or "none"
     return Edge(
@@ -126,7 +128,8 @@ def _reason(leg: Leg, then: Then) -> str:
     return "the destination is no service of the mesh"
 
 
-def _failed(leg: Leg) -> bool:
+def failed(leg: Leg) -> bool:
+    """Whether it counts as an error: no answer, 5xx, a status of gRPC that blames the server."""
     entry = leg.entry.entry
     if entry.http is not None:
         if entry.http.status >= 500 or entry.http.status == 0:

@@ -25,7 +25,7 @@ def fields(leg: Leg, *, secrets: bool = False) -> dict[str, Any]:
         "dst_addr": leg.server_address,
         "tls": leg.tls or "none",
         **_http_fields(leg.entry, secrets=secrets),
-        **_identities(leg),
+        **identities(leg),
         **_endings(leg),
     }
     return {name: value for name, value in found.items() if value not in ("", None)}
@@ -52,7 +52,8 @@ def _http_fields(entry: LogEntry, *, secrets: bool) -> Mapping[str, Any]:
     }
 
 
-def _identities(leg: Leg) -> Mapping[str, str]:
+def identities(leg: Leg) -> Mapping[str, str]:
+    """Return `client_id` and `server_id` as certificates proved them, and `sni`; empty if not."""
     client = server = sni = ""
     if leg.server_entry is not None:
         seen = leg.server_entry.entry.downstream

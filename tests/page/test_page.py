@@ -1,0 +1,218 @@
+"""The page in a real browser, on a real lab: one of both for the whole module."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from lateen.model.labapi import contract
+from tests.e2e.conftest import make_lab as make_lab
+from tests.e2e.labs import ROOT, WALKTHROUGH, Lab
+
+BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+try:
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
+except ImportError:
+    BROWSER = None
+MISSING = (
+    "no browser: apt-get install -y chromium-headless-shell && .venv/bin/pip install playwright"
+)
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(BROWSER is None, reason=MISSING)]
+
+URL = "http://istio-ingressgateway"
+FAILS = f"{URL}/https-mTLS"
+SHOTS = ROOT / "docs" / "page"
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: Callable[..., Lab]) -> Lab:
+    made = make_lab("page")
+    made.ok("up", str(WALKTHROUGH), "--istio", "1.17")
+    for path in ("http-mTLS", "https-mTLS", "http-no-mTLS", "https-no-mTLS"):
+        made.lateen("curl", f"{URL}/{path}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    with sync_playwright() as started:
+        made = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+def opened(lab: Lab, view: str = "mesh") -> str:
+    return lab.ok("page", "--no-browser", "--view", view).strip()
+
+
+@pytest.fixture
+def page(lab: Lab, browser: "Browser") -> "Iterator[Page]":
+    """A page that is open; whatever its console says, or where else it turns to, is a failure."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    made = context.new_page()
+    said: list[str] = []
+    made.on("console", lambda told: said.append(told.text) if told.type == "error" else None)
+    made.on("pageerror", lambda error: said.append(str(error)))
+    made.on("request", lambda asked: said.append(asked.url) if _away(asked.url) else None)
+    made.goto(opened(lab))
+    expect(made.get_by_text("live", exact=True)).to_be_visible()
+    yield made
+    context.close()
+    assert said == []
+
+
+def _away(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "file") and parts.hostname != "127.0.0.1"
+
+
+def at(page: "Page", path: str) -> None:
+    parts = urlsplit(page.url)
+    page.goto(f"{parts.scheme}://{parts.netloc}{path}")
+
+
+def test_the_mesh_shows_what_travelled_and_problems_first(lab: Lab, page: "Page") -> None:
+    edge = page.get_by_role("button", name=re.compile("^istio-ingressgateway to helloworld-mtls"))
+    expect(edge).to_have_count(2)
+    names = [each.get_attribute("aria-label") or "" for each in edge.all()]
+    assert any("port 443, TLS, " in name for name in names)
+    assert any("port 80, mutual TLS, " in name for name in names)
+    expect(page.locator(".problems li").first).to_contain_text("failed, TLS")
+    assert "#" not in page.url
+    page.screenshot(path=SHOTS / "mesh.png") if os.environ.get("UPDATE_DOCS") else None
+
+
+def test_graph_and_table_say_the_same(page: "Page") -> None:
+    graph = {each.get_attribute("aria-label") for each in page.locator("g.edge").all()}
+    at(page, "/mesh?as=table")
+    rows = page.locator("button.row")
+    expect(rows).to_have_count(len(graph))
+    assert {each.get_attribute("aria-label") for each in rows.all()} == graph
+
+
+def test_a_request_by_the_command_shows_without_reload(lab: Lab, page: "Page") -> None:
+    at(page, "/mesh?as=table")
+    row = page.locator("tr", has_text="mutual TLS")
+    before = int(row.locator("td").nth(3).inner_text())
+    lab.ok("curl", f"{URL}/http-mTLS")
+    expect(row.locator("td").nth(3)).to_have_text(str(before + 1))
+
+
+def test_a_url_fills_the_form_and_only_send_sends(lab: Lab, page: "Page") -> None:
+    asked: list[str] = []
+    page.on("request", lambda each: asked.append(each.url) if each.method == "POST" else None)
+    at(page, f"/request?url={FAILS}")
+    expect(page.get_by_label("URL")).to_have_value(FAILS)
+    assert asked == []
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_text("no-mesh-certificate")).to_be_visible()
+    told = json.loads(lab.lateen("curl", FAILS, "-o", "json").stdout)
+    expect(page.locator(".verdict")).to_contain_text(told["verdict"]["sentence"])
+    expect(page.locator("g.step")).to_have_count(len(told["legs"]))
+    page.screenshot(path=SHOTS / "request.png") if os.environ.get("UPDATE_DOCS") else None
+    page.get_by_role("button", name="Decided by").click()
+    for source in told["verdict"]["sources"]:
+        expect(page.get_by_text(source["location"], exact=True).first).to_be_visible()
+    expect(page.locator(".line.on").first).to_contain_text("tls")
+
+
+def test_flows_come_as_they_happen(lab: Lab, page: "Page") -> None:
+    at(page, "/flows?tls=mtls")
+    expect(page.get_by_text("Waiting for requests")).to_be_visible()
+    with page.expect_response(lambda answer: contract.TAP.path in answer.url):
+        page.reload()
+    lab.ok("curl", f"{URL}/http-mTLS")
+    row = page.locator("tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("mutual TLS")
+
+
+def test_an_object_shows_its_diagnostic_at_its_line(page: "Page") -> None:
+    at(page, "/objects/default/DestinationRule/helloworld.default.svc.cluster.local")
+    marked = page.locator("li.warn", has_text="IST0129")
+    expect(marked.locator(".line")).to_have_text(re.compile(r"^\s+tls:$"))
+    expect(marked).to_contain_text("DestinationRule.yaml:20")
+
+
+def test_by_keyboard_alone(page: "Page") -> None:
+    page.keyboard.press("n")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Close details")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name=re.compile("^Problems"))).to_be_visible()
+    page.locator("svg.graph [tabindex='0']").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator("aside h2")).to_contain_text("istio-ingressgateway")
+    page.keyboard.press("g")
+    page.keyboard.press("f")
+    expect(page).to_have_url(re.compile("/flows$"))
+
+
+def test_narrow_only_tables_scroll_sideways(page: "Page") -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    for path in ("/mesh", "/request", "/flows", "/posture", "/objects"):
+        at(page, path)
+        expect(page.locator("main")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+
+
+def test_a_saved_page_opens_from_disk(lab: Lab, browser: "Browser") -> None:
+    file = lab.home / "lab.html"
+    lab.ok("page", "--save", str(file))
+    said: list[str] = []
+    made = browser.new_page()
+    made.on("console", lambda told: said.append(told.text) if told.type == "error" else None)
+    made.on("pageerror", lambda error: said.append(str(error)))
+    made.goto(file.as_uri())
+    expect(made.locator("g.edge").first).to_be_visible()
+    expect(made.get_by_text("saved", exact=True)).to_be_visible()
+    made.close()
+    assert said == []
+
+
+def test_a_code_is_good_once_and_nobody_else_gets_in(lab: Lab) -> None:
+    url = urlsplit(opened(lab))
+    code = json.dumps({"code": url.fragment.partition("=")[2]})
+    token = next(lab.home.rglob("page.token")).read_text(encoding="ascii").strip()
+
+    def ask(method: str, path: str, body: str = "", **headers: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body or None, given)
+        return connection.getresponse()
+
+    js = "application/json"
+    first = ask("POST", contract.PAGE_KEY.path, code, content_type=js)
+    assert json.loads(first.read()) == {"token": token}
+    assert ask("POST", contract.PAGE_KEY.path, code, content_type=js).status == 401
+    bearer = f"Bearer {token}"
+    assert ask("GET", contract.STATUS.path).status == 401
+    assert ask("GET", contract.STATUS.path, authorization=bearer).status == 200
+    assert ask("GET", "/mesh", host="evil.example").status == 421
+    secret = ask("GET", "/api/v1/secrets", authorization=bearer)
+    assert secret.status == 403
+    for answer in (first, secret, ask("GET", "/mesh")):
+        assert "script-src 'self'" in (answer.getheader("content-security-policy") or "")
+        assert answer.getheader("set-cookie") is None
+    lab.ok("page", "--stop")
+    with pytest.raises(ConnectionRefusedError):
+        ask("GET", "/mesh")
+
+
+def test_a_lab_without_a_page_loads_none_of_it() -> None:
+    program = "import sys, lateen.app.plane, lateen.app.meshplane\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    found: Any = done.stdout.split()
+    assert not [name for name in found if name.startswith(("lateen.page", "lateen.app.paging"))]
