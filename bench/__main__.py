@@ -18,6 +18,7 @@ NAMES = (
     "capture",
     "sidecars",
     "overall",
+    "foretelling",
     "holding",
     "images",
 )

@@ -139,8 +139,12 @@ def _outcome(answer: Json) -> str:
     hops = [
         (leg["name"], leg["tls"], leg["client_identity"], foretold.workload(leg["to"]["name"]))
         for leg in answer["legs"]
+        if leg["from"]["name"] != leg["to"]["name"]  # what stays in a pod is nobody's to read
     ]
-    return str(hops) if code in _ANSWERED else str((code, answer["response"]["status"]))
+    if code not in _ANSWERED:
+        return str((code, answer["response"]["status"]))
+    by_proxy = answer["legs"][-1]["to"]["role"] != "app"
+    return str((hops, answer["response"]["status"] if by_proxy else None))
 
 
 def _send(

@@ -1,6 +1,7 @@
 """Flows that were foretold wrongly once: what they did is recorded, and foretold again on
 manifests alone."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from lateen.app.foresight import offline, rehearsal, remedies, state
 from lateen.app.lab.settings import LabSettings
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.manifests import reader
+from tests.e2e import credentials
 from tests.law import foretold, meshes
 
 Json = dict[str, Any]
@@ -39,9 +41,15 @@ def _items(objects: list[Json]) -> list[offline.Item]:
     base = (HERE / "base.yaml").read_text(encoding="utf-8")
     return [
         offline.Item(_placed(each.body), each.locate)
-        for text in (base, meshes.text(objects))
+        for text in (base, _secrets(), meshes.text(objects))
         for each in reader.parse(text, "rules.yaml").manifests
     ]
+
+
+@functools.cache
+def _secrets() -> str:
+    """Return certificates like those that the law's labs have."""
+    return credentials.every()
 
 
 def _placed(body: Json) -> Json:
