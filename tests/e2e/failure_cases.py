@@ -1,7 +1,7 @@
 """The failure classes: what brings each about, and what must be said of it. Each case is a policy
 applied to the workloads in `failures/`, and one request."""
 
-from tests.e2e import failure_tokens
+from tests.e2e import failure_authorizers, failure_tokens
 from tests.e2e.failure_case import (
     EDGE,
     FROM_CLIENT,
@@ -469,6 +469,7 @@ CASES = (
         wished="application-status",
     ),
     *failure_tokens.CASES,
+    *failure_authorizers.CASES,
     Case(
         "rules do not allow a TCP connection",
         "rbac-not-allowed",

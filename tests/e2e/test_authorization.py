@@ -158,6 +158,51 @@ def test_hosts_and_headers(mesh: Mesh) -> None:
         )
 
 
+def test_an_authorizer_decides(mesh: Mesh) -> None:
+    """Over HTTP and over gRPC, asked only about what the rules match; what it says of an allowed
+    request reaches the application, and a rule of DENY holds beside it."""
+    asked = [rule(operation={"paths": ["/admin*"]})]
+    allow, deny = "-H 'x-ext-authz: allow'", "-H 'x-ext-authz: deny'"
+    custom = {"action": "CUSTOM", "rules": asked}
+    with policies(mesh, {**custom, "provider": {"name": "http"}}):
+        answers: dict[str, int | str] = {
+            HTTP: 200,
+            f"{HTTP}/admin": 403,
+            f"{allow} {HTTP}/admin": 200,
+            f"{deny} {HTTP}/admin": 403,
+            TCP: 200,
+        }
+        expect(mesh, {FRIEND: answers, NAKED: {f"{HTTP}/admin": 403}})
+        expect(mesh, {"outside": {f"{allow} {HTTP}/admin": 200, f"{HTTP}/admin": 403}})
+        words = f"curl -s {allow} {HTTP}/admin"
+        told = mesh.lab.lateen("exec", *FRIEND.split(), "-c", "curl", "--", "sh", "-c", words)
+        assert '"x-ext-authz-check-result": "allowed"' in told.stdout
+    with policies(mesh, {**custom, "provider": {"name": "grpc"}}):
+        answers = {f"{HTTP}/admin": 200, f"{deny} {HTTP}/admin": 403}
+        expect(mesh, {FRIEND: answers, STRANGER: {f"{HTTP}/admin": 403, HTTP: 200}})
+    everything = {"action": "CUSTOM", "provider": {"name": "grpc"}, "rules": [{}]}
+    with policies(mesh, everything):
+        expect(mesh, {FRIEND: {TCP: 200}, STRANGER: {TCP: CLOSED}})
+    never = {"action": "DENY", "rules": asked}
+    with policies(mesh, {**custom, "provider": {"name": "http"}}, never):
+        expect(mesh, {FRIEND: {f"{allow} {HTTP}/admin": 403, HTTP: 200}})
+
+
+def test_an_authorizer_that_is_not_there(mesh: Mesh) -> None:
+    custom = {"action": "CUSTOM", "rules": [rule(operation={"paths": ["/admin"]})]}
+    for provider, status in (("gone", 503), ("open", 200), ("unheard-of", 403)):
+        with policies(mesh, {**custom, "provider": {"name": provider}}):
+            expect(mesh, {FRIEND: {f"{HTTP}/admin": status, HTTP: 200}})
+
+
+def test_a_gateway_asks(mesh: Mesh) -> None:
+    everything = {"selector": {"matchLabels": {"istio": "ingressgateway"}}, "action": "CUSTOM"}
+    named = {**everything, "provider": {"name": "http"}, "rules": [{}]}
+    with policies(mesh, named, namespace="istio-system"):
+        allow = "-H 'x-ext-authz: allow'"
+        expect(mesh, {"outside": {f"{allow} {HTTP}": 200, HTTP: 403}, FRIEND: {HTTP: 200}})
+
+
 def test_ports_are_the_workloads(mesh: Mesh) -> None:
     with policies(mesh, {"action": "DENY", "rules": [rule(operation={"ports": ["8080"]})]}):
         expect(mesh, {FRIEND: {HTTP: 403, TCP: 200}})

@@ -241,6 +241,25 @@ JWT_MALFORMED = Cause(
     hints=("send three parts of base64url with dots between, after `Bearer ` in Authorization",),
     server_details=("jwt_authn_access_denied{",),
 )
+EXT_AUTHZ_DENIED = Cause(
+    code="ext-authz-denied",
+    category=Category.AUTHORIZATION,
+    words="the external authorizer that a CUSTOM policy asks refuses it",
+    hints=("see why in the authorizer's own log: `lateen logs POD`",),
+    server_details=("ext_authz_denied",),
+)
+EXT_AUTHZ_UNREACHABLE = Cause(
+    code="ext-authz-unreachable",
+    category=Category.AUTHORIZATION,
+    words="the external authorizer that a CUSTOM policy asks gave no decision, and the provider "
+    "does not fail open",
+    hints=(
+        "see whether it runs, listens on the provider's port and takes what the proxy sends: "
+        "`lateen get pods -A`",
+        "compare `service` and `port` of the provider in the mesh configuration with the Service",
+    ),
+    server_details=("ext_authz_error",),
+)
 DOUBLE_TLS = Cause(
     code="double-tls",
     category=Category.TLS,

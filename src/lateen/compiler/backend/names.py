@@ -80,3 +80,7 @@ def stat_name(cluster: str) -> str:
 def listener_stat_prefix(direction: str, bind: str, port: int) -> str:
     """Return a connection manager's stat prefix, `inbound_0.0.0.0_80;`."""
     return f"{direction}_{bind}_{port};"
+
+
+ASKED_PREFIX = "istio_ext_authz_"
+"""Before what the rules of CUSTOM note, so that the filter behind them asks its provider."""

@@ -14,7 +14,7 @@ from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb
 from envoy.extensions.path.match.uri_template.v3 import uri_template_match_pb2
 from envoy.type.matcher.v3 import metadata_pb2, path_pb2, regex_pb2, string_pb2, value_pb2
 
-from lateen.compiler.backend import jwt, pack
+from lateen.compiler.backend import jwt, names, pack
 from lateen.compiler.ir.authz import Action, Attribute, Check, Pattern, Rule, Test
 from lateen.compiler.output import Resource, ResourceType
 
@@ -38,13 +38,22 @@ def http_references(
     checks: Iterable[Check],
 ) -> tuple[http_connection_manager_pb2.HttpFilter, ...]:
     """Return one filter per action, in order, each of which is told its rules by discovery."""
-    made = []
+    made: list[http_connection_manager_pb2.HttpFilter] = []
     for check in checks:
-        out = http_connection_manager_pb2.HttpFilter(name=http_name(check.action))
-        out.config_discovery.config_source.CopyFrom(pack.ads())
-        out.config_discovery.type_urls.append(pack.any_of(http_rbac_pb2.RBAC()).type_url)
-        made.append(out)
+        made += _http_reference(check)
     return tuple(made)
+
+
+def _http_reference(check: Check) -> list[http_connection_manager_pb2.HttpFilter]:
+    """The rules of CUSTOM only find who is to be asked; the filter behind them asks."""
+    out = http_connection_manager_pb2.HttpFilter(name=http_name(check.action))
+    out.config_discovery.config_source.CopyFrom(pack.ads())
+    out.config_discovery.type_urls.append(pack.any_of(http_rbac_pb2.RBAC()).type_url)
+    if check.authorizer is None:
+        return [out]
+    from lateen.compiler.backend import ext_authz  # protobufs that most meshes never need
+
+    return [out, ext_authz.http_filter(check.authorizer, HTTP_FILTER)]
 
 
 def extensions(checks: Iterable[Check]) -> tuple[Resource, ...]:
@@ -65,38 +74,52 @@ def extensions(checks: Iterable[Check]) -> tuple[Resource, ...]:
 def http_rules(check: Check) -> http_rbac_pb2.RBAC:
     """Return the rules of one action for requests."""
     return http_rbac_pb2.RBAC(
-        rules=_rules(check.action, check.rules) if check.policies else None,
+        rules=_enforced(check),
         shadow_rules=_shadow(check),
         shadow_rules_stat_prefix=_shadow_prefix(check),
     )
 
 
 def network_filters(checks: Iterable[Check]) -> tuple[listener_components_pb2.Filter, ...]:
-    """Return one filter per action, in order."""
-    return tuple(
-        listener_components_pb2.Filter(
-            name=NETWORK_FILTER,
-            typed_config=pack.any_of(
-                network_rbac_pb2.RBAC(
-                    rules=_rules(check.action, check.rules) if check.policies else None,
-                    shadow_rules=_shadow(check),
-                    shadow_rules_stat_prefix=_shadow_prefix(check),
-                    stat_prefix=TCP_PREFIX,
-                )
-            ),
+    """Return one filter per action, in order. A provider that decides over HTTP is not asked about
+    connections: as in Istio, they pass."""
+    made = []
+    for check in checks:
+        asked = check.authorizer
+        if asked is not None and not asked.grpc:
+            continue
+        rules = network_rbac_pb2.RBAC(
+            rules=_enforced(check),
+            shadow_rules=_shadow(check),
+            shadow_rules_stat_prefix=_shadow_prefix(check),
+            stat_prefix=TCP_PREFIX,
         )
-        for check in checks
-    )
+        made.append(
+            listener_components_pb2.Filter(name=NETWORK_FILTER, typed_config=pack.any_of(rules))
+        )
+        if asked is not None:
+            from lateen.compiler.backend import ext_authz
+
+            made.append(ext_authz.network_filter(asked, NETWORK_FILTER, TCP_PREFIX))
+    return tuple(made)
+
+
+def _enforced(check: Check) -> rbac_pb2.RBAC | None:
+    if not check.policies or check.authorizer is not None:
+        return None
+    return _rules(check.action, check.rules)
 
 
 def _shadow(check: Check) -> rbac_pb2.RBAC | None:
+    if check.authorizer is not None:
+        return _rules(check.action, check.rules)
     return _rules(check.action, check.dry_rules) if check.dry_policies else None
 
 
 def _shadow_prefix(check: Check) -> str:
     """Istio sets ALLOW's where there is no dry run at all, and AUDIT has none."""
     if check.action is Action.CUSTOM:
-        return ""
+        return names.ASKED_PREFIX if check.authorizer is not None else ""
     if not check.dry_policies or check.action is Action.ALLOW:
         return "istio_dry_run_allow_"
     return "istio_dry_run_deny_" if check.action is Action.DENY else ""

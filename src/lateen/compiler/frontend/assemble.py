@@ -99,7 +99,7 @@ class Frontend:
         self._sidecars = sidecars.Sidecars(self._graph, self._destinations, scopes)
         self._routers = routers.Routers(self._graph, self._destinations)
         self._authorizations = authorizations.Authorizations(
-            self._graph, self._collections, settings
+            self._graph, self._collections, settings, self._destinations.registry.named
         )
         self._envoy_filters = envoyfilters.EnvoyFilters(self._graph, self._collections, settings)
         self._authentications = authentications.Authentications(

@@ -130,6 +130,48 @@ def _asks_identity(tests: tuple[Test, ...]) -> bool:
     return any(t.attribute is Attribute.IDENTITY and not t.negated for t in tests)
 
 
+class ShownBody(Value, frozen=True, kw_only=True):
+    """How much of a request's body an authorizer is shown."""
+
+    most: int
+    """Bytes."""
+    partial: bool = False
+    as_bytes: bool = False
+
+
+class Authorizer(Value, frozen=True, kw_only=True):
+    """Who decides for CUSTOM: a provider of the mesh configuration."""
+
+    name: str
+    source: Source
+    service: str = ""
+    """As written: `host`, or `namespace/host`."""
+    port: int = 0
+    grpc: bool = False
+    cluster: str = ""
+    """Where it is asked; empty until its host is found."""
+    fault: str = ""
+    """Why it cannot be asked at all: then what the rules match is refused."""
+    timeout: float = 600.0
+    """Seconds."""
+    fail_open: bool = False
+    status_on_error: int = 0
+    """What is answered where it gives no decision; 0 is Envoy's 403."""
+    path_prefix: str = ""
+    body: ShownBody | None = None
+    shown: tuple[Pattern, ...] = ()
+    """Headers of the request, over HTTP; over gRPC it is shown all."""
+    added: tuple[tuple[str, str], ...] = ()
+    to_upstream: tuple[Pattern, ...] = ()
+    to_refused: tuple[Pattern, ...] = ()
+    to_allowed: tuple[Pattern, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The service's host name."""
+        return self.service.rpartition("/")[2]
+
+
 class Check(Value, frozen=True, kw_only=True):
     """The rules of one action, as they are evaluated together.
 
@@ -144,6 +186,8 @@ class Check(Value, frozen=True, kw_only=True):
     dry_rules: tuple[Rule, ...] = ()
     """Counted, never enforced: `istio.io/dry-run`."""
     dry_policies: tuple[Source, ...] = ()
+    authorizer: Authorizer | None = None
+    """Of CUSTOM: who is asked about what the rules match. None: that is refused."""
 
 
 class Authorization(Kept, frozen=True, kw_only=True):
@@ -165,6 +209,11 @@ class Authorization(Kept, frozen=True, kw_only=True):
     def policies(self) -> tuple[Source, ...]:
         """Return the AuthorizationPolicies that apply, those of dry runs too."""
         return tuple(p for check in self.http for p in (*check.policies, *check.dry_policies))
+
+    @property
+    def authorizer(self) -> Authorizer | None:
+        """Return who is asked, if anybody is."""
+        return next((c.authorizer for c in self.http if c.authorizer is not None), None)
 
     def allowing(self, *, http: bool) -> Check | None:
         """Return the rules of which one must match; None if nothing has to."""

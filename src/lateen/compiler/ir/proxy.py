@@ -5,7 +5,7 @@ A view is the cache key of rendering: equal views share bytes. What many proxies
 nothing to find out.
 """
 
-from lateen.compiler.ir.authz import Authorization
+from lateen.compiler.ir.authz import Authorization, Authorizer
 from lateen.compiler.ir.jwt import Authentication
 from lateen.compiler.ir.patches import Patches
 from lateen.compiler.ir.policy import ConnectionPool, RetryBudget, TlsMode, TrafficPolicy
@@ -133,6 +133,9 @@ class MeshSettings(Value, frozen=True, kw_only=True):
     """Percent."""
     mesh_id: str = wellknown.CLUSTER_DOMAIN
     cluster_id: str = "Kubernetes"
+    authorizers: tuple[Authorizer, ...] = ()
+    """Providers of the mesh configuration that decide for AuthorizationPolicies of action
+    CUSTOM."""
     key_log: str = ""
     """File in the proxy's container for the keys of every TLS connection; empty for none."""
 

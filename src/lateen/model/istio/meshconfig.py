@@ -41,6 +41,54 @@ class Zipkin(ProtoStruct, frozen=True, kw_only=True):
     max_tag_length: Annotated[int, doc("Longest path in a span.", compiled=False)] = 0
 
 
+class CheckedBody(ProtoStruct, frozen=True, kw_only=True):
+    """How much of a request's body an authorizer is shown."""
+
+    max_request_bytes: Annotated[int, doc("At most so much.")] = 0
+    allow_partial_message: Annotated[
+        bool, doc("Of a longer one its beginning; else it is refused.")
+    ] = False
+    pack_as_bytes: Annotated[bool, doc("As bytes, where it need be no text.")] = False
+
+
+class GrpcAuthorizer(ProtoStruct, frozen=True, kw_only=True):
+    """A service that decides over Envoy's gRPC API of external authorization."""
+
+    service: Annotated[str, doc("Its host, `NAMESPACE/HOST` where several have it.")] = ""
+    port: Annotated[int, doc("Its port.")] = 0
+    timeout: Annotated[Duration, doc("How long it may take; default 600s.")] = ""
+    fail_open: Annotated[bool, doc("Let requests pass where it cannot be asked.")] = False
+    clear_route_cache: Annotated[
+        bool, doc("Choose the route again; Istio does not read it.", compiled=False)
+    ] = False
+    status_on_error: Annotated[str, doc("Status where it cannot be asked; default 403.")] = ""
+    include_request_body_in_check: Annotated[CheckedBody | None, doc("Show it the body.")] = None
+
+
+class HttpAuthorizer(GrpcAuthorizer, frozen=True, kw_only=True):
+    """A service that decides by the status it answers a copy of the request's head with."""
+
+    path_prefix: Annotated[str, doc("Before the request's path.")] = ""
+    include_headers_in_check: Annotated[
+        tuple[str, ...], doc("The old name of includeRequestHeadersInCheck.")
+    ] = ()
+    include_request_headers_in_check: Annotated[
+        tuple[str, ...], doc("Headers it is shown: exact, `p*` or `*s`.")
+    ] = ()
+    include_additional_headers_in_check: Annotated[
+        dict[str, str], doc("Headers it is sent beside those.")
+    ] = field(default_factory=dict)
+    headers_to_upstream_on_allow: Annotated[
+        tuple[str, ...], doc("Of its answer, those the application is sent.")
+    ] = ()
+    headers_to_downstream_on_deny: Annotated[
+        tuple[str, ...], doc("Of its refusal, those the client gets; default all.")
+    ] = ()
+    headers_to_downstream_on_allow: Annotated[
+        tuple[str, ...], doc("Of its consent, those the client gets.")
+    ] = ()
+
+
 class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
     """A named place for logs, traces, metrics or decisions; one of the kinds."""
 
@@ -53,10 +101,10 @@ class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
     envoy_tcp_als: Annotated[Any, doc("gRPC access log service for TCP.", compiled=False)] = None
     envoy_otel_als: Annotated[Any, doc("OpenTelemetry logs.", compiled=False)] = None
     envoy_ext_authz_http: Annotated[
-        Any, doc("External authorization over HTTP.", compiled=False)
+        HttpAuthorizer | None, doc("External authorization over HTTP.")
     ] = None
     envoy_ext_authz_grpc: Annotated[
-        Any, doc("External authorization over gRPC.", compiled=False)
+        GrpcAuthorizer | None, doc("External authorization over gRPC.")
     ] = None
     opentelemetry: Annotated[Any, doc("OpenTelemetry traces.", compiled=False)] = None
     opencensus: Annotated[Any, doc("OpenCensus.", compiled=False)] = None

@@ -376,9 +376,9 @@ COMPILER = (
         "LTN0038",
         _W,
         "CustomAuthorizationRefused",
-        "provider {provider} is not asked: external authorization is not run here; as in Istio "
-        "with a provider that does not exist, {refused}",
-        "Use action ALLOW or DENY, or remove the policy.",
+        "provider {provider} is not asked: {reason}; as in Istio {refused}",
+        "Define it under extensionProviders of the mesh configuration (envoyExtAuthzHttp or "
+        "envoyExtAuthzGrpc, with `service` and `port` of a Service that is there).",
     ),
     Row(
         "LTN0042",

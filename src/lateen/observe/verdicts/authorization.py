@@ -16,6 +16,8 @@ from lateen.observe.requests import hops
 from lateen.observe.requests.legs import Leg
 
 _MOST_POLICIES = 4
+_ASKED = "ext_authz_"
+"""What Envoy's details of external authorization begin with."""
 
 
 def refine(cause: Cause, leg: Leg, views: Mapping[str, ProxyView]) -> Cause:
@@ -50,13 +52,26 @@ def told(leg: Leg, views: Mapping[str, ProxyView]) -> tuple[list[str], list[Sour
 
 
 def _of_filter(leg: Leg, views: Mapping[str, ProxyView]) -> tuple[list[str], list[Source]]:
-    """A token was refused: by which policies, as far as Envoy tells."""
+    """A token or an authorizer refused it: by which policies, as far as Envoy tells."""
     view = views.get(leg.server_entry.proxy) if leg.server_entry is not None else None
+    if hops.refusal(leg.server_entry).startswith(_ASKED):
+        return _of_authorizer(view.authorization if view is not None else None)
     if view is None or view.authentication is None:
         return [], []
     sources = [provider.source for provider in view.authentication.providers]
     named = ", ".join(dict.fromkeys(str(source.ref) for source in sources[:_MOST_POLICIES]))
     return [f"tokens are verified by {named}"], sources
+
+
+def _of_authorizer(found: Authorization | None) -> tuple[list[str], list[Source]]:
+    """An authorizer refused, or gave no answer: which, and by whose rules it is asked."""
+    asked = next((c for c in found.http if c.authorizer is not None), None) if found else None
+    if asked is None or asked.authorizer is None:
+        return [], []
+    who = asked.authorizer
+    named = ", ".join(str(source.ref) for source in asked.policies[:_MOST_POLICIES])
+    words = f"{named} asks {who.name}, {who.host} port {who.port}"
+    return [words], [*(rule.source for rule in asked.rules), who.source]
 
 
 def _of_rule(found: Authorization, name: str) -> tuple[list[str], list[Source]]:
@@ -67,7 +82,7 @@ def _of_rule(found: Authorization, name: str) -> tuple[list[str], list[Source]]:
     words = f"it is {field} of {rule.source.ref}"
     asked = any(rule in c.rules for c in found.http + found.tcp if c.action is Action.CUSTOM)
     if asked:
-        words += ", whose provider is not there to be asked"
+        words += ", whose provider cannot be asked"
     return [words], [rule.source]
 
 

@@ -61,6 +61,16 @@ def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> Clu
     return list(groups.values())[run.choices.choose(options)][0]
 
 
+def reachable(run: Run, hop: Hop, cluster: Any) -> bool:
+    """Whether a cluster has an endpoint at which something listens, as far as that is known."""
+    pods = run.world.network.pods
+    for each in _candidates(run, hop, cluster):
+        pod = pods.get(each.address)
+        if pod is None or pod.proxy or pod.speeches is None or each.port in pod.speeches:
+            return True
+    return False
+
+
 def _candidates(run: Run, hop: Hop, cluster: Any) -> list[ClusterEndpoint]:
     kind = clusters.discovery(cluster)
     if kind == "ORIGINAL_DST":

@@ -11,7 +11,12 @@ from lateen.predict.values.request import Http
 
 def matches(matcher: Any, request: Http | None) -> bool:
     """Tell whether a MetadataMatcher takes a request; what is not there fits nothing."""
-    found: Any = written(request, matcher.filter)
+    return fits(matcher, written(request, matcher.filter))
+
+
+def fits(matcher: Any, known: Mapping[str, Any]) -> bool:
+    """Tell whether a MetadataMatcher takes what one filter wrote."""
+    found: Any = known
     for segment in matcher.path:
         found = found.get(segment.key) if isinstance(found, Mapping) else None
     return bool(_value(matcher.value, found) != matcher.invert)

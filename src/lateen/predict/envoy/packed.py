@@ -19,6 +19,12 @@ _MODULES = {
     f"{_PREFIX}filters.http.jwt_authn.v3.JwtAuthentication": (
         f"{_PREFIX}filters.http.jwt_authn.v3.config_pb2"
     ),
+    f"{_PREFIX}filters.network.ext_authz.v3.ExtAuthz": (
+        f"{_PREFIX}filters.network.ext_authz.v3.ext_authz_pb2"
+    ),
+    f"{_PREFIX}filters.http.ext_authz.v3.ExtAuthz": (
+        f"{_PREFIX}filters.http.ext_authz.v3.ext_authz_pb2"
+    ),
     f"{_PREFIX}filters.http.fault.v3.HTTPFault": f"{_PREFIX}filters.http.fault.v3.fault_pb2",
     f"{_PREFIX}filters.http.cors.v3.CorsPolicy": f"{_PREFIX}filters.http.cors.v3.cors_pb2",
     f"{_PREFIX}filters.http.set_filter_state.v3.Config": (

@@ -12,6 +12,8 @@ from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Credential, Http
 from lateen.predict.values.trail import Test, Trail
 
+_ASKED_PREFIX = "istio_ext_authz_"
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked about: a connection and, for the HTTP filter, a request on it."""
@@ -50,6 +52,18 @@ def judge(rules: Any, subject: Subject) -> Ruling:
     if action == "LOG":
         return Ruling(True, matched)
     return Ruling((matched != "none") == (action == "ALLOW"), matched)
+
+
+def noted(opened: Any, subject: Subject) -> dict[str, str]:
+    """Return what an RBAC filter notes of the rules of CUSTOM, which it does not enforce, for the
+    filter behind it. What it notes of dry runs nobody reads."""
+    prefix = opened.shadow_rules_stat_prefix
+    if not opened.HasField("shadow_rules") or prefix != _ASKED_PREFIX:
+        return {}
+    found = judge(opened.shadow_rules, subject)
+    if found.policy == "none":
+        return {}
+    return {f"{prefix}shadow_effective_policy_id": found.policy}
 
 
 def asks_identity(rules: Any) -> bool:

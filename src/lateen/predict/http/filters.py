@@ -1,18 +1,21 @@
 """The HTTP filters that may answer or change a request, in their order. Pure."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from lateen.predict.connection import peer
-from lateen.predict.envoy import config, packed, rbac, routes, strings
+from lateen.predict.connection import authorizers, peer
+from lateen.predict.envoy import config, metadata, packed, rbac, routes, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import tokens, weights
 from lateen.predict.http.exchange import Exchange, Local
 from lateen.predict.values.request import Http
 from lateen.predict.values.trail import PRESENT, Test
 
+_RBAC = "envoy.filters.http.rbac"
+"""The name under which rules note what they found."""
 _ALPN_STATE = "envoy.network.application_protocols"
 _OF_GRPC = 200
 """What HTTP says of a fault that is a gRPC status, whoever asks."""
@@ -70,10 +73,12 @@ def _of_route(exchange: Exchange, name: str) -> Any | None:
 
 
 def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
-    if not opened.HasField("rules"):
-        return None
     hop = exchange.hop
     subject = msgspec.structs.replace(peer.subject(hop), request=exchange.request)
+    if told := rbac.noted(opened, subject):
+        exchange.request = exchange.request.with_metadata(_RBAC, json.dumps(told))
+    if not opened.HasField("rules"):
+        return None
     ruling = rbac.judge(opened.rules, subject)
     if ruling.allowed:
         peer.note_allowed(exchange.run, hop, ruling)
@@ -88,6 +93,17 @@ def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None
     exchange.run.fail(code, sources, len(exchange.run.legs) - 1)
     details = f"rbac_access_denied_matched_policy[{ruling.policy}]"
     return Local(403, details, code=code, sources=sources)
+
+
+def _ask(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    """Ask an authorizer, where the rules before have noted that it is to be asked."""
+    known = metadata.written(exchange.request, _RBAC)
+    asked = authorizers.ask(exchange.run, exchange.hop, opened, known)
+    if asked.code == "ok":
+        return None
+    status = opened.status_on_error.code if asked.code == authorizers.UNREACHABLE else 0
+    details = "ext_authz_error" if asked.code == authorizers.UNREACHABLE else "ext_authz_denied"
+    return Local(status or 403, details, flags=("UAEX",), code=asked.code, sources=asked.sources)
 
 
 def _unknown_client(exchange: Exchange, rules: Any) -> str:
@@ -201,6 +217,7 @@ _Filter = Callable[[Exchange, Any, Any | None], Local | None]
 _FILTERS: dict[str, _Filter] = {
     "http.jwt_authn.v3.JwtAuthentication": tokens.authenticate,
     "http.rbac.v3.RBAC": _authorize,
+    "http.ext_authz.v3.ExtAuthz": _ask,
     "http.set_filter_state.v3.Config": _filter_state,
     "http.fault.v3.HTTPFault": _fault,
     "http.cors.v3.Cors": _cors,

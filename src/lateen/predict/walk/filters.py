@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lateen.predict.connection import peer
+from lateen.predict.connection import authorizers, peer
 from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Run, WireReply, ended, party_of
 from lateen.predict.envoy import config, packed, rbac
@@ -14,15 +14,21 @@ from lateen.predict.walk import tcp
 
 def run_through(run: Run, hop: Hop) -> WireReply:
     """Return what the filters of a chain make of a connection."""
+    told: dict[str, str] = {}
     for each in hop.chain.filters:
         kind = packed.type_of(each.typed_config)
         opened = packed.opened(each.typed_config)
         if opened is None:
             raise UnknownError(f"the network filter {each.name} of {hop.name}")
         if kind.endswith("network.rbac.v3.RBAC"):
+            told = rbac.noted(opened, peer.subject(hop)) or told
             refused = _authorize(run, hop, opened)
             if refused is not None:
                 return refused
+        elif kind.endswith("network.ext_authz.v3.ExtAuthz"):
+            if authorizers.ask(run, hop, opened, told).code != "ok":
+                log = Log(proxy=hop.name, kind="tcp", flags=("UAEX",))
+                return ended(hop.taken.content, party_of(hop.pod, port=hop.taken.port), log)
         elif kind.endswith("HttpConnectionManager"):
             return manager.handle(run, hop, opened)
         elif kind.endswith("TcpProxy"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.security import authz, targeting
+from lateen.compiler.frontend.security import authorizers, authz, targeting
 from lateen.compiler.ir.authz import Action
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import security
@@ -11,8 +11,10 @@ from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
 
 
-def findings(policy: security.AuthorizationPolicy, settings: MeshSettings) -> Iterator[Diagnostic]:
-    """Yield the findings of one policy."""
+def findings(
+    policy: security.AuthorizationPolicy, settings: MeshSettings, named: authorizers.Named
+) -> Iterator[Diagnostic]:
+    """Yield the findings of one policy. `named` finds services by their host name."""
     source = precedence.source("AuthorizationPolicy", policy, "spec")
     field = targeting.targets(policy.spec, settings.features)
     if field:
@@ -24,7 +26,7 @@ def findings(policy: security.AuthorizationPolicy, settings: MeshSettings) -> It
     if policy.spec.target_refs and not settings.features.authz_target_refs:
         yield _too_new(source.at("targetRefs"), "1.22", version)
     if authz.action_of(policy) is Action.CUSTOM:
-        yield _custom(policy, source, settings)
+        yield from _custom(policy, source, settings, named)
     for index, rule in enumerate(policy.spec.rules):
         at = source.at(f"rules[{index}]")
         for number, entry in enumerate(rule.from_ or ()):
@@ -38,16 +40,27 @@ def _too_new(at: Source, since: str, version: str) -> Diagnostic:
 
 
 def _custom(
-    policy: security.AuthorizationPolicy, source: Source, settings: MeshSettings
-) -> Diagnostic:
-    provider = policy.spec.provider.name if policy.spec.provider is not None else ""
+    policy: security.AuthorizationPolicy,
+    source: Source,
+    settings: MeshSettings,
+    named: authorizers.Named,
+) -> Iterator[Diagnostic]:
+    provider = authz.provider_of(policy)
+    found = next((each for each in settings.authorizers if each.name == provider), None)
+    reason = "extensionProviders of the mesh configuration has none that decides by that name"
+    if found is not None:
+        reason = authorizers.resolved(found, named).fault
+    if not reason and not authz.dry_run(policy):
+        return
     if authz.dry_run(policy):
         refused = "a dry run does nothing then"
     elif settings.features.authz_custom_by_rule:
         refused = "what its rules match is refused"
     else:
         refused = "everything is refused"
-    return make("LTN0038", source.at("provider.name"), provider=provider, refused=refused)
+    at = source.at("provider.name")
+    reason = reason or "it is a dry run"
+    yield make("LTN0038", at, provider=provider, reason=reason, refused=refused)
 
 
 def _source(

@@ -388,10 +388,11 @@ class Checks:
             authz_checks,  # needed where there are policies only
         )
 
+        named = self._destinations.registry.named
         source = precedence.source("AuthorizationPolicy", obj, "spec")
         unread = unsupported.unread(obj.spec, source)
         doubtful = codes.warnings(kinds.KINDS[collections.AUTHORIZATION], obj)
-        return (*unread, *doubtful, *authz_checks.findings(obj, self._settings))
+        return (*unread, *doubtful, *authz_checks.findings(obj, self._settings, named))
 
     def _authentication(self, key: Key) -> Findings:
         obj = self._collections.token_policies.get(key)

@@ -9,6 +9,7 @@ import msgspec
 
 from lateen.compiler.frontend import quantities
 from lateen.compiler.frontend.routing import unsupported
+from lateen.compiler.ir.authz import Authorizer
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.telemetry import STDOUT, LogFile
 from lateen.compiler.ir.value import Value
@@ -107,6 +108,9 @@ def applied(settings: MeshSettings, obj: objects.ConfigMap | None) -> MeshSettin
         changes["trust_domain"] = config.trust_domain
     if config.trust_domain_aliases:
         changes["trust_domain_aliases"] = config.trust_domain_aliases
+    authorizers = _authorizers(config, source_of(settings))
+    if authorizers:
+        changes["authorizers"] = authorizers
     for field, written in (
         ("service_export_to", config.default_service_export_to),
         ("routes_export_to", config.default_virtual_service_export_to),
@@ -115,6 +119,18 @@ def applied(settings: MeshSettings, obj: objects.ConfigMap | None) -> MeshSettin
         if written and "*" not in written:
             changes[field] = tuple(written)
     return msgspec.structs.replace(settings, **changes) if changes else settings
+
+
+def _authorizers(config: meshconfig.MeshConfig, at: Source) -> tuple[Authorizer, ...]:
+    if not any(_asked(provider) for provider in config.extension_providers):
+        return ()
+    from lateen.compiler.frontend.security import authorizers  # where there are such providers
+
+    return authorizers.translate(config.extension_providers, at)
+
+
+def _asked(provider: meshconfig.ExtensionProvider) -> bool:
+    return bool(provider.envoy_ext_authz_http or provider.envoy_ext_authz_grpc)
 
 
 def source_of(settings: MeshSettings) -> Source:

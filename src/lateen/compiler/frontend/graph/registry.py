@@ -45,6 +45,10 @@ class Registry:
         found = self._named.get(hostname)
         return found[0] if found else None
 
+    def named(self, hostname: str) -> tuple[Service, ...]:
+        """Return every service of that name, one for each namespace that declares it."""
+        return self._named.get(hostname)
+
     def at(self, key: ServiceKey) -> Service | None:
         """Return the service of that name which a namespace declares."""
         namespace, hostname = key

@@ -103,7 +103,8 @@ class Routers:
         state = self._states.setdefault(number, State())
         tables, reached = self._tables(number, state.config)
         listeners = self._listeners(number, reached)
-        clusters, endpoints = self._clusters(number, state, sorted(reached))
+        asked = {authorizer.host for authorizer in self._settings.authorizers}
+        clusters, endpoints = self._clusters(number, state, sorted({*reached, *asked}))
         made = GatewayConfig(
             listeners=listeners, tables=tables, clusters=clusters, endpoints=endpoints
         )

@@ -3,11 +3,13 @@
 All that apply count together: neither scope nor age decides between them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.security import authz_rules, targeting
-from lateen.compiler.ir.authz import Action, Authorization, Check, Rule
+from lateen.compiler.ir.authz import Action, Authorization, Authorizer, Check, Rule
 from lateen.compiler.ir.proxy import Features, MeshSettings
 from lateen.compiler.ir.value import Value
 from lateen.model.istio import security
@@ -27,6 +29,11 @@ class Compiled(Value, frozen=True, kw_only=True):
     dry_run: bool
     http: tuple[Rule, ...]
     tcp: tuple[Rule, ...]
+    provider: str = ""
+    """Of CUSTOM: who decides."""
+    refuses_all: bool = False
+    """Of CUSTOM: whether it refuses everything, and not what its rules match, where nobody can be
+    asked."""
 
 
 def applies(
@@ -53,10 +60,21 @@ def compile_policy(policy: security.AuthorizationPolicy, settings: MeshSettings)
     action = action_of(policy) or Action.ALLOW
     http = _rules(policy, action, source, settings, tcp=False)
     tcp = _rules(policy, action, source, settings, tcp=True)
-    if action is Action.CUSTOM and not settings.features.authz_custom_by_rule:
-        http = tcp = (Rule(name=_DENY_ALL, source=source, operations=((),), sources=((),)),)
-    tcp = http if tcp == http else tcp
-    return Compiled(source=source, action=action, dry_run=dry_run(policy), http=http, tcp=tcp)
+    custom = action is Action.CUSTOM
+    return Compiled(
+        source=source,
+        action=action,
+        dry_run=dry_run(policy),
+        http=http,
+        tcp=http if tcp == http else tcp,
+        provider=provider_of(policy) if custom else "",
+        refuses_all=custom and not settings.features.authz_custom_by_rule,
+    )
+
+
+def provider_of(policy: security.AuthorizationPolicy) -> str:
+    """Return the name of the provider that is to decide; empty where none is named."""
+    return policy.spec.provider.name if policy.spec.provider is not None else ""
 
 
 def _rules(
@@ -90,15 +108,24 @@ def _name(policy: security.AuthorizationPolicy, action: Action, index: int) -> s
     name = f"ns[{meta.namespace}]-policy[{meta.name}]-rule[{index}]"
     if action is not Action.CUSTOM:
         return name
-    provider = policy.spec.provider.name if policy.spec.provider is not None else ""
-    return f"istio-ext-authz-{provider}-{name}{_NOBODY_TO_ASK}"
+    return f"istio-ext-authz-{provider_of(policy)}-{name}"
 
 
-def join(policies: Iterable[Compiled]) -> Authorization | None:
+Find = Callable[[str], Authorizer | None]
+"""Returns the provider of a name that can be asked, or None."""
+
+
+def nobody(name: str) -> Authorizer | None:
+    """Find no provider, as in a mesh without any."""
+    return None
+
+
+def join(policies: Iterable[Compiled], find: Find = nobody) -> Authorization | None:
     """Return all that is checked where these policies apply; None where there are none.
 
-    No provider of the mesh can be asked for CUSTOM: as with a provider that does not exist, what
-    its rules match is refused. In a dry run it does nothing.
+    CUSTOM is decided by its provider. What its rules match is refused where that cannot be asked,
+    and where policies of one workload name two of them (Istio's
+    PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS is off). In a dry run it does nothing.
     """
     by_action: dict[Action, list[Compiled]] = {}
     for policy in policies:
@@ -106,12 +133,31 @@ def join(policies: Iterable[Compiled]) -> Authorization | None:
             by_action.setdefault(policy.action, []).append(policy)
     if not by_action:
         return None
-    http = tuple(_check(a, by_action[a], tcp=False) for a in Action if a in by_action)
-    tcp = tuple(_check(a, by_action[a], tcp=True) for a in Action if a in by_action)
+    asked = {policy.provider for policy in by_action.get(Action.CUSTOM, ())}
+    authorizer = find(*asked) if len(asked) == 1 else None
+    if asked and authorizer is None:
+        by_action[Action.CUSTOM] = [_refusing(policy) for policy in by_action[Action.CUSTOM]]
+    checks = [(a, by_action[a], authorizer) for a in Action if a in by_action]
+    http = tuple(_check(*each, tcp=False) for each in checks)
+    tcp = tuple(_check(*each, tcp=True) for each in checks)
     return Authorization(http=http, tcp=http if tcp == http else tcp)
 
 
-def _check(action: Action, policies: list[Compiled], *, tcp: bool) -> Check:
+def _refusing(policy: Compiled) -> Compiled:
+    """Return a policy whose provider cannot be asked."""
+    if policy.refuses_all:
+        rule = Rule(name=_DENY_ALL, source=policy.source, operations=((),), sources=((),))
+        return msgspec.structs.replace(policy, http=(rule,), tcp=(rule,))
+    http, tcp = (
+        tuple(msgspec.structs.replace(r, name=f"{r.name}{_NOBODY_TO_ASK}") for r in rules)
+        for rules in (policy.http, policy.tcp)
+    )
+    return msgspec.structs.replace(policy, http=http, tcp=http if tcp == http else tcp)
+
+
+def _check(
+    action: Action, policies: list[Compiled], authorizer: Authorizer | None, *, tcp: bool
+) -> Check:
     real = [p for p in policies if not p.dry_run]
     dry = [p for p in policies if p.dry_run]
     return Check(
@@ -120,4 +166,5 @@ def _check(action: Action, policies: list[Compiled], *, tcp: bool) -> Check:
         policies=tuple(p.source for p in real),
         dry_rules=tuple(rule for p in dry for rule in (p.tcp if tcp else p.http)),
         dry_policies=tuple(p.source for p in dry),
+        authorizer=authorizer if action is Action.CUSTOM else None,
     )
