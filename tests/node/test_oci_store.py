@@ -7,8 +7,10 @@ import stat
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from lateen.node.oci.errors import ImageError
 from lateen.node.oci.store import ImageStore
 from lateen.node.oci.unpacker import enter, stack
 from lateen.node.shim import syscalls
+from lateen.node.shim.walls import copying
 from tests import programs
 from tests.node import layers
 from tests.node.layers import Layer
@@ -175,6 +178,116 @@ def test_a_sparse_file_stays_one(store: ImageStore, tmp_path: Path) -> None:
     found = Path(store.root_of(image).layers[0], "holes").stat()
     assert found.st_size == size + 3
     assert found.st_blocks * 512 < 1 << 20
+
+
+def test_what_an_archive_leaves_out_of_a_file_is_not_read(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    """A layer of a few kilobytes may say that a file has a petabyte."""
+    source = tmp_path / "source"
+    source.mkdir()
+    with (source / "holes").open("wb") as file:
+        file.truncate(1 << 40)
+        file.seek(1 << 30)
+        file.write(b"middle")
+    for form in ("gnu", "pax"):
+        words = ["tar", f"--format={form}", "--sparse", "-C", str(source), "-cf", "-", "holes"]
+        layer = subprocess.run(words, check=True, capture_output=True).stdout
+        assert len(layer) < 1 << 20
+        layers.layout(tmp_path / form, [layer], name=f"{form}:1")
+        archives.load(store, tmp_path / form)
+        image = store.find(f"{form}:1")
+        assert image is not None
+        place = Path(store.root_of(image).layers[0], "holes")
+        assert place.stat().st_size == 1 << 40
+        assert place.stat().st_blocks * 512 < 1 << 20
+        with place.open("rb") as file:
+            file.seek(1 << 30)
+            assert file.read(8) == b"middle\0\0"
+
+
+def test_without_overlays_an_image_is_one_directory(store: ImageStore, tmp_path: Path) -> None:
+    """The kernel lays no overlay over what is two overlays already."""
+    below = Layer().folder("d").file("d/a", "a").file("d/b", "b").hard_link("d/c", "d/a")
+    above = Layer().file("d/.wh.b", "").link("d/link", "/d/a").folder("new").file("new/x", "x")
+    layers.layout(tmp_path / "l", [below.done(), above.done()], name="deep:1")
+
+    def act() -> Any:
+        enter()
+        deep = ImageStore(Path(_deep(tmp_path)) / "images", SystemClock())
+        archives.load(deep, tmp_path / "l")
+        image = deep.find("deep:1")
+        assert image is not None
+        (root,) = deep.root_of(image).layers
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        copying.merge([root], str(copy))
+        same = os.stat(copy / "d/a").st_ino == os.stat(copy / "d/c").st_ino
+        deep.remove(["deep:1"])
+        return [tree(Path(root)), tree(copy), same, deep.remove_unused()[1]]
+
+    expected = {"d": "/", "d/a": "a", "d/c": "a", "d/link": "-> /d/a", "new": "/", "new/x": "x"}
+    one, other, same, removed = _apart(act)
+    assert one == other == expected
+    assert same
+    assert removed == 1
+
+
+def test_layers_are_copied_over_each_other_as_the_kernel_lays_them(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    below = Layer().folder("d", mode=0o750).file("d/b", "b").folder("o").file("o/old", "x")
+    below.file("t", "file").link("f", "d").file("holes", bytes(1 << 20) + b"end", mode=0o4755)
+    above = Layer().file("d/.wh.b", "").file("o/.wh..wh..opq", "").file("o/new", "n")
+    above.file(".wh.t", "").folder("t").file("t/in", "i").file(".wh.f", "").file("f", "file")
+    parts = [below.done(), above.done()]
+    expected = unpacked(store, tmp_path, parts)
+    image = store.find("test/image:1")
+    assert image is not None
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    copying.merge(store.root_of(image).layers, str(copy))
+    assert tree(copy) == expected
+    holes = (copy / "holes").stat()
+    assert (holes.st_mode & 0o7777, holes.st_blocks * 512 < 1 << 16) == (0o4755, True)
+    assert (copy / "d").stat().st_mode & 0o777 == 0o750
+    assert copying.measure([str(copy)]).bytes < 1 << 17
+
+
+def _deep(place: Path) -> str:
+    """Mount an overlay over an overlay; return where."""
+    at = place / "below"
+    at.mkdir()
+    syscalls.mount("tmpfs", str(at), "tmpfs")
+    lower = at / "lower"
+    lower.mkdir()
+    for number in range(2):
+        names = [at / f"{kind}{number}" for kind in ("upper", "work", "merged")]
+        for name in names:
+            name.mkdir()
+        upper, work, merged = names
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
+        syscalls.mount("overlay", str(merged), "overlay", 0, options)
+        lower = merged
+    return str(lower)
+
+
+def _apart(act: Callable[[], Any]) -> Any:
+    """Return what a function says in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, json.dumps(act()).encode())
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    return json.loads(text)
 
 
 def test_many_layers(store: ImageStore, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def _first(writer: int, directories: Sequence[str]) -> None:
             os._exit(0)
         enter.mount_proc()
         trials: dict[str, Callable[[], None]] = {**_TRIALS}
+        trials["overlay"] = functools.partial(_overlay, directories)
         trials["container ids"] = functools.partial(_container_ids, directories)
         found = {"namespaces": "", **{name: _tried(trial) for name, trial in trials.items()}}
     except enter.StepFailed as failed:
@@ -101,15 +102,19 @@ def _with_scratch(act: Callable[[str], None]) -> None:
         os.rmdir(folder)
 
 
-def _overlay() -> None:
-    """A container's root over an image."""
+def _overlay(directories: Sequence[str]) -> None:
+    """A container's root over what the host has, and over an image in a lab's state."""
 
     def act(folder: str) -> None:
-        for name in ("lower", "upper", "work", "merged"):
+        for name in ("upper", "work", "merged"):
             os.mkdir(f"{folder}/{name}")
-        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work,userxattr"
-        syscalls.mount("overlay", f"{folder}/merged", "overlay", 0, options)
-        syscalls.detach(f"{folder}/merged")
+        for lower in ("/usr", *directories):
+            options = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work,userxattr"
+            try:
+                syscalls.mount("overlay", f"{folder}/merged", "overlay", 0, options)
+            except OSError as error:
+                raise OSError(error.errno, f"{error.strerror}, over {lower}") from error
+            syscalls.detach(f"{folder}/merged")
 
     _with_scratch(act)
 
@@ -226,7 +231,6 @@ def _call(number: int, *arguments: object) -> int:
 
 _TRIALS: Mapping[str, Callable[[], None]] = {
     "capture rules": _capture_rules,
-    "overlay": _overlay,
     "openat2": _open_below,
     "idmapped mounts": _idmapped,
     "seccomp": _filters,

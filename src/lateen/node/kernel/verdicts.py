@@ -57,7 +57,7 @@ _MEANING = {
     "overlay": (
         "overlayfs",
         "containers write over the files that they are shown",
-        "containers cannot write over the files that they are shown",
+        "each container gets a copy of its image, or cannot write over the host's programs",
         "use Linux 5.11 or newer, and a container runtime that allows overlay mounts",
     ),
     "openat2": (

@@ -47,18 +47,20 @@ class Layers:
         if not diff_ids:
             raise ImageError("the image has no layer, so there is nothing to run")
         chains = [self._place(chain) for chain in documents.chain_ids(diff_ids)]
-        if not (chains[-1] / unpacker.FACTS).is_file():
+        if not (found := _found(chains)):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._alone():
-                self._unpack(manifest, diff_ids, chains)
-        facts = msgspec.json.decode((chains[-1] / unpacker.FACTS).read_bytes(), type=Outcome)
-        layers = tuple(str(place / unpacker.FILES) for place in reversed(chains))
+                found = _found(chains) or self._unpack(manifest, diff_ids, chains)
+        facts = msgspec.json.decode((found[-1] / unpacker.FACTS).read_bytes(), type=Outcome)
+        layers = tuple(str(place / unpacker.FILES) for place in reversed(found))
         return Root(layers, facts.passwd, facts.group)
 
     def _place(self, chain: str) -> Path:
         return self._root / chain.partition(":")[2]
 
-    def _unpack(self, manifest: Manifest, diff_ids: tuple[str, ...], chains: list[Path]) -> None:
+    def _unpack(
+        self, manifest: Manifest, diff_ids: tuple[str, ...], chains: list[Path]
+    ) -> list[Path]:
         tasks = [
             Task(
                 blob=str(self._blobs.path(layer.digest)),
@@ -66,14 +68,15 @@ class Layers:
                 below=tuple(str(one / unpacker.FILES) for one in reversed(chains[:number])),
                 place=str(place),
                 owners=self._owners,
+                there=(place / unpacker.FACTS).is_file(),
             )
             for number, (layer, diff_id, place) in enumerate(
                 zip(manifest.layers, diff_ids, chains, strict=True)
             )
-            if not (place / unpacker.FACTS).is_file()
         ]
-        if tasks and (error := _run(tasks)):
+        if error := _run(tasks):
             raise ImageError(error)
+        return _found(chains)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -87,11 +90,21 @@ class Layers:
     def remove_all_but(self, kept: frozenset[str]) -> int:
         """Remove the layers that no chain of `kept` names, and tries that were broken off.
         Returns how many layers."""
-        names = {one.partition(":")[2] for one in kept}
+        digests = {one.partition(":")[2] for one in kept}
+        names = {f"{one}{ending}" for one in digests for ending in ("", unpacker.WHOLE)}
         gone = [path for path in self._root.glob("*") if path.is_dir() and path.name not in names]
         for path in gone:
             unpacker.remove_tree(path)
-        return sum("." not in path.name for path in gone)
+        return sum(path.suffix in ("", unpacker.WHOLE) for path in gone)
+
+
+def _found(chains: list[Path]) -> list[Path]:
+    """Return the directories that make an image's root, the lowest first; none if it is not
+    unpacked."""
+    whole = chains[-1].with_name(chains[-1].name + unpacker.WHOLE)
+    if (chains[-1] / unpacker.FACTS).is_file():
+        return chains
+    return [whole] if (whole / unpacker.FACTS).is_file() else []
 
 
 def _run(tasks: list[Task]) -> str:

@@ -11,7 +11,7 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any, cast
 
 from lateen.node.oci.errors import ImageError
 from lateen.node.shim import syscalls
@@ -159,18 +159,15 @@ class Unpacking:
     def _write(
         self, archive: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str
     ) -> None:
-        """Write a file; what is zero in it stays a hole."""
+        """Write a file; what is zero in it stays a hole, however large the archive says it is."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        content = archive.extractfile(entry)
+        content = cast(IO[bytes], archive.fileobj)
         with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb", buffering=0) as file:
-            size = 0
-            while content is not None and (piece := content.read(_PIECE)):
-                if piece == _ZEROS:
-                    file.seek(len(piece), os.SEEK_CUR)
-                else:
-                    _all(file, piece)
-                size += len(piece)
-            file.truncate(size)
+            content.seek(entry.offset_data)
+            for start, length in _parts(entry):
+                file.seek(start)
+                _copy(content, file, length)
+            file.truncate(entry.size)
 
     def _dress(self, parent: int, name: str, entry: tarfile.TarInfo) -> None:
         """Give owner, attributes, mode and time; the owner first, since a change of it takes the
@@ -207,6 +204,29 @@ def _attributes(entry: tarfile.TarInfo) -> Iterator[tuple[str, bytes]]:
         name = key.removeprefix(_XATTR)
         if name != key and name.startswith(_ATTRIBUTES):
             yield name, value.encode("utf-8", "surrogateescape")
+
+
+def _parts(entry: tarfile.TarInfo) -> tuple[tuple[int, int], ...]:
+    """Return where a file has data and how much: an archive has those parts alone of a sparse one.
+    Raises ImageError."""
+    if not entry.issparse():
+        return ((0, entry.size),)
+    parts = cast(tuple[tuple[int, int], ...], tuple(cast(Any, entry.sparse)))
+    if any(start < 0 or length < 0 or start + length > entry.size for start, length in parts):
+        raise ImageError(f"{entry.name} has parts beyond its end")
+    return parts
+
+
+def _copy(content: IO[bytes], file: IO[bytes], length: int) -> None:
+    while length:
+        piece = content.read(min(_PIECE, length))
+        if not piece:
+            raise ImageError("a layer ends within a file")
+        length -= len(piece)
+        if piece == _ZEROS:
+            file.seek(len(piece), os.SEEK_CUR)
+        else:
+            _all(file, piece)
 
 
 def _all(file: IO[bytes], data: bytes) -> None:

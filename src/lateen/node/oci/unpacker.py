@@ -2,7 +2,8 @@
 
 An ordinary user is its root there, so that the kernel's overlay file system can be had: a layer is
 applied over those below it, and what the kernel keeps in the upper directory is the layer. So
-links, removals and replacements mean what they mean in a container.
+links, removals and replacements mean what they mean in a container. Where the kernel refuses that,
+all layers are applied to one directory, which then is the image's only one.
 
     python -m lateen.node.oci.unpacker   with a list of Tasks as JSON on standard input
 
@@ -15,6 +16,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, cast
 
@@ -25,10 +27,13 @@ from lateen.node.oci.errors import ImageError
 from lateen.node.oci.layerstream import LayerStream
 from lateen.node.oci.unpack import Unpacking
 from lateen.node.shim import syscalls
+from lateen.node.shim.walls import imageroot
 
 FACTS = "facts.json"
 FILES = "fs"
 """Of a layer's directory: what is known of it, and what is in it."""
+WHOLE = ".whole"
+"""Ends the name of a directory that has all layers up to that one in itself."""
 _PART = ".part"
 _LARGEST_ACCOUNTS = 1 << 20
 _PRIVATE = 1 << 18
@@ -36,7 +41,7 @@ _RECURSIVE = 1 << 14
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One layer to unpack. All paths are absolute."""
+    """One layer. All paths are absolute."""
 
     blob: str
     """The layer as the registry has it."""
@@ -47,6 +52,8 @@ class Task(msgspec.Struct, frozen=True):
     """The layer's directory, to be made."""
     owners: bool
     """Whether files get the owners that the layer names."""
+    there: bool = False
+    """Whether it was unpacked before."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -63,8 +70,15 @@ def main() -> int:
     os.umask(0)
     try:
         enter()
-        for task in tasks:
-            _unpack(task)
+        try:
+            for task in tasks:
+                if not task.there:
+                    _unpack(task)
+        except _NoOverlay:
+            for task in tasks:
+                if not task.there:
+                    remove_tree(Path(task.place))
+            _unpack_whole(tasks)
     except ImageError as error:
         sys.stdout.write(str(error))
     except OSError as error:
@@ -73,41 +87,59 @@ def main() -> int:
 
 
 def _unpack(task: Task) -> None:
-    part = Path(task.place + _PART)
+    def apply(part: Path) -> Outcome:
+        with contextlib.ExitStack() as mounts:
+            at = str(part / FILES)
+            if task.below:
+                at = _stacked(task, part)
+                mounts.callback(syscalls.detach, str(part / "mnt"))
+                mounts.callback(os.chdir, "/")
+            return _applied([task], at)
+
+    _make(task.place, apply)
+
+
+def _unpack_whole(tasks: list[Task]) -> None:
+    """Apply every layer to one directory: that of the last one."""
+    _make(tasks[-1].place + WHOLE, lambda part: _applied(tasks, str(part / FILES)))
+
+
+def _make(place: str, apply: Callable[[Path], Outcome]) -> None:
+    part = Path(place + _PART)
     remove_tree(part)  # a try that was broken off
     for path in (part, part / "work", part / "mnt"):
         path.mkdir(mode=0o700)
     (part / FILES).mkdir(mode=0o755)
     try:
-        found = _applied(task, part)
+        found = apply(part)
         for name in ("work", "mnt"):
             remove_tree(part / name)
         (part / FACTS).write_bytes(msgspec.json.encode(found))
-        part.rename(task.place)
+        part.rename(place)
     except BaseException:
         remove_tree(part)
         raise
 
 
-def _applied(task: Task, part: Path) -> Outcome:
-    with contextlib.ExitStack() as mounts, open(task.blob, "rb") as blob:
-        at = str(part / FILES)
-        if task.below:
-            at = _stacked(task, part)
-            mounts.callback(syscalls.detach, str(part / "mnt"))
-        root = os.open(at, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            stream = LayerStream(blob, task.diff_id)
-            Unpacking(root, owners=task.owners).apply(cast(IO[bytes], stream))
-            stream.finish()
-            return Outcome(_read(root, "etc/passwd"), _read(root, "etc/group"))
-        finally:
-            os.close(root)
-            os.chdir("/")
+def _applied(tasks: Iterable[Task], place: str) -> Outcome:
+    root = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for task in tasks:
+            with open(task.blob, "rb") as blob:
+                stream = LayerStream(blob, task.diff_id)
+                Unpacking(root, owners=task.owners).apply(cast(IO[bytes], stream))
+                stream.finish()
+        return Outcome(_read(root, "etc/passwd"), _read(root, "etc/group"))
+    finally:
+        os.close(root)
+
+
+class _NoOverlay(Exception):
+    """The kernel refuses to lay directories over each other here."""
 
 
 def _stacked(task: Task, part: Path) -> str:
-    """Mount the layers below with this one over them; return where."""
+    """Mount the layers below with this one over them; return where. Raises _NoOverlay."""
     place = str(part / "mnt")
     syscalls.mount("tmpfs", place, "tmpfs", syscalls.MS_NODEV | syscalls.MS_NOSUID, "mode=700")
     root = f"{place}/root"
@@ -117,7 +149,14 @@ def _stacked(task: Task, part: Path) -> str:
     upper = f"upperdir={part / FILES},workdir={part / 'work'}"
     options = f"lowerdir={':'.join(names)},{upper}{extra}"
     flags = syscalls.MS_NODEV | syscalls.MS_NOSUID
-    syscalls.mount("overlay", root, "overlay", flags, options)
+    try:
+        syscalls.mount("overlay", root, "overlay", flags, options)
+    except OSError as error:
+        os.chdir("/")
+        syscalls.detach(place)
+        if error.errno in imageroot.KERNEL_REFUSES:
+            raise _NoOverlay from error
+        raise
     return root
 
 

@@ -33,7 +33,6 @@ _TIOCGPTPEER = 0x5441
 _TIOCSPTLCK = 0x40045431
 _PASSABLE = stat.S_IRWXU | stat.S_IXGRP | stat.S_IXOTH
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
-_REFUSED = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP)
 _ROOM = f"size={limits.WRITABLE_LAYER},nr_inodes={limits.FILES}"
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _MASKED = (
@@ -176,7 +175,7 @@ def _source(mount: Mount, ids: Ids) -> int:
     try:
         return base.tree_at(found, "", ids, flags)
     except OSError as error:
-        if error.errno in _REFUSED and ids.users >= 0:
+        if error.errno in imageroot.KERNEL_REFUSES and ids.users >= 0:
             why = f"{mount.source}: its file system cannot be shown under a lab's own user ids"
             raise OSError(error.errno, why) from error
         raise
@@ -296,7 +295,7 @@ def _layer(host: HostView, name: str) -> None:
     try:
         syscalls.mount("overlay", target, "overlay", syscalls.MS_NODEV, options)
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.errno not in imageroot.KERNEL_REFUSES:
             raise
         _link_instead(host, name)
 

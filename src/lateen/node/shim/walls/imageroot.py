@@ -1,4 +1,5 @@
-"""The root directory of an image: its layers, with a writable one of the container's own on top."""
+"""The root directory of an image: its layers, with a writable one of the container's own on top,
+or a copy of them where the kernel has no overlay file system for us."""
 
 import contextlib
 import errno
@@ -7,12 +8,13 @@ import shutil
 import stat
 
 from lateen.node.shim import syscalls
-from lateen.node.shim.walls import base, places
+from lateen.node.shim.walls import base, copying, limits, places
 from lateen.node.shim.walls.ids import Ids
 
 _MADE = ("dev", "proc", "sys")
 """What is mounted in every container, whatever the image has there."""
-_KERNEL_REFUSES = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP)
+KERNEL_REFUSES = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP)
+"""What mounting an overlay file system says where there is none, or none here."""
 
 
 def layer(path: str, ids: Ids) -> int:
@@ -29,7 +31,8 @@ def layer(path: str, ids: Ids) -> int:
 
 
 def stack(root: str, scratch: str, layers: list[int], options: str) -> None:
-    """Mount layers over each other at `root`, the first the uppermost. Raises OSError.
+    """Mount layers over each other at `root`, the first the uppermost; where the kernel refuses
+    that, copy them into it. Raises OSError.
 
     They get names of one to three letters, relative to the current folder: mount(2) takes one page
     of options, and an image may have hundreds of layers. What a container reads of its mounts then
@@ -52,10 +55,17 @@ def stack(root: str, scratch: str, layers: list[int], options: str) -> None:
     try:
         syscalls.mount("overlay", root, "overlay", syscalls.MS_NODEV, text)
     except OSError as error:
-        if error.errno not in _KERNEL_REFUSES:
+        if error.errno not in KERNEL_REFUSES:
             raise
-        why = "this kernel refuses overlayfs here, which images need (lateen check tells more)"
-        raise OSError(error.errno, why) from error
+        _copy(root, names)
+
+
+def _copy(root: str, names: list[str]) -> None:
+    """Copy layers into the container's own file system, which grows by what they take."""
+    size = copying.measure(names)
+    room = f"size={limits.WRITABLE_LAYER + size.bytes},nr_inodes={limits.FILES + size.files}"
+    syscalls.mount(None, root, None, syscalls.MS_REMOUNT | syscalls.MS_NODEV, room)
+    copying.merge(names, root)
 
 
 def furnish(root: str, files: tuple[tuple[str, str], ...]) -> None:
