@@ -19,6 +19,7 @@ PACKAGES = {
     "curl": "curl",
     "docker-registry": "docker-registry",
     "ip": "iproute2",
+    "newuidmap": "uidmap",
     "nft": "nftables",
     "nginx": "nginx",
     "openssl": "openssl",

@@ -28,7 +28,7 @@ def readable_by_all(path: Path) -> list[Path]:
     return [p for p in reversed(path.parents) if p.exists() and not p.stat().st_mode & 0o001]
 
 
-def as_ordinary_user(argv: list[str]) -> list[str]:
+def as_ordinary_user(argv: list[str], uid: int = ORDINARY) -> list[str]:
     """Return the command line that runs `argv` without privilege.
 
     Where the interpreter or the checkout lies below a private directory (root's home), a private
@@ -47,7 +47,7 @@ def as_ordinary_user(argv: list[str]) -> list[str]:
     for fd, tree in trees:
         bind = f'mount --no-canonicalize --bind /proc/self/fd/{fd} "{tree}"'
         steps += [f'mkdir -p "{tree}"', bind, f"exec {fd}<&-"]
-    drop = f'exec setpriv --reuid={ORDINARY} --regid={ORDINARY} --clear-groups -- "$@"'
+    drop = f'exec setpriv --reuid={uid} --regid={uid} --clear-groups -- "$@"'
     script = " && ".join([*steps, drop])
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *argv]
 
@@ -62,6 +62,8 @@ class Lab:
     env: dict[str, str] = field(default_factory=dict)
     inside: tuple[str, ...] = ()
     """What enters the network namespace that is the host to this lab; empty for the real one."""
+    uid: int = ORDINARY
+    """Whose an ordinary user's lab is."""
 
     def processes(self) -> dict[int, list[str]]:
         """Return the command lines of the lab's processes, its pods' with them, by pid.
@@ -82,7 +84,7 @@ class Lab:
 
     def command(self, *argv: str) -> list[str]:
         """Return the command line that runs a program as the lab's user, where the lab is."""
-        return [*self.inside, *(as_ordinary_user(list(argv)) if self.ordinary else argv)]
+        return [*self.inside, *(as_ordinary_user(list(argv), self.uid) if self.ordinary else argv)]
 
     def run(
         self, *argv: str, timeout: float = 60, stdin: str | None = None

@@ -8,7 +8,7 @@ from lateen.node.kernel import trials, verdicts
 from lateen.node.kernel.verdicts import Machine, State
 from lateen.node.permission import Facts
 
-WORKS = dict.fromkeys(("namespaces", *verdicts._MEANING), "")
+WORKS = dict.fromkeys(("namespaces", "users", *verdicts._MEANING), "")
 
 
 def machine(**changes: object) -> Machine:
@@ -18,7 +18,6 @@ def machine(**changes: object) -> Machine:
         "facts": Facts(),
         "trials": WORKS,
         "administers": True,
-        "has_users": True,
     }
     return Machine(**{**given, **changes})
 
@@ -51,22 +50,28 @@ def test_without_namespaces_the_cause_is_told_and_nothing_else_is_guessed() -> N
     assert "overlayfs" not in found
 
 
-def test_an_ordinary_user_has_one_id() -> None:
-    found = by_subject(machine(administers=False, has_users=False, subordinate=0))["user ids"]
+def test_an_ordinary_user_has_one_id_or_subordinate_ones() -> None:
+    failed = {**WORKS, "users": "only one user id can be had"}
+    found = by_subject(machine(administers=False, trials=failed))["user ids"]
     assert found.state is State.LESS
     assert "runAsUser" in found.text
     assert "no subordinate ids" in found.text
-    assert (
-        "subordinate"
-        not in by_subject(machine(has_users=False, subordinate=65536))["user ids"].text
-    )
+    given = by_subject(machine(administers=False, trials=failed, subordinate=65536))["user ids"]
+    assert "newuidmap does not give them out" in given.text
+    assert "usermod --add-subuids" in given.remedies[0]
+    assert by_subject(machine(administers=False))["user ids"].state is State.GOOD
 
 
 def test_a_containers_walls_are_those_that_it_has() -> None:
     whole = verdicts.of_container("0 1891303424 65536\n", "2")
     assert whole.state is State.GOOD
     assert "uid 1891303424 of this machine (65536 ids), system calls are filtered" in whole.text
-    for ids, seccomp in (("0 0 65536", "2"), ("0 1000 1", "2"), ("0 1891303424 65536", "0")):
+    for ids, seccomp in (
+        ("0 0 65536", "2"),
+        ("0 1000 1", "2"),
+        ("0 1000 1\n1 100000 65535", "2"),
+        ("0 1891303424 65536", "0"),
+    ):
         less = verdicts.of_container(ids, seccomp)
         assert less.state is State.LESS
         assert "[LTN0179]" in less.text

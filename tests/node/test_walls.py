@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 from lateen.node.container import launch
 from lateen.node.images import folders
 from lateen.node.shim.protocol import ContainerSpec
-from lateen.node.shim.walls import base, ids, places, seccomp
+from lateen.node.shim.walls import base, ids, places, seccomp, subordinate
 
 LABS = st.text("abcdefghij-", min_size=1, max_size=8)
 RANGES = st.lists(st.tuples(st.integers(0, 0x80000000), st.integers(1, 0x10000000)), max_size=6)
@@ -42,6 +42,13 @@ def test_the_files_that_give_ids_away_are_read() -> None:
     lines = ["# who", "ann:100000:65536", "bob:x:1000:1000:Bob:/home/bob:/bin/sh", "bad:1", "c:a:b"]
     assert ids.parse(lines) == [(100000, 65536), (1000, 1)]
     assert ids.parse(["staff:x:50:ann,bob"]) == [(50, 1)]
+
+
+def test_subordinate_ids_are_a_large_range_of_the_user() -> None:
+    lines = ["# who", "eve:1:65536", "ann:5:10", "ann:100000:65536", "ann:300000:65536"]
+    assert subordinate.first_of(lines, ("ann", "1000")) == 100000
+    assert subordinate.first_of(["1000:200000:65535"], ("ann", "1000")) == 200000
+    assert subordinate.first_of(["annabel:1:65536", "ann:x:65536"], ("ann", "1000")) is None
 
 
 @pytest.fixture

@@ -175,10 +175,24 @@ def has_users(uid_map: str = "/proc/self/uid_map") -> bool:
     """
     try:
         with open(uid_map) as file:
-            ranges = [tuple(map(int, line.split())) for line in file]
+            ranges = sorted(tuple(map(int, line.split())) for line in file)
     except (OSError, ValueError):
         return False
-    return any(first == 0 and count >= _USERS for first, _outside, count in ranges)
+    reached = 0
+    for first, _outside, count in ranges:
+        if first > reached:
+            break
+        reached = first + count
+    return reached >= _USERS
+
+
+def is_machines_root(uid_map: str = "/proc/self/uid_map") -> bool:
+    """Return whether user 0 of this process's namespace is user 0 of the one above it."""
+    try:
+        with open(uid_map) as file:
+            return any(line.split()[:2] == ["0", "0"] for line in file)
+    except OSError:
+        return False
 
 
 def _number(path: str) -> int | None:

@@ -79,7 +79,6 @@ def machine(lab: str) -> verdicts.Machine:
         facts=permission.gather(),
         trials=trials.run([str(place) for place in places]),
         administers=permission.may_administer(),
-        has_users=permission.has_users(),
         subordinate=_subordinate(),
         ipv6=Path("/proc/net/if_inet6").exists(),
     )

@@ -197,6 +197,14 @@ def _container_ids(directories: Sequence[str]) -> None:
         raise OSError(1, found.why)
     if found.number == 1:
         raise OSError(1, "there is one user id here, the lab's own")
+    if not found.first:
+        raise OSError(1, "only root may have ids that are nobody's")
+
+
+def _users() -> None:
+    """Users of a lab beside its root."""
+    if not permission.has_users():
+        raise OSError(1, "only one user id can be had")
 
 
 def _bounds() -> None:
@@ -235,4 +243,5 @@ _TRIALS: Mapping[str, Callable[[], None]] = {
     "idmapped mounts": _idmapped,
     "seccomp": _filters,
     "bounds": _bounds,
+    "users": _users,
 }

@@ -9,7 +9,7 @@ from lateen.model.messages import diagnostics
 from lateen.node import permission
 from lateen.node.permission import Facts
 
-_SUBORDINATE = 1 << 16
+_SUBORDINATE = (1 << 16) - 1
 
 
 class State(Enum):
@@ -40,8 +40,6 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     trials: Mapping[str, str]
     administers: bool
     """Whether this process may make namespaces without a user namespace."""
-    has_users: bool
-    """Whether the user ids that pods may ask for are mapped here."""
     subordinate: int = 0
     """How many subordinate ids /etc/subuid gives this user."""
     ipv6: bool = False
@@ -92,6 +90,11 @@ _MEANING = {
     ),
 }
 """By trial: its name for a person, what it gives, what is missing without it, and the remedy."""
+_MORE_USERS = (
+    "install newuidmap (uidmap on Debian and Ubuntu, shadow-utils elsewhere), and give this user"
+    " ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+    "or run the lab as root",
+)
 _NEEDED = frozenset(("capture rules",))
 
 
@@ -127,12 +130,13 @@ def _trial(name: str, failure: str) -> Capability:
 def of_container(ids: str, seccomp: str) -> Capability:
     """Return what walls a container of a running lab has: `ids` is its /proc/PID/uid_map as this
     machine reads it, `seccomp` the word of that name in its status."""
-    _, first, number = (int(word) for word in ids.split()[:3])
+    words = [int(word) for word in ids.split()]
+    first, number = words[1], sum(words[2::3])
     filtered = seccomp == "2"
     calls = "system calls are filtered" if filtered else "system calls are not filtered"
     others = f"{number} ids" if number > 1 else "one id"
     text = f"root in a container is uid {first} of this machine ({others}), {calls}"
-    if first and number > 1 and filtered:
+    if first and len(words) == 3 and number > 1 and filtered:
         return Capability("walls", State.GOOD, text)
     row = diagnostics.CATALOGUE["LTN0179"]
     return Capability("walls", State.LESS, f"{text} [LTN0179]", (row.remedy,))
@@ -140,12 +144,16 @@ def of_container(ids: str, seccomp: str) -> Capability:
 
 def _users(machine: Machine) -> Capability:
     """What runAsUser can mean here."""
-    if machine.administers and machine.has_users:
-        return Capability("user ids", State.GOOD, "containers run under the ids that they ask for")
+    whose = "" if machine.administers else ", this user's subordinate ones"
+    if not machine.trials.get("users", "not tried"):
+        text = f"containers run under the ids that they ask for{whose}"
+        return Capability("user ids", State.GOOD, text)
     text = "every container runs under one id: runAsUser and fsGroup have no effect"
     if machine.subordinate < _SUBORDINATE:
         text += f"; this user has {machine.subordinate or 'no'} subordinate ids"
-    return Capability("user ids", State.LESS, text, ("run the lab as root",))
+    else:
+        text += "; this user has subordinate ids, and newuidmap does not give them out"
+    return Capability("user ids", State.LESS, text, _MORE_USERS)
 
 
 def _ipv6(machine: Machine) -> Capability:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from lateen.node.oci.blobs import Blobs
 from lateen.node.oci.documents import Config, Manifest
 from lateen.node.oci.errors import ImageError
 from lateen.node.oci.unpacker import Outcome, Task
+from lateen.node.shim.walls import subordinate
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ class Layers:
     def __init__(self, root: Path, blobs: Blobs) -> None:
         self._root = root
         self._blobs = blobs
-        self._owners = os.getuid() == 0
+        self._privileged = os.getuid() == 0
 
     def root_of(self, manifest: Manifest, config: Config) -> Root:
         """Return an image's root; layers that are not there yet are unpacked, by one process.
@@ -67,7 +69,8 @@ class Layers:
                 diff_id=diff_id,
                 below=tuple(str(one / unpacker.FILES) for one in reversed(chains[:number])),
                 place=str(place),
-                owners=self._owners,
+                owners=self._privileged or subordinate.usable(),
+                marked=not self._privileged,
                 there=(place / unpacker.FACTS).is_file(),
             )
             for number, (layer, diff_id, place) in enumerate(
@@ -94,7 +97,10 @@ class Layers:
         names = {f"{one}{ending}" for one in digests for ending in ("", unpacker.WHOLE)}
         gone = [path for path in self._root.glob("*") if path.is_dir() and path.name not in names]
         for path in gone:
-            unpacker.remove_tree(path)
+            try:
+                unpacker.remove_tree(path)
+            except PermissionError:  # of users that are subordinate ids
+                subordinate.as_root(functools.partial(unpacker.remove_tree, path))
         return sum(path.suffix in ("", unpacker.WHOLE) for path in gone)
 
 

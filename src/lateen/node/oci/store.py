@@ -21,6 +21,7 @@ from lateen.node.oci.blobs import Blobs
 from lateen.node.oci.documents import Config, Manifest
 from lateen.node.oci.errors import ImageError
 from lateen.node.oci.layers import Layers, Root
+from lateen.node.shim.walls import subordinate
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class ImageStore:
         self._clock = clock
         self.blobs = Blobs(root / "blobs")
         self._names = root / "names"
-        self._layers = Layers(root / ("roots" if os.getuid() == 0 else "roots-of-one"), self.blobs)
+        self._layers = Layers(root / _roots(), self.blobs)
 
     @contextlib.contextmanager
     def bringing(self) -> Iterator[None]:
@@ -158,6 +159,13 @@ class ImageStore:
             }
             freed = self.blobs.remove_all_but(frozenset(blobs))
             return freed, self._layers.remove_all_but(frozenset(chains))
+
+
+def _roots() -> str:
+    """Return the name of the directory of layers: their files' owners differ by who unpacks."""
+    if os.getuid() == 0:
+        return "roots"
+    return "roots-of-ids" if subordinate.usable() else "roots-of-one"
 
 
 def _record(path: Path) -> Record:

@@ -27,7 +27,7 @@ from lateen.node.oci.errors import ImageError
 from lateen.node.oci.layerstream import LayerStream
 from lateen.node.oci.unpack import Unpacking
 from lateen.node.shim import syscalls
-from lateen.node.shim.walls import imageroot
+from lateen.node.shim.walls import imageroot, subordinate
 
 FACTS = "facts.json"
 FILES = "fs"
@@ -52,6 +52,8 @@ class Task(msgspec.Struct, frozen=True):
     """The layer's directory, to be made."""
     owners: bool
     """Whether files get the owners that the layer names."""
+    marked: bool
+    """Whether the kernel's marks are attributes that an ordinary user may set."""
     there: bool = False
     """Whether it was unpacked before."""
 
@@ -145,7 +147,7 @@ def _stacked(task: Task, part: Path) -> str:
     root = f"{place}/root"
     os.mkdir(root)
     names = stack(place, task.below)
-    extra = "" if task.owners else ",userxattr"
+    extra = ",userxattr" if task.marked else ""
     upper = f"upperdir={part / FILES},workdir={part / 'work'}"
     options = f"lowerdir={':'.join(names)},{upper}{extra}"
     flags = syscalls.MS_NODEV | syscalls.MS_NOSUID
@@ -185,14 +187,12 @@ def stack(place: str, layers: tuple[str, ...]) -> list[str]:
 
 
 def enter() -> None:
-    """Enter a mount namespace of this process's own; an ordinary user becomes its root."""
-    uid, gid = os.getuid(), os.getgid()
-    syscalls.unshare(syscalls.CLONE_NEWNS | (syscalls.CLONE_NEWUSER if uid else 0))
-    if uid:
-        for name, text in (
-            ("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")
-        ):  # fmt: skip
-            Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
+    """Enter a mount namespace of this process's own; an ordinary user becomes its root, with
+    subordinate ids where there are any."""
+    if os.getuid():
+        subordinate.leave(syscalls.CLONE_NEWNS)
+    else:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount(None, "/", None, _PRIVATE | _RECURSIVE)
 
 

@@ -2,7 +2,8 @@
 
     python -m lateen.node.shim.enter --lab NAME [--parent PID] -- COMMAND [ARG...]
 
-Unshares user (with this user as its root, when not privileged already), network, mount and pid
+Unshares user (with this user as its root, and its subordinate ids as other users, when not
+privileged already), network, mount and pid
 namespaces; the command becomes PID 1 there, so when it ends the kernel takes every process of the
 lab with it. Nothing outlives its parent: each process asks to be killed with the one above it, and
 looks afterwards whether that one is already gone (`--parent` tells which one it was, in case it
@@ -23,8 +24,8 @@ from collections.abc import Callable
 
 from lateen.base import parentdeath
 from lateen.node import permission
+from lateen.node.shim.walls import subordinate
 
-_NEW_USER = 0x10000000
 _NEW_NET = 0x40000000
 _NEW_MOUNT = 0x00020000
 _NEW_PID = 0x20000000
@@ -67,26 +68,15 @@ def _call(step: str, name: str, *arguments: object) -> None:
 
 def unshare_lab(privileged: bool) -> None:
     """Leave the caller's namespaces for new ones; the next child is PID 1. Raises StepFailed."""
-    uid, gid = os.geteuid(), os.getegid()
     flags = _NEW_NET | _NEW_MOUNT | _NEW_PID
-    _call("unshare", "unshare", flags if privileged else flags | _NEW_USER)
-    if not privileged:
-        _map_root(uid, gid)
-
-
-def _map_root(uid: int, gid: int) -> None:
-    """Make this user root inside. An ordinary user may map one uid only, and one gid only after
-    giving up setgroups."""
+    if privileged:
+        _call("unshare", "unshare", flags)
+        return
     try:
-        for name, line in (
-            ("setgroups", "deny"),
-            ("uid_map", f"0 {uid} 1"),
-            ("gid_map", f"0 {gid} 1"),
-        ):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(line)
+        subordinate.leave(flags)
     except OSError as error:
-        raise StepFailed("map", error.errno or errno.EPERM) from error
+        step = "unshare" if error.filename == "unshare" else "map"
+        raise StepFailed(step, error.errno or errno.EPERM) from error
 
 
 def prepare_mounts() -> None:

@@ -40,8 +40,11 @@ class Ids(NamedTuple):
 
     @property
     def mapping(self) -> str:
-        """The line of /proc/PID/uid_map."""
-        return f"0 {self.first} {self.number}"
+        """The text of /proc/PID/uid_map. A lab's own root is mapped apart: its other users may be a
+        person's subordinate ids, and the kernel wants each range within one of the lab's."""
+        if self.first or self.number == 1:
+            return f"0 {self.first} {self.number}"
+        return f"0 0 1\n1 1 {self.number - 1}"
 
 
 def choose(lab: str, taken: Sequence[Range]) -> int | None:
@@ -87,6 +90,8 @@ def of_lab(lab: str, directories: Iterable[str]) -> Ids:
     their programs: where one cannot be shown under other ids, all stay as they are."""
     if not permission.has_users():
         return Ids(0, 1)
+    if not permission.is_machines_root():
+        return Ids(0, COUNT)  # a person's own id and subordinate ones: nobody's else
     first = choose(lab, _taken())
     if first is None:
         return Ids(0, COUNT, why="every range of ids is taken")
