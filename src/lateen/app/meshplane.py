@@ -40,6 +40,7 @@ from lateen.observe.requests.ledger import Ledger
 from lateen.pki.authority import Authority
 from lateen.store.api import Event, EventType, Store
 from lateen.xds import als
+from lateen.xds.hub import Hub
 
 _LOOKS = 3
 """How often a state is looked through that is another one by the time it is shown."""
@@ -135,6 +136,15 @@ class MeshPlane:
         collector = Collector(self._clock, lambda: self._pipeline.changed_at)
         self._tasks.start(collector.run(), "garbage collection")
 
+    @property
+    def hub(self) -> Hub:
+        """Who has which configuration."""
+        return self._hub
+
+    def proxy_kinds(self) -> dict[str, str]:
+        """Return of each proxy (`namespace/pod`) whether it is a sidecar or a gateway."""
+        return {proxy: view.node.kind.value for proxy, view in self._pipeline.views.items()}
+
     async def stop(self) -> None:
         """End what is not a task."""
         self._taps.close()
@@ -171,7 +181,7 @@ class MeshPlane:
     async def status(self) -> Status:
         """Return the lab's state as one document."""
         current, noticed = await self._noticed_now()
-        kinds = {proxy: view.node.kind.value for proxy, view in self._pipeline.views.items()}
+        kinds = self.proxy_kinds()
         return Status(
             lab=self._lab,
             istio=self._istio,

@@ -30,11 +30,12 @@ from lateen.app.admission.proxies import ProxyDefaults
 from lateen.app.api import resolving, routes
 from lateen.app.api.accounts import AGENT, AccountAuthenticator
 from lateen.app.api.applied import apply_route
-from lateen.app.lab import settings
+from lateen.app.lab import planelog, settings
 from lateen.app.lab.paths import LabPaths, images_root
 from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.images import Images
 from lateen.app.reach.ingress import Outside
+from lateen.app.reach.planestreams import PlaneStreams
 from lateen.app.reach.podapi import HOSTS, InsideServer
 from lateen.app.reach.podstreams import ShimLink, ShimStreams
 from lateen.app.reach.processes import Processes
@@ -62,6 +63,7 @@ from lateen.store.api import StorageFullError, StoreError
 from lateen.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
+    from lateen.app.istiod.door import Door
     from lateen.app.meshplane import MeshPlane
 
 log = logging.getLogger(__name__)
@@ -114,6 +116,8 @@ class Plane:
         self._opening = asyncio.Lock()
         self._pages: Any = None
         """What serves the page, once somebody asked for it."""
+        self._door: Door | None = None
+        """What answers for istiod's pod, once somebody asked."""
         self._names: Any = None
         """What knows the names outside, where the lab has a way out and it is loaded."""
 
@@ -142,6 +146,7 @@ class Plane:
         await self._mesh
         if self.paths.page_port.exists():  # it was open before this plane
             self.tasks.start(self._open_page(), "page")
+        await controllers.introduce()
 
     async def _let_out(self) -> None:
         """Carry pods' connections to the outside, for ever."""
@@ -227,9 +232,10 @@ class Plane:
         admin = tokens.token_file(self.paths.admin_token)
         agent = tokens.token_file(self.paths.agent_token)
         known = auth.FixedTokens({admin: auth.ADMIN, agent: AGENT})
+        pods = ShimStreams(self.shim, self.paths.logs)
         app = http.build_app(
             self.api,
-            ShimStreams(self.shim, self.paths.logs),
+            PlaneStreams(pods, self._istiod, self.paths.plane_log),
             auth.FirstOf(known, AccountAuthenticator(self.accounts, self.store)),
             issuer=self.accounts,
             routes=self.routes(),
@@ -252,6 +258,20 @@ class Plane:
             if self.settings.api_port:
                 self._moved(port)
             settings.save(settings.with_api_port(self.settings, port), self.paths.settings)
+
+    async def _istiod(self) -> "Door":
+        """Return what answers for istiod's pod, once the mesh's part is loaded."""
+        assert self._mesh is not None, "serving begins after the mesh was begun"
+        mesh = await asyncio.shield(self._mesh)
+        if self._door is None:
+            opening = byname.module("lateen.app.istiod.opening")
+            told = self.inject.mesh
+            kinds = mesh.proxy_kinds
+            seen = (self.store, mesh.hub, kinds, told.istio_version, told.revision)
+            accounts = AccountAuthenticator(self.accounts, self.store)
+            made = opening.door(self.paths.run, opening.Known(*seen), accounts, self.authority)
+            self._door = made
+        return self._door
 
     def _loopback(self) -> socket.socket:
         """Bind the port that the lab has, or another one if somebody took it while no plane was
@@ -339,6 +359,8 @@ class Plane:
         if self._pages is not None:
             await self._pages.close()
         mesh = self._mesh
+        if self._door is not None:
+            await self._door.stop()
         await self.tasks.stop()
         if mesh is not None and not mesh.cancelled() and mesh.exception() is None:
             await mesh.result().stop()
@@ -426,8 +448,10 @@ def main(argv: list[str]) -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     lab, state, directory = argv[1:4]
+    paths = LabPaths(lab, Path(state), Path(directory))
+    logging.getLogger().addHandler(planelog.handler(paths.plane_log))
     try:
-        asyncio.run(run(LabPaths(lab, Path(state), Path(directory))))
+        asyncio.run(run(paths))
     except DamagedError as error:
         sys.stderr.write(f"lateen: {error}\n")
         return permission.EXIT_REFUSED

@@ -13,7 +13,7 @@ import msgspec
 
 from lateen.base import clock as clocks, tasks as task_groups
 from lateen.base.jsonvalue import Json
-from lateen.controllers.cluster import garbage, namespaces, scheduling
+from lateen.controllers.cluster import garbage, istiod, namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields, loop
 from lateen.controllers.injection import injector, webhooks
 from lateen.controllers.jobs import cronjob, job
@@ -86,6 +86,7 @@ class Manager:
             job.CONTROLLER,
             cronjob.CONTROLLER,
             scheduling.Scheduler(self._settings.node).controller(),
+            istiod.CONTROLLER,
             endpoints.CONTROLLER,
             balancer.Balancer(self._settings.balancer_pool).controller(),
             namespaces.DRAIN,
@@ -122,6 +123,14 @@ class Manager:
             ):
                 await self._ensure(resource, ingress.marked(body, _digest(body)))
         await self._ensure_external()
+
+    async def introduce(self) -> None:
+        """Create what stands for the control plane itself: no start waits for it. Raises ApiError
+        if the API refuses it."""
+        if not self._settings.gateway:
+            return
+        for resource, body in istiod.objects(self._settings.inject):
+            await self._ensure(resource, ingress.marked(body, _digest(body)))
 
     async def _ensure_external(self) -> None:
         """Create what stands in for hosts outside, and remove what an earlier run of the lab had

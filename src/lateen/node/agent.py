@@ -147,8 +147,10 @@ class Agent:
 
     def _is_ours(self, body: Json) -> bool:
         """Whether a pod is to be run: bound to this node, and either not at its end or still to
-        be removed."""
+        be removed. What stands for the plane is not a node's."""
         if (body.get("spec") or {}).get("nodeName") != self._node.name:
+            return False
+        if wellknown.stands_for_plane(body):
             return False
         ended = wellknown.has_ended(body)
         return not ended or bool(body["metadata"].get("deletionTimestamp"))

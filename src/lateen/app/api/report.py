@@ -26,9 +26,10 @@ _TYPES = {
 
 
 def pods(values: Iterable[Mapping[str, Any]]) -> tuple[PodState, ...]:
-    """Return each pod's name, readiness and, if it waits, for what."""
+    """Return each pod's name, readiness and, if it waits, for what; that of the plane, which
+    answers, is left out."""
     live = (one for one in values if not one["metadata"].get("deletionTimestamp"))
-    return tuple(_pod(value) for value in live)
+    return tuple(_pod(value) for value in live if not wellknown.stands_for_plane(value))
 
 
 def _pod(value: Mapping[str, Any]) -> PodState:
@@ -165,7 +166,11 @@ def lagging(snapshot: Snapshot) -> bool:
     for (namespace, name), service in snapshot.services.items():
         if service.spec.selector:
             for pod in snapshot.matching("pods", namespace, service.spec.selector):
-                if _serves(pod) and (namespace, name, pod.metadata.name) not in serving:
+                if (
+                    pod.status.pod_ip
+                    and _serves(pod)
+                    and (namespace, name, pod.metadata.name) not in serving
+                ):
                     return True
     return False
 

@@ -55,6 +55,11 @@ class LabPaths(msgspec.Struct, frozen=True):
         return self.state / "logs"
 
     @property
+    def plane_log(self) -> Path:
+        """The plane's log in the form of a container's: that of istiod's pod."""
+        return self.logs / "istiod.log"
+
+    @property
     def lock(self) -> Path:
         """Held by the supervisor for as long as the lab is up."""
         return self.run / "lock"

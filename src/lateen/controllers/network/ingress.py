@@ -57,8 +57,8 @@ def istio_system(
     """Return (resource, object) of istio-system: account, Service and Deployment of each gateway.
 
     Istio is there from the start here, as after an installation with the default profile; its
-    control plane is Lateen itself and needs no Deployment. The egress gateway is that of the demo
-    profile: it is there where the lab's settings ask for it.
+    control plane is Lateen itself: `cluster.istiod` has what stands for it. The egress gateway is
+    that of the demo profile: it is there where the lab's settings ask for it.
     """
     space = settings.system_namespace
     return [

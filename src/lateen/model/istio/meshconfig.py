@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import field
 
-from lateen.model import identity
+from lateen.model import identity, wellknown
 from lateen.model.istio.types import Duration
 from lateen.model.schema import decode
 from lateen.model.schema.marks import ProtoStruct, doc
@@ -14,7 +14,7 @@ NAME = "istio"
 """The ConfigMap's name, in the root namespace."""
 KEY = "mesh"
 """The key of its data that holds the configuration, as YAML."""
-ROOT_NAMESPACE = "istio-system"
+ROOT_NAMESPACE = wellknown.ISTIO_SYSTEM
 DISCOVERY_ADDRESS = "istiod.istio-system.svc:15012"
 
 

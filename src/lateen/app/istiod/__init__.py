@@ -1,0 +1,1 @@
+"""What answers for istiod's pod: debug endpoints, discovery for tools, commands and logs."""
