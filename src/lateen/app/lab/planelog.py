@@ -16,7 +16,8 @@ class ContainerLines(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC)
         stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
         level = _LEVELS.get(record.levelname, record.levelname.lower())
-        scope = record.name.removeprefix("lateen.")
+        root, _, rest = record.name.partition(".")
+        scope = rest if root == "lateen" and rest else record.name
         head = f"{stamp}000Z stdout F "
         first, *more = super().format(record).split("\n")
         lines = [f"{stamp}Z\t{level}\t{scope}\t{first}", *more]
