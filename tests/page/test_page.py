@@ -5,10 +5,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,11 +20,12 @@ from tests.e2e.labs import ROOT, WALKTHROUGH, Lab
 
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 try:
+    from axe_playwright_python.base import AXE_SCRIPT
     from playwright.sync_api import Browser, Page, expect, sync_playwright
 except ImportError:
     BROWSER = None
 MISSING = (
-    "no browser: apt-get install -y chromium-headless-shell && .venv/bin/pip install playwright"
+    "no browser: apt-get install -y chromium-headless-shell && .venv/bin/pip install -e .[dev]"
 )
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(BROWSER is None, reason=MISSING)]
 
@@ -156,6 +158,7 @@ def test_by_keyboard_alone(page: "Page") -> None:
     page.keyboard.press("g")
     page.keyboard.press("f")
     expect(page).to_have_url(re.compile("/flows$"))
+    expect(page.get_by_text("Waiting for requests")).to_be_visible()
 
 
 def test_narrow_only_tables_scroll_sideways(page: "Page") -> None:
@@ -178,6 +181,111 @@ def test_a_saved_page_opens_from_disk(lab: Lab, browser: "Browser") -> None:
     expect(made.get_by_text("saved", exact=True)).to_be_visible()
     made.close()
     assert said == []
+
+
+def test_a_lab_without_a_page_loads_none_of_it() -> None:
+    program = "import sys, lateen.app.plane, lateen.app.meshplane\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    found: Any = done.stdout.split()
+    assert not [name for name in found if name.startswith(("lateen.page", "lateen.app.paging"))]
+
+
+AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+VIEWS = (
+    "/mesh",
+    "/mesh?as=table",
+    "/mesh?sel=istio-system%2Fistio-ingressgateway",
+    f"/request?url={FAILS}",
+    "/flows",
+    "/posture",
+    "/objects",
+    "/objects/default/DestinationRule/helloworld.default.svc.cluster.local",
+)
+
+
+def violations(page: "Page") -> list[str]:
+    """Return what axe finds, each with the rule and the element."""
+    found = page.evaluate(
+        "tags => axe.run({runOnly: tags}).then(r => r.violations.flatMap("
+        "v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 160)}`)))",
+        AXE,
+    )
+    return [str(each) for each in found]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_axe_finds_nothing(page: "Page", theme: Literal["light", "dark"], width: int) -> None:
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 800})
+    found: dict[str, list[str]] = {}
+    for path in VIEWS:
+        at(page, path)
+        expect(page.get_by_text("live", exact=True)).to_be_visible()
+        if path.startswith("/request"):
+            page.get_by_role("button", name="Send", exact=True).click()
+            expect(page.locator(".verdict")).to_be_visible()
+        page.evaluate(AXE_SCRIPT)
+        if bad := violations(page):
+            found[path] = bad
+    assert found == {}
+
+
+def test_what_workloads_say_is_text(lab: Lab, page: "Page") -> None:
+    hostile = "/%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E%3Cscript%3Ealert(1)%3C/script%3E"
+    before = page.locator("script").count()
+    at(page, "/flows")
+    with page.expect_response(lambda answer: contract.TAP.path in answer.url):
+        page.reload()
+    lab.lateen("curl", URL + hostile)
+    expect(page.locator("tbody tr").first).to_contain_text("onerror")
+    at(page, f"/request?url={URL}{hostile.replace('%', '%25')}&ns=<b>x</b>&odd=<i>")
+    expect(page.locator(".banner")).to_contain_text("odd")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator(".verdict, .alert").first).to_be_visible()
+    assert page.locator("img, #page i, #page b").count() == 0
+    assert page.locator("script").count() == before
+
+
+def test_one_tab_reads_for_all_and_another_takes_its_place(lab: Lab, page: "Page") -> None:
+    at(page, "/mesh?as=table")
+    tabs = [page.context.new_page() for _ in range(9)]
+    reading: list[str] = []
+    for tab in tabs:
+        tab.on("request", lambda one: reading.append(one.url) if "/live" in one.url else None)
+        tab.goto(page.url)
+        expect(tab.locator("tbody tr").first).to_be_visible()
+    assert reading == []
+    page.goto("about:blank")
+    lab.ok("curl", f"{URL}/http-mTLS")
+    for tab in tabs:
+        expect(tab.get_by_text("live", exact=True)).to_be_visible()
+    lab.ok("curl", f"{URL}/http-mTLS")
+    told = json.loads(lab.ok("edges", "-o", "json"))["edges"]
+    wanted = next(str(each["requests"]) for each in told if each["tls"] == "mtls")
+    for tab in tabs:
+        cell = tab.locator("tr", has_text="mutual TLS").locator("td").nth(3)
+        expect(cell).to_have_text(wanted)
+    assert len(reading) == 1
+    for tab in tabs:
+        tab.close()
+
+
+def test_a_plane_that_ends_is_said_and_found_again(lab: Lab, browser: "Browser") -> None:
+    made = browser.new_page()
+    made.goto(opened(lab))
+    expect(made.get_by_text("live", exact=True)).to_be_visible()
+    plane = next(pid for pid, words in lab.processes().items() if _is_plane(words))
+    os.kill(plane, signal.SIGKILL)
+    expect(made.get_by_text("reconnecting")).to_be_visible(timeout=6000)
+    expect(made.get_by_text("live", exact=True)).to_be_visible(timeout=20000)
+    made.close()
+
+
+def _is_plane(words: list[str]) -> bool:
+    return any("app.plane" in word for word in words)
 
 
 def test_a_code_is_good_once_and_nobody_else_gets_in(lab: Lab) -> None:
@@ -207,12 +315,3 @@ def test_a_code_is_good_once_and_nobody_else_gets_in(lab: Lab) -> None:
     lab.ok("page", "--stop")
     with pytest.raises(ConnectionRefusedError):
         ask("GET", "/mesh")
-
-
-def test_a_lab_without_a_page_loads_none_of_it() -> None:
-    program = "import sys, lateen.app.plane, lateen.app.meshplane\nprint(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
-    )
-    found: Any = done.stdout.split()
-    assert not [name for name in found if name.startswith(("lateen.page", "lateen.app.paging"))]

@@ -122,7 +122,7 @@ def token(**given: Any) -> int:
 )
 @flag("-f", "--fail", text="End with 1 on status 400 and up.")
 @flag("--as-test", "as_test", text="Print a case for `lateen test`.")
-@text("-o", "--output", about="json.")
+@text("-o", "--output", about="json, or mermaid: a sequence diagram.")
 @options.show_secrets
 def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
     """Send a real request and show its journey: each leg, both proxies' logs, and why."""
@@ -290,7 +290,7 @@ def tap(lab: str, namespace: str, everywhere: bool, **given: Any) -> int:
 @options.lab
 @namespace
 @options.everywhere
-@text("-o", "--output", about="wide or json.")
+@text("-o", "--output", about="wide, json or mermaid (a graph for a merge request).")
 @text("--since", about="Look back only `5m`, or a number of seconds.")
 def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -> int:
     """Show who talked to whom, with identities, and why a connection had no TLS.

@@ -13,7 +13,7 @@ from lateen.app.lab import lab as labs
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.screen import verdicts
+from lateen.cli.screen import diagrams, verdicts
 from lateen.cli.terminal import screen
 from lateen.cli.traffic import requests
 from lateen.model.client import ApiError
@@ -78,6 +78,8 @@ def curl(lab: str, options: CurlOptions) -> int:
             sys.stdout.write(_as_test(body, answer, first=not number))
         elif options.output == "json":
             sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+        elif options.output == "mermaid":
+            sys.stdout.write(diagrams.sequence(answer))
         else:
             screen.say(("\n" if number else "") + format_answer(answer))
         sys.stdout.flush()
@@ -106,8 +108,8 @@ def _foretold(api: lab_api.Api, request: CurlRequest) -> Json | None:
 
 def request_body(options: CurlOptions) -> CurlRequest:
     """Return what the lab is asked to send. Raises ValueError, with what to write."""
-    if options.output not in ("", "json"):
-        raise ValueError(f"-o {options.output}: use json, or leave it out")
+    if options.output not in ("", "json", "mermaid"):
+        raise ValueError(f"-o {options.output}: use json or mermaid, or leave it out")
     content = _content(options)
     if options.head and content is not None:
         raise ValueError("-I asks for the head alone: with a body use -X HEAD")

@@ -7,7 +7,7 @@ from typing import Any
 from lateen.app.lab import lab as labs
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.screen import spans, tables
+from lateen.cli.screen import diagrams, spans, tables
 from lateen.cli.terminal import screen
 from lateen.model.labapi import contract
 
@@ -18,8 +18,8 @@ _COLOURS = {"mtls": "green", "tls": "cyan", "none": "yellow"}
 
 def edges(lab: str, output: str, since: str, namespace: str) -> int:
     """The command. Without `since` and `namespace` it shows all that is still known."""
-    if output not in ("", "wide", "json"):
-        exits.complain(f"-o {output}: use wide or json, or leave it out")
+    if output not in ("", "wide", "json", "mermaid"):
+        exits.complain(f"-o {output}: use wide, json or mermaid, or leave it out")
         return exits.USAGE
     try:
         query = {"since": str(spans.seconds(since))} if since else None
@@ -32,6 +32,9 @@ def edges(lab: str, output: str, since: str, namespace: str) -> int:
         answer["edges"] = [edge for edge in answer["edges"] if namespace in _namespaces(edge)]
     if output == "json":
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+        return exits.OK
+    if output == "mermaid":
+        sys.stdout.write(diagrams.graph(answer["edges"]))
         return exits.OK
     if not answer["edges"]:
         where = f" from or to {namespace}" if namespace else ""

@@ -16,7 +16,8 @@ export function useLab() {
 
 const movers = new Set();
 /** Go to a place: navigation pushes, typing replaces. */
-export function go(place, { replace = false } = {}) {
+export function go(to, { replace = false } = {}) {
+  const place = { rest: [], query: {}, ...to };
   const url = location.protocol === "file:" ? null : format(place);
   if (url) history[replace ? "replaceState" : "pushState"](null, "", url);
   for (const each of movers) each(place);

@@ -50,7 +50,7 @@ export function Flows({ place }) {
     <span class="quiet-text">${seen.length} ${seen.length === 1 ? "row" : "rows"}</span></div>
     ${trouble && html`<p class="alert bad" role="alert">${trouble}</p>`}
     ${!seen.length ? html`<${Empty} title=${rows.current.length ? "No row passes the filter" : paused ? "Paused" : "Waiting for requests"} command="lateen curl http://istio-ingressgateway/">${rows.current.length ? `${rows.current.length} are kept.` : "Rows come as proxies log them. What was before this page was opened is in the mesh."}<//>`
-      : html`<div class="scroll tall" ref=${top}><table class="rows"><caption class="hidden">Hops, the newest first</caption><thead><tr><th scope="col">Time</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Travelled</th><th scope="col">Request</th><th scope="col" class="number">Status</th><th scope="col">Flags</th><th scope="col" class="number">Latency</th><th scope="col">Reason</th></tr></thead>
+      : html`<div class="scroll tall" tabindex="0" role="group" aria-label="Rows" ref=${top}><table class="rows"><caption class="hidden">Hops, the newest first</caption><thead><tr><th scope="col">Time</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Travelled</th><th scope="col">Request</th><th scope="col" class="number">Status</th><th scope="col">Flags</th><th scope="col" class="number">Latency</th><th scope="col">Reason</th></tr></thead>
       <tbody>${seen.slice(0, DRAWN).map((r, n) => html`<${Row} key=${`${r.id}${r.time}${r.proxy}${r.dst}` || n} r=${r} />`)}</tbody></table></div>`}
     <${Command} text=${command} /></section></div>`;
 }

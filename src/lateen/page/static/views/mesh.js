@@ -214,7 +214,7 @@ function Legend() {
 }
 
 function Table({ edges, since, sel, pick }) {
-  return html`<div class="scroll"><table class="rows"><caption class="hidden">Edges of the mesh</caption><thead><tr>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="rows"><caption class="hidden">Edges of the mesh</caption><thead><tr>
     <th scope="col">From</th><th scope="col">To</th><th scope="col" class="number">Port</th><th scope="col">Travelled</th>
     <th scope="col" class="number">${since === "all" ? "Requests" : "Rate"}</th><th scope="col" class="number">Errors</th><th scope="col">Why no TLS</th></tr></thead>
     <tbody>${edges.map((e) => html`<tr key=${e.key} class="${mesh.health(e)} ${e.key === sel ? "on" : ""}">

@@ -162,7 +162,7 @@ function Logs({ leg }) {
   if (!one && !other) return html`<p class="quiet-text">No proxy logs this leg: ${leg.line}</p>`;
   const rows = LOG.filter((name) => (one?.[name] ?? "") !== "" || (other?.[name] ?? "") !== "");
   const cell = (log, name) => (log ? log[name] ?? "–" : "");
-  return html`<div class="scroll"><table class="rows logs"><caption class="hidden">Logs of client and server</caption><thead><tr><th scope="col">Field</th><th scope="col">Client’s proxy ${one ? "" : "(none)"}</th><th scope="col">Server’s proxy ${other ? "" : "(none)"}</th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="rows logs"><caption class="hidden">Logs of client and server</caption><thead><tr><th scope="col">Field</th><th scope="col">Client’s proxy ${one ? "" : "(none)"}</th><th scope="col">Server’s proxy ${other ? "" : "(none)"}</th></tr></thead>
     <tbody><tr><th scope="row">proxy</th><td>${one && soft(one.proxy)}</td><td>${other && soft(other.proxy)}</td></tr>
     ${rows.map((name) => html`<tr key=${name} class=${one && other && cell(one, name) !== cell(other, name) && !["seconds", "start"].includes(name) ? "differs" : ""}><th scope="row">${name}</th><td>${soft(cell(one, name))}</td><td>${soft(cell(other, name))}</td></tr>`)}</tbody></table></div>
     ${leg.reasons.map((r, n) => html`<p key=${n}><strong>${r.side}:</strong> ${r.text}</p>`)}`;
