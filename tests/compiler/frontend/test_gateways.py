@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lateen.compiler.frontend.security import credentials
+from lateen.model.meta import ObjectRef, Source
 
 WEB = """
 apiVersion: v1
@@ -270,6 +271,46 @@ spec:
     ]
     elsewhere = build(WEB + client + rule.replace("{app: web}", "{app: other}"))
     assert given(elsewhere, "web").secrets == given(elsewhere, "web").missing == ()
+
+
+def test_a_ca_in_a_config_map_reaches_every_client(build: Any) -> None:
+    """It is no secret; SIMPLE does not become plaintext for it, as for a Secret on a sidecar."""
+    client = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: default, labels: {app: web}}
+spec: {containers: [{name: web}, {name: istio-proxy}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: out, namespace: default}
+spec:
+  host: web
+  trafficPolicy: {tls: {mode: SIMPLE, sni: a.example.com, credentialName: "configmap://default/ca"}}
+---
+"""
+    held = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ca, namespace: default}
+data: {ca.crt: CA}
+---
+"""
+    (found,) = given(build(WEB + client + held), "web").secrets
+    assert (found.name, found.ca) == ("configmap://default/ca-cacert", b"CA")
+    (told,) = given(build(WEB + client + held.replace("CA}", "''}")), "web").missing
+    assert "no ConfigMap ca with ca.crt in namespace default" in told.message
+
+
+def test_a_granted_secret_is_found_in_the_namespace_that_its_name_says(build: Any) -> None:
+    held = secret("c", "certs", **PAIR, **{"ca.crt": "CA"})
+    snapshot = build(WEB + held).snapshot
+    at = Source(ObjectRef("Gateway", "default", "g"), "spec")
+    names = ("kubernetes-gateway://certs/c", "kubernetes-gateway://certs/c-cacert")
+    found = credentials.credentials(tuple((name, at) for name in names), "default", snapshot)
+    assert [s.certificate_chain or s.ca for s in found.secrets] == [b"CERT", b"CA"]
+    plain = credentials.credentials((("kubernetes://c", at),), "default", snapshot)
+    assert plain.secrets == ()
 
 
 def test_a_server_name_is_in_one_chain_only(build: Any) -> None:

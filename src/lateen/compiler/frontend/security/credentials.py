@@ -1,7 +1,9 @@
 """Secrets that a proxy's configuration asks for by name. Pure.
 
-A Secret is looked for in the proxy's own namespace and nowhere else. What is missing is left out
-of the answer, as on Istio: the listener stays and the handshake fails.
+A Secret is looked for in the proxy's own namespace and nowhere else. Only a name that the front end
+made itself says of which namespace: a Gateway API reference whose grant was found, or a ConfigMap
+with a CA, which is no secret. What is missing is left out of the answer, as on Istio: the listener
+stays and the handshake fails.
 """
 
 import base64
@@ -18,6 +20,11 @@ from lateen.model.meta import Source
 from lateen.model.snapshot import Snapshot
 
 SCHEME = "kubernetes://"
+GRANTED = "kubernetes-gateway://"
+"""Before NAMESPACE/NAME: a Secret that an object of the Gateway API may refer to."""
+CONFIG_MAP = "configmap://"
+"""Before NAMESPACE/NAME-cacert: a ConfigMap with a CA."""
+_SCHEMES = (SCHEME, GRANTED, CONFIG_MAP)
 _CA_SUFFIX = "-cacert"
 _CERTIFICATE_KEYS = (("cert", "key", ""), ("tls.crt", "tls.key", "tls.ocsp-staple"))
 """Where a Secret has a chain, its key and, in that form alone, an answer of OCSP."""
@@ -31,7 +38,7 @@ class CredentialSecret:
     but the staple, which is DER."""
 
     name: str
-    """SDS resource name: `kubernetes://NAME` or `kubernetes://NAME-cacert`."""
+    """SDS resource name: `kubernetes://NAME`, or of another scheme; a CA's ends in `-cacert`."""
     certificate_chain: bytes = b""
     private_key: bytes = field(default=b"", repr=False)
     staple: bytes = b""
@@ -101,7 +108,7 @@ def _of_listeners(listeners: tuple[GatewayListener, ...]) -> Iterator[tuple[str,
         for chain in listener.chains:
             if chain.tls is not None:
                 for name in (*chain.tls.secrets, chain.tls.ca):
-                    if name.startswith(SCHEME):
+                    if name.startswith(_SCHEMES):
                         yield name, chain.source.at("tls")
 
 
@@ -110,13 +117,17 @@ def _of_clusters(clusters: tuple[OutboundCluster, ...]) -> Iterator[tuple[str, S
         tls = cluster.policy.tls
         if tls is not None:
             for name in (tls.certificate, tls.ca):
-                if name.startswith(SCHEME):
+                if name.startswith(_SCHEMES):
                     yield name, tls.source
 
 
 def _find(name: str, namespace: str, snapshot: Snapshot) -> CredentialSecret | str:
     """Return the credential, or why there is none."""
+    if name.startswith(CONFIG_MAP):
+        return _of_config_map(name, namespace, snapshot)
     plain = name.removeprefix(SCHEME)
+    if name.startswith(GRANTED):
+        namespace, _, plain = name.removeprefix(GRANTED).partition("/")
     if not plain.endswith(_CA_SUFFIX):
         return _certificate(name, plain, namespace, snapshot)
     base = plain.removesuffix(_CA_SUFFIX)
@@ -129,6 +140,17 @@ def _find(name: str, namespace: str, snapshot: Snapshot) -> CredentialSecret | s
             if ca:
                 return CredentialSecret(name=name, ca=ca, crl=_value(secret, revoked))
     return f"no Secret {plain} or {base} with cacert or ca.crt in namespace {namespace}"
+
+
+def _of_config_map(name: str, namespace: str, snapshot: Snapshot) -> CredentialSecret | str:
+    """Return the CA of a ConfigMap, of the proxy's namespace where the name says none."""
+    owner, _, plain = name.removeprefix(CONFIG_MAP).removesuffix(_CA_SUFFIX).rpartition("/")
+    namespace = owner or namespace
+    found = snapshot.of("configmaps").get((namespace, plain))
+    ca = found.data.get("ca.crt", "") if found is not None else ""
+    if not ca.strip():
+        return f"no ConfigMap {plain} with ca.crt in namespace {namespace}"
+    return CredentialSecret(name=name, ca=ca.encode())
 
 
 def _certificate(

@@ -6,6 +6,8 @@ from lateen.compiler.ir.value import Value
 from lateen.model.istio import networking_policy
 from lateen.model.meta import Source
 
+_CONFIG_MAP = "configmap://"
+
 
 class Options(Value, frozen=True, kw_only=True):
     """What the meaning of a `tls` block depends on beside itself."""
@@ -54,15 +56,23 @@ def refusal(tls: networking_policy.ClientTLSSettings, options: Options) -> str:
     """Return why SIMPLE or MUTUAL cannot be honoured and plaintext is sent; empty if it can."""
     if tls.mode not in ("SIMPLE", "MUTUAL"):
         return ""
-    if tls.credential_name and not options.credentials:
+    if tls.credential_name and not options.credentials and not _is_public(tls):
         return "credentialName on a sidecar works only in a rule with workloadSelector"
     files = tls.client_certificate and tls.private_key
-    if tls.mode == "MUTUAL" and not tls.credential_name and not files:
+    shown = tls.credential_name and not _is_public(tls)
+    if tls.mode == "MUTUAL" and not shown and not files:
         return "MUTUAL needs clientCertificate and privateKey"
     return ""
 
 
+def _is_public(tls: networking_policy.ClientTLSSettings) -> bool:
+    """Whether the credential is a CA in a ConfigMap, which is no secret: any proxy may have it."""
+    return tls.credential_name.startswith(_CONFIG_MAP)
+
+
 def _authority(tls: networking_policy.ClientTLSSettings, options: Options) -> str:
+    if _is_public(tls):
+        return f"{tls.credential_name}-cacert"
     if tls.credential_name:
         return f"kubernetes://{tls.credential_name}-cacert"
     if tls.ca_certificates == SYSTEM_ROOTS:
@@ -73,6 +83,6 @@ def _authority(tls: networking_policy.ClientTLSSettings, options: Options) -> st
 
 
 def _certificate(tls: networking_policy.ClientTLSSettings) -> str:
-    if tls.credential_name:
+    if tls.credential_name and not _is_public(tls):
         return f"kubernetes://{tls.credential_name}"
     return f"file-cert:{tls.client_certificate}~{tls.private_key}"
