@@ -183,6 +183,9 @@ def test_an_authorizer_decides(mesh: Mesh) -> None:
     everything = {"action": "CUSTOM", "provider": {"name": "grpc"}, "rules": [{}]}
     with policies(mesh, everything):
         expect(mesh, {FRIEND: {TCP: 200}, STRANGER: {TCP: CLOSED}})
+        origin = ("--from", "deploy/stranger", "--namespace", "abroad")
+        asked_for = mesh.lab.lateen("curl", "-k", TCP, *origin, "-o", "json")
+        assert json.loads(asked_for.stdout)["verdict"]["code"] == "ext-authz-denied"
     never = {"action": "DENY", "rules": asked}
     with policies(mesh, {**custom, "provider": {"name": "http"}}, never):
         expect(mesh, {FRIEND: {f"{allow} {HTTP}/admin": 403, HTTP: 200}})

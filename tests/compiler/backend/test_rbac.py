@@ -10,20 +10,23 @@ import msgspec
 import pytest
 import yaml
 from envoy.config.core.v3 import extension_pb2
+from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as http_ext_authz_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac_pb2
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb2
 from google.protobuf import json_format
 
-from lateen.compiler.backend import rbac
+from lateen.compiler.backend import ext_authz, rbac
 from lateen.compiler.backend.authorization import of
 from lateen.compiler.backend.listeners import gateway, inbound as listeners_inbound
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend import versions
 from lateen.compiler.frontend.security import authz
 from lateen.compiler.ir import proxy, routing
+from lateen.compiler.ir.authz import Authorizer, Pattern
 from lateen.compiler.ir.workload import Protocol
 from lateen.compiler.output import ResourceType
 from lateen.model import snapshot
+from lateen.model.meta import ObjectRef, Source
 
 CASES = Path(__file__).parent / "cases" / "rbac"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/in.yaml"))
@@ -187,3 +190,83 @@ def test_a_gateway_without_http_asks_for_no_rules(mesh):
     listener = proxy.GatewayListener(bind="0.0.0.0", port=8080, chains=(chain,))
     view = msgspec.structs.replace(mesh.router(listener), authorization=authorization(DENY))
     assert not Renderer().render(view).of(ResourceType.EXTENSION)
+
+
+ASKED = Authorizer(
+    name="opa",
+    source=Source(ObjectRef("ConfigMap", "istio-system", "istio"), "data.mesh"),
+    service="shop/opa.shop.svc.cluster.local",
+    port=9191,
+    cluster="outbound|9191||opa.shop.svc.cluster.local",
+    timeout=1.5,
+)
+
+
+def asking(authorizer):
+    """The filters of a CUSTOM policy whose provider can be asked, for HTTP and for TCP."""
+    bodies = [
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            **yaml.safe_load(CUSTOM),
+        }
+    ]
+    found = snapshot.of_bodies(bodies).authorization_policies.values()
+    joined = authz.join((authz.compile_policy(p, SETTINGS) for p in found), lambda _: authorizer)
+    return joined, rbac.http_references(joined.http), rbac.network_filters(joined.tcp)
+
+
+def test_rules_note_who_is_asked_and_refuse_nothing():
+    joined, http, tcp = asking(msgspec.structs.replace(ASKED, grpc=True))
+    (resource,) = rbac.extensions(joined.http)
+    told_rules = extension_pb2.TypedExtensionConfig.FromString(resource.body)
+    (rules,) = shown([told_rules], http_rbac_pb2.RBAC)
+    assert "rules" not in rules
+    assert rules["shadow_rules_stat_prefix"] == "istio_ext_authz_"
+    assert rules["shadow_rules"]["action"] == "DENY"
+    assert list(rules["shadow_rules"]["policies"]) == [
+        "istio-ext-authz-opa-ns[shop]-policy[c]-rule[0]"
+    ]
+    assert [f.name for f in http] == ["envoy.filters.http.rbac.CUSTOM", ext_authz.HTTP_FILTER]
+    (asks,) = shown(http[1:], http_ext_authz_pb2.ExtAuthz)
+    assert asks["grpc_service"] == {
+        "envoy_grpc": {"cluster_name": ASKED.cluster, "authority": ASKED.host},
+        "timeout": "1.500s",
+    }
+    assert asks["filter_enabled_metadata"] == {
+        "filter": "envoy.filters.http.rbac",
+        "path": [{"key": "istio_ext_authz_shadow_effective_policy_id"}],
+        "value": {"string_match": {"prefix": "istio-ext-authz-opa"}},
+    }
+    assert [f.name for f in tcp] == [rbac.NETWORK_FILTER, ext_authz.NETWORK_FILTER]
+
+
+def test_over_http_nobody_is_asked_about_connections():
+    _, http, tcp = asking(
+        msgspec.structs.replace(
+            ASKED,
+            fail_open=True,
+            status_on_error=503,
+            path_prefix="/check",
+            shown=(Pattern(kind="prefix", value="x-"),),
+            added=(("a", "b"),),
+            to_upstream=(Pattern(kind="exact", value="x-user"),),
+        )
+    )
+    assert tcp == ()
+    (asks,) = shown(http[1:], http_ext_authz_pb2.ExtAuthz)
+    assert asks["failure_mode_allow"] is True
+    assert asks["status_on_error"] == {"code": "ServiceUnavailable"}
+    assert asks["allowed_headers"]["patterns"] == [{"prefix": "x-", "ignore_case": True}]
+    assert asks["http_service"] == {
+        "server_uri": {
+            "uri": "http://opa.shop.svc.cluster.local",
+            "cluster": ASKED.cluster,
+            "timeout": "1.500s",
+        },
+        "path_prefix": "/check",
+        "authorization_request": {"headers_to_add": [{"key": "a", "value": "b"}]},
+        "authorization_response": {
+            "allowed_upstream_headers": {"patterns": [{"exact": "x-user", "ignore_case": True}]}
+        },
+    }

@@ -91,13 +91,18 @@ def refusing_rule(entry: LogEntry | None) -> str:
     return details[len(_NOT_AUTHORIZED) : -1] if found else ""
 
 
-_OF_FILTERS = ("jwt_authn_access_denied{", "ext_authz_denied", "ext_authz_error")
+_DENIED = "ext_authz_denied"
+_NOT_ALLOWED_BY_ASKED = "UAEX"
+_OF_FILTERS = ("jwt_authn_access_denied{", _DENIED, "ext_authz_error")
 
 
 def refusal(entry: LogEntry | None) -> str:
     """Return the details of an answer by which a filter of a proxy refused a request, as Envoy
-    tells it; empty if none did."""
+    tells it; empty if none did. Of a connection its report has a flag alone, which is the same
+    where the authorizer gave no decision."""
     made = entry.entry if entry is not None else None
+    if made is not None and made.http is None:
+        return _DENIED if _NOT_ALLOWED_BY_ASKED in made.flags.split(",") else ""
     details = made.http.details if made is not None and made.http is not None else ""
     return details if details.startswith(_OF_FILTERS) else ""
 

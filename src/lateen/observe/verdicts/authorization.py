@@ -82,7 +82,7 @@ def _of_rule(found: Authorization, name: str) -> tuple[list[str], list[Source]]:
     words = f"it is {field} of {rule.source.ref}"
     asked = any(rule in c.rules for c in found.http + found.tcp if c.action is Action.CUSTOM)
     if asked:
-        words += ", whose provider cannot be asked"
+        words += ", whose provider cannot be asked or is one of two"
     return [words], [rule.source]
 
 
