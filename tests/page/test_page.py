@@ -127,11 +127,9 @@ def test_a_url_fills_the_form_and_only_send_sends(lab: Lab, page: "Page") -> Non
 
 
 def test_flows_come_as_they_happen(lab: Lab, page: "Page") -> None:
-    at(page, "/flows?tls=mtls")
-    expect(page.get_by_text("Waiting for requests")).to_be_visible()
     with page.expect_response(lambda answer: contract.TAP.path in answer.url):
-        page.reload()
-    lab.ok("curl", f"{URL}/http-mTLS")
+        at(page, "/flows?q=flown&tls=mtls")
+    lab.ok("curl", f"{URL}/http-mTLS?flown")
     row = page.locator("tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("mutual TLS")
@@ -158,7 +156,7 @@ def test_by_keyboard_alone(page: "Page") -> None:
     page.keyboard.press("g")
     page.keyboard.press("f")
     expect(page).to_have_url(re.compile("/flows$"))
-    expect(page.get_by_text("Waiting for requests")).to_be_visible()
+    expect(page.get_by_role("region", name="Flows")).to_be_visible()
 
 
 def test_narrow_only_tables_scroll_sideways(page: "Page") -> None:
