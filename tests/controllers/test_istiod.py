@@ -54,3 +54,13 @@ def test_a_pod_of_another_namespace_stands_for_nothing() -> None:
 def test_no_sidecar_knows_the_service() -> None:
     service = dict(istiod.objects(injector.InjectionSettings()))["services"]
     assert service["metadata"]["annotations"]["networking.istio.io/exportTo"] == "~"
+
+
+def test_a_pod_of_the_chart_is_recognized_in_istios_namespace_alone() -> None:
+    chart = {"metadata": {"labels": {"app": "istiod", "istio": "pilot"}}}
+    found = istiod.recognized(chart, wellknown.ISTIO_SYSTEM)
+    assert found is not None
+    found["metadata"]["namespace"] = wellknown.ISTIO_SYSTEM
+    assert wellknown.stands_for_plane(found)
+    assert istiod.recognized(chart, "default") is None
+    assert istiod.recognized({"metadata": {}}, wellknown.ISTIO_SYSTEM) is None

@@ -81,3 +81,16 @@ def test_tags_are_read_from_objects_of_their_revision() -> None:
     made = [obj for _, obj in webhooks.objects("canary", ("a", "b"), "istio-system")]
     assert webhooks.tags(made, "canary") == ("a", "b")
     assert webhooks.tags(made, "default") == ()
+
+
+@pytest.mark.parametrize("labels", [{}, {"sidecar.istio.io/inject": "false"}])
+def test_where_nothing_is_said_the_hook_for_that_chooses(labels: Json) -> None:
+    hooks = webhooks.objects("default", (), "r", unlabelled=True)[0][1]["webhooks"]
+    (auto,) = [hook for hook in hooks if hook["name"].startswith("auto.")]
+    chosen = [
+        name
+        for name in ("shop", "r", "kube-system")
+        if matches(auto["namespaceSelector"], {"kubernetes.io/metadata.name": name})
+        and matches(auto["objectSelector"], labels)
+    ]
+    assert chosen == ([] if labels else ["shop"])

@@ -44,6 +44,8 @@ from lateen.base.clock import Clock, SystemClock
 from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.controllers import manager
+from lateen.controllers.cluster import istiod
+from lateen.controllers.engine import fields
 from lateen.controllers.injection import injector, sidecar
 from lateen.controllers.network import apiservice
 from lateen.model.identity import TRUST_DOMAIN
@@ -126,6 +128,8 @@ class Plane:
         creating = review.verb == "create" and review.info.resource == "pods"
         if not creating or review.subresource or review.namespace is None:
             return review.object
+        if (plane := istiod.recognized(review.object, fields.name(review.namespace))) is not None:
+            return plane
         inject = self.proxy_defaults.settings()
         if not injector.wanted(review.object, review.namespace, inject):
             return review.object

@@ -109,14 +109,20 @@ class Manager:
             for resource, body in furnishings.wanted(name):
                 await self._ensure(resource, body)
         if self._settings.mesh_config:
-            await self._ensure_config(namespaces.mesh_config(self._settings.mesh_config))
+            config = namespaces.mesh_config(self._settings.mesh_config)
+            await self._ensure_config(istiod.adoptable(config))
         if self._settings.api_address:
             for resource, body in apiservice.objects(self._settings.api_address):
                 await self._ensure(resource, body)
         inject = self._settings.inject
-        hooks = webhooks.objects(inject.mesh.revision, inject.tags, inject.system_namespace)
+        hooks = webhooks.objects(
+            inject.mesh.revision,
+            inject.tags,
+            inject.system_namespace,
+            unlabelled=inject.inject_unlabelled,
+        )
         for resource, body in hooks:
-            await self._ensure(resource, ingress.marked(body, _digest(body)))
+            await self._ensure(resource, ingress.marked(istiod.adoptable(body), _digest(body)))
         if self._settings.gateway:
             for resource, body in ingress.istio_system(
                 self._settings.inject, egress=self._settings.egress_gateway
@@ -130,7 +136,7 @@ class Manager:
         if not self._settings.gateway:
             return
         for resource, body in istiod.objects(self._settings.inject):
-            await self._ensure(resource, ingress.marked(body, _digest(body)))
+            await self._ensure(resource, ingress.marked(istiod.adoptable(body), _digest(body)))
 
     async def _ensure_external(self) -> None:
         """Create what stands in for hosts outside, and remove what an earlier run of the lab had

@@ -41,6 +41,28 @@ def objects(settings: injector.InjectionSettings) -> list[tuple[str, Json]]:
     ]
 
 
+def adoptable(body: Json) -> Json:
+    """Return the object as one of the release `istiod` of Istio's chart: `helm install` takes over
+    what says so, and refuses what is there otherwise."""
+    meta = body["metadata"]
+    labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+    notes = {
+        **(meta.get("annotations") or {}),
+        "meta.helm.sh/release-name": NAME,
+        "meta.helm.sh/release-namespace": wellknown.ISTIO_SYSTEM,
+    }
+    return {**body, "metadata": {**meta, "labels": labels, "annotations": notes}}
+
+
+def recognized(pod: JsonView, namespace: str) -> Json | None:
+    """Return a pod of istiod's own chart as one that stands for the plane; None for another one."""
+    labels = fields.labels(pod)
+    if namespace != wellknown.ISTIO_SYSTEM or not _SELECTOR.items() <= labels.items():
+        return None
+    notes = {**fields.annotations(pod), wellknown.BUILT_IN: _SAYS}
+    return {**pod, "metadata": {**fields.meta(pod), "annotations": notes}}
+
+
 def _object(version: str, kind: str, space: str, revision: str) -> Json:
     labels = {
         **_SELECTOR,

@@ -13,7 +13,7 @@ from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
 from lateen.controllers.injection import app_probes, proxyconfig, sidecar, webhooks
 
-IGNORED = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
+IGNORED = webhooks.UNINJECTED
 """Namespaces that are never injected, whatever their labels."""
 INJECT = "sidecar.istio.io/inject"
 STATUS = "sidecar.istio.io/status"

@@ -14,14 +14,22 @@ DEFAULT = "default"
 _TAG, _REVISION, _INJECT = "istio.io/tag", "istio.io/rev", "sidecar.istio.io/inject"
 _INJECTION = "istio-injection"
 _PATH = "/inject"
+_NAME = "kubernetes.io/metadata.name"
 
 
-def objects(revision: str, tags: Sequence[str], root: str) -> list[tuple[str, Json]]:
+UNINJECTED = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
+"""Namespaces that are never injected where nothing is said."""
+
+
+def objects(
+    revision: str, tags: Sequence[str], root: str, *, unlabelled: bool = False
+) -> list[tuple[str, Json]]:
     """Return (resource, object): the revision's own, and one for each tag. `root` is the root
-    namespace."""
+    namespace; `unlabelled` adds who asks where no label says anything, as Istio's chart does for
+    enableNamespacesByDefault."""
     suffix = "" if revision == DEFAULT else f"-{revision}"
     usual = _usual(root) if revision == DEFAULT else []
-    own = [*_named(revision, root), *usual]
+    own = [*_named(revision, root), *usual, *(_silent(root) if unlabelled else ())]
     made = [_object(f"istio-sidecar-injector{suffix}", {_REVISION: revision}, own)]
     for tag in tags:
         labels = {_REVISION: revision, _TAG: tag}
@@ -65,6 +73,13 @@ def _usual(root: str) -> list[Json]:
         _hook("namespace", root, [_in(_INJECTION, "enabled")], [_not_false()]),
         _hook("object", root, silent, pod),
     ]
+
+
+def _silent(root: str) -> list[Json]:
+    """Who asks where nothing is said: all but the namespaces that are left alone."""
+    others = {"key": _NAME, "operator": "NotIn", "values": [*UNINJECTED, root]}
+    space = [_absent(_INJECTION), _absent(_REVISION), others]
+    return [_hook("auto", root, space, [_absent(_INJECT), _absent(_REVISION)])]
 
 
 def _hook(name: str, root: str, namespaces: list[Json], pods: list[Json]) -> Json:
