@@ -116,7 +116,9 @@ def _deployment(settings: injector.InjectionSettings) -> Json:
     }
     made["spec"] = {
         "replicas": 1,
-        "selector": {"matchLabels": dict(_SELECTOR)},
+        "selector": {
+            "matchLabels": {"istio": _SELECTOR["istio"]}
+        },  # as the chart: it cannot change
         "template": {
             "metadata": {"labels": labels, "annotations": notes},
             "spec": {
