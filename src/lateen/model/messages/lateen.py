@@ -365,22 +365,6 @@ COMPILER = (
         "Repeat the providers beside the filter.",
     ),
     Row(
-        "LTN0037",
-        _W,
-        "AuthorizationTargetIgnored",
-        "ignored: {field} attaches it to a Gateway of the Gateway API or to a waypoint, and there "
-        "are none here; sidecars and Istio's own gateways ignore such policies",
-        "Choose workloads by their labels: selector.matchLabels.",
-    ),
-    Row(
-        "LTN0038",
-        _W,
-        "CustomAuthorizationRefused",
-        "provider {provider} is not asked: {reason}; as in Istio {refused}",
-        "Define it under extensionProviders of the mesh configuration (envoyExtAuthzHttp or "
-        "envoyExtAuthzGrpc, with `service` and `port` of a Service that is there).",
-    ),
-    Row(
         "LTN0042",
         _W,
         "IdleTimeoutIgnored",

@@ -1,6 +1,6 @@
 """What is noticed in an AuthorizationPolicy: what has another effect than it seems to. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.security import authorizers, authz, targeting
@@ -32,6 +32,34 @@ def findings(
         for number, entry in enumerate(rule.from_ or ()):
             if entry.source is not None:
                 yield from _source(entry.source, at.at(f"from[{number}].source"), settings)
+
+
+def rivals(
+    policy: security.AuthorizationPolicy, others: Iterable[security.AuthorizationPolicy]
+) -> Iterator[Diagnostic]:
+    """Yield a finding where another policy's provider is to decide at workloads of this one's:
+    then neither is asked (Istio's PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS is off)."""
+    if authz.action_of(policy) is not Action.CUSTOM or authz.dry_run(policy):
+        return
+    own, source = (
+        authz.provider_of(policy),
+        precedence.source("AuthorizationPolicy", policy, "spec"),
+    )
+    for other in others:
+        if authz.action_of(other) is not Action.CUSTOM or authz.dry_run(other):
+            continue
+        if authz.provider_of(other) != own and _meet(policy, other):
+            ref = precedence.source("AuthorizationPolicy", other).ref
+            yield make("LTN0240", source.at("provider.name"), provider=own, other=ref)
+            return
+
+
+def _meet(one: security.AuthorizationPolicy, other: security.AuthorizationPolicy) -> bool:
+    """Whether a workload may have the labels that both select."""
+    labels, more = (
+        p.spec.selector.match_labels if p.spec.selector is not None else {} for p in (one, other)
+    )
+    return all(labels[key] == more[key] for key in labels.keys() & more.keys())
 
 
 def _too_new(at: Source, since: str, version: str) -> Diagnostic:

@@ -388,11 +388,13 @@ class Checks:
             authz_checks,  # needed where there are policies only
         )
 
-        named = self._destinations.registry.named
+        named, homes = self._destinations.registry.named, self._collections.authorization.table
+        beside = dict.fromkeys((self._settings.root_namespace, key[0]))
+        rivals = authz_checks.rivals(obj, (other for home in beside for other in homes.get(home)))
         source = precedence.source("AuthorizationPolicy", obj, "spec")
         unread = unsupported.unread(obj.spec, source)
         doubtful = codes.warnings(kinds.KINDS[collections.AUTHORIZATION], obj)
-        return (*unread, *doubtful, *authz_checks.findings(obj, self._settings, named))
+        return (*unread, *doubtful, *authz_checks.findings(obj, self._settings, named), *rivals)
 
     def _authentication(self, key: Key) -> Findings:
         obj = self._collections.token_policies.get(key)
