@@ -18,6 +18,7 @@ from lateen.compiler.frontend.graph import (
     pods,
     routers,
     sidecars,
+    translated,
 )
 from lateen.compiler.frontend.graph.collections import Collections, FetchedKeys, Key, Objects
 from lateen.compiler.frontend.graph.incremental import Graph
@@ -92,6 +93,7 @@ class Frontend:
         """Begin with nothing known: what the whole mesh is set to may change any value."""
         self.settings = settings
         self._graph = Graph()
+        self._translator = translated.Translator(settings.domain)
         self._collections = Collections(self._graph, settings)
         self._destinations = destinations.Destinations(self._graph, self._collections, settings)
         scopes = SidecarScopes(self._graph, self._destinations)
@@ -134,7 +136,7 @@ class Frontend:
             if settings != self.settings:
                 self._start(settings)
         self._graph.sweep()
-        changed = self._collections.update(snapshot)
+        changed = self._collections.update(self._translator.over(snapshot))
         self._list_proxies(snapshot.of(collections.PODS), changed.get(collections.PODS, set()))
         self._findings.update(snapshot, changed)
         self._mesh = Mesh(self._listed, self._view, self._diagnose)

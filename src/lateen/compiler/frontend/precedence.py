@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from lateen.compiler.frontend.origin import Origin
 from lateen.model.meta import ObjectRef, Source
 from lateen.model.schema.objectmeta import ObjectMeta
 
@@ -28,7 +29,9 @@ def age(obj: HasMeta) -> AgeKey:
 
 
 def source(kind: str, obj: HasMeta, path: str = "") -> Source:
-    """Return the source for a field of an object."""
+    """Return the source for a field of an object; for one that was made of others, theirs."""
+    if isinstance(obj.metadata, Origin):
+        return obj.metadata.source(path)
     return Source(ObjectRef(kind, obj.metadata.namespace, obj.metadata.name), path)
 
 

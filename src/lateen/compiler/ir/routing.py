@@ -6,7 +6,8 @@ from lateen.model.meta import ObjectRef, Source
 
 
 class StringMatch(Value, frozen=True, kw_only=True):
-    """`kind` is exact, prefix, regex or present; regex means a full RE2 match."""
+    """`kind` is exact, prefix, regex or present, or of a path `segments`: a prefix of whole
+    segments. A regex means a full RE2 match."""
 
     kind: str
     value: str = ""
@@ -51,7 +52,7 @@ class HeaderOps(Value, frozen=True, kw_only=True):
 
 
 class Destination(Value, frozen=True, kw_only=True):
-    """One weighted cluster. A cluster that does not exist answers 503 NC, as on Istio."""
+    """One weighted cluster; the route says what one that does not exist answers."""
 
     cluster: str
     weight: int = 100
@@ -157,6 +158,8 @@ class Route(Value, frozen=True, kw_only=True):
     hash_keys: tuple[HashKey, ...] = ()
     decorator: str = ""
     stat_prefix: str = ""
+    missing_status: int = 503
+    """What is answered where the cluster does not exist (flag NC): 503, or 500."""
 
 
 class VirtualHost(Kept, frozen=True, kw_only=True):

@@ -58,7 +58,9 @@ def _path(out: route_components_pb2.RouteMatch, path: StringMatch | None) -> Non
     if path.kind == "regex":
         out.safe_regex.CopyFrom(regex(path.value))
         return
-    if path.kind == "prefix":
+    if path.kind == "segments":
+        out.path_separated_prefix = path.value
+    elif path.kind == "prefix":
         out.prefix = path.value
     else:
         out.path = path.value

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
+from http import HTTPStatus
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from google.protobuf import any_pb2
@@ -16,6 +17,7 @@ from lateen.compiler.ir.workload import Protocol
 from lateen.model.meta import Source
 
 _MAX_DIRECT_BODY = 1_048_576
+_ANSWER_500 = route_components_pb2.RouteAction.ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR
 
 
 class Alpn(Choice):
@@ -138,6 +140,8 @@ def _forward(out: route_components_pb2.RouteAction, source: Route) -> None:
     if not weighted:
         _single(out, source.destinations[0])
     out.MergeFromString(_limits(source.timeout, source.retries))
+    if source.missing_status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        out.cluster_not_found_response_code = _ANSWER_500
     if source.rewrite is not None:
         route_action.rewrite(out, source.rewrite)
     for mirror in source.mirrors:

@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.graph.incremental import Graph, Table
 from lateen.compiler.frontend.graph.index import Index
+from lateen.compiler.frontend.origin import Origin
 from lateen.compiler.frontend.registry import endpoints, entries, hosts, services
 from lateen.compiler.frontend.routing import routes
 from lateen.compiler.frontend.routing.gateways import Binding
@@ -470,6 +473,15 @@ def _slice_keys(obj: discovery.EndpointSlice | None) -> tuple[Key, ...]:
     return ((obj.metadata.namespace, name),) if name else ()
 
 
+def _identity(meta: ObjectMeta) -> ObjectMeta:
+    """Return name, namespace and age alone, and of what an object was made as a whole."""
+    if isinstance(meta, Origin):
+        return msgspec.structs.replace(meta, parts=())
+    return ObjectMeta(
+        name=meta.name, namespace=meta.namespace, creation_timestamp=meta.creation_timestamp
+    )
+
+
 def _binding(obj: networking.VirtualService | None, settings: MeshSettings) -> Binding | None:
     if obj is None:
         return None
@@ -479,11 +491,7 @@ def _binding(obj: networking.VirtualService | None, settings: MeshSettings) -> B
     if not gateways:
         return None
     return Binding(
-        metadata=ObjectMeta(
-            name=meta.name,
-            namespace=meta.namespace,
-            creation_timestamp=meta.creation_timestamp,
-        ),
+        metadata=_identity(meta),
         gateways=gateways,
         hosts=virtual_hosts(obj, settings),
         export_to=tuple(obj.spec.export_to) or settings.routes_export_to,

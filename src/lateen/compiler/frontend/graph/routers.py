@@ -200,6 +200,7 @@ class Routers:
         known = dict(scope.ports)
         found, unfit = gateways.bound_servers(
             self._collections.gateways.get(""),
+            scope.scope.namespace,
             dict(scope.labels),
             lambda port: known.get(port, (port,)),
         )

@@ -6,6 +6,7 @@ from functools import cache
 import msgspec
 
 from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.origin import Origin
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing.routes import HttpRule, gateway_name
 from lateen.compiler.ir.proxy import MeshSettings
@@ -27,7 +28,8 @@ def http_rules(root: VirtualService, find: Find, settings: MeshSettings) -> tupl
     for index, spec in enumerate(root.spec.http):
         source = precedence.source("VirtualService", root, f"spec.http[{index}]")
         if spec.delegate is None:
-            found.append(HttpRule(spec=spec, source=source))
+            translated = isinstance(root.metadata, Origin)
+            found.append(HttpRule(spec=spec, source=source, translated=translated))
             continue
         child = delegate_of(root, spec, find, settings)
         if child is not None:

@@ -6,6 +6,7 @@ from enum import Enum
 import msgspec
 
 from lateen.compiler.frontend import precedence
+from lateen.compiler.frontend.origin import Origin
 from lateen.compiler.frontend.registry import hosts, protocols
 from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
@@ -116,14 +117,17 @@ Ports = Callable[[int], tuple[int, ...]]
 
 
 def bound_servers(
-    gateways: Iterable[networking.Gateway], labels: dict[str, str], ports: Ports
+    gateways: Iterable[networking.Gateway], namespace: str, labels: dict[str, str], ports: Ports
 ) -> tuple[tuple[BoundServer, ...], tuple[Diagnostic, ...]]:
     """Return the servers of every Gateway that selects a proxy, oldest Gateway first, and why
-    others cannot be opened. An empty selector selects every gateway proxy."""
+    others cannot be opened. An empty selector selects every gateway proxy. What was made of the
+    Gateway API's objects is for proxies of its own namespace alone."""
     found: list[BoundServer] = []
     refused: list[Diagnostic] = []
     for obj in gateways:
         if not precedence.selects(obj.spec.selector, labels):
+            continue
+        if isinstance(obj.metadata, Origin) and obj.metadata.namespace != namespace:
             continue
         for index, server in enumerate(obj.spec.servers):
             source = precedence.source("Gateway", obj, f"spec.servers[{index}]")
@@ -351,19 +355,24 @@ def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
 
 def _certificates(tls: networking.ServerTLSSettings) -> tuple[str, ...]:
     if tls.credential_name:
-        return (f"kubernetes://{tls.credential_name}",)
+        return (_credential(tls.credential_name),)
     if tls.credential_names:
-        return tuple(f"kubernetes://{name}" for name in tls.credential_names[:2])
+        return tuple(map(_credential, tls.credential_names[:2]))
     files = [(tls.server_certificate, tls.private_key)]
     files += [(c.server_certificate, c.private_key) for c in tls.tls_certificates[:2]]
     return tuple(f"file-cert:{cert}~{key}" for cert, key in files if cert and key)
+
+
+def _credential(name: str) -> str:
+    """Return the SDS resource's name; one that says itself where it is has it already."""
+    return name if "://" in name else f"kubernetes://{name}"
 
 
 def _authority(tls: networking.ServerTLSSettings) -> str:
     """`caCertCredentialName` is asked for as it is written: only a name that ends in `-cacert` is
     answered with a CA."""
     if tls.ca_cert_credential_name:
-        return f"kubernetes://{tls.ca_cert_credential_name}"
+        return _credential(tls.ca_cert_credential_name)
     name = tls.credential_name or next(iter(tls.credential_names), "")
     if name:
         return f"kubernetes://{name.removesuffix('-cacert')}-cacert"

@@ -15,9 +15,14 @@ ANY = RouteMatch()
 
 
 def translate(
-    match: networking_route.HTTPMatchRequest, source: Source, features: Features
+    match: networking_route.HTTPMatchRequest,
+    source: Source,
+    features: Features,
+    *,
+    segments: bool = False,
 ) -> RouteMatch:
-    """Return the conditions of one match."""
+    """Return the conditions of one match. `segments`: a prefix is one of whole segments, as in the
+    Gateway API."""
     headers = [
         HeaderMatch(name=pseudo, match=_text(condition))
         for pseudo, condition in (
@@ -43,7 +48,7 @@ def translate(
         if not claims_of(name)
     ]
     return RouteMatch(
-        path=_path(match),
+        path=_segments(_path(match)) if segments else _path(match),
         headers=tuple(headers),
         query=tuple(
             (name, _or_present(condition)) for name, condition in sorted(match.query_params.items())
@@ -90,7 +95,8 @@ def operation_path(match: RouteMatch) -> str:
     """Return how the path is written in a span's operation name."""
     if match.path is None:
         return "/*"
-    return f"{match.path.value}*" if match.path.kind == "prefix" else match.path.value
+    begins = match.path.kind in ("prefix", "segments")
+    return f"{match.path.value}*" if begins else match.path.value
 
 
 def text(condition: types.StringMatch) -> StringMatch:
@@ -105,6 +111,12 @@ def _path(match: networking_route.HTTPMatchRequest) -> StringMatch | None:
     if found.kind == "regex" or not match.ignore_uri_case:
         return found
     return StringMatch(kind=found.kind, value=found.value, ignore_case=True)
+
+
+def _segments(path: StringMatch | None) -> StringMatch | None:
+    if path is None or path.kind != "prefix" or path.value == "/":
+        return path
+    return StringMatch(kind="segments", value=path.value.rstrip("/"))
 
 
 def _empty(condition: types.StringMatch) -> bool:

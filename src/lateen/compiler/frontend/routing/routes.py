@@ -37,6 +37,19 @@ class HttpRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: Source
     root: ObjectRef | None = None
     """The VirtualService that delegates to the source's, if another."""
+    translated: bool = False
+    """Whether it was made of a route of the Gateway API, whose semantics it then has: prefixes
+    are of whole segments, and a service that is not there answers 500."""
+
+    def at_match(self, index: int) -> Source:
+        """Return where a match was written."""
+        return self.source if self.translated else self.source.at(f"match[{index}]")
+
+    def at_destination(self, index: int) -> Source:
+        """Return where a destination was written."""
+        name = "backendRefs" if self.translated else "route"
+        end = "" if self.translated else ".destination"
+        return self.source.at(f"{name}[{index}]{end}")
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,8 +211,8 @@ def _matches(
         return
     for index, match in enumerate(rule.spec.match):
         if in_scope(match, context):
-            at, features = rule.source.at(f"match[{index}]"), context.settings.features
-            yield match, matches.translate(match, at, features)
+            at, features = rule.at_match(index), context.settings.features
+            yield match, matches.translate(match, at, features, segments=rule.translated)
 
 
 def _route(
@@ -236,6 +249,7 @@ def _route(
         if len(targets) == 1
         else _own_operation(condition, context),
         stat_prefix=match.stat_prefix,
+        missing_status=500 if rule.translated else 503,
     )
 
 
@@ -328,7 +342,7 @@ def _targets(rule: HttpRule, context: Context) -> _Targets:
                 request=request if several else actions.NO_HEADERS,
                 response=response if several else actions.NO_HEADERS,
                 host_rewrite=rewritten if several else "",
-                source=rule.source.at(f"route[{index}].destination"),
+                source=rule.at_destination(index),
             )
         )
     if several:

@@ -1,0 +1,1 @@
+"""The Kubernetes Gateway API, as Istio reads it: its objects become Istio's."""

@@ -1,0 +1,166 @@
+"""What a route attaches to: listeners of Gateways, services of the mesh, and why not. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from lateen.compiler.frontend.gatewayapi import listeners, objects as gateway_objects
+from lateen.compiler.frontend.gatewayapi.conditions import Problem
+from lateen.compiler.frontend.gatewayapi.listeners import ListenerState
+from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key
+from lateen.compiler.frontend.registry import hosts
+from lateen.model.gatewayapi.references import GROUP, ParentReference
+
+ENTRY_GROUP = "networking.istio.io"
+_RANKS = (
+    "NotAllowedByListeners",
+    "NoMatchingListenerHostname",
+    "ParentRefConflict",
+    "NoMatchingParent",
+)
+"""Denials, the most telling first."""
+
+States = Mapping[Key, tuple[ListenerState, ...]]
+"""Listeners by Gateway, of those that are looked after."""
+
+
+class Attachment(NamedTuple):
+    """A listener that a route is attached to, and the hosts that it serves there."""
+
+    listener: ListenerState
+    hosts: tuple[str, ...]
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """One parent of a route."""
+
+    ref: ParentReference
+    attached: tuple[Attachment, ...] = ()
+    """Listeners, of a Gateway."""
+    services: tuple[str, ...] = ()
+    """Hostnames, of a parent in the mesh."""
+    denial: Problem | None = None
+
+    @property
+    def is_mesh(self) -> bool:
+        """Whether it is a service of the mesh."""
+        return self.ref.kind != "Gateway"
+
+
+def of_route(
+    kind: str,
+    namespace: str,
+    refs: tuple[ParentReference, ...],
+    hostnames: tuple[str, ...],
+    states: States,
+    objects: GatewayObjects,
+) -> Iterator[Parent]:
+    """Yield what a route's references come to. One to a kind that nobody knows, to a Gateway that
+    is not there, or to one of another controller's, yields nothing."""
+    for ref in dict.fromkeys(refs):
+        where = ref.namespace or namespace
+        if (ref.group, ref.kind) == (GROUP, "Gateway"):
+            found = states.get((where, ref.name))
+            if found is not None:
+                yield _at_gateway(kind, namespace, ref, hostnames, found)
+        elif (ref.group, ref.kind) in (("", "Service"), (ENTRY_GROUP, "ServiceEntry")):
+            yield _in_mesh(ref, where, objects)
+
+
+def _in_mesh(ref: ParentReference, namespace: str, objects: GatewayObjects) -> Parent:
+    if ref.kind == "Service":
+        found = (namespace, ref.name) in objects.services
+        hostname = gateway_objects.hostname(namespace, ref.name, objects.domain)
+        services: tuple[str, ...] = (hostname,) if found else ()
+    else:
+        entry = objects.entries.get((namespace, ref.name))
+        services = tuple(entry.spec.hosts) if entry is not None else ()
+        hostname = ref.name
+    if services:
+        return Parent(ref=ref, services=services)
+    denial = Problem("NoMatchingParent", f'parent service: "{hostname}" not found')
+    return Parent(ref=ref, denial=denial)
+
+
+def _at_gateway(
+    kind: str,
+    namespace: str,
+    ref: ParentReference,
+    hostnames: tuple[str, ...],
+    found: tuple[ListenerState, ...],
+) -> Parent:
+    attached: list[Attachment] = []
+    denials: list[Problem] = []
+    meant = set(listeners.attached(found, ref.port, ref.section_name))
+    for number, state in enumerate(found):
+        if number not in meant:
+            denials.append(_not_meant(ref, state))
+            continue
+        served = _hosts(state, hostnames)
+        denial = _denial(kind, namespace, state, served)
+        if denial is None:
+            attached.append(Attachment(state, _isolated(served, state, found)))
+        else:
+            denials.append(denial)
+    if attached:
+        return Parent(ref=ref, attached=tuple(attached))
+    return Parent(ref=ref, denial=_worst(denials))
+
+
+def _not_meant(ref: ParentReference, state: ListenerState) -> Problem:
+    if ref.port is not None and state.spec.port != ref.port:
+        return Problem("NoMatchingParent", f"port {ref.port} not found")
+    return Problem("NoMatchingParent", f'sectionName "{ref.section_name}" not found')
+
+
+def _denial(
+    kind: str, namespace: str, state: ListenerState, served: tuple[str, ...]
+) -> Problem | None:
+    hostname = state.spec.hostname or listeners.ANY_HOST
+    if served and not state.takes(namespace):
+        return Problem(
+            "NotAllowedByListeners",
+            f'hostnames matched parent hostname "{hostname}", but namespace "{namespace}" is not '
+            "allowed by the parent",
+        )
+    if not served:
+        message = f'no hostnames matched parent hostname "{hostname}"'
+        return Problem("NoMatchingListenerHostname", message)
+    if kind not in state.kinds:
+        return Problem("NotAllowedByListeners", f"kind {GROUP}/{kind} is not allowed")
+    return None
+
+
+def _hosts(state: ListenerState, hostnames: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the narrower of each two hosts of a route and a listener that overlap."""
+    if state.spec.protocol in ("TCP", "UDP"):
+        return (listeners.ANY_HOST,)
+    asked = [name.lower() for name in hostnames] or [listeners.ANY_HOST]
+    found = (hosts.intersect(state.hostname, name) for name in asked)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def _isolated(
+    served: tuple[str, ...], state: ListenerState, every: tuple[ListenerState, ...]
+) -> tuple[str, ...]:
+    """Return the hosts that no other listener of the port is nearer to."""
+    if not hosts.is_wildcard(state.hostname):
+        return served
+    nearer = [
+        other.hostname
+        for other in every
+        if other is not state
+        and (other.spec.port, other.spec.protocol) == (state.spec.port, state.spec.protocol)
+        and len(other.hostname) > len(state.hostname)
+    ]
+    return tuple(name for name in served if not any(hosts.covers(each, name) for each in nearer))
+
+
+def _worst(denials: list[Problem]) -> Problem:
+    """Return the most telling denial; sentences of equal ones are joined."""
+    if not denials:
+        return Problem("NoMatchingParent", "the Gateway has no listeners")
+    reason = min((each.reason for each in denials), key=_RANKS.index)
+    messages = dict.fromkeys(each.message for each in denials if each.reason == reason)
+    return Problem(reason, "; ".join(messages))
