@@ -49,17 +49,21 @@ ISTIO_METADATA: Final = "istio"
 
 
 _KEBAB = {
-    "DestinationRule": "destination-rule",
-    "Sidecar": "sidecar",
-    "VirtualService": "virtual-service",
+    "DestinationRule": "networking.istio.io/v1/{}/destination-rule",
+    "Sidecar": "networking.istio.io/v1/{}/sidecar",
+    "VirtualService": "networking.istio.io/v1/{}/virtual-service",
+    "BackendTLSPolicy": "gateway.networking.k8s.io/v1/{}/backend-tls-policy",
+    "GRPCRoute": "gateway.networking.k8s.io/v1/{}/grpc-route",
+    "HTTPRoute": "gateway.networking.k8s.io/v1/{}/http-route",
+    "TCPRoute": "gateway.networking.k8s.io/v1/{}/tcp-route",
+    "TLSRoute": "gateway.networking.k8s.io/v1/{}/tls-route",
 }
 
 
 @lru_cache(maxsize=4096)
 def config_path(ref: ObjectRef) -> str:
     """Return the path by which Istio's metadata names the object that shaped a resource."""
-    base = f"/apis/networking.istio.io/v1/namespaces/{ref.namespace}"
-    return f"{base}/{_KEBAB[ref.kind]}/{ref.name}"
+    return f"/apis/{_KEBAB[ref.kind].format(f'namespaces/{ref.namespace}')}/{ref.name}"
 
 
 def inbound_cluster(port: int) -> str:

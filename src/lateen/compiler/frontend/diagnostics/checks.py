@@ -16,6 +16,7 @@ from lateen.compiler.frontend.graph import collections, telemetries
 from lateen.compiler.frontend.graph.collections import Key
 from lateen.compiler.frontend.graph.destinations import Destinations, Scope
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
+from lateen.compiler.frontend.origin import Origin
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import delegates, gateways, mesh_routes, routes, unsupported
 from lateen.compiler.frontend.security import authn
@@ -85,7 +86,7 @@ class Checks:
 
     def _virtual_service(self, key: Key) -> Findings:
         obj = self._collections.virtual_services.get(key)
-        if obj is None:
+        if obj is None or isinstance(obj.metadata, Origin):  # what it was made of has a status
             return ()
         source = precedence.source("VirtualService", obj)
         return (
@@ -421,6 +422,8 @@ class Checks:
 
     def _gateway(self, key: Key) -> Findings:
         for obj in self._collections.gateways.get(""):
+            if isinstance(obj.metadata, Origin):
+                continue
             if (obj.metadata.namespace, obj.metadata.name) == key:
                 source = precedence.source("Gateway", obj)
                 unread = unsupported.unread(obj.spec, source.at("spec"))

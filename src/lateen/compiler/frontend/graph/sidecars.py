@@ -20,7 +20,6 @@ from lateen.compiler.ir.proxy import Elsewhere, Outbound, TcpListener
 from lateen.compiler.ir.routing import Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
 from lateen.model.istio import networking
-from lateen.model.meta import ObjectRef, Source
 
 NOTHING = ServiceConfig()
 
@@ -258,7 +257,8 @@ class Sidecars:
         source = None
         if chosen is not None:
             made = self._http.get((scope, chosen, port.number))
-            source = Source(ObjectRef("VirtualService", *chosen))
+            obj = self._collections.virtual_services.get(chosen)
+            source = precedence.source("VirtualService", obj) if obj is not None else None
         keys = () if made else self._destinations.hashed(scope, service.hostname, port.number, "")
         return mesh_routes.virtual_host(service, port, made, domains, source, keys, self._settings)
 

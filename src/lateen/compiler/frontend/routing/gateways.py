@@ -6,7 +6,7 @@ from enum import Enum
 import msgspec
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.origin import Origin
+from lateen.compiler.frontend.origin import LISTENER_MARK, Origin
 from lateen.compiler.frontend.registry import hosts, protocols
 from lateen.compiler.ir.policy import TlsMode
 from lateen.compiler.ir.proxy import ServerTls
@@ -74,7 +74,8 @@ class BoundServer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """Return how messages name it."""
-        return f"{self.gateway}:{self.port_name or self.number}"
+        owner, made, listener = self.gateway.partition(LISTENER_MARK)
+        return f"{owner}:{listener if made else self.port_name or self.number}"
 
     @property
     def table(self) -> str:
