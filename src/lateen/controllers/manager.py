@@ -3,8 +3,6 @@
 At first the namespaces and istio-system are made, then the loop lists, watches and works.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +13,7 @@ from lateen.base import clock as clocks, tasks as task_groups
 from lateen.base.jsonvalue import Json
 from lateen.controllers.cluster import garbage, istiod, namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields, loop
+from lateen.controllers.gatewayapi import classes, gateways
 from lateen.controllers.injection import injector, webhooks
 from lateen.controllers.jobs import cronjob, job
 from lateen.controllers.network import apiservice, balancer, endpoints, ingress
@@ -89,6 +88,8 @@ class Manager:
             istiod.CONTROLLER,
             endpoints.CONTROLLER,
             balancer.Balancer(self._settings.balancer_pool).controller(),
+            classes.CONTROLLER,
+            gateways.Deployer(self._settings.inject).controller(),
             namespaces.DRAIN,
             garbage.Collector(self._resolve).controller(),
             controller.Controller(
@@ -122,12 +123,14 @@ class Manager:
             unlabelled=inject.inject_unlabelled,
         )
         for resource, body in hooks:
-            await self._ensure(resource, ingress.marked(istiod.adoptable(body), _digest(body)))
+            await self._ensure(
+                resource, ingress.marked(istiod.adoptable(body), ingress.digest_of(body))
+            )
         if self._settings.gateway:
             for resource, body in ingress.istio_system(
                 self._settings.inject, egress=self._settings.egress_gateway
             ):
-                await self._ensure(resource, ingress.marked(body, _digest(body)))
+                await self._ensure(resource, ingress.marked(body, ingress.digest_of(body)))
         await self._ensure_external()
 
     async def introduce(self) -> None:
@@ -136,14 +139,14 @@ class Manager:
         if not self._settings.gateway:
             return
         for resource, body in istiod.objects(self._settings.inject):
-            await self._ensure(resource, ingress.marked(istiod.adoptable(body), _digest(body)))
+            await self._ensure(resource, ingress.marked(istiod.adoptable(body), ingress.digest_of(body)))
 
     async def _ensure_external(self) -> None:
         """Create what stands in for hosts outside, and remove what an earlier run of the lab had
         for hosts that are not named any more."""
         wanted = self._settings.external
         for resource, body in wanted:
-            digest = fields.annotations(body).get(ingress.MADE_FROM) or _digest(body)
+            digest = fields.annotations(body).get(ingress.MADE_FROM) or ingress.digest_of(body)
             await self._ensure(resource, ingress.marked(body, digest))
         names = {(resource, fields.name(body)) for resource, body in wanted}
         for resource in ("deployments.apps", "secrets"):
@@ -174,7 +177,7 @@ class Manager:
     async def _ensure_config(self, body: Json) -> None:
         """Create a ConfigMap, or bring it up to date as long as its data is what was made."""
         space, name = fields.namespace(body), fields.name(body)
-        body = ingress.marked(body, _digest(body["data"]))
+        body = ingress.marked(body, ingress.digest_of(body["data"]))
         try:
             await self._client.create("configmaps", space, body)
         except api.ApiError as error:
@@ -183,7 +186,9 @@ class Manager:
         else:
             return
         found = await self._client.get("configmaps", space, name)
-        ours = fields.annotations(found).get(ingress.MADE_FROM) == _digest(found.get("data") or {})
+        ours = fields.annotations(found).get(ingress.MADE_FROM) == ingress.digest_of(
+            found.get("data") or {}
+        )
         if ours and found.get("data") != body["data"]:
             await self._client.patch("configmaps", space, name, body)
 
@@ -206,8 +211,3 @@ class Manager:
             self._defined[group, str(names.get("kind"))] = (resource, namespaced)
             self._loop.follow(resource)
         return ()
-
-
-def _digest(body: Json) -> str:
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,11 +1,13 @@
 """What istio-system holds from the start: the gateways. Pure."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from lateen.base.jsonvalue import Json, clone
+from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.injection import injector, sidecar
 
 NAME = "istio-ingressgateway"
@@ -117,18 +119,27 @@ def _deployment(settings: injector.InjectionSettings, gateway: _Install) -> Json
         },
         "template": {
             "metadata": {"labels": labels, "annotations": {injector.INJECT: "false"}},
-            "spec": _pod_spec(mesh, space, gateway),
+            "spec": router_pod(
+                mesh,
+                space,
+                gateway.name,
+                gateway.account,
+                [target for _, _, target in gateway.ports],
+            ),
         },
     }
     return body
 
 
-def _pod_spec(mesh: sidecar.InjectedMesh, space: str, gateway: _Install) -> Json:
-    ports = [{"containerPort": target, "protocol": "TCP"} for _, _, target in gateway.ports]
-    proxy = sidecar.container(_likeness(space, gateway), mesh, role="router")
-    proxy["ports"] = [*ports, *proxy["ports"]]
+def router_pod(
+    mesh: sidecar.InjectedMesh, space: str, name: str, account: str, ports: Sequence[int]
+) -> Json:
+    """Return the specification of a gateway's pods; `name` is its Deployment's."""
+    proxy = sidecar.container(_likeness(space, name), mesh, role="router")
+    listed = [{"containerPort": port, "protocol": "TCP"} for port in ports]
+    proxy["ports"] = [*listed, *proxy["ports"]]
     return {
-        "serviceAccountName": gateway.account,
+        "serviceAccountName": account,
         "securityContext": {
             "runAsGroup": sidecar.USER,
             "runAsNonRoot": True,
@@ -139,17 +150,23 @@ def _pod_spec(mesh: sidecar.InjectedMesh, space: str, gateway: _Install) -> Json
     }
 
 
-def _likeness(space: str, gateway: _Install) -> Mapping[str, Any]:
+def _likeness(space: str, name: str) -> Mapping[str, Any]:
     """A pod such as the Deployment will make: what the proxy's variables are derived from."""
     digest = {"pod-template-hash": "x"}
     owner = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
-        "name": f"{gateway.name}-x",
+        "name": f"{name}-x",
         "controller": True,
     }
-    meta = {"name": gateway.name, "namespace": space, "labels": digest, "ownerReferences": [owner]}
+    meta = {"name": name, "namespace": space, "labels": digest, "ownerReferences": [owner]}
     return {"metadata": meta, "spec": {}}
+
+
+def digest_of(body: JsonView) -> str:
+    """Return a digest of an object as it is made."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def marked(body: Json, digest: str) -> Json:
