@@ -1,0 +1,272 @@
+"""What is said of Gateways and of routes, from the translation that the mesh runs on. Pure.
+
+Words and reasons are those of Istio's controller.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from lateen.base.jsonvalue import Json, JsonView
+from lateen.compiler.frontend.gatewayapi import (
+    conditions as aspects,
+    listeners,
+    objects as gateway_objects,
+    translation,
+)
+from lateen.compiler.frontend.gatewayapi.translation import RouteKey, RouteOutcome, Translation
+from lateen.controllers.engine import actions, cache, controller, fields
+from lateen.controllers.gatewayapi import classes, conditions, deployed, gateways
+from lateen.model.gatewayapi.references import GROUP
+from lateen.model.schema import decode, kinds
+
+_ALL: controller.Name = ("gateway-api",)
+"""The one key: a route's status depends on objects of any namespace."""
+_RESOURCES = {
+    "HTTPRoute": gateway_objects.HTTP_ROUTES,
+    "GRPCRoute": gateway_objects.GRPC_ROUTES,
+    "TLSRoute": gateway_objects.TLS_ROUTES,
+    "TCPRoute": gateway_objects.TCP_ROUTES,
+}
+
+
+class _Known:
+    """What the controllers know, typed, as a snapshot is."""
+
+    def __init__(self, known: cache.Cache) -> None:
+        self._known = known
+
+    def of(self, resource: str) -> Mapping[gateway_objects.Key, Any]:
+        info = kinds.KINDS[resource]
+        found = (
+            (fields.namespace(one), fields.name(one), decode.decode_stored(info, one))
+            for one in self._known.all(resource)
+        )
+        return {(space, name): obj for space, name, obj in found if obj is not None}
+
+
+class Teller(msgspec.Struct, frozen=True):
+    """Keeps statuses as they should be."""
+
+    domain: str
+
+    def reconcile(
+        self, _: controller.Name, known: cache.Cache, now: datetime
+    ) -> actions.Reconciled:
+        """Write each status that is not what it should be."""
+        if not any(known.all(resource) for resource in gateway_objects.OWN[1:-1]):
+            return actions.NOTHING
+        found = translation.of(gateway_objects.read(_Known(known), self.domain))
+        todo = [
+            *self._gateways(found, known, now),
+            *_routes(found, known, now),
+        ]
+        return actions.Reconciled(tuple(todo))
+
+    def _gateways(
+        self, found: Translation, known: cache.Cache, now: datetime
+    ) -> Iterator[actions.Action]:
+        for (namespace, name), states in found.listeners.items():
+            gateway = known.get(gateways.RESOURCE, namespace, name)
+            if gateway is None or fields.dying(gateway):
+                continue
+            before = fields.status(gateway)
+            served = _Served(gateway, known, self.domain)
+            said = (_accepted(gateway, states, known), served.programmed(), _resolved())
+            status: Json = {
+                **before,
+                "conditions": conditions.merged(gateway, said, now),
+                "listeners": _listeners(gateway, states, found, now),
+            }
+            if addresses := served.addresses():
+                status["addresses"] = addresses
+            if status != before:
+                yield actions.SetStatus(gateways.RESOURCE, fields.with_status(gateway, status))
+
+    def controller(self) -> controller.Controller:
+        """Return the row for the loop."""
+        return controller.Controller(
+            name="gateway-status",
+            watches=dict.fromkeys(gateway_objects.READ, _everything),
+            reconcile=self.reconcile,
+        )
+
+
+def _everything(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
+    yield _ALL
+
+
+def _accepted(
+    gateway: JsonView, states: tuple[listeners.ListenerState, ...], known: cache.Cache
+) -> conditions.Said:
+    if problem := gateways.parameters_problem(gateway, known):
+        return conditions.Said(aspects.ACCEPTED, False, "InvalidParameters", problem)
+    valid = sum(state.valid for state in states)
+    if valid == len(states):
+        return conditions.Said(aspects.ACCEPTED, True, "Accepted", "Resource accepted")
+    how = "One or more" if valid else "None"
+    verb = "are invalid" if valid else "are valid"
+    message = f"{how} of the Gateway's listeners {verb}"
+    return conditions.Said(aspects.ACCEPTED, valid > 0, "ListenersNotValid", message)
+
+
+def _resolved() -> conditions.Said:
+    return conditions.Said(aspects.RESOLVED, True, "ResolvedRefs", "All references resolved")
+
+
+def _listeners(
+    gateway: JsonView,
+    states: tuple[listeners.ListenerState, ...],
+    found: Translation,
+    now: datetime,
+) -> list[Json]:
+    before = {str(one.get("name")): one for one in fields.status(gateway).get("listeners") or ()}
+    generation = int(fields.meta(gateway).get("generation") or 0)
+    owner = (fields.namespace(gateway), fields.name(gateway))
+    return [
+        {
+            "name": state.spec.name,
+            "supportedKinds": [{"group": GROUP, "kind": kind} for kind in state.kinds],
+            "attachedRoutes": found.attached.get((*owner, state.spec.name), 0),
+            "conditions": conditions.merged_into(
+                before.get(state.spec.name, {}).get("conditions") or (),
+                [conditions.Said(*aspect) for aspect in state.aspects],
+                generation,
+                now,
+            ),
+        }
+        for state in states
+    ]
+
+
+class _Served:
+    """The Services of a Gateway, and where they are reached."""
+
+    def __init__(self, gateway: JsonView, known: cache.Cache, domain: str) -> None:
+        self._gateway, self._domain = gateway, domain
+        self._namespace = fields.namespace(gateway)
+        self._missing: list[str] = []
+        self._found: list[JsonView] = []
+        for name in self._names():
+            service = known.get("services", self._namespace, name)
+            if service is None:
+                self._missing.append(self._host(name))
+            else:
+                self._found.append(service)
+
+    def _names(self) -> list[str]:
+        if deployed.is_managed(self._gateway):
+            return [deployed.name_of(self._gateway)]
+        asked = fields.spec(self._gateway).get("addresses") or ()
+        hosts = [one for one in asked if one.get("type") == "Hostname"]
+        return [str(one.get("value", "")).partition(".")[0] for one in hosts]
+
+    def _host(self, name: str) -> str:
+        return gateway_objects.hostname(self._namespace, name, self._domain)
+
+    def programmed(self) -> conditions.Said:
+        """Return whether the Gateway has an address."""
+        warnings = [f'hostname "{host}" not found' for host in self._missing]
+        pending = [
+            f'address pending for hostname "{self._host(fields.name(service))}"'
+            for service in self._found
+            if fields.spec(service).get("type") == "LoadBalancer" and not _external(service)
+        ]
+        if not warnings and not pending and self._found:
+            assigned = " and ".join(self._assigned())
+            message = f"Resource programmed, assigned to service(s) {assigned}"
+            return conditions.Said(aspects.PROGRAMMED, True, "Programmed", message)
+        reason = "AddressNotAssigned" if not warnings else "AddressNotUsable"
+        told = "; ".join([*warnings, *pending])
+        message = "Failed to assign to any requested addresses" + (f": {told}" if told else "")
+        return conditions.Said(aspects.PROGRAMMED, False, reason, message)
+
+    def _assigned(self) -> Iterator[str]:
+        for service in self._found:
+            ports = {int(one["port"]) for one in fields.spec(self._gateway).get("listeners") or ()}
+            for port in sorted(ports):
+                yield f"{self._host(fields.name(service))}:{port}"
+
+    def addresses(self) -> list[Json]:
+        """Return where the Gateway is reached: outside, or by its Services' names."""
+        outside = [address for service in self._found for address in _external(service)]
+        names = [self._host(fields.name(service)) for service in self._found]
+        return [{"type": _type(value), "value": value} for value in outside or names]
+
+
+def _external(service: JsonView) -> list[str]:
+    given = (fields.status(service).get("loadBalancer") or {}).get("ingress") or ()
+    return [str(one.get("ip") or one.get("hostname")) for one in given]
+
+
+def _type(address: str) -> str:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return "Hostname"
+    return "IPAddress"
+
+
+def _routes(found: Translation, known: cache.Cache, now: datetime) -> Iterator[actions.Action]:
+    for key, outcomes in found.routes.items():
+        route = known.get(_RESOURCES[key.kind], key.namespace, key.name)
+        if route is None or fields.dying(route):
+            continue
+        before = fields.status(route)
+        status = {**before, "parents": _parents(route, key, outcomes, now)}
+        if status != before:
+            yield actions.SetStatus(_RESOURCES[key.kind], fields.with_status(route, status))
+
+
+def _parents(
+    route: JsonView, key: RouteKey, outcomes: tuple[RouteOutcome, ...], now: datetime
+) -> list[Json]:
+    """Return the entries of a route's parents: those of other controllers stay, ours are those of
+    the references that mean anything, each as it is written."""
+    old = list(fields.status(route).get("parents") or ())
+    others = [dict(one) for one in old if one.get("controllerName") != classes.GATEWAY]
+    ours = {str(one.get("parentRef")): one for one in old if one not in others}
+    generation = int(fields.meta(route).get("generation") or 0)
+    made = []
+    for outcome in outcomes:
+        ref = _ref(outcome)
+        before = ours.get(str(ref), {}).get("conditions") or ()
+        said = (_route_accepted(outcome), _route_resolved(outcome))
+        made.append(
+            {
+                "parentRef": ref,
+                "controllerName": classes.GATEWAY,
+                "conditions": conditions.merged_into(before, said, generation, now),
+            }
+        )
+    return [*others, *made]
+
+
+def _ref(outcome: RouteOutcome) -> Json:
+    ref = outcome.parent.ref
+    made: Json = {"group": ref.group, "kind": ref.kind, "name": ref.name}
+    if ref.namespace:
+        made["namespace"] = ref.namespace
+    if ref.section_name:
+        made["sectionName"] = ref.section_name
+    if ref.port is not None:
+        made["port"] = ref.port
+    return made
+
+
+def _route_accepted(outcome: RouteOutcome) -> conditions.Said:
+    parent = outcome.parent
+    if parent.denial is not None:
+        return conditions.Said(aspects.ACCEPTED, False, *parent.denial[:2])
+    number = len(parent.attached)
+    more = f", bound to {number} parents" if number > 1 else ""
+    return conditions.Said(aspects.ACCEPTED, True, "Accepted", f"Route was valid{more}")
+
+
+def _route_resolved(outcome: RouteOutcome) -> conditions.Said:
+    if outcome.problem is not None:
+        return conditions.Said(aspects.RESOLVED, False, *outcome.problem[:2])
+    return _resolved()
