@@ -18,7 +18,7 @@ class Aspect(NamedTuple):
     message: str
 
 
-class Problem(NamedTuple):
+class Refusal(NamedTuple):
     """Why a reference does not resolve, or a field cannot be taken: a word and a sentence.
 
     A `hard` one takes the whole object out; another only the part.

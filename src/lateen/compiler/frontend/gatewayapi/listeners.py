@@ -16,7 +16,7 @@ from lateen.compiler.frontend.gatewayapi.conditions import (
     PROGRAMMED,
     RESOLVED,
     Aspect,
-    Problem,
+    Refusal,
 )
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Referrer
 from lateen.compiler.frontend.origin import LISTENER_MARK
@@ -104,13 +104,13 @@ def _state(
 
 
 def _aspects(
-    clash: str, accepted: Problem | None, tls: Problem | None, kinds: Problem | None
+    clash: str, accepted: Refusal | None, tls: Refusal | None, kinds: Refusal | None
 ) -> tuple[Aspect, ...]:
-    programmed: Problem | None = None
+    programmed: Refusal | None = None
     if clash:
         programmed = accepted
     elif tls is not None:
-        programmed = Problem("Invalid", _BAD_TLS)
+        programmed = Refusal("Invalid", _BAD_TLS)
     return (
         _aspect(ACCEPTED, accepted, ACCEPTED),
         Aspect(CONFLICTED, bool(clash), clash or "NoConflicts", _CONFLICT if clash else NO_ERRORS),
@@ -119,20 +119,20 @@ def _aspects(
     )
 
 
-def _aspect(kind: str, problem: Problem | None, reason: str) -> Aspect:
+def _aspect(kind: str, problem: Refusal | None, reason: str) -> Aspect:
     if problem is None:
         return Aspect(kind, True, reason, NO_ERRORS)
     return Aspect(kind, False, problem.reason, problem.message)
 
 
-def _acceptance(spec: gateway.Listener, clash: str, tls: Problem | None) -> Problem | None:
+def _acceptance(spec: gateway.Listener, clash: str, tls: Refusal | None) -> Refusal | None:
     if spec.protocol not in (*_HTTP_LIKE, "TCP"):
         hint = f" (hint: {spec.protocol.upper()})" if spec.protocol.upper() in _HTTP_LIKE else ""
-        return Problem("UnsupportedProtocol", f'protocol "{spec.protocol}" is unsupported{hint}')
+        return Refusal("UnsupportedProtocol", f'protocol "{spec.protocol}" is unsupported{hint}')
     if clash:
-        return Problem(clash, _CONFLICT)
+        return Refusal(clash, _CONFLICT)
     if tls is not None and tls.reason != "InvalidCertificateRef":
-        return Problem("NoValidCACertificate", tls.message)
+        return Refusal("NoValidCACertificate", tls.message)
     return None
 
 
@@ -160,14 +160,14 @@ def _supported(spec: gateway.Listener) -> tuple[str, ...]:
 
 def _kinds(
     spec: gateway.Listener, supported: tuple[str, ...]
-) -> tuple[tuple[str, ...], Problem | None]:
+) -> tuple[tuple[str, ...], Refusal | None]:
     """Return the kinds of routes that a listener takes, and what is wrong with those it names."""
     named = [(each.group, each.kind) for each in spec.allowed_routes.kinds]
     if not named:
         return supported, None
     known = tuple(kind for kind in supported if (GROUP, kind) in named)
     unknown = any(group != GROUP or kind not in supported for group, kind in named)
-    return known, Problem("InvalidRouteKinds", "Invalid route kinds") if unknown else None
+    return known, Refusal("InvalidRouteKinds", "Invalid route kinds") if unknown else None
 
 
 def _namespaces(
@@ -213,7 +213,7 @@ def _server(
     )
 
 
-_Tls = tuple[networking_gateway.ServerTLSSettings | None, Problem | None]
+_Tls = tuple[networking_gateway.ServerTLSSettings | None, Refusal | None]
 
 
 def _tls(owner: gateway.Gateway, spec: gateway.Listener, objects: GatewayObjects) -> _Tls:
@@ -249,10 +249,10 @@ _MOST_CERTIFICATES = 2
 
 def _certificates(
     owner: gateway.Gateway, tls: gateway.ListenerTLSConfig, objects: GatewayObjects
-) -> tuple[tuple[str, ...], Problem | None]:
+) -> tuple[tuple[str, ...], Refusal | None]:
     """Return the credentials of a listener; at least one of two must be sound."""
     names: list[str] = []
-    problem: Problem | None = None
+    problem: Refusal | None = None
     for ref in tls.certificate_refs[:_MOST_CERTIFICATES]:
         wrong = _certificate_problem(owner, ref, objects)
         if wrong is None:
@@ -260,7 +260,7 @@ def _certificates(
         problem = problem or wrong
     if names:
         return tuple(names), None
-    return (), problem or Problem("InvalidCertificateRef", "no certificate is named")
+    return (), problem or Refusal("InvalidCertificateRef", "no certificate is named")
 
 
 def credential(namespace: str, name: str) -> str:
@@ -270,14 +270,14 @@ def credential(namespace: str, name: str) -> str:
 
 def _certificate_problem(
     owner: gateway.Gateway, ref: SecretObjectReference, objects: GatewayObjects
-) -> Problem | None:
+) -> Refusal | None:
     own = owner.metadata.namespace
     namespace = ref.namespace or own
     if (ref.group, ref.kind) != ("", "Secret"):
         shown = f"{ref.group}/{ref.kind}/{ref.name}.{namespace}"
-        return Problem("InvalidCertificateRef", f"invalid certificate reference {shown}")
+        return Refusal("InvalidCertificateRef", f"invalid certificate reference {shown}")
     if not objects.grants_reference(Referrer("Gateway", own), "", "Secret", namespace, ref.name):
-        return Problem(
+        return Refusal(
             "RefNotPermitted",
             f"certificateRef {ref.name}/{namespace} not accessible to a Gateway in namespace "
             f'"{own}" (missing a ReferenceGrant?)',
@@ -286,7 +286,7 @@ def _certificate_problem(
     data = {**secret.data, **secret.string_data} if secret is not None else {}
     if not all(_is_pem(data.get(key, "")) for key in ("tls.crt", "tls.key")):
         shown = f"/Secret/{ref.name}.{namespace}"
-        return Problem("InvalidCertificateRef", f"invalid certificate reference {shown}")
+        return Refusal("InvalidCertificateRef", f"invalid certificate reference {shown}")
     return None
 
 
@@ -302,14 +302,14 @@ def _is_pem(text: str) -> bool:
 
 def _client_check(
     owner: gateway.Gateway, spec: gateway.Listener, objects: GatewayObjects
-) -> tuple[tuple[str, str], Problem | None]:
+) -> tuple[tuple[str, str], Refusal | None]:
     """Return the mode for clients' certificates and the CA's credential."""
     asked = _frontend(owner, spec.port)
     if asked is None:
         return ("SIMPLE", ""), None
     refs = asked.ca_certificate_refs
     if len(refs) != 1:
-        return ("", ""), Problem("InvalidCACertificateRef", "exactly one CA must be named")
+        return ("", ""), Refusal("InvalidCACertificateRef", "exactly one CA must be named")
     problem = _authority_problem(owner, refs[0], objects)
     if problem is not None:
         return ("", ""), problem
@@ -327,13 +327,13 @@ def authority(kind: str, namespace: str, name: str) -> str:
 
 def _authority_problem(
     owner: gateway.Gateway, ref: ObjectReference, objects: GatewayObjects
-) -> Problem | None:
+) -> Refusal | None:
     own = owner.metadata.namespace
     namespace = ref.namespace or own
     if ref.group or ref.kind not in ("Secret", "ConfigMap"):
-        return Problem("InvalidCACertificateKind", f"a CA of kind {ref.kind} is not supported")
+        return Refusal("InvalidCACertificateKind", f"a CA of kind {ref.kind} is not supported")
     if not objects.grants_reference(Referrer("Gateway", own), "", ref.kind, namespace, ref.name):
-        return Problem(
+        return Refusal(
             "RefNotPermitted",
             f"caCertificateRef {ref.name}/{namespace} not accessible to a Gateway in namespace "
             f'"{own}" (missing a ReferenceGrant?)',
@@ -345,7 +345,7 @@ def _authority_problem(
         config_map = objects.config_maps.get((namespace, ref.name))
         text = config_map.data.get("ca.crt", "") if config_map is not None else ""
     if not _is_pem(text):
-        return Problem("InvalidCACertificateRef", f"{ref.kind} {ref.name} has no CA in ca.crt")
+        return Refusal("InvalidCACertificateRef", f"{ref.kind} {ref.name} has no CA in ca.crt")
     return None
 
 

@@ -42,7 +42,7 @@ CLASS = "istio"
 """The class that is there without an object."""
 
 
-class Objects(Protocol):
+class SnapshotReader(Protocol):
     """What is read of a snapshot."""
 
     def of(self, resource: str) -> Mapping[Key, Any]:
@@ -117,13 +117,13 @@ class GatewayObjects(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = tuple(name for name in GatewayObjects.__struct_fields__ if name != "domain")
 
 
-def read(objects: Objects, domain: str) -> GatewayObjects:
+def read(objects: SnapshotReader, domain: str) -> GatewayObjects:
     """Return the objects of a snapshot that concern the Gateway API."""
     tables = dict(zip(_FIELDS, (objects.of(resource) for resource in READ), strict=True))
     return GatewayObjects(**tables, domain=domain)
 
 
-def in_use(objects: Objects) -> bool:
+def in_use(objects: SnapshotReader) -> bool:
     """Whether there is anything to translate."""
     return any(objects.of(resource) for resource in OWN)
 

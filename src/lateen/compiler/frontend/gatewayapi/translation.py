@@ -12,7 +12,7 @@ import msgspec
 
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.gatewayapi import listeners, parents, rules
-from lateen.compiler.frontend.gatewayapi.conditions import Problem
+from lateen.compiler.frontend.gatewayapi.conditions import Refusal
 from lateen.compiler.frontend.gatewayapi.listeners import ListenerState
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key, Referrer
 from lateen.compiler.frontend.gatewayapi.parents import Attachment, Parent, States
@@ -41,7 +41,7 @@ class RouteOutcome(NamedTuple):
     """What comes of one parent of a route."""
 
     parent: Parent
-    problem: Problem | None
+    problem: Refusal | None
     """What is wrong with the references in its rules."""
 
 
