@@ -140,7 +140,9 @@ class Manager:
         if not self._settings.gateway:
             return
         for resource, body in istiod.objects(self._settings.inject):
-            await self._ensure(resource, ingress.marked(istiod.adoptable(body), ingress.digest_of(body)))
+            await self._ensure(
+                resource, ingress.marked(istiod.adoptable(body), ingress.digest_of(body))
+            )
 
     async def _ensure_external(self) -> None:
         """Create what stands in for hosts outside, and remove what an earlier run of the lab had

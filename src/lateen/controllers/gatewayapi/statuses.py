@@ -19,7 +19,7 @@ from lateen.compiler.frontend.gatewayapi import (
 )
 from lateen.compiler.frontend.gatewayapi.translation import RouteKey, RouteOutcome, Translation
 from lateen.controllers.engine import actions, cache, controller, fields
-from lateen.controllers.gatewayapi import classes, conditions, deployed, gateways
+from lateen.controllers.gatewayapi import classes, conditions, deployed, gateways, policies
 from lateen.model.gatewayapi.references import GROUP
 from lateen.model.schema import decode, kinds
 
@@ -63,6 +63,7 @@ class Teller(msgspec.Struct, frozen=True):
         todo = [
             *self._gateways(found, known, now),
             *_routes(found, known, now),
+            *policies.statuses(found, known, now),
         ]
         return actions.Reconciled(tuple(todo))
 

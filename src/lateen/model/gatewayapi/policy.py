@@ -62,7 +62,7 @@ class BackendTLSPolicyValidation(KubeStruct, frozen=True, kw_only=True):
         tuple[LocalReference, ...], doc("Whom it must be signed by.", atomic=True)
     ] = ()
     well_known_ca_certificates: Annotated[
-        str, doc("In their place: those the system trusts.", enum=("System",))
+        str, doc("In their place: `System`, those that the system trusts.")
     ] = ""
     hostname: Annotated[str, doc("SNI, and the name it must have.", required=True)] = ""
     subject_alt_names: Annotated[

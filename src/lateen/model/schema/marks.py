@@ -20,6 +20,7 @@ _UPPER = {
     "uid": "UID",
     "cpu": "CPU",
     "uri": "URI",
+    "ca": "CA",
     "urls": "URLs",
     "wwns": "WWNs",
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lateen.compiler.frontend.gatewayapi import backends
-from lateen.compiler.frontend.gatewayapi.conditions import Refusal
+from lateen.compiler.frontend.gatewayapi.conditions import Denial
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Referrer
 from lateen.model.gatewayapi import filters, routes
 from lateen.model.istio import networking_route, types
@@ -22,7 +22,7 @@ class RuleParts:
 
     def __init__(self, who: Referrer, objects: GatewayObjects, *, checked: bool) -> None:
         self.fields: dict[str, Any] = {}
-        self.problems: list[Refusal] = []
+        self.problems: list[Denial] = []
         self._who, self._objects, self._checked = who, objects, checked
 
     def take(self, given: Iterable[filters.HTTPRouteFilter], prefix: str) -> None:
@@ -58,9 +58,9 @@ class RuleParts:
         self.fields["mirrors"] = (*self.fields.get("mirrors", ()), made)
 
 
-def unsupported(kind: str) -> Refusal:
+def unsupported(kind: str) -> Denial:
     """Return what is said of a filter that Istio does not do."""
-    return Refusal("InvalidFilter", f'unsupported filter type "{kind}"', True)
+    return Denial("InvalidFilter", f'unsupported filter type "{kind}"', True)
 
 
 def with_headers(

@@ -18,7 +18,7 @@ class Aspect(NamedTuple):
     message: str
 
 
-class Refusal(NamedTuple):
+class Denial(NamedTuple):
     """Why a reference does not resolve, or a field cannot be taken: a word and a sentence.
 
     A `hard` one takes the whole object out; another only the part.

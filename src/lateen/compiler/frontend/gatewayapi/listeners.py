@@ -16,7 +16,7 @@ from lateen.compiler.frontend.gatewayapi.conditions import (
     PROGRAMMED,
     RESOLVED,
     Aspect,
-    Refusal,
+    Denial,
 )
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Referrer
 from lateen.compiler.frontend.origin import LISTENER_MARK
@@ -104,13 +104,13 @@ def _state(
 
 
 def _aspects(
-    clash: str, accepted: Refusal | None, tls: Refusal | None, kinds: Refusal | None
+    clash: str, accepted: Denial | None, tls: Denial | None, kinds: Denial | None
 ) -> tuple[Aspect, ...]:
-    programmed: Refusal | None = None
+    programmed: Denial | None = None
     if clash:
         programmed = accepted
     elif tls is not None:
-        programmed = Refusal("Invalid", _BAD_TLS)
+        programmed = Denial("Invalid", _BAD_TLS)
     return (
         _aspect(ACCEPTED, accepted, ACCEPTED),
         Aspect(CONFLICTED, bool(clash), clash or "NoConflicts", _CONFLICT if clash else NO_ERRORS),
@@ -119,20 +119,20 @@ def _aspects(
     )
 
 
-def _aspect(kind: str, problem: Refusal | None, reason: str) -> Aspect:
+def _aspect(kind: str, problem: Denial | None, reason: str) -> Aspect:
     if problem is None:
         return Aspect(kind, True, reason, NO_ERRORS)
     return Aspect(kind, False, problem.reason, problem.message)
 
 
-def _acceptance(spec: gateway.Listener, clash: str, tls: Refusal | None) -> Refusal | None:
+def _acceptance(spec: gateway.Listener, clash: str, tls: Denial | None) -> Denial | None:
     if spec.protocol not in (*_HTTP_LIKE, "TCP"):
         hint = f" (hint: {spec.protocol.upper()})" if spec.protocol.upper() in _HTTP_LIKE else ""
-        return Refusal("UnsupportedProtocol", f'protocol "{spec.protocol}" is unsupported{hint}')
+        return Denial("UnsupportedProtocol", f'protocol "{spec.protocol}" is unsupported{hint}')
     if clash:
-        return Refusal(clash, _CONFLICT)
+        return Denial(clash, _CONFLICT)
     if tls is not None and tls.reason != "InvalidCertificateRef":
-        return Refusal("NoValidCACertificate", tls.message)
+        return Denial("NoValidCACertificate", tls.message)
     return None
 
 
@@ -160,14 +160,14 @@ def _supported(spec: gateway.Listener) -> tuple[str, ...]:
 
 def _kinds(
     spec: gateway.Listener, supported: tuple[str, ...]
-) -> tuple[tuple[str, ...], Refusal | None]:
+) -> tuple[tuple[str, ...], Denial | None]:
     """Return the kinds of routes that a listener takes, and what is wrong with those it names."""
     named = [(each.group, each.kind) for each in spec.allowed_routes.kinds]
     if not named:
         return supported, None
     known = tuple(kind for kind in supported if (GROUP, kind) in named)
     unknown = any(group != GROUP or kind not in supported for group, kind in named)
-    return known, Refusal("InvalidRouteKinds", "Invalid route kinds") if unknown else None
+    return known, Denial("InvalidRouteKinds", "Invalid route kinds") if unknown else None
 
 
 def _namespaces(
@@ -213,7 +213,7 @@ def _server(
     )
 
 
-_Tls = tuple[networking_gateway.ServerTLSSettings | None, Refusal | None]
+_Tls = tuple[networking_gateway.ServerTLSSettings | None, Denial | None]
 
 
 def _tls(owner: gateway.Gateway, spec: gateway.Listener, objects: GatewayObjects) -> _Tls:
@@ -249,10 +249,10 @@ _MOST_CERTIFICATES = 2
 
 def _certificates(
     owner: gateway.Gateway, tls: gateway.ListenerTLSConfig, objects: GatewayObjects
-) -> tuple[tuple[str, ...], Refusal | None]:
+) -> tuple[tuple[str, ...], Denial | None]:
     """Return the credentials of a listener; at least one of two must be sound."""
     names: list[str] = []
-    problem: Refusal | None = None
+    problem: Denial | None = None
     for ref in tls.certificate_refs[:_MOST_CERTIFICATES]:
         wrong = _certificate_problem(owner, ref, objects)
         if wrong is None:
@@ -260,7 +260,7 @@ def _certificates(
         problem = problem or wrong
     if names:
         return tuple(names), None
-    return (), problem or Refusal("InvalidCertificateRef", "no certificate is named")
+    return (), problem or Denial("InvalidCertificateRef", "no certificate is named")
 
 
 def credential(namespace: str, name: str) -> str:
@@ -270,27 +270,27 @@ def credential(namespace: str, name: str) -> str:
 
 def _certificate_problem(
     owner: gateway.Gateway, ref: SecretObjectReference, objects: GatewayObjects
-) -> Refusal | None:
+) -> Denial | None:
     own = owner.metadata.namespace
     namespace = ref.namespace or own
     if (ref.group, ref.kind) != ("", "Secret"):
         shown = f"{ref.group}/{ref.kind}/{ref.name}.{namespace}"
-        return Refusal("InvalidCertificateRef", f"invalid certificate reference {shown}")
+        return Denial("InvalidCertificateRef", f"invalid certificate reference {shown}")
     if not objects.grants_reference(Referrer("Gateway", own), "", "Secret", namespace, ref.name):
-        return Refusal(
+        return Denial(
             "RefNotPermitted",
             f"certificateRef {ref.name}/{namespace} not accessible to a Gateway in namespace "
             f'"{own}" (missing a ReferenceGrant?)',
         )
     secret = objects.secrets.get((namespace, ref.name))
     data = {**secret.data, **secret.string_data} if secret is not None else {}
-    if not all(_is_pem(data.get(key, "")) for key in ("tls.crt", "tls.key")):
+    if not all(is_pem(data.get(key, "")) for key in ("tls.crt", "tls.key")):
         shown = f"/Secret/{ref.name}.{namespace}"
-        return Refusal("InvalidCertificateRef", f"invalid certificate reference {shown}")
+        return Denial("InvalidCertificateRef", f"invalid certificate reference {shown}")
     return None
 
 
-def _is_pem(text: str) -> bool:
+def is_pem(text: str) -> bool:
     """Whether a Secret's value, plain or in base64, is PEM."""
     if text.lstrip().startswith("-----BEGIN"):
         return True
@@ -302,14 +302,14 @@ def _is_pem(text: str) -> bool:
 
 def _client_check(
     owner: gateway.Gateway, spec: gateway.Listener, objects: GatewayObjects
-) -> tuple[tuple[str, str], Refusal | None]:
+) -> tuple[tuple[str, str], Denial | None]:
     """Return the mode for clients' certificates and the CA's credential."""
     asked = _frontend(owner, spec.port)
     if asked is None:
         return ("SIMPLE", ""), None
     refs = asked.ca_certificate_refs
     if len(refs) != 1:
-        return ("", ""), Refusal("InvalidCACertificateRef", "exactly one CA must be named")
+        return ("", ""), Denial("InvalidCACertificateRef", "exactly one CA must be named")
     problem = _authority_problem(owner, refs[0], objects)
     if problem is not None:
         return ("", ""), problem
@@ -327,13 +327,13 @@ def authority(kind: str, namespace: str, name: str) -> str:
 
 def _authority_problem(
     owner: gateway.Gateway, ref: ObjectReference, objects: GatewayObjects
-) -> Refusal | None:
+) -> Denial | None:
     own = owner.metadata.namespace
     namespace = ref.namespace or own
     if ref.group or ref.kind not in ("Secret", "ConfigMap"):
-        return Refusal("InvalidCACertificateKind", f"a CA of kind {ref.kind} is not supported")
+        return Denial("InvalidCACertificateKind", f"a CA of kind {ref.kind} is not supported")
     if not objects.grants_reference(Referrer("Gateway", own), "", ref.kind, namespace, ref.name):
-        return Refusal(
+        return Denial(
             "RefNotPermitted",
             f"caCertificateRef {ref.name}/{namespace} not accessible to a Gateway in namespace "
             f'"{own}" (missing a ReferenceGrant?)',
@@ -344,8 +344,8 @@ def _authority_problem(
     else:
         config_map = objects.config_maps.get((namespace, ref.name))
         text = config_map.data.get("ca.crt", "") if config_map is not None else ""
-    if not _is_pem(text):
-        return Refusal("InvalidCACertificateRef", f"{ref.kind} {ref.name} has no CA in ca.crt")
+    if not is_pem(text):
+        return Denial("InvalidCACertificateRef", f"{ref.kind} {ref.name} has no CA in ca.crt")
     return None
 
 

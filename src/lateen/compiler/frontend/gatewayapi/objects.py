@@ -19,6 +19,7 @@ HTTP_ROUTES = f"httproutes.{references.GROUP}"
 GRPC_ROUTES = f"grpcroutes.{references.GROUP}"
 TLS_ROUTES = f"tlsroutes.{references.GROUP}"
 TCP_ROUTES = f"tcproutes.{references.GROUP}"
+POLICIES = f"backendtlspolicies.{references.GROUP}"
 GRANTS = f"referencegrants.{references.GROUP}"
 _OTHERS = ("namespaces", "services", "secrets", "configmaps")
 _ENTRIES = "serviceentries.networking.istio.io"
@@ -30,6 +31,7 @@ OWN = (
     GRPC_ROUTES,
     TLS_ROUTES,
     TCP_ROUTES,
+    POLICIES,
     GRANTS,
 )
 """The Gateway API's kinds that are read."""
@@ -66,6 +68,7 @@ class GatewayObjects(msgspec.Struct, frozen=True, kw_only=True):
     grpc_routes: Mapping[Key, routes.GRPCRoute]
     tls_routes: Mapping[Key, routes.TLSRoute]
     tcp_routes: Mapping[Key, routes.TCPRoute]
+    policies: Mapping[Key, policy.BackendTLSPolicy]
     grants: Mapping[Key, policy.ReferenceGrant]
     namespaces: Mapping[Key, core.Namespace]
     services: Mapping[Key, service.Service]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from lateen.compiler.frontend.gatewayapi import listeners, objects as gateway_objects
-from lateen.compiler.frontend.gatewayapi.conditions import Refusal
+from lateen.compiler.frontend.gatewayapi.conditions import Denial
 from lateen.compiler.frontend.gatewayapi.listeners import ListenerState
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key
 from lateen.compiler.frontend.registry import hosts
@@ -40,7 +40,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     """Listeners, of a Gateway."""
     services: tuple[str, ...] = ()
     """Hostnames, of a parent in the mesh."""
-    denial: Refusal | None = None
+    denial: Denial | None = None
 
     @property
     def is_mesh(self) -> bool:
@@ -79,7 +79,7 @@ def _in_mesh(ref: ParentReference, namespace: str, objects: GatewayObjects) -> P
         hostname = ref.name
     if services:
         return Parent(ref=ref, services=services)
-    denial = Refusal("NoMatchingParent", f'parent service: "{hostname}" not found')
+    denial = Denial("NoMatchingParent", f'parent service: "{hostname}" not found')
     return Parent(ref=ref, denial=denial)
 
 
@@ -91,7 +91,7 @@ def _at_gateway(
     found: tuple[ListenerState, ...],
 ) -> Parent:
     attached: list[Attachment] = []
-    denials: list[Refusal] = []
+    denials: list[Denial] = []
     meant = set(listeners.attached(found, ref.port, ref.section_name))
     for number, state in enumerate(found):
         if number not in meant:
@@ -108,27 +108,27 @@ def _at_gateway(
     return Parent(ref=ref, denial=_worst(denials))
 
 
-def _not_meant(ref: ParentReference, state: ListenerState) -> Refusal:
+def _not_meant(ref: ParentReference, state: ListenerState) -> Denial:
     if ref.port is not None and state.spec.port != ref.port:
-        return Refusal("NoMatchingParent", f"port {ref.port} not found")
-    return Refusal("NoMatchingParent", f'sectionName "{ref.section_name}" not found')
+        return Denial("NoMatchingParent", f"port {ref.port} not found")
+    return Denial("NoMatchingParent", f'sectionName "{ref.section_name}" not found')
 
 
 def _denial(
     kind: str, namespace: str, state: ListenerState, served: tuple[str, ...]
-) -> Refusal | None:
+) -> Denial | None:
     hostname = state.spec.hostname or listeners.ANY_HOST
     if served and not state.takes(namespace):
-        return Refusal(
+        return Denial(
             "NotAllowedByListeners",
             f'hostnames matched parent hostname "{hostname}", but namespace "{namespace}" is not '
             "allowed by the parent",
         )
     if not served:
         message = f'no hostnames matched parent hostname "{hostname}"'
-        return Refusal("NoMatchingListenerHostname", message)
+        return Denial("NoMatchingListenerHostname", message)
     if kind not in state.kinds:
-        return Refusal("NotAllowedByListeners", f"kind {GROUP}/{kind} is not allowed")
+        return Denial("NotAllowedByListeners", f"kind {GROUP}/{kind} is not allowed")
     return None
 
 
@@ -157,10 +157,10 @@ def _isolated(
     return tuple(name for name in served if not any(hosts.covers(each, name) for each in nearer))
 
 
-def _worst(denials: list[Refusal]) -> Refusal:
+def _worst(denials: list[Denial]) -> Denial:
     """Return the most telling denial; sentences of equal ones are joined."""
     if not denials:
-        return Refusal("NoMatchingParent", "the Gateway has no listeners")
+        return Denial("NoMatchingParent", "the Gateway has no listeners")
     reason = min((each.reason for each in denials), key=_RANKS.index)
     messages = dict.fromkeys(each.message for each in denials if each.reason == reason)
-    return Refusal(reason, "; ".join(messages))
+    return Denial(reason, "; ".join(messages))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from lateen.compiler.frontend.gatewayapi import actions, backends, matches
-from lateen.compiler.frontend.gatewayapi.conditions import Refusal
+from lateen.compiler.frontend.gatewayapi.conditions import Denial
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Referrer
 from lateen.model.gatewayapi import routes
 from lateen.model.istio import networking_route
@@ -32,7 +32,7 @@ class Converted(msgspec.Struct, frozen=True, kw_only=True):
     """What a route comes to at one side, gateways or the mesh."""
 
     rules: tuple[MadeRule, ...]
-    problem: Refusal | None = None
+    problem: Denial | None = None
 
 
 def http(
@@ -41,7 +41,7 @@ def http(
     """Return the rules of an HTTPRoute."""
     who = Referrer("HTTPRoute", route.metadata.namespace)
     found: list[MadeRule] = []
-    problems: list[Refusal] = []
+    problems: list[Denial] = []
     for index, rule in enumerate(route.spec.rules):
         at = source.at(f"rules[{index}]")
         name = rule.name or f"{who.namespace}.{route.metadata.name}.{index}"
@@ -65,7 +65,7 @@ def grpc(
     """Return the rules of a GRPCRoute."""
     who = Referrer("GRPCRoute", route.metadata.namespace)
     found: list[MadeRule] = []
-    problems: list[Refusal] = []
+    problems: list[Denial] = []
     for index, rule in enumerate(route.spec.rules):
         at = source.at(f"rules[{index}]")
         name = rule.name or f"{who.namespace}.{route.metadata.name}.{index}"
@@ -82,7 +82,7 @@ def grpc(
     return _converted(found, problems)
 
 
-def _converted(found: list[MadeRule], problems: list[Refusal]) -> Converted:
+def _converted(found: list[MadeRule], problems: list[Denial]) -> Converted:
     """A hard problem leaves nothing of the route; of others the first is told."""
     hard = next((each for each in problems if each.hard), None)
     if hard is not None:
@@ -134,11 +134,11 @@ def ordered(rules: Iterable[MadeRule]) -> tuple[MadeRule, ...]:
 
 def connections(
     refs: tuple[routes.BackendRef, ...], who: Referrer, objects: GatewayObjects, *, checked: bool
-) -> tuple[tuple[networking_route.RouteDestination, ...], Refusal | None]:
+) -> tuple[tuple[networking_route.RouteDestination, ...], Denial | None]:
     """Return where connections go, and the first thing that is wrong. Where nobody gets any they go
     to a service that does not exist, so that they are closed."""
     found: list[networking_route.RouteDestination] = []
-    problems: list[Refusal] = []
+    problems: list[Denial] = []
     for ref, each in _each(refs, who, objects, checked=checked):
         if each.problem is not None:
             problems.append(each.problem)

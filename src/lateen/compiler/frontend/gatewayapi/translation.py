@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.gatewayapi import listeners, parents, rules
-from lateen.compiler.frontend.gatewayapi.conditions import Refusal
+from lateen.compiler.frontend.gatewayapi import listeners, parents, policies, rules
+from lateen.compiler.frontend.gatewayapi.conditions import Denial
 from lateen.compiler.frontend.gatewayapi.listeners import ListenerState
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key, Referrer
 from lateen.compiler.frontend.gatewayapi.parents import Attachment, Parent, States
@@ -41,7 +41,7 @@ class RouteOutcome(NamedTuple):
     """What comes of one parent of a route."""
 
     parent: Parent
-    problem: Refusal | None
+    problem: Denial | None
     """What is wrong with the references in its rules."""
 
 
@@ -55,6 +55,8 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     routes: Mapping[RouteKey, tuple[RouteOutcome, ...]]
     attached: Mapping[tuple[str, str, str], int]
     """Routes by a Gateway's namespace and name and a listener's name."""
+    policies: policies.Policies
+    """What BackendTLSPolicies come to."""
 
 
 def of(objects: GatewayObjects) -> Translation:
@@ -73,6 +75,7 @@ def of(objects: GatewayObjects) -> Translation:
         listeners=states,
         routes=work.outcomes,
         attached=work.attached,
+        policies=policies.of(objects),
     )
 
 

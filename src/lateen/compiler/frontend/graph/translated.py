@@ -10,7 +10,13 @@ from typing import Any
 
 from lateen.compiler.frontend.gatewayapi import objects as gateway_objects, translation
 from lateen.compiler.frontend.gatewayapi.translation import Translation
-from lateen.compiler.frontend.graph.collections import GATEWAYS, VIRTUAL_SERVICES, Key, Objects
+from lateen.compiler.frontend.graph.collections import (
+    GATEWAYS,
+    RULES,
+    VIRTUAL_SERVICES,
+    Key,
+    Objects,
+)
 
 _NOTHING: Mapping[Key, Any] = {}
 
@@ -52,6 +58,7 @@ class Translator:
             self.last = translation.of(gateway_objects.read(snapshot, self._domain))
             self._keep(GATEWAYS, self.last.gateways)
             self._keep(VIRTUAL_SERVICES, self.last.virtual_services)
+            self._keep(RULES, self.last.policies.rules)
         for resource, made in self._made.items():
             written = snapshot.of(resource)
             if self._written.get(resource) is not written or resource not in self._joined:

@@ -296,7 +296,7 @@ def _bound(
         hosts=tuple(dict.fromkeys(_host(written, namespace) for written in server.hosts)),
         source=source,
         protocol=protocols.named(server.port.protocol if server.port is not None else ""),
-        tls=server_tls(server.tls)
+        tls=server_tls(server.tls, translated=isinstance(obj.metadata, Origin))
         if server.tls is not None and kind in (Kind.HTTPS, Kind.TLS)
         else None,
         redirect=kind is Kind.HTTP and server.tls is not None and server.tls.https_redirect,
@@ -330,8 +330,10 @@ def _kind(server: networking.Server) -> Kind:
     return Kind.HTTPS if protocol is protocols.named("HTTPS") else Kind.TLS
 
 
-def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
-    """Return how a server ends TLS, with SDS resource names for its certificates."""
+def server_tls(tls: networking.ServerTLSSettings, *, translated: bool = False) -> ServerTls:
+    """Return how a server ends TLS, with SDS resource names for its certificates. `translated`: it
+    was made of a Gateway API listener, whose names say their namespace, as was granted; a name
+    that a user wrote never leaves the proxy's own."""
     mode = TlsMode(tls.mode or "PASSTHROUGH")
     if mode is TlsMode.ISTIO_MUTUAL:
         return ServerTls(
@@ -340,8 +342,8 @@ def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
     minimum, maximum = tls.min_protocol_version, tls.max_protocol_version
     return ServerTls(
         mode=mode,
-        secrets=_certificates(tls),
-        ca=_authority(tls) if mode in _CHECKING else "",
+        secrets=_certificates(tls, translated=translated),
+        ca=_authority(tls, translated=translated) if mode in _CHECKING else "",
         min_version="" if minimum == "TLS_AUTO" else minimum,
         max_version="" if maximum == "TLS_AUTO" else maximum,
         ciphers=tuple(c for c in dict.fromkeys(tls.cipher_suites) if c in ciphers.KNOWN),
@@ -354,26 +356,27 @@ def server_tls(tls: networking.ServerTLSSettings) -> ServerTls:
     )
 
 
-def _certificates(tls: networking.ServerTLSSettings) -> tuple[str, ...]:
-    if tls.credential_name:
-        return (_credential(tls.credential_name),)
-    if tls.credential_names:
-        return tuple(map(_credential, tls.credential_names[:2]))
+def _certificates(
+    tls: networking.ServerTLSSettings, *, translated: bool = False
+) -> tuple[str, ...]:
+    for names in ((tls.credential_name,), tls.credential_names[:2]):
+        if any(names):
+            return tuple(_credential(name, translated=translated) for name in names)
     files = [(tls.server_certificate, tls.private_key)]
     files += [(c.server_certificate, c.private_key) for c in tls.tls_certificates[:2]]
     return tuple(f"file-cert:{cert}~{key}" for cert, key in files if cert and key)
 
 
-def _credential(name: str) -> str:
-    """Return the SDS resource's name; one that says itself where it is has it already."""
-    return name if "://" in name else f"kubernetes://{name}"
+def _credential(name: str, *, translated: bool) -> str:
+    """Return the SDS resource's name; one that was made of a granted reference has it already."""
+    return name if translated else f"kubernetes://{name}"
 
 
-def _authority(tls: networking.ServerTLSSettings) -> str:
+def _authority(tls: networking.ServerTLSSettings, *, translated: bool) -> str:
     """`caCertCredentialName` is asked for as it is written: only a name that ends in `-cacert` is
     answered with a CA."""
     if tls.ca_cert_credential_name:
-        return _credential(tls.ca_cert_credential_name)
+        return _credential(tls.ca_cert_credential_name, translated=translated)
     name = tls.credential_name or next(iter(tls.credential_names), "")
     if name:
         return f"kubernetes://{name.removesuffix('-cacert')}-cacert"

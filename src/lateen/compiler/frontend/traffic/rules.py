@@ -98,7 +98,7 @@ def _single(obj: networking_policy.DestinationRule, host: str, *, private: bool)
         members=(source.ref,),
         export_to=_export_to(obj, private=private),
         policy=spec.traffic_policy,
-        policy_source=source.at("spec.trafficPolicy"),
+        policy_source=precedence.source("DestinationRule", obj, "spec.trafficPolicy"),
         subsets=tuple(
             Subset(name=s.name, spec=s, source=source.at(f"spec.subsets[{i}]"))
             for i, s in enumerate(spec.subsets)
