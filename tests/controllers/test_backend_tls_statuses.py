@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import yaml
 
 from lateen.base.jsonvalue import Json
+from lateen.compiler.frontend.gatewayapi import objects as gateway_objects
 from lateen.controllers.engine import actions, cache
-from lateen.controllers.gatewayapi import statuses
+from lateen.controllers.gatewayapi import teller
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICIES = "backendtlspolicies.gateway.networking.k8s.io"
@@ -50,7 +51,7 @@ def known(status: Json | None = None, *, authority: bool = True) -> cache.Cache:
 
 
 def written(view: cache.Cache, now: datetime = NOW) -> list[Json]:
-    done = statuses.Teller("cluster.local").reconcile(("gateway-api",), view, now)
+    done = teller.Teller("cluster.local").reconcile(("gateway-api",), view, now)
     return [
         dict(each.body)["status"]
         for each in done.actions
@@ -83,3 +84,7 @@ def test_a_ca_that_goes_is_told_and_those_of_other_controllers_stay() -> None:
             "Accepted": "NoValidCACertificate",
             "ResolvedRefs": "InvalidCACertificateRef",
         }
+
+
+def test_all_that_the_translation_reads_is_watched() -> None:
+    assert set(teller.WATCHED) == set(gateway_objects.READ)

@@ -13,7 +13,7 @@ from lateen.base import clock as clocks, tasks as task_groups
 from lateen.base.jsonvalue import Json
 from lateen.controllers.cluster import garbage, istiod, namespaces, scheduling
 from lateen.controllers.engine import actions, cache, controller, fields, loop
-from lateen.controllers.gatewayapi import classes, gateways, statuses
+from lateen.controllers.gatewayapi import classes, gateways, teller
 from lateen.controllers.injection import injector, webhooks
 from lateen.controllers.jobs import cronjob, job
 from lateen.controllers.network import apiservice, balancer, endpoints, ingress
@@ -90,7 +90,7 @@ class Manager:
             balancer.Balancer(self._settings.balancer_pool).controller(),
             classes.CONTROLLER,
             gateways.Deployer(self._settings.inject).controller(),
-            statuses.Teller(self._settings.inject.mesh.cluster_domain).controller(),
+            teller.Teller(self._settings.inject.mesh.cluster_domain).controller(),
             namespaces.DRAIN,
             garbage.Collector(self._resolve).controller(),
             controller.Controller(

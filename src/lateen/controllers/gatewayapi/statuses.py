@@ -4,11 +4,9 @@ Words and reasons are those of Istio's controller.
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.compiler.frontend.gatewayapi import (
@@ -18,13 +16,11 @@ from lateen.compiler.frontend.gatewayapi import (
     translation,
 )
 from lateen.compiler.frontend.gatewayapi.translation import RouteKey, RouteOutcome, Translation
-from lateen.controllers.engine import actions, cache, controller, fields
+from lateen.controllers.engine import actions, cache, fields
 from lateen.controllers.gatewayapi import classes, conditions, deployed, gateways, policies
 from lateen.model.gatewayapi.references import GROUP
 from lateen.model.schema import decode, kinds
 
-_ALL: controller.Name = ("gateway-api",)
-"""The one key: a route's status depends on objects of any namespace."""
 _RESOURCES = {
     "HTTPRoute": gateway_objects.HTTP_ROUTES,
     "GRPCRoute": gateway_objects.GRPC_ROUTES,
@@ -48,56 +44,35 @@ class _Known:
         return {(space, name): obj for space, name, obj in found if obj is not None}
 
 
-class Teller(msgspec.Struct, frozen=True):
-    """Keeps statuses as they should be."""
-
-    domain: str
-
-    def reconcile(
-        self, _: controller.Name, known: cache.Cache, now: datetime
-    ) -> actions.Reconciled:
-        """Write each status that is not what it should be."""
-        if not any(known.all(resource) for resource in gateway_objects.OWN[1:-1]):
-            return actions.NOTHING
-        found = translation.of(gateway_objects.read(_Known(known), self.domain))
-        todo = [
-            *self._gateways(found, known, now),
-            *_routes(found, known, now),
-            *policies.statuses(found, known, now),
-        ]
-        return actions.Reconciled(tuple(todo))
-
-    def _gateways(
-        self, found: Translation, known: cache.Cache, now: datetime
-    ) -> Iterator[actions.Action]:
-        for (namespace, name), states in found.listeners.items():
-            gateway = known.get(gateways.RESOURCE, namespace, name)
-            if gateway is None or fields.dying(gateway):
-                continue
-            before = fields.status(gateway)
-            served = _Served(gateway, known, self.domain)
-            said = (_accepted(gateway, states, known), served.programmed(), _resolved())
-            status: Json = {
-                **before,
-                "conditions": conditions.merged(gateway, said, now),
-                "listeners": _listeners(gateway, states, found, now),
-            }
-            if addresses := served.addresses():
-                status["addresses"] = addresses
-            if status != before:
-                yield actions.SetStatus(gateways.RESOURCE, fields.with_status(gateway, status))
-
-    def controller(self) -> controller.Controller:
-        """Return the row for the loop."""
-        return controller.Controller(
-            name="gateway-status",
-            watches=dict.fromkeys(gateway_objects.READ, _everything),
-            reconcile=self.reconcile,
-        )
+def written(known: cache.Cache, domain: str, now: datetime) -> tuple[actions.Action, ...]:
+    """Return the writes of the statuses that are not what they should be."""
+    found = translation.of(gateway_objects.read(_Known(known), domain))
+    return (
+        *_gateways(found, known, domain, now),
+        *_routes(found, known, now),
+        *policies.statuses(found, known, now),
+    )
 
 
-def _everything(change: cache.ObjectChange, known: cache.Cache) -> Iterable[controller.Name]:
-    yield _ALL
+def _gateways(
+    found: Translation, known: cache.Cache, domain: str, now: datetime
+) -> Iterator[actions.Action]:
+    for (namespace, name), states in found.listeners.items():
+        gateway = known.get(gateways.RESOURCE, namespace, name)
+        if gateway is None or fields.dying(gateway):
+            continue
+        before = fields.status(gateway)
+        served = _Served(gateway, known, domain)
+        said = (_accepted(gateway, states, known), served.programmed(), _resolved())
+        status: Json = {
+            **before,
+            "conditions": conditions.merged(gateway, said, now),
+            "listeners": _listeners(gateway, states, found, now),
+        }
+        if addresses := served.addresses():
+            status["addresses"] = addresses
+        if status != before:
+            yield actions.SetStatus(gateways.RESOURCE, fields.with_status(gateway, status))
 
 
 def _accepted(
