@@ -22,7 +22,11 @@ class Mesh:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         pods = json.loads(lab.kubectl("get", "pods", "-A", "-o", "json").stdout)["items"]
-        self.address = {p["metadata"]["labels"].get("app"): p["status"]["podIP"] for p in pods}
+        self.address = {
+            p["metadata"]["labels"].get("app"): p["status"]["podIP"]
+            for p in pods
+            if "podIP" in p["status"]
+        }
 
     def curl(self, url: str, *words: str, at: str = SOMEWHERE) -> tuple[str, dict[str, Any]]:
         """Return the status (000 if there is none) and what the echo server saw."""

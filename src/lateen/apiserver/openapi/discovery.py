@@ -126,10 +126,16 @@ def group_versions(kinds: Iterable[Kind]) -> dict[str, list[str]]:
     }
 
 
+_GATEWAY_API = "gateway.networking.k8s.io"
+"""Last, so that `kubectl get gateway` means Istio's Gateway, as where only Istio is installed."""
+
+
 def _group_order(group: str) -> tuple[int, str]:
     first = ("", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io")
     if group in first:
         return first.index(group), group
+    if group == _GATEWAY_API:
+        return 30, group
     return (10 if group.endswith(".k8s.io") or "." not in group else 20), group
 
 
