@@ -59,12 +59,12 @@ func TestConformance(t *testing.T) {
 		t.Fatalf("-part=%s: gateway or mesh is needed", *part)
 	}
 	options.Hook = func(t *testing.T, test suiteconformance.ConformanceTest, _ *suiteconformance.ConformanceTestSuite) {
+		if t.Skipped() {
+			return
+		}
 		word := "ok"
-		switch {
-		case t.Failed():
+		if t.Failed() {
 			word = "FAILED"
-		case t.Skipped():
-			word = "skipped"
 		}
 		fmt.Printf("conformance: %s %s\n", test.ShortName, word)
 	}
@@ -76,8 +76,15 @@ func withDefaults(options *suiteconformance.ConformanceOptions, profiles []suite
 	if len(options.ConformanceProfiles) == 0 && options.RunTest == "" {
 		options.ConformanceProfiles = profiles
 	}
-	if len(options.SupportedFeatures) == 0 && !options.EnableAllSupportedFeatures && !*core {
-		options.SupportedFeatures = sets.List(supported)
+	if len(options.SupportedFeatures) > 0 || options.EnableAllSupportedFeatures {
+		return
+	}
+	options.SupportedFeatures = sets.List(supported)
+	if *core { // The profiles bring their core features; an empty list would be inferred.
+		options.SupportedFeatures = []features.FeatureName{features.SupportGateway}
+		if *part == "mesh" {
+			options.SupportedFeatures = []features.FeatureName{features.SupportMesh}
+		}
 	}
 }
 

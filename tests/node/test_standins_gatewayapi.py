@@ -127,6 +127,8 @@ def test_headers_of_the_answer(http: dict[str, int], servers: Servers) -> None:
     url = f"http://127.0.0.1:{http['HTTP_PORT']}/mirrored"
     head = curl("-D", "-", "-o", "/dev/null", "-H", "X-Echo-Set-Header: A:1,B:2, A:3", url)
     assert {"A: 1,3", "B: 2", "Content-Type: application/json"} <= set(head.splitlines())
+    nameless = curl("-D", "-", "-o", "/dev/null", "-H", "X-Echo-Set-Header;", url)
+    assert not any(line.startswith(":") for line in nameless.splitlines())
     assert "Echoing back request made to /mirrored to client (127.0.0.1:" in servers.log()
 
 

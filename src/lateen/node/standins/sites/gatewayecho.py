@@ -15,6 +15,8 @@ from lateen.node.standins.sites.pages import http_date
 
 GRPC_SERVICE = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
 _STATUS = re.compile(r"/status/(\d\d\d)")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name."""
 _JSON = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
 _UNFIT_FOR_RESET = "response writer does not support hijacking"
 
@@ -84,6 +86,8 @@ def _wanted_headers(request: SiteRequest) -> list[tuple[str, str]]:
             continue
         for each in line.split(","):
             key, _, value = each.strip().partition(":")
+            if not _TOKEN.fullmatch(key):
+                continue  # Go writes no header without a name
             found[key] = f"{found[key]},{value.strip()}" if key in found else value
     return list(found.items())
 
