@@ -130,7 +130,7 @@ def test_a_definition_among_the_manifests_makes_a_kind_known(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("api_version", "kind", "expected"),
     [
-        ("gateway.networking.k8s.io/v1", "HTTPRoute", True),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute", False),
         ("serving.knative.dev/v1", "Service", True),
         ("acme.io/v1alpha1", "Widget", True),
         ("networking.istio.io/v1", "VirtualServices", False),  # a served group: misspelt
