@@ -17,6 +17,7 @@ from lateen.compiler.frontend.gatewayapi import (
     translation,
 )
 from lateen.compiler.frontend.gatewayapi.translation import RouteKey, Translation
+from lateen.compiler.frontend.graph import translated
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.ir.routing import Route
 from lateen.model import snapshot
@@ -240,6 +241,21 @@ def test_a_services_route_is_for_all_clients_beside_it_and_for_its_own_elsewhere
         assert one.spec.gateways == ("mesh",)
         assert one.spec.export_to == visible
         assert one.spec.http[0].match[0].port == 80
+
+
+CLASS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: istio}
+spec: {controllerName: istio.io/gateway-controller}
+---
+"""
+
+
+def test_a_mesh_that_has_the_class_alone_is_read_as_it_is() -> None:
+    for text, same in ((BASE + CLASS, True), (BASE + CLASS + gateway(listener()), False)):
+        found = snapshot.of_bodies(each for each in yaml.safe_load_all(text) if each)
+        assert (translated.Translator("cluster.local").over(found) is found) is same
 
 
 def test_a_prefix_that_is_taken_away_leaves_one_slash() -> None:
