@@ -3,7 +3,11 @@
 from typing import Annotated
 
 from lateen.model.gatewayapi.filters import HTTPRouteFilter
-from lateen.model.gatewayapi.references import ParentReference, RouteStatus
+from lateen.model.gatewayapi.references import (
+    BackendObjectReference,
+    ParentReference,
+    RouteStatus,
+)
 from lateen.model.schema.marks import KubeStruct, doc
 from lateen.model.schema.objectmeta import KubeObject
 
@@ -38,17 +42,15 @@ class HTTPRouteMatch(KubeStruct, frozen=True, kw_only=True):
     method: Annotated[str, doc("The method.")] = ""
 
 
-class HTTPBackendRef(KubeStruct, frozen=True, kw_only=True):
+class BackendRef(BackendObjectReference, frozen=True, kw_only=True):
+    """A backend and its share."""
+
+    weight: Annotated[int, doc("Share.")] = 1
+
+
+class HTTPBackendRef(BackendRef, frozen=True, kw_only=True):
     """A backend, its share, and what is done to requests to it."""
 
-    group: Annotated[str, doc("API group; empty is the core group.")] = ""
-    kind: Annotated[str, doc("Kind.")] = "Service"
-    name: Annotated[str, doc("Name.", required=True)] = ""
-    namespace: Annotated[
-        str, doc("Namespace; another than this one must grant it (ReferenceGrant).")
-    ] = ""
-    port: Annotated[int | None, doc("Port of the Service.")] = None
-    weight: Annotated[int, doc("Share.")] = 1
     filters: Annotated[tuple[HTTPRouteFilter, ...], doc("What is done.", atomic=True)] = ()
 
 
@@ -99,13 +101,18 @@ class HTTPRouteRule(KubeStruct, frozen=True, kw_only=True):
     session_persistence: Annotated[SessionPersistence | None, doc("Who is kept where.")] = None
 
 
-class HTTPRouteSpec(KubeStruct, frozen=True, kw_only=True):
-    """Where HTTP requests go."""
+class CommonRouteSpec(KubeStruct, frozen=True, kw_only=True):
+    """What every kind of route has."""
 
     parent_refs: Annotated[tuple[ParentReference, ...], doc("Where it attaches.", atomic=True)] = ()
     use_default_gateways: Annotated[
         str, doc("Whether it attaches to Gateways by itself (experimental).")
     ] = ""
+
+
+class HTTPRouteSpec(CommonRouteSpec, frozen=True, kw_only=True):
+    """Where HTTP requests go."""
+
     hostnames: Annotated[
         tuple[str, ...], doc("Hosts; none: those of the listener.", atomic=True)
     ] = ()
@@ -144,13 +151,9 @@ class GRPCRouteRule(KubeStruct, frozen=True, kw_only=True):
     session_persistence: Annotated[SessionPersistence | None, doc("Who is kept where.")] = None
 
 
-class GRPCRouteSpec(KubeStruct, frozen=True, kw_only=True):
+class GRPCRouteSpec(CommonRouteSpec, frozen=True, kw_only=True):
     """Where gRPC calls go."""
 
-    parent_refs: Annotated[tuple[ParentReference, ...], doc("Where it attaches.", atomic=True)] = ()
-    use_default_gateways: Annotated[
-        str, doc("Whether it attaches to Gateways by itself (experimental).")
-    ] = ""
     hostnames: Annotated[
         tuple[str, ...], doc("Hosts; none: those of the listener.", atomic=True)
     ] = ()
@@ -164,19 +167,6 @@ class GRPCRoute(KubeObject, frozen=True, kw_only=True):
     status: Annotated[RouteStatus, doc("Observed state.")] = RouteStatus()
 
 
-class BackendRef(KubeStruct, frozen=True, kw_only=True):
-    """A backend and its share."""
-
-    group: Annotated[str, doc("API group; empty is the core group.")] = ""
-    kind: Annotated[str, doc("Kind.")] = "Service"
-    name: Annotated[str, doc("Name.", required=True)] = ""
-    namespace: Annotated[
-        str, doc("Namespace; another than this one must grant it (ReferenceGrant).")
-    ] = ""
-    port: Annotated[int | None, doc("Port of the Service.")] = None
-    weight: Annotated[int, doc("Share.")] = 1
-
-
 class L4RouteRule(KubeStruct, frozen=True, kw_only=True):
     """Where connections go."""
 
@@ -186,23 +176,15 @@ class L4RouteRule(KubeStruct, frozen=True, kw_only=True):
     ] = ()
 
 
-class L4RouteSpec(KubeStruct, frozen=True, kw_only=True):
+class L4RouteSpec(CommonRouteSpec, frozen=True, kw_only=True):
     """Where connections go."""
 
-    parent_refs: Annotated[tuple[ParentReference, ...], doc("Where it attaches.", atomic=True)] = ()
-    use_default_gateways: Annotated[
-        str, doc("Whether it attaches to Gateways by itself (experimental).")
-    ] = ""
     rules: Annotated[tuple[L4RouteRule, ...], doc("The rule.", required=True, atomic=True)] = ()
 
 
-class TLSRouteSpec(KubeStruct, frozen=True, kw_only=True):
+class TLSRouteSpec(CommonRouteSpec, frozen=True, kw_only=True):
     """Where TLS connections go, by server name."""
 
-    parent_refs: Annotated[tuple[ParentReference, ...], doc("Where it attaches.", atomic=True)] = ()
-    use_default_gateways: Annotated[
-        str, doc("Whether it attaches to Gateways by itself (experimental).")
-    ] = ""
     hostnames: Annotated[
         tuple[str, ...], doc("Server names that are asked for.", required=True, atomic=True)
     ] = ()
