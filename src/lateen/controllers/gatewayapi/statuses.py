@@ -192,8 +192,9 @@ def _routes(found: Translation, known: cache.Cache, now: datetime) -> Iterator[a
         if route is None or fields.dying(route):
             continue
         before = fields.status(route)
-        status = {**before, "parents": _parents(route, key, outcomes, now)}
-        if status != before:
+        parents = _parents(route, key, outcomes, now)
+        if parents != list(before.get("parents") or ()):
+            status = {**before, "parents": parents}
             yield actions.SetStatus(_RESOURCES[key.kind], fields.with_status(route, status))
 
 
@@ -204,12 +205,12 @@ def _parents(
     the references that mean anything, each as it is written."""
     old = list(fields.status(route).get("parents") or ())
     others = [dict(one) for one in old if one.get("controllerName") != classes.GATEWAY]
-    ours = {str(one.get("parentRef")): one for one in old if one not in others}
+    ours = {_same(one.get("parentRef") or {}): one for one in old if one not in others}
     generation = int(fields.meta(route).get("generation") or 0)
     made = []
     for outcome in outcomes:
         ref = _ref(outcome)
-        before = ours.get(str(ref), {}).get("conditions") or ()
+        before = ours.get(_same(ref), {}).get("conditions") or ()
         said = (_route_accepted(outcome), _route_resolved(outcome))
         made.append(
             {
@@ -219,6 +220,11 @@ def _parents(
             }
         )
     return [*others, *made]
+
+
+def _same(ref: JsonView) -> tuple[tuple[str, Any], ...]:
+    """Return what tells a reference from others, in whatever order its fields stand."""
+    return tuple(sorted(ref.items()))
 
 
 def _ref(outcome: RouteOutcome) -> Json:
