@@ -135,14 +135,16 @@ class Manager:
         await self._ensure_external()
 
     async def introduce(self) -> None:
-        """Create what stands for the control plane itself: no start waits for it. Raises ApiError
-        if the API refuses it."""
+        """Create what stands for the control plane itself: no start waits for it, and none fails
+        because the API refuses a part of it, as what somebody else made may have it do."""
         if not self._settings.gateway:
             return
         for resource, body in istiod.objects(self._settings.inject):
-            await self._ensure(
-                resource, ingress.marked(istiod.adoptable(body), ingress.digest_of(body))
-            )
+            made = ingress.marked(istiod.adoptable(body), ingress.digest_of(body))
+            try:
+                await self._ensure(resource, made)
+            except api.ApiError as error:
+                log.warning("%s %s stays as it is: %s", resource, fields.name(body), error.message)
 
     async def _ensure_external(self) -> None:
         """Create what stands in for hosts outside, and remove what an earlier run of the lab had
