@@ -9,8 +9,8 @@ from functools import partial
 from bench import meshes, tables
 from bench.tables import Row
 from lateen.app.foresight import offline
-from lateen.app.foresight.overall import comparing, posture
-from lateen.app.foresight.overall.standing import Standing
+from lateen.app.foresight.classes import posture, posture_diff
+from lateen.app.foresight.classes.compiled_state import Standing
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.lab.settings import LabSettings
 
@@ -49,8 +49,8 @@ def run() -> list[Row]:
         rows.append(Row(what, tables.milliseconds(took), goal=f"{goal:g} s", met=took <= goal))
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     rows.append(Row("its memory", f"{used} MiB", goal="1 GB", met=used <= _MOST_MIB))
-    pair = comparing.Pair(standing(LARGE), standing(LARGE, "6s"))
-    took = timed(lambda: comparing.document(pair))
+    pair = posture_diff.Pair(standing(LARGE), standing(LARGE, "6s"))
+    took = timed(lambda: posture_diff.document(pair))
     what = f"diff of one VirtualService at {LARGE} Services"
     rows.append(Row(what, tables.milliseconds(took), goal="150 ms", met=took <= 0.15))
     return rows

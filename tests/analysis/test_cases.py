@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lateen.analysis import run
-from lateen.app.foresight import analyzing
+from lateen.app.foresight import findings
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.model.manifests import reader
@@ -38,7 +38,7 @@ def items(text: str, file: str = "mesh.yaml") -> list[Item]:
 def found(name: str, settings: LabSettings = SETTINGS) -> list[Diagnostic]:
     """Return what is found in a case's file."""
     file = CASES / name
-    return analyzing.of_manifests(items(file.read_text(), file.name), settings)
+    return findings.of_manifests(items(file.read_text(), file.name), settings)
 
 
 def test_every_message_has_its_case() -> None:
@@ -61,7 +61,7 @@ def test_it_is_not_said_of_one_much_like_it(code: str) -> None:
 
 
 def test_a_mesh_without_objects_has_no_findings() -> None:
-    assert analyzing.of_manifests([], SETTINGS) == []
+    assert findings.of_manifests([], SETTINGS) == []
 
 
 def test_an_annotation_silences_its_own_object_alone() -> None:
@@ -72,7 +72,7 @@ def test_an_annotation_silences_its_own_object_alone() -> None:
         "spec:\n  selector: {app: web}\n  ports",
     )
     assert marked != text
-    codes = {each.code for each in analyzing.of_manifests(items(marked), SETTINGS)}
+    codes = {each.code for each in findings.of_manifests(items(marked), SETTINGS)}
     assert "IST0118" not in codes
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lateen.app.foresight import offline, speaking
+from lateen.app.foresight import image_protocols, offline
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.model.kube.core.pod import Pod
@@ -134,8 +134,8 @@ def test_an_image_that_runs_is_no_stand_in() -> None:
         status = {"containerStatuses": [ran]}
         return msgspec.convert({"spec": {"containers": [container]}, "status": status}, Pod)
 
-    assert speaking.speeches(pod("lateen://nginx"), {}) is not None
-    assert speaking.speeches(pod("docker.io/library/nginx@sha256:abc"), {}) is None
+    assert image_protocols.speeches(pod("lateen://nginx"), {}) is not None
+    assert image_protocols.speeches(pod("docker.io/library/nginx@sha256:abc"), {}) is None
 
 
 CLIENT_AND_SERVER = """

@@ -7,7 +7,7 @@ import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.status.v3 import csds_pb2
 
-from lateen.app.istiod import debug, discovery, facts as plane, scopes, synced
+from lateen.app.istiod import debug, discovery, facts as plane, scopes, sync_status
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds.status import ProxyStatus, SyncState, TypeStatus
 
@@ -44,11 +44,11 @@ def asked(kind: str, *names: str) -> discovery_pb2.DiscoveryResponse:
 
 
 def test_connected_proxies_are_told_with_their_state() -> None:
-    first, second = synced.client_configs(FACTS)
+    first, second = sync_status.client_configs(FACTS)
     assert first.node.id == "web.default"
     assert {one.config_status for one in first.generic_xds_configs} == {csds_pb2.SYNCED}
     assert {one.config_status for one in second.generic_xds_configs} == {csds_pb2.ERROR}
-    assert [row["proxy_type"] for row in synced.as_json(FACTS)] == ["sidecar", "router"]
+    assert [row["proxy_type"] for row in sync_status.as_json(FACTS)] == ["sidecar", "router"]
 
 
 @pytest.mark.parametrize("path", ["/version", "//version"])

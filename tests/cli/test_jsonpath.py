@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lateen.cli.objects import forms, jsonpath
-from lateen.cli.objects.jsonpath_reading import TemplateError, parse, relaxed
+from lateen.cli.objects.jsonpath_template import TemplateError, parse, relaxed
 
 POD: dict[str, Any] = {
     "kind": "Pod",

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from lateen.app.foresight.overall import comparing
-from lateen.app.foresight.overall.requests import document
-from lateen.app.foresight.overall.standing import Standing
+from lateen.app.foresight.classes import posture_diff
+from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.requests import document
 from lateen.base.jsonvalue import Json
 from lateen.model.client import ApiError
 from lateen.predict.classes.regions import OpenError, Regions
@@ -82,7 +82,7 @@ def tried(old: Court, new: Court, seed: str, count: int) -> Compared:
     random = Random(seed)
     before = meshes.mesh(random)
     after = edited(random, before)
-    pair = comparing.Pair(_standing(before, old.istio), _standing(after, new.istio))
+    pair = posture_diff.Pair(_standing(before, old.istio), _standing(after, new.istio))
     cells = list(pair.cells())
     found = Compared(edits=1)
     with old.holding(before) as there, new.holding(after) as here:

@@ -15,7 +15,7 @@ from lateen.analysis.objects import (
     services,
     sidecars,
 )
-from lateen.analysis.traffic import identity, protection, unused
+from lateen.analysis.traffic import identity, protection, unused_rules
 from lateen.compiler.frontend.assemble import Mesh
 from lateen.compiler.frontend.diagnostics import status
 from lateen.compiler.ir.proxy import MeshSettings
@@ -68,4 +68,4 @@ def _traffic(
     told = {each.source.ref for each in noticed}
     yield from protection.findings(views)
     yield from identity.findings(snapshot, views, settings.mesh.root_namespace)
-    yield from unused.findings(snapshot, views, told, settings.mesh.domain)
+    yield from unused_rules.findings(snapshot, views, told, settings.mesh.domain)

@@ -13,14 +13,14 @@ from lateen.app.api import report, routes
 from lateen.app.capture import openings
 from lateen.app.capture.hops import Hops
 from lateen.app.capture.taps import Taps
-from lateen.app.foresight.analyzing import Analyzing
+from lateen.app.foresight.findings import Analyzing
 from lateen.app.foresight.serving import Explaining
 from lateen.app.lab import meshsettings
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
+from lateen.app.mesh.findings import Noticed, Noticing
 from lateen.app.mesh.gcpolicy import Collector
 from lateen.app.mesh.identities import Identities
-from lateen.app.mesh.noticed import Noticed, Noticing
 from lateen.app.mesh.pipeline import Pipeline, Round
 from lateen.app.mesh.proxies import Proxies
 from lateen.app.mesh.reporting import Reporting
@@ -28,7 +28,7 @@ from lateen.app.mesh.servicesync import Rules
 from lateen.app.reach.ingress import Outside
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests.engine import EvidenceEngine, Knowledge
-from lateen.app.requests.keyfetching import RESOURCE as TOKENS, KeyFetching, Outside as LookUp
+from lateen.app.requests.jwks import RESOURCE as TOKENS, KeyFetching, Outside as LookUp
 from lateen.base.clock import Clock
 from lateen.base.tasks import TaskGroup
 from lateen.model.client import ApiError

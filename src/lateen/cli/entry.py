@@ -45,9 +45,9 @@ def _open_standard() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8")
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
-    from lateen.cli.terminal import guarded
+    from lateen.cli.terminal import safe_stream
 
-    sys.stdout, sys.stderr = guarded.guard(sys.stdout), guarded.guard(sys.stderr)
+    sys.stdout, sys.stderr = safe_stream.guard(sys.stdout), safe_stream.guard(sys.stderr)
 
 
 def _start() -> None:

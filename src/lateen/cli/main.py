@@ -12,7 +12,7 @@ from lateen.cli import options
 from lateen.cli.analysis import commands as judging
 from lateen.cli.images import commands as imaging
 from lateen.cli.options import flag
-from lateen.cli.overall import commands as overall
+from lateen.cli.posture import commands as posture
 from lateen.cli.traffic import commands
 
 _SECTIONS = {
@@ -418,7 +418,7 @@ def version(lab: str, output: str) -> int:
     return showing.version(lab, output)
 
 
-for shown in (*overall.COMMANDS, *judging.COMMANDS, *commands.COMMANDS):
+for shown in (*posture.COMMANDS, *judging.COMMANDS, *commands.COMMANDS):
     app.add_command(shown)
 app.add_command(imaging.group)
 

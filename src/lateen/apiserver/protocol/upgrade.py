@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lateen import __version__
 from lateen.apiserver import errors
-from lateen.apiserver.protocol.unread import PIECE_BYTES, Unread
+from lateen.apiserver.protocol.send_backlog import PIECE_BYTES, Unread
 from lateen.model.labapi import contract
 
 VERSION = (contract.VERSION_HEADER.lower().encode(), __version__.encode())

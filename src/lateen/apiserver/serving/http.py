@@ -13,7 +13,7 @@ from lateen.apiserver import errors
 from lateen.apiserver.access import auth
 from lateen.apiserver.connecting import streams
 from lateen.apiserver.protocol import exchange, request, routing, upgrade
-from lateen.apiserver.protocol.unread import NotReadError, Unread
+from lateen.apiserver.protocol.send_backlog import NotReadError, Unread
 from lateen.apiserver.serving import handlers
 from lateen.apiserver.writing import verbs
 from lateen.base.tasks import TaskGroup

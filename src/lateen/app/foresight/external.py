@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from lateen.app.foresight import speaking
+from lateen.app.foresight import image_protocols
 from lateen.model import external
 from lateen.model.kube.core import objects
 from lateen.model.snapshot import Snapshot
@@ -33,7 +33,7 @@ def roots(snapshot: Snapshot) -> frozenset[str]:
 def speeches(pod: objects.Pod, images: Mapping[str, Sequence[str]]) -> Mapping[int, Speech] | None:
     """Return what a pod's applications speak, by port; what stands before that of a host outside
     says what the application says, on one port in TLS."""
-    spoken = speaking.speeches(pod, images)
+    spoken = image_protocols.speeches(pod, images)
     hosts = external.hosts_of(pod.metadata.namespace, pod.metadata.annotations)
     front = next((c for c in pod.spec.containers if c.image == external.IMAGE), None)
     if spoken is None or front is None or not hosts:

@@ -24,7 +24,7 @@ from lateen.model.manifests import edit, reader
 from lateen.model.meta import ObjectRef
 from lateen.model.schema import decode, kinds
 from lateen.model.snapshot import Change, Snapshot
-from lateen.observe.verdicts import written
+from lateen.observe.verdicts import manifest_text
 
 _ALONE = frozenset(
     {
@@ -188,7 +188,7 @@ class LabGround:
 
     def body(self, ref: ObjectRef) -> JsonView | None:
         """Return an object of a compiled kind."""
-        found: JsonView | None = written.body(self._foresight.snapshot, ref)
+        found: JsonView | None = manifest_text.body(self._foresight.snapshot, ref)
         if found is None:
             return None
         info = kinds.by_kind(ref.kind)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from lateen.app.foresight import candidates, telling
+from lateen.app.foresight import candidates, explanation
 from lateen.app.foresight.state import Foresight
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.causes import advice, catalogue, change
@@ -62,7 +62,7 @@ class TriedRemedy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explained(
-    foresight: Foresight, request: ExplainRequest, ground: Ground | None, locate: telling.Locate
+    foresight: Foresight, request: ExplainRequest, ground: Ground | None, locate: explanation.Locate
 ) -> Json:
     """Return the document about a request, with what mends it if there is ground to try it on.
     Raises AskedError."""
@@ -71,7 +71,7 @@ def explained(
     branches = tuple(_with_absent(foresight, request, each) for each in found.branches)
     found = msgspec.structs.replace(found, branches=branches)
     found = candidates.with_losers(foresight, request, found)
-    document = telling.document(found, locate, lambda each: advised(foresight, request, each))
+    document = explanation.document(found, locate, lambda each: advised(foresight, request, each))
     if failure is not None and ground is not None:
         proposed = advised(foresight, request, failure).remedies
         document["remedies"] = list(told(tried(ground, request, proposed), locate))
@@ -81,7 +81,7 @@ def explained(
 def first_failure(found: Prediction) -> Foretold | None:
     """Return the first of the outcomes that do not reach an application."""
     outcomes = (branch.outcome for branch in found.branches)
-    return next((each for each in outcomes if each.code not in telling.REACHED), None)
+    return next((each for each in outcomes if each.code not in explanation.REACHED), None)
 
 
 def advised(foresight: Foresight, request: ExplainRequest, outcome: Foretold) -> Advice:
@@ -89,7 +89,7 @@ def advised(foresight: Foresight, request: ExplainRequest, outcome: Foretold) ->
     cause = catalogue.BY_CODE.get(outcome.code)
     if cause is None and outcome.code == SERVER_FIRST:
         cause = Cause(code=SERVER_FIRST, category=Category.PROTOCOL, words="")
-    if cause is None or outcome.code in telling.REACHED:
+    if cause is None or outcome.code in explanation.REACHED:
         return Advice()
     return advice.of(cause, _known(foresight, request, outcome))
 
@@ -125,7 +125,7 @@ def _with_absent(foresight: Foresight, request: ExplainRequest, branch: Branch) 
     """Return a branch whose sources begin with what is written of something that the proxies do not
     have: the interpreter cannot know of it, and evidence names it."""
     cause, outcome = catalogue.BY_CODE.get(branch.outcome.code), branch.outcome
-    if cause is None or outcome.code in telling.REACHED:
+    if cause is None or outcome.code in explanation.REACHED:
         return branch
     from lateen.observe.verdicts import situations, verdict
 
@@ -181,7 +181,7 @@ def _try(ground: Ground, request: ExplainRequest, remedy: Remedy) -> TriedRemedy
     if foresight is None:
         return None
     then = foresight.predict(request)
-    if telling.exit_code(then) != 0 or not all(map(_wished, then.branches)):
+    if explanation.exit_code(then) != 0 or not all(map(_wished, then.branches)):
         return None
     return TriedRemedy(remedy=remedy, diff=laid[1], outcome=then.branches[0].outcome)
 
@@ -214,12 +214,12 @@ def edited(ground: Ground, remedy: Remedy) -> Objects | None:
     return found
 
 
-def told(found: Sequence[TriedRemedy], locate: telling.Locate) -> Iterator[Json]:
+def told(found: Sequence[TriedRemedy], locate: explanation.Locate) -> Iterator[Json]:
     """Yield remedies as the document has them."""
     from lateen.observe.verdicts import report
 
     for each in found:
-        after = telling.outcome(each.outcome, locate)
+        after = explanation.outcome(each.outcome, locate)
         yield {
             "title": each.remedy.purpose,
             **report.remedy(each.remedy, locate),

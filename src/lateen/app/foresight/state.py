@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
-from lateen.app.foresight import known, surroundings
+from lateen.app.foresight import environment, secret_names
 from lateen.base.clock import SystemClock
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh
@@ -78,8 +78,8 @@ class Foresight:
         self._mesh = mesh
         self._renderer = renderer or Renderer(system_roots=system_roots)
         self._roots = system_roots
-        self.network: NetworkFacts = surroundings.network(snapshot, settings, images)
-        secrets = known.Known(snapshot, self._view, now)
+        self.network: NetworkFacts = environment.network(snapshot, settings, images)
+        secrets = secret_names.Known(snapshot, self._view, now)
         proxies = _Proxies(self._rendered, tuple(self._refs))
         self.world = World(self.network, proxies, secrets)
 

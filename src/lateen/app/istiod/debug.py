@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from lateen.app.istiod import dumps, facts as plane, synced
+from lateen.app.istiod import dumps, facts as plane, sync_status
 from lateen.base.jsonvalue import Json
 from lateen.compiler.output import ResourceType
 from lateen.model.istio import meshconfig
@@ -152,8 +152,8 @@ def _inject(facts: plane.Facts, _: _Asked) -> object:
 
 
 _DEBUG: Mapping[str, Callable[[plane.Facts, _Asked], object]] = {
-    "syncz": lambda facts, _: synced.as_json(facts),
-    "adsz": lambda facts, _: synced.connections(facts, facts.connected),
+    "syncz": lambda facts, _: sync_status.as_json(facts),
+    "adsz": lambda facts, _: sync_status.connections(facts, facts.connected),
     "config_dump": _config_dump,
     "clusterz": _clusters,
     "configz": _configs,

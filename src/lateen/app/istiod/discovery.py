@@ -15,7 +15,7 @@ from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
 
 from lateen.apiserver.access import auth
-from lateen.app.istiod import debug, dumps, facts as plane, synced
+from lateen.app.istiod import debug, dumps, facts as plane, sync_status
 from lateen.model import wellknown
 
 AUDIENCE = "istio-ca"
@@ -129,7 +129,7 @@ def _resources(facts: plane.Facts, request: discovery_pb2.DiscoveryRequest) -> l
     name = request.type_url.removeprefix(_DEBUG).lstrip("/") or first
     if request.type_url == f"{_DEBUG}/syncz":
         found = []
-        for each in synced.client_configs(facts):
+        for each in sync_status.client_configs(facts):
             one = any_pb2.Any()
             one.Pack(each)
             found.append(one)

@@ -92,7 +92,7 @@ def _of_lab(lab: str) -> list[Diagnostic] | int:
 
 
 def _of_files(options: AnalyzeOptions) -> list[Diagnostic] | int:
-    from lateen.app.foresight import analyzing
+    from lateen.app.foresight import findings
 
     try:
         mesh = rehearsed.parts(options.named, options.istio, options.ground)
@@ -100,7 +100,7 @@ def _of_files(options: AnalyzeOptions) -> list[Diagnostic] | int:
         for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    return analyzing.of_rehearsal(mesh.made(), mesh.settings)
+    return findings.of_rehearsal(mesh.made(), mesh.settings)
 
 
 def _show(told: list[Diagnostic], options: AnalyzeOptions, threshold: Level | None) -> None:

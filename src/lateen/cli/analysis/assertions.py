@@ -8,21 +8,21 @@ from lateen.analysis.expectations.values import Assertion, Case, CaseResult, Exp
 from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground, Refusal
 from lateen.cli.manifests.named import Named
-from lateen.cli.overall import sides
+from lateen.cli.posture import sides
 from lateen.cli.traffic.explain import shown
 from lateen.model.labapi.explain import ExplainRequest
 
 if TYPE_CHECKING:
-    from lateen.app.foresight.overall.standing import Standing
+    from lateen.app.foresight.classes.compiled_state import Standing
 
 
 def held(asserted: Assertion, standing: "Standing") -> CaseResult:
     """Ask whether a statement holds for every request; for one that does not, the request that it
     fails by is explained."""
     from lateen.app.foresight import remedies
-    from lateen.app.foresight.overall import asserting
+    from lateen.app.foresight.classes import assertions
 
-    found = asserting.first(standing, asserted)
+    found = assertions.first(standing, asserted)
     case = Case(
         name=asserted.name,
         place=asserted.place,
@@ -31,7 +31,7 @@ def held(asserted: Assertion, standing: "Standing") -> CaseResult:
     )
     if found is None:
         return CaseResult(case=case, problems=())
-    asked = asserting.request(found)
+    asked = assertions.request(found)
     if asked is None:
         return CaseResult(case=case, problems=(found.problem,))
     told = remedies.explained(standing.known, asked, None, standing.locate)

@@ -125,7 +125,7 @@ def of_manifests(
 
 def _sending(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Explain:
     """Return what sends requests in a lab. Raises CaseError for what cannot be sent."""
-    from lateen.analysis.expectations import seen
+    from lateen.analysis.expectations import requests
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
     from lateen.model.client import ApiError
@@ -141,7 +141,7 @@ def _sending(lab: str, name: str, cases: CaseSet, options: CaseOptions) -> Expla
             raise CaseError(f"{name}: a request with an sni of its own cannot be sent")
         sent = msgspec.structs.replace(to_curl(request), remedies=False)
         try:
-            return seen.told(api.ask(contract.REQUEST, sent))
+            return requests.told(api.ask(contract.REQUEST, sent))
         except ApiError as error:
             if error.code != 400:
                 raise

@@ -19,9 +19,9 @@ def group() -> None:
 @click.option("--as", "name", default="", metavar="NAME", help="How the image is called here.")
 def load(file: str, name: str) -> int:
     """Bring images from an archive or OCI layout, or from a local Docker or Podman by name."""
-    from lateen.cli.images import bringing
+    from lateen.cli.images import load
 
-    return bringing.load(file, name)
+    return load.load(file, name)
 
 
 @group.command(
@@ -31,27 +31,27 @@ def load(file: str, name: str) -> int:
 @click.argument("name")
 def pull(name: str) -> int:
     """Bring an image from its registry, with the credentials of Docker's or Podman's login."""
-    from lateen.cli.images import bringing
+    from lateen.cli.images import load
 
-    return bringing.pull(name)
+    return load.pull(name)
 
 
 @group.command(cls=options.Example, epilog="Example: `lateen image ls`")
 @options.as_json
 def ls(output: str) -> int:
     """List the images that were loaded or pulled."""
-    from lateen.cli.images import listing
+    from lateen.cli.images import ls
 
-    return listing.ls(output)
+    return ls.ls(output)
 
 
 @group.command(cls=options.Example, epilog="Example: `lateen image inspect nginx:1.27`")
 @click.argument("name")
 def inspect(name: str) -> int:
     """Print an image's configuration and layers as JSON."""
-    from lateen.cli.images import listing
+    from lateen.cli.images import ls
 
-    return listing.inspect(name)
+    return ls.inspect(name)
 
 
 @group.command(
@@ -61,6 +61,6 @@ def inspect(name: str) -> int:
 @click.option("--unused", is_flag=True, help="Every image that no lab's pod uses.")
 def rm(names: tuple[str, ...], unused: bool) -> int:
     """Remove images, and what no other image shares with them."""
-    from lateen.cli.images import removing
+    from lateen.cli.images import rm
 
-    return removing.rm(names, unused)
+    return rm.rm(names, unused)

@@ -70,7 +70,7 @@ def parts(named: Named, istio: str, ground: Ground = NO_GROUND, *, assumed: bool
     settings = settings_for("files", named, istio or cluster.version(standing))
     items = _items(named)
     if assumed:
-        from lateen.app.foresight import assumed as missing
+        from lateen.app.foresight import case_objects as missing
 
         items = missing.completed(items)
     return Parts(items, settings, standing)

@@ -11,7 +11,7 @@ from lateen.app.lab.lab import LabError
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.objects import jsonpath
-from lateen.cli.objects.jsonpath_reading import Template, TemplateError, parse, relaxed
+from lateen.cli.objects.jsonpath_template import Template, TemplateError, parse, relaxed
 
 Form = Callable[[Json], str]
 """Prints an object, or a List of them."""

@@ -13,8 +13,8 @@ from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.manifests import crds
 from lateen.cli.objects import forms, watch
-from lateen.cli.screen import printing, tables
-from lateen.cli.terminal import guarded
+from lateen.cli.screen import printer, tables
+from lateen.cli.terminal import safe_stream
 from lateen.model.client import ApiError
 from lateen.model.schema import decode, kinds
 from lateen.model.schema.kindinfo import KindInfo
@@ -195,7 +195,7 @@ def _documents_of(
                 _write_data(form(one))
             else:
                 between = "---\n" if shown.output == "yaml" else ""
-                sys.stdout.write(between + printing.document(printing.plain(one), shown.output))
+                sys.stdout.write(between + printer.document(printer.plain(one), shown.output))
 
     return show
 
@@ -206,7 +206,7 @@ def _write_data(text: str) -> None:
     if sys.stdout.isatty():
         sys.stdout.write(text)
     else:
-        guarded.raw(text, sys.stdout)
+        safe_stream.raw(text, sys.stdout)
 
 
 def _name(kind: KindInfo, one: Json) -> str:
@@ -280,9 +280,9 @@ def _documents(
     if one and not found:
         return
     # As with kubectl, what a person's own form asks for may be who manages a field.
-    shown = [item if form else printing.plain(item) for _, item in found]
-    document = shown[0] if one else printing.listed(shown)
+    shown = [item if form else printer.plain(item) for _, item in found]
+    document = shown[0] if one else printer.listed(shown)
     if form:
         _write_data(form(document))
     else:
-        sys.stdout.write(printing.document(document, how.output))
+        sys.stdout.write(printer.document(document, how.output))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from lateen.cli.objects.jsonpath_reading import (
+from lateen.cli.objects.jsonpath_template import (
     Action,
     Field,
     Filter,
@@ -21,7 +21,7 @@ from lateen.cli.objects.jsonpath_reading import (
     Wildcard,
     Word,
 )
-from lateen.cli.screen import printing
+from lateen.cli.screen import printer
 
 _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -58,7 +58,7 @@ def shown(value: Any) -> str:
 def as_json(value: Any) -> str:
     """Return a value as Go writes JSON: keys in order, and what HTML would act on escaped."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(printing.IN_GO)
+    return text.translate(printer.IN_GO)
 
 
 def _float(value: float) -> str:

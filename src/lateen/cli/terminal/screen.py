@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from lateen.cli.terminal import guarded, hints
+from lateen.cli.terminal import hints, safe_stream
 from lateen.cli.terminal.width import fitted
 
 _CODES = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
@@ -70,7 +70,7 @@ class Progress:
         self._last = text
         elapsed = time.monotonic() - self._start
         if self._live:
-            guarded.raw(_ERASE, sys.stderr)
+            safe_stream.raw(_ERASE, sys.stderr)
             sys.stderr.write(f"{text} {paint(f'({elapsed:.1f}s)', 'dim', sys.stderr)}")
         else:
             sys.stderr.write(f"{text}\n")
@@ -81,7 +81,7 @@ class Progress:
         elapsed = time.monotonic() - self._start
         mark = paint("✔", "green", sys.stderr)
         if self._live:
-            guarded.raw(_ERASE, sys.stderr)
+            safe_stream.raw(_ERASE, sys.stderr)
         sys.stderr.write(f"{mark} {text}")
         sys.stderr.write(f" {paint(f'({elapsed:.2f}s)', 'dim', sys.stderr)}\n")
         sys.stderr.flush()
@@ -89,5 +89,5 @@ class Progress:
     def clear(self) -> None:
         """Take the changing line away, before something else is written."""
         if self._live and self._last:
-            guarded.raw(_ERASE, sys.stderr)
+            safe_stream.raw(_ERASE, sys.stderr)
             self._last = ""

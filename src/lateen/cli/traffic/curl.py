@@ -69,9 +69,9 @@ def curl(lab: str, options: CurlOptions) -> int:
             exits.complain(error.message)
             return exits.USAGE
         if told is not None:
-            from lateen.app.foresight import comparing
+            from lateen.app.foresight import outcome_diff
 
-            answer["surprises"] = comparing.surprises(answer, told)
+            answer["surprises"] = outcome_diff.surprises(answer, told)
         status = answer["response"]["status"]
         failed = failed or status is None or (options.fail and status >= 400)
         if options.as_test:
@@ -87,13 +87,13 @@ def curl(lab: str, options: CurlOptions) -> int:
 
 
 def _as_test(request: CurlRequest, answer: Json, *, first: bool) -> str:
-    from lateen.analysis.expectations import seen
+    from lateen.analysis.expectations import requests
     from lateen.observe import redact
 
     shown = redact.headers(request.headers)
     headers = tuple(pair for pair in shown if redact.HIDDEN not in pair[1])
-    case = seen.case(msgspec.structs.replace(request, headers=headers), answer)
-    return (seen.HEAD if first else "") + seen.entry(case)
+    case = requests.case(msgspec.structs.replace(request, headers=headers), answer)
+    return (requests.HEAD if first else "") + requests.entry(case)
 
 
 def _foretold(api: lab_api.Api, request: CurlRequest) -> Json | None:

@@ -77,13 +77,13 @@ def _of_lab(lab: str, options: ExplainOptions) -> Json | int:
 
 def _sent(lab: str, options: ExplainOptions, told: Json) -> Json:
     """Send the request, and return its story with what came otherwise than foretold."""
-    from lateen.app.foresight import comparing
+    from lateen.app.foresight import outcome_diff
     from lateen.app.lab import lab as labs
     from lateen.cli.connection import api as lab_api
 
     request = to_curl(options.asked.request())
     answer: Json = lab_api.Api.of(labs.require(lab)).ask(contract.REQUEST, request)
-    answer["surprises"] = comparing.surprises(answer, told)
+    answer["surprises"] = outcome_diff.surprises(answer, told)
     return answer
 
 

@@ -78,10 +78,10 @@ def tap(lab: str, options: TapOptions) -> int:
 def _shown(told: dict[str, Any], output: str, known: "_Known", *, first: bool) -> str:
     """Return what is printed of an event; nothing where it makes no case."""
     if output == "test":
-        from lateen.analysis.expectations import seen
+        from lateen.analysis.expectations import requests
 
-        case = None if known.is_gateway(told["src"]) else seen.of_hop(told)
-        return "" if case is None else (seen.HEAD if first else "") + seen.entry(case)
+        case = None if known.is_gateway(told["src"]) else requests.of_hop(told)
+        return "" if case is None else (requests.HEAD if first else "") + requests.entry(case)
     event = told.pop("event")
     if output:
         return json.dumps({"event": event, **told}) + "\n"

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from lateen.model.patch import fieldset, managed, merging
+from lateen.model.patch import apply_merge, fieldset, managed_fields
 from lateen.model.patch.descent import UNKNOWN
 from lateen.model.patch.fieldset import FieldSet
-from lateen.model.patch.managed import APPLY, UPDATE, Manager, Managers, Owned
+from lateen.model.patch.managed_fields import APPLY, UPDATE, Manager, Managers, Owned
 from lateen.model.patch.problem import PatchError
 from lateen.model.schema.describe import Schema
 
@@ -63,11 +63,11 @@ def server_side_apply(
     config = _without_nulls(applied)
     if (twice := fieldset.duplicates(config, schema)) is not None:
         raise PatchError(f"duplicate entries for key {fieldset.describe(twice)}")
-    who = managed.manager(manager, APPLY, _version(applied), subresource)
-    time = managed.stamp(now) if now else ""
+    who = managed_fields.manager(manager, APPLY, _version(applied), subresource)
+    time = managed_fields.stamp(now) if now else ""
     if live is None:
         owned = Owned(fieldset.of(config, schema), time, _version(applied))
-        return Applied(managed.write(config, {who: owned}))
+        return Applied(managed_fields.write(config, {who: owned}))
     result = _apply(live, config, who, force, schema, time)
     if result.conflicts and manager == _KUBECTL and _all_last_applied(live, result, schema):
         result = _apply(live, config, who, True, schema, time)
@@ -90,18 +90,18 @@ def track_update(
     object may carry managedFields of its own (kubectl moves owners that way; `[{}]` resets them).
     Raises PatchError if they cannot be read.
     """
-    told = managed.read(new)
+    told = managed_fields.read(new)
     if told is None:
-        return managed.write(new, {})
-    managers = told or (managed.read(old) or {} if old is not None else {})
+        return managed_fields.write(new, {})
+    managers = told or (managed_fields.read(old) or {} if old is not None else {})
     changed, gone = fieldset.compare(_bare(old or {}), _bare(new), schema)
-    who = managed.manager(manager, operation or UPDATE, _version(new), subresource)
-    left = managed.take(managers, changed | gone)
+    who = managed_fields.manager(manager, operation or UPDATE, _version(new), subresource)
+    left = managed_fields.take(managers, changed | gone)
     mine = managers[who].fields if who in managers else fieldset.EMPTY
     fields = (mine - gone) | changed
     if changed or fields != mine:
-        left[who] = Owned(fields, managed.stamp(now), _version(new))
-    return managed.write(new, left)
+        left[who] = Owned(fields, managed_fields.stamp(now), _version(new))
+    return managed_fields.write(new, left)
 
 
 def message(conflicts: tuple[Conflict, ...]) -> str:
@@ -131,24 +131,24 @@ def _apply(
     schema: Schema,
     time: str,
 ) -> Applied:
-    managers = dict(managed.read(live) or _seed(live, schema, time))
+    managers = dict(managed_fields.read(live) or _seed(live, schema, time))
     before = managers.pop(who, None)
     wanted = fieldset.of(config, schema)
     given_up = (before.fields if before else fieldset.EMPTY) - wanted
     others: FieldSet = frozenset().union(*(each.fields for each in managers.values()))
-    merged = merging.merge(_bare(live), config, schema)
-    merged = merging.prune(merged, schema, given_up - others, wanted | others)
+    merged = apply_merge.merge(_bare(live), config, schema)
+    merged = apply_merge.prune(merged, schema, given_up - others, wanted | others)
     changed, gone = fieldset.compare(_bare(live), merged, schema)
     against = _conflicts(managers, changed)
     if against and not force:
         return Applied(live, against)
-    left = managed.take(managers, changed | gone)
+    left = managed_fields.take(managers, changed | gone)
     quiet = before is not None and before.fields == wanted and not changed and not gone
     left[who] = before if before and quiet else Owned(wanted, time, _version(config))
     merged = _restored(live, merged)
     if who.name == _KUBECTL:
         merged = _remembered(merged, config)
-    result = managed.write(merged, left)
+    result = managed_fields.write(merged, left)
     return Applied(live if result == live else result)
 
 
@@ -165,7 +165,7 @@ def _conflicts(managers: Managers, changed: FieldSet) -> tuple[Conflict, ...]:
 def _seed(live: Mapping[str, Any], schema: Schema, time: str) -> dict[Manager, Owned]:
     """Who owns an object that was written before anybody kept books."""
     version = _version(live)
-    who = managed.manager(_BEFORE_FIRST_APPLY, UPDATE, version)
+    who = managed_fields.manager(_BEFORE_FIRST_APPLY, UPDATE, version)
     return {who: Owned(fieldset.of(_bare(live), schema), time, version)}
 
 

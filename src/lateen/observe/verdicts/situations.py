@@ -18,7 +18,7 @@ from lateen.model.meta import ObjectRef, Source, parse_source
 from lateen.model.snapshot import Snapshot
 from lateen.observe.requests import directory
 from lateen.observe.requests.legs import Leg
-from lateen.observe.verdicts import authorization, corrections, selecting, written
+from lateen.observe.verdicts import authorization, corrections, manifest_text, unselected_objects
 
 Views = Mapping[str, ProxyView]
 _CONTAINER = wellknown.PROXY
@@ -70,8 +70,8 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         served=_served(snapshot, host),
         wider=_wider(leg, views, snapshot),
         asked_service=_asked(leg, snapshot),
-        scope=selecting.sidecar_of(leg.client.name, snapshot),
-        gateways=selecting.gateways(leg.server.name, snapshot)
+        scope=unselected_objects.sidecar_of(leg.client.name, snapshot),
+        gateways=unselected_objects.gateways(leg.server.name, snapshot)
         if leg.server.role == "gateway"
         else (),
         would_allow=why.would_allow,
@@ -105,7 +105,7 @@ def _client_tls(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> ClientT
     tls = found.policy.tls if found is not None else None
     if tls is None:
         return None
-    block = written.value(snapshot, tls.source) or {}
+    block = manifest_text.value(snapshot, tls.source) or {}
     mode = block.get("mode") or tls.mode.value
     sans = tuple(block.get("subjectAltNames") or ())
     return ClientTls(mode, tls.source, sans, alone=_says_only(block, "mode"))
@@ -120,7 +120,7 @@ def _mode(leg: Leg, server: ProxyView | None, snapshot: Snapshot) -> ServerMode 
     if accepted is None:
         return None
     source = accepted.source
-    policy = written.body(snapshot, source.ref) if source is not None else None
+    policy = manifest_text.body(snapshot, source.ref) if source is not None else None
     selector = ((policy or {}).get("spec") or {}).get("selector") or {}
     return ServerMode(accepted.mode, source, bool(selector.get("matchLabels")))
 
@@ -299,17 +299,17 @@ def _limits(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> tuple[Sourc
     """Return the limits that are set, by the names that Envoy's circuit breakers have for them."""
     pool = directory.limits(view, cluster_name(leg, view)) if view is not None else None
     fields = [pool.at(limit) for limit in _LIMITS] if pool is not None else []
-    return tuple(field for field in fields if written.value(snapshot, field))
+    return tuple(field for field in fields if manifest_text.value(snapshot, field))
 
 
 def _is_only(rule: Source, snapshot: Snapshot) -> bool:
-    body = written.body(snapshot, rule.ref) or {}
+    body = manifest_text.body(snapshot, rule.ref) or {}
     return len((body.get("spec") or {}).get("rules") or ()) <= 1
 
 
 def _principals(policy: Source | None, snapshot: Snapshot) -> Source | None:
     """Return the first list of principals that a policy allows and asks nothing else of."""
-    body = written.body(snapshot, policy.ref) if policy is not None else None
+    body = manifest_text.body(snapshot, policy.ref) if policy is not None else None
     for number, rule in enumerate(((body or {}).get("spec") or {}).get("rules") or ()):
         sources: list[Any] = rule.get("from") or [{}]
         first = sources[0]
@@ -367,7 +367,7 @@ def _wider(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, dict[str,
     http = entry.entry.http if entry is not None else None
     found: dict[Source, dict[str, str]] = {}
     for field in looked_up(leg, views) if http is not None else ():
-        for route, each in enumerate(written.value(snapshot, field) or ()):
+        for route, each in enumerate(manifest_text.value(snapshot, field) or ()):
             for number, match in enumerate(each.get("match") or ()):
                 uri = match.get("uri") or {}
                 exact, pattern = uri.get("exact"), uri.get("regex")
@@ -381,7 +381,7 @@ def _wider(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, dict[str,
 
 def _asked(leg: Leg, snapshot: Snapshot) -> ObjectRef | None:
     entry = leg.client_entry
-    return selecting.service_at(entry.entry.downstream_local, snapshot) if entry else None
+    return unselected_objects.service_at(entry.entry.downstream_local, snapshot) if entry else None
 
 
 def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None:
@@ -392,14 +392,14 @@ def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None
     http = entry.entry.http
     tried = http is not None and "per_try_timeout" in http.details
     field = route.source.at("retries.perTryTimeout" if tried else "timeout")
-    return field if written.value(snapshot, field) else None
+    return field if manifest_text.value(snapshot, field) else None
 
 
 def _fault(route: Route | None, snapshot: Snapshot) -> Source | None:
     if route is None or route.source is None:
         return None
     field = route.source.at("fault")
-    return field if written.value(snapshot, field) else None
+    return field if manifest_text.value(snapshot, field) else None
 
 
 def _gateway_server(leg: Leg, server: ProxyView | None) -> Source | None:

@@ -20,7 +20,7 @@ from lateen.observe import redact
 from lateen.observe.requests import directory, hops, journey, logline
 from lateen.observe.requests.journey import Call, Journey
 from lateen.observe.requests.legs import Leg
-from lateen.observe.verdicts import authorization, corrections, failures, situations, written
+from lateen.observe.verdicts import authorization, corrections, failures, manifest_text, situations
 from lateen.observe.verdicts.failures import Received
 
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS", "": "nothing"}
@@ -58,7 +58,7 @@ class _Judge:
         return directory.choice(view, made.upstream_cluster, made.upstream_remote, self._mode)
 
     def _mode(self, block: Source) -> str:
-        found = written.value(self.snapshot, block)
+        found = manifest_text.value(self.snapshot, block)
         return str(found.get("mode", "")) if isinstance(found, dict) else ""
 
 

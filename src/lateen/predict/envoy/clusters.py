@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.predict.envoy import packed
+from lateen.predict.envoy import any_messages
 from lateen.predict.envoy.errors import UnknownError
 
 _MATCH = "envoy.transport_socket_match"
@@ -76,10 +76,10 @@ def tls_context(socket: Any | None) -> Any | None:
     for a socket of another kind."""
     if socket is None:
         return None
-    kind = packed.type_of(socket.typed_config)
+    kind = any_messages.type_of(socket.typed_config)
     if kind.endswith("RawBuffer"):
         return None
-    opened = packed.opened(socket.typed_config)
+    opened = any_messages.opened(socket.typed_config)
     if opened is None:
         raise UnknownError(f"the transport socket {socket.name}")
     if kind.endswith("ProxyProtocolUpstreamTransport"):
@@ -94,7 +94,7 @@ def http_options(cluster: Any) -> Any | None:
     """Return the HttpProtocolOptions of a cluster, if it has any."""
     if _OPTIONS not in cluster.typed_extension_protocol_options:
         return None
-    return packed.opened(cluster.typed_extension_protocol_options[_OPTIONS])
+    return any_messages.opened(cluster.typed_extension_protocol_options[_OPTIONS])
 
 
 def version_upstream(options: Any | None, downstream: str) -> str:

@@ -12,7 +12,7 @@ from envoy.config.route.v3 import route_pb2
 
 from lateen.compiler.output import Resource, ResourceSet, ResourceType
 from lateen.model.meta import Source, parse_source
-from lateen.predict.envoy import packed
+from lateen.predict.envoy import any_messages
 from lateen.predict.envoy.errors import UnknownError
 
 SOURCE_METADATA = "lateen"
@@ -43,7 +43,7 @@ class ReadResources:
             from envoy.config.core.v3 import extension_pb2
 
             wrapped = extension_pb2.TypedExtensionConfig.FromString(resource.body)
-            return packed.opened(wrapped.typed_config)
+            return any_messages.opened(wrapped.typed_config)
         return _CLASSES[resource.type].FromString(resource.body)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.predict.envoy import metadata, packed, paths, strings
+from lateen.predict.envoy import any_messages, metadata, paths, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Credential, Http
 from lateen.predict.values.trail import Test, Trail
@@ -135,7 +135,7 @@ def _permits_request(permission: Any, kind: str, request: Http | None) -> bool:
     if kind == "url_path":
         return _path_matches(permission.url_path.path, request)
     if kind == "uri_template":
-        opened = packed.opened(permission.uri_template.typed_config)
+        opened = any_messages.opened(permission.uri_template.typed_config)
         if opened is None:
             raise UnknownError("a rule matches paths by an extension")
         found = template_matches(opened.path_template, paths.without_query(request.path))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lateen.predict.connection import authorizers, peer
-from lateen.predict.envoy import config, metadata, packed, rbac, routes, strings
+from lateen.predict.envoy import any_messages, config, metadata, rbac, routes, strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import tokens, weights
 from lateen.predict.http.exchange import Exchange, Local
@@ -45,11 +45,11 @@ def _one(exchange: Exchange, each: Any) -> Local | None:
         kind = each.config_discovery.type_urls[0].rpartition("/")[2]
         opened = exchange.hop.proxy.extension(each.name)
     else:
-        kind = packed.type_of(each.typed_config)
-        opened = packed.opened(each.typed_config)
+        kind = any_messages.type_of(each.typed_config)
+        opened = any_messages.opened(each.typed_config)
     own = _of_route(exchange, each.name)
-    if own is not None and packed.type_of(own).endswith("route.v3.FilterConfig"):
-        override: Any = packed.opened(own)
+    if own is not None and any_messages.type_of(own).endswith("route.v3.FilterConfig"):
+        override: Any = any_messages.opened(own)
         if override.disabled:
             return None
         own = override.config
@@ -118,7 +118,7 @@ def _unknown_client(exchange: Exchange, rules: Any) -> str:
 
 def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     """Take the ALPN that the upstream handshake is to offer."""
-    setting: Any = packed.opened(own) if own is not None else opened
+    setting: Any = any_messages.opened(own) if own is not None else opened
     for value in setting.on_request_headers:
         if value.object_key != _ALPN_STATE:
             continue
@@ -128,7 +128,7 @@ def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | N
 
 
 def _fault(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
-    setting: Any = packed.opened(own) if own is not None else opened
+    setting: Any = any_messages.opened(own) if own is not None else opened
     routed = exchange.routed
     where = routed.route.metadata if routed is not None and routed.route is not None else None
     sources = config.known(config.written(where, "fault")) if where is not None else ()
@@ -168,7 +168,7 @@ def _cors(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     """Answer a preflight whose origin is allowed."""
     if own is None:
         return None
-    policy: Any = packed.opened(own)
+    policy: Any = any_messages.opened(own)
     request = exchange.request
     if not request.noted("method", _PREFLIGHT, request.method == "OPTIONS"):
         return None

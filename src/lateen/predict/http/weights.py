@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.predict.envoy import packed
+from lateen.predict.envoy import any_messages
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Http
 
@@ -38,11 +38,13 @@ def offered(text: str, version: str) -> tuple[str, ...]:
 def alpn(chosen: Any, decided: tuple[str, ...], version: str) -> tuple[str, ...]:
     """Return what is offered upstream, where the destination overrides what the filter decided."""
     for each in chosen.typed_per_filter_config.values():
-        opened = packed.opened(each)
-        if packed.type_of(each).endswith("FilterConfig"):
+        opened = any_messages.opened(each)
+        if any_messages.type_of(each).endswith("FilterConfig"):
             if opened is not None and opened.disabled:
                 return ()
-        elif packed.type_of(each).endswith("set_filter_state.v3.Config") and opened is not None:
+        elif (
+            any_messages.type_of(each).endswith("set_filter_state.v3.Config") and opened is not None
+        ):
             for value in opened.on_request_headers:
                 if value.object_key == _ALPN_STATE:
                     text = value.format_string.text_format_source.inline_string

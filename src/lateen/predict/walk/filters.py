@@ -5,7 +5,7 @@ from typing import Any
 from lateen.predict.connection import authorizers, peer
 from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Run, WireReply, ended, party_of
-from lateen.predict.envoy import config, packed, rbac
+from lateen.predict.envoy import any_messages, config, rbac
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http import manager
 from lateen.predict.values.outcome import Log
@@ -16,8 +16,8 @@ def run_through(run: Run, hop: Hop) -> WireReply:
     """Return what the filters of a chain make of a connection."""
     told: dict[str, str] = {}
     for each in hop.chain.filters:
-        kind = packed.type_of(each.typed_config)
-        opened = packed.opened(each.typed_config)
+        kind = any_messages.type_of(each.typed_config)
+        opened = any_messages.opened(each.typed_config)
         if opened is None:
             raise UnknownError(f"the network filter {each.name} of {hop.name}")
         if kind.endswith("network.rbac.v3.RBAC"):

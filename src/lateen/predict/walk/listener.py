@@ -7,7 +7,7 @@ import msgspec
 from lateen.predict.connection import demands
 from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Layer, OpenedConnection, Run, WireReply, ended, party_of
-from lateen.predict.envoy import chains, config, packed, tls
+from lateen.predict.envoy import any_messages, chains, config, tls
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.facts import PodFacts
 from lateen.predict.values.outcome import Candidate, Log
@@ -138,7 +138,7 @@ def _through(
     proxy = run.world.proxies[pod.name]
     content = wanted.content
     inbound = listener.traffic_direction == 1  # TrafficDirection.INBOUND
-    if not chain.HasField("transport_socket") or packed.type_of(
+    if not chain.HasField("transport_socket") or any_messages.type_of(
         chain.transport_socket.typed_config
     ).endswith("RawBuffer"):
         hop = Hop(
@@ -153,7 +153,7 @@ def _through(
         return filters.run_through(run, hop)
     if not isinstance(content, Tls):
         return _not_tls(run, pod, wanted)
-    context = packed.opened(chain.transport_socket.typed_config)
+    context = any_messages.opened(chain.transport_socket.typed_config)
     if context is None:
         raise UnknownError(f"the transport socket {chain.transport_socket.name}")
     own = demands.server_side(run, pod.name, context)

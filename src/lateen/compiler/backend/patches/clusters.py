@@ -5,7 +5,7 @@ from typing import Any
 
 from lateen.compiler.backend import names
 from lateen.compiler.backend.patches.merge import merge, merge_packed
-from lateen.compiler.backend.patches.wanted import MERGING, Trial, Wanted
+from lateen.compiler.backend.patches.patch import MERGING, Trial, Wanted
 
 Services = Mapping[str, frozenset[str]]
 """The hosts that an inbound cluster serves, by its name."""

@@ -16,7 +16,7 @@ from lateen.base.jsonvalue import JsonView
 from lateen.compiler.backend import names, pack
 from lateen.compiler.backend.patches import placeholders, routes
 from lateen.compiler.backend.patches.merge import merge, merge_packed
-from lateen.compiler.backend.patches.wanted import (
+from lateen.compiler.backend.patches.patch import (
     ADDING,
     MERGING,
     Trial,

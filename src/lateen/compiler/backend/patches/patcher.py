@@ -15,8 +15,8 @@ from envoy.config.route.v3 import route_pb2
 
 from lateen.compiler.backend import names
 from lateen.compiler.backend.patches import clusters, listeners, routes
+from lateen.compiler.backend.patches.patch import ADDING, ANY, Trial, Wanted
 from lateen.compiler.backend.patches.routes import TableOfGateway
-from lateen.compiler.backend.patches.wanted import ADDING, ANY, Trial, Wanted
 from lateen.compiler.ir.patches import Patches
 from lateen.compiler.ir.proxy import ProxyKind, ProxyView
 from lateen.compiler.output import PatchProblem, Resource, ResourceSet, ResourceType

@@ -8,7 +8,7 @@ import msgspec
 
 from lateen.base.jsonvalue import JsonView
 from lateen.compiler.backend.patches.merge import merge
-from lateen.compiler.backend.patches.wanted import (
+from lateen.compiler.backend.patches.patch import (
     ADDING,
     MERGING,
     Trial,

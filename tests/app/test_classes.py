@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies as st
 
 from lateen.analysis.expectations.values import Assertion
 from lateen.app.foresight import offline
-from lateen.app.foresight.overall import asserting, comparing, posture, upgrading
-from lateen.app.foresight.overall.comparing import Pair
-from lateen.app.foresight.overall.standing import Standing
+from lateen.app.foresight.classes import assertions, posture, posture_diff, upgrade
+from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.posture_diff import Pair
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.base.jsonvalue import Json
@@ -26,16 +26,16 @@ from lateen.predict.values.trail import Literal
 from lateen.predict.walk import way
 
 WALKTHROUGH = Path(__file__).parents[2] / "examples" / "walkthrough"
-MESH = Path(__file__).parent / "overall" / "mesh.yaml"
+MESH = Path(__file__).parent / "classes" / "mesh.yaml"
 SETTINGS = LabSettings(lab="files", istio="1.32", user=0)
 
 
-def rehearsed(text: str, istio: str = "1.32") -> upgrading.Version:
+def rehearsed(text: str, istio: str = "1.32") -> upgrade.Version:
     found = reader.parse(text, "mesh.yaml").manifests
     bodies = [{**m.body, "metadata": {"namespace": "default", **m.body["metadata"]}} for m in found]
     items = [offline.Item(b, m.locate) for b, m in zip(bodies, found, strict=True)]
     chosen = LabSettings(lab="files", istio=istio, user=0)
-    return upgrading.Version(Rehearsal(items, chosen), chosen)
+    return upgrade.Version(Rehearsal(items, chosen), chosen)
 
 
 def standing(text: str) -> Standing:
@@ -145,7 +145,7 @@ def test_filters(mesh: Standing) -> None:
 
 
 def changed(old: str, new: str) -> Json:
-    return comparing.document(Pair(standing(old), standing(new)))
+    return posture_diff.document(Pair(standing(old), standing(new)))
 
 
 def test_nothing_changes_where_nothing_changed(mesh: Standing) -> None:
@@ -199,21 +199,21 @@ def test_an_upgrade_names_the_default_that_changes_a_class() -> None:
     files = sorted(WALKTHROUGH.glob("*.yaml"))
     text = "\n---\n".join(file.read_text(encoding="utf-8") for file in files)
     before, after = rehearsed(text, "1.20"), rehearsed(text, "1.21")
-    found = upgrading.document(before, after)
+    found = upgrade.document(before, after)
     assert found["changes"]
     assert all("upstream-cert-verify-default" in each["gates"] for each in found["changes"])
     assert "without-headers-missing" not in found["gates"]
-    same = upgrading.document(rehearsed(text, "1.21"), rehearsed(text, "1.22"))
+    same = upgrade.document(rehearsed(text, "1.21"), rehearsed(text, "1.22"))
     assert same["changes"] == []
 
 
 def asserted(mesh: Standing, kind: str, **given: Any) -> str:
     """Return what a statement fails by; empty if it holds."""
     made = Assertion(name="", place="", kind=kind, **given)
-    found = asserting.first(mesh, made)
+    found = assertions.first(mesh, made)
     if found is None:
         return ""
-    asked = asserting.request(found)
+    asked = assertions.request(found)
     if asked is not None and kind != "equal":
         shown = mesh.known.predict(asked)
         reached = any(branch.outcome.destination for branch in shown.branches)

@@ -10,28 +10,28 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from lateen.cli.terminal import guarded, screen
+from lateen.cli.terminal import safe_stream, screen
 
 HOSTILE = "a\x1b]0;title\x07\x9b2J\x1b[2K\rb\r\n\tend\x1b[8m"
 WRITTEN = "a\\x1b]0;title\\x07\\x9b2J\\x1b[2K\\x0db\r\n\tend\\x1b[8m"
 
 
 def test_what_commands_a_terminal_is_written_out() -> None:
-    assert guarded.written_out(HOSTILE) == WRITTEN
-    assert guarded.written_out("\x1b[32m✔\x1b[0m done\n") == "\x1b[32m✔\x1b[0m done\n"
+    assert safe_stream.written_out(HOSTILE) == WRITTEN
+    assert safe_stream.written_out("\x1b[32m✔\x1b[0m done\n") == "\x1b[32m✔\x1b[0m done\n"
 
 
 @given(st.text())
 def test_nothing_but_our_colours_remains(text: str) -> None:
-    left = re.sub(r"\x1b\[(0|1|2|31|32|33|36)m", "", guarded.written_out(text))
+    left = re.sub(r"\x1b\[(0|1|2|31|32|33|36)m", "", safe_stream.written_out(text))
     assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)", left)
-    assert guarded.written_out(guarded.written_out(text)) == guarded.written_out(text)
+    assert safe_stream.written_out(safe_stream.written_out(text)) == safe_stream.written_out(text)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_a_letter_that_the_locale_lacks_is_no_failure(encoding: str) -> None:
     file = io.BytesIO()
-    stream = guarded.guard(io.TextIOWrapper(file, encoding=encoding))
+    stream = safe_stream.guard(io.TextIOWrapper(file, encoding=encoding))
     stream.write(f"✔ {HOSTILE}")
     stream.flush()
     shown = file.getvalue().decode(encoding)
@@ -40,9 +40,9 @@ def test_a_letter_that_the_locale_lacks_is_no_failure(encoding: str) -> None:
 
 def test_what_goes_into_a_pipe_raw_is_as_it_was() -> None:
     file = io.BytesIO()
-    stream = guarded.guard(io.TextIOWrapper(file, encoding="utf-8"))
+    stream = safe_stream.guard(io.TextIOWrapper(file, encoding="utf-8"))
     stream.write("first ")
-    guarded.raw(HOSTILE, stream)
+    safe_stream.raw(HOSTILE, stream)
     assert file.getvalue() == f"first {HOSTILE}".encode()
 
 

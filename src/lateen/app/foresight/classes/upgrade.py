@@ -4,9 +4,9 @@ its changed defaults."""
 import msgspec
 
 from lateen.app.foresight import offline
-from lateen.app.foresight.overall import comparing
-from lateen.app.foresight.overall.comparing import Pair
-from lateen.app.foresight.overall.standing import Standing
+from lateen.app.foresight.classes import posture_diff
+from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.posture_diff import Pair
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.base.jsonvalue import Json
@@ -37,7 +37,7 @@ class Version(msgspec.Struct, frozen=True):
 def document(before: Version, after: Version) -> Json:
     """Return what changes, each class with the defaults that make it change."""
     pair = Pair(before.standing(), after.standing())
-    told = comparing.document(pair)
+    told = posture_diff.document(pair)
     gates = _gates(before, after)
     for name, feature in gates.items():
         if not told["changes"]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from lateen.app.foresight.overall import ends
+from lateen.app.foresight.classes import ends
+from lateen.app.foresight.explanation import Locate
 from lateen.app.foresight.state import Foresight
-from lateen.app.foresight.telling import Locate
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.predict.spaces.cells import Client, Target
 from lateen.predict.spaces.explore import Vantage

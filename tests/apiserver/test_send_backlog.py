@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from lateen.apiserver.protocol.unread import NotReadError, Unread
+from lateen.apiserver.protocol.send_backlog import NotReadError, Unread
 from lateen.apiserver.serving import handlers
 from lateen.apiserver.writing import verbs
 from lateen.base.tasks import TaskGroup

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import yaml
 
-from lateen.analysis.expectations import file, judge, seen
+from lateen.analysis.expectations import file, judge, requests
 from lateen.model.labapi.request import CurlRequest
 
 ASKED = {
@@ -83,7 +83,7 @@ def story(status: int | None, code: str, tls: str = "mtls") -> dict[str, Any]:
 def test_a_request_that_was_sent_is_a_case_that_it_passes(
     came: dict[str, Any], expect: dict[str, Any]
 ) -> None:
-    text = seen.HEAD + seen.entry(seen.case(msgspec.convert(ASKED, CurlRequest), came))
+    text = requests.HEAD + requests.entry(requests.case(msgspec.convert(ASKED, CurlRequest), came))
     (written,) = yaml.safe_load(text)["cases"]
     assert written["expect"] == expect
     assert written["request"] == {
@@ -94,13 +94,17 @@ def test_a_request_that_was_sent_is_a_case_that_it_passes(
         "headers": {"x-tier": "gold"},
     }
     (case,) = file.read(yaml.safe_load(text), "sent.yaml").cases
-    assert judge.problems(case, seen.told(came)) == ()
+    assert judge.problems(case, requests.told(came)) == ()
 
 
 def test_what_came_otherwise_is_told_as_having_come() -> None:
-    text = seen.HEAD + seen.entry(seen.case(msgspec.convert(ASKED, CurlRequest), story(200, "ok")))
+    text = requests.HEAD + requests.entry(
+        requests.case(msgspec.convert(ASKED, CurlRequest), story(200, "ok"))
+    )
     (case,) = file.read(yaml.safe_load(text), "sent.yaml").cases
-    found = judge.came(judge.problems(case, seen.told(story(503, "plaintext-to-strict", "none"))))
+    found = judge.came(
+        judge.problems(case, requests.told(story(503, "plaintext-to-strict", "none")))
+    )
     assert found[0] == "status 200 expected, 503 came"
     assert any("plaintext came" in each for each in found)
 
@@ -116,7 +120,7 @@ def test_a_line_of_tap_is_a_case() -> None:
         ":status": 200,
         "protocol": "HTTP/2",
     }
-    assert seen.of_hop(told) == {
+    assert requests.of_hop(told) == {
         "name": "GET http://api:8080/ from deploy/web: 200",
         "request": {
             "url": "http://api:8080/",
@@ -126,4 +130,4 @@ def test_a_line_of_tap_is_a_case() -> None:
         },
         "expect": {"status": 200, "tls": "mtls"},
     }
-    assert seen.of_hop({"src": "host", "dst": "a/b", "tls": "none"}) is None
+    assert requests.of_hop({"src": "host", "dst": "a/b", "tls": "none"}) is None

@@ -10,7 +10,7 @@ from lateen.app.lab.lab import LabError
 from lateen.base import clock
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
-from lateen.cli.images.bringing import store
+from lateen.cli.images.load import store
 from lateen.cli.screen import tables
 from lateen.cli.terminal import screen
 from lateen.node.images.reference import InvalidImageNameError

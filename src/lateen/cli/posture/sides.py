@@ -18,7 +18,7 @@ from lateen.cli.lab.rehearsed import Ground, Parts
 from lateen.cli.manifests.named import Named
 
 if TYPE_CHECKING:
-    from lateen.app.foresight.overall.standing import Standing
+    from lateen.app.foresight.classes.compiled_state import Standing
 
 
 AS_IT_IS = "git:"
@@ -37,7 +37,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 def standing(parts: Parts) -> "Standing":
     """Return what manifests would make, compiled."""
     from lateen.app.foresight import offline
-    from lateen.app.foresight.overall.standing import Standing
+    from lateen.app.foresight.classes.compiled_state import Standing
 
     made = parts.made()
     return Standing(offline.foresight(made, parts.settings.images), made.locate)

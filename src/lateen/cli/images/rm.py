@@ -8,7 +8,7 @@ from lateen.app.lab.lab import LabError
 from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
-from lateen.cli.images.bringing import store
+from lateen.cli.images.load import store
 from lateen.model.client import ApiError
 from lateen.node.images import reference
 from lateen.node.images.reference import InvalidImageNameError

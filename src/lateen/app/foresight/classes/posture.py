@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from lateen.app.foresight.overall import requests
-from lateen.app.foresight.overall.standing import Standing
-from lateen.app.foresight.telling import Locate
+from lateen.app.foresight.classes import requests
+from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.explanation import Locate
 from lateen.base.jsonvalue import Json
 from lateen.model.meta import Source
 from lateen.predict.classes.regions import Regions

@@ -8,7 +8,7 @@ import msgspec
 
 from lateen.app.foresight.state import Foresight
 from lateen.predict.connection.run import World
-from lateen.predict.envoy import packed, routes
+from lateen.predict.envoy import any_messages, routes
 from lateen.predict.envoy.config import Proxy
 from lateen.predict.spaces.cells import Client, Target
 from lateen.predict.values.facts import NetworkFacts, PodFacts, Speech
@@ -147,8 +147,8 @@ def _hosts(proxy: Proxy, listener: str, pod: PodFacts, service: str, port: int) 
 
 def _domains(proxy: Proxy, chain: Any) -> list[str]:
     for each in chain.filters:
-        opened: Any = packed.opened(each.typed_config)
-        if packed.type_of(each.typed_config).endswith("HttpConnectionManager"):
+        opened: Any = any_messages.opened(each.typed_config)
+        if any_messages.type_of(each.typed_config).endswith("HttpConnectionManager"):
             table = opened.route_config
             if opened.WhichOneof("route_specifier") == "rds":
                 table = proxy.table(opened.rds.route_config_name)

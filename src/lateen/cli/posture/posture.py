@@ -13,7 +13,7 @@ from lateen.cli import exits
 from lateen.cli.lab import rehearsed
 from lateen.cli.lab.rehearsed import Ground
 from lateen.cli.manifests.named import Named
-from lateen.cli.overall import sides
+from lateen.cli.posture import sides
 from lateen.cli.terminal import screen
 
 FORMS = ("table", "json", "html")
@@ -38,7 +38,7 @@ def posture(lab: str, options: PostureOptions) -> int:
     if options.output not in FORMS or options.only not in ("", *_KINDS):
         exits.complain(f"error: use -o {'|'.join(FORMS)}, --only {'|'.join(_KINDS)}")
         return exits.USAGE
-    from lateen.app.foresight.overall import posture as all_requests
+    from lateen.app.foresight.classes import posture as all_requests
 
     try:
         parts = (

@@ -4,8 +4,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from lateen.app.foresight.overall import posture, requests
-from lateen.app.foresight.overall.standing import Standing
+from lateen.app.foresight.classes import posture, requests
+from lateen.app.foresight.classes.compiled_state import Standing
 from lateen.base.jsonvalue import Json
 from lateen.model.meta import Source
 from lateen.predict.classes.regions import Regions

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from lateen.analysis.expectations.values import Assertion
-from lateen.app.foresight.overall import posture, requests
-from lateen.app.foresight.overall.standing import Standing
+from lateen.app.foresight.classes import posture, requests
+from lateen.app.foresight.classes.compiled_state import Standing
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.predict.classes.regions import OpenError, Regions, Witness
 from lateen.predict.spaces import cells, effects

@@ -62,7 +62,7 @@ def posture(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: A
     """
     from lateen.cli.lab.rehearsed import Ground
     from lateen.cli.manifests.named import Named
-    from lateen.cli.overall import posture as command
+    from lateen.cli.posture import posture as command
 
     named = Named([*names, *files], given.pop("overlays"), recursive=given.pop("recursive"))
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
@@ -91,7 +91,7 @@ def diff(old: str, new: str, files: tuple[str, ...], **given: Any) -> int:
     A state is a folder or file, `git:REVISION` (of -f), `lab:NAME`, `context:NAME`, or a file of
     `lateen snapshot`. `OLD..NEW` names two revisions; `OLD..` compares with what is there now.
     """
-    from lateen.cli.overall import difference as command
+    from lateen.cli.posture import difference as command
 
     reading = _reading(files, given)
     return command.diff(command.DiffOptions(old=old, new=new, reading=reading, **given))
@@ -115,7 +115,7 @@ def diff(old: str, new: str, files: tuple[str, ...], **given: Any) -> int:
 def upgrade(names: tuple[str, ...], files: tuple[str, ...], **given: Any) -> int:
     """Say which classes of requests another version of Istio changes, and by which default."""
     from lateen.cli import exits
-    from lateen.cli.overall import difference as command
+    from lateen.cli.posture import difference as command
 
     if not given["old"] or not given["new"]:
         exits.complain("error: name both versions: --from 1.20 --to 1.32")
@@ -127,7 +127,7 @@ def upgrade(names: tuple[str, ...], files: tuple[str, ...], **given: Any) -> int
 def _reading(names: tuple[str, ...], given: dict[str, Any]) -> Any:
     from lateen.cli.lab.rehearsed import Ground
     from lateen.cli.manifests.named import Named
-    from lateen.cli.overall.sides import Reading
+    from lateen.cli.posture.sides import Reading
 
     named = Named(list(names), given.pop("overlays"), recursive=given.pop("recursive"))
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})

@@ -12,9 +12,9 @@ from lateen.base.jsonvalue import Json
 from lateen.cli import exits
 from lateen.cli.lab import rehearsed
 from lateen.cli.manifests.named import Named
-from lateen.cli.overall import sides
-from lateen.cli.overall.posture import explaining, names, place, several
-from lateen.cli.overall.sides import Reading
+from lateen.cli.posture import sides
+from lateen.cli.posture.posture import explaining, names, place, several
+from lateen.cli.posture.sides import Reading
 from lateen.cli.terminal import screen
 
 FORMS = ("log", "json", "markdown", "github")
@@ -68,7 +68,7 @@ def _refuses(output: str, fail_on: Sequence[str]) -> bool:
 
 def diff(options: DiffOptions) -> int:
     """The command. Ends with 79 for changes of the kinds that --fail-on names, 65 for bad input."""
-    from lateen.app.foresight.overall import comparing
+    from lateen.app.foresight.classes import posture_diff
 
     if _refuses(options.output, options.fail_on):
         return exits.USAGE
@@ -80,8 +80,8 @@ def diff(options: DiffOptions) -> int:
     try:
         with contextlib.ExitStack() as stack:
             before, after = (stack.enter_context(sides.parts(w, reading)) for w in (old, new))
-            pair = comparing.Pair(sides.standing(before), sides.standing(after))
-            told = comparing.document(pair, options.start, options.to)
+            pair = posture_diff.Pair(sides.standing(before), sides.standing(after))
+            told = posture_diff.document(pair, options.start, options.to)
     except rehearsed.Refusal as error:
         for message in error.messages:
             exits.complain(f"error: {message}")
@@ -106,7 +106,7 @@ def _sides(options: DiffOptions) -> tuple[str, str, Reading]:
 
 def upgrade(options: UpgradeOptions) -> int:
     """The command: the same manifests under two versions of Istio. Exit codes are diff's."""
-    from lateen.app.foresight.overall import upgrading
+    from lateen.app.foresight.classes import upgrade
 
     if _refuses(options.output, options.fail_on):
         return exits.USAGE
@@ -118,8 +118,8 @@ def upgrade(options: UpgradeOptions) -> int:
                 parts.append(rehearsed.parts(reading.named, istio, reading.ground))
             else:
                 parts.append(sides.of_lab(options.lab, istio))
-        before, after = (upgrading.Version(p.made(), p.settings) for p in parts)
-        told = upgrading.document(before, after)
+        before, after = (upgrade.Version(p.made(), p.settings) for p in parts)
+        told = upgrade.document(before, after)
     except rehearsed.Refusal as error:
         for message in error.messages:
             exits.complain(f"error: {message}")
