@@ -151,6 +151,9 @@ jwt-from-cookies 1.21.0
 jwt-space-delimited-claims 1.28.0
 trailing-dot-fqdn 1.27.0
 vs-mixed-case-host 1.27.0
+internal-traffic-policy-local 1.17.0
+traffic-distribution 1.25.0
+prefer-close-without-subzone 1.27.0
 topology-locality-label 1.29.0
 mirror-shadow-suffix 1.28.0
 """
@@ -195,7 +198,7 @@ def test_an_endpoint_is_a_pod_where_its_target_says_so(target, asked) -> None:
     def find(namespace: str, name: str) -> None:
         found.append((namespace, name))
 
-    assert list(endpoints._ready(piece, find)) == [("10.0.0.1", None)]
+    assert list(endpoints._ready(piece, find)) == [(entry, None)]
     assert found == asked
 
 

@@ -184,23 +184,6 @@ spec:
     assert [(each.code, str(each.source)) for each in found] == expected
 
 
-@pytest.mark.parametrize(
-    ("written", "codes"),
-    [("PreferClose", ["LTN0010"]), ("PreferSameZone", ["LTN0010"]), ("PreferSameNode", [])],
-)
-def test_a_service_that_prefers_its_zone_is_told_that_it_does_not(
-    written: str, codes: list[str]
-) -> None:
-    body = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "web", "namespace": "default"},
-        "spec": {"trafficDistribution": written, "ports": [{"port": 80}]},
-    }
-    found = selectors.findings(snapshot.of_bodies([body]), "istio-system")
-    assert [finding.code for finding in found] == codes
-
-
 SUBSETS = """
 apiVersion: v1
 kind: Service

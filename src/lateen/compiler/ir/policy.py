@@ -106,6 +106,8 @@ class LoadBalancer(Value, frozen=True, kw_only=True):
     distribute: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     failover: tuple[tuple[str, str], ...] = ()
     failover_priority: tuple[str, ...] = ()
+    always: bool = False
+    """Whether endpoints stand in for others though none is ever ejected."""
     source: Source | None = None
 
 

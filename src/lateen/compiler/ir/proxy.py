@@ -44,6 +44,12 @@ class Features(Value, frozen=True, kw_only=True):
     """1.22: targetPort of a ServiceEntry of resolution NONE counts."""
     topology_locality_label: bool = True
     """1.29: the label `topology.istio.io/locality` says where a pod is, before `istio-locality`."""
+    node_local_services: bool = True
+    """1.17: `internalTrafficPolicy: Local` leaves the endpoints of the client's node."""
+    traffic_distribution: bool = True
+    """1.25: `trafficDistribution` prefers near endpoints."""
+    close_is_zone: bool = True
+    """1.27: PreferClose goes by the zone alone; before, by the subzone too."""
     shadow_host_suffix: bool = False
     """Before 1.28 mirrored requests carry `-shadow` in their Host."""
     absolute_fqdn_domain: bool = True

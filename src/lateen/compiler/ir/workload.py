@@ -122,6 +122,11 @@ class Service(Value, frozen=True, kw_only=True):
     selector: Labels = ()
     export_to: tuple[str, ...] = ()
     """Namespaces whose sidecars may know it, as its annotation names them; empty: all."""
+    near: tuple[str, ...] = ()
+    """Labels in which clients prefer endpoints that are like themselves, the first counting most
+    (`trafficDistribution`); empty: all endpoints are alike."""
+    node_local: bool = False
+    """Whether clients reach endpoints of their own node alone (`internalTrafficPolicy`)."""
     identities: tuple[str, ...] = ()
     """SPIFFE ids that its annotations claim for its endpoints, or names that a ServiceEntry says
     its servers have."""
@@ -164,6 +169,8 @@ class Endpoint(Value, frozen=True, kw_only=True):
     pod: str = ""
     locality: str = ""
     """`region/zone/subzone`, empty if unknown."""
+    node: str = ""
+    """The node that it runs on; empty if it runs on none."""
     weight: int = 1
     canonical_name: str = ""
     canonical_revision: str = ""

@@ -24,7 +24,6 @@ from lateen.model.snapshot import Snapshot
 _PODS = "pods"
 _SIDECARS, _ROUTERS = frozenset({ProxyKind.SIDECAR}), frozenset({ProxyKind.ROUTER})
 _PROXIES = _SIDECARS | _ROUTERS
-_BY_ZONE = ("PreferClose", "PreferSameZone")
 
 
 def findings(
@@ -179,10 +178,6 @@ def _services(snapshot: Snapshot) -> Iterator[Diagnostic]:
         if wanted and not _any(snapshot, namespace, wanted):
             at = precedence.source("Service", service, "spec.selector")
             yield _nobody(at, namespace, wanted)
-        nearness = service.spec.traffic_distribution
-        if nearness in _BY_ZONE:  # on the one node of a lab PreferSameNode prefers every pod
-            at = precedence.source("Service", service, "spec.trafficDistribution")
-            yield make("LTN0010", at, field=f"trafficDistribution {nearness}")
 
 
 def _nobody(at: Source, namespace: str, wanted: Mapping[str, str]) -> Diagnostic:

@@ -12,7 +12,7 @@ from lateen.compiler.frontend.graph.incremental import Graph, Table
 from lateen.compiler.frontend.graph.index import Index
 from lateen.compiler.frontend.origin import Origin
 from lateen.compiler.frontend.registry import endpoints, entries, hosts, services
-from lateen.compiler.frontend.routing import routes
+from lateen.compiler.frontend.routing import matches, routes
 from lateen.compiler.frontend.routing.gateways import Binding
 from lateen.compiler.frontend.traffic import locality
 from lateen.compiler.ir.proxy import MeshSettings
@@ -209,6 +209,8 @@ class Collections:
         self, key: Key, old: service.Service | None, new: service.Service | None
     ) -> None:
         self.services.put(key, new)
+        features = self._settings.features
+        self._ask("", services.asked_by(old, features), services.asked_by(new, features))
         hostname = services.hostname(*key, self._settings.domain)
         self.declared.put(hostname, Declared(new, self._entries_of(hostname)))
         self._renamed.add((key[0], hostname))
@@ -226,6 +228,8 @@ class Collections:
         new: networking_entry.ServiceEntry | None,
     ) -> None:
         self.entries.put(key, new)
+        features = self._settings.features
+        self._ask("", entries.asked_by(old, features), entries.asked_by(new, features))
         self._entries_named.replace(old, entries.hosts_of(old), new, entries.hosts_of(new))
         for hostname in {*entries.hosts_of(old), *entries.hosts_of(new)}:
             service = self.declared.entries.get(hostname, UNDECLARED).service
@@ -316,7 +320,7 @@ class Collections:
         self.mesh_routes.replace(old, before, new, now)
         here = (key[0],)
         self.mesh_routes_in.replace(old, here if before else (), new, here if now else ())
-        self._ask("", _source_labels(old), _source_labels(new))
+        self._ask("", matches.source_labels(old), matches.source_labels(new))
         bound, binding = self._bindings.get(key), _binding(new, self._settings)
         if bound != binding:
             self.gateway_routes.replace(
@@ -448,16 +452,6 @@ def _selector_labels(obj: networking.DestinationRule | None) -> list[str]:
 
 def _near_labels(obj: networking.DestinationRule | None) -> list[str]:
     return locality.asked(obj.spec) if obj is not None else []
-
-
-def _source_labels(obj: networking.VirtualService | None) -> list[str]:
-    if obj is None:
-        return []
-    spec = obj.spec
-    found = [label for rule in spec.http for match in rule.match for label in match.source_labels]
-    found += [label for rule in spec.tls for match in rule.match for label in match.source_labels]
-    found += [label for rule in spec.tcp for match in rule.match for label in match.source_labels]
-    return found
 
 
 def _alias_keys(obj: service.Service | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import msgspec
 from lateen.compiler.frontend.graph.collections import Collections, Key, ServiceKey
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.graph.registry import Registry
+from lateen.compiler.frontend.registry import services
 from lateen.compiler.frontend.routing import delegates, routes
 from lateen.compiler.frontend.traffic import clusters, policies, rules
 from lateen.compiler.ir.policy import HashKey
@@ -114,10 +115,10 @@ class Destinations:
     def assignments(self, scope: Scope, key: ClusterKey) -> tuple[ClusterEndpoints, ...]:
         """Return the endpoints of a host's clusters as clients of a scope see them."""
         plan = self._plan.get(key)
-        rule = plan.rule if plan is not None else None
-        if rule is None or not rule.near:
+        asked = plan.near if plan is not None else frozenset()
+        if not asked:
             return self._assigned.get((key, ()))
-        near = tuple((label, value) for label, value in scope.labels if label in rule.near)
+        near = tuple((label, value) for label, value in scope.labels if label in asked)
         return self._assigned.get((key, near))
 
     def _merged(self, key: Key) -> tuple[rules.Rule, ...]:
@@ -148,7 +149,10 @@ class Destinations:
             return None
         rule = self.rule(key.rule)
         targets = clusters.targets(service, rule, self.settings, gateway=key.gateway)
-        return clusters.ClusterPlan(service=service, rule=rule, targets=targets)
+        near = frozenset(
+            services.asked_of_clients(service.near, node_local=service.node_local)
+        ).union(rule.near if rule else ())
+        return clusters.ClusterPlan(service=service, rule=rule, targets=targets, near=near)
 
     def _clusters(self, key: ClusterKey) -> tuple[OutboundCluster, ...]:
         plan = self._plan.get(key)

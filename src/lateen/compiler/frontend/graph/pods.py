@@ -56,6 +56,8 @@ class Pods:
         if pod is None or not wanted:
             return Scope(namespace)
         labels = pod.metadata.labels
+        if workloads.NODE_LABEL in wanted:
+            labels = labels | {workloads.NODE_LABEL: pod.spec.node_name}
         return Scope(namespace, tuple(sorted((k, v) for k, v in labels.items() if k in wanted)))
 
     def _router_scope(self, key: Key) -> routers.RouterScope:

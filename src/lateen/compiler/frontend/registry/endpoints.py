@@ -30,9 +30,10 @@ def behind(
         number = _number(obj, port.name)
         if number is None or obj.address_type == "IPv6":
             continue
-        for address, workload in _ready(obj, find):
+        for entry, workload in _ready(obj, find):
+            address = entry.addresses[0]
             if (address, number) not in found:
-                found[address, number] = _endpoint(address, number, workload, modes)
+                found[address, number] = _endpoint(entry, number, workload, modes)
     return tuple(found.values())
 
 
@@ -45,23 +46,23 @@ def _number(obj: discovery.EndpointSlice, name: str) -> int | None:
 
 def _ready(
     obj: discovery.EndpointSlice, find: Lookup
-) -> Iterator[tuple[str, workloads.Workload | None]]:
+) -> Iterator[tuple[discovery.Endpoint, workloads.Workload | None]]:
     namespace = obj.metadata.namespace
     for entry in obj.endpoints:
         conditions = entry.conditions
         if conditions.ready is False or conditions.terminating or not entry.addresses:
             continue
         target = entry.target_ref
-        address = entry.addresses[0]
         if target is not None and target.kind == "Pod":
-            yield address, find(target.namespace or namespace, target.name)
+            yield entry, find(target.namespace or namespace, target.name)
         else:
-            yield address, None
+            yield entry, None
 
 
 def _endpoint(
-    address: str, number: int, workload: workloads.Workload | None, modes: Modes
+    entry: discovery.Endpoint, number: int, workload: workloads.Workload | None, modes: Modes
 ) -> Endpoint:
+    address = entry.addresses[0]
     if workload is None:
-        return Endpoint(address=address, port=number)
+        return Endpoint(address=address, port=number, node=entry.node_name or "")
     return workloads.endpoint(workload, address, number, modes(workload).at(number))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.registry import protocols, workloads
-from lateen.compiler.ir.proxy import MeshSettings
+from lateen.compiler.frontend.registry import protocols, services, workloads
+from lateen.compiler.ir.proxy import Features, MeshSettings
 from lateen.compiler.ir.workload import Endpoint, Mode, Port, Resolution, Service
 from lateen.model.identity import spiffe_id
 from lateen.model.istio import networking_entry
@@ -61,8 +61,15 @@ def translate(objs: Entries, hostname: str, settings: MeshSettings) -> Service:
         entry=True,
         selector=tuple(sorted(selector.labels.items())) if selector is not None else (),
         export_to=tuple(spec.export_to) or settings.service_export_to,
+        near=services.nearness("", first.metadata.annotations, settings.features),
         identities=tuple(spec.subject_alt_names),
     )
+
+
+def asked_by(obj: networking_entry.ServiceEntry | None, features: Features) -> list[str]:
+    """Return the labels of clients on which it depends which endpoints of its hosts they get."""
+    notes = obj.metadata.annotations if obj is not None else {}
+    return services.asked_of_clients(services.nearness("", notes, features))
 
 
 def _alike(one: networking_entry.ServiceEntry, other: networking_entry.ServiceEntry) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.registry import protocols
-from lateen.compiler.ir.proxy import MeshSettings
+from lateen.compiler.frontend.registry import protocols, workloads
+from lateen.compiler.ir.proxy import Features, MeshSettings
 from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
 from lateen.model.identity import spiffe_id
 from lateen.model.kube.core import service as core_service
@@ -12,7 +12,19 @@ from lateen.model.meta import Source
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
 ACCOUNT_ANNOTATION = "alpha.istio.io/kubernetes-serviceaccounts"
+DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
 CANONICAL_ACCOUNT_ANNOTATION = "alpha.istio.io/canonical-serviceaccounts"
+
+_NODE_ORDER = (
+    "topology.istio.io/network",
+    *workloads.TOPOLOGY,
+    workloads.NODE_LABEL,
+)
+_ORDERS = {
+    "preferclose": _NODE_ORDER[:3],
+    "prefersamezone": _NODE_ORDER[:3],
+    "prefersamenode": _NODE_ORDER,
+}
 
 
 def hostname(namespace: str, name: str, domain: str) -> str:
@@ -39,8 +51,39 @@ def translate(obj: core_service.Service, settings: MeshSettings) -> Service:
         external_name=spec.external_name.rstrip(".") if spec.type == "ExternalName" else "",
         selector=tuple(sorted(spec.selector.items())),
         export_to=_words(meta.annotations, EXPORT_ANNOTATION) or settings.service_export_to,
+        near=nearness(spec.traffic_distribution or "", meta.annotations, settings.features),
+        node_local=_node_local(obj, settings.features),
         identities=_annotated_identities(obj, settings.trust_domain) if meta.annotations else (),
     )
+
+
+def nearness(written: str, annotations: Mapping[str, str], features: Features) -> tuple[str, ...]:
+    """Return the labels by which a service's endpoints are near: as its `trafficDistribution` says,
+    else its annotation, whose value may be in any case. An unknown word says nothing."""
+    word = (written or annotations.get(DISTRIBUTION_ANNOTATION, "")).lower()
+    if not word or not features.traffic_distribution:
+        return ()
+    if word == "preferclose" and not features.close_is_zone:
+        return _NODE_ORDER[:-1]
+    return _ORDERS.get(word, ())
+
+
+def asked_of_clients(near: tuple[str, ...], *, node_local: bool = False) -> list[str]:
+    """Return the labels of clients on which it depends which endpoints of a service they get."""
+    found = near + ((workloads.NODE_LABEL,) if node_local else ())
+    return [*found, *workloads.LOCALITY_LABELS] if found else []
+
+
+def asked_by(obj: core_service.Service | None, features: Features) -> list[str]:
+    """Return those labels for a Kubernetes Service."""
+    if obj is None:
+        return []
+    near = nearness(obj.spec.traffic_distribution or "", obj.metadata.annotations, features)
+    return asked_of_clients(near, node_local=_node_local(obj, features))
+
+
+def _node_local(obj: core_service.Service, features: Features) -> bool:
+    return obj.spec.internal_traffic_policy == "Local" and features.node_local_services
 
 
 def visible(service: Service, namespace: str) -> bool:

@@ -20,6 +20,15 @@ NAME_LABEL = "service.istio.io/canonical-name"
 REVISION_LABEL = "service.istio.io/canonical-revision"
 LOCALITY_LABEL = "istio-locality"
 TOPOLOGY_LABEL = "topology.istio.io/locality"
+LOCALITY_LABELS = (LOCALITY_LABEL, TOPOLOGY_LABEL)
+TOPOLOGY = (
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+    "topology.istio.io/subzone",
+)
+"""Labels that a client or endpoint has by its locality."""
+NODE_LABEL = "kubernetes.io/hostname"
+"""What Istio says of a workload's node, as if it were a label of the workload."""
 TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 
 _CRON_JOB = re.compile(r"(?P<name>.+)-\d{8,10}")
@@ -36,6 +45,7 @@ class Workload(Value, frozen=True, kw_only=True):
     sidecar: bool
     workload: str
     locality: str
+    node: str
     canonical_name: str
     canonical_revision: str
 
@@ -53,6 +63,7 @@ def translate(pod: core_pod.Pod, settings: MeshSettings) -> Workload:
         sidecar=labels.get(TLS_MODE_LABEL) == "istio",
         workload=name,
         locality=locality(labels, settings.features),
+        node=pod.spec.node_name,
         canonical_name=canonical_name(labels, name),
         canonical_revision=canonical_revision(labels, ""),
     )
@@ -72,6 +83,7 @@ def endpoint(workload: Workload, address: str, port: int, mode: Mode) -> Endpoin
         namespace=workload.namespace,
         pod=workload.pod,
         locality=workload.locality,
+        node=workload.node,
         canonical_name=workload.canonical_name,
         canonical_revision=workload.canonical_revision,
     )

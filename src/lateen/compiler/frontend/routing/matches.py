@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.routing import ClaimMatch, HeaderMatch, RouteMatch, StringMatch
-from lateen.model.istio import networking_route, types
+from lateen.model.istio import networking, networking_route, types
 from lateen.model.meta import Source
 
 CLAIMS_PREFIX = "@request.auth.claims"
@@ -12,6 +12,17 @@ CLAIMS_PREFIX = "@request.auth.claims"
 
 PRESENT = StringMatch(kind="present")
 ANY = RouteMatch()
+
+
+def source_labels(obj: networking.VirtualService | None) -> list[str]:
+    """Return the labels of clients that a VirtualService's conditions ask for."""
+    if obj is None:
+        return []
+    spec = obj.spec
+    found = [label for rule in spec.http for match in rule.match for label in match.source_labels]
+    found += [label for rule in spec.tls for match in rule.match for label in match.source_labels]
+    found += [label for rule in spec.tcp for match in rule.match for label in match.source_labels]
+    return found
 
 
 def translate(

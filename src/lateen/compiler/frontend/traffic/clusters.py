@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lateen.compiler.frontend.registry import workloads
 from lateen.compiler.frontend.traffic import client_tls, locality, policies
 from lateen.compiler.frontend.traffic.rules import Rule, Subset
 from lateen.compiler.ir.policy import TlsMode, TrafficPolicy
@@ -54,6 +55,8 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     service: Service
     rule: Rule | None
     targets: tuple[PortTarget, ...]
+    near: frozenset[str] = frozenset()
+    """Labels of clients that decide which endpoints are for them."""
 
 
 def targets(
@@ -70,19 +73,29 @@ def targets(
         if port.protocol is Protocol.UDP:
             continue
         if rule is None:
-            found.append(PortTarget(port=port, subset=None, policy=NO_POLICY))
+            plain = locality.preferring(NO_POLICY, service.near, decided=False)
+            found.append(PortTarget(port=port, subset=None, policy=plain))
             continue
         top = policies.top_blocks(rule, port.number)
-        policy = policies.translate(rule, top, options)
+        policy = _near(policies.translate(rule, top, options), service, top)
         mode = policies.endpoint_mode(rule, port.number, None)
         found.append(PortTarget(port=port, subset=None, policy=policy, endpoint_mode=mode))
         for subset in rule.subsets:
             merged = policies.subset_blocks(top, port.number, subset)
             own = policy if merged is top else policies.translate(rule, merged, options)
+            own = _near(own, service, merged)
             own = _passing_on(policy, own, merged)
             mode = policies.endpoint_mode(rule, port.number, subset)
             found.append(PortTarget(port=port, subset=subset, policy=own, endpoint_mode=mode))
     return tuple(found)
+
+
+def _near(policy: TrafficPolicy, service: Service, merged: policies.Blocks) -> TrafficPolicy:
+    written = merged.load_balancer
+    decided = written is not None and (
+        written.locality_lb_setting is not None or written.zone_aware_lb_setting is not None
+    )
+    return locality.preferring(policy, service.near, decided=decided)
 
 
 def _passing_on(outer: TrafficPolicy, own: TrafficPolicy, merged: policies.Blocks) -> TrafficPolicy:
@@ -172,6 +185,9 @@ def _assignment(
 ) -> ClusterEndpoints:
     subset, mode = target.subset, target.endpoint_mode
     members = behind.at(target.port.number)
+    if service.node_local:
+        here = client.get(workloads.NODE_LABEL, "")
+        members = tuple([e for e in members if e.node == here])
     labels = _labels(subset)
     if labels:
         wanted = frozenset(labels)

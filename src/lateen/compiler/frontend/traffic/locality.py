@@ -16,13 +16,6 @@ from lateen.compiler.ir.proxy import Features
 from lateen.compiler.ir.workload import Endpoint
 from lateen.model.istio import networking_policy
 
-_TOPOLOGY = (
-    "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone",
-    "topology.istio.io/subzone",
-)
-"""Labels that a client or endpoint has by its locality."""
-
 _OTHER_REGION, _LEFT_OUT, _STEPS = 3, 4, 5
 
 
@@ -44,10 +37,10 @@ def asked(spec: networking_policy.DestinationRuleSpec | None) -> list[str]:
         balancer = policy.load_balancer
         setting = balancer.locality_lb_setting if balancer is not None else None
         if policy.outlier_detection is not None or setting is not None:
-            found[workloads.LOCALITY_LABEL] = found[workloads.TOPOLOGY_LABEL] = None
+            found.update(dict.fromkeys(workloads.LOCALITY_LABELS))
         if setting is not None:
             found.update((entry.partition("=")[0], None) for entry in setting.failover_priority)
-    return [label for label in found if label not in _TOPOLOGY]
+    return list(found)
 
 
 def weighted(policy: TrafficPolicy) -> bool:
@@ -56,7 +49,20 @@ def weighted(policy: TrafficPolicy) -> bool:
     if balancer is None or balancer.locality_enabled is False:
         return False
     order = balancer.failover or balancer.failover_priority
-    return bool(balancer.distribute or (order and policy.outlier_detection is not None))
+    failing = balancer.always or policy.outlier_detection is not None
+    return bool(balancer.distribute or (order and failing))
+
+
+def preferring(policy: TrafficPolicy, order: tuple[str, ...], *, decided: bool) -> TrafficPolicy:
+    """Return a policy under which clients prefer endpoints that are like them in these labels,
+    ejected or not, unless a DestinationRule `decided` about locality."""
+    if not order or decided:
+        return policy
+    balancer = policy.load_balancer or LoadBalancer()
+    near = msgspec.structs.replace(
+        balancer, locality_enabled=None, failover_priority=order, always=True
+    )
+    return msgspec.structs.replace(policy, load_balancer=near, by_locality=True)
 
 
 def spread(
@@ -74,7 +80,7 @@ def spread(
     here = workloads.locality(client, features)
     if balancer.distribute:
         return _distributed(members, balancer, here)
-    if policy.outlier_detection is None:
+    if policy.outlier_detection is None and not balancer.always:
         return Spread(members)
     found = [0] * len(members)
     if balancer.failover_priority:
@@ -143,7 +149,9 @@ def _mismatch(
     asks for that value, whatever the client's is."""
     mine, theirs = (
         _with_topology(client, here),
-        _with_topology(dict(endpoint.labels), endpoint.locality),
+        _with_topology(
+            dict(endpoint.labels) | {workloads.NODE_LABEL: endpoint.node}, endpoint.locality
+        ),
     )
     for place, entry in enumerate(order):
         label, explicit, value = entry.partition("=")
@@ -154,7 +162,7 @@ def _mismatch(
 
 
 def _with_topology(labels: Mapping[str, str], locality: str) -> Callable[[str], str]:
-    places = dict(zip(_TOPOLOGY, _parts(locality), strict=True))
+    places = dict(zip(workloads.TOPOLOGY, _parts(locality), strict=True))
     return lambda label: labels.get(label) or places.get(label, "")
 
 
