@@ -94,3 +94,9 @@ def test_where_nothing_is_said_the_hook_for_that_chooses(labels: Json) -> None:
         and matches(auto["objectSelector"], labels)
     ]
     assert chosen == ([] if labels else ["shop"])
+
+
+def test_the_webhooks_certificate_is_checked_by_the_labs_ca() -> None:
+    (_, made), (_, tag) = webhooks.objects("default", ("stable",), "r", ca_pem="PEM")
+    bundles = {hook["clientConfig"]["caBundle"] for hook in (*made["webhooks"], *tag["webhooks"])}
+    assert bundles == {"UEVN"}

@@ -1,9 +1,14 @@
 """istiod's pod through the API server: logs, commands, ports, discovery for tools."""
 
+import base64
+import http.client
 import json
 import re
+import socket
+import ssl
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import grpc
 import pytest
@@ -35,9 +40,11 @@ def test_the_plane_answers_as_istiods_pod(lab: Lab) -> None:
     assert "uvicorn" in lab.kubectl("logs", *NAMESPACE, "deploy/istiod").stdout
 
 
-def test_a_tool_with_a_token_is_told_who_is_in_step(lab: Lab) -> None:
+@contextmanager
+def forwarded(lab: Lab, port: int) -> Iterator[int]:
+    """A port of istiod's pod on 127.0.0.1, by kubectl."""
     with subprocess.Popen(
-        [kubectl_path("kubectl"), "port-forward", *NAMESPACE, "deploy/istiod", ":15010"],
+        [kubectl_path("kubectl"), "port-forward", *NAMESPACE, "deploy/istiod", f":{port}"],
         env=lab.env,
         stdout=subprocess.PIPE,
         text=True,
@@ -46,10 +53,30 @@ def test_a_tool_with_a_token_is_told_who_is_in_step(lab: Lab) -> None:
         found = re.search(r"127\.0\.0\.1:(\d+)", forwarding.stdout.readline())
         assert found is not None
         try:
-            names = synced(f"127.0.0.1:{found[1]}")
+            yield int(found[1])
         finally:
             forwarding.terminate()
-    assert len(names) == 3
+
+
+def test_a_tool_with_a_token_is_told_who_is_in_step(lab: Lab) -> None:
+    with forwarded(lab, 15010) as port:
+        assert len(synced(f"127.0.0.1:{port}")) == 3
+
+
+def test_the_webhook_injects_for_whoever_trusts_the_registered_ca(lab: Lab) -> None:
+    """As `istioctl kube-inject` asks it: by the name of the Service, with the bundle's CA."""
+    kind = "mutatingwebhookconfiguration/istio-sidecar-injector"
+    (hook, *_) = json.loads(lab.kubectl("get", kind, "-o", "json").stdout)["webhooks"]
+    bundle = base64.b64decode(hook["clientConfig"]["caBundle"]).decode()
+    pod = {"metadata": {}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}}
+    review = {"request": {"uid": "u", "namespace": "default", "object": pod}}
+    trust = ssl.create_default_context(cadata=bundle)
+    with forwarded(lab, 15017) as port, socket.create_connection(("127.0.0.1", port)) as plain:
+        client = http.client.HTTPConnection("istiod.istio-system.svc")
+        client.sock = trust.wrap_socket(plain, server_hostname="istiod.istio-system.svc")
+        client.request("POST", "/inject", json.dumps(review))
+        said = json.loads(client.getresponse().read())["response"]
+    assert b"istio-proxy" in base64.b64decode(said["patch"])
 
 
 def synced(address: str) -> list[str]:

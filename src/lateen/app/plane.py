@@ -271,7 +271,8 @@ class Plane:
             opening = byname.module("lateen.app.istiod.opening")
             told = self.inject.mesh
             kinds = mesh.proxy_kinds
-            seen = (self.store, mesh.hub, kinds, told.istio_version, told.revision)
+            inject = self.proxy_defaults.settings
+            seen = (self.store, mesh.hub, kinds, told.istio_version, told.revision, inject)
             accounts = AccountAuthenticator(self.accounts, self.store)
             made = opening.door(self.paths.run, opening.Known(*seen), accounts, self.authority)
             self._door = made

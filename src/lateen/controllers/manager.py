@@ -122,6 +122,7 @@ class Manager:
             inject.tags,
             inject.system_namespace,
             unlabelled=inject.inject_unlabelled,
+            ca_pem=self._settings.api_root,
         )
         for resource, body in hooks:
             await self._ensure(

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from lateen.apiserver.access import auth
@@ -18,13 +19,19 @@ from lateen.app.istiod import debug, scopes
 from lateen.app.istiod.discovery import Look, ToolServer
 from lateen.app.reach.planestreams import Said
 from lateen.model import wellknown
+from lateen.pki import svid
 from lateen.pki.authority import Authority
 
 MONITORING, DEBUG, CONTROLZ = 15014, 8080, 9876
-PLAIN, SECURE = 15010, 15012
+PLAIN, SECURE, WEBHOOK = 15010, 15012, 15017
 _HTTP = (MONITORING, DEBUG, CONTROLZ)
 _HOST = f"istiod.{wellknown.ISTIO_SYSTEM}.svc"
-_MOST = 64 * 1024
+_MOST = 3 * 1024 * 1024
+"""Bytes of a request: an object of the API server's largest size, and its review."""
+
+
+Inject = Callable[[bytes], debug.Answer]
+"""What answers an AdmissionReview."""
 
 
 class _Server(Protocol):
@@ -37,16 +44,21 @@ class Door:
     """Opens the ports."""
 
     def __init__(
-        self, directory: Path, look: Look, authenticator: auth.Authenticator, authority: Authority
+        self,
+        directory: Path,
+        look: Look,
+        inject: Inject,
+        authenticator: auth.Authenticator,
+        authority: Authority,
     ) -> None:
-        self._directory, self.look = directory, look
+        self._directory, self.look, self._inject = directory, look, inject
         self._authenticator, self._authority = authenticator, authority
         self._servers: dict[int, _Server] = {}
         self._lock = asyncio.Lock()
 
     async def connect(self, port: int) -> socket.socket:
         """Return a socket connected to a port. Raises OSError where nothing listens."""
-        if port not in (*_HTTP, PLAIN, SECURE):
+        if port not in (*_HTTP, PLAIN, SECURE, WEBHOOK):
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         path = self._directory / f"istiod-{port}.sock"
         async with self._lock:
@@ -66,13 +78,28 @@ class Door:
             opened = _Pages(_controlz if port == CONTROLZ else self._page)
             await opened.start(path)
             return opened
+        if port == WEBHOOK:
+            opened = _Pages(self._webhook)
+            await opened.start(path, self._certificate())
+            return opened
         tools = ToolServer(path, self.look, self._authenticator if port == SECURE else None)
         if port == SECURE:
-            made = self._authority.server_certificate([_HOST, "localhost", "127.0.0.1"])
+            made = self._certificate()
             await tools.start(made.key_pem, made.chain_pem)
         else:
             await tools.start()
         return tools
+
+    def _certificate(self) -> svid.Certificate:
+        return self._authority.server_certificate([_HOST, "localhost", "127.0.0.1"])
+
+    async def _webhook(self, method: str, target: str, body: bytes) -> debug.Answer:
+        """The webhook: the path of the registered one, and those below it that name a cluster."""
+        if target.partition("?")[0].strip("/").partition("/")[0] != "inject":
+            return debug.Answer(b"404 page not found\n", 404, "text/plain")
+        if method != "POST":
+            return debug.Answer(b"", 405)
+        return self._inject(body)
 
     async def _page(self, method: str, target: str, _: bytes) -> debug.Answer:
         if method != "GET":
@@ -126,10 +153,18 @@ class _Pages:
         self._page = page
         self._server = serve.ApiServer(self)
 
-    async def start(self, path: Path) -> None:
-        """Listen on a Unix socket. Raises OSError."""
+    async def start(self, path: Path, certificate: svid.Certificate | None = None) -> None:
+        """Listen on a Unix socket, by TLS where a certificate is given. Raises OSError."""
         self._path = path
-        await self._server.listen(serve.unix(path))
+        if certificate is None:
+            await self._server.listen(serve.unix(path))
+            return
+        with TemporaryDirectory(dir=path.parent) as folder:
+            tls = serve.Tls(certificate=Path(folder) / "cert.pem", key=Path(folder) / "key.pem")
+            tls.certificate.write_text(certificate.chain_pem)
+            tls.key.touch(0o600)
+            tls.key.write_text(certificate.key_pem)
+            await self._server.listen(serve.unix(path), tls)
 
     async def stop(self) -> None:
         """Stop listening."""

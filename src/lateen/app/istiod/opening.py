@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 
 from lateen.apiserver.access import auth
-from lateen.app.istiod import facts as plane
+from lateen.app.istiod import facts as plane, injection
+from lateen.app.istiod.debug import Answer
 from lateen.app.istiod.door import Door
+from lateen.controllers.injection import injector
 from lateen.model import wellknown
 from lateen.model.schema import kinds
 from lateen.pki.authority import Authority
@@ -23,6 +25,8 @@ class Known(msgspec.Struct, frozen=True):
     kinds: Callable[[], Mapping[str, str]]
     version: str
     revision: str
+    injection: Callable[[], injector.InjectionSettings]
+    """How pods are injected at this moment."""
 
     def look(self) -> plane.Facts:
         """Return the control plane as it is."""
@@ -40,6 +44,11 @@ class Known(msgspec.Struct, frozen=True):
             },
         )
 
+    def inject(self, body: bytes) -> Answer:
+        """Answer what asks the webhook (see `injection.answer`)."""
+        spaces = {entry.key.name: entry.value for entry in self.store.list("namespaces").entries}
+        return injection.answer(body, self.injection(), spaces)
+
     def _pod(self) -> str:
         bodies = (entry.value for entry in self.store.list("pods").entries)
         found = [each["metadata"]["name"] for each in bodies if wellknown.stands_for_plane(each)]
@@ -50,4 +59,4 @@ def door(
     directory: Path, known: Known, authenticator: auth.Authenticator, authority: Authority
 ) -> Door:
     """Return the door; no port is open yet."""
-    return Door(directory, known.look, authenticator, authority)
+    return Door(directory, known.look, known.inject, authenticator, authority)

@@ -5,17 +5,20 @@ stand for it as an installation of Istio has them; no container runs, and no pod
 anything by them. Tools reach the pod through the API server, which has the plane answer.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from lateen.base import clock
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import actions, cache, controller, fields
-from lateen.controllers.injection import injector
+from lateen.controllers.injection import injector, webhooks
 from lateen.controllers.workloads import conditions
 from lateen.model import wellknown
 
 NAME = "istiod"
+INJECTOR = "istio-sidecar-injector"
+"""The ConfigMap about injection."""
 CONTAINER = "discovery"
 IMAGE = "lateen/plane"
 """No image: the name says who answers."""
@@ -32,13 +35,42 @@ _SAYS = "Lateen's own control plane: it runs beside the lab, not in a container"
 
 
 def objects(settings: injector.InjectionSettings) -> list[tuple[str, Json]]:
-    """Return (resource, object): ServiceAccount, Service and Deployment."""
+    """Return (resource, object): ServiceAccount, Service, Deployment, and the injector's
+    ConfigMap."""
     space, revision = settings.system_namespace, settings.mesh.revision
     return [
         ("serviceaccounts", _object("v1", "ServiceAccount", space, revision)),
         ("services", _service(space, revision)),
         ("deployments.apps", _deployment(settings)),
+        ("configmaps", _injector(settings)),
     ]
+
+
+def _injector(settings: injector.InjectionSettings) -> Json:
+    """The ConfigMap that tools read about injection, as Istio's chart has it: `values` names the
+    proxy's image, `config` the policy. It holds no template: the webhook injects, and nobody else
+    is to render one."""
+    space, mesh = settings.system_namespace, settings.mesh
+    made = _object("v1", "ConfigMap", space, mesh.revision)
+    suffix = "" if mesh.revision == webhooks.DEFAULT else f"-{mesh.revision}"
+    made["metadata"]["name"] = f"{INJECTOR}{suffix}"
+    config = {"policy": "enabled", "defaultTemplates": ["sidecar"], "templates": {}}
+    values = {
+        "global": {
+            "hub": mesh.hub,
+            "tag": mesh.istio_version,
+            "istioNamespace": space,
+            "proxy": {"image": "proxyv2", "clusterDomain": mesh.cluster_domain},
+        },
+        "revision": "" if mesh.revision == webhooks.DEFAULT else mesh.revision,
+        "sidecarInjectorWebhook": {
+            "enableNamespacesByDefault": settings.inject_unlabelled,
+            "rewriteAppHTTPProbe": True,
+        },
+    }
+    written = {"config": config, "values": values}
+    made["data"] = {name: json.dumps(value, indent=2) for name, value in written.items()}
+    return made
 
 
 def adoptable(body: Json) -> Json:

@@ -18,7 +18,7 @@ IGNORED = webhooks.UNINJECTED
 INJECT = "sidecar.istio.io/inject"
 STATUS = "sidecar.istio.io/status"
 REVISION = "istio.io/rev"
-_NAMESPACE_LABEL = "istio-injection"
+NAMESPACE_LABEL = "istio-injection"
 _TEMPLATES = "inject.istio.io/templates"
 _HOLD = "holdApplicationUntilProxyStarts"
 _KEEP_PROBES = "sidecar.istio.io/rewriteAppHTTPProbers"
@@ -70,8 +70,8 @@ def _selected(namespace: JsonView, label: str, revision: str, settings: Injectio
     space = fields.labels(namespace)
     ours = (settings.mesh.revision, *settings.tags)
     usual = webhooks.DEFAULT in ours
-    if _NAMESPACE_LABEL in space:
-        return usual and space[_NAMESPACE_LABEL] == "enabled"
+    if NAMESPACE_LABEL in space:
+        return usual and space[NAMESPACE_LABEL] == "enabled"
     if REVISION in space:
         return space[REVISION] in ours
     if revision:

@@ -4,6 +4,7 @@ They stand there to be listed and copied, as `istioctl tag` does: the lab inject
 is another name of the revision; whoever writes such an object adds one. Pure.
 """
 
+import base64
 from collections.abc import Iterable, Sequence
 
 from lateen.base.jsonvalue import Json, JsonView
@@ -22,11 +23,11 @@ UNINJECTED = ("kube-system", "kube-public", "kube-node-lease", "local-path-stora
 
 
 def objects(
-    revision: str, tags: Sequence[str], root: str, *, unlabelled: bool = False
+    revision: str, tags: Sequence[str], root: str, *, unlabelled: bool = False, ca_pem: str = ""
 ) -> list[tuple[str, Json]]:
     """Return (resource, object): the revision's own, and one for each tag. `root` is the root
     namespace; `unlabelled` adds who asks where no label says anything, as Istio's chart does for
-    enableNamespacesByDefault."""
+    enableNamespacesByDefault; `ca_pem` is the CA by which the webhook's certificate is checked."""
     suffix = "" if revision == DEFAULT else f"-{revision}"
     usual = _usual(root) if revision == DEFAULT else []
     own = [*_named(revision, root), *usual, *(_silent(root) if unlabelled else ())]
@@ -35,7 +36,15 @@ def objects(
         labels = {_REVISION: revision, _TAG: tag}
         hooks = [*_named(tag, root), *(_usual(root) if tag == DEFAULT else ())]
         made.append(_object(f"istio-revision-tag-{tag}", labels, hooks))
-    return [(RESOURCE, each) for each in made]
+    return [(RESOURCE, _trusting(each, ca_pem)) for each in made]
+
+
+def _trusting(configuration: Json, ca_pem: str) -> Json:
+    """Add the CA bundle to each webhook of a configuration; nothing without a CA."""
+    bundle = base64.b64encode(ca_pem.encode()).decode()
+    for hook in configuration["webhooks"] if ca_pem else ():
+        hook["clientConfig"]["caBundle"] = bundle
+    return configuration
 
 
 def tags(found: Iterable[JsonView], revision: str) -> tuple[str, ...]:
