@@ -25,7 +25,7 @@ from lateen.apiserver.serving import http, kubeconfig, serve
 from lateen.apiserver.serving.local import LocalClient
 from lateen.apiserver.writing import admission, verbs
 from lateen.app import process
-from lateen.app.admission import istio, lab as refusals
+from lateen.app.admission import builtin, istio, lab as refusals
 from lateen.app.admission.proxies import ProxyDefaults
 from lateen.app.api import resolving, routes
 from lateen.app.api.accounts import AGENT, AccountAuthenticator
@@ -106,7 +106,11 @@ class Plane:
             clock,
             chain=admission.Chain(
                 mutators=[self._inject_sidecar],
-                validators=[istio.check, *refusals.checks(chosen.host_paths)],
+                validators=[
+                    istio.check,
+                    *refusals.checks(chosen.host_paths),
+                    *builtin.checks(self.inject),
+                ],
             ),
         )
         definitions.furnish(self.api.resources, self.store, clock)

@@ -166,12 +166,7 @@ class Manager:
         """Create an object; one that an earlier version of Lateen made is brought up to date, one
         that the user changed is left alone."""
         space, name = fields.namespace(body), fields.name(body)
-        try:
-            await self._client.create(resource, space, body)
-        except api.ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-        else:
+        if await self._created(resource, space, body):
             return
         digest = fields.annotations(body).get(ingress.MADE_FROM)
         if digest is None:
@@ -180,16 +175,34 @@ class Manager:
         if fields.annotations(found).get(ingress.MADE_FROM) not in (None, digest):
             await self._client.patch(resource, space, name, body)
 
+    async def _created(self, resource: str, space: str, body: Json) -> bool:
+        """Create an object; False where one of its name is there. What a release of Helm may take
+        over is applied as Helm applies it: its fields are Helm's then, and no conflict arises."""
+        try:
+            if istiod.RELEASE not in fields.annotations(body):
+                await self._client.create(resource, space, body)
+                return True
+            await self._client.get(resource, space, fields.name(body))
+        except api.ApiError as error:
+            if error.reason == "NotFound":
+                await self._client.patch(
+                    resource,
+                    space,
+                    fields.name(body),
+                    body,
+                    content_type=api.APPLY,
+                    field_manager=istiod.HELM,
+                )
+                return True
+            if error.reason != "AlreadyExists":
+                raise
+        return False
+
     async def _ensure_config(self, body: Json) -> None:
         """Create a ConfigMap, or bring it up to date as long as its data is what was made."""
         space, name = fields.namespace(body), fields.name(body)
         body = ingress.marked(body, ingress.digest_of(body["data"]))
-        try:
-            await self._client.create("configmaps", space, body)
-        except api.ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-        else:
+        if await self._created("configmaps", space, body):
             return
         found = await self._client.get("configmaps", space, name)
         ours = fields.annotations(found).get(ingress.MADE_FROM) == ingress.digest_of(

@@ -7,6 +7,9 @@ import msgspec
 
 from lateen.base.jsonvalue import Json
 
+APPLY = "application/apply-patch+yaml"
+"""The media type of a server-side apply."""
+
 
 class ApiError(Exception):
     """An error Status from the API server."""

@@ -16,7 +16,7 @@ from lateen.apiserver.writing import verbs
 from lateen.app.api import routes
 from lateen.base.jsonvalue import Json
 from lateen.base.pace import Pace
-from lateen.model.client import ApiError
+from lateen.model.client import APPLY, ApiError
 from lateen.model.labapi import contract
 from lateen.model.labapi.apply import Applied, ApplyAnswer, ApplyError, ApplyItem, ApplyRequest
 from lateen.model.manifests import sourcelines
@@ -24,7 +24,6 @@ from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 
 _MANAGER = "lateen"
-_MEDIA = "application/apply-patch+yaml"
 _SOURCE_MAPS = "sourcemaps.lateen.dev"
 
 
@@ -54,7 +53,7 @@ def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
     target = _target(api, item.body)
     before = _live(api, target)
     options = verbs.WriteOptions(dry_run=dry_run, manager=_MANAGER, validation="Strict", force=True)
-    written = api.patch(target, item.body, _MEDIA, options)
+    written = api.patch(target, item.body, APPLY, options)
     if not dry_run:
         _place(api, target, written.object, item)
     same = before is not None and _without_books(before) == _without_books(written.object)

@@ -13,7 +13,7 @@ from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
 from lateen.cli.objects import logs
 from lateen.model import wellknown
-from lateen.model.client import ApiError
+from lateen.model.client import APPLY, ApiError
 from lateen.model.labapi import contract
 from lateen.model.labapi.images import ProcessOrder
 
@@ -23,7 +23,6 @@ _MARK = "lateen.dev/run"
 _LOOK = 0.25
 _RESTARTS = 2
 """After so many new starts nobody waits any more."""
-_APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 
 
@@ -122,7 +121,7 @@ class Place:
 
     def _apply(self, path: str, body: Mapping[str, Any]) -> None:
         query = {"fieldManager": "lateen-run", "force": "true"}
-        self._api.request("PATCH", path, query=query, body=body, content_type=_APPLY)
+        self._api.request("PATCH", path, query=query, body=body, content_type=APPLY)
 
     def _workload(self) -> dict[str, Any]:
         """Return the Deployment. Behind another's Services it has that one's labels and account."""

@@ -19,6 +19,10 @@ from lateen.model import wellknown
 NAME = "istiod"
 INJECTOR = "istio-sidecar-injector"
 """The ConfigMap about injection."""
+HELM = "helm"
+"""Helm's field manager."""
+RELEASE = "meta.helm.sh/release-name"
+"""The annotation by which Helm knows the release of an object."""
 CONTAINER = "discovery"
 IMAGE = "lateen/plane"
 """No image: the name says who answers."""
@@ -80,7 +84,7 @@ def adoptable(body: Json) -> Json:
     labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
     notes = {
         **(meta.get("annotations") or {}),
-        "meta.helm.sh/release-name": NAME,
+        RELEASE: NAME,
         "meta.helm.sh/release-namespace": wellknown.ISTIO_SYSTEM,
     }
     return {**body, "metadata": {**meta, "labels": labels, "annotations": notes}}
