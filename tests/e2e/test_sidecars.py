@@ -33,6 +33,19 @@ def test_an_ingress_listener_leads_to_the_application(lab: Lab) -> None:
     assert "/ns/web/sa/default" in seen["headers"]["x-forwarded-client-cert"]
 
 
+def test_an_ingress_listener_with_a_socket_of_its_own_takes_what_reaches_the_pod(lab: Lab) -> None:
+    """captureMode NONE: what comes by capture is passed on to the pod's port, where the sidecar
+    listens itself. It does not know whereto, unless the Sidecar says so."""
+    for port, status, code in ((81, 200, "ok"), (82, 503, "no-healthy-endpoints")):
+        url, asked = f"http://near:{port}/", ("--namespace", "web", "-o", "json")
+        told = json.loads(lab.lateen("curl", "--from", "deploy/client", *asked, url).stdout)
+        assert told["response"]["status"] == status, told
+        foretold = json.loads(lab.lateen("explain", "deploy/client", url, *asked).stdout)
+        outcomes = {branch["outcome"]["status"] for branch in foretold["branches"]}
+        codes = {branch["outcome"]["code"] for branch in foretold["branches"]}
+        assert (outcomes, codes) == ({status}, {code}), foretold
+
+
 def test_a_proxy_config_sets_workers_and_variables(lab: Lab) -> None:
     """Proxies are copies of one that has loaded, whose number of workers is another."""
     inside = ("exec", "-n", "web", "deploy/client", "-c", "istio-proxy", "--")

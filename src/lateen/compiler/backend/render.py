@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SYSTEM_ROOTS_PATH: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and its family keep the machine's CA bundle."""
 
-_Part = HttpListener | TcpListener | GatewayListener | Inbound
+_Part = HttpListener | TcpListener | GatewayListener | Inbound | InboundPort
 _Mine = tuple[_Part, bytes]
 """A listener of its own, and a digest of what it says itself of what is checked there."""
 _NO_EXTENSIONS: Mapping[str, Resource] = {}
@@ -196,6 +196,10 @@ class _Mesh:
             signals = node.telemetry.server
             made = listeners_inbound.virtual_inbound(part, node, settings, checked)
             sources = _inbound_sources(part)
+        elif isinstance(part, InboundPort):
+            signals = node.telemetry.server
+            made = listeners_inbound.bound(part, node, settings, checked)
+            sources = iter((part.source, part.mode.source))
         elif isinstance(part, GatewayListener):
             made = listeners_gateway.listener(part, node, settings, checked)
             sources = (chain.source for chain in part.chains)
@@ -215,6 +219,7 @@ def _own_parts(view: ProxyView) -> Iterator[tuple[_Part, bool]]:
     gateway: GatewayConfig | None = view.gateway
     if view.inbound is not None:
         yield view.inbound, True
+        yield from ((port, True) for port in view.inbound.ports if port.bind)
     if outbound is not None:
         yield from ((listener, False) for listener in outbound.http)
         yield from ((listener, False) for listener in outbound.tcp if listener.sniffed)

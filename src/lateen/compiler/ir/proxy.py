@@ -297,6 +297,8 @@ class InboundPort(Kept, frozen=True, kw_only=True):
     endpoint: str = ""
     """Where the application listens, as a Sidecar says: `127.0.0.1:80`, the pod's address and a
     port, or `unix:///path`. Empty: the address that was dialled."""
+    bind: str = ""
+    """The address of a socket that the proxy has for it; empty: connections come by capture."""
 
 
 class PortMode(Value, frozen=True, kw_only=True):

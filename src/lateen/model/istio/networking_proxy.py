@@ -24,7 +24,7 @@ class IstioIngressListener(ProtoStruct, frozen=True, kw_only=True):
     """A port on which the sidecar takes requests."""
 
     port: Annotated[Port | None, doc("The port.", required=True)] = None
-    bind: Annotated[str, doc("Address to listen on.", compiled=False)] = ""
+    bind: Annotated[str, doc("Address to listen on, with captureMode NONE.")] = ""
     capture_mode: Annotated[str, doc("How traffic gets there.", enum=CAPTURE_MODES)] = "DEFAULT"
     default_endpoint: Annotated[str, doc("Where the application listens.")] = ""
     tls: Annotated[ServerTLSSettings | None, doc("TLS ended here.", compiled=False)] = None

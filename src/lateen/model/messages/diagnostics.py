@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lateen.model.messages import analysis, authorization, istio, lateen
+from lateen.model.messages import analysis, authorization, istio, lateen, proxies
 from lateen.model.messages.lateen import Level, Row
 from lateen.model.meta import Location, Source
 
@@ -21,7 +21,11 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
     {
         "Manifests": lateen.MANIFESTS,
         "The lab itself": lateen.LAB,
-        "What the compiler makes of them": (*lateen.COMPILER, *authorization.AUTHORIZATION),
+        "What the compiler makes of them": (
+            *lateen.COMPILER,
+            *authorization.AUTHORIZATION,
+            *proxies.PROXIES,
+        ),
         "What `lateen analyze` adds": analysis.LATEEN,
         "Istio's own codes": (*istio.ISTIO, *analysis.ISTIO),
     }

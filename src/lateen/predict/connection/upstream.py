@@ -1,5 +1,6 @@
 """From a proxy to an endpoint of a cluster: which one, by which TLS, and what came of it. Pure."""
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,6 +75,8 @@ def reachable(run: Run, hop: Hop, cluster: Any) -> bool:
 def _candidates(run: Run, hop: Hop, cluster: Any) -> list[ClusterEndpoint]:
     kind = clusters.discovery(cluster)
     if kind == "ORIGINAL_DST":
+        if not clusters.restores(hop.listener):
+            return []  # a socket of its own: nobody knows where the client was going
         return [ClusterEndpoint(hop.taken.address, hop.taken.port)]
     if kind == "EDS":
         name = cluster.eds_cluster_config.service_name or cluster.name
@@ -109,7 +112,10 @@ def _name(run: Run, endpoint: ClusterEndpoint) -> str:
 def dial(run: Run, hop: Hop, way: Way, endpoint: ClusterEndpoint, content: Content) -> Dialed:
     """Open a connection to an endpoint and send what it is to carry."""
     place = run.reserve()
-    inward = hop.inbound and endpoint.message is None and endpoint.address == hop.pod.address
+    inward = hop.inbound and (
+        _loopback(endpoint.address)
+        or (endpoint.message is None and endpoint.address == hop.pod.address)
+    )
     client = party_of(hop.pod)
     socket, match = clusters.socket_for(way.cluster, endpoint)
     context = clusters.tls_context(socket)
@@ -137,6 +143,10 @@ def dial(run: Run, hop: Hop, way: Way, endpoint: ClusterEndpoint, content: Conte
         place=place,
         own_failure=failure,
     )
+
+
+def _loopback(address: str) -> bool:
+    return bool(address) and ipaddress.ip_address(address).is_loopback
 
 
 def _unwrapped(reply: WireReply, failure: str) -> WireReply:

@@ -8,6 +8,7 @@ import msgspec
 from lateen.predict.envoy import any_messages
 from lateen.predict.envoy.errors import UnknownError
 
+_ORIGINAL_DESTINATION = "envoy.filters.listener.original_dst"
 _MATCH = "envoy.transport_socket_match"
 _HEALTHY = frozenset({"UNKNOWN", "HEALTHY", "DEGRADED"})
 
@@ -28,6 +29,16 @@ def discovery(cluster: Any) -> str:
     if cluster.HasField("cluster_type"):
         raise UnknownError(f"a cluster of type {cluster.cluster_type.name}")
     return str(cluster.DiscoveryType.Name(cluster.type))
+
+
+def restores(listener: Any) -> bool:
+    """Whether connections of a listener keep the address that their client dialled: those that are
+    captured, or handed on by a listener that takes captured ones. A socket of its own knows none."""
+    if listener.HasField("bind_to_port") and not listener.bind_to_port.value:
+        return True
+    if listener.HasField("use_original_dst") and listener.use_original_dst.value:
+        return True
+    return any(each.name == _ORIGINAL_DESTINATION for each in listener.listener_filters)
 
 
 def endpoints(assignment: Any | None) -> list[ClusterEndpoint]:

@@ -12,11 +12,13 @@ PLAIN_ON_TLS = "plain HTTP on a port that serves TLS"
 _HTTP = Speech(otherwise=None)
 
 
-def answer(run: Run, pod: PodFacts, port: int, content: Content) -> WireReply:
-    """Return what the application of a pod answers on a port."""
+def answer(
+    run: Run, pod: PodFacts, port: int, content: Content, *, inside: bool = False
+) -> WireReply:
+    """Return what the application of a pod answers on a port; `inside`: on the loopback address."""
     server = party_of(pod, "app", port)
     speech = _speech(run, pod, port)
-    if speech is None or speech.local:
+    if speech is None or (speech.local and not inside):
         where = " but on the loopback address" if speech is not None else ""
         words = f"nothing listens on port {port}{where}"
         run.step("application", words, at=pod.name, ok=False)

@@ -50,7 +50,7 @@ def reach(run: Run, wanted: OpenedConnection) -> WireReply:
             run.step("capture", f"the sidecar listens there itself ({pod.name})", at=pod.name)
             return listener.serve(run, pod, wanted, own)
         if wanted.address != pod.address:
-            return application.answer(run, pod, wanted.port, wanted.content)
+            return application.answer(run, pod, wanted.port, wanted.content, inside=True)
     if not wanted.by_proxy and captured_out(pod, wanted.address, wanted.port):
         assert pod is not None
         run.step("capture", f"the pod's rules hand it to its sidecar ({pod.name})", at=pod.name)
@@ -80,6 +80,8 @@ def arrive(run: Run, wanted: OpenedConnection) -> WireReply:
     """Return what a connection leads to once it is on the network."""
     network = run.world.network
     address, port = wanted.address, wanted.port
+    if wanted.inward and wanted.pod is not None and address != wanted.pod.address:
+        return _inside(run, wanted.pod, wanted)
     front = network.fronts.get((address, port))
     if front is not None:
         if not front.endpoints:
@@ -127,7 +129,18 @@ def _at_pod(run: Run, pod: PodFacts, port: int, wanted: OpenedConnection) -> Wir
     itself = wanted.pod is not None and wanted.pod.name == pod.name and not wanted.by_proxy
     if not wanted.inward and not itself and captured_in(pod.capture, port):
         return listener.serve(run, pod, _at(wanted, pod.address, port), INBOUND_LISTENER)
+    own = _own_socket(run, pod, pod.address, port)
+    if own:
+        return listener.serve(run, pod, _at(wanted, pod.address, port), own)
     return application.answer(run, pod, port, wanted.content)
+
+
+def _inside(run: Run, pod: PodFacts, wanted: OpenedConnection) -> WireReply:
+    """A sidecar speaks to its pod's loopback address."""
+    own = _own_socket(run, pod, wanted.address, wanted.port)
+    if own:
+        return listener.serve(run, pod, wanted, own)
+    return application.answer(run, pod, wanted.port, wanted.content, inside=True)
 
 
 def _at_gateway(run: Run, pod: PodFacts, port: int, wanted: OpenedConnection) -> WireReply:

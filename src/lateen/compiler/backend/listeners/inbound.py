@@ -92,7 +92,8 @@ class ChainTarget(msgspec.Struct, frozen=True):
 def _targets(inbound: Inbound) -> list[ChainTarget]:
     """Return passthrough first, then the workload's ports, ascending."""
     bare = [_passthrough(entry.port, entry.mode) for entry in inbound.port_modes]
-    served = sorted([*bare, *map(_served, inbound.ports)], key=lambda t: t.port or 0)
+    captured = [_served(port, _ANY) for port in inbound.ports if not port.bind]
+    served = sorted([*bare, *captured], key=lambda t: t.port or 0)
     return [_passthrough(None, inbound.mode), *served]
 
 
@@ -109,8 +110,11 @@ def _passthrough(port: int | None, mode: Mode) -> ChainTarget:
     )
 
 
-def _served(port: InboundPort) -> ChainTarget:
-    name = names.listener("0.0.0.0", port.port)
+_ANY = "0.0.0.0"
+
+
+def _served(port: InboundPort, bind: str) -> ChainTarget:
+    name = names.listener(bind, port.port)
     return ChainTarget(
         port=port.port,
         protocol=port.protocol,
@@ -144,6 +148,31 @@ def virtual_inbound(
     for target in targets:
         for shape in shapes(target.protocol, target.mode.mode):
             out.filter_chains.append(_chain(target, shape, node, settings, checks))
+    return out
+
+
+def bound(
+    port: InboundPort, node: Node, settings: MeshSettings, checks: Checks = NONE
+) -> listener_pb2.Listener:
+    """Return the listener of a port that has a socket of its own: a Sidecar's, with captureMode
+    NONE."""
+    out = listener_pb2.Listener(
+        name=names.listener(port.bind, port.port),
+        address=pack.tcp_address(port.bind, port.port),
+        traffic_direction="INBOUND",
+        access_log=access_logs.listener(node.telemetry.server.logs),
+    )
+    pack.write_sources(out.metadata, access_logs.sources(node.telemetry.server))
+    listener_filters.never_time_out(out)
+    target = _served(port, port.bind)
+    if _needs_tls(target):
+        out.listener_filters.append(listener_filters.tls_inspector())
+    if _needs_http(target):
+        out.listener_filters.append(listener_filters.http_inspector())
+    for shape in shapes(target.protocol, target.mode.mode):
+        chain = _chain(target, shape, node, settings, checks)
+        chain.filter_chain_match.ClearField("destination_port")
+        out.filter_chains.append(chain)
     return out
 
 

@@ -33,10 +33,12 @@ def findings(
 def _sockets(obj: networking_proxy.Sidecar, source: Source) -> Found:
     for index, listener in enumerate(obj.spec.ingress):
         at = source.at(f"spec.ingress[{index}]")
-        if listener.capture_mode == "NONE":
-            yield make(
-                "LTN0062", at.at("captureMode"), field="captureMode NONE", what="the listener"
-            )
+        if listener.bind and listener.capture_mode != "NONE":
+            reason = "connections come by capture, and no socket is opened"
+            yield make("IST0167", at.at("bind"), reason=reason)
+        if listener.capture_mode == "NONE" and not listener.default_endpoint:
+            number = listener.port.number if listener.port is not None else 0
+            yield make("LTN0250", at, port=number)
     for index, egress in enumerate(obj.spec.egress):
         at = source.at(f"spec.egress[{index}]")
         if egress.bind.startswith(imports.UNIX):

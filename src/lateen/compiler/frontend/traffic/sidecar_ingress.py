@@ -11,6 +11,8 @@ from lateen.compiler.ir.proxy import Inbound, InboundPort, PortMode
 from lateen.compiler.ir.workload import Port, Resolution, Service
 from lateen.model.istio import networking_policy, networking_proxy
 
+_ANY = "0.0.0.0"
+
 
 def limited(made: Inbound, sidecar: networking_proxy.Sidecar) -> Inbound:
     """Return an inbound side whose ports have the limits that a Sidecar sets for all of them."""
@@ -33,7 +35,7 @@ def of_sidecar(
     found: dict[int, InboundPort] = {}
     for index, listener in enumerate(spec.ingress):
         number = listener.port.number if listener.port is not None else 0
-        if listener.port is None or number in found or not _captured(listener):
+        if listener.port is None or number in found:
             continue
         source = precedence.source("Sidecar", sidecar, f"spec.ingress[{index}]")
         protocol = protocols.named(listener.port.protocol)
@@ -59,6 +61,7 @@ def of_sidecar(
             else _pool(sidecar, spec.inbound_connection_pool, "spec.inboundConnectionPool"),
             endpoint=listener.default_endpoint.replace("0.0.0.0:", f"{address}:"),
             rule=source.ref,
+            bind=(listener.bind or _ANY) if listener.capture_mode == "NONE" else "",
         )
     return Inbound(
         mode=modes.mode,
@@ -67,11 +70,6 @@ def of_sidecar(
             PortMode(port=number, mode=mode) for number, mode in modes.ports if number not in found
         ),
     )
-
-
-def _captured(listener: networking_proxy.IstioIngressListener) -> bool:
-    """Whether connections reach it by capture: what binds a socket of its own is not compiled."""
-    return listener.capture_mode != "NONE"
 
 
 def _pool(
