@@ -33,7 +33,7 @@ def discovery(cluster: Any) -> str:
 
 def restores(listener: Any) -> bool:
     """Whether connections of a listener keep the address that their client dialled: those that are
-    captured, or handed on by a listener that takes captured ones. A socket of its own knows none."""
+    captured, or handed on by a listener that takes captured ones; others never knew it."""
     if listener.HasField("bind_to_port") and not listener.bind_to_port.value:
         return True
     if listener.HasField("use_original_dst") and listener.use_original_dst.value:
