@@ -150,7 +150,11 @@ def _is_shown(program: str) -> bool:
 
 
 def lab_facts(
-    paths: LabPaths, chosen: LabSettings, dns_ip: str, capacity: Mapping[str, float]
+    paths: LabPaths,
+    chosen: LabSettings,
+    dns_ip: str,
+    proxy_dns_ip: str,
+    capacity: Mapping[str, float],
 ) -> LabFacts:
     """Return what is the same for every container, and make the directories it names."""
     installed = installed_programs()
@@ -164,6 +168,7 @@ def lab_facts(
         python=interpreter.command(),
         mesh=meshsettings.mesh_settings(chosen),
         dns_ip=dns_ip,
+        proxy_dns_ip=proxy_dns_ip,
         masks=(str(paths.run.parent), str(paths.state.parent)),
         tools=str(bin_directory),
         cache=str(cache),
@@ -210,6 +215,9 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     outside = chosen.dns_forward or chosen.egress
     resolver = server.DnsServer(zone, forwarder(client) if outside else None)
     await resolver.start(addresses.dns_ip)
+    # For proxies that answer their pods' DNS: to them the hosts of ServiceEntries are elsewhere.
+    upstream = server.DnsServer(zone, forwarder(client) if outside else None, alike=True)
+    await upstream.start(addresses.node_ip)
     feed = ServiceFeed(network, zone, teller(client))
     tasks.start(feed.run(client, clock), "services")
     facts = node_facts(addresses.node_ip)
@@ -220,7 +228,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
         clock,
         network,
         AgentOptions(
-            lab=lab_facts(paths, chosen, addresses.dns_ip, capacity),
+            lab=lab_facts(paths, chosen, addresses.dns_ip, addresses.node_ip, capacity),
             places=Places(paths.run, paths.state),
             node=facts,
         ),
@@ -232,6 +240,7 @@ async def run(paths: LabPaths, clock: Clock) -> None:
     finally:
         await tasks.stop()
         await resolver.stop()
+        await upstream.stop()
 
 
 def forwarder(client: HttpClient) -> server.Forwarder:

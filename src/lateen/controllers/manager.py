@@ -16,7 +16,7 @@ from lateen.controllers.engine import actions, cache, controller, fields, loop
 from lateen.controllers.gatewayapi import classes, gateways, teller
 from lateen.controllers.injection import injector, webhooks
 from lateen.controllers.jobs import cronjob, job
-from lateen.controllers.network import apiservice, balancer, endpoints, ingress
+from lateen.controllers.network import apiservice, balancer, endpoints, entryaddresses, ingress
 from lateen.controllers.workloads import daemonset, deployment, replicaset, statefulset
 from lateen.model import client as api, external
 from lateen.model.schema import kinds
@@ -88,6 +88,7 @@ class Manager:
             istiod.CONTROLLER,
             endpoints.CONTROLLER,
             balancer.Balancer(self._settings.balancer_pool).controller(),
+            entryaddresses.CONTROLLER,
             classes.CONTROLLER,
             gateways.Deployer(self._settings.inject).controller(),
             teller.Teller(self._settings.inject.mesh.cluster_domain).controller(),

@@ -1,7 +1,8 @@
 """Keeps the rules of Services and the cluster's DNS up with the API server.
 
-Follows Services, EndpointSlices and Pods. Changes that arrive together reach the kernel together,
-and the server is told how far the kernel's rules have come: who waits for a change waits for them.
+Follows Services, EndpointSlices, Pods and ServiceEntries. Changes that arrive together reach the
+kernel together, and the server is told how far the kernel's rules have come: who waits for a change
+waits for them.
 """
 
 import asyncio
@@ -12,8 +13,9 @@ from lateen.base.clock import Clock
 from lateen.base.jsonvalue import Json
 from lateen.base.tasks import TaskGroup
 from lateen.kube.informer import Informer, Key, key_of
-from lateen.model import external, wellknown
+from lateen.model import entryaddresses, external, wellknown
 from lateen.model.client import ApiClient, ApiError
+from lateen.model.istio import networking_entry
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.model.schema import decode, kinds
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 """The label that tells whose endpoints a slice has."""
 
+ENTRIES = "serviceentries.networking.istio.io"
 RULED = ("services", "endpointslices.discovery.k8s.io")
 """The resources that rules are made of."""
 _RETRY = 0.2
@@ -60,7 +63,11 @@ class ServiceFeed:
             resource: Informer(client, clock, resource, callback, self._hasten)
             for resource, callback in zip(RULED, callbacks, strict=True)
         }
-        informers = [*self._ruled.values(), Informer(client, clock, "pods", self.pod_changed)]
+        informers = [
+            *self._ruled.values(),
+            Informer(client, clock, "pods", self.pod_changed),
+            Informer(client, clock, ENTRIES, self.entry_changed),
+        ]
         async with TaskGroup("services") as tasks:
             running = [tasks.start(each.run(), "watch") for each in informers]
             for each in informers:
@@ -104,10 +111,26 @@ class ServiceFeed:
         namespace, name = key_of(new or old or {})
         ip = str((new or {}).get("status", {}).get("podIP", ""))
         self._zone.set_pod(namespace, name, ip)
+        had = str((old or {}).get("status", {}).get("podIP", ""))
+        if had and had != ip:
+            self._zone.set_client(had, "")
+        self._zone.set_client(ip, namespace if new and _captures(new) else "")
         for host, address in _external(old):
             self._zone.remove_external(host, address)
         for host, address in _external(new):
             self._zone.add_external(host, address)
+
+    def entry_changed(self, old: Json | None, new: Json | None) -> None:
+        """Take a ServiceEntry's change; None is absence."""
+        namespace, name = key_of(new or old or {})
+        hosts = {}
+        entry = _decoded(new, ENTRIES) if new else None
+        if isinstance(entry, networking_entry.ServiceEntry):
+            hosts = {
+                host: dnszone.MeshHost(found, tuple(entry.spec.export_to))
+                for host, found in entryaddresses.names(entry)
+            }
+        self._zone.set_entry(namespace, name, hosts)
 
     def _slices_of(self, key: Key) -> Iterable[discovery.EndpointSlice]:
         return tuple(self._slices.get(key, {}).values())
@@ -167,6 +190,17 @@ def _external(pod: Json | None) -> list[tuple[str, str]]:
     annotations = metadata.get("annotations") or {}
     hosts = external.hosts_of(metadata.get("namespace", ""), annotations)
     return [(host, address) for host in hosts]
+
+
+def _captures(pod: Json) -> bool:
+    """Whether the proxy of a pod answers the pod's DNS."""
+    spec = pod.get("spec", {})
+    every = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    return any(
+        entryaddresses.captures((v["name"], v.get("value", "")) for v in one.get("env") or ())
+        for one in every
+        if one.get("name") == wellknown.PROXY
+    )
 
 
 def _decoded(body: Json, resource: str) -> object:

@@ -29,7 +29,7 @@ spec:
           concurrency: 2
           drainDuration: 10s
           terminationDrainDuration: 10s
-          proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true", MINE: is a variable}
+          proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true", ISTIO_META_HTTP10: "1", MINE: is a variable}
     spec: {containers: [{name: web}]}
 """
 
@@ -46,7 +46,7 @@ def test_each_is_named_once_with_its_place() -> None:
         "no effect here: annotation sidecar.istio.io/bootstrapOverride",
         "no effect here: drainDuration of the proxy's configuration",
         "no effect here: interception mode TPROXY: traffic is redirected instead",
-        "no effect here: proxyMetadata.ISTIO_META_DNS_CAPTURE of the proxy's configuration",
+        "no effect here: proxyMetadata.ISTIO_META_HTTP10 of the proxy's configuration",
     ]
     assert {str(f.source.ref) for f in made} == {"Deployment/default/web"}
     assert 'spec.template.metadata.annotations["sidecar.istio.io/bootstrapOverride"]' in {

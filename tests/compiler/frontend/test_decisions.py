@@ -151,6 +151,7 @@ jwt-from-cookies 1.21.0
 jwt-space-delimited-claims 1.28.0
 trailing-dot-fqdn 1.27.0
 vs-mixed-case-host 1.27.0
+ip-autoallocate 1.25.0
 internal-traffic-policy-local 1.17.0
 traffic-distribution 1.25.0
 prefer-close-without-subzone 1.27.0

@@ -252,3 +252,32 @@ def test_hosts_outside_are_answered_for_the_nearest_wildcard_last() -> None:
     zone.remove_external("a.wiki.example", "10.244.0.7")
     zone.remove_external("a.wiki.example", "10.244.0.7")
     assert [str(r.rdata) for r in _ask(zone, "a.wiki.example", "A").rr] == ["10.244.0.8"]
+
+
+def test_clients_whose_proxy_answers_are_told_of_service_entries() -> None:
+    zone = _zone()
+    zone.add_external("a.example", "10.244.0.7")
+    zone.set_client("10.244.0.2", "web")
+    zone.set_entry("web", "own", {"a.example": dnszone.MeshHost(("240.240.0.1",))})
+    zone.set_entry("api", "theirs", {"a.example": dnszone.MeshHost(("240.240.0.2",))})
+    zone.set_entry(
+        "api",
+        "private",
+        {
+            "b.example": dnszone.MeshHost(("240.240.0.3",), (".",)),
+            "*.c.example": dnszone.MeshHost(("240.240.0.4",), ("web", "more")),
+        },
+    )
+
+    def told(name: str, client: str) -> list[str]:
+        return [record.value for record in zone.lookup(name, "A", client).answers]
+
+    assert told("A.example", "10.244.0.2") == ["240.240.0.1"]
+    assert told("a.example", "10.244.0.3") == told("a.example", "") == ["10.244.0.7"]
+    assert told("b.example", "10.244.0.2") == []
+    assert told("x.y.c.example", "10.244.0.2") == ["240.240.0.4"]
+    assert zone.lookup("x.c.example", "A", "10.244.0.2").inside
+    zone.set_entry("web", "own", {})
+    assert told("a.example", "10.244.0.2") == ["240.240.0.2"]
+    zone.set_client("10.244.0.2", "")
+    assert told("a.example", "10.244.0.2") == ["10.244.0.7"]

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lateen.app.foresight import external
 from lateen.compiler.frontend.graph import pods as proxies
+from lateen.compiler.frontend.registry import workloads
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind
-from lateen.model import wellknown
+from lateen.model import entryaddresses, wellknown
 from lateen.model.identity import spiffe_id
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
@@ -18,6 +19,7 @@ from lateen.node.net import services
 from lateen.node.net.podnetwork import CaptureOptions
 from lateen.predict.values.facts import CaptureRules, Front, NetworkFacts, PodFacts
 
+_ENTRIES = "serviceentries.networking.istio.io"
 _SERVICE_LABEL = wellknown.SERVICE_NAME
 _DOMAIN = wellknown.CLUSTER_DOMAIN
 _SEARCH = (f"{{namespace}}.svc.{_DOMAIN}", f"svc.{_DOMAIN}", _DOMAIN)
@@ -110,18 +112,27 @@ class Resolver:
             self._zone.set_service(service, slices.get(key, ()))
         for (namespace, name), pod in snapshot.pods.items():
             self._zone.set_pod(namespace, name, pod.status.pod_ip)
+            if workloads.resolves(pod, allocation_asked=False):
+                self._zone.set_client(pod.status.pod_ip, namespace)
+        for key, entry in snapshot.of(_ENTRIES).items():
+            hosts = {
+                host: zone.MeshHost(found, tuple(entry.spec.export_to))
+                for host, found in entryaddresses.names(entry)
+            }
+            self._zone.set_entry(*key, hosts)
         for host, address in external.names(snapshot):
             self._zone.add_external(host, address)
 
-    def addresses(self, name: str, namespace: str) -> tuple[str, ...]:
-        """Return the addresses of a name."""
+    def addresses(self, name: str, namespace: str, client: str = "") -> tuple[str, ...]:
+        """Return the addresses of a name, as the application of a pod of that address is told
+        them; without one, as proxies are."""
         searched = [f"{name}.{s.format(namespace=namespace)}" for s in _SEARCH]
         absolute = name.removesuffix(".")
         every = [absolute] if name.endswith(".") or not namespace else [*searched, absolute]
         if name.count(".") >= 5:
             every = [absolute, *every]
         for each in every:
-            found = self._zone.lookup(each, "A").answers
+            found = self._zone.lookup(each, "A", client).answers
             given = tuple(record.value for record in found if record.type == "A")
             if given:
                 return given

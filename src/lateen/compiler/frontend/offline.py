@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import endpoints, workloads
+from lateen.model import entryaddresses
+from lateen.model.istio.networking_entry import EntryAddress
 from lateen.model.kube import discovery
 from lateen.model.kube.apps import workloads as apps
 from lateen.model.kube.core import container, pod as core_pod, service as core_service
@@ -19,6 +22,7 @@ from lateen.model.snapshot import Change, Snapshot
 
 _INJECT = "sidecar.istio.io/inject"
 _HASH = "pod-template-hash"
+_ENTRIES = "serviceentries.networking.istio.io"
 _SLICES = "endpointslices.discovery.k8s.io"
 _PROXY = container.Container(name=workloads.PROXY_CONTAINER, args=("proxy", "sidecar"))
 
@@ -48,8 +52,22 @@ def complete(snapshot: Snapshot, *, root_namespace: str = "istio-system") -> Sna
     ]
     changes = [Change("pods", *key, pod) for key, pod in pods.items()]
     changes += [Change("services", *key, service) for key, service in services.items()]
+    changes += _entries_with_addresses(snapshot)
     changes += [Change(_SLICES, s.metadata.namespace, s.metadata.name, s) for s in slices]
     return snapshot.with_changes(changes)
+
+
+def _entries_with_addresses(snapshot: Snapshot) -> list[Change]:
+    known = snapshot.of(_ENTRIES)
+    found = entryaddresses.allocate(sorted(known.values(), key=precedence.age))
+    changes = []
+    for key, hosts in found.items():
+        given = tuple(EntryAddress(value=value, host=host) for host, value in hosts.items())
+        obj = known[key]
+        if given != obj.status.addresses:
+            status = msgspec.structs.replace(obj.status, addresses=given)
+            changes.append(Change(_ENTRIES, *key, msgspec.structs.replace(obj, status=status)))
+    return changes
 
 
 def _pods_of_deployments(snapshot: Snapshot, root_namespace: str) -> Iterator[core_pod.Pod]:

@@ -99,6 +99,7 @@ GATES = (
     ),
     Gate("trailing-dot-fqdn", (1, 27, 0), "absolute_fqdn_domain"),
     Gate("vs-mixed-case-host", (1, 27, 0), "lower_case_hosts"),
+    Gate("ip-autoallocate", (1, 25, 0), "allocates_addresses"),
     Gate("internal-traffic-policy-local", (1, 17, 0), "node_local_services"),
     Gate("traffic-distribution", (1, 25, 0), "traffic_distribution"),
     Gate("prefer-close-without-subzone", (1, 27, 0), "close_is_zone"),

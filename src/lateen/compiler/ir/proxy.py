@@ -44,6 +44,8 @@ class Features(Value, frozen=True, kw_only=True):
     """1.22: targetPort of a ServiceEntry of resolution NONE counts."""
     topology_locality_label: bool = True
     """1.29: the label `topology.istio.io/locality` says where a pod is, before `istio-locality`."""
+    allocates_addresses: bool = True
+    """1.25: hosts of ServiceEntries are given addresses; before, proxies have to ask for that."""
     node_local_services: bool = True
     """1.17: `internalTrafficPolicy: Local` leaves the endpoints of the client's node."""
     traffic_distribution: bool = True

@@ -110,6 +110,9 @@ class Service(Value, frozen=True, kw_only=True):
     """Its own addresses; those of a ServiceEntry may be networks."""
     ports: tuple[Port, ...]
     source: Source
+    given: str = ""
+    """The address that a ServiceEntry's host without one was given: of use to proxies that answer
+    their pod's DNS, and unknown to all others."""
     created: str = ""
     """creationTimestamp: age decides precedence throughout Istio."""
     external: bool = False

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.model import wellknown
+from lateen.model import entryaddresses, wellknown
 from lateen.model.kube.core.container import Container, SecurityContext
 from lateen.model.kube.core.pod import PodSecurityContext, PodSpec
 from lateen.model.labapi.images import ContainerImage, LocalCommand
@@ -81,6 +81,8 @@ class LabFacts(msgspec.Struct, frozen=True, kw_only=True):
     mesh: MeshSettings
     domain: str = wellknown.CLUSTER_DOMAIN
     dns_ip: str = ""
+    proxy_dns_ip: str = ""
+    """The name server of proxies that answer their pods' DNS themselves."""
     masks: tuple[str, ...] = ()
     """Directories of the host with other pods' and the lab's own secrets."""
     tools: str = ""
@@ -406,7 +408,7 @@ def without_users(spec: PodSpec) -> tuple[str, ...]:
 def _name_files(lab: LabFacts, given: Inputs, hostname: str) -> tuple[tuple[str, str], ...]:
     return (
         ("/etc/hosts", hosts_file(given.pod, given.spec, hostname, lab.domain)),
-        ("/etc/resolv.conf", resolver_file(given.pod.namespace, given.spec, lab)),
+        ("/etc/resolv.conf", resolver_file(given.pod.namespace, given.spec, _asked(lab, given))),
     )
 
 
@@ -437,6 +439,14 @@ def hosts_file(pod: PodFields, spec: PodSpec, hostname: str, domain: str) -> str
         lines += ["", "# Entries added by HostAliases."]
         lines += ["\t".join((alias.ip, *alias.hostnames)) for alias in spec.host_aliases]
     return "\n".join(lines) + "\n"
+
+
+def _asked(lab: LabFacts, given: Inputs) -> LabFacts:
+    """Return the lab's facts with the name server that a container asks: a proxy that answers its
+    pod's DNS asks elsewhere itself."""
+    if given.container.name == PROXY and entryaddresses.captures(given.env.items()):
+        return msgspec.structs.replace(lab, dns_ip=lab.proxy_dns_ip or lab.dns_ip)
+    return lab
 
 
 def resolver_file(namespace: str, spec: PodSpec, lab: LabFacts) -> str:

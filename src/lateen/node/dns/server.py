@@ -24,11 +24,11 @@ Forwarder = Callable[[bytes], Awaitable[bytes]]
 """Takes a query for a name outside the cluster and returns the reply; raises OSError."""
 
 
-def answer(query: bytes, zone: dnszone.Zone, limit: int = 0) -> bytes | None:
+def answer(query: bytes, zone: dnszone.Zone, limit: int = 0, client: str = "") -> bytes | None:
     """Return the reply to a query, or None to something that is not one.
 
     `limit` is the largest reply in bytes; 0 means what the query allows over UDP. A larger reply is
-    cut and marked, so that the client asks again over TCP.
+    cut and marked, so that the client asks again over TCP. `client` is the address that asks.
     """
     if len(query) < 12 or query[2] & 0x80:
         return None
@@ -40,7 +40,7 @@ def answer(query: bytes, zone: dnszone.Zone, limit: int = 0) -> bytes | None:
         return _failure(query, dnslib.RCODE.NOTIMP)
     if len(request.questions) != 1:
         return _failure(query, dnslib.RCODE.FORMERR)
-    packed = bytes(_reply(request, zone).pack())
+    packed = bytes(_reply(request, zone, client).pack())
     if len(packed) > (limit or _udp_limit(request)):
         # The question must come back with it, or resolvers take it for a forgery and wait.
         cut = request.reply(ra=0, aa=1)
@@ -50,19 +50,19 @@ def answer(query: bytes, zone: dnszone.Zone, limit: int = 0) -> bytes | None:
     return packed
 
 
-def is_foreign(query: bytes, zone: dnszone.Zone) -> bool:
+def is_foreign(query: bytes, zone: dnszone.Zone, client: str = "") -> bool:
     """Return whether the query asks for a name that is not the cluster's."""
     try:
         question = dnslib.DNSRecord.parse(query).q
     except (dnslib.DNSError, struct.error, UnicodeError, ValueError, IndexError):
         return False
-    return not zone.lookup(_text(question.qname), "A").inside
+    return not zone.lookup(_text(question.qname), "A", client).inside
 
 
-def _reply(request: dnslib.DNSRecord, zone: dnszone.Zone) -> dnslib.DNSRecord:
+def _reply(request: dnslib.DNSRecord, zone: dnszone.Zone, client: str) -> dnslib.DNSRecord:
     question = request.q
     kind = dnslib.QTYPE.get(question.qtype, str(question.qtype))
-    found = zone.lookup(_text(question.qname), kind)
+    found = zone.lookup(_text(question.qname), kind, client)
     reply = request.reply(ra=0, aa=1)
     if not found.exists:
         reply.header.rcode = dnslib.RCODE.NXDOMAIN
@@ -128,10 +128,14 @@ def _failure(query: bytes, code: int) -> bytes:
 
 
 class DnsServer:
-    """Answers over UDP and TCP on sockets that it is given."""
+    """Answers over UDP and TCP on sockets that it is given. With `alike` all clients are told the
+    same, as proxies are whose pods' DNS they answer themselves."""
 
-    def __init__(self, zone: dnszone.Zone, forwarder: Forwarder | None = None) -> None:
+    def __init__(
+        self, zone: dnszone.Zone, forwarder: Forwarder | None = None, *, alike: bool = False
+    ) -> None:
         self._zone = zone
+        self._alike = alike
         self._forwarder = forwarder
         self._tasks = TaskGroup("dns")
         self._transport: asyncio.DatagramTransport | None = None
@@ -155,10 +159,16 @@ class DnsServer:
 
     def received(self, query: bytes, peer: tuple[str, int]) -> None:
         """Take a datagram."""
-        if self._forwarder is not None and is_foreign(query, self._zone):
+        client = self._client(peer)
+        if self._forwarder is not None and is_foreign(query, self._zone, client):
             self._tasks.start(self._forward(query, peer), "forward")
-        elif self._transport is not None and (reply := answer(query, self._zone)) is not None:
-            self._transport.sendto(reply, peer)
+        elif self._transport is not None:
+            reply = answer(query, self._zone, client=client)
+            if reply is not None:
+                self._transport.sendto(reply, peer)
+
+    def _client(self, peer: tuple[str, int] | None) -> str:
+        return peer[0] if peer is not None and not self._alike else ""
 
     async def _forward(self, query: bytes, peer: tuple[str, int]) -> None:
         reply = await self._foreign(query)
@@ -178,10 +188,11 @@ class DnsServer:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     size = int.from_bytes(await reader.readexactly(2), "big")
                     query = await reader.readexactly(size)
-                if self._forwarder is not None and is_foreign(query, self._zone):
+                client = self._client(writer.get_extra_info("peername"))
+                if self._forwarder is not None and is_foreign(query, self._zone, client):
                     reply: bytes | None = await self._foreign(query)
                 else:
-                    reply = answer(query, self._zone, _TCP_LIMIT)
+                    reply = answer(query, self._zone, _TCP_LIMIT, client)
                 if reply is None:
                     break
                 writer.write(len(reply).to_bytes(2, "big") + reply)

@@ -5,7 +5,7 @@ another type of record is not an unknown name: resolvers that ask for A and AAAA
 a search path with ndots 5, depend on the difference.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -60,6 +60,20 @@ class _Entry(msgspec.Struct, frozen=True):
         return self.service.spec.cluster_ip in ("", "None")
 
 
+class MeshHost(msgspec.Struct, frozen=True):
+    """A host of a ServiceEntry: its addresses, and the namespaces that may know it (`*`, `.`)."""
+
+    addresses: tuple[str, ...]
+    export_to: tuple[str, ...] = ()
+
+    def seen_by(self, owner: str, namespace: str) -> bool:
+        """Whether clients of a namespace know a host that `owner` declares."""
+        if not self.export_to or "*" in self.export_to:
+            return True
+        wanted = {owner if each == "." else each for each in self.export_to}
+        return "~" not in wanted and namespace in wanted
+
+
 class Zone:
     """The names of one cluster, kept up by the objects it is told of."""
 
@@ -70,6 +84,10 @@ class Zone:
         self._pods: dict[tuple[str, str], str] = {}
         self._hosts: dict[str, dict[str, None]] = {}
         """Addresses of hosts outside the mesh that are answered for; `*.` is every name below."""
+        self._entries_named: dict[str, dict[tuple[str, str], MeshHost]] = {}
+        """Hosts of ServiceEntries, for clients whose proxy answers their DNS."""
+        self._asking: dict[str, str] = {}
+        """The namespaces of those clients by address."""
 
     def set_service(
         self, service: objects.Service, slices: Iterable[discovery.EndpointSlice]
@@ -118,16 +136,58 @@ class Zone:
         if not known:
             self._hosts.pop(host, None)
 
+    def set_entry(self, namespace: str, name: str, hosts: Mapping[str, MeshHost]) -> None:
+        """Take the hosts of a ServiceEntry that have addresses, in place of what was known."""
+        key = (namespace, name)
+        for host in [h for h, known in self._entries_named.items() if key in known]:
+            del self._entries_named[host][key]
+            if not self._entries_named[host]:
+                del self._entries_named[host]
+        for host, told in hosts.items():
+            self._entries_named.setdefault(host, {})[key] = told
+
+    def set_client(self, address: str, namespace: str) -> None:
+        """Take a client whose proxy answers its DNS; an empty namespace forgets it."""
+        self._asking.pop(address, None)
+        if address and namespace:
+            self._asking[address] = namespace
+
     def _leave(self, namespace: str) -> None:
         self._namespaces[namespace] -= 1
         if not self._namespaces[namespace]:
             del self._namespaces[namespace]
 
-    def lookup(self, name: str, kind: str) -> ZoneAnswer:
-        """Return what is known of a name (any case, no last dot) and a type (`A`, `SRV` …)."""
+    def lookup(self, name: str, kind: str, client: str = "") -> ZoneAnswer:
+        """Return what is known of a name (any case, no last dot) and a type (`A`, `SRV` …) to a
+        client of that address: one whose proxy answers its DNS is told of ServiceEntries too."""
         labels = name.lower().split(".")
+        found: ZoneAnswer | None = None
         if labels[-2:] == DOMAIN.split("."):
-            return self._inside(tuple(labels[:-2]), kind)
+            found = self._inside(tuple(labels[:-2]), kind)
+            if found.exists:
+                return found
+        told = self._of_entries(labels, self._asking.get(client, ""))
+        if told:
+            return _only(tuple(DnsRecord(name, "A", each) for each in told), kind)
+        return found or self._beyond(labels, name, kind)
+
+    def _of_entries(self, labels: list[str], namespace: str) -> tuple[str, ...]:
+        """Return the addresses of a ServiceEntry's host as a namespace knows it: the name's own, or
+        those of the longest wildcard."""
+        if not namespace or not self._entries_named:
+            return ()
+        for host in (".".join(labels), *(".".join(("*", *labels[at:])) for at in range(1, len(labels)))):
+            known = self._entries_named.get(host, {})
+            visible = [
+                (key, told) for key, told in known.items() if told.seen_by(key[0], namespace)
+            ]
+            own = [told for key, told in visible if key[0] == namespace]
+            chosen = own or [told for _, told in visible]
+            if chosen:
+                return tuple(dict.fromkeys(a for told in chosen for a in told.addresses))
+        return ()
+
+    def _beyond(self, labels: list[str], name: str, kind: str) -> ZoneAnswer:
         if labels[-2:] == ["in-addr", "arpa"]:
             return self._backwards(labels[:-2], name, kind)
         if (addresses := self._outside(labels)) is not None:

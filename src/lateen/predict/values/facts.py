@@ -91,9 +91,10 @@ class Front(msgspec.Struct, frozen=True):
 class Names(Protocol):
     """The name server."""
 
-    def addresses(self, name: str, namespace: str) -> tuple[str, ...]:
+    def addresses(self, name: str, namespace: str, client: str = "") -> tuple[str, ...]:
         """Return what a client in a namespace is answered; empty for an unknown name. Outside of
-        the mesh the namespace is empty."""
+        the mesh the namespace is empty. `client` is the address of a pod whose application asks;
+        empty for proxies."""
         ...
 
 

@@ -113,7 +113,8 @@ def _looked_up(run: Run, asked: Sending) -> str:
     if asked.host == "localhost" and asked.pod is not None:
         return "127.0.0.1"  # by the container's /etc/hosts
     namespace = asked.pod.namespace if asked.pod is not None else ""
-    found = run.world.network.names.addresses(asked.host, namespace)
+    client = asked.pod.address if asked.pod is not None else ""
+    found = run.world.network.names.addresses(asked.host, namespace, client)
     if not found:
         return ""
     options = [Option(f"{asked.host} is {each}", 1 / len(found)) for each in found]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lateen.compiler.frontend.registry import workloads
+from lateen.model import entryaddresses
 from lateen.model.kube.core import pod as core_pod
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import ObjectRef, Source
@@ -53,6 +54,7 @@ _READ = frozenset(
 _HOLD, _DRAIN = "holdApplicationUntilProxyStarts", "terminationDrainDuration"
 _STATS = "proxyStatsMatcher"
 _ACTED_ON = frozenset({_HOLD, _DRAIN, _STATS, "concurrency", "image", "proxyMetadata"})
+_RESOLVING = (entryaddresses.CAPTURE, entryaddresses.ALLOCATE)
 _META = "ISTIO_META_"
 """Begins the variables that tell the control plane something of a proxy."""
 
@@ -92,7 +94,7 @@ def _unread(text: str) -> Iterator[str]:
     for key, value in config.items() if isinstance(config, Mapping) else ():
         if key == "proxyMetadata" and isinstance(value, Mapping):
             for name in map(str, value):  # any other is a variable, which is there
-                if name.startswith(_META):
+                if name.startswith(_META) and name not in _RESOLVING:
                     yield fieldpath.join("proxyMetadata", name)
         elif key == _DRAIN and syntax.duration(str(value), zero=True):
             yield f"{key}, which is no duration,"

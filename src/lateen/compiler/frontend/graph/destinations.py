@@ -33,6 +33,9 @@ class Scope(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     labels: Labels = ()
     sidecar: Key | None = None
     """The Sidecar that they are subject to, if any."""
+    resolving: bool = False
+    """Whether their proxies answer their pods' DNS, and so know the addresses that hosts were
+    given."""
 
 
 class ClusterKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

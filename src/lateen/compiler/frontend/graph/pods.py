@@ -46,7 +46,10 @@ class Pods:
         """Return what a sidecar sees of the mesh."""
         pod, wide = self._collections.pods.get(key), self._labelled(key)
         labels = pod.metadata.labels if pod is not None else {}
-        return Scope(wide.namespace, wide.labels, self._scopes.sidecar_of(key[0], labels))
+        asked = not self._settings.features.allocates_addresses
+        resolving = pod is not None and workloads.resolves(pod, allocation_asked=asked)
+        subject = self._scopes.sidecar_of(key[0], labels)
+        return Scope(wide.namespace, wide.labels, subject, resolving)
 
     def _labelled(self, key: Key) -> Scope:
         pod = self._collections.pods.get(key)

@@ -206,6 +206,8 @@ class Sidecars:
         service = self._destinations.registry.at(service_key)
         if service is None:
             return ServiceListeners()
+        if scope.resolving and service.given and not service.vips:
+            service = msgspec.structs.replace(service, vips=(service.given,))
         imports = self._imports.imports(scope)
         served = imports.serving(service) if imports is not None else None
         found_hosts: list[tuple[int, VirtualHost, bool]] = []

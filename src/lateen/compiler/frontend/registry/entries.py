@@ -9,6 +9,7 @@ from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import protocols, services, workloads
 from lateen.compiler.ir.proxy import Features, MeshSettings
 from lateen.compiler.ir.workload import Endpoint, Mode, Port, Resolution, Service
+from lateen.model import entryaddresses
 from lateen.model.identity import spiffe_id
 from lateen.model.istio import networking_entry
 
@@ -56,6 +57,7 @@ def translate(objs: Entries, hostname: str, settings: MeshSettings) -> Service:
         vips=tuple(dict.fromkeys(a for a in map(_address, spec.addresses) if a)),
         ports=tuple(ports),
         source=precedence.source("ServiceEntry", first),
+        given=next((found[hostname] for found in map(_given, objs) if hostname in found), ""),
         created=first.metadata.creation_timestamp or "",
         external=spec.location != "MESH_INTERNAL",
         entry=True,
@@ -64,6 +66,9 @@ def translate(objs: Entries, hostname: str, settings: MeshSettings) -> Service:
         near=services.nearness("", first.metadata.annotations, settings.features),
         identities=tuple(spec.subject_alt_names),
     )
+
+
+_given = entryaddresses.given
 
 
 def asked_by(obj: networking_entry.ServiceEntry | None, features: Features) -> list[str]:

@@ -9,7 +9,7 @@ from lateen.compiler.ir import telemetry
 from lateen.compiler.ir.proxy import Features, MeshSettings, Node, ProxyKind
 from lateen.compiler.ir.value import Value
 from lateen.compiler.ir.workload import Endpoint, Labels, Mode
-from lateen.model import wellknown
+from lateen.model import entryaddresses, wellknown
 from lateen.model.identity import spiffe_id
 from lateen.model.kube.core import container as core_container, pod as core_pod
 from lateen.model.meta import ObjectRef
@@ -125,6 +125,15 @@ def proxy_container(pod: core_pod.Pod) -> core_container.Container | None:
         if container.name == PROXY_CONTAINER and container.restart_policy == "Always":
             return container
     return None
+
+
+def resolves(pod: core_pod.Pod, *, allocation_asked: bool) -> bool:
+    """Whether the pod's proxy answers the pod's DNS with the addresses that hosts were given."""
+    container = proxy_container(pod)
+    if container is None:
+        return False
+    said = ((each.name, each.value) for each in container.env)
+    return entryaddresses.captures(said, allocation_asked=allocation_asked)
 
 
 def ready(pod: core_pod.Pod) -> bool:
