@@ -77,11 +77,13 @@ def test_hosts_on_one_port_are_told_apart_where_a_proxy_answers_dns(lab: Lab) ->
     """Each host without an address was given one; the proxy itself is told the true ones."""
     listed = lab.kubectl("get", "serviceentries", "-n", "names", "-o", "json").stdout
     given = [each["status"]["addresses"][0]["value"] for each in json.loads(listed)["items"]]
-    assert len({*given}) == 2 and all(each.startswith("240.240.0.") for each in given)
+    assert len({*given}) == 2
+    assert all(each.startswith("240.240.0.") for each in given)
     for host, words in (("shop.example.com", "httpbin"), ("plain.example.net", "nginx")):
         url, common = f"http://{host}/", ("--namespace", "names", "-o", "json")
         told = json.loads(lab.lateen("curl", "--from", "asking", *common, url).stdout)
-        assert told["response"]["status"] == 200 and words in json.dumps(told["response"]), told
+        assert told["response"]["status"] == 200, told
+        assert words in json.dumps(told["response"]), told
         assert told["legs"][0]["server_log"]["kind"] == "tcp"
         foretold = json.loads(lab.lateen("explain", "asking", url, *common).stdout)
         outcomes = [branch["outcome"] for branch in foretold["branches"]]
