@@ -29,7 +29,7 @@ spec:
           concurrency: 2
           drainDuration: 10s
           terminationDrainDuration: 10s
-          proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true", ISTIO_META_HTTP10: "1", MINE: is a variable}
+          proxyMetadata: {ISTIO_META_DNS_CAPTURE: "true", ISTIO_META_HTTP10: "1", MINE: variable}
     spec: {containers: [{name: web}]}
 """
 

@@ -176,7 +176,8 @@ class Zone:
         those of the longest wildcard."""
         if not namespace or not self._entries_named:
             return ()
-        for host in (".".join(labels), *(".".join(("*", *labels[at:])) for at in range(1, len(labels)))):
+        wildcards = (".".join(("*", *labels[at:])) for at in range(1, len(labels)))
+        for host in (".".join(labels), *wildcards):
             known = self._entries_named.get(host, {})
             visible = [
                 (key, told) for key, told in known.items() if told.seen_by(key[0], namespace)
