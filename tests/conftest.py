@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Begun in a shell's background: what the tests start would ignore Ctrl-C too.
@@ -23,12 +25,28 @@ LONGEST = ("test_kubectl_sessions.py", "test_kubectl_lab.py", "test_lifecycle.py
 once: what is long begins first, and the run ends with what is short on all workers together."""
 
 
+STRUCTURE = "tests/structure"
+"""The folder whose tests all look at the same trees."""
+
+
+class Files(LoadFileScheduling):
+    """A file stays on one worker, and so does the folder whose tests parse the source once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return STRUCTURE if nodeid.startswith(f"{STRUCTURE}/") else str(nodeid.split("::", 1)[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files | None:
+    """Hand out what has to stay together, where files stay together."""
+    return Files(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, then the other end-to-end tests, then the rest."""
+    """Put the longest files first, then the other end-to-end tests, structure, then the rest."""
     items.sort(key=lambda item: _rank(item.path))
 
 
 def _rank(path: Path) -> int:
     if path.parent.name != "e2e":
-        return len(LONGEST) + 1
+        return len(LONGEST) + (1 if path.parent.name == "structure" else 2)
     return LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST)

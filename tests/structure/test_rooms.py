@@ -7,6 +7,8 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from tests.structure import syntax
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "lateen"
 FOLDER_LIMIT = 16
@@ -61,7 +63,7 @@ def test_pure_is_said_where_the_contract_holds_it() -> None:
         if file.name == "__init__.py":
             continue
         name = name_of(file)
-        if re.search(r"\bPure\b", ast.get_docstring(ast.parse(file.read_text())) or ""):
+        if re.search(r"\bPure\b", ast.get_docstring(syntax.module(file).tree) or ""):
             says.add(name)
         if any(fnmatchcase(name, one) or fnmatchcase(name, f"{one}.*") for one in held):
             guarded.add(name)

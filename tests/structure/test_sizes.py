@@ -1,18 +1,21 @@
 """Files stay under 500 lines and functions under 60; everything public says what it is."""
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from tests.structure import syntax
+
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = syntax.FILES
 FILE_LIMIT, FUNCTION_LIMIT = 500, 60
 BANNED_NAMES = {"utils", "util", "common", "helpers", "misc"}
 
 
-def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+def functions(nodes: Iterable[ast.AST]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 @pytest.mark.parametrize("limit", [FILE_LIMIT])
@@ -30,7 +33,7 @@ def test_no_function_is_too_long() -> None:
     long = [
         f"{path.relative_to(ROOT)}:{f.lineno} {f.name}"
         for path in SOURCES
-        for f in functions(ast.parse(path.read_text()))
+        for f in functions(syntax.module(path).nodes)
         if (f.end_lineno or 0) - f.lineno + 1 > FUNCTION_LIMIT
     ]
     assert not long
@@ -43,7 +46,7 @@ def test_modules_are_named_after_their_job() -> None:
 def test_every_module_and_public_function_has_a_docstring() -> None:
     bare = []
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
+        tree = syntax.module(path).tree
         if not ast.get_docstring(tree):
             bare.append(str(path.relative_to(ROOT)))
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
