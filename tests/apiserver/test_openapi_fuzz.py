@@ -29,11 +29,11 @@ SEED = int(os.environ.get("LATEEN_FUZZ_SEED", "2026"))
 ALL = bool(os.environ.get("LATEEN_FUZZ_ALL"))
 
 DOCUMENTS = {
-    "api/v1": 12,
-    "apis/apps/v1": 4,
-    "apis/networking.istio.io/v1": 10,
-    "apis/security.istio.io/v1": 10,
-    "apis/example.com/v1": 14,
+    "api/v1": 8,
+    "apis/apps/v1": 2,
+    "apis/networking.istio.io/v1": 7,
+    "apis/security.istio.io/v1": 7,
+    "apis/example.com/v1": 10,
 }
 """How many operations of each document are tried; the seed chooses them. A pod template is so
 wide that drawing one takes a second."""

@@ -95,11 +95,12 @@ LOOKING = {
     "unknown image, told": Case(
         "kubectl describe pod unknown",
         (
-            r"Reason: +(ImagePullBackOff|ErrImagePull)",
-            r'Normal +Pulling .* Pulling image "example\.com/nothing:1"',
-            r"Failed to pull image .*[:;] no stand-in is known for example\.com/nothing; name the "
-            r"command .* lateen\.yaml",
-            r"Warning +Failed .* Error: ErrImagePull",
+            # In any order: what is repeated comes last.
+            r"(?s)\A(?=.* Reason: +(ImagePullBackOff|ErrImagePull))"
+            r'(?=.* Normal +Pulling [^\n]* Pulling image "example\.com/nothing:1")'
+            r"(?=.* Failed to pull image [^\n]*[:;] no stand-in is known for example\.com/nothing; "
+            r"name the command [^\n]* lateen\.yaml)"
+            r"(?=.* Warning +Failed [^\n]* Error: ErrImagePull)",
         ),
     ),
     "unknown image, told of waiting": Case(

@@ -358,7 +358,7 @@ PODS: dict[str, tuple[Case, ...]] = {
         Case(
             "kubectl exec named -- sh -c 'hostname; cat /etc/hosts; pwd; touch /x'",
             (
-                r"^box\.sub\.session-\d+-\d\d\.svc\.cluster\.local$",
+                r"^box\.sub\.session-\d+\.svc\.cluster\.local$",
                 r"\tbox\.sub\.\S+\tbox$",
                 "^10.9.9.9\talias$",
                 "^/made/here$",

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 WALKTHROUGH = ROOT / "examples" / "walkthrough"
 ORDINARY = 47110
 """A uid that no account has: an ordinary user needs none."""
+KUBECTLS = ("kubectl-1.37", "kubectl-1.32")
+"""The newest and the oldest that the tests ask."""
 
 
 def readable_by_all(path: Path) -> list[Path]:
@@ -65,6 +67,12 @@ class Lab:
     uid: int = ORDINARY
     """Whose an ordinary user's lab is."""
 
+    @property
+    def version(self) -> str:
+        """The kubectl of this lab: the newest as root, the oldest as an ordinary user. A kubectl
+        knows nothing of who started the lab, so the other two pairs would find nothing else."""
+        return KUBECTLS[self.ordinary]
+
     def processes(self) -> dict[int, list[str]]:
         """Return the command lines of the lab's processes, its pods' with them, by pid.
 
@@ -107,7 +115,7 @@ class Lab:
             sys.executable, "-m", "lateen.cli.entry", *args, timeout=timeout, stdin=stdin
         )
 
-    def kubectl(self, *args: str, version: str = "kubectl-1.37", timeout: float = 60):
+    def kubectl(self, *args: str, version: str = KUBECTLS[0], timeout: float = 60):
         """Run the real kubectl against the lab."""
         return self.run(kubectl_path(version), *args, timeout=timeout)
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.labs import USERS, Lab
+from tests.e2e.labs import KUBECTLS, USERS, Lab
 
 pytestmark = pytest.mark.e2e
 
-KUBECTLS = ("kubectl-1.37", "kubectl-1.32")
 KILLS = 3
 WRITES_BETWEEN = 3
 WORKLOAD = """\

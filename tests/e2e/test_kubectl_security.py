@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.labs import ORDINARY, USERS, Lab, as_ordinary_user
+from tests.e2e.labs import KUBECTLS, ORDINARY, USERS, Lab, as_ordinary_user
 
 pytestmark = pytest.mark.e2e
 
 STRANGER = ORDINARY + 1
-KUBECTLS = ("kubectl-1.37", "kubectl-1.32")
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 PODS = """\
 apiVersion: v1
@@ -167,18 +166,17 @@ def test_a_pod_sees_neither_keys_nor_sockets_nor_processes(lab: Lab, container: 
     assert ("sleep 3600" in seen) == (container == "app")
 
 
-@pytest.mark.parametrize("version", KUBECTLS)
-def test_a_service_accounts_token_is_that_account(lab: Lab, version: str) -> None:
+def test_a_service_accounts_token_is_that_account(lab: Lab) -> None:
     if kubectl(lab, "get", "sa", "-o", "name").count("robot") == 0:
         kubectl(lab, "create", "serviceaccount", "robot")
-    given = kubectl(lab, "create", "token", "robot", version=version).strip()
+    given = kubectl(lab, "create", "token", "robot", version=lab.version).strip()
     asked = ("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
-    who = kubectl(lab, "--token", given, *asked, version=version)
+    who = kubectl(lab, "--token", given, *asked, version=lab.version)
     assert who == "system:serviceaccount:default:robot"
-    assert kubectl(lab, *asked, version=version) == "kubernetes-admin"
+    assert kubectl(lab, *asked, version=lab.version) == "kubernetes-admin"
     changed = given[:-4] + ("AAAA" if given[-4:] != "AAAA" else "BBBB")
     for wrong in ("guess", changed):
-        refused = lab.kubectl("--token", wrong, "get", "pods", version=version)
+        refused = lab.kubectl("--token", wrong, "get", "pods", version=lab.version)
         assert refused.returncode == 1
         assert "You must be logged in to the server" in refused.stderr
 
@@ -209,14 +207,13 @@ def test_a_pod_finds_the_keys_of_its_token(lab: Lab) -> None:
     assert key["alg"] == "ES256"
 
 
-@pytest.mark.parametrize("version", KUBECTLS)
-def test_a_deleted_account_takes_its_tokens_along(lab: Lab, version: str) -> None:
-    kubectl(lab, "create", "serviceaccount", "gone", version=version)
-    given = kubectl(lab, "create", "token", "gone", version=version).strip()
+def test_a_deleted_account_takes_its_tokens_along(lab: Lab) -> None:
+    kubectl(lab, "create", "serviceaccount", "gone", version=lab.version)
+    given = kubectl(lab, "create", "token", "gone", version=lab.version).strip()
     who = ("--token", given, "auth", "whoami")
-    assert "system:serviceaccount:default:gone" in kubectl(lab, *who, version=version)
-    kubectl(lab, "delete", "serviceaccount", "gone", version=version)
-    refused = lab.kubectl(*who, version=version)
+    assert "system:serviceaccount:default:gone" in kubectl(lab, *who, version=lab.version)
+    kubectl(lab, "delete", "serviceaccount", "gone", version=lab.version)
+    refused = lab.kubectl(*who, version=lab.version)
     assert refused.returncode == 1
     assert (
         "You must be logged in to the server" in refused.stderr
@@ -224,8 +221,7 @@ def test_a_deleted_account_takes_its_tokens_along(lab: Lab, version: str) -> Non
     )
 
 
-@pytest.mark.parametrize("version", KUBECTLS)
-def test_a_pods_account_may_what_roles_grant(lab: Lab, version: str) -> None:
+def test_a_pods_account_may_what_roles_grant(lab: Lab) -> None:
     url = "https://kubernetes.default.svc/api/v1/namespaces/default/pods"
     authorized = f'-H "Authorization: Bearer $(cat {ACCOUNT}/token)"'
     ask = f"curl -sS -m 10 --cacert {ACCOUNT}/ca.crt {authorized} {url}"
@@ -237,14 +233,14 @@ def test_a_pods_account_may_what_roles_grant(lab: Lab, version: str) -> None:
         f'pods is forbidden: User "{account}" cannot list resource "pods" in API group "" '
         'in the namespace "default"',
     )
-    assert lab.kubectl(*can, version=version).stdout.strip() == "no"
+    assert lab.kubectl(*can, version=lab.version).stdout.strip() == "no"
     bind = ("create", "rolebinding", "seeing", "--clusterrole=view")
-    kubectl(lab, *bind, "--serviceaccount=default:default", version=version)
+    kubectl(lab, *bind, "--serviceaccount=default:default", version=lab.version)
     assert json.loads(in_pod(lab, "bare", ask))["kind"] == "PodList"
-    assert kubectl(lab, *can, version=version).strip() == "yes"
-    listed = kubectl(lab, "auth", "can-i", "--list", "--as", account, version=version)
+    assert kubectl(lab, *can, version=lab.version).strip() == "yes"
+    listed = kubectl(lab, "auth", "can-i", "--list", "--as", account, version=lab.version)
     assert "pods/log" in listed
-    kubectl(lab, "delete", "rolebinding", "seeing", version=version)
+    kubectl(lab, "delete", "rolebinding", "seeing", version=lab.version)
     assert json.loads(in_pod(lab, "bare", ask))["code"] == 403
 
 

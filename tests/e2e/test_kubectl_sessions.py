@@ -1,4 +1,4 @@
-"""Sessions with two real kubectls, as root and as an ordinary user: kubectl_sessions.py."""
+"""Sessions with two real kubectls, one as root and one as an ordinary user: kubectl_sessions.py."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,12 +16,9 @@ pytestmark = pytest.mark.e2e
 ALL = {**SESSIONS, **PODS, **AS_ROOT, **AS_USER}
 
 
-KUBECTLS = ("kubectl-1.37", "kubectl-1.32")
-
-
-def space(title: str, version: str) -> str:
+def space(title: str) -> str:
     """Return the namespace of a session."""
-    return f"session-{list(ALL).index(title)}-{version[-2:]}"
+    return f"session-{list(ALL).index(title)}"
 
 
 @pytest.fixture(scope="module", params=USERS)
@@ -31,22 +28,20 @@ def lab(make_lab: Callable[..., Lab], request: pytest.FixtureRequest) -> Iterato
     made.ok("up")
     labels = "labels: {istio-injection: disabled}"
     spaces = [
-        f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {space(title, version)}, {labels}}}\n"
+        f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {space(title)}, {labels}}}\n"
         for title in ALL
-        for version in KUBECTLS
     ]
     made.ok("apply", "-f", "-", stdin="---\n".join(spaces))
     yield made
     made.ok("down")
 
 
-@pytest.mark.parametrize("version", KUBECTLS)
 @pytest.mark.parametrize("title", ALL)
-def test_session(lab: Lab, version: str, title: str) -> None:
+def test_session(lab: Lab, title: str) -> None:
     """Run a session's lines in a directory and a namespace of their own."""
     if title in (AS_ROOT if lab.ordinary or os.getuid() else AS_USER):
         pytest.skip("another user's")
-    name = space(title, version)
+    name = space(title)
     folder = lab.home / name
     folder.mkdir(mode=0o700)
     config = folder / "kubeconfig"
@@ -56,6 +51,6 @@ def test_session(lab: Lab, version: str, title: str) -> None:
     if lab.ordinary:
         os.chown(folder, ORDINARY, ORDINARY)
         os.chown(config, ORDINARY, ORDINARY)
-    shell = Shell(lab, version, {"KUBECONFIG": str(config), "NAMESPACE": name}, folder)
+    shell = Shell(lab, lab.version, {"KUBECONFIG": str(config), "NAMESPACE": name}, folder)
     for case in ALL[title]:
         shell.run(case)

@@ -41,7 +41,9 @@ class Servers:
         self.certificate = str(folder / "server.pem")
         selfsigned.ensure(self.certificate, "/CN=abc.example.com", programs.require("openssl"))
 
-    def start(self, image: str, args: tuple[str, ...] = (), *, port: int, **env: str) -> None:
+    def start(
+        self, image: str, args: tuple[str, ...] = (), *, ports: tuple[int, ...], **env: str
+    ) -> None:
         given = {**FACTS, **env}
         row = catalogue.resolve(image)
         assert row is not None
@@ -63,14 +65,16 @@ class Servers:
             self._running.append(
                 subprocess.Popen(launch.argv, env={**os.environ, **given}, stdout=log)
             )
-        deadline = time.monotonic() + 10
-        while port and time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                return
-            except OSError:
-                assert self._running[-1].poll() is None
-                time.sleep(0.01)
+        deadline = time.monotonic() + 30
+        for each in ports:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", each)).close()
+                    break
+                except OSError:
+                    assert self._running[-1].poll() is None
+                    assert time.monotonic() < deadline, f"nothing listens at {each}"
+                    time.sleep(0.01)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -96,7 +100,7 @@ def http(servers: Servers) -> dict[str, int]:
     env = {name: str(port) for name, port in ports.items()}
     secret = {"TLS_SERVER_CERT": servers.certificate, "TLS_SERVER_PRIVKEY": servers.certificate}
     clients = {"TLS_CLIENT_CACERTS": servers.certificate}
-    servers.start(ECHO, port=ports["HTTPS_PORT"], **env, **secret, **clients)
+    servers.start(ECHO, ports=tuple(ports.values()), **env, **secret, **clients)
     return ports
 
 
@@ -189,7 +193,7 @@ def test_tcp_server(servers: Servers) -> None:
     port, tls_port = free_port(), free_port()
     servers.start(
         ECHO,
-        port=tls_port,
+        ports=(port, tls_port),
         TCP_ECHO_SERVER="1",
         TCP_PORT=str(port),
         TLS_PORT=str(tls_port),
@@ -237,7 +241,7 @@ def _asked(port: int, data: bytes) -> bytes:
 
 def test_udp_server(servers: Servers) -> None:
     port = free_port()
-    servers.start(ECHO, port=0, UDP_ECHO_SERVER="1", UDP_PORT=str(port))
+    servers.start(ECHO, ports=(), UDP_ECHO_SERVER="1", UDP_PORT=str(port))
     assert json.loads(_asked(port, b"hello")) == {
         "request": "hello",
         "namespace": "infra",
@@ -251,7 +255,7 @@ def test_whoami_of_coredns(servers: Servers) -> None:
     port = free_port()
     corefile = servers.folder / "Corefile"
     corefile.write_text(f"foo.bar.com:{port} {{\n whoami\n}}\n.:{port} {{\n forward . 1\n}}\n")
-    servers.start("registry.k8s.io/coredns/coredns:v1.12.2", ("-conf", str(corefile)), port=0)
+    servers.start("registry.k8s.io/coredns/coredns:v1.12.2", ("-conf", str(corefile)), ports=())
     query = (
         b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03foo\x03bar\x03com\x00\x00\x01\x00\x01"
     )
@@ -278,7 +282,7 @@ def test_what_is_no_query_raises_nothing(broken: bytes) -> None:
 def test_the_meshs_client_and_server(servers: Servers) -> None:
     port, grpc, tcp, tls = (free_port() for _ in range(4))
     args = (f"--tcp={tcp}", f"--port={port}", f"--grpc={grpc}", f"--port={tls}", f"--tls={tls}")
-    servers.start(MESH, args, port=tls)
+    servers.start(MESH, args, ports=(tcp, port, grpc, tls))
     client = f"{servers.folder}/usr/local/bin/client"
 
     def ask(*words: str) -> str:
@@ -339,7 +343,7 @@ def test_names_of_ciphers(openssl: str, registered: str) -> None:
 
 def test_grpc_tells_of_its_call(servers: Servers) -> None:
     port = free_port()
-    servers.start(ECHO, port=port, GRPC_ECHO_SERVER="1", HTTP_PORT=str(port))
+    servers.start(ECHO, ports=(port,), GRPC_ECHO_SERVER="1", HTTP_PORT=str(port))
     path = "/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
     words = (
         "--http2-prior-knowledge",

@@ -41,7 +41,7 @@ def contents(current):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(start=worlds(), script=steps)
 def test_client_ends_with_exactly_what_was_published(model, variant, start, script):
     talk = getattr(model, variant)(model.config(*start))
@@ -51,7 +51,7 @@ def test_client_ends_with_exactly_what_was_published(model, variant, start, scri
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(start=worlds(), script=steps)
 def test_a_route_never_arrives_before_its_cluster_is_usable(model, variant, start, script):
     talk = getattr(model, variant)(model.config(*start))
