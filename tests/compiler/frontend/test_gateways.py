@@ -66,7 +66,6 @@ TCP = server("TCP", "'*'")
         ([server("HTTPS", "'*'", SIMPLE)], [()], []),
         ([server("HTTPS", "'*', a.example.com", SIMPLE)], [()], []),
         ([server("HTTPS", "a.example.com", "mode: SIMPLE")], None, ["IST0106"]),
-        ([server("HTTPS", "a.example.com", "mode: AUTO_PASSTHROUGH")], None, ["LTN0062"]),
     ],
 )
 def test_merge(

@@ -177,6 +177,12 @@ def cluster_name(host: str, port: int, subset: str) -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
+def server_name(host: str, port: int, subset: str) -> str:
+    """Return the name that clients of Istio mTLS ask for by SNI: `outbound_.8080_.v1_.reviews.…`.
+    Gateways of mode AUTO_PASSTHROUGH have clusters of that name."""
+    return f"outbound_.{port}_.{subset}_.{host}"
+
+
 class OutboundCluster(Kept, frozen=True, kw_only=True):
     """One `outbound|port|subset|host` cluster, without its endpoints."""
 
@@ -193,16 +199,20 @@ class OutboundCluster(Kept, frozen=True, kw_only=True):
     """The Service port, or the DestinationRule subset."""
     inline: "ClusterEndpoints | None" = None
     """Its endpoints, if it holds them itself: the names that the proxy resolves."""
+    by_server_name: bool = False
+    """Whether it is what a gateway passes TLS on to by the server's name."""
 
     @property
     def name(self) -> str:
         """Istio's cluster name."""
+        if self.by_server_name:
+            return self.sni
         return cluster_name(self.service.hostname, self.port, self.subset)
 
     @property
     def sni(self) -> str:
         """Istio's SNI for it, used by Istio mTLS."""
-        return f"outbound_.{self.port}_.{self.subset}_.{self.service.hostname}"
+        return server_name(self.service.hostname, self.port, self.subset)
 
     def keeps_destination(self, kind: ProxyKind) -> bool:
         """Whether a proxy of that kind connects to the address that its client dialled.
@@ -353,6 +363,8 @@ class GatewayChain(Value, frozen=True, kw_only=True):
     tcp: tuple[TcpRoute, ...] = ()
     protocol: Protocol = Protocol.TCP
     """The server's: what is read of gRPC-Web and MongoDB depends on it."""
+    mesh_only: bool = False
+    """Whether it takes only what offers a protocol of Istio mTLS."""
 
 
 class GatewayListener(Value, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from lateen.compiler.backend import names, pack, tls
 from lateen.compiler.backend.authorization import NONE, Checks
 from lateen.compiler.backend.listeners import access_logs, listener_filters, network_filters
+from lateen.compiler.backend.listeners.inbound import MTLS_ALL
 from lateen.compiler.backend.listeners.outbound import HANDSHAKE_SECONDS, write_match
 from lateen.compiler.ir.proxy import GatewayChain, GatewayListener, MeshSettings, Node
 from lateen.compiler.ir.routing import TcpRoute
@@ -80,6 +81,8 @@ def _tcp(
 ) -> None:
     _start(out, chain, settings)
     write_match(out.filter_chain_match, route.sni_hosts or chain.sni, route.cidrs)
+    if chain.mesh_only:
+        out.filter_chain_match.application_protocols.extend(MTLS_ALL)
     out.filters.extend(checks.tcp)
     logs = node.telemetry.client.logs
     out.filters.extend(

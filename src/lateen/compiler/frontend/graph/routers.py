@@ -16,6 +16,7 @@ from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.routing import assembly, gateways, mesh_routes, routes
 from lateen.compiler.frontend.routing.gateways import Binding, BoundServer, HostPlan, Kind
+from lateen.compiler.frontend.traffic import clusters as traffic
 from lateen.compiler.ir.proxy import (
     ClusterEndpoints,
     GatewayChain,
@@ -23,12 +24,13 @@ from lateen.compiler.ir.proxy import (
     GatewayListener,
     OutboundCluster,
 )
-from lateen.compiler.ir.routing import Destination, Route, RouteTable, VirtualHost
+from lateen.compiler.ir.routing import Destination, Route, RouteTable, TcpRoute, VirtualHost
 from lateen.compiler.ir.workload import Labels
 from lateen.model.istio import networking
 from lateen.model.messages.diagnostics import Diagnostic, make
 
 EVERY_NAME = "*"
+_BY_NAME = "outbound_."
 
 
 class RouterScope(NamedTuple):
@@ -92,6 +94,8 @@ class Routers:
         self._share: Derived[tuple[int, str], GatewayShare] = Derived(
             graph, self._make_share, watched=True
         )
+        self._named: Derived[tuple[int, str], GatewayShare] = Derived(graph, self._name_share)
+        """What is passed on to a registry host by its server name."""
 
     def config(self, scope: RouterScope) -> GatewayConfig:
         """Return a scope's configuration; the same object while nothing in it changed."""
@@ -104,7 +108,13 @@ class Routers:
         tables, reached = self._tables(number, state.config)
         listeners = self._listeners(number, reached)
         asked = {authorizer.host for authorizer in self._settings.authorizers}
-        clusters, endpoints = self._clusters(number, state, sorted({*reached, *asked}))
+        named = {host for host in reached if host.startswith(_BY_NAME)}
+        wanted = sorted({*reached, *asked} - named)
+        clusters, endpoints = self._clusters(number, state, wanted)
+        for name in sorted(named):
+            share = self._named.get((number, name.rsplit("_.", 1)[-1]))
+            clusters += tuple(each for each in share.clusters if each.name == name)
+            endpoints += tuple(each for each in share.endpoints if each.cluster == name)
         made = GatewayConfig(
             listeners=listeners, tables=tables, clusters=clusters, endpoints=endpoints
         )
@@ -348,6 +358,8 @@ class Routers:
             ]
         if server.kind is Kind.PASSTHROUGH:
             return self._passthrough(number, server, taken)
+        if server.kind is Kind.TO_SERVICES:
+            return self._to_services(number, server)
         for obj, context in self._attached(number, server):
             rules, _ = mesh_routes.tcp_rules(obj, context)
             if rules:
@@ -363,6 +375,20 @@ class Routers:
                     )
                 ]
         return []
+
+    def _to_services(self, number: int, server: BoundServer) -> list[GatewayChain]:
+        """Return a chain for each port and subset of the services that a server of mode
+        AUTO_PASSTHROUGH admits, in the names that clients of Istio mTLS ask for."""
+        found: list[GatewayChain] = []
+        patterns = [host for _, host in server.hosts]
+        known = dict.fromkeys(host for _, host in self._destinations.registry.listed())
+        for hostname in known:
+            admitted = any(hosts.covers(pattern, hostname) for pattern in patterns)
+            for cluster in self._named.get((number, hostname)).clusters if admitted else ():
+                tcp = (TcpRoute(destinations=(Destination(cluster=cluster.name),)),)
+                name = (cluster.name,)
+                found.append(GatewayChain(sni=name, source=server.source, tcp=tcp, mesh_only=True))
+        return found
 
     def _passthrough(self, number: int, server: BoundServer, taken: set[str]) -> list[GatewayChain]:
         """Return a chain per `tls` rule, for those of its names that the server admits and no
@@ -407,6 +433,14 @@ class Routers:
             clusters=self._destinations.clusters.get(cluster_key),
             endpoints=self._destinations.assignments(scope, cluster_key),
         )
+
+    def _name_share(self, key: tuple[int, str]) -> GatewayShare:
+        service = self._destinations.registry.seen(self._scopes[key[0]].scope.namespace, key[1])
+        if service is None or service.external:
+            return GatewayShare(clusters=(), endpoints=())
+        share = self._share.get(key)
+        made = traffic.by_server_name(share.clusters, share.endpoints)
+        return GatewayShare(clusters=made[0], endpoints=made[1])
 
     def _clusters(
         self, number: int, state: State, reached: list[str]

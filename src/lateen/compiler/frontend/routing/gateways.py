@@ -49,6 +49,7 @@ class Kind(Enum):
     HTTPS = "HTTP over TLS that ends here"
     TLS = "bytes over TLS that ends here"
     PASSTHROUGH = "TLS passed on by SNI"
+    TO_SERVICES = "Istio mTLS passed on to the Service that its SNI names"
     TCP = "bytes"
 
 
@@ -268,10 +269,6 @@ def _obstacle(server: networking.Server, source: Source) -> Diagnostic | None:
     mode = _mode(server)
     if not _is_tls(server) or server.tls is None:
         return None
-    if mode is TlsMode.AUTO_PASSTHROUGH:
-        return make(
-            "LTN0062", source.at("tls.mode"), field="mode AUTO_PASSTHROUGH", what="the server"
-        )
     needs = mode in _TERMINATING and mode is not TlsMode.ISTIO_MUTUAL
     if needs and not _certificates(server.tls):
         detail = f"TLS mode {mode.value} needs a certificate: set credentialName"
@@ -325,6 +322,8 @@ def _kind(server: networking.Server) -> Kind:
         return Kind.HTTP
     if not protocol.is_tls:
         return Kind.TCP
+    if _mode(server) is TlsMode.AUTO_PASSTHROUGH:
+        return Kind.TO_SERVICES
     if _mode(server) not in _TERMINATING:
         return Kind.PASSTHROUGH
     return Kind.HTTPS if protocol is protocols.named("HTTPS") else Kind.TLS

@@ -203,6 +203,37 @@ def _assignment(
     )
 
 
+def by_server_name(
+    clusters: tuple[OutboundCluster, ...], endpoints: tuple[ClusterEndpoints, ...]
+) -> tuple[tuple[OutboundCluster, ...], tuple[ClusterEndpoints, ...]]:
+    """Return a service's clusters as a gateway passes Istio mTLS on to them: without any TLS of its
+    own, to those endpoints alone that speak it."""
+    bare = tuple(
+        msgspec.structs.replace(
+            cluster,
+            by_server_name=True,
+            auto_mtls=False,
+            sans=(),
+            policy=msgspec.structs.replace(cluster.policy, tls=None, proxy_protocol=0),
+        )
+        for cluster in clusters
+    )
+    names = {cluster.name: named.name for cluster, named in zip(clusters, bare, strict=True)}
+    return bare, tuple(_speaking(each, names[each.cluster]) for each in endpoints)
+
+
+def _speaking(source: ClusterEndpoints, name: str) -> ClusterEndpoints:
+    kept = [index for index, mtls in enumerate(source.mtls) if mtls]
+    ranks = source.priorities
+    return ClusterEndpoints(
+        cluster=name,
+        endpoints=tuple(source.endpoints[i] for i in kept),
+        mtls=(True,) * len(kept),
+        priorities=locality.compact([ranks[i] for i in kept]) if ranks else (),
+        shares=source.shares,
+    )
+
+
 def speaks_mtls(endpoint: Endpoint, mode: str) -> bool:
     """Whether an endpoint is marked `tlsMode: istio`: a rule says ISTIO_MUTUAL, or nothing is
     said, the workload has a sidecar and its port does not refuse mTLS."""

@@ -86,12 +86,12 @@ def spread(
     if balancer.failover_priority:
         found = [_mismatch(e, balancer.failover_priority, client, here) for e in members]
     if balancer.failover or not balancer.failover_priority:
-        ranks = _compact(found)
+        ranks = compact(found)
         found = [
             rank * _STEPS + _distance(here, e.locality, balancer.failover)
             for rank, e in zip(ranks, members, strict=True)
         ]
-    priorities = _compact(found)
+    priorities = compact(found)
     return Spread(members, priorities if any(priorities) else ())
 
 
@@ -166,7 +166,7 @@ def _with_topology(labels: Mapping[str, str], locality: str) -> Callable[[str], 
     return lambda label: labels.get(label) or places.get(label, "")
 
 
-def _compact(ranks: list[int]) -> tuple[int, ...]:
+def compact(ranks: list[int]) -> tuple[int, ...]:
     """Number ranks from 0 without gaps, as Envoy wants priorities."""
     order = {rank: number for number, rank in enumerate(sorted(set(ranks)))}
     return tuple(order[rank] for rank in ranks)
