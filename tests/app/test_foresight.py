@@ -249,3 +249,85 @@ def test_what_did_not_decide_is_named_with_why(step: str, rules: str, why: str) 
     ]
     assert [each["why"] for each in lost] == [why]
     assert lost[0]["location"].startswith("rules.yaml:")
+
+
+def _meant(rules: str, url: str = f"http://{WEB}/", **more: Any) -> list[tuple[str, str, str]]:
+    """What was meant for a request and did not decide: (text, why, location)."""
+    given = items(("w", CLIENT_AND_SERVER), ("rules.yaml", rules))
+    told = explained(given, url, **{"from": "deploy/client"}, **more)
+    return [
+        (each["text"], each["why"], each["location"])
+        for step in told["branches"][0]["outcome"]["steps"]
+        for each in step["lost"]
+        if each["meant"]
+    ]
+
+
+CANARY = '{headers: {x-canary: {exact: "on"}}}'
+
+
+@pytest.mark.parametrize(
+    ("first", "headers", "named"),
+    [
+        ("{uri: {prefix: /}}", [("x-canary", "on")], True),  # left out of Envoy's table
+        ("{uri: {prefix: /a}}", [("x-canary", "on")], True),
+        ("{uri: {prefix: /}}", [("x-canary", "off")], False),
+        ("{uri: {prefix: /}}", [], False),
+        ('{headers: {x-canary: {exact: "on"}, x-b: {exact: z}}}', [("x-canary", "on")], False),
+    ],
+)
+def test_a_narrower_rule_that_comes_too_late_is_named(
+    first: str, headers: list[tuple[str, str]], named: bool
+) -> None:
+    target = f"[{{destination: {{host: {WEB}}}}}]"
+    rules = (
+        f"[{{name: first, match: [{first}], route: {target}}}, "
+        f"{{name: canary, match: [{CANARY}], route: {target}}}, {{route: {target}}}]"
+    )
+    found = _meant(
+        _rule("VirtualService", "v", f"hosts: [{WEB}], http: {rules}"),
+        f"http://{WEB}/a",
+        headers=headers,
+    )
+    assert [text for text, _, _ in found] == (["route canary"] if named else [])
+
+
+def test_rules_for_http_are_named_where_bytes_are_passed_on() -> None:
+    port = (
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: raw, namespace: there}\n"
+        "spec: {selector: {app: web}, ports: [{name: tcp, port: 90, targetPort: 80}]}\n"
+    )
+    rule = _rule("VirtualService", "v", f"hosts: [raw.there.svc.cluster.local], http: {TO_WEB}")
+    ((text, why, where),) = _meant(port + rule, "http://raw.there:90/")
+    assert text == "VirtualService/default/v"
+    assert "passed on as TCP" in why
+    assert where.startswith("rules.yaml:")
+
+
+def test_a_host_that_is_short_and_has_a_dot_is_named() -> None:
+    ((text, why, _),) = _meant(_rule("DestinationRule", "d", "host: web.there, trafficPolicy: {}"))
+    assert text == "DestinationRule/default/d"
+    assert WEB in why
+
+
+def test_a_name_that_is_not_known_names_what_has_it() -> None:
+    entry = _rule(
+        "ServiceEntry",
+        "e",
+        "hosts: ['*.example.com'], ports: [{name: h, number: 80, "
+        "protocol: HTTP}], resolution: NONE",
+    )
+    ((text, why, _),) = _meant(entry, "http://a.example.com/")
+    assert (text, "external" in why) == ("ServiceEntry/default/e", True)
+    ((text, why, _),) = _meant("", "http://web/")
+    assert (text, "web.there names it" in why) == ("Service/there/web", True)
+
+
+def test_the_sidecar_that_hides_a_service_is_named() -> None:
+    scope = _rule("Sidecar", "s", "egress: [{hosts: ['./*']}]")
+    given = items(("w", CLIENT_AND_SERVER), ("rules.yaml", scope))
+    told = explained(given, f"http://{WEB}/", **{"from": "deploy/client"})
+    steps = told["branches"][0]["outcome"]["steps"]
+    (step,) = [each for each in steps if each["kind"] == "destination"]
+    assert "Sidecar/default/s does not import" in step["text"]
+    assert step["sources"][0]["location"].startswith("rules.yaml:")

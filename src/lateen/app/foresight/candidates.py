@@ -6,25 +6,39 @@ The winner is read from the compiled configuration. Each loser is asked the comp
 fails is the reason.
 """
 
+import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from lateen.app.foresight.state import Foresight
+from lateen.compiler.backend import names as envoy_names
+from lateen.compiler.backend.routes import match
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.registry import hosts
-from lateen.compiler.frontend.routing import routes
+from lateen.compiler.frontend.registry import hosts, services
+from lateen.compiler.frontend.routing import matches, routes
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
 from lateen.model.istio.networking_policy import DestinationRule
-from lateen.model.istio.networking_route import VirtualService
+from lateen.model.istio.networking_route import HTTPRoute, VirtualService
 from lateen.model.istio.security import PeerAuthentication
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.meta import ObjectRef, Source
+from lateen.predict.envoy import routes as envoy_routes
+from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Candidate, Foretold, Prediction, Step
-from lateen.predict.values.request import Http, innermost
+from lateen.predict.values.request import Content, Http, innermost
 
+_ENTRIES = "serviceentries.networking.istio.io"
 _NO_MODE = "it sets no mode"
+_OUTSIDE = (
+    "a client looks the name up before its proxy sees anything, and the lab's DNS knows none "
+    "outside: `external` in lateen.yaml puts a stand-in there"
+)
+_RULE = re.compile(r"spec\.http\[(\d+)\](?:\.match\[(\d+)\])?")
+_UNKNOWN = (envoy_names.PASSTHROUGH_CLUSTER, envoy_names.BLACK_HOLE_CLUSTER)
+"""Where a sidecar sends what it knows no service for."""
 
 
 def with_losers(foresight: Foresight, request: ExplainRequest, found: Prediction) -> Prediction:
@@ -33,7 +47,8 @@ def with_losers(foresight: Foresight, request: ExplainRequest, found: Prediction
     asked = foresight.asked(request)
     inner = innermost(asked.content)
     host = inner.authority if isinstance(inner, Http) else asked.host
-    seen = _Losers(foresight, asked.pod.name if asked.pod else "", host.partition(":")[0])
+    client = asked.pod.name if asked.pod else ""
+    seen = _Losers(foresight, client, host.partition(":")[0], asked.content)
     branches = tuple(
         msgspec.structs.replace(each, outcome=seen.told(each.outcome)) for each in found.branches
     )
@@ -43,9 +58,10 @@ def with_losers(foresight: Foresight, request: ExplainRequest, found: Prediction
 class _Losers:
     """Names losers at the steps of a request to a host, whose client is a pod (or none)."""
 
-    def __init__(self, foresight: Foresight, client: str, host: str) -> None:
+    def __init__(self, foresight: Foresight, client: str, host: str, content: Content) -> None:
         self._snapshot, self._views = foresight.snapshot, foresight.views
         self._client, self._host = client, host
+        self._request = innermost(content)
 
     def told(self, outcome: Foretold) -> Foretold:
         """Return an outcome with the losers of each of its steps; each is named once."""
@@ -56,26 +72,92 @@ class _Losers:
             found = [
                 each
                 for each in self._of(step, outcome)
-                if each.source is not None and each.source.ref not in once | winners
+                if each.source is not None and (each.meant or each.source.ref not in once | winners)
             ]
             once |= {each.source.ref for each in found if each.source is not None}
-            steps.append(msgspec.structs.replace(step, lost=(*step.lost, *found)))
+            told = self._unknown(step, outcome)
+            steps.append(msgspec.structs.replace(told, lost=(*step.lost, *found)))
         return msgspec.structs.replace(outcome, steps=tuple(steps))
 
     def _of(self, step: Step, outcome: Foretold) -> Iterator[Candidate]:
+        if step.kind == "name" and not step.ok:
+            yield from self._unnamed()
         view = self._views.get(step.at)
         if view is None:
             return
         sending = step.at == self._client or view.node.kind is ProxyKind.ROUTER
         if step.kind == "route" and sending:
+            yield from self._shadowed(view, step)
             yield from self._routes(view, step)
         elif step.kind == "destination" and sending:
+            if all(each.kind != "route" for each in outcome.steps if each.at == step.at):
+                yield from self._for_http(view)
             cluster = _cluster(view, outcome.cluster)
             if cluster is not None:
                 yield from _rules(self._snapshot.destination_rules.values(), view, cluster)
         elif step.kind in ("listener", "server's TLS") and not sending:
             policies = self._snapshot.peer_authentications.values()
             yield from _policies(policies, view, step.sources)
+
+    def _unnamed(self) -> Iterator[Candidate]:
+        """Yield what has a name that no name server of the lab knows: Services of that name in
+        other namespaces, and ServiceEntries, whose hosts are looked up outside."""
+        name, _, rest = self._host.partition(".")
+        for (space, own), obj in sorted(self._snapshot.services.items()):
+            if own == name and (not rest or rest.partition(".")[0] != space):
+                ref = precedence.source("Service", obj).ref
+                why = f"it is in the namespace {space}: {own}.{space} names it from any"
+                yield Candidate(str(ref), why, Source(ref, ""), True)
+        for entry in sorted(self._snapshot.of(_ENTRIES).values(), key=precedence.age):
+            if any(hosts.covers(each, self._host) for each in entry.spec.hosts):
+                ref = precedence.source("ServiceEntry", entry).ref
+                yield Candidate(str(ref), _OUTSIDE, Source(ref, "spec.hosts"), True)
+
+    def _unknown(self, step: Step, outcome: Foretold) -> Step:
+        """Return a step with the Sidecar for which a destination is none that the client knows."""
+        view = self._views.get(step.at)
+        hidden = step.kind == "destination" and step.at == self._client and view is not None
+        if view is None or not hidden or view.sidecar is None or outcome.cluster not in _UNKNOWN:
+            return step
+        names = set(_names(self._host, view))
+        domain = view.settings.domain
+        if not any(services.hostname(*key, domain) in names for key in self._snapshot.services):
+            return step
+        words = f"{step.text}: {view.sidecar.ref} does not import {self._host}"
+        return msgspec.structs.replace(step, text=words, sources=(view.sidecar, *step.sources))
+
+    def _shadowed(self, view: ProxyView, step: Step) -> Iterator[Candidate]:
+        """Yield the rules of the deciding VirtualService that ask for more, would take this request
+        and come too late: whoever wrote them meant them for it."""
+        source = next((s for s in step.sources if s.ref.kind == "VirtualService"), None)
+        place = _RULE.match(source.path) if source is not None else None
+        if source is None or place is None or not isinstance(self._request, Http):
+            return
+        won = self._snapshot.virtual_services.get((source.ref.namespace, source.ref.name))
+        rules = won.spec.http if won is not None else ()
+        number, chosen = int(place[1]), place[2]
+        first = _condition(rules[number], int(chosen or 0), source, view)
+        for index, rule in enumerate(rules[number + 1 :], number + 1):
+            for at in range(len(rule.match)):
+                later = _condition(rule, at, source, view)
+                if not envoy_routes.narrower(later, first) or not _takes(later, self._request):
+                    continue
+                label = f"route {rule.name}" if rule.name else "a later route"
+                field = Source(source.ref, f"spec.http[{index}].match[{at}]")
+                yield Candidate(label, "it is for this request too, and comes later", field, True)
+                break
+
+    def _for_http(self, view: ProxyView) -> Iterator[Candidate]:
+        """Yield the VirtualServices of the host that have nothing for a port that is no HTTP."""
+        names = _names(self._host, view)
+        for obj in sorted(self._snapshot.virtual_services.values(), key=precedence.age):
+            own, spec = obj.metadata.namespace, obj.spec
+            written = [hosts.resolve(each, own, view.settings.domain) for each in spec.hosts]
+            fitting = any(hosts.covers(each, name) for each in written for name in names)
+            if fitting and spec.http and not (spec.tcp or spec.tls):
+                ref = precedence.source("VirtualService", obj).ref
+                why = "its routes are for HTTP, and this port is passed on as TCP"
+                yield Candidate(str(ref), why, Source(ref, "spec.http"), True)
 
     def _routes(self, view: ProxyView, step: Step) -> Iterator[Candidate]:
         names = _names(self._host, view)
@@ -92,6 +174,20 @@ class _Losers:
                 continue
             why = _unbound(obj, view, gateways) or _outdone(obj, fitting, won, names, view)
             yield Candidate(str(ref), why, Source(ref, ""))
+
+
+def _condition(rule: HTTPRoute, index: int, source: Source, view: ProxyView) -> Any:
+    """Return a match of a rule as Envoy's RouteMatch; a rule without one takes everything."""
+    if index >= len(rule.match):
+        return match.made(matches.ANY)
+    return match.made(matches.translate(rule.match[index], source, view.settings.features))
+
+
+def _takes(condition: Any, request: Http) -> bool:
+    try:
+        return not envoy_routes.mismatch(condition, request, envoy_routes.Draw())
+    except UnknownError:
+        return False
 
 
 def _servers(view: ProxyView) -> Iterator[Source]:
@@ -181,6 +277,18 @@ def _rules(
         if ref not in used and hosts.covers(host, hostname):
             why = _off_path(obj, view, cluster.service.namespace)
             yield Candidate(str(ref), why or _behind(obj, host, won, view), Source(ref, ""))
+        elif ref not in used and _completed(obj.spec.host, view) == hostname:
+            why = f"a host with a dot is taken as it stands: {hostname} names this destination"
+            yield Candidate(str(ref), why, Source(ref, "spec.host"), True)
+
+
+def _completed(host: str, view: ProxyView) -> str:
+    """Return the Service that a name is in DNS, where Istio takes it for a host as it stands:
+    `name.namespace`, `name.namespace.svc`; empty for other names."""
+    parts = host.split(".")
+    if len(parts) == 2 or (len(parts) == 3 and parts[2] == "svc"):
+        return services.hostname(parts[1], parts[0], view.settings.domain)
+    return ""
 
 
 def _off_path(obj: DestinationRule, view: ProxyView, service: str) -> str:

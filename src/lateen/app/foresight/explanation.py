@@ -107,6 +107,7 @@ def _candidate(found: Candidate, locate: Locate) -> Json:
     return {
         "text": found.text,
         "why": found.why,
+        "meant": found.meant,
         "source": "" if source is None else str(source),
         "location": "" if source is None else _place(source, locate),
     }

@@ -218,12 +218,14 @@ _MOST_LOST = 6
 
 
 def _lost(step: Json) -> list[str]:
-    """Return what might have decided a step: whole objects always, their parts where it fails."""
-    told = [each for each in step["lost"] if not step["ok"] or _whole(each)]
+    """Return what might have decided a step: whole objects always, and what is meant for such
+    requests; other parts where the step fails."""
+    told = [e for e in step["lost"] if not step["ok"] or e["meant"] or _whole(e)]
     lines = []
     for each in told[:_MOST_LOST]:
         text = _object(each["text"]) if _whole(each) else each["text"]
-        place = f"   {each['location']}" if _whole(each) and each["location"] else ""
+        shown = each["location"] and (_whole(each) or each["meant"])
+        place = f"   {each['location']}" if shown else ""
         words = f"not {text}: {each['why']}{place}"
         lines.append(" " * (_WIDTH + 3) + screen.paint(words, "dim"))
     more = len(told) - _MOST_LOST

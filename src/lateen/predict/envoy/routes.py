@@ -44,6 +44,25 @@ def find(table: Any, request: Http, draw: "Draw") -> Routed:
     return Routed(host, None, tuple(passed))
 
 
+_COMPARED = ("prefix", "path_separated_prefix", "path", "safe_regex")
+
+
+def narrower(match: Any, other: Any) -> bool:
+    """Whether a RouteMatch asks for more than another: more headers, parameters and claims, or a
+    longer path."""
+    more = [
+        len(each.headers) + len(each.query_parameters) + len(each.dynamic_metadata)
+        for each in (match, other)
+    ]
+    if more[0] != more[1]:
+        return more[0] > more[1]
+    kinds = [each.WhichOneof("path_specifier") for each in (match, other)]
+    if "safe_regex" in kinds or not set(kinds) <= set(_COMPARED):
+        return False
+    mine, theirs = (getattr(e, kind) for e, kind in zip((match, other), kinds, strict=True))
+    return len(mine) > len(theirs) or (mine == theirs and kinds == ["path", "prefix"])
+
+
 def _tls_required(host: Any) -> bool:
     kind = host.TlsRequirementType.Name(host.require_tls)
     if kind == "EXTERNAL_ONLY":

@@ -11,6 +11,8 @@ class Candidate(msgspec.Struct, frozen=True):
     text: str
     why: str
     source: Source | None = None
+    meant: bool = False
+    """Whether it is for such requests as this one, so that its loss may be a surprise."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

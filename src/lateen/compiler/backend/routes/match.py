@@ -25,6 +25,13 @@ def string(match: StringMatch) -> string_pb2.StringMatcher:
     return matcher
 
 
+def made(match: RouteMatch) -> route_components_pb2.RouteMatch:
+    """Return the conditions of one VirtualService match as a message of their own."""
+    out = route_components_pb2.RouteMatch()
+    write(out, match)
+    return out
+
+
 def write(out: route_components_pb2.RouteMatch, match: RouteMatch) -> None:
     """Write every condition of one VirtualService match; they hold together."""
     _path(out, match.path)
