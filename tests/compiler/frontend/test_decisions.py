@@ -151,6 +151,9 @@ jwt-from-cookies 1.21.0
 jwt-space-delimited-claims 1.28.0
 trailing-dot-fqdn 1.27.0
 vs-mixed-case-host 1.27.0
+empty-selector 1.18.0
+sidecar-pick-best-ns 1.30.0
+dr-exportto-own-ns 1.21.0 1.20.2
 ip-autoallocate 1.25.0
 internal-traffic-policy-local 1.17.0
 traffic-distribution 1.25.0

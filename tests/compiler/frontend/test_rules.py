@@ -6,9 +6,14 @@ import pytest
 import yaml
 
 from lateen.compiler.frontend.traffic import rules
+from lateen.compiler.ir.proxy import Features
 from lateen.model.schema import decode, kinds
 
 HOST = "web.shop.svc.cluster.local"
+
+
+def merging(by_export: bool) -> Features:
+    return Features(version="1.32", rule_merge_by_export=by_export)
 
 
 def rule(text: str) -> Any:
@@ -42,7 +47,7 @@ def search(*objects: Any, by_export: bool = True) -> rules.Search:
         return rules.covering(hostname, hostname in own, wild)
 
     return rules.Search(
-        rules=lambda ns, host: rules.merge(tuple(filed[ns, host]), host, by_export=by_export),
+        rules=lambda ns, host: rules.merge(tuple(filed[ns, host]), host, merging(by_export)),
         written=written,
         root="istio-system",
     )
@@ -126,7 +131,7 @@ def test_merge_joins_subsets_and_keeps_the_oldest_policy() -> None:
         "subsets: [{name: a, labels: {v: '1'}}], trafficPolicy: {tls: {mode: DISABLE}}",
         "subsets: [{name: a, labels: {v: '2'}}, {name: b}], trafficPolicy: {tls: {mode: SIMPLE}}",
     )
-    (made,) = rules.merge((new, old), HOST, by_export=True)
+    (made,) = rules.merge((new, old), HOST, merging(True))
     assert [(s.name, s.source.ref.name) for s in made.subsets] == [("a", "old"), ("b", "new")]
     assert made.policy is old.spec.traffic_policy
     assert str(made.policy_source) == "DestinationRule/shop/old#spec.trafficPolicy"
@@ -134,7 +139,7 @@ def test_merge_joins_subsets_and_keeps_the_oldest_policy() -> None:
 
 def test_merge_takes_the_younger_policy_if_the_older_has_none() -> None:
     old, new = pair("subsets: [{name: a}]", "trafficPolicy: {tls: {mode: SIMPLE}}")
-    (made,) = rules.merge((old, new), HOST, by_export=True)
+    (made,) = rules.merge((old, new), HOST, merging(True))
     assert made.policy is new.spec.traffic_policy
     assert made.policy_source.ref.name == "new"
 
@@ -152,8 +157,8 @@ def test_merge_takes_the_younger_policy_if_the_older_has_none() -> None:
 )
 def test_rules_with_different_export_stay_apart_since_1_24(old: str, new: str, groups: int) -> None:
     both = pair(old, new)
-    assert len(rules.merge(both, HOST, by_export=True)) == groups
-    assert len(rules.merge(both, HOST, by_export=False)) == 1
+    assert len(rules.merge(both, HOST, merging(True))) == groups
+    assert len(rules.merge(both, HOST, merging(False))) == 1
 
 
 def test_of_rules_that_stay_apart_the_newest_serves() -> None:

@@ -44,6 +44,13 @@ class Features(Value, frozen=True, kw_only=True):
     """1.22: targetPort of a ServiceEntry of resolution NONE counts."""
     topology_locality_label: bool = True
     """1.29: the label `topology.istio.io/locality` says where a pod is, before `istio-locality`."""
+    empty_selects_none: bool = True
+    """1.18: a ServiceEntry's empty workloadSelector selects nothing; before, everything."""
+    picks_best_namespace: bool = True
+    """1.30: of a destination's host in several namespaces a Sidecar imports Kubernetes' first, then
+    the oldest; before, that of the namespace that is first by name."""
+    rule_exported_beside_home: bool = True
+    """1.21: a DestinationRule exported to its own namespace and others is known to the others."""
     allocates_addresses: bool = True
     """1.25: hosts of ServiceEntries are given addresses; before, proxies have to ask for that."""
     node_local_services: bool = True

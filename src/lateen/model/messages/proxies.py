@@ -13,4 +13,12 @@ PROXIES = (
         "was going, and no defaultEndpoint says where the application listens",
         "Write where it listens: defaultEndpoint: 127.0.0.1:PORT.",
     ),
+    Row(
+        "LTN0251",
+        _W,
+        "EgressPortUnknown",
+        "the egress listener of port {port} imports nothing: of the services that it lists ({count}) "
+        "none has that port",
+        "Write a port that the services have, or leave port out to import them with all of theirs.",
+    ),
 )

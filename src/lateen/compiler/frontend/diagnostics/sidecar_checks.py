@@ -13,6 +13,8 @@ from lateen.model.validation import codes
 
 Found = Iterator[Diagnostic]
 
+_ANY_PORT = "HTTP_PROXY"
+"""The protocol of an egress listener that takes requests to any port."""
 _SIDECARS = "sidecars.networking.istio.io"
 
 
@@ -27,6 +29,7 @@ def findings(
         *_sockets(obj, source),
         *_upgrades(obj, source),
         *_nothing(obj, source, registry, root),
+        *_portless(obj, source, registry, root),
     )
 
 
@@ -57,6 +60,25 @@ def _upgrades(obj: networking_proxy.Sidecar, source: Source) -> Found:
         if http is not None and http.h2_upgrade_policy not in ("", "DEFAULT"):
             reason = "it is for clients: their DestinationRule says so"
             yield make("IST0167", source.at(f"{path}.http.h2UpgradePolicy"), reason=reason)
+
+
+def _portless(
+    obj: networking_proxy.Sidecar, source: Source, registry: Registry, root: str
+) -> Found:
+    """Say which egress listeners list services that are there, none of them with their port."""
+    namespace = obj.metadata.namespace
+    if namespace == root or not obj.spec.egress:
+        return
+    known = imports.translate(obj, namespace, source)
+    for place, listener in enumerate(known.listeners):
+        port = obj.spec.egress[place].port
+        if port is None or not port.number or port.protocol.upper() == _ANY_PORT:
+            continue
+        listed = (key for key in registry.listed() if listener.admits(*key))
+        found = [service for service in map(registry.at, listed) if service is not None]
+        if found and not any(service.port(port.number) for service in found):
+            at = source.at(f"spec.egress[{place}].port.number")
+            yield make("LTN0251", at, port=port.number, count=len(found))
 
 
 def _nothing(obj: networking_proxy.Sidecar, source: Source, registry: Registry, root: str) -> Found:

@@ -128,9 +128,8 @@ class Destinations:
         written = self.collections.rules.table.get(key)
         if not written:
             return ()
-        by_export = self.settings.features.rule_merge_by_export
         private = "." in self.settings.rules_export_to
-        return rules.merge(written, key[1], by_export=by_export, private=private)
+        return rules.merge(written, key[1], self.settings.features, private=private)
 
     def _written(self, namespace: str, hostname: str) -> tuple[str, ...]:
         exact = bool(self.collections.rules.table.get((namespace, hostname)))

@@ -96,6 +96,8 @@ class Pods:
         named = [registry.of_kubernetes((namespace, o.metadata.name)) for o in ordered]
         for obj in self._collections.selecting_entries.table.get(namespace):
             selector = obj.spec.workload_selector
+            if not entries.selects(obj, self._settings.features):
+                continue
             if selector is not None and precedence.selects(selector.labels, labels):
                 named += [registry.at((namespace, host)) for host in entries.hosts_of(obj)]
         known = [service for service in named if service is not None]

@@ -58,11 +58,19 @@ class Registry:
         return None
 
     def seen(
-        self, namespace: str, hostname: str, admitted: Callable[[str, str], bool] | None = None
+        self,
+        namespace: str,
+        hostname: str,
+        admitted: Callable[[str, str], bool] | None = None,
+        *,
+        by_name: bool = False,
     ) -> Service | None:
         """Return the service of that name as proxies of a namespace know it: their own namespace's
-        first, and none that is exported elsewhere only, or that is not `admitted` by its key."""
+        first, and none that is exported elsewhere only, or that is not `admitted` by its key. With
+        `by_name` namespaces other than theirs go by their names."""
         found = self._named.get(hostname)
+        if by_name:
+            found = tuple(sorted(found, key=lambda s: s.namespace))
         if len(found) > 1:
             found = tuple(sorted(found, key=lambda s: s.namespace != namespace))
         for service in found:

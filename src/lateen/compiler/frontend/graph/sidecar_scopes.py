@@ -140,7 +140,8 @@ class SidecarScopes:
             if not precedence.exported(routed.export_to, namespace, scope.namespace):
                 continue
             for host, port in routed.targets:
-                service = self._destinations.registry.seen(scope.namespace, host)
+                by_name = not self._settings.features.picks_best_namespace
+                service = self._destinations.registry.seen(scope.namespace, host, by_name=by_name)
                 if service is None or admitted.admits(*service.key):
                     continue
                 numbers = {p.number for p in service.ports}

@@ -148,10 +148,17 @@ def _endpoints(
         if _usable(entry.address, by_name=by_name):
             number = entry.ports.get(port.name, target)
             yield _of_entry(entry, entry.labels, name, namespace, number, known.mode, settings)
-    if spec.workload_selector is not None:
+    if selects(obj, settings.features):
+        assert spec.workload_selector is not None
         yield from _selected(obj, spec.workload_selector.labels, port, known, settings)
-    elif by_name and not spec.endpoints:
+    elif by_name and not spec.endpoints and spec.workload_selector is None:
         yield Endpoint(address=hostname, port=target)
+
+
+def selects(obj: networking_entry.ServiceEntry, features: Features) -> bool:
+    """Whether an entry selects workloads at all: an empty selector does not."""
+    selector = obj.spec.workload_selector
+    return selector is not None and (bool(selector.labels) or not features.empty_selects_none)
 
 
 def _selected(

@@ -7,6 +7,7 @@ import msgspec
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts
 from lateen.compiler.frontend.traffic import locality
+from lateen.compiler.ir.proxy import Features
 from lateen.model.istio import networking_policy
 from lateen.model.meta import ObjectRef, Source
 
@@ -49,21 +50,23 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return next((s for s in self.subsets if s.name == name), None)
 
 
-def merge(rules: Rules, host: str, *, by_export: bool, private: bool = False) -> tuple[Rule, ...]:
+def merge(
+    rules: Rules, host: str, features: Features, *, private: bool = False
+) -> tuple[Rule, ...]:
     """Merge the rules of one namespace for one host, oldest first.
 
     Subsets are joined (a name declared twice counts once) and the oldest policy that is set
-    wins whole. With `by_export` (Istio 1.24) rules merge only when their exportTo are equal, or
+    wins whole. Since Istio 1.24 rules merge only when their exportTo are equal, or
     the later is a superset of a written earlier one. Rules with a workloadSelector merge only with
     others of the same selector. `private` rules are their own namespace's where they do not say.
     """
     if len(rules) == 1:
-        return (_marked(_single(rules[0], host, private=private), 0),)
+        return (_marked(_single(rules[0], host, features, private=private), 0),)
     groups: list[Rule] = []
     for obj in sorted(rules, key=precedence.age):
-        made = _single(obj, host, private=private)
+        made = _single(obj, host, features, private=private)
         for index, group in enumerate(groups):
-            if _mergeable(group, made, by_export=by_export):
+            if _mergeable(group, made, by_export=features.rule_merge_by_export):
                 groups[index] = _join(group, made)
                 break
         else:
@@ -87,7 +90,9 @@ def _marked(group: Rule, index: int) -> Rule:
     )
 
 
-def _single(obj: networking_policy.DestinationRule, host: str, *, private: bool) -> Rule:
+def _single(
+    obj: networking_policy.DestinationRule, host: str, features: Features, *, private: bool
+) -> Rule:
     source = precedence.source("DestinationRule", obj)
     spec = obj.spec
     selector = spec.workload_selector
@@ -96,7 +101,7 @@ def _single(obj: networking_policy.DestinationRule, host: str, *, private: bool)
         host=host,
         source=source,
         members=(source.ref,),
-        export_to=_export_to(obj, private=private),
+        export_to=_export_to(obj, features, private=private),
         policy=spec.traffic_policy,
         policy_source=precedence.source("DestinationRule", obj, "spec.trafficPolicy"),
         subsets=tuple(
@@ -108,13 +113,18 @@ def _single(obj: networking_policy.DestinationRule, host: str, *, private: bool)
     )
 
 
-def _export_to(obj: networking_policy.DestinationRule, *, private: bool) -> tuple[str, ...]:
+def _export_to(
+    obj: networking_policy.DestinationRule, features: Features, *, private: bool
+) -> tuple[str, ...]:
     """Return exportTo with `.` written out; unset stays unset, which is not the same as `*`, unless
     the mesh says that such rules are private. It can say no other thing, as in Istio."""
     if not obj.spec.export_to:
         return (obj.metadata.namespace,) if private else ()
     own = obj.metadata.namespace
-    return tuple(sorted({own if e == "." else e for e in obj.spec.export_to}))
+    found = {own if e == "." else e for e in obj.spec.export_to}
+    if own in found and "*" not in found and not features.rule_exported_beside_home:
+        return (own,)
+    return tuple(sorted(found))
 
 
 def _mergeable(group: Rule, made: Rule, *, by_export: bool) -> bool:
