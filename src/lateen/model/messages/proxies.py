@@ -17,8 +17,8 @@ PROXIES = (
         "LTN0251",
         _W,
         "EgressPortUnknown",
-        "the egress listener of port {port} imports nothing: of the services that it lists ({count}) "
-        "none has that port",
+        "the egress listener of port {port} imports nothing: none of the services that it lists "
+        "({count}) has that port",
         "Write a port that the services have, or leave port out to import them with all of theirs.",
     ),
 )
