@@ -331,3 +331,17 @@ def test_the_sidecar_that_hides_a_service_is_named() -> None:
     (step,) = [each for each in steps if each["kind"] == "destination"]
     assert "Sidecar/default/s does not import" in step["text"]
     assert step["sources"][0]["location"].startswith("rules.yaml:")
+
+
+def test_a_gateway_that_does_not_take_a_namespace_is_named() -> None:
+    port = "port: {number: 80, name: http, protocol: HTTP}"
+    gateway = f"selector: {{istio: ingressgateway}}, servers: [{{{port}, hosts: ['there/*']}}]"
+    rules = _rule("Gateway", "gw", gateway) + _rule(
+        "VirtualService", "v", f"hosts: [a.example], gateways: [gw], http: {TO_WEB}"
+    )
+    given = items(("w", CLIENT_AND_SERVER), ("rules.yaml", rules))
+    told = explained(given, "http://a.example/")
+    steps = told["branches"][0]["outcome"]["steps"]
+    ((lost,),) = [each["lost"] for each in steps if each["kind"] == "route"]
+    assert lost["text"] == "VirtualService/default/v"
+    assert lost["why"] == "default/gw takes there/*: default/a.example is none of them"

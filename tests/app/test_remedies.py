@@ -53,6 +53,18 @@ spec:
     - source:
         principals: [cluster.local/ns/default/sa/other]
 """
+ALL_BUT = """\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: others}
+spec:
+  selector: {matchLabels: {app: server}}
+  action: DENY
+  rules:
+  - from:
+    - source:
+        notNamespaces: [elsewhere]
+"""
 SHORT = """\
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -215,3 +227,10 @@ def test_nothing_is_told_that_does_not_help() -> None:
     told, _ = explained("http://nobody.example:81/", STRICT, **CLIENT)
     assert told["exit"] == 1
     assert told["remedies"] == []
+
+
+def test_a_rule_that_refuses_all_but_some_leaves_one_more_alone() -> None:
+    found, _ = explained("http://server/", ALL_BUT, **CLIENT)
+    (remedy,) = found["remedies"]
+    assert remedy["weakens"]
+    assert "notNamespaces: [elsewhere, default]" in remedy["diff"]

@@ -259,12 +259,20 @@ def _without_subset(field: Source) -> Remedy:
 
 
 def _denied(known: Situation) -> Remedies:
-    """A policy of action DENY without rules is refused by Istio: its last rule goes with it."""
+    """A rule that refuses all but some: this client is one more of them. A policy of action DENY
+    without rules is refused by Istio: its last rule goes with it."""
+    principal = known.client_identity.removeprefix(_SPIFFE)
+    for field in known.exceptions if principal else ():
+        _, _, namespace, *_ = (*principal.split("/"), "", "", "")
+        value = namespace if field.path.endswith("Namespaces") else principal
+        edit = Edit(field.ref, change.at(field, APPEND), value)
+        purpose = f"if this client is to be allowed, leave {value} alone too"
+        yield Remedy(purpose, (edit,), weakens=True, kin="except")
     if known.rule is not None:
         path = () if known.only_rule else change.at(known.rule)
         edit = Edit(known.rule.ref, path, remove=True)
         purpose = "if such requests are to be allowed, take the rule away"
-        yield Remedy(purpose, (edit,), weakens=True)
+        yield Remedy(purpose, (edit,), weakens=True, kin="except")
 
 
 def _not_allowed(known: Situation) -> Remedies:

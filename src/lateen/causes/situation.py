@@ -148,6 +148,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """The ports on which the application is known to listen."""
     principals: Source | None = None
     """The list of principals that the first rule of `policy` allows."""
+    exceptions: tuple[Source, ...] = ()
+    """The lists of clients that `rule`, which refuses all others, leaves alone: `notPrincipals`,
+    `notNamespaces`."""
     host: str = ""
     """Of the request, without a port."""
     served: tuple[Source, ...] = ()

@@ -17,7 +17,7 @@ from lateen.compiler.backend import names as envoy_names
 from lateen.compiler.backend.routes import match
 from lateen.compiler.frontend import precedence
 from lateen.compiler.frontend.registry import hosts, services
-from lateen.compiler.frontend.routing import matches, routes
+from lateen.compiler.frontend.routing import gateways, matches, routes
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
 from lateen.model.istio.networking_policy import DestinationRule
@@ -68,7 +68,7 @@ class _Losers:
         once: set[ObjectRef] = set()
         steps = []
         for step in outcome.steps:
-            winners = {source.ref for source in (*step.sources, *outcome.sources)}
+            winners = {source.ref for each in outcome.steps for source in each.sources}
             found = [
                 each
                 for each in self._of(step, outcome)
@@ -164,7 +164,7 @@ class _Losers:
         winner = next((s.ref for s in step.sources if s.ref.kind == "VirtualService"), None)
         known = self._snapshot.virtual_services
         won = known.get((winner.namespace, winner.name)) if winner is not None else None
-        gateways = {f"{chain.ref.namespace}/{chain.ref.name}" for chain in _servers(view)}
+        opened = {f"{chain.ref.namespace}/{chain.ref.name}" for chain in _servers(view)}
         for obj in sorted(known.values(), key=precedence.age):
             own = obj.metadata.namespace
             written = [hosts.resolve(each, own, view.settings.domain) for each in obj.spec.hosts]
@@ -172,8 +172,27 @@ class _Losers:
             ref = precedence.source("VirtualService", obj).ref
             if not fitting or ref == winner:
                 continue
-            why = _unbound(obj, view, gateways) or _outdone(obj, fitting, won, names, view)
+            why = (
+                _unbound(obj, view, opened)
+                or self._not_admitted(obj, fitting, view)
+                or _outdone(obj, fitting, won, names, view)
+            )
             yield Candidate(str(ref), why, Source(ref, ""))
+
+    def _not_admitted(self, obj: VirtualService, fitting: list[str], view: ProxyView) -> str:
+        """Return which hosts a router's Gateways take, where these are none of a VirtualService's;
+        empty if one of its hosts is among them."""
+        if view.node.kind is not ProxyKind.ROUTER:
+            return ""
+        own = obj.metadata.namespace
+        bound = {routes.gateway_name(each, own) for each in obj.spec.gateways}
+        every = self._snapshot.gateways.items()
+        named = [each for key, each in every if "/".join(key) in bound]
+        if any(gateways.admits(each, own, host) for each in named for host in fitting):
+            return ""
+        taken = [host for each in named for server in each.spec.servers for host in server.hosts]
+        words = ", ".join(dict.fromkeys(taken))
+        return f"{', '.join(sorted(bound))} takes {words}: {own}/{fitting[0]} is none of them"
 
 
 def _condition(rule: HTTPRoute, index: int, source: Source, view: ProxyView) -> Any:
@@ -211,7 +230,7 @@ def _names(host: str, view: ProxyView) -> tuple[str, ...]:
     return tuple(sorted(whole, key=len, reverse=True))
 
 
-def _unbound(obj: VirtualService, view: ProxyView, gateways: set[str]) -> str:
+def _unbound(obj: VirtualService, view: ProxyView, opened: set[str]) -> str:
     """Return why a proxy does not know a VirtualService at all; empty if it does."""
     own, spec = obj.metadata.namespace, obj.spec
     visible = spec.export_to or view.settings.routes_export_to
@@ -219,7 +238,7 @@ def _unbound(obj: VirtualService, view: ProxyView, gateways: set[str]) -> str:
         return f"exportTo does not show it to the namespace {view.node.namespace}"
     bound = {routes.gateway_name(each, own) for each in spec.gateways} or {routes.MESH}
     if view.node.kind is ProxyKind.ROUTER:
-        if not bound & gateways:
+        if not bound & opened:
             words = ", ".join(sorted(bound))
             return f"it is bound to {words}, not to a Gateway that this proxy opens"
     elif routes.MESH not in bound:

@@ -18,7 +18,13 @@ from lateen.model.meta import ObjectRef, Source, parse_source
 from lateen.model.snapshot import Snapshot
 from lateen.observe.requests import directory
 from lateen.observe.requests.legs import Leg
-from lateen.observe.verdicts import authorization, corrections, manifest_text, unselected_objects
+from lateen.observe.verdicts import (
+    authorization,
+    corrections,
+    manifest_text,
+    policy_rules,
+    unselected_objects,
+)
 
 Views = Mapping[str, ProxyView]
 _CONTAINER = wellknown.PROXY
@@ -63,9 +69,10 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         fault=_fault(route, snapshot),
         gateway_server=_gateway_server(leg, server),
         rule=why.rule,
-        only_rule=why.rule is not None and _is_only(why.rule, snapshot),
+        only_rule=why.rule is not None and policy_rules.is_only(why.rule, snapshot),
         policy=why.policy,
-        principals=_principals(why.policy, snapshot),
+        principals=policy_rules.principals(why.policy, snapshot),
+        exceptions=tuple(policy_rules.exceptions(why.rule, snapshot)),
         host=(host := _host(leg)),
         served=_served(snapshot, host),
         wider=_wider(leg, views, snapshot),
@@ -300,22 +307,6 @@ def _limits(leg: Leg, view: ProxyView | None, snapshot: Snapshot) -> tuple[Sourc
     pool = directory.limits(view, cluster_name(leg, view)) if view is not None else None
     fields = [pool.at(limit) for limit in _LIMITS] if pool is not None else []
     return tuple(field for field in fields if manifest_text.value(snapshot, field))
-
-
-def _is_only(rule: Source, snapshot: Snapshot) -> bool:
-    body = manifest_text.body(snapshot, rule.ref) or {}
-    return len((body.get("spec") or {}).get("rules") or ()) <= 1
-
-
-def _principals(policy: Source | None, snapshot: Snapshot) -> Source | None:
-    """Return the first list of principals that a policy allows and asks nothing else of."""
-    body = manifest_text.body(snapshot, policy.ref) if policy is not None else None
-    for number, rule in enumerate(((body or {}).get("spec") or {}).get("rules") or ()):
-        sources: list[Any] = rule.get("from") or [{}]
-        first = sources[0]
-        if policy is not None and (first.get("source") or {}).get("principals"):
-            return Source(policy.ref, f"spec.rules[{number}].from[0].source.principals")
-    return None
 
 
 def _host(leg: Leg) -> str:
