@@ -19,7 +19,16 @@ _SECTIONS = {
     "A lab": ("demo", "up", "down", "status", "ls", "check", "shell", "run", "page"),
     "Its objects, as kubectl has them": ("apply", "delete", "get", "describe", "exec", "logs"),
     "What travels": ("curl", "token", "tap", "edges", "capture"),
-    "What will be": ("explain", "posture", "diff", "upgrade", "analyze", "test", "snapshot"),
+    "What will be": (
+        "explain",
+        "posture",
+        "diff",
+        "upgrade",
+        "drift",
+        "analyze",
+        "test",
+        "snapshot",
+    ),
 }
 """The commands under titles; what is not named stands under a last one."""
 _SENTENCE = 200

@@ -218,6 +218,15 @@ def text(
     return click.option(*names, default=default, multiple=many, help=about, shell_complete=complete)
 
 
+proxies = click.option(
+    "--proxies",
+    multiple=True,
+    metavar="DIR|FILE|live",
+    type=click.Path(),
+    help="What proxies really have: dumps of their admin, or `live`: each is asked, by exec.",
+)
+
+
 def ground(command: Command) -> Command:
     """Add what manifests are laid over: `--base`, `--context`, `--kubeconfig`."""
     options = (

@@ -1,5 +1,6 @@
 """Serialized Envoy resources as Envoy's own JSON."""
 
+import json
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -11,7 +12,11 @@ from envoy.service.runtime.v3 import rtds_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from lateen.base.jsonvalue import Json
+from lateen.compiler.backend.patches import types
 from lateen.compiler.output import ResourceType
+
+_TYPED_STRUCT = "type.googleapis.com/xds.type.v3.TypedStruct"
 
 _MESSAGES: dict[ResourceType, type[Message]] = {
     ResourceType.CLUSTER: cluster_pb2.Cluster,
@@ -30,3 +35,29 @@ def as_json(kind: ResourceType, body: bytes) -> dict[str, Any]:
         _MESSAGES[kind].FromString(body), preserving_proto_field_name=True
     )
     return found
+
+
+def as_bytes(kind: ResourceType, content: Json) -> bytes:
+    """Return a resource that is written as Envoy's JSON, serialized. What is inside of a type that
+    no published API defines is kept as its fields, under that type's name. Raises ValueError."""
+    return types.parsed(json.dumps(_defined(content)), _MESSAGES[kind]).SerializeToString()
+
+
+def _defined(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_defined(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    named = value.get("@type")
+    if not isinstance(named, str) or _is_defined(named.rpartition("/")[2]):
+        return {key: _defined(each) for key, each in value.items()}
+    rest = {key: each for key, each in value.items() if key != "@type"}
+    return {"@type": _TYPED_STRUCT, "type_url": named, "value": rest}
+
+
+def _is_defined(name: str) -> bool:
+    try:
+        types.message_class(name)
+    except types.UnknownTypeError:
+        return False
+    return True

@@ -62,6 +62,7 @@ class _Losers:
         self._snapshot, self._views = foresight.snapshot, foresight.views
         self._client, self._host = client, host
         self._request = innermost(content)
+        self._dumped = foresight.dumps  # istiod does not say which mode is whose
 
     def told(self, outcome: Foretold) -> Foretold:
         """Return an outcome with the losers of each of its steps; each is named once."""
@@ -97,7 +98,9 @@ class _Losers:
                 yield from _rules(self._snapshot.destination_rules.values(), view, cluster)
         elif step.kind in ("listener", "server's TLS") and not sending:
             policies = self._snapshot.peer_authentications.values()
-            yield from _policies(policies, view, step.sources)
+            for each in _policies(policies, view, step.sources):
+                if not (step.at in self._dumped and each.why == _NO_MODE):
+                    yield each
 
     def _unnamed(self) -> Iterator[Candidate]:
         """Yield what has a name that no name server of the lab knows: Services of that name in

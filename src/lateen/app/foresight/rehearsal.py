@@ -7,7 +7,7 @@ would do is taken for done: every pod has an address and is ready.
 import copy
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -220,9 +220,9 @@ class Rehearsal:
     def _run_pods(self) -> bool:
         """Give each pod that waits an address, and call it ready; tell whether there was one."""
         waiting = [p for p in self._world.all("pods") if not fields.status(p).get("podIP")]
+        taken = {fields.status(p).get("podIP") for p in self._world.all("pods")} if waiting else ()
         for pod in waiting:
-            self._pods += 1
-            ip = f"{_POD_NETWORK}.{self._pods // 256}.{self._pods % 256}"
+            ip = self._free_address(taken)
             ready = [
                 {"type": kind, "status": "True"} for kind in (wellknown.READY, "ContainersReady")
             ]
@@ -236,6 +236,14 @@ class Rehearsal:
             }
             self._put("pods", {**pod, "status": status})
         return bool(waiting)
+
+    def _free_address(self, taken: Container[object]) -> str:
+        """Return an address that no pod has: those of a cluster keep theirs."""
+        while True:
+            self._pods += 1
+            ip = f"{_POD_NETWORK}.{self._pods // 256}.{self._pods % 256}"
+            if ip not in taken:
+                return ip
 
     def all(self, resource: str) -> Iterable[Mapping[str, Any]]:
         """Return the objects of a resource, as JSON."""

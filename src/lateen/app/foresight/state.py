@@ -1,11 +1,12 @@
 """Predictions about a compiled state: a request in words, what will happen as values."""
 
 import ipaddress
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
-from lateen.app.foresight import environment, secret_names
+from lateen.app.foresight import config_dumps, environment, secret_names
+from lateen.app.foresight.config_dumps import ConfigDump
 from lateen.base.clock import SystemClock
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh
@@ -71,7 +72,10 @@ class Foresight:
         system_roots: str,
         now: Callable[[], datetime],
         renderer: Renderer | None = None,
+        dumps: Mapping[str, ConfigDump] | None = None,
     ) -> None:
+        """With `dumps`, by `namespace/pod`, those proxies have what they really have."""
+        self.dumps = dumps or {}
         self.snapshot = snapshot
         self._settings, self._images, self._now = settings, images, now
         self._refs = {f"{ref.namespace}/{ref.name}": ref for ref in mesh.proxies()}
@@ -92,10 +96,13 @@ class Foresight:
         """Return what a proxy is sent for the way out: equal for pods that send alike; None
         without a proxy."""
         view = self._view(proxy)
+        if proxy in self.dumps:
+            return proxy
         return None if view is None else (view.settings, view.outbound, view.gateway)
 
     def over(self, snapshot: Snapshot, mesh: Mesh) -> "Foresight":
-        """Return the same for another state; what was rendered alike is kept."""
+        """Return the same for another state; what was rendered alike is kept. No proxy has it, and
+        so none has other resources than are compiled."""
         return Foresight(
             snapshot,
             mesh,
@@ -104,6 +111,19 @@ class Foresight:
             system_roots=self._roots,
             now=self._now,
             renderer=self._renderer,
+        )
+
+    def having(self, dumps: Iterable[ConfigDump]) -> "Foresight":
+        """Return the same state where proxies have what their dumps say."""
+        return Foresight(
+            self.snapshot,
+            self._mesh,
+            self._settings,
+            self._images,
+            system_roots=self._roots,
+            now=self._now,
+            renderer=self._renderer,
+            dumps={each.proxy: each for each in dumps},
         )
 
     @property
@@ -116,6 +136,12 @@ class Foresight:
         return self._mesh.view(ref) if ref is not None else None
 
     def _rendered(self, proxy: str) -> ResourceSet | None:
+        compiled = self.compiled(proxy)
+        dump = self.dumps.get(proxy)
+        return compiled if dump is None else config_dumps.completed(dump, compiled)
+
+    def compiled(self, proxy: str) -> ResourceSet | None:
+        """Return what the compiler makes for a proxy; None for a pod without one."""
         view = self._view(proxy)
         return self._renderer.render(view) if view is not None else None
 

@@ -56,4 +56,4 @@ def standing(
     istio = istio or cases.istio
     if named or ground:
         return of_manifests(named, istio, ground)
-    return sides.standing(sides.of_lab(lab, istio))
+    return sides.standing(rehearsed.of_lab(lab, istio))

@@ -1,4 +1,4 @@
-"""A WebSocket to the API server over its Unix socket, for a command that runs in a pod.
+"""A WebSocket to an API server, a lab's over its Unix socket, for a command that runs in a pod.
 
 Built on the protocol part of `websockets` alone. Its threaded client forgets messages that came in
 one piece with the server's goodbye when the answer to that can no longer be sent; here what was
@@ -30,29 +30,39 @@ _MESSAGES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 class Channel:
     """An open connection; iterate over its messages, send from any thread."""
 
-    def __init__(self, path: Path, target: str, token: str) -> None:
-        """Connect. Raises ApiError with the server's words when it refuses, LabError when it
-        does not answer."""
+    def __init__(self, opened: socket.socket, url: str, token: str) -> None:
+        """Speak to a server on a connection that is open to it, and closed with this. Raises
+        ApiError with the server's words when it refuses, LabError when it speaks otherwise, and
+        OSError."""
         self._protocol = ClientProtocol(
-            parse_uri(f"ws://localhost{target}"),
-            subprotocols=[Subprotocol("v5.channel.k8s.io")],
+            parse_uri(url),
+            subprotocols=[Subprotocol(f"v{number}.channel.k8s.io") for number in (5, 4)],
             max_size=None,
         )
         self._lock = threading.Lock()
         self._early: list[Any] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = opened
         try:
-            self._socket.connect(str(path))
             self._shake_hands(token)
-        except BaseException as error:
+        except BaseException:
             self._socket.close()
-            if isinstance(error, OSError):
-                raise LabError("the API server of the lab does not answer: try again") from error
             raise
+
+    @classmethod
+    def of_lab(cls, path: Path, target: str, token: str) -> Self:
+        """Connect to a lab's server. Raises as above, LabError where it does not answer."""
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            opened.connect(str(path))
+            return cls(opened, f"ws://localhost{target}", token)
+        except OSError as error:
+            opened.close()
+            raise LabError("the API server of the lab does not answer: try again") from error
 
     def _shake_hands(self, token: str) -> None:
         request = self._protocol.connect()
-        request.headers["Authorization"] = f"Bearer {token}"
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
         self._protocol.send_request(request)
         self._flush()
         while self._protocol.handshake_exc is None and not self._early:

@@ -17,6 +17,7 @@ from lateen.cli.lab.up import settings_for
 from lateen.cli.manifests.named import Named
 
 if TYPE_CHECKING:
+    from lateen.app.foresight.config_dumps import ConfigDump
     from lateen.app.foresight.rehearsal import Item, Rehearsal
     from lateen.app.lab.settings import LabSettings
 
@@ -49,6 +50,7 @@ class Parts(msgspec.Struct, frozen=True):
     items: "list[Item]"
     settings: "LabSettings"
     standing: list[Json]
+    ground: Ground = NO_GROUND
 
     def made(self) -> "Rehearsal":
         """Rehearse."""
@@ -73,7 +75,44 @@ def parts(named: Named, istio: str, ground: Ground = NO_GROUND, *, assumed: bool
         from lateen.app.foresight import case_objects as missing
 
         items = missing.completed(items)
-    return Parts(items, settings, standing)
+    return Parts(items, settings, standing, ground)
+
+
+def of_lab(lab: str, istio: str = "") -> Parts:
+    """Return what a lab holds now. Raises LabError where it does not run."""
+    from lateen.app.lab import lab as labs, settings as lab_settings
+
+    paths = labs.require(lab).paths
+    held = lab_settings.load(paths.settings)
+    ground = Ground(kubeconfig=str(paths.kubeconfig))
+    made = parts(Named(), istio or held.istio, ground)
+    return msgspec.structs.replace(
+        made, settings=lab_settings.with_istio(held, istio or held.istio)
+    )
+
+
+def dumps(words: Sequence[str], held: Parts, made: "Rehearsal") -> "list[ConfigDump]":
+    """Return what proxies really have, as `--proxies` names it; say of which there is nothing, and
+    what they did not take. Raises LabError."""
+    from lateen.cli.manifests import dumps as files
+
+    if not words:
+        return []
+    pods = list(made.all("pods"))
+    found = files.read(words, pods, (held.ground.kubeconfig, held.ground.context))
+    names = {
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}": files.has_proxy(pod)
+        for pod in pods
+    }
+    known = {each.proxy for each in found}
+    for name in sorted(known - set(names)):
+        exits.complain(f"warning: {name} is no pod among the objects: its dump is not looked at")
+    for name in sorted(name for name, proxied in names.items() if proxied and name not in known):
+        exits.complain(f"warning: there is no dump of {name}: what is compiled stands in for it")
+    for each in found:
+        for update in each.refused:
+            exits.complain(f"warning: {each.proxy} did not take an update: {update}")
+    return found
 
 
 def _items(named: Named) -> "list[Item]":

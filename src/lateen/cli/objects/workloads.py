@@ -91,7 +91,7 @@ def run_in(
     target = f"{path}/exec?{urlencode(query)}"
     from lateen.cli.connection.channel import Channel
 
-    opened = Channel(running.paths.api_socket, target, api.token)
+    opened = Channel.of_lab(running.paths.api_socket, target, api.token)
     with opened as channel, _raw_terminal(terminal):
         if terminal:
             _follow_size(channel)

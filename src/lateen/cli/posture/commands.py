@@ -1,4 +1,4 @@
-"""The commands about all requests: posture, diff, upgrade."""
+"""The commands about all requests: posture, diff, upgrade, drift."""
 
 from typing import Any
 
@@ -41,6 +41,7 @@ istio = text("--istio", about="Version to behave as.", complete=complete("istio"
 @options.overlays
 @options.recursive
 @options.ground
+@options.proxies
 @options.lab
 @istio
 @start
@@ -124,6 +125,34 @@ def upgrade(names: tuple[str, ...], files: tuple[str, ...], **given: Any) -> int
     return command.upgrade(command.UpgradeOptions(reading=reading, **given))
 
 
+@click.command(
+    cls=options.Example,
+    epilog="Examples: `lateen drift`; `lateen drift --context prod`; "
+    "`lateen drift --base prod.json --proxies dumps/ --fail-on any`",
+)
+@click.argument("names", nargs=-1, metavar="[DIR|FILE|-]...", type=click.Path())
+@options.files
+@options.overlays
+@options.recursive
+@options.ground
+@options.proxies
+@options.lab
+@istio
+@start
+@to
+@fail_on
+@changes_output
+def drift(names: tuple[str, ...], files: tuple[str, ...], **given: Any) -> int:
+    """Say which classes of requests proxies treat otherwise than the same objects compiled here.
+
+    Without --proxies each proxy is asked. What one side alone has is listed by its name.
+    """
+    from lateen.cli.posture import drift as command
+
+    reading = _reading((*names, *files), given)
+    return command.drift(command.DriftOptions(reading=reading, **given))
+
+
 def _reading(names: tuple[str, ...], given: dict[str, Any]) -> Any:
     from lateen.cli.lab.rehearsed import Ground
     from lateen.cli.manifests.named import Named
@@ -134,5 +163,5 @@ def _reading(names: tuple[str, ...], given: dict[str, Any]) -> Any:
     return Reading(named=named, ground=ground, istio=given.pop("istio", ""))
 
 
-COMMANDS = (posture, diff, upgrade)
+COMMANDS = (posture, diff, upgrade, drift)
 """In the order in which they are told of."""

@@ -59,7 +59,8 @@ class UpgradeOptions(msgspec.Struct, frozen=True, kw_only=True):
     output: str = "log"
 
 
-def _refuses(output: str, fail_on: Sequence[str]) -> bool:
+def refuses(output: str, fail_on: Sequence[str]) -> bool:
+    """Whether options have a word that is none; complain of it."""
     if output in FORMS and all(each in FAIL_ON for each in fail_on):
         return False
     exits.complain(f"error: use -o {'|'.join(FORMS)}, --fail-on {'|'.join(FAIL_ON)}")
@@ -70,7 +71,7 @@ def diff(options: DiffOptions) -> int:
     """The command. Ends with 79 for changes of the kinds that --fail-on names, 65 for bad input."""
     from lateen.app.foresight.classes import posture_diff
 
-    if _refuses(options.output, options.fail_on):
+    if refuses(options.output, options.fail_on):
         return exits.USAGE
     try:
         old, new, reading = _sides(options)
@@ -89,7 +90,7 @@ def diff(options: DiffOptions) -> int:
     where = Path(new)
     shown = Reading(named=Named([new])) if where.exists() else Reading()
     given = explaining(shown.named, reading.istio, reading.ground)
-    return _told(told, options.output, options.fail_on, given)
+    return tell(told, options.output, options.fail_on, given)
 
 
 def _sides(options: DiffOptions) -> tuple[str, str, Reading]:
@@ -108,7 +109,7 @@ def upgrade(options: UpgradeOptions) -> int:
     """The command: the same manifests under two versions of Istio. Exit codes are diff's."""
     from lateen.app.foresight.classes import upgrade
 
-    if _refuses(options.output, options.fail_on):
+    if refuses(options.output, options.fail_on):
         return exits.USAGE
     reading = options.reading
     try:
@@ -117,7 +118,7 @@ def upgrade(options: UpgradeOptions) -> int:
             if reading.named or reading.ground:
                 parts.append(rehearsed.parts(reading.named, istio, reading.ground))
             else:
-                parts.append(sides.of_lab(options.lab, istio))
+                parts.append(rehearsed.of_lab(options.lab, istio))
         before, after = (upgrade.Version(p.made(), p.settings) for p in parts)
         told = upgrade.document(before, after)
     except rehearsed.Refusal as error:
@@ -125,10 +126,11 @@ def upgrade(options: UpgradeOptions) -> int:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
     given = explaining(reading.named, options.new, reading.ground)
-    return _told(told, options.output, options.fail_on, given)
+    return tell(told, options.output, options.fail_on, given)
 
 
-def _told(told: Json, output: str, fail_on: Sequence[str], given: str) -> int:
+def tell(told: Json, output: str, fail_on: Sequence[str], given: str) -> int:
+    """Print what changes, and return the exit code. `given` is the command that explains."""
     match output:
         case "json":
             sys.stdout.write(json.dumps(told, indent=2) + "\n")
@@ -158,6 +160,8 @@ def count(told: Json) -> str:
 
 
 def _log(told: Json, given: str) -> Iterator[str]:
+    if told["changes"] and "onesided" in told:
+        yield "- as compiled here, + as the proxies have it"
     for each in told["changes"]:
         mark, colour = _MARKS[each["kind"]]
         yield screen.paint(f"{mark} {names(each['clients'])} => {each['to']}", colour)
@@ -170,6 +174,9 @@ def _log(told: Json, given: str) -> Iterator[str]:
     for each in told["open"]:
         yield f"left open for {each['to']}: {', '.join(each['why'])}"
     yield count(told)
+    for each in told.get("onesided", ()):
+        side = "the proxies" if each["in"] == "proxy" else "what is compiled"
+        yield f"only in {side}: {each['kind']} {each['name']} ({names(each['proxies'])})"
     for name in told.get("unmodelled", ()):
         yield f"not modelled: {name}"
 

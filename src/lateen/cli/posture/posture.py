@@ -4,7 +4,7 @@ import html
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -31,6 +31,8 @@ class PostureOptions(msgspec.Struct, frozen=True, kw_only=True):
     to: str = ""
     only: str = ""
     output: str = "table"
+    proxies: tuple[str, ...] = ()
+    """Where to read what proxies really have."""
 
 
 def posture(lab: str, options: PostureOptions) -> int:
@@ -44,22 +46,22 @@ def posture(lab: str, options: PostureOptions) -> int:
         parts = (
             rehearsed.parts(options.named, options.istio, options.ground)
             if options.named or options.ground
-            else sides.of_lab(lab, options.istio)
+            else rehearsed.of_lab(lab, options.istio)
         )
     except rehearsed.Refusal as error:
         for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
     asked = all_requests.Sought(start=options.start, to=options.to, only=options.only)
-    told = all_requests.document(sides.standing(parts), asked)
+    told = all_requests.document(sides.standing(parts, options.proxies), asked)
     match options.output:
         case "json":
             sys.stdout.write(json.dumps(told, indent=2) + "\n")
         case "html":
-            given = explaining(options.named, options.istio, options.ground)
+            given = explaining(options.named, options.istio, options.ground, options.proxies)
             sys.stdout.write(page(told, given))
         case _:
-            given = explaining(options.named, options.istio, options.ground)
+            given = explaining(options.named, options.istio, options.ground, options.proxies)
             screen.say("\n".join(_lines(told, given)) or "nothing is of this kind")
     return exits.UNKNOWN if any(cell["open"] for cell in told["cells"]) else exits.OK
 
@@ -71,7 +73,7 @@ def names(clients: list[str]) -> str:
     return f"{shown} and {left} more" if left > 0 else shown
 
 
-def explaining(named: Named, istio: str, ground: Ground) -> str:
+def explaining(named: Named, istio: str, ground: Ground, proxies: Sequence[str] = ()) -> str:
     """Return the command that explains a request in the same state, but for the request."""
     words = ["lateen", "explain"]
     for option, values in (("-f", named.names), ("-k", named.overlays)):
@@ -84,6 +86,7 @@ def explaining(named: Named, istio: str, ground: Ground) -> str:
         ("--kubeconfig", ground.kubeconfig),
     ):
         words += [option, value] if value else []
+    words += [word for each in proxies for word in ("--proxies", each)]
     return shlex.join(words)
 
 

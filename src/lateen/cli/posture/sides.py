@@ -5,7 +5,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +34,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     istio: str = ""
 
 
-def standing(parts: Parts) -> "Standing":
-    """Return what manifests would make, compiled."""
+def standing(parts: Parts, proxies: Sequence[str] = ()) -> "Standing":
+    """Return what manifests would make, compiled; with `proxies` what those have, as `--proxies`
+    names them. Raises LabError."""
     from lateen.app.foresight import offline
     from lateen.app.foresight.classes.compiled_state import Standing
 
     made = parts.made()
-    return Standing(offline.foresight(made, parts.settings.images), made.locate)
+    dumps = rehearsed.dumps(proxies, parts, made)
+    return Standing(offline.foresight(made, parts.settings.images, dumps), made.locate)
 
 
 @contextlib.contextmanager
@@ -51,7 +53,7 @@ def parts(word: str, reading: Reading) -> Iterator[Parts]:
     """
     kind, colon, name = word.partition(":")
     if colon and kind == "lab":
-        yield of_lab(name, reading.istio)
+        yield rehearsed.of_lab(name, reading.istio)
     elif colon and kind == "context":
         yield rehearsed.parts(Named(), reading.istio, Ground(context=name))
     elif word == AS_IT_IS:
@@ -64,19 +66,6 @@ def parts(word: str, reading: Reading) -> Iterator[Parts]:
     else:
         named = msgspec.structs.replace(reading.named, names=[word, *reading.named.names])
         yield rehearsed.parts(named, reading.istio, reading.ground)
-
-
-def of_lab(lab: str, istio: str = "") -> Parts:
-    """Return what a lab holds now. Raises LabError where it does not run."""
-    from lateen.app.lab import lab as labs, settings as lab_settings
-
-    paths = labs.require(lab).paths
-    held = lab_settings.load(paths.settings)
-    ground = Ground(kubeconfig=str(paths.kubeconfig))
-    made = rehearsed.parts(Named(), istio or held.istio, ground)
-    return msgspec.structs.replace(
-        made, settings=lab_settings.with_istio(held, istio or held.istio)
-    )
 
 
 def revisions(word: str) -> tuple[str, str] | None:

@@ -145,6 +145,7 @@ def curl(lab: str, http2: bool, http10: bool, **given: Any) -> int:
 @options.ground
 @options.files
 @options.recursive
+@options.proxies
 @text("--istio", about="Version to behave as, with -f.", complete=complete("istio"))
 @text("-X", "--request", "method", about="Method; GET.")
 @text("-H", "--header", "headers", about="`Name: value`.", many=True)
@@ -196,10 +197,16 @@ def explain(words: tuple[str, ...], lab: str, http2: bool, http10: bool, **given
     ground = Ground(**{k: given.pop(k) for k in ("base", "context", "kubeconfig")})
     version: HttpVersion = "1.0" if http10 else "2" if http2 else "1.1"
     given["headers"] = [*given["headers"], *_tokens(given.pop("jwt"))]
-    live = given.pop("live")
+    live, proxies = given.pop("live"), given.pop("proxies")
     asked = requests.RequestWords(url=words[-1], start=start, http=version, **given)
     chosen = command.ExplainOptions(
-        asked=asked, named=named, ground=ground, istio=istio, output=output, live=live
+        asked=asked,
+        named=named,
+        ground=ground,
+        istio=istio,
+        output=output,
+        proxies=proxies,
+        live=live,
     )
     return command.explain(lab, chosen)
 

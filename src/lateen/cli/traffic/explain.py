@@ -31,6 +31,8 @@ class ExplainOptions(msgspec.Struct, frozen=True, kw_only=True):
     ground: Ground = rehearsed.NO_GROUND
     istio: str = ""
     output: str = ""
+    proxies: tuple[str, ...] = ()
+    """Where to read what proxies really have."""
     live: bool = False
     """Send it, too (in a lab), and set what it does beside what was said."""
 
@@ -47,7 +49,7 @@ def explain(lab: str, options: ExplainOptions) -> int:
         exits.complain(f"-o {options.output}: use json, or leave it out")
         return exits.USAGE
     given = options.named or options.ground
-    told = _of_files(options) if given else _of_lab(lab, options)
+    told = _of_files(lab, options) if given or options.proxies else _of_lab(lab, options)
     if isinstance(told, int):
         return told
     if options.live:
@@ -104,18 +106,23 @@ def log(line: str) -> int:
     return exits.OK
 
 
-def _of_files(options: ExplainOptions) -> Json | int:
+def _of_files(lab: str, options: ExplainOptions) -> Json | int:
     from lateen.app.foresight import offline
 
     try:
-        parts = rehearsed.parts(options.named, options.istio, options.ground)
+        parts = (
+            rehearsed.parts(options.named, options.istio, options.ground)
+            if options.named or options.ground
+            else rehearsed.of_lab(lab, options.istio)
+        )
     except rehearsed.Refusal as error:
         for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
     items, asked = parts.items, options.asked.request()
+    dumps = rehearsed.dumps(options.proxies, parts, parts.made()) if options.proxies else []
     try:
-        return offline.explain(items, parts.settings, asked, _texts(items), parts.standing)
+        return offline.explain(items, parts.settings, asked, _texts(items), parts.standing, dumps)
     except offline.AskedError as error:
         exits.complain(f"error: {error}")
         return exits.UNPARSABLE

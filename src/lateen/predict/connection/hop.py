@@ -6,7 +6,7 @@ import msgspec
 
 from lateen.model.meta import Source
 from lateen.predict.connection.run import Layer, OpenedConnection
-from lateen.predict.envoy import config
+from lateen.predict.envoy import config, istio_metadata
 from lateen.predict.envoy.config import Proxy
 from lateen.predict.values.facts import PodFacts
 from lateen.predict.values.request import Credential
@@ -39,7 +39,7 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
 
     def policy_source(self, policy: str) -> Source | None:
         """Return the field that a policy of the chain comes from."""
-        return config.written(self.chain.metadata, policy)
+        return config.written(self.chain.metadata, policy) or istio_metadata.policy(policy)
 
     def policy_sources(self) -> tuple[Source, ...]:
         """Return the fields of all policies of the chain."""

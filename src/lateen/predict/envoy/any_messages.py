@@ -1,7 +1,9 @@
 """Messages inside `Any`: read where their type is known, left alone where it is not. Pure."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
+
+from google.protobuf import json_format
 
 from lateen.base import byname
 
@@ -26,6 +28,7 @@ _MODULES = {
         f"{_PREFIX}filters.http.ext_authz.v3.ext_authz_pb2"
     ),
     f"{_PREFIX}filters.http.fault.v3.HTTPFault": f"{_PREFIX}filters.http.fault.v3.fault_pb2",
+    f"{_PREFIX}filters.http.cors.v3.Cors": f"{_PREFIX}filters.http.cors.v3.cors_pb2",
     f"{_PREFIX}filters.http.cors.v3.CorsPolicy": f"{_PREFIX}filters.http.cors.v3.cors_pb2",
     f"{_PREFIX}filters.http.set_filter_state.v3.Config": (
         f"{_PREFIX}filters.http.set_filter_state.v3.set_filter_state_pb2"
@@ -50,6 +53,14 @@ _MODULES = {
     ),
     "envoy.config.route.v3.FilterConfig": "envoy.config.route.v3.route_components_pb2",
 }
+_STRUCTS = {
+    "udpa.type.v1.TypedStruct": "udpa.type.v1.typed_struct_pb2",
+    "xds.type.v3.TypedStruct": "xds.type.v3.typed_struct_pb2",
+}
+"""A message as fields without a type, beside the name of the type that they are of."""
+ISTIO_ALPN = "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig"
+_OF_ISTIO = frozenset({ISTIO_ALPN})
+"""Types that Istio's own builds of Envoy have alone, and whose fields are read as they stand."""
 
 
 @cache
@@ -61,11 +72,47 @@ def _class(name: str) -> Any | None:
 
 
 def type_of(packed: Any) -> str:
-    """Return the full name of what an Any holds."""
-    return str(packed.type_url).rpartition("/")[2]
+    """Return the full name of what an Any holds; of fields without a type, of what they are."""
+    name = str(packed.type_url).rpartition("/")[2]
+    if name in _STRUCTS:
+        return str(_fields(name, packed.value).type_url).rpartition("/")[2]
+    return name
 
 
 def opened(packed: Any) -> Any | None:
-    """Return what an Any holds; None for a type that is not interpreted."""
-    found = _class(type_of(packed))
+    """Return what an Any holds; None for a type that is not interpreted. Of Istio's own types,
+    which no published API defines, it is their fields."""
+    outer = str(packed.type_url).rpartition("/")[2]
+    if outer in _STRUCTS:
+        return _typed(outer, packed.value)
+    found = _class(outer)
     return None if found is None else found.FromString(packed.value)
+
+
+def known(packed: Any) -> bool:
+    """Whether what an Any holds is of a type that is interpreted."""
+    name = type_of(packed)
+    return name in _OF_ISTIO or _class(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _fields(name: str, body: bytes) -> Any:
+    return byname.attribute(f"{_STRUCTS[name]}.TypedStruct").FromString(body)
+
+
+@lru_cache(maxsize=256)
+def _typed(name: str, body: bytes) -> Any | None:
+    held = _fields(name, body)
+    inner = str(held.type_url).rpartition("/")[2]
+    values = json_format.MessageToDict(held.value)
+    if inner in _OF_ISTIO:
+        return values
+    found = _class(inner)
+    if found is None:
+        return None
+    made = found()
+    try:
+        json_format.ParseDict(values, made, ignore_unknown_fields=True)
+    except json_format.ParseError:
+        return None
+    return made

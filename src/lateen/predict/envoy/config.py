@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
@@ -12,7 +12,7 @@ from envoy.config.route.v3 import route_pb2
 
 from lateen.compiler.output import Resource, ResourceSet, ResourceType
 from lateen.model.meta import Source, parse_source
-from lateen.predict.envoy import any_messages
+from lateen.predict.envoy import any_messages, istio_metadata
 from lateen.predict.envoy.errors import UnknownError
 
 SOURCE_METADATA = "lateen"
@@ -22,6 +22,13 @@ _CLASSES: Mapping[ResourceType, Any] = {
     ResourceType.ENDPOINT: endpoint_pb2.ClusterLoadAssignment,
     ResourceType.ROUTE: route_pb2.RouteConfiguration,
 }
+
+
+class FilterSetting(NamedTuple):
+    """What a filter is told: of which type, and the message; None for a type without rules."""
+
+    kind: str
+    opened: Any | None
 
 
 class ReadResources:
@@ -43,7 +50,8 @@ class ReadResources:
             from envoy.config.core.v3 import extension_pb2
 
             wrapped = extension_pb2.TypedExtensionConfig.FromString(resource.body)
-            return any_messages.opened(wrapped.typed_config)
+            packed = wrapped.typed_config
+            return FilterSetting(any_messages.type_of(packed), any_messages.opened(packed))
         return _CLASSES[resource.type].FromString(resource.body)
 
 
@@ -102,10 +110,10 @@ class Proxy:
         """Return a ClusterLoadAssignment by name."""
         return self._get(ResourceType.ENDPOINT, name)
 
-    def extension(self, name: str) -> Any:
+    def extension(self, name: str) -> FilterSetting:
         """Return the configuration of a filter that is told it by discovery. Raises UnknownError
         where it was told none."""
-        found = self._get(ResourceType.EXTENSION, name)
+        found: FilterSetting | None = self._get(ResourceType.EXTENSION, name)
         if found is None:
             raise UnknownError(f"the filter {name} waits for a configuration that is not there")
         return found
@@ -114,7 +122,9 @@ class Proxy:
 def written(metadata: Any, key: str) -> Source | None:
     """Return the field that a resource's metadata names under a key, if any."""
     told = metadata.filter_metadata.get(SOURCE_METADATA)
-    if told is None or key not in told.fields:
+    if told is None:
+        return istio_metadata.source(metadata, key)
+    if key not in told.fields:
         return None
     try:
         return parse_source(told.fields[key].string_value)

@@ -34,6 +34,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     routed: Routed | None
     alpn: tuple[str, ...] = ()
     """What the upstream handshake is to offer, as a filter decided."""
+    alpn_by_protocol: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """The same by the protocol that the cluster is spoken to in, where that decides."""
     flags: tuple[str, ...] = ()
     seconds: float = 0.0
     """What the request was held up for."""

@@ -25,8 +25,11 @@ _QUIET = (
     "http.router.v3.Router",
     "http.compressor.v3.Compressor",
     "common.matching.v3.ExtensionWithMatcher",
+    "io.istio.http.peer_metadata.Config",
+    "stats.PluginConfig",
 )
-"""Filters that neither answer nor decide where a request goes."""
+"""Filters that neither answer nor decide where a request goes; the last two are Istio's own, which
+note who speaks to whom and count it."""
 
 
 def run_through(exchange: Exchange) -> Local | None:
@@ -42,8 +45,7 @@ def run_through(exchange: Exchange) -> Local | None:
 
 def _one(exchange: Exchange, each: Any) -> Local | None:
     if each.WhichOneof("config_type") == "config_discovery":
-        kind = each.config_discovery.type_urls[0].rpartition("/")[2]
-        opened = exchange.hop.proxy.extension(each.name)
+        kind, opened = exchange.hop.proxy.extension(each.name)
     else:
         kind = any_messages.type_of(each.typed_config)
         opened = any_messages.opened(each.typed_config)
@@ -53,12 +55,17 @@ def _one(exchange: Exchange, each: Any) -> Local | None:
         if override.disabled:
             return None
         own = override.config
-    for ending, run in _FILTERS.items():
-        if kind.endswith(ending):
-            return run(exchange, opened, own)
     if kind.endswith(_QUIET):
         return None
+    for ending, run in _FILTERS.items():
+        if kind.endswith(ending) and _is_read(opened, own):
+            return run(exchange, opened, own)
     raise UnknownError(f"the HTTP filter {each.name} of {exchange.hop.name}")
+
+
+def _is_read(opened: Any | None, own: Any | None) -> bool:
+    """Whether both settings of a filter, its own and the route's for it, are of known types."""
+    return opened is not None and (own is None or any_messages.known(own))
 
 
 def _of_route(exchange: Exchange, name: str) -> Any | None:
@@ -74,6 +81,9 @@ def _of_route(exchange: Exchange, name: str) -> Any | None:
 
 def _authorize(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
     hop = exchange.hop
+    of_route: Any = any_messages.opened(own) if own is not None else None
+    if of_route is not None:
+        opened = of_route.rbac  # a route's rules stand in place of the filter's
     subject = msgspec.structs.replace(peer.subject(hop), request=exchange.request)
     if told := rbac.noted(opened, subject):
         exchange.request = exchange.request.with_metadata(_RBAC, json.dumps(told))
@@ -124,6 +134,14 @@ def _filter_state(exchange: Exchange, opened: Any, own: Any | None) -> Local | N
             continue
         text = value.format_string.text_format_source.inline_string
         exchange.alpn = weights.offered(text, exchange.request.version)
+    return None
+
+
+def _istio_alpn(exchange: Exchange, opened: Any, own: Any | None) -> Local | None:
+    """Istio's filter: what is offered upstream goes by the protocol that is spoken there."""
+    for each in opened.get("alpn_override", ()):
+        spoken = str(each.get("upstream_protocol") or "HTTP10")
+        exchange.alpn_by_protocol[spoken] = tuple(each.get("alpn_override", ()))
     return None
 
 
@@ -219,6 +237,7 @@ _FILTERS: dict[str, _Filter] = {
     "http.rbac.v3.RBAC": _authorize,
     "http.ext_authz.v3.ExtAuthz": _ask,
     "http.set_filter_state.v3.Config": _filter_state,
+    any_messages.ISTIO_ALPN: _istio_alpn,
     "http.fault.v3.HTTPFault": _fault,
     "http.cors.v3.Cors": _cors,
     "http.header_mutation.v3.HeaderMutation": _header_mutation,

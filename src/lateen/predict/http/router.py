@@ -174,7 +174,7 @@ def _attempts(
     version = clusters.version_upstream(clusters.http_options(cluster), request.version)
     way = upstream.Way(
         cluster=cluster,
-        alpn=exchange.alpn,
+        alpn=exchange.alpn or weights.by_protocol(exchange.alpn_by_protocol, cluster, version),
         otherwise=("h2",) if version == "2" else ("http/1.1",),
         authority=request.authority,
     )

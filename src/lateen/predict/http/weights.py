@@ -1,6 +1,7 @@
 """What a weighted destination says of its own: headers, and settings of filters. Pure."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from lateen.predict.values.request import Http
 
 _EITHER = re.compile(r"%CEL\(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']*)'\)%")
 _ALPN_STATE = "envoy.network.application_protocols"
+_PROTOCOLS = {"1.0": "HTTP10", "1.1": "HTTP11", "2": "HTTP2"}
 
 
 def edited(chosen: Any, request: Http) -> Http:
@@ -50,3 +52,15 @@ def alpn(chosen: Any, decided: tuple[str, ...], version: str) -> tuple[str, ...]
                     text = value.format_string.text_format_source.inline_string
                     return offered(text, version)
     return decided
+
+
+def by_protocol(
+    overrides: Mapping[str, tuple[str, ...]], cluster: Any, version: str
+) -> tuple[str, ...]:
+    """Return what Istio's ALPN filter has offered to a cluster that is spoken to in an HTTP
+    version; nothing where the cluster's metadata will not have it."""
+    told = cluster.metadata.filter_metadata.get("istio")
+    switch = told.fields.get("alpn_override") if told is not None else None
+    if switch is not None and switch.string_value == "false":
+        return ()
+    return overrides.get(_PROTOCOLS.get(version, ""), ())

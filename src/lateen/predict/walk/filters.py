@@ -11,12 +11,17 @@ from lateen.predict.http import manager
 from lateen.predict.values.outcome import Log
 from lateen.predict.walk import tcp
 
+_QUIET = ("tcp.metadataexchange.config.MetadataExchange", "stats.PluginConfig")
+"""Istio's own filters, which let all bytes through: they tell the other proxy whose they are."""
+
 
 def run_through(run: Run, hop: Hop) -> WireReply:
     """Return what the filters of a chain make of a connection."""
     told: dict[str, str] = {}
     for each in hop.chain.filters:
         kind = any_messages.type_of(each.typed_config)
+        if kind.endswith(_QUIET):
+            continue
         opened = any_messages.opened(each.typed_config)
         if opened is None:
             raise UnknownError(f"the network filter {each.name} of {hop.name}")
