@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from lateen.app.api.config_dumps import ConfigDump
 from lateen.app.foresight import grounds, rehearsal, remedies, state
-from lateen.app.foresight.config_dumps import ConfigDump
 from lateen.app.foresight.rehearsal import Item
 from lateen.app.foresight.state import AskedError
 from lateen.app.lab import meshsettings

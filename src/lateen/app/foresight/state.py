@@ -5,8 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
-from lateen.app.foresight import config_dumps, environment, secret_names
-from lateen.app.foresight.config_dumps import ConfigDump
+from lateen.app.api import config_dumps
+from lateen.app.api.config_dumps import ConfigDump
+from lateen.app.foresight import environment, secret_names
 from lateen.base.clock import SystemClock
 from lateen.compiler.backend.render import Renderer
 from lateen.compiler.frontend.assemble import Mesh

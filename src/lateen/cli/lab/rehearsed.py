@@ -17,7 +17,7 @@ from lateen.cli.lab.up import settings_for
 from lateen.cli.manifests.named import Named
 
 if TYPE_CHECKING:
-    from lateen.app.foresight.config_dumps import ConfigDump
+    from lateen.app.api.config_dumps import ConfigDump
     from lateen.app.foresight.rehearsal import Item, Rehearsal
     from lateen.app.lab.settings import LabSettings
 

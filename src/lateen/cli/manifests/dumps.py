@@ -15,14 +15,14 @@ from lateen.app.lab.lab import LabError
 from lateen.cli import exits
 from lateen.cli.connection import kubeconfig
 from lateen.cli.connection.kubeconfig import Access
+from lateen.model import wellknown
 from lateen.model.client import ApiError
 
 if TYPE_CHECKING:
-    from lateen.app.foresight.config_dumps import ConfigDump
+    from lateen.app.api.config_dumps import ConfigDump
 
 LIVE = "live"
 """The word for asking the proxies themselves."""
-_CONTAINER = "istio-proxy"
 _COMMAND = ("pilot-agent", "request", "GET", "config_dump?include_eds")
 _AT_ONCE = 8
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
@@ -37,7 +37,7 @@ def read(
 
     Raises LabError, naming the file, or the proxy and why it does not tell.
     """
-    from lateen.app.foresight import config_dumps
+    from lateen.app.api import config_dumps
 
     try:
         found = [
@@ -77,12 +77,12 @@ def has_proxy(pod: Mapping[str, Any]) -> bool:
     spec = pod["spec"]
     every = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
     running = (pod.get("status") or {}).get("phase") == "Running"
-    return running and any(each.get("name") == _CONTAINER for each in every)
+    return running and any(each.get("name") == wellknown.PROXY for each in every)
 
 
 def _ask(pod: Mapping[str, Any], access: Access) -> str:
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-    query = [("container", _CONTAINER), ("stdout", "true"), ("stderr", "true")]
+    query = [("container", wellknown.PROXY), ("stdout", "true"), ("stderr", "true")]
     query += [("command", word) for word in _COMMAND]
     target = f"{access.path}/api/v1/namespaces/{namespace}/pods/{name}/exec?{urlencode(query)}"
     try:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from lateen.app.foresight import config_dumps, offline
+from lateen.app.api import config_dumps
+from lateen.app.api.config_dumps import ConfigDump
+from lateen.app.foresight import offline
 from lateen.app.foresight.classes import posture_diff
 from lateen.app.foresight.classes.compiled_state import Standing
-from lateen.app.foresight.config_dumps import ConfigDump
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.base.jsonvalue import Json
