@@ -17,7 +17,20 @@ import hypothesis
 import pytest
 from mutants import ROOT, SOURCE, Mutant
 
-TESTS = ("tests/compiler", "tests/observe", "tests/app", "tests/xds")
+ROOMS = (
+    "compiler",
+    "causes",
+    "observe",
+    "app",
+    "xds",
+    "predict",
+    "analysis",
+    "controllers",
+    "users",
+    "law",
+)
+TESTS = tuple(f"tests/{room}" for room in ROOMS)
+"""Which tests are asked: those that compile, explain or read what travels."""
 MARKS = "not e2e and not netns"
 OPTIONS = (
     "-q",

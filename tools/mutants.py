@@ -12,7 +12,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "lateen"
-PATTERNS = ("compiler/**/*.py", "**/causes.py", "**/failures.py", "observe/**/wire/*.py")
+PATTERNS = ("compiler/**/*.py", "causes/*.py", "**/failures.py", "observe/**/wire/*.py")
 """What is mutated: the compiler, the causes of failures, the readers of what travels."""
 
 SAME = ("Eq_Is", "NotEq_IsNot", "Is_Eq", "IsNot_NotEq", "NoOp")
