@@ -8,9 +8,9 @@ The rules, for both protocol variants:
   acknowledged: a route that arrived earlier would answer 503 for a moment;
 - after a cluster changed, its endpoints are sent again even if they did not: Envoy keeps the
   changed cluster warming, and the acknowledgement back, until they come;
-- a rejected resource counts as sent, so that it is not sent again before it changes;
-- the configuration of a filter is never said to be gone: a listener that still asks for it would
-  refuse every request, and the one that takes its place no longer asks.
+- a rejected resource counts as sent, so that it is not sent again before it changes.
+
+What becomes of one name is in the table of `delivery`; this is the order among names and types.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +20,7 @@ import msgspec
 
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import resources
+from lateen.xds.delivery import TABLES, Action, Delivery, Event, Table
 
 _GATED: Final = (ResourceType.LISTENER, ResourceType.ROUTE)
 _AT_ONCE: Final = (ResourceType.SECRET, ResourceType.EXTENSION, ResourceType.RUNTIME)
@@ -45,28 +46,71 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class _Type(msgspec.Struct):
-    """One type's subscription and what the client was told."""
+    """One type's subscription and what the client was told.
 
+    Of the names that are neither held nor denied nothing is kept: a mesh has very many.
+    """
+
+    kind: ResourceType
+    table: Table
     wildcard: bool = False
     names: set[str] = msgspec.field(default_factory=set)
-    sent: dict[str, Resource] = msgspec.field(default_factory=dict)
-    absent: set[str] = msgspec.field(default_factory=set)
-    """Names answered with "does not exist"."""
+    """Names that the client asked for one by one."""
+    held: dict[str, str] = msgspec.field(default_factory=dict)
+    """The version that the client holds or rejected; empty where it is not known."""
+    leaving: set[str] = msgspec.field(default_factory=set)
+    """Those of the held that are published no longer."""
+    denied: set[str] = msgspec.field(default_factory=set)
     todo: set[str] = msgspec.field(default_factory=set)
-    forced: set[str] = msgspec.field(default_factory=set)
-    """Names to send although the client has them."""
+    """Names to look at."""
+    again: set[str] = msgspec.field(default_factory=set)
+    """Names to send although the client holds them."""
     unanswered: bool = False
     """Whether the client asked for everything and was told nothing yet."""
-    gone: set[str] = msgspec.field(default_factory=set)
     pending: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Names of each response that was not answered yet, by nonce."""
 
     def wants(self, name: str) -> bool:
         return self.wildcard or name in self.names
 
+    def state(self, name: str) -> Delivery:
+        if name in self.held:
+            return Delivery.LEAVING if name in self.leaving else Delivery.HELD
+        return Delivery.DENIED if name in self.denied else Delivery.UNTOLD
+
+    def event(self, name: str, published: Resource | None) -> Event:
+        """Return what a look at a name finds."""
+        held = self.held.get(name)
+        if published is not None:
+            same = held == published.version and name not in self.again
+            return Event.SAME if same else Event.CHANGED
+        if name in self.again or (name in self.names and self.state(name) is Delivery.UNTOLD):
+            return Event.ASKED
+        return Event.SAME if held and _is_empty(self.kind, name, held) else Event.MISSING
+
+    def follow(self, name: str, event: Event, published: Resource | None) -> Action:
+        """Take a step of the table for a name, and return what is to be sent of it."""
+        state, action = self.table[self.state(name), event]
+        held = published.version if published is not None else self.held.get(name, "")
+        if action is Action.EMPTY:
+            held = resources.placeholder(self.kind, name).version
+        self.again.discard(name)
+        if state is Delivery.HELD:
+            self.held[name] = held
+            self.leaving.discard(name)
+            self.denied.discard(name)
+            return action
+        self.forget(name)
+        if state is Delivery.LEAVING:
+            self.held[name] = held
+            self.leaving.add(name)
+        elif state is Delivery.DENIED and name in self.names:
+            self.denied.add(name)
+        return action
+
     def forget(self, name: str) -> None:
-        self.sent.pop(name, None)
-        for names in (self.absent, self.todo, self.forced, self.gone):
+        self.held.pop(name, None)
+        for names in (self.leaving, self.denied, self.todo, self.again):
             names.discard(name)
 
 
@@ -75,7 +119,7 @@ class Plan:
 
     def __init__(self, config: resources.Config) -> None:
         self._config = config
-        self._types = {kind: _Type() for kind in ResourceType}
+        self._types = {kind: _Type(kind, TABLES[kind]) for kind in ResourceType}
         self._warming: set[str] = set()
         self._released = False
 
@@ -86,13 +130,16 @@ class Plan:
         state = self._types[kind]
         for name in names:
             if name in state.names:
-                state.forced.add(name)
+                state.again.add(name)
             state.names.add(name)
             state.todo.add(name)
 
     def subscribe_all(self, kind: ResourceType) -> None:
-        """Subscribe to every resource of the type, present and future."""
+        """Subscribe to every resource of the type, present and future. Asked for a second time,
+        all are sent again."""
         state = self._types[kind]
+        if state.wildcard:
+            state.again.update(state.held)
         state.wildcard = state.unanswered = True
         state.todo.update(self._config.get(kind, {}))
 
@@ -102,10 +149,17 @@ class Plan:
         for name in names:
             if name == "*":
                 state.wildcard = False
+                for other in state.held.keys() - state.names:
+                    self._forget(kind, other)
                 continue
             state.names.discard(name)
             if not state.wildcard:
-                state.forget(name)
+                self._forget(kind, name)
+
+    def _forget(self, kind: ResourceType, name: str) -> None:
+        self._types[kind].forget(name)
+        if kind in (ResourceType.CLUSTER, ResourceType.ENDPOINT):
+            self._warming.discard(name)
 
     def has(self, kind: ResourceType, versions: Mapping[str, str]) -> None:
         """Take note of what the client kept from an earlier stream, by name and version.
@@ -113,15 +167,12 @@ class Plan:
         Whatever its clusters warm with is sent again, since nothing says how far they had come.
         """
         state = self._types[kind]
-        target = self._config.get(kind, {})
         for name, version in versions.items():
-            resource = target.get(name)
-            if resource is None:
-                state.gone.add(name)
-            elif resource.version == version:
-                state.sent[name] = resource
+            # Before the first publication nobody knows how far clusters had come that warm.
+            state.held[name] = version if self._config else ""
+            state.todo.add(name)
         if kind is ResourceType.CLUSTER:
-            self._types[ResourceType.ENDPOINT].forced.update(
+            self._types[ResourceType.ENDPOINT].again.update(
                 name for name in versions if name in self._config.get(ResourceType.ENDPOINT, {})
             )
 
@@ -147,6 +198,10 @@ class Plan:
         self._config = config
         for kind, names in touched.items():
             self._types[kind].todo.update(names)
+        # A cluster that comes back without endpoints leads no longer where it led.
+        known, ends = config.get(ResourceType.ENDPOINT, {}), self._types[ResourceType.ENDPOINT]
+        back = touched.get(ResourceType.CLUSTER, ())
+        ends.todo.update(name for name in back if name in ends.held and name not in known)
 
     def release(self) -> None:
         """Stop waiting for clusters to become usable: something takes too long."""
@@ -194,7 +249,7 @@ class Plan:
         state = self._types[kind]
         if kind is ResourceType.ENDPOINT and self._warming:
             return True
-        return bool(state.pending or state.todo or state.gone)
+        return bool(state.pending or state.todo or state.leaving)
 
     def subscribed(self, kind: ResourceType) -> bool:
         """Whether the client asked for anything of the type."""
@@ -205,116 +260,78 @@ class Plan:
         """Return the names the client asked for one by one."""
         return frozenset(self._types[kind].names)
 
-    def client_has(self, kind: ResourceType) -> tuple[Resource, ...]:
-        """Return what the client has, were it to accept all it was sent."""
-        return tuple(self._types[kind].sent.values())
-
     def _quiet(self) -> bool:
         return not self._warming and not any(
             self._types[kind].pending or self._types[kind].todo for kind in _ORDERED
         )
 
     def _take(self, kind: ResourceType) -> list[Batch]:
-        """Take what is new or changed of one type, and note what is gone for later."""
+        """Look at what may be new, changed or gone of one type, and take what can travel now."""
         state = self._types[kind]
-        if not state.todo and not state.forced and not state.unanswered:
+        if not state.todo and not state.again and not state.unanswered:
             return []
         # A client that asked for everything waits for an answer even if there is nothing: Envoy
         # would stay in its initialization for ever.
         empty, state.unanswered = state.unanswered, False
         target = self._config.get(kind, {})
-        fresh: list[Resource] = []
-        absent: list[str] = []
-        for name in _sorted_like(state.todo | state.forced, target):
-            if not state.wants(name):
-                continue
-            resource = self._answer(kind, name, target)
-            known = state.sent.get(name)
-            if resource is None:
-                self._miss(kind, name, absent)
-            elif known is None or known.version != resource.version or name in state.forced:
-                fresh.append(resource)
-                state.forced.discard(name)
-                state.absent.discard(name)
-                state.gone.discard(name)
-            else:
-                state.sent[name] = resource
-                state.gone.discard(name)
+        wanted = (n for n in _sorted_like(state.todo | state.again, target) if state.wants(n))
+        batch = self._follow(kind, [(n, state.event(n, target.get(n))) for n in wanted])
         state.todo.clear()
-        self._took(kind, fresh)
-        if not fresh and not absent and not empty:
-            return []
-        return [Batch(kind, tuple(fresh), tuple(absent))]
+        if kind is ResourceType.CLUSTER:
+            self._warm(batch.resources)
+        return [batch] if empty or batch.names else []
 
-    def _answer(
-        self, kind: ResourceType, name: str, target: Mapping[str, Resource]
-    ) -> Resource | None:
-        """Return what to answer for a name: an empty resource the first time it is missing."""
-        resource = target.get(name)
-        state = self._types[kind]
-        if resource is None and kind in resources.ANSWERED_TYPES and name not in state.sent:
-            return resources.placeholder(kind, name)
-        return resource
+    def _follow(self, kind: ResourceType, events: Iterable[tuple[str, Event]]) -> Batch:
+        """Take a step of the table for each name, and gather what is to be sent."""
+        state, target = self._types[kind], self._config.get(kind, {})
+        sent: list[Resource] = []
+        gone: list[str] = []
+        for name, event in events:
+            action = state.follow(name, event, target.get(name))
+            if action is Action.SEND:
+                sent.append(target[name])
+            elif action is Action.EMPTY:
+                sent.append(resources.placeholder(kind, name))
+            elif action in (Action.DENY, Action.REMOVE):
+                gone.append(name)
+        return Batch(kind, tuple(sent), tuple(gone))
 
-    def _miss(self, kind: ResourceType, name: str, absent: list[str]) -> None:
-        state = self._types[kind]
-        state.forced.discard(name)
-        if name in state.sent or name in state.gone:
-            if kind is ResourceType.SECRET:
-                state.sent.pop(name, None)
-                state.absent.add(name)
-                absent.append(name)
-            else:
-                state.gone.add(name)
-        elif name in state.names and name not in state.absent:
-            state.absent.add(name)
-            if kind is not ResourceType.EXTENSION:
-                absent.append(name)
-
-    def _took(self, kind: ResourceType, fresh: Iterable[Resource]) -> None:
-        state = self._types[kind]
-        known_ends = self._config.get(ResourceType.ENDPOINT, {})
-        for resource in fresh:
-            state.sent[resource.name] = resource
-            if kind is ResourceType.CLUSTER and resource.name in known_ends:
-                self._types[ResourceType.ENDPOINT].forced.add(resource.name)
-                self._warming.add(resource.name)
+    def _warm(self, clusters: Iterable[Resource]) -> None:
+        """Have endpoints follow their clusters, though they did not change."""
+        known = self._config.get(ResourceType.ENDPOINT, {})
+        names = [cluster.name for cluster in clusters if cluster.name in known]
+        self._types[ResourceType.ENDPOINT].again.update(names)
+        self._warming.update(names)
 
     def _removals(self) -> list[Batch]:
         """Take what disappeared: what refers before what is referred to."""
-        batches = []
-        for kind in (ResourceType.LISTENER, ResourceType.CLUSTER):
-            state = self._types[kind]
-            names = sorted(state.gone - self._config.get(kind, {}).keys())
-            state.gone.clear()
-            for name in names:
-                state.sent.pop(name, None)
-                self._types[ResourceType.ENDPOINT].forced.discard(name)
-                self._warming.discard(name)
-            if names:
-                batches.append(Batch(kind, (), tuple(names)))
-        if batches:
-            return batches
-        for kind in (ResourceType.ROUTE, ResourceType.EXTENSION):
-            self._types[kind].gone.clear()
-        return self._emptied()
-
-    def _emptied(self) -> list[Batch]:
-        """Take the endpoints that vanished while their cluster stays: it has none now.
-
-        Those of a removed cluster the client forgets by itself, as it does the route table of a
-        removed listener, which connections that are being drained still use.
-        """
-        state = self._types[ResourceType.ENDPOINT]
+        batches = [
+            self._follow(kind, [(name, Event.SETTLED) for name in self._leaving(kind)])
+            for kind in (ResourceType.LISTENER, ResourceType.CLUSTER)
+        ]
+        for name in batches[1].removed:
+            self._types[ResourceType.ENDPOINT].again.discard(name)
+            self._warming.discard(name)
         clusters = self._config.get(ResourceType.CLUSTER, {})
-        known = self._config.get(ResourceType.ENDPOINT, {})
-        names = sorted(n for n in state.gone if n in clusters and n not in known)
-        state.gone.clear()
-        empty = tuple(
-            resources.placeholder(ResourceType.ENDPOINT, n) for n in names if n in state.names
-        )
-        state.sent.update({resource.name: resource for resource in empty})
-        return [Batch(ResourceType.ENDPOINT, empty)] if empty else []
+        if not any(batch.names for batch in batches):
+            endpoints, runtime = ResourceType.ENDPOINT, ResourceType.RUNTIME
+            left = [
+                (name, Event.SETTLED if name in clusters else Event.ORPHANED)
+                for name in self._leaving(endpoints)
+            ]
+            batches = [
+                self._follow(endpoints, left),
+                self._follow(runtime, [(name, Event.SETTLED) for name in self._leaving(runtime)]),
+            ]
+        return [batch for batch in batches if batch.names]
+
+    def _leaving(self, kind: ResourceType) -> list[str]:
+        return sorted(self._types[kind].leaving)
+
+
+def _is_empty(kind: ResourceType, name: str, version: str) -> bool:
+    """Whether a version is of what stands for a resource that nobody published."""
+    return kind in resources.ANSWERED_TYPES and version == resources.placeholder(kind, name).version
 
 
 def _sorted_like(names: set[str], order: Mapping[str, Resource]) -> Iterable[str]:

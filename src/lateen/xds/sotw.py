@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lateen.compiler.output import ResourceType
+from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import frames, resources
 from lateen.xds.plan import Batch
 from lateen.xds.session import Base, Output
@@ -15,6 +15,9 @@ class SotwSession(Base):
     def __init__(self, node_id: str, config: resources.Config) -> None:
         super().__init__(node_id, config)
         self._last: dict[ResourceType, str] = {}
+        self._sent: dict[ResourceType, dict[str, Resource]] = {
+            kind: {} for kind in resources.WILDCARD_TYPES
+        }
 
     def receive(self, data: bytes) -> list[Output]:
         """Take a DiscoveryRequest. One that answers an older response than the last
@@ -40,6 +43,8 @@ class SotwSession(Base):
         known = self.plan.names(kind)
         self.plan.subscribe(kind, sorted(names - known))
         self.plan.unsubscribe(kind, sorted(known - names))
+        for name in known - names:
+            self._sent.get(kind, {}).pop(name, None)
 
     def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes] | None:
         """Removed clusters and listeners are left out of the whole; other types have no way to
@@ -47,6 +52,14 @@ class SotwSession(Base):
         whole = batch.kind in resources.WILDCARD_TYPES
         if not whole and not batch.resources:
             return None
-        content = self.plan.client_has(batch.kind) if whole else batch.resources
+        content = self._whole(batch) if whole else batch.resources
         self._last[batch.kind] = nonce
         return lambda: frames.sotw_response(batch.kind, content, nonce, nonce)
+
+    def _whole(self, batch: Batch) -> tuple[Resource, ...]:
+        """Return what the client has of a type with a batch, were it to accept all it was sent."""
+        sent = self._sent[batch.kind]
+        sent.update({resource.name: resource for resource in batch.resources})
+        for name in batch.removed:
+            sent.pop(name, None)
+        return tuple(sent.values())
