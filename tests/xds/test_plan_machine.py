@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import delivery, resources
-from lateen.xds.delivery import Action, Delivery, Event
+from lateen.xds.delivery import Action, Delivery, DeliveryEvent
 from lateen.xds.delta import DeltaSession
 from lateen.xds.session import Send
 
@@ -190,15 +190,15 @@ TestPeer.settings = settings(max_examples=50, stateful_step_count=30, deadline=N
 
 @pytest.mark.parametrize("kind", ResourceType)
 def test_the_table_says_what_comes_of_everything_that_can_happen(kind):
-    """Its gaps are what cannot be: see `Delivery` and `Event`."""
+    """Its gaps are what cannot be: see `Delivery` and `DeliveryEvent`."""
     table = delivery.TABLES[kind]
     states = {Delivery.UNTOLD} | {state for state, _ in table.values()}
-    missing = {(s, e) for s, e in itertools.product(states, Event) if (s, e) not in table}
-    impossible = {(s, Event.SAME) for s in (Delivery.UNTOLD, Delivery.DENIED)}
+    missing = {(s, e) for s, e in itertools.product(states, DeliveryEvent) if (s, e) not in table}
+    impossible = {(s, DeliveryEvent.SAME) for s in (Delivery.UNTOLD, Delivery.DENIED)}
     orderly = {
         (s, e)
-        for s, e in itertools.product(states, (Event.SETTLED, Event.ORPHANED))
-        if s is not Delivery.LEAVING or (e is Event.ORPHANED and kind is not ENDPOINT)
+        for s, e in itertools.product(states, (DeliveryEvent.SETTLED, DeliveryEvent.ORPHANED))
+        if s is not Delivery.LEAVING or (e is DeliveryEvent.ORPHANED and kind is not ENDPOINT)
     }
     assert missing <= impossible | orderly
     assert {state for state, _ in table} == states

@@ -25,7 +25,7 @@ class Delivery(IntEnum):
     """It was told that there is none."""
 
 
-class Event(IntEnum):
+class DeliveryEvent(IntEnum):
     """What can happen to a name that the client wants."""
 
     CHANGED = auto()
@@ -57,10 +57,10 @@ class Action(IntEnum):
 
 
 Step = tuple[Delivery, Action]
-Table = dict[tuple[Delivery, Event], Step]
+Table = dict[tuple[Delivery, DeliveryEvent], Step]
 
 _UNTOLD, _HELD, _LEAVING, _DENIED = Delivery
-_CHANGED, _SAME, _MISSING, _ASKED, _SETTLED, _ORPHANED = Event
+_CHANGED, _SAME, _MISSING, _ASKED, _SETTLED, _ORPHANED = DeliveryEvent
 
 _SENT: Final[Table] = {
     (_UNTOLD, _CHANGED): (_HELD, Action.SEND),

@@ -20,7 +20,7 @@ import msgspec
 
 from lateen.compiler.output import Resource, ResourceType
 from lateen.xds import resources
-from lateen.xds.delivery import TABLES, Action, Delivery, Event, Table
+from lateen.xds.delivery import TABLES, Action, Delivery, DeliveryEvent, Table
 
 _GATED: Final = (ResourceType.LISTENER, ResourceType.ROUTE)
 _AT_ONCE: Final = (ResourceType.SECRET, ResourceType.EXTENSION, ResourceType.RUNTIME)
@@ -78,17 +78,21 @@ class _Type(msgspec.Struct):
             return Delivery.LEAVING if name in self.leaving else Delivery.HELD
         return Delivery.DENIED if name in self.denied else Delivery.UNTOLD
 
-    def event(self, name: str, published: Resource | None) -> Event:
+    def event(self, name: str, published: Resource | None) -> DeliveryEvent:
         """Return what a look at a name finds."""
         held = self.held.get(name)
         if published is not None:
             same = held == published.version and name not in self.again
-            return Event.SAME if same else Event.CHANGED
+            return DeliveryEvent.SAME if same else DeliveryEvent.CHANGED
         if name in self.again or (name in self.names and self.state(name) is Delivery.UNTOLD):
-            return Event.ASKED
-        return Event.SAME if held and _is_empty(self.kind, name, held) else Event.MISSING
+            return DeliveryEvent.ASKED
+        return (
+            DeliveryEvent.SAME
+            if held and _is_empty(self.kind, name, held)
+            else DeliveryEvent.MISSING
+        )
 
-    def follow(self, name: str, event: Event, published: Resource | None) -> Action:
+    def follow(self, name: str, event: DeliveryEvent, published: Resource | None) -> Action:
         """Take a step of the table for a name, and return what is to be sent of it."""
         state, action = self.table[self.state(name), event]
         held = published.version if published is not None else self.held.get(name, "")
@@ -281,7 +285,7 @@ class Plan:
             self._warm(batch.resources)
         return [batch] if empty or batch.names else []
 
-    def _follow(self, kind: ResourceType, events: Iterable[tuple[str, Event]]) -> Batch:
+    def _follow(self, kind: ResourceType, events: Iterable[tuple[str, DeliveryEvent]]) -> Batch:
         """Take a step of the table for each name, and gather what is to be sent."""
         state, target = self._types[kind], self._config.get(kind, {})
         sent: list[Resource] = []
@@ -306,7 +310,7 @@ class Plan:
     def _removals(self) -> list[Batch]:
         """Take what disappeared: what refers before what is referred to."""
         batches = [
-            self._follow(kind, [(name, Event.SETTLED) for name in self._leaving(kind)])
+            self._follow(kind, [(name, DeliveryEvent.SETTLED) for name in self._leaving(kind)])
             for kind in (ResourceType.LISTENER, ResourceType.CLUSTER)
         ]
         for name in batches[1].removed:
@@ -316,12 +320,14 @@ class Plan:
         if not any(batch.names for batch in batches):
             endpoints, runtime = ResourceType.ENDPOINT, ResourceType.RUNTIME
             left = [
-                (name, Event.SETTLED if name in clusters else Event.ORPHANED)
+                (name, DeliveryEvent.SETTLED if name in clusters else DeliveryEvent.ORPHANED)
                 for name in self._leaving(endpoints)
             ]
             batches = [
                 self._follow(endpoints, left),
-                self._follow(runtime, [(name, Event.SETTLED) for name in self._leaving(runtime)]),
+                self._follow(
+                    runtime, [(name, DeliveryEvent.SETTLED) for name in self._leaving(runtime)]
+                ),
             ]
         return [batch for batch in batches if batch.names]
 
