@@ -64,3 +64,14 @@ def test_a_segment_that_fills_a_gap_brings_all_that_waited() -> None:
     (found,) = streams.conversations([Segment(0.0, CLIENT, SERVER, 6, 0, SYN, b""), *taken])
     assert bytes(found.from_client.data) == data
     assert found.from_client.retransmitted == 0
+
+
+def test_bytes_in_a_first_packet_come_behind_its_number() -> None:
+    """TCP fast open: the SYN itself has a number."""
+    taken = [
+        Segment(0.0, CLIENT, SERVER, 6, 0, SYN, b"ab"),
+        Segment(0.1, CLIENT, SERVER, 9, 0, ACK, b"cd"),
+    ]
+    (found,) = streams.conversations(taken)
+    assert bytes(found.from_client.data) == b"abcd"
+    assert found.from_client.retransmitted == 0

@@ -35,3 +35,22 @@ def test_an_endpoint_names_its_pod_where_it_is_one() -> None:
         for each in group.lb_endpoints
     ]
     assert told == ["default/a", None]
+
+
+def test_an_endpoint_names_its_workload_where_there_is_one() -> None:
+    about = {"namespace": "ns", "canonical_name": "web", "canonical_revision": "v1"}
+    found = (
+        Endpoint(address="10.244.0.2", port=80, workload="web-d", **about),
+        Endpoint(address="10.244.0.3", port=80, pod="p", namespace="ns"),
+        Endpoint(address="10.0.0.9", port=80),
+    )
+    given = ClusterEndpoints(cluster="c", endpoints=found, mtls=(False, True, False))
+    (group,) = endpoints.assignment(given, "Kubernetes").endpoints
+    told = [dict(each.metadata.filter_metadata) for each in group.lb_endpoints]
+    assert told[0]["istio"].fields["workload"].string_value == "web-d;ns;web;v1;Kubernetes"
+    assert told[1]["envoy.transport_socket_match"].fields["tlsMode"].string_value == "istio"
+    assert [set(each) for each in told] == [
+        {"istio"},
+        {"envoy.transport_socket_match", "lateen"},
+        set(),
+    ]
