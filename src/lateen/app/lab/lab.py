@@ -369,8 +369,11 @@ def sweep(paths: LabPaths, *, keep: bool) -> bool:
 
 def _sweep(paths: LabPaths, *, keep: bool) -> None:
     """Remove everything, the lock last: whoever makes a new one finds nothing half removed."""
+    from lateen.node.shim.walls import groups
+
     if paths.ledger.exists():
         _forget_links(paths.ledger)
+    groups.sweep(str(paths.run))
     if not keep:
         _remove(paths.state)
     for entry in paths.run.iterdir() if paths.run.is_dir() else ():

@@ -128,6 +128,14 @@ LAB = (
         "that its commands name, changes.",
     ),
     Row(
+        "LTN0110",
+        _W,
+        "MemoryIsShort",
+        "ended {handle}, which had {had} MiB of memory: this machine had {free} MiB left",
+        "Give the container a limit (`resources.limits.memory`), or the machine more memory; a lab "
+        "leaves the machine a tenth of its memory, and not more than 1 GiB.",
+    ),
+    Row(
         "LTN0179",
         _W,
         "ContainerRootIsOwn",

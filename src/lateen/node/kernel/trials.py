@@ -18,7 +18,7 @@ from lateen.node import permission
 from lateen.node.net import netlink, nftwire, redirect
 from lateen.node.net.podnetwork import CaptureOptions
 from lateen.node.shim import enter, root, syscalls
-from lateen.node.shim.walls import ids, seccomp
+from lateen.node.shim.walls import groups, ids, seccomp
 
 _AT_FDCWD = -100
 _OPENAT2, _OPEN_TREE, _MOUNT_SETATTR = 437, 428, 442
@@ -217,6 +217,14 @@ def _bounds() -> None:
         raise OSError(38, "processes are counted by user, not by container")
 
 
+def _memory() -> None:
+    """Control groups for a lab, which bound its containers' memory: see `walls.groups`."""
+    made = groups.of_lab("check", str(os.getpid()), 0)
+    if not made.bound:
+        raise OSError(38, "no control group of version 2 that hands out memory may be made")
+    made.close()
+
+
 def _filters() -> None:
     """Filters of system calls that end the process, and the list of calls for this machine."""
     if not seccomp.program(platform.machine(), one_user=False):
@@ -243,5 +251,6 @@ _TRIALS: Mapping[str, Callable[[], None]] = {
     "idmapped mounts": _idmapped,
     "seccomp": _filters,
     "bounds": _bounds,
+    "memory": _memory,
     "users": _users,
 }

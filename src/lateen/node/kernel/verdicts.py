@@ -82,6 +82,12 @@ _MEANING = {
         "not all that a pod may take is bounded",
         "use Linux 6.14 or newer, with du (coreutils)",
     ),
+    "memory": (
+        "memory",
+        "control groups bound what containers have, each and together",
+        "twice a second and oftener containers are looked at, and ended for what they have",
+        "start the lab in a control group (version 2) that is delegated to this user",
+    ),
     "container ids": (
         "root in a container",
         "it is nobody on this machine",

@@ -27,9 +27,8 @@ from lateen.node.shim.protocol import ContainerSpec, Frame, Process
 from lateen.node.shim.pumps import Pumps
 from lateen.node.shim.spawn import Streams
 from lateen.node.shim.streams import give, open_streams
-from lateen.node.shim.table import Record, Refused, Table
-from lateen.node.shim.walls import ids
-from lateen.node.shim.walls.memory import MemoryWatch
+from lateen.node.shim.table import Record, Refused, Table, problem
+from lateen.node.shim.walls import groups, ids, memory
 
 _STOP_WAIT = 3.0
 """Seconds that processes get between SIGTERM and SIGKILL when the lab ends."""
@@ -61,7 +60,8 @@ class Shim:
         self._connections: list[Connection] = []
         self._held: list[Record] = []
         self._pumps = Pumps(self, time.monotonic)
-        self._memory = MemoryWatch()
+        self._groups = groups.of_lab(lab, run, memory.bound())
+        self._memory = memory.MemoryWatch()
         self._made = 0
         self._stop_at = 0.0
         self._stop_again = 0.0
@@ -105,6 +105,7 @@ class Shim:
             self._let_overdue_go(time.monotonic())
             if self._stop_at:
                 self._continue_stop()
+        self._groups.close()
         return 0
 
     def watch(self, fd: int, callback: Callable[[], None], events: int = select.EPOLLIN) -> None:
@@ -133,8 +134,8 @@ class Shim:
             dues.append(agent)
         if (output := self._pumps.pause(now)) is not None:
             dues.append(output)
-        if (memory := self._memory.pause(self._table.live(), now)) is not None:
-            dues.append(memory)
+        if (look := self._memory.pause(self._table.live(), now)) is not None:
+            dues.append(look)
         return min(dues, default=-1)
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
@@ -206,7 +207,7 @@ class Shim:
                 raise Refused(errno.ENOSYS, f"unknown operation {frame.get('op')!r}")
             answer = operation(connection, frame, fds)
         except (Refused, OSError, KeyError, TypeError, ValueError) as error:
-            self._send(connection, {"id": number, **_problem(error)})
+            self._send(connection, {"id": number, **problem(error)})
         else:
             if answer is not None:
                 self._send(connection, {"id": number, "ok": answer[0]}, answer[1])
@@ -279,13 +280,15 @@ class Shim:
         joined = self._table.alive(spec.joins).process.pid if spec.joins else 0
         streams, kept, inside = open_streams(spec, self._host, pod)
         copy = None if joined else self._copies.copy(spec)
+        group = self._groups.make(handle, spec.memory)
         try:
             child = spawn.container(
-                spec, streams, (pod, space), self._own_pid, self._host, joined, copy
+                spec, streams, (pod, space), self._own_pid, self._host, joined, copy, group
             )
         except BaseException:
-            for fd in {*kept.values(), *inside} - {-1}:
+            for fd in {*kept.values(), *inside, group} - {-1}:
                 os.close(fd)
+            self._groups.ended(handle)
             raise
         finally:
             if copy:
@@ -294,7 +297,7 @@ class Shim:
             os.close(fd)
         record = self._record(handle, spec, connection, child, frame, container=True)
         record.stdin, record.stdin_once = kept["stdin"], spec.stdin_once
-        record.terminal = kept["terminal"]
+        record.terminal, record.group = kept["terminal"], group
         sources = {kept[name]: name for name in ("stdout", "stderr") if kept[name] >= 0}
         self._pumps.start(record, Output(spec.log, sources, time.time_ns))
 
@@ -315,9 +318,8 @@ class Shim:
             raise Refused(errno.EINVAL, "exec needs three descriptors, or a terminal")
         try:
             space = self._table.space(target.pod)
-            child = spawn.command(
-                spec, streams, target.process.pid, space, self._own_pid, self._host.ids
-            )
+            place = (target.process.pid, target.group)
+            child = spawn.command(spec, streams, place, space, self._own_pid, self._host.ids)
         except BaseException:
             if master >= 0:
                 os.close(master)
@@ -434,6 +436,8 @@ class Shim:
         if record.report >= 0:
             self._reported(record)
         self._pumps.end(record)
+        if record.container and self._groups.ended(record.process.handle):
+            record.process = record.process._replace(reason=memory.OUT_OF_MEMORY)
         if self._table.records.get(record.process.handle) is not record:
             return  # it never got to run; another may have got its handle meanwhile
         record.end(status, time.time_ns(), time.monotonic() + _HOLD)
@@ -470,15 +474,6 @@ class Shim:
                 self._send(connection, event)
         if not record.container or record.pod not in self._table.pods:
             self._table.drop(record)
-
-
-def _problem(error: Exception) -> Frame:
-    if isinstance(error, Refused):
-        return {"error": str(error), "errno": error.code, "step": error.step}
-    if isinstance(error, OSError):
-        code = error.errno or errno.EIO
-        return {"error": os.strerror(code), "errno": code, "step": str(error.filename or "")}
-    return {"error": f"bad request: {error}", "errno": errno.EINVAL}
 
 
 def _empty(fd: int) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 from lateen.node.shim import protocol, root, syscalls
 from lateen.node.shim.copies import Copy
 from lateen.node.shim.protocol import ContainerSpec
-from lateen.node.shim.walls import ids, limits, places, seccomp
+from lateen.node.shim.walls import groups, ids, limits, places, seccomp
 from lateen.node.shim.walls.ids import Ids, Pod
 
 _FAILED = 127
@@ -67,14 +67,17 @@ def container(
     host: root.HostView,
     joined: int = 0,
     copy: Copy | None = None,
+    group: int = -1,
 ) -> Child:
     """Start a container in new mount and uts namespaces, in the namespaces of its pod (whose uid is
     given with them); its pid namespace is new too, or that of the process `joined`. With `copy`,
-    that process becomes the container; what is forked here makes its namespaces and ends.
-    Raises OSError."""
+    that process becomes the container; what is forked here makes its namespaces and ends. `group`
+    is its control group. Raises OSError."""
     uid, space = pod
 
     def prepare() -> None:
+        if copy is None:
+            groups.join(group)
         syscalls.setns(space.net, syscalls.CLONE_NEWNET)
         syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
         root.enter(host, spec, uid)
@@ -97,6 +100,8 @@ def container(
         syscalls.unshare(syscalls.CLONE_NEWPID)
     walls = _Walls(space.user, host.ids)
     try:
+        if copy:
+            groups.join(group, copy.pid)
         child = _fork(spec, streams, walls, prepare, finish if copy else None)
         return child._replace(pid=copy.pid) if copy else child
     except OSError as error:
@@ -109,12 +114,20 @@ def container(
 
 
 def command(
-    spec: ContainerSpec, streams: Streams, target: int, space: Pod, own_pid_ns: int, ids: Ids
+    spec: ContainerSpec,
+    streams: Streams,
+    target: tuple[int, int],
+    space: Pod,
+    own_pid_ns: int,
+    ids: Ids,
 ) -> Child:
-    """Start a command in all the namespaces of the process `target`. Raises OSError."""
-    fds = {name: _namespace(target, name) for name in ("pid", "uts", "mnt")}
+    """Start a command in all the namespaces of a process, `target`, and in its control group, whose
+    descriptor is given with it. Raises OSError."""
+    pid, group = target
+    fds = {name: _namespace(pid, name) for name in ("pid", "uts", "mnt")}
 
     def prepare() -> None:
+        groups.join(group)
         syscalls.setns(fds["uts"], syscalls.CLONE_NEWUTS)
         syscalls.setns(space.ipc, syscalls.CLONE_NEWIPC)
         syscalls.setns(space.net, syscalls.CLONE_NEWNET)

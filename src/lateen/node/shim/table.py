@@ -7,7 +7,7 @@ import os
 from lateen.node.shim import protocol
 from lateen.node.shim.connection import Connection
 from lateen.node.shim.output import Output
-from lateen.node.shim.protocol import ContainerSpec, Process
+from lateen.node.shim.protocol import ContainerSpec, Frame, Process
 from lateen.node.shim.walls.ids import Pod
 
 
@@ -18,6 +18,16 @@ class Refused(Exception):
         super().__init__(message)
         self.code = code
         self.step = step
+
+
+def problem(error: Exception) -> Frame:
+    """Return what a client is told of a request that failed."""
+    if isinstance(error, Refused):
+        return {"error": str(error), "errno": error.code, "step": error.step}
+    if isinstance(error, OSError):
+        code = error.errno or errno.EIO
+        return {"error": os.strerror(code), "errno": code, "step": str(error.filename or "")}
+    return {"error": f"bad request: {error}", "errno": errno.EINVAL}
 
 
 class Record:
@@ -42,6 +52,8 @@ class Record:
         """Wait status and time of an end that nobody was told of yet."""
         self.hold_until = 0.0
         self.terminal = -1
+        self.group = -1
+        """Its control group; -1: it is in none of the lab's."""
         self.report = -1
         self.request = 0
         """The request that waits for the report."""
@@ -57,10 +69,10 @@ class Record:
 
     def close(self) -> None:
         """Close every descriptor of the process."""
-        for fd in {self.stdin, self.terminal, self.report} - {-1}:
+        for fd in {self.stdin, self.terminal, self.report, self.group} - {-1}:
             with contextlib.suppress(OSError):
                 os.close(fd)
-        self.stdin = self.terminal = self.report = -1
+        self.stdin = self.terminal = self.report = self.group = -1
         if self.output:
             self.output.close()
 
