@@ -29,32 +29,43 @@ def collector() -> Iterator[None]:
     gc.unfreeze()
 
 
-NOTHING, ASIDE, COLLECT = gcpolicy.Decision
+NOTHING, ASIDE, COLLECT, WHOLE = gcpolicy.Decision
 
 
 @pytest.mark.parametrize(
-    ("young", "fresh", "quiet", "aside", "expected"),
+    ("young", "fresh", "cycles", "since", "quiet", "expected"),
     [
-        (0, 19_999, 60.0, 0, NOTHING),
-        (0, 20_000, 1.0, 0, COLLECT),
-        (0, 20_000, 0.9, 0, NOTHING),
-        (1, 0, 0.5, 0, NOTHING),
-        (1, 0, 1.0, 0, COLLECT),
-        (0, 0, 1.0, 1, COLLECT),
-        (24, 40_000, 0.0, 0, NOTHING),
-        (25, 0, 0.0, 0, ASIDE),
-        (25, 0, 0.0, 4, ASIDE),
-        (25, 0, 0.0, 5, COLLECT),
-        (25, 0, 1.0, 0, COLLECT),
+        (0, 9_999, 0, 0.0, 60.0, NOTHING),
+        (0, 10_000, 0, 0.0, 1.0, COLLECT),
+        (0, 10_000, 0, 0.0, 0.9, NOTHING),
+        (1, 0, 0, 0.0, 0.5, NOTHING),
+        (1, 0, 0, 0.0, 1.0, ASIDE),
+        (24, 20_000, 0, 0.0, 0.0, NOTHING),
+        (25, 0, 0, 0.0, 0.0, ASIDE),
+        (25, 0, 49_999, 0.0, 1.0, ASIDE),
+        (25, 0, 50_000, 0.0, 1.0, WHOLE),
+        (25, 0, 50_000, 0.0, 0.9, ASIDE),
+        (0, 0, 500_000, 0.0, 0.0, WHOLE),
+        (0, 0, 0, 3600.0, 29.0, NOTHING),
+        (0, 0, 0, 3600.0, 30.0, WHOLE),
     ],
 )
 def test_it_waits_for_a_quiet_moment_but_not_for_ever(
-    young: int, fresh: int, quiet: float, aside: int, expected: gcpolicy.Decision
+    young: int,
+    fresh: int,
+    cycles: int,
+    since: float,
+    quiet: float,
+    expected: gcpolicy.Decision,
 ) -> None:
-    assert gcpolicy.decided(young, fresh, quiet, aside) is expected
+    assert gcpolicy.decided(gcpolicy.Count(young, fresh, cycles, since, quiet)) is expected
 
 
-def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: None) -> None:
+def test_what_died_is_found_and_what_lives_is_not_looked_at_again(
+    collector: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gcpolicy, "WORTH", 1)
+
     async def scene() -> None:
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         changed = 0.0
@@ -64,10 +75,7 @@ def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: Non
             gc.collect()
             ring = Ring()
             died = weakref.ref(ring)
-            gc.collect(0)
             del ring
-            gc.collect(0)
-            assert died() is not None, "Python looked through more than the youngest"
             changed = 4.5
             await clock.advance(gcpolicy.EVERY_SECONDS)
             assert died() is not None, "half a second after a change"
@@ -78,16 +86,17 @@ def test_what_died_is_found_and_what_lives_is_not_looked_at_again(collector: Non
     asyncio.run(scene())
 
 
-def test_what_was_put_aside_under_load_is_looked_through_in_a_quiet_moment(
-    collector: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asked", ["cycles", "an hour"])
+def test_what_was_put_aside_is_looked_through_when_that_is_worth_it(
+    collector: None, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
-    monkeypatch.setattr(gcpolicy, "MOST", 1)
+    monkeypatch.setattr(gcpolicy, "CYCLES", 100)
+    monkeypatch.setattr(gcpolicy, "GIVING_BACK", 10_000)  # a thread, which no clock waits for
 
     async def scene() -> None:
         clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        changed = 4.5
         async with TaskGroup("test") as tasks:
-            tasks.start(gcpolicy.Collector(clock, lambda: changed).run(), "collector")
+            tasks.start(gcpolicy.Collector(clock, lambda: 0.0).run(), "collector")
             await clock.advance(0)
             gc.collect()
             ring = Ring()
@@ -96,7 +105,13 @@ def test_what_was_put_aside_under_load_is_looked_through_in_a_quiet_moment(
             await clock.advance(gcpolicy.EVERY_SECONDS)
             del ring
             gc.collect()
-            assert died() is not None, "it is still in sight"
+            assert died() is not None, "it is out of sight"
+            if asked == "cycles":
+                for _ in range(200):
+                    Ring()
+                gc.collect(0)
+            else:
+                await clock.advance(gcpolicy.WHOLE_SECONDS)
             await clock.advance(gcpolicy.EVERY_SECONDS)
             assert died() is None
 

@@ -36,6 +36,6 @@ class DeltaSession(Base):
         self.plan.unsubscribe(kind, request.unsubscribe)
         return settled
 
-    def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes]:
+    def _encoder(self, batch: Batch, nonce: str) -> tuple[Callable[[], bytes], int]:
         content = batch.kind, batch.resources, batch.removed, nonce
-        return lambda: frames.delta_response(*content)
+        return (lambda: frames.delta_response(*content)), len(batch.resources)

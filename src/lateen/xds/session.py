@@ -17,6 +17,8 @@ class Send(msgspec.Struct, frozen=True):
 
     kind: ResourceType
     encode: Callable[[], bytes]
+    size: int
+    """How many resources it carries."""
     names: tuple[str, ...]
 
 
@@ -98,15 +100,16 @@ class Base(abc.ABC):
             for batch in batches:
                 self._nonce += 1
                 nonce = str(self._nonce)
-                encode = self._encoder(batch, nonce)
-                if encode is not None:
+                encoder = self._encoder(batch, nonce)
+                if encoder is not None:
                     self.plan.mark(batch, nonce)
-                    out.append(Send(batch.kind, encode, batch.names))
+                    out.append(Send(batch.kind, *encoder, batch.names))
         return out
 
     @abc.abstractmethod
-    def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes] | None:
-        """Return what encodes a batch; None if the variant has no words for it."""
+    def _encoder(self, batch: Batch, nonce: str) -> tuple[Callable[[], bytes], int] | None:
+        """Return what encodes a batch, and of how many resources; None if the variant has no words
+        for it."""
 
     def _settle(self, kind: ResourceType, nonce: str, error: str | None) -> list[Output]:
         names = self.plan.settle(kind, nonce, error) if nonce else None

@@ -46,7 +46,7 @@ class SotwSession(Base):
         for name in known - names:
             self._sent.get(kind, {}).pop(name, None)
 
-    def _encoder(self, batch: Batch, nonce: str) -> Callable[[], bytes] | None:
+    def _encoder(self, batch: Batch, nonce: str) -> tuple[Callable[[], bytes], int] | None:
         """Removed clusters and listeners are left out of the whole; other types have no way to
         say that a name is gone."""
         whole = batch.kind in resources.WILDCARD_TYPES
@@ -54,7 +54,7 @@ class SotwSession(Base):
             return None
         content = self._whole(batch) if whole else batch.resources
         self._last[batch.kind] = nonce
-        return lambda: frames.sotw_response(batch.kind, content, nonce, nonce)
+        return (lambda: frames.sotw_response(batch.kind, content, nonce, nonce)), len(content)
 
     def _whole(self, batch: Batch) -> tuple[Resource, ...]:
         """Return what the client has of a type with a batch, were it to accept all it was sent."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from lateen.base.clock import Clock
 from lateen.compiler.output import ResourceType
@@ -17,6 +17,10 @@ RELEASE_SECONDS = 2.0
 """How long listeners and routes wait for clusters that do not become usable."""
 
 
+AT_ONCE = 500
+"""Resources of a response that are encoded on the event loop: three milliseconds."""
+
+
 class LiveStream:
     """The thin shell around a session: takes bytes in, keeps bytes to write, tells the hub."""
 
@@ -25,7 +29,7 @@ class LiveStream:
         self._session = session
         self._hub = hub
         self._clock = clock
-        self._outbox: deque[Callable[[], bytes]] = deque()
+        self._outbox: deque[Send] = deque()
         self._ready = asyncio.Event()
         self._held = 0
 
@@ -50,7 +54,7 @@ class LiveStream:
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Send):
-                self._outbox.append(output.encode)
+                self._outbox.append(output)
             else:
                 if output.error is not None:
                     log.warning("%s rejected %s: %s", self._proxy, output.kind.name, output.error)
@@ -64,7 +68,10 @@ class LiveStream:
             await self._ready.wait()
             self._ready.clear()
             while self._outbox:
-                yield self._outbox.popleft()()
+                due = self._outbox.popleft()
+                # What is encoded in a thread still goes out in its turn: nothing else is taken.
+                large = due.size > AT_ONCE
+                yield await asyncio.to_thread(due.encode) if large else due.encode()
 
     async def watch(self) -> None:
         """Release what is held back for too long."""

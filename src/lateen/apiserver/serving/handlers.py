@@ -24,7 +24,7 @@ from lateen.apiserver.serving import (
     reviews,
     subresources,
 )
-from lateen.apiserver.writing import objects, verbs
+from lateen.apiserver.writing import apart, objects, verbs
 from lateen.base.jsonvalue import Json
 from lateen.model.schema.kindinfo import KindInfo
 
@@ -164,7 +164,26 @@ class Handlers:
             call.info.verb == "create"
         ):
             raise errors.method_not_allowed(target.info)
+        if len(call.body) >= apart.LARGE and apart.worth(target):
+            written = await apart.write(self._decision(call, target))
+            return self._written(call, target, written)
         return handler(call, target)
+
+    def _decision(self, call: exchange.Call, target: Target) -> Callable[[], verbs.Commit]:
+        """Return what decides a write, without what may not be done in a thread."""
+        patch = call.info.verb == "patch"
+        media = negotiate.content_type(call.headers.get("content-type", ""), patch=patch)
+        options = write_options(call)
+
+        def decide() -> verbs.Commit:
+            body = exchange.parse_body(call.body, media)
+            if patch:
+                return self._api.decide_patch(target, body, media, options)
+            update = call.info.verb == "update"
+            decided = self._api.decide_update if update else self._api.decide_create
+            return decided(target, body, options)
+
+        return decide
 
     def _get(self, call: exchange.Call, target: Target) -> exchange.Response:
         form = call.form

@@ -32,6 +32,14 @@ def born(metadata: Mapping[str, Any], now: datetime, uid: str, suffix: str) -> J
     return fresh
 
 
+def generated(body: Any) -> bool:
+    """Tell whether the server chooses the name of an object that is to be created."""
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    if not isinstance(metadata, Mapping):
+        return False
+    return bool(metadata.get("generateName")) and not metadata.get("name")
+
+
 _SERVER_OWNED = frozenset(
     {
         "resourceVersion",

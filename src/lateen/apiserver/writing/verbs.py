@@ -1,7 +1,9 @@
 """The verbs on a resource: what the HTTP front and the in-process client both call.
 
 All methods are synchronous and none waits, so each is atomic in the plane's event loop: a patch
-reads, changes and writes with nothing in between.
+reads, changes and writes with nothing in between. What is too large for that is decided in two
+steps (`decide_create`, `decide_update`, `decide_patch`): the first only reads and may be taken in a
+thread (`apart`), the second stores.
 """
 
 import secrets
@@ -66,6 +68,10 @@ def store_errors(target: Target, name: str) -> Iterator[None]:
         raise errors.storage_full(str(error)) from None
 
 
+Commit = Callable[[], Written]
+"""Stores what was decided. Raises ApiError 409 when the object is no longer as it was then."""
+
+
 def key(target: Target, name: str = "") -> store_api.Key:
     """Return the store's key of a target."""
     namespace = target.namespace if target.info.namespaced else ""
@@ -112,6 +118,16 @@ class Api:
 
     def create(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """POST. Raises ApiError 400, 403, 404 (namespace), 409, 422."""
+        for _ in range(_NAME_ATTEMPTS - 1):
+            try:
+                return self.decide_create(target, body, options)()
+            except ApiError as error:
+                if error.reason != "AlreadyExists" or not objects.generated(body):
+                    raise
+        return self.decide_create(target, body, options)()
+
+    def decide_create(self, target: Target, body: Any, options: WriteOptions) -> Commit:
+        """Decide a POST. Raises ApiError 400, 403, 404 (namespace), 422."""
         read = schema_check.read(target, body, options.validation)
         given = versions.placed(target, read.body)
         metadata = given["metadata"]
@@ -120,23 +136,12 @@ class Api:
         if target.info.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = "default"
         target = replace(target, namespace=metadata.get("namespace", ""))
-        generated = not metadata.get("name") and bool(metadata.get("generateName"))
-        for attempt in range(_NAME_ATTEMPTS):
-            try:
-                with schema_check.shaped(target):
-                    stored = versions.stored(target, given)
-                    written = self._create(target, stored, options, whole=read.whole)
-            except ApiError as error:
-                last = attempt == _NAME_ATTEMPTS - 1
-                if not generated or error.reason != "AlreadyExists" or last:
-                    raise
-                continue
-            return replace(written, warnings=read.warnings + written.warnings)
-        raise AssertionError("unreachable: the last attempt raises or returns")
+        with schema_check.shaped(target):
+            stored = versions.stored(target, given)
+            commit = self._create(target, stored, options, whole=read.whole)
+        return _warning(read.warnings, commit)
 
-    def _create(
-        self, target: Target, given: Json, options: WriteOptions, *, whole: bool
-    ) -> Written:
+    def _create(self, target: Target, given: Json, options: WriteOptions, *, whole: bool) -> Commit:
         suffix = "".join(secrets.choice(objects.SUFFIX_LETTERS) for _ in range(5))
         now = self.clock.now()
         metadata = objects.born(given["metadata"], now, str(uuid.uuid4()), suffix)
@@ -163,16 +168,19 @@ class Api:
         warnings = self._chain.validate(replace(review, object=obj), name)
         obj = self._allocate(target.info, obj, None)
         obj = patching.track_write(target, None, obj, options.manager, now)
-        if options.dry_run:
+        return _warning(warnings, lambda: self._store_new(target, name, obj, options.dry_run))
+
+    def _store_new(self, target: Target, name: str, obj: Json, dry_run: bool) -> Written:
+        if dry_run:
             self._absent(target, name)
-            return Written(versions.served(target, obj), created=True, warnings=warnings)
+            return Written(versions.served(target, obj), created=True)
         with store_errors(target, name):
             entry = self.store.create(key(target, name), obj)
             if target.info.resource == crds.RESOURCE:
                 entry = definitions.written(self.resources, self.store, self.clock, entry)
             self._settle(target)
-        warnings += self._remarks(target, entry.value)
-        return Written(versions.served(target, entry.value), created=True, warnings=warnings)
+        remarks = self._remarks(target, entry.value)
+        return Written(versions.served(target, entry.value), created=True, warnings=remarks)
 
     def _remarks(self, target: Target, obj: Mapping[str, Any]) -> tuple[str, ...]:
         if target.info.resource == POLICIES:
@@ -213,18 +221,22 @@ class Api:
 
     def update(self, target: Target, body: Any, options: WriteOptions) -> Written:
         """PUT, on the object or its status. Raises ApiError 400, 403, 404, 409, 422."""
+        return self.decide_update(target, body, options)()
+
+    def decide_update(self, target: Target, body: Any, options: WriteOptions) -> Commit:
+        """Decide a PUT. Raises ApiError 400, 403, 404, 409, 422."""
         read = schema_check.read(target, body, options.validation)
         old = self.entry(target)
         return self._replaced(target, old, read, options)
 
     def _replaced(
         self, target: Target, old: store_api.Entry, read: schema_check.Read, options: WriteOptions
-    ) -> Written:
+    ) -> Commit:
         given = versions.placed(target, read.body)
         with schema_check.shaped(target):
             stored = versions.stored(target, given)
-            written = self._replace(target, old, stored, options, whole=read.whole)
-        return replace(written, warnings=read.warnings + written.warnings)
+            commit = self._replace(target, old, stored, options, whole=read.whole)
+        return _warning(read.warnings, commit)
 
     def change(
         self, target: Target, edit: Callable[[Json], Json], options: WriteOptions
@@ -235,7 +247,7 @@ class Api:
         """
         old = self.entry(target)
         given = versions.stored(target, edit(versions.served(target, old.value)))
-        return self._replace(target, old, given, options)
+        return self._replace(target, old, given, options)()
 
     def rewrite(
         self, target: Target, edit: Callable[[Json], Json], options: WriteOptions
@@ -247,6 +259,10 @@ class Api:
 
     def patch(self, target: Target, patch: Any, media: str, options: WriteOptions) -> Written:
         """PATCH in one of the four forms. An apply patch creates what is not there."""
+        return self.decide_patch(target, patch, media, options)()
+
+    def decide_patch(self, target: Target, patch: Any, media: str, options: WriteOptions) -> Commit:
+        """Decide a PATCH. Raises ApiError 400, 403, 404, 409, 422."""
         apply = media in patching.APPLY
         try:
             old = self.entry(target)
@@ -254,7 +270,7 @@ class Api:
             if not apply or error.code != 404 or target.subresource:
                 raise
             body = patching.first_apply(target, patch, options.manager, self.clock.now())
-            return self.create(target, body, replace(options, manager=""))
+            return self.decide_create(target, body, replace(options, manager=""))
         current = versions.served(target, old.value)
         if apply:
             result = patching.apply(
@@ -275,7 +291,7 @@ class Api:
         options: WriteOptions,
         *,
         whole: bool = False,
-    ) -> Written:
+    ) -> Commit:
         info, strategy, before = target.info, target.kind.strategy, dict(old.value)
         metadata = objects.carried(info, before, given)
         name = metadata["name"]
@@ -313,7 +329,7 @@ class Api:
             obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
         obj = patching.track_write(target, before, obj, options.manager, self.clock.now())
         warnings += self._remarks(target, obj)
-        return replace(self._store(target, old, obj, options.dry_run), warnings=warnings)
+        return _warning(warnings, lambda: self._store(target, old, obj, options.dry_run))
 
     def _store(self, target: Target, old: store_api.Entry, obj: Json, dry_run: bool) -> Written:
         if dry_run:
@@ -373,3 +389,15 @@ class Api:
         for one in self.store.list(definition.name).entries:
             target = self.target(definition.name, one.key.namespace, one.key.name)
             self.delete(target, objects.DeleteOptions(), options)
+
+
+def _warning(warnings: tuple[str, ...], commit: Commit) -> Commit:
+    """Return what stores, and then also tells warnings."""
+    if not warnings:
+        return commit
+
+    def told() -> Written:
+        written = commit()
+        return replace(written, warnings=warnings + written.warnings)
+
+    return told

@@ -18,7 +18,7 @@ def check(review: Review) -> Verdict:
     """
     if review.object is None or review.subresource or not review.info.is_istio:
         return Verdict()
-    found = decode.decode(review.info, review.object, strict=False).object
+    found = decode.decode_stored(review.info, review.object)
     if found is None:
         return Verdict()  # refused already, as an object that cannot be read
     result = dispatch.validate(review.info, found)

@@ -12,7 +12,7 @@ from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.protocol import exchange
 from lateen.apiserver.protocol.routing import Names, Route
 from lateen.apiserver.serving import handlers
-from lateen.apiserver.writing import verbs
+from lateen.apiserver.writing import apart, verbs
 from lateen.app.api import routes
 from lateen.base.jsonvalue import Json
 from lateen.base.pace import Pace
@@ -24,6 +24,8 @@ from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 
 _MANAGER = "lateen"
+_MANY_PARTS = 100
+"""Elements of the longest list of an object's spec, from which it is decided beside the loop."""
 _SOURCE_MAPS = "sourcemaps.lateen.dev"
 
 
@@ -41,7 +43,7 @@ async def _all(api: verbs.Api, asked: ApplyRequest) -> ApplyAnswer:
     done: list[Applied] = []
     try:
         for item in asked.items:
-            done.append(_one(api, item, dry_run=asked.dry_run))
+            done.append(await _one(api, item, dry_run=asked.dry_run))
             await pace.step()
     except ApiError as error:
         refusal = ApplyError(error.code, error.reason, error.message, error.details)
@@ -49,11 +51,14 @@ async def _all(api: verbs.Api, asked: ApplyRequest) -> ApplyAnswer:
     return ApplyAnswer(tuple(done))
 
 
-def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
+async def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
     target = _target(api, item.body)
     before = _live(api, target)
     options = verbs.WriteOptions(dry_run=dry_run, manager=_MANAGER, validation="Strict", force=True)
-    written = api.patch(target, item.body, APPLY, options)
+    if apart.worth(target) and _parts(item.body) >= _MANY_PARTS:
+        written = await apart.write(lambda: api.decide_patch(target, item.body, APPLY, options))
+    else:
+        written = api.patch(target, item.body, APPLY, options)
     if not dry_run:
         _place(api, target, written.object, item)
     same = before is not None and _without_books(before) == _without_books(written.object)
@@ -61,6 +66,12 @@ def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
     outcome = "created" if before is None else unchanged
     warnings = (*written.warnings, *handlers.not_acted_on(target.info))
     return Applied(outcome, warnings)
+
+
+def _parts(body: Json) -> int:
+    spec = body.get("spec")
+    fields = spec.values() if isinstance(spec, dict) else ()
+    return max((len(one) for one in fields if isinstance(one, list)), default=0)
 
 
 def _without_books(obj: Json) -> Json:

@@ -217,7 +217,10 @@ def _version(obj: Mapping[str, Any]) -> str:
 
 
 def _without_nulls(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind is str:  # most are, and to ask an abstract class takes longer than all the rest
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return {key: _without_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):
         return [_without_nulls(each) for each in value]

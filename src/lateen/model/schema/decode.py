@@ -106,7 +106,7 @@ def _walk(node: Schema, value: Any, path: str, found: _Findings) -> Any:
 
 
 def _object(node: Schema, value: Any, path: str, found: _Findings) -> Any:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         return _mistyped(node, value, path, found)
     fields = node.fields
     plain: dict[str, Any] = {}
