@@ -84,7 +84,7 @@ class Collector:
         self._clock = clock
         self._changed_at = changed_at
         self._whole_at = clock.monotonic()
-        self._rid_of = 0
+        self._rid_of = _rid_of()
 
     async def run(self) -> None:
         """Take over from Python all but the youngest generation, for ever."""
