@@ -55,15 +55,21 @@ class Cover(NamedTuple):
     times: dict[str, float]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that cover a mutant, the quickest first. What runs while a module loads
-        may matter to any test: those that run a line of its file come first."""
+        """Return the tests that cover a mutant, the quickest first.
+
+        What runs while a module of a test loads matters to tests that run something of the file.
+        What runs while its own module loads may matter to any test: those come first.
+        """
         path = str(mutant.path)
         by_line = self.lines.get(path, {})
         found = {test for line in mutant.lines for test in by_line.get(line, ())}
         if "" not in found:
             return sorted(found, key=self._cost)
         near = set(self.files.get(path, ())) | found - {""}
-        return sorted(self.times, key=lambda test: (test not in near, self._cost(test)))
+        chosen = self.times if mutant.loading else near
+        return sorted(
+            chosen, key=lambda test: (test not in found, test not in near, *self._cost(test))
+        )
 
     def _cost(self, test: str) -> tuple[float, str]:
         return self.times.get(test, 9.0), test

@@ -23,13 +23,15 @@ Position = tuple[int, int]
 
 class Mutant(NamedTuple):
     """One change: in which file, at which place (line and column), and by which operator. `lines`
-    are those of the statement around it: a test that runs one of them covers the mutant."""
+    are those of the statement around it: a test that runs one of them covers the mutant. `loading`
+    says that the statement runs while its module loads."""
 
     path: Path
     start: Position
     operator: str
     occurrence: int
     lines: range
+    loading: bool
 
     def code(self) -> str:
         """Return the source of the changed file."""
@@ -79,6 +81,7 @@ def _mutants(path: Path) -> Iterator[Mutant]:
     source = path.read_text()
     tree = ast.parse(source)
     passed = list(_declared(tree))
+    inside = _inside(tree)
     statements = _statements(tree)
     operators = {
         name: get_operator(name)()
@@ -93,7 +96,7 @@ def _mutants(path: Path) -> Iterator[Mutant]:
                 counts[name] += 1
                 if not any(first <= start < last for first, last in passed):
                     lines = statements.get(start[0], range(start[0], start[0] + 1))
-                    yield Mutant(path, start, name, occurrence, lines)
+                    yield Mutant(path, start, name, occurrence, lines, start[0] not in inside)
 
 
 def _differs(mutant: Mutant) -> bool:
@@ -118,6 +121,16 @@ def _declared(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
             if isinstance(part, ast.expr):
                 last = (part.end_lineno or part.lineno, part.end_col_offset or 0)
                 yield (part.lineno, max(0, part.col_offset - 1)), last
+
+
+def _inside(tree: ast.AST) -> frozenset[int]:
+    """The lines of the bodies of functions."""
+    return frozenset(
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for line in range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+    )
 
 
 def _statements(tree: ast.AST) -> dict[int, range]:

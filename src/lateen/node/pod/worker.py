@@ -5,8 +5,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -32,7 +30,15 @@ from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.container.plan import CAPTURE, PROXY, ProbeKind, ProbePlan
 from lateen.node.container.references import Missing
 from lateen.node.net.podnetwork import PodNetwork
-from lateen.node.pod import adopt, machine, messages, starterror, status as podstatus
+from lateen.node.pod import (
+    adopt,
+    drain,
+    health,
+    machine,
+    messages,
+    starterror,
+    status as podstatus,
+)
 from lateen.node.pod.messages import Command, Event
 from lateen.node.pod.qos import qos_class
 from lateen.node.pod.state import Life, NetworkState, extended
@@ -48,7 +54,6 @@ log = logging.getLogger(__name__)
 _NANO = 1_000_000_000
 _SOCKET_PATIENCE = 30.0
 _SOCKET_POLL = 0.002
-_DRAIN_POLL = 0.02
 _IMAGE_EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
 """kubelet's reason of the Event that tells of an image it cannot use."""
 _FIELDS = {
@@ -97,9 +102,9 @@ class PodWorker:
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._prober = prober.Prober(kit.shim, kit.clock)
         self._specs: dict[str, ContainerSpec] = {}
-        self._health: dict[str, list[asyncio.Task[None]]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._tasks = TaskGroup(f"pod/{metadata['name']}")
+        self._health = health.HealthProbes(kit.clock, self._tasks)
         self._in_api = True
         self._status = reporting.StatusWriter(
             kit.client, kit.clock, metadata["namespace"], metadata["name"], self.uid, self._render
@@ -230,7 +235,7 @@ class PodWorker:
             case messages.WatchHealth(name, attempt):
                 self._watch_health(name, attempt)
             case messages.UnwatchHealth(name):
-                self._unwatch_health(name)
+                self._health.end(name)
             case messages.Drain():
                 start(self._drain(), "drain")
             case messages.TearDown():
@@ -379,78 +384,34 @@ class PodWorker:
         return ""
 
     def _watch_health(self, name: str, attempt: int) -> None:
-        self._unwatch_health(name)
-        self._health[name] = []
-        planned = self._plan.container(name)
-        startup = planned.probe(ProbeKind.STARTUP)
-        if startup is not None and not self._state.containers[name].started:
-            self._watch_one(name, attempt, startup)
-            return
-        for plan in planned.probes:
-            if plan.kind is not ProbeKind.STARTUP:
-                self._watch_one(name, attempt, plan)
+        def healthy(kind: ProbeKind, ok: bool) -> None:
+            self._take(messages.Probed(name, attempt, kind, ok))
 
-    def _watch_one(self, name: str, attempt: int, plan: ProbePlan) -> None:
+        def failed(words: str) -> None:
+            self._note("Unhealthy", words, warning=True, container=name)
+
         handle = protocol.handle(self.uid, name, attempt)
         container, target = self.files.container(name), self._target()
 
         async def ask(asked: ProbePlan) -> ProbeOutcome:
             return await self._prober.ask(target, container, handle, asked)
 
-        def verdict(asked: ProbePlan, ok: bool) -> None:
-            self._take(messages.Probed(name, attempt, asked.kind, ok))
-            if asked.kind is ProbeKind.STARTUP and ok:
-                self._watch_health(name, attempt)
-
-        def failed(asked: ProbePlan, outcome: ProbeOutcome) -> None:
-            words = f"{asked.kind.value.capitalize()} probe failed: {outcome.message}"
-            self._note("Unhealthy", words, warning=True, container=name)
-
-        ready = self._state.containers[name].ready and plan.kind is ProbeKind.READINESS
-        watching = probes.watch(
-            plan, ask, self._kit.clock, verdict, failed, healthy=True if ready else None
+        state = self._state.containers[name]
+        watched = health.Watched(
+            self._plan.container(name), ask, healthy, failed, state.started, state.ready
         )
-        task = self._tasks.start(watching, f"{plan.kind.value}/{name}")
-        self._health[name].append(task)
-
-    def _unwatch_health(self, name: str) -> None:
-        for task in self._health.pop(name, []):
-            if task is not asyncio.current_task():
-                task.cancel()
+        self._health.watch(watched)
 
     # --- the end ---
 
     async def _drain(self) -> None:
-        """Ask Envoy to drain, and wait until its clients are gone: a quarter of a second at least,
-        Istio's terminationDrainDuration at most."""
-        try:
-            async with asyncio.timeout(self._plan.drain):
-                await self._ask_to_drain()
-                await self._kit.clock.sleep(sidecar.LEAST_DRAIN_SECONDS)
-                while await self._connections():
-                    await self._kit.clock.sleep(_DRAIN_POLL)
-        except (TimeoutError, OSError) as error:
-            log.info("draining pod %s: %s", self.uid, error)
-        self._post(messages.Drained())
-
-    async def _ask_to_drain(self) -> None:
         router = sidecar.is_router(self.files.container(PROXY).args)
-        sock = await self._kit.shim.open_socket(self.uid, socket.AF_INET, socket.SOCK_STREAM)
-        loop = asyncio.get_running_loop()
-        with contextlib.closing(sock):
-            await loop.sock_connect(sock, ("127.0.0.1", sidecar.ADMIN_PORT))
-            await loop.sock_sendall(sock, sidecar.drain_request(router=router))
-            await loop.sock_recv(sock, 1024)
-
-    async def _connections(self) -> int:
-        """Count connections to the proxy by the tables of its network namespace."""
         attempt = self._state.containers[PROXY].attempt
-        handle = protocol.handle(self.uid, PROXY, attempt)
-        for process in (await self._kit.shim.state()).processes:
-            if process.handle == handle and process.state == "running":
-                table = Path(f"/proc/{process.pid}/net/tcp")
-                return sidecar.active_connections(table.read_text(encoding="ascii"))
-        return 0
+        drained = drain.ProxyDrain(
+            self._kit.shim, self._kit.clock, self.uid, attempt, router=router
+        )
+        await drained.run(self._plan.drain)
+        self._post(messages.Drained())
 
     async def _tear_down(self) -> None:
         kit, metadata = self._kit, self.files.body["metadata"]
