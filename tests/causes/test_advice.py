@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from lateen.causes import advice, catalogue
-from lateen.causes.situation import ClientTls, DeclaredPort, RouteDestination, ServerMode, Situation
+from lateen.causes.situation import (
+    ChosenPod,
+    ClientTls,
+    DeclaredPort,
+    RouteDestination,
+    ServerMode,
+    Situation,
+)
 from lateen.model.meta import ObjectRef, Source
 
 RULE = Source(ObjectRef("DestinationRule", "default", "web"), "spec.trafficPolicy.tls")
@@ -213,3 +220,38 @@ def test_nobody_is_told_to_use_the_meshs_tls_instead_of_the_applications_own(cod
     if code not in ("tls-to-plaintext", "tls-unanswered"):
         assert "ISTIO_MUTUAL" not in told
     assert "use the mesh's own mutual TLS" not in told
+
+
+def _to(*pods: ChosenPod, subset: str = "") -> Situation:
+    service = ObjectRef("Service", "shop", "db")
+    to = RouteDestination(
+        host="db", port=80, subset=subset, service=service, labels={"app": "db"}, pods=pods
+    )
+    return Situation(destination=to)
+
+
+@pytest.mark.parametrize(
+    ("known", "hint"),
+    [
+        (_to(), "no pod of shop has the labels that are wanted by Service/shop/db: app=db"),
+        (_to(subset="v2"), "no pod of shop has the labels of subset v2 of Service/shop/db: app=db"),
+        (
+            _to(
+                ChosenPod("shop/a", "container a: ImagePullBackOff"), ChosenPod("shop/b", "Pending")
+            ),
+            "none of its pods is ready: shop/a: container a: ImagePullBackOff; shop/b: Pending",
+        ),
+        (_to(ChosenPod("shop/a"), ChosenPod("shop/b", "Pending")), "compare the Service's"),
+    ],
+)
+def test_why_there_is_no_endpoint(known: Situation, hint: str) -> None:
+    assert advice.of(catalogue.NO_HEALTHY_ENDPOINTS, known).hints[0].startswith(hint)
+
+
+def test_a_port_that_a_service_does_not_have() -> None:
+    service = ObjectRef("Service", "shop", "db")
+    known = Situation(asked_service=service, asked_port=81, asked_ports=(80, 443))
+    (hint,) = advice.of(catalogue.CONNECTION_REFUSED, known).hints
+    assert hint == "Service/shop/db has no port 81: it has 80, 443"
+    has = Situation(asked_service=service, asked_port=80, asked_ports=(80,))
+    assert "targetPort" in advice.of(catalogue.CONNECTION_REFUSED, has).hints[0]

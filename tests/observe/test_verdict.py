@@ -192,3 +192,11 @@ def test_plaintext_on_a_gateways_tls_port_is_called_so(word: str) -> None:
     unmatched = e.entry(f"{e.HOST}:1000", log="listener", flags="NR")
     found = judged([(e.GATEWAY, unmatched)], None, SendFailure.ENDED)
     assert found.code == "plaintext-to-tls-port"
+
+
+def test_an_answer_that_was_held_back_names_the_delay() -> None:
+    tags = {"source": "VirtualService/shop/slow#spec.http[0]"}
+    found = judged([gate("DI", 200, "via_upstream", tags=tags)], 200)
+    assert "held back by an injected delay of VirtualService/shop/slow" in found.sentence
+    assert str(found.sources[0]).endswith("slow#spec.http[0].fault.delay")
+    assert "held back" not in judged([gate("-", 200, "via_upstream", tags=tags)], 200).sentence

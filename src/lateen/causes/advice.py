@@ -104,16 +104,27 @@ def _server_hints(known: Situation) -> tuple[str, ...]:
 
 def _endpoint_hints(known: Situation) -> tuple[str, ...]:
     to = known.destination
-    first = (
-        f"compare the labels of subset {to.subset} with the pods' labels"
-        if to is not None and to.subset
-        else catalogue.NO_HEALTHY_ENDPOINTS.hints[0]
-    )
-    return (first, catalogue.NO_HEALTHY_ENDPOINTS.hints[1])
+    if to is None or to.service is None or not to.labels:
+        return catalogue.NO_HEALTHY_ENDPOINTS.hints
+    words = ", ".join(f"{key}={value}" for key, value in sorted(to.labels.items()))
+    if not to.pods:
+        whose = f"of subset {to.subset} of" if to.subset else "that are wanted by"
+        return (f"no pod of {to.service.namespace} has the labels {whose} {to.service}: {words}",)
+    lacking = [f"{each.name}: {each.why_not}" for each in to.pods if each.why_not]
+    if len(lacking) < len(to.pods):
+        return catalogue.NO_HEALTHY_ENDPOINTS.hints
+    return (f"none of its pods is ready: {'; '.join(lacking[:_PODS])}",)
+
+
+_PODS = 3
+"""Pods that are told of one destination."""
 
 
 def _refused_hints(known: Situation) -> tuple[str, ...]:
     if known.server_role != "gateway":
+        if known.asked_service is not None and known.asked_port not in known.asked_ports:
+            ports = ", ".join(str(each) for each in known.asked_ports)
+            return (f"{known.asked_service} has no port {known.asked_port}: it has {ports}",)
         return catalogue.CONNECTION_REFUSED.hints
     others = [each for each in known.gateways if not each.selects]
     if any(each.selects for each in known.gateways):

@@ -54,6 +54,14 @@ class Correction(msgspec.Struct, frozen=True):
     adds: bool = False
 
 
+class ChosenPod(msgspec.Struct, frozen=True):
+    """A pod that a destination means."""
+
+    name: str
+    why_not: str = ""
+    """Why it is not ready; empty if it is."""
+
+
 class RouteDestination(msgspec.Struct, frozen=True, kw_only=True):
     """Where a route leads."""
 
@@ -73,6 +81,10 @@ class RouteDestination(msgspec.Struct, frozen=True, kw_only=True):
     selector: Mapping[str, str] = {}
     """Of the Service."""
     service: ObjectRef | None = None
+    labels: Mapping[str, str] = {}
+    """What its pods are chosen by: the Service's selector, and the subset's labels."""
+    pods: tuple[ChosenPod, ...] = ()
+    """The pods that have them."""
 
 
 class GatewayChoice(msgspec.Struct, frozen=True):
@@ -99,6 +111,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the client's proxy knew the address as no Service's."""
     asked_service: ObjectRef | None = None
     """The Service whose address was asked for, where the client's proxy did not know it."""
+    asked_port: int = 0
+    """The port of it that was asked for."""
+    asked_ports: tuple[int, ...] = ()
+    """The ports that it has."""
     scope: Source | None = None
     """The list of hosts of the Sidecar that the client's proxy goes by."""
     gateways: tuple[GatewayChoice, ...] = ()

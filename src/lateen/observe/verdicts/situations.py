@@ -9,7 +9,7 @@ from typing import Any
 
 from lateen.causes.situation import ClientTls, DeclaredPort, RouteDestination, ServerMode, Situation
 from lateen.compiler.backend import names
-from lateen.compiler.ir.proxy import OutboundCluster, ProxyView
+from lateen.compiler.ir.proxy import ProxyView
 from lateen.compiler.ir.routing import Route
 from lateen.compiler.ir.workload import Protocol, Service
 from lateen.model import wellknown
@@ -21,6 +21,7 @@ from lateen.observe.requests.legs import Leg
 from lateen.observe.verdicts import (
     authorization,
     corrections,
+    destinations,
     manifest_text,
     policy_rules,
     unselected_objects,
@@ -76,7 +77,9 @@ def of(leg: Leg, views: Views, snapshot: Snapshot, *, insecure: bool = False) ->
         host=(host := _host(leg)),
         served=_served(snapshot, host),
         wider=_wider(leg, views, snapshot),
-        asked_service=_asked(leg, snapshot),
+        asked_service=(asked := _asked(leg, snapshot)),
+        asked_port=_asked_port(leg),
+        asked_ports=unselected_objects.ports(asked, snapshot),
         scope=unselected_objects.sidecar_of(leg.client.name, snapshot),
         gateways=unselected_objects.gateways(leg.server.name, snapshot)
         if leg.server.role == "gateway"
@@ -229,34 +232,30 @@ def _destination(
     host = parts[3]
     every = [each for each in directory.clusters(view) if each.service.hostname == host]
     service = every[0].service if every else None
+    labels = destinations.labels(
+        service, next((e for e in every if e.subset == parts[2]), None), snapshot
+    )
     return RouteDestination(
         host=host,
         port=int(parts[1]),
         subset=parts[2],
         known=service is not None,
-        elsewhere=_namesakes(host, snapshot) if service is None else (),
+        elsewhere=destinations.namesakes(host, snapshot) if service is None else (),
         ports=_ports(service),
-        subsets=_subsets(every),
+        subsets=destinations.subsets(every),
         field=field,
         selector=dict(service.selector) if service is not None else {},
         service=service.source.ref if service is not None else None,
+        labels=labels,
+        pods=destinations.chosen(service.namespace, labels, snapshot)
+        if service is not None
+        else (),
     )
-
-
-def _namesakes(host: str, snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the Services that are called as the first label of a host, in whatever namespace."""
-    short = host.partition(".")[0]
-    found = (key for key in snapshot.services if key[1] == short)
-    return tuple(f"{name}.{namespace}.svc.cluster.local" for namespace, name in found)
 
 
 def _ports(service: Service | None) -> tuple[DeclaredPort, ...]:
     ports = service.ports if service is not None else ()
     return tuple(DeclaredPort(port.number, _word(port.protocol)) for port in ports)
-
-
-def _subsets(every: list[OutboundCluster]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.subset for each in every if each.subset))
 
 
 def _uninjected(name: str, role: str, snapshot: Snapshot) -> ObjectRef | None:
@@ -373,6 +372,12 @@ def _wider(leg: Leg, views: Views, snapshot: Snapshot) -> dict[Source, dict[str,
 def _asked(leg: Leg, snapshot: Snapshot) -> ObjectRef | None:
     entry = leg.client_entry
     return unselected_objects.service_at(entry.entry.downstream_local, snapshot) if entry else None
+
+
+def _asked_port(leg: Leg) -> int:
+    local = leg.client_entry.entry.downstream_local if leg.client_entry is not None else ""
+    port = local.rpartition(":")[2]
+    return int(port) if port.isdigit() else 0
 
 
 def _timeout(leg: Leg, route: Route | None, snapshot: Snapshot) -> Source | None:

@@ -44,6 +44,12 @@ def service_at(address: str, snapshot: Snapshot) -> ObjectRef | None:
     return None
 
 
+def ports(service: ObjectRef | None, snapshot: Snapshot) -> tuple[int, ...]:
+    """Return the ports of a Service."""
+    found = snapshot.services.get((service.namespace, service.name)) if service else None
+    return tuple(each.port for each in found.spec.ports) if found is not None else ()
+
+
 def sidecar_of(pod: str, snapshot: Snapshot) -> Source | None:
     """Return what the Sidecar of a pod lists; None where none, or more than one, may be meant."""
     namespace, _, name = pod.partition("/")

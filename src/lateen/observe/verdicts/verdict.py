@@ -152,8 +152,22 @@ def _success(found: Journey, came: str, by: _Judge) -> tuple[str, tuple[Source, 
             sentence += f"; a rule of {policy.ref} allows it"
             sources.append(policy)
     for leg in wires:
+        if (delayed := _delayed(leg)) is not None:
+            sentence += f"; {delayed[0]}"
+            sources += delayed[1]
         sources += situations.tagged(leg)
     return f"{sentence}.", _unique(sources)
+
+
+def _delayed(leg: Leg) -> tuple[str, list[Source]] | None:
+    """What held a request back that was answered all the same: a delay that a route injects."""
+    entry = leg.client_entry
+    if entry is None or "DI" not in entry.entry.flags.split(","):
+        return None
+    tag = entry.entry.tags.get("source", "")
+    route = [parse_source(tag)] if tag else []
+    of = f" of {route[0].ref}" if route else ""
+    return f"it was held back by an injected delay{of}", [each.at("fault.delay") for each in route]
 
 
 def _own_answer(leg: Leg) -> tuple[str, list[Source]] | None:
