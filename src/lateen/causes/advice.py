@@ -105,7 +105,10 @@ def _server_hints(known: Situation) -> tuple[str, ...]:
 def _endpoint_hints(known: Situation) -> tuple[str, ...]:
     to = known.destination
     if to is None or to.service is None or not to.labels:
-        return catalogue.NO_HEALTHY_ENDPOINTS.hints
+        first, second = catalogue.NO_HEALTHY_ENDPOINTS.hints
+        if to is not None and to.subset:
+            first = f"compare the labels of subset {to.subset} with the pods' labels"
+        return first, second
     words = ", ".join(f"{key}={value}" for key, value in sorted(to.labels.items()))
     if not to.pods:
         whose = f"of subset {to.subset} of" if to.subset else "that are wanted by"
@@ -122,7 +125,7 @@ _PODS = 3
 
 def _refused_hints(known: Situation) -> tuple[str, ...]:
     if known.server_role != "gateway":
-        if known.asked_service is not None and known.asked_port not in known.asked_ports:
+        if known.asked_ports and known.asked_port not in known.asked_ports:
             ports = ", ".join(str(each) for each in known.asked_ports)
             return (f"{known.asked_service} has no port {known.asked_port}: it has {ports}",)
         return catalogue.CONNECTION_REFUSED.hints

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from lateen.causes.situation import ChosenPod
 from lateen.compiler.ir.proxy import OutboundCluster
 from lateen.compiler.ir.workload import Service
+from lateen.model import wellknown
 from lateen.model.kube.core.container import ContainerState
 from lateen.model.kube.core.pod import Pod
 from lateen.model.schema.selectors import subset
@@ -48,7 +49,7 @@ def _why_not(pod: Pod) -> str:
     status = pod.status
     if pod.metadata.deletion_timestamp is not None:
         return "it is being deleted"
-    if any(each.type == "Ready" and each.status == "True" for each in status.conditions):
+    if any(each.type == wellknown.READY and each.status == "True" for each in status.conditions):
         return ""
     for each in (*status.init_container_statuses, *status.container_statuses):
         state = each.state or ContainerState()
