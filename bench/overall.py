@@ -10,7 +10,7 @@ from bench import meshes, tables
 from bench.tables import Row
 from lateen.app.foresight import offline
 from lateen.app.foresight.classes import posture, posture_diff
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.app.foresight.rehearsal import Item, Rehearsal
 from lateen.app.lab.settings import LabSettings
 
@@ -18,7 +18,7 @@ SMALL, LARGE = 100, 1000
 _MOST_MIB = 1024
 
 
-def standing(services: int, timeout: str = "5s") -> Standing:
+def standing(services: int, timeout: str = "5s") -> CompiledState:
     """Return a compiled mesh of Services with a workload and a VirtualService each; the first one's
     route has a timeout of its own."""
     items = []
@@ -29,7 +29,7 @@ def standing(services: int, timeout: str = "5s") -> Standing:
             body["metadata"].setdefault("namespace", "default")
             items.append(Item(body))
     made = Rehearsal(items, LabSettings(lab="bench", istio="1.32", user=0))
-    return Standing(offline.foresight(made, {}), made.locate)
+    return CompiledState(offline.foresight(made, {}), made.locate)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -44,7 +44,7 @@ def run() -> list[Row]:
     rows = []
     for services, goal in ((SMALL, 3.0), (LARGE, 30.0)):
         made = standing(services)
-        took = timed(partial(posture.document, made, posture.Sought()))
+        took = timed(partial(posture.document, made, posture.PostureFilter()))
         what = f"posture of {services} workloads x {services} Services"
         rows.append(Row(what, tables.milliseconds(took), goal=f"{goal:g} s", met=took <= goal))
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from lateen.analysis.expectations.values import Assertion
 from lateen.app.foresight import offline
 from lateen.app.foresight.classes import assertions, posture, posture_diff, upgrade
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.app.foresight.classes.posture_diff import Pair
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
@@ -38,18 +38,18 @@ def rehearsed(text: str, istio: str = "1.32") -> upgrade.Version:
     return upgrade.Version(Rehearsal(items, chosen), chosen)
 
 
-def standing(text: str) -> Standing:
+def standing(text: str) -> CompiledState:
     return rehearsed(text).standing()
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Standing:
+def mesh() -> CompiledState:
     return standing(MESH.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def spaces(mesh: Standing) -> list[Cell]:
-    return list(posture.found(mesh, posture.Sought(), Regions()))
+def spaces(mesh: CompiledState) -> list[Cell]:
+    return list(posture.found(mesh, posture.PostureFilter(), Regions()))
 
 
 def answers(witness: Witness, note: Literal) -> bool:
@@ -93,7 +93,7 @@ _requests = st.builds(
 @settings(max_examples=40, deadline=None)
 @given(request=_requests)
 def test_each_request_is_of_one_class_and_goes_its_way(
-    mesh: Standing, spaces: list[Cell], request: Witness
+    mesh: CompiledState, spaces: list[Cell], request: Witness
 ) -> None:
     for cell in spaces:
         assert not cell.space.open
@@ -107,7 +107,7 @@ def test_each_request_is_of_one_class_and_goes_its_way(
             assert effect == holding[0].effect, (client.name, cell.target.name, request)
 
 
-def test_no_request_is_of_two_classes(spaces: list[Cell], mesh: Standing) -> None:
+def test_no_request_is_of_two_classes(spaces: list[Cell], mesh: CompiledState) -> None:
     regions = Regions()
     for cell in spaces:
         (state,) = mesh.place(cell.clients[0], cell.target)
@@ -121,11 +121,11 @@ def test_no_request_is_of_two_classes(spaces: list[Cell], mesh: Standing) -> Non
             assert paths.normalized(one.witness.path) == one.witness.path
 
 
-def told(mesh: Standing, **asked: Any) -> Json:
-    return posture.document(mesh, posture.Sought(**asked))
+def told(mesh: CompiledState, **asked: Any) -> Json:
+    return posture.document(mesh, posture.PostureFilter(**asked))
 
 
-def test_clients_that_fare_alike_stand_together(mesh: Standing) -> None:
+def test_clients_that_fare_alike_stand_together(mesh: CompiledState) -> None:
     rows = told(mesh, to="cart")["cells"]
     together = {tuple(row["clients"]) for row in rows}
     assert ("shop/old", "a pod without sidecar") in together
@@ -135,7 +135,7 @@ def test_clients_that_fare_alike_stand_together(mesh: Standing) -> None:
     assert codes == {"ok", "rbac-not-allowed", "direct-response"}
 
 
-def test_filters(mesh: Standing) -> None:
+def test_filters(mesh: CompiledState) -> None:
     plain = told(mesh, only="plaintext")["cells"]
     assert plain
     assert all(each["plaintext"] for row in plain for each in row["classes"])
@@ -148,7 +148,7 @@ def changed(old: str, new: str) -> Json:
     return posture_diff.document(Pair(standing(old), standing(new)))
 
 
-def test_nothing_changes_where_nothing_changed(mesh: Standing) -> None:
+def test_nothing_changes_where_nothing_changed(mesh: CompiledState) -> None:
     text = MESH.read_text(encoding="utf-8")
     found = changed(text, text)
     assert found["changes"] == []
@@ -207,7 +207,7 @@ def test_an_upgrade_names_the_default_that_changes_a_class() -> None:
     assert same["changes"] == []
 
 
-def asserted(mesh: Standing, kind: str, **given: Any) -> str:
+def asserted(mesh: CompiledState, kind: str, **given: Any) -> str:
     """Return what a statement fails by; empty if it holds."""
     made = Assertion(name="", place="", kind=kind, **given)
     found = assertions.first(mesh, made)
@@ -241,7 +241,7 @@ def asserted(mesh: Standing, kind: str, **given: Any) -> str:
     ],
 )
 def test_a_statement_holds_or_fails_by_a_request(
-    mesh: Standing, kind: str, given: dict[str, Any], problem: str
+    mesh: CompiledState, kind: str, given: dict[str, Any], problem: str
 ) -> None:
     found = asserted(mesh, kind, **given)
     assert problem in found

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from lateen.app.egress import records
 from lateen.app.egress.names import MOST, PinnedNames, by_resolver
 from lateen.app.egress.policy import Policy, own_addresses
-from lateen.app.egress.relay import Passage
+from lateen.app.egress.relay import EgressConnection
 
 OWN = frozenset({"203.0.114.9", "192.168.1.5"})
 TRIE = """\
@@ -183,9 +183,11 @@ def test_a_resolver_is_asked_by_queries_of_our_own() -> None:
 
 
 def test_what_left_reads_like_a_proxys_entry() -> None:
-    made = Passage("10.244.0.4:4711", "93.184.216.34:443", datetime(2026, 1, 1, tzinfo=UTC))
+    made = EgressConnection(
+        "10.244.0.4:4711", "93.184.216.34:443", datetime(2026, 1, 1, tzinfo=UTC)
+    )
     entry = records.entry(made)
     assert (entry.upstream_local, entry.upstream_remote) == (made.client, made.target)
     assert entry.flags == "-"
-    refused = records.entry(Passage("a:1", "b:2", made.start, refused="it is private"))
+    refused = records.entry(EgressConnection("a:1", "b:2", made.start, refused="it is private"))
     assert (refused.flags, refused.upstream_failure) == ("UH", "it is private")

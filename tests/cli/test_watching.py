@@ -33,7 +33,7 @@ def test_cells_of_a_servers_table() -> None:
 
 @given(st.lists(st.lists(st.text("ab", max_size=9), min_size=2, max_size=2), min_size=1))
 def test_columns_of_a_growing_table_never_get_narrower(rows: list[list[str]]) -> None:
-    made, widest = tables.Growing(), 0
+    made, widest = tables.StreamingTable(), 0
     for number, row in enumerate(rows):
         shown = made.add(["name", "age"], [[row[0], "x"]]).split("\n")
         assert len(shown) == (2 if number == 0 else 1), "the heads come once"
@@ -43,7 +43,7 @@ def test_columns_of_a_growing_table_never_get_narrower(rows: list[list[str]]) ->
 
 
 def test_a_growing_table_may_have_no_heads() -> None:
-    assert tables.Growing(header=False).add(["name"], [["a"]]) == "a"
+    assert tables.StreamingTable(header=False).add(["name"], [["a"]]) == "a"
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def test_a_step_never_leaves_the_bounds(
 ) -> None:
     """Whatever the state: the total does not grow past the surge, and no step takes serving pods
     below the floor."""
-    old = [rollout.Old(size, min(size, available)) for size, available in olds]
+    old = [rollout.OldReplicaSet(size, min(size, available)) for size, available in olds]
     current = data.draw(st.integers(0, replicas))
-    new = rollout.Old(current, data.draw(st.integers(0, current)))
+    new = rollout.OldReplicaSet(current, data.draw(st.integers(0, current)))
     total = current + sum(one.replicas for one in old)
     after = rollout.next_new(current, total, replicas, surge)
     assert current <= after <= replicas or after == replicas
@@ -66,8 +66,10 @@ def test_a_rollout_ends(replicas: int, surge: int, unavailable: int, before: int
         if grown != new:
             new = grown
             continue
-        now = rollout.Old(new, new)
-        (old,) = rollout.next_old([rollout.Old(old, old)], now, replicas, limits.unavailable)
+        now = rollout.OldReplicaSet(new, new)
+        (old,) = rollout.next_old(
+            [rollout.OldReplicaSet(old, old)], now, replicas, limits.unavailable
+        )
     assert (new, old) == (replicas, 0)
 
 
@@ -248,5 +250,5 @@ def test_a_queue_holds_a_key_once_and_backs_off() -> None:
 
 def test_a_status_that_is_behind_takes_nobody_along() -> None:
     """One of three is to go, and the ReplicaSet's status still counts it."""
-    behind, new = rollout.Old(2, 3), rollout.Old(3, 2)
+    behind, new = rollout.OldReplicaSet(2, 3), rollout.OldReplicaSet(3, 2)
     assert rollout.next_old([behind], new, 3, 0) == (1,)

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from lateen.app.foresight.classes import posture_diff
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.app.foresight.classes.requests import document
 from lateen.base.jsonvalue import Json
 from lateen.model.client import ApiError
@@ -102,9 +102,9 @@ def tried(old: Court, new: Court, seed: str, count: int) -> Compared:
     return found
 
 
-def _standing(objects: list[Json], istio: str) -> Standing:
+def _standing(objects: list[Json], istio: str) -> CompiledState:
     made, known = replay.compiled(objects, istio)
-    return Standing(known, made.locate)
+    return CompiledState(known, made.locate)
 
 
 def _request(random: Random, client: Client, target: Target) -> Json | None:

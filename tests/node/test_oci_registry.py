@@ -13,7 +13,7 @@ from lateen.base.clock import SystemClock
 from lateen.node.oci.errors import ImageError
 from lateen.node.oci.remote import pulling
 from lateen.node.oci.remote.credentials import Credentials
-from lateen.node.oci.remote.pulling import Way
+from lateen.node.oci.remote.pulling import PullSettings
 from lateen.node.oci.store import ImageStore
 from tests.node import layers
 from tests.node.layers import Layer
@@ -100,7 +100,7 @@ def store(tmp_path: Path) -> ImageStore:
 def pull(store: ImageStore, hostile: Hostile, **config: Any) -> list[float]:
     """Pull the image; return the seconds that were waited between tries."""
     waits: list[float] = []
-    way = Way(credentials=Credentials((config,)), rest=waits.append)
+    way = PullSettings(credentials=Credentials((config,)), rest=waits.append)
     pulling.pull(store, f"{hostile.host}/me/app:1", way, lambda progress: None)
     return waits
 
@@ -189,7 +189,7 @@ def test_a_credential_goes_to_no_other_host(store: ImageStore, hostile: Hostile)
 
 
 def test_a_mirror_is_asked_first_and_may_fail(store: ImageStore, hostile: Hostile) -> None:
-    way = Way(
+    way = PullSettings(
         credentials=Credentials(),
         mirrors={"docker.io": ["127.0.0.1:1", hostile.host]},
         rest=lambda seconds: None,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lateen.node.container import usage
-from lateen.node.container.usage import Disk, Seen, Stored
+from lateen.node.container.usage import Disk, DiskUsage, Stored
 from lateen.node.pod import messages as ev, status
 from tests.node.podscript import T0, Script, container, plan
 
@@ -15,8 +15,8 @@ ROOMY = Disk(1 << 40, 1 << 30)
 SIZES = st.integers(0, 1 << 42)
 
 
-def seen(used: int, free: Disk = ROOMY, files: int = 0, took: float = 0.01) -> Seen:
-    return Seen(used, files, free, 100.0, took)
+def seen(used: int, free: Disk = ROOMY, files: int = 0, took: float = 0.01) -> DiskUsage:
+    return DiskUsage(used, files, free, 100.0, took)
 
 
 @given(SIZES, SIZES)

@@ -8,7 +8,7 @@ import pytest
 
 from lateen.observe.requests import hops, legs
 from lateen.observe.requests.ledger import Ledger, LogEntry
-from lateen.observe.requests.legs import How, Leg, Own
+from lateen.observe.requests.legs import How, Leg, OwnTls
 from lateen.observe.wire.classify import Reading, WireKind
 from lateen.xds.als import AccessEntry, TlsFacts
 from tests.observe import entries as e
@@ -127,7 +127,7 @@ OPENING = {"http": None, "log": "tcp", "open": True, "downstream": TlsFacts("TLS
         ),
         # A proxy that passes TLS on names what its inspector saw.
         ({"server_entry": {"http": None, "downstream": TlsFacts(sni="a")}}, "tls"),
-        ({"client_entry": None, "server_entry": None, "own": Own(secure=True)}, "tls"),
+        ({"client_entry": None, "server_entry": None, "own": OwnTls(secure=True)}, "tls"),
         (
             {
                 "client_entry": None,

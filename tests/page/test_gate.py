@@ -12,7 +12,7 @@ from lateen.model.client import ApiError
 from lateen.model.labapi import contract
 from lateen.page import gate
 from lateen.page.assets import Assets
-from lateen.page.gate import Asked
+from lateen.page.gate import GateRequest
 from tools import vendor
 
 HOST = {"host": "127.0.0.1:4000"}
@@ -20,7 +20,9 @@ JSON = {**HOST, "content-type": "application/json"}
 
 
 def refused(method: str, path: str, headers: dict[str, str], query: str = "") -> int:
-    asked = Asked(method=method, raw_path=path.encode(), raw_query=query.encode(), headers=headers)
+    asked = GateRequest(
+        method=method, raw_path=path.encode(), raw_query=query.encode(), headers=headers
+    )
     try:
         gate.check(asked)
     except ApiError as error:
@@ -84,7 +86,7 @@ def test_what_the_page_does_not_show_is_not_answered(method: str, path: str) -> 
 def test_secrets_are_not_asked_for_and_nobody_else_is_acted_for() -> None:
     assert refused("GET", contract.TAP.path, HOST, "secrets=true") == 403
     assert refused("GET", "/api/v1/pods", {**HOST, "impersonate-user": "x"}) == 403
-    upgrading = Asked(method="GET", raw_path=b"/mesh", headers=HOST, upgrades=True)
+    upgrading = GateRequest(method="GET", raw_path=b"/mesh", headers=HOST, upgrades=True)
     with pytest.raises(ApiError, match="upgrade"):
         gate.check(upgrading)
 

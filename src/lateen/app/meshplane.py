@@ -18,7 +18,7 @@ from lateen.app.foresight.serving import Explaining
 from lateen.app.lab import meshsettings
 from lateen.app.lab.paths import LabPaths
 from lateen.app.lab.settings import LabSettings
-from lateen.app.mesh.findings import Noticed, Noticing
+from lateen.app.mesh.findings import FindingSet, Noticing
 from lateen.app.mesh.gcpolicy import Collector
 from lateen.app.mesh.identities import Identities
 from lateen.app.mesh.pipeline import Pipeline, Round
@@ -207,7 +207,7 @@ class MeshPlane:
             or not self._rules.settled
         )
 
-    async def _noticed_now(self) -> tuple[Round, Noticed]:
+    async def _noticed_now(self) -> tuple[Round, FindingSet]:
         """Return the newest round with what it shows, as far as it does not change meanwhile."""
         looks = 0
         while True:

@@ -40,7 +40,7 @@ _VIEWS = ("mesh", "request", "flows", "posture", "objects")
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it came in. Header names are lower case; `upgrades` says that it asks for
     another protocol."""
 
@@ -56,7 +56,7 @@ def is_view(path: str) -> bool:
     return path == "/" or path.split("/")[1] in _VIEWS
 
 
-def check(asked: Asked, hosts: tuple[str, ...] = ()) -> None:
+def check(asked: GateRequest, hosts: tuple[str, ...] = ()) -> None:
     """Raise ApiError for what is refused: 421 for another Host (`hosts` are allowed besides), 403
     for a write from elsewhere and for what the page does not show, 415 for a body that a form of
     another site could send."""
@@ -85,7 +85,7 @@ def _is_local(host: str, hosts: tuple[str, ...]) -> bool:
     return name in _LOCAL or name.endswith(".localhost") or name in hosts
 
 
-def _check_path(asked: Asked) -> None:
+def _check_path(asked: GateRequest) -> None:
     info = request.parse(asked.method, asked.raw_path, asked.raw_query)
     reads = asked.method in ("GET", "HEAD")
     if info.query.text("secrets"):

@@ -17,7 +17,7 @@ _IDENTITY = ("principals", "namespaces", "service_accounts", "trust_domains")
 _WRITTEN = {"service_accounts": "serviceAccounts", "trust_domains": "trustDomains"}
 
 
-class Plain(NamedTuple):
+class PlaintextPort(NamedTuple):
     """A workload's port that takes plaintext only, and who says so."""
 
     namespace: str
@@ -40,18 +40,18 @@ def findings(
         yield from _ports(snapshot, mode, sidecars)
 
 
-def _plain(view: ProxyView) -> Iterator[Plain]:
+def _plain(view: ProxyView) -> Iterator[PlaintextPort]:
     if view.inbound is None:
         return
     labels = dict(view.node.labels)
     for port in view.inbound.ports:
         if port.mode.mode is MtlsMode.DISABLE:
             by = str(port.mode.source.ref) if port.mode.source is not None else "a default"
-            yield Plain(view.node.namespace, labels, view.node.workload, port.port, by)
+            yield PlaintextPort(view.node.namespace, labels, view.node.workload, port.port, by)
 
 
 def _identities(
-    policy: security.AuthorizationPolicy, plain: list[Plain], root_namespace: str
+    policy: security.AuthorizationPolicy, plain: list[PlaintextPort], root_namespace: str
 ) -> Iterator[Diagnostic]:
     selector = policy.spec.selector
     wanted = selector.match_labels if selector is not None else {}

@@ -17,7 +17,7 @@ _LISTED = 3
 """How many clients a finding names."""
 
 
-class Meeting(NamedTuple):
+class ClientCluster(NamedTuple):
     """A client's cluster with the endpoints behind it."""
 
     client: str
@@ -35,7 +35,7 @@ class _Made(NamedTuple):
     arguments: dict[str, object]
 
 
-def meetings(views: Iterable[ProxyView]) -> Iterator[Meeting]:
+def meetings(views: Iterable[ProxyView]) -> Iterator[ClientCluster]:
     """Yield every cluster that a DestinationRule gives a TLS block, once for each set of clients
     that share their outbound side."""
     seen: set[int] = set()
@@ -50,13 +50,13 @@ def meetings(views: Iterable[ProxyView]) -> Iterator[Meeting]:
         for cluster in side.clusters:
             found = behind.get(cluster.name)
             if cluster.policy.tls is not None and found is not None and found.endpoints:
-                yield Meeting(client, gateway, cluster, found)
+                yield ClientCluster(client, gateway, cluster, found)
 
 
 def findings(views: Iterable[ProxyView]) -> Iterator[Diagnostic]:
     """Yield where the two sides do not agree, or agree on less than they could: once for each rule
     and port of a Service, with all clients whom it concerns."""
-    said: dict[tuple[str, Source, str, int], list[tuple[Meeting, _Made]]] = {}
+    said: dict[tuple[str, Source, str, int], list[tuple[ClientCluster, _Made]]] = {}
     for meeting in meetings(views):
         for made in _of(meeting):
             cluster = meeting.cluster
@@ -67,7 +67,7 @@ def findings(views: Iterable[ProxyView]) -> Iterator[Diagnostic]:
         yield _told(meeting, made, list(dict.fromkeys(m.client for m, _ in found)))
 
 
-def _of(meeting: Meeting) -> Iterator[_Made]:
+def _of(meeting: ClientCluster) -> Iterator[_Made]:
     tls = meeting.cluster.policy.tls
     if tls is None:
         return
@@ -117,7 +117,7 @@ def _policy(endpoints: list[Endpoint]) -> str:
     return str(source.ref) if source is not None else "Istio's default"
 
 
-def _told(meeting: Meeting, made: _Made, clients: list[str]) -> Diagnostic:
+def _told(meeting: ClientCluster, made: _Made, clients: list[str]) -> Diagnostic:
     cluster = meeting.cluster
     service = cluster.service.hostname
     host = f"{service} (subset {cluster.subset})" if cluster.subset else service

@@ -192,7 +192,7 @@ def _agreed(call: exchange.Call, channel: upgrade.Upgrade) -> _Agreed:
 async def _remote_command(
     connection: upgrade.RawConnection,
     protocol: _Agreed,
-    held: remotecommand.Held,
+    held: remotecommand.CommandHandle,
     wanted: frozenset[int],
     *,
     attached: bool,

@@ -52,7 +52,7 @@ class _Size(msgspec.Struct):
     height: int = msgspec.field(default=0, name="Height")
 
 
-class Held:
+class CommandHandle:
     """A running command and its descriptors, each of which is closed once."""
 
     def __init__(self, running: Running) -> None:
@@ -81,10 +81,10 @@ class Held:
 
 
 @contextlib.asynccontextmanager
-async def holding(running: Running) -> AsyncIterator[Held]:
+async def holding(running: Running) -> AsyncIterator[CommandHandle]:
     """Hold a command for as long as its client is served, however that ends: afterwards none of
     its descriptors is open, and a command that has not ended is told to."""
-    held = Held(running)
+    held = CommandHandle(running)
     try:
         yield held
     finally:
@@ -93,7 +93,7 @@ async def holding(running: Running) -> AsyncIterator[Held]:
 
 
 async def serve(
-    channels: Channels, held: Held, *, structured: bool, attached: bool = False
+    channels: Channels, held: CommandHandle, *, structured: bool, attached: bool = False
 ) -> None:
     """Carry bytes until the command ends or the client is gone.
 
@@ -122,7 +122,7 @@ async def serve(
     await channels.close()
 
 
-async def _feed(received: AsyncIterator[tuple[int, bytes]], held: Held) -> None:
+async def _feed(received: AsyncIterator[tuple[int, bytes]], held: CommandHandle) -> None:
     running, ended = held.running, False
     async for channel, data in received:
         if channel == channel_numbers.STDIN and held.stdin >= 0 and not ended:

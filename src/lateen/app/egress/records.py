@@ -1,6 +1,6 @@
 """What left a pod without a proxy, as one would have logged it: so `tap` and `edges` have it."""
 
-from lateen.app.egress.relay import Passage
+from lateen.app.egress.relay import EgressConnection
 from lateen.xds.als import AccessEntry, TlsFacts
 
 CLUSTER = "egress"
@@ -8,7 +8,7 @@ CLUSTER = "egress"
 _CONNECTION_FAILURE, _REFUSED = "UF", "UH"
 
 
-def entry(passage: Passage) -> AccessEntry:
+def entry(passage: EgressConnection) -> AccessEntry:
     """Return the entry about one connection."""
     flags = _REFUSED if passage.refused else _CONNECTION_FAILURE if passage.failure else "-"
     return AccessEntry(

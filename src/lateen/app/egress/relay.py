@@ -36,7 +36,7 @@ MOST = 512
 """Connections at a time: two descriptors each."""
 
 
-class Passage(msgspec.Struct, frozen=True):
+class EgressConnection(msgspec.Struct, frozen=True):
     """One connection that left, or was kept in: told of when it is made and when it is over."""
 
     client: str
@@ -55,7 +55,7 @@ class Passage(msgspec.Struct, frozen=True):
     """Why it was kept in; empty if it left."""
 
 
-Passed = Callable[[Passage], None]
+Passed = Callable[[EgressConnection], None]
 
 
 def host_addresses() -> frozenset[str]:
@@ -133,7 +133,7 @@ class Relay:
                 host, port = meant(pod)
             except OSError:
                 return  # nobody led it here, or the pod has gone
-            made = Passage(client, f"{host}:{port}", self._clock.now())
+            made = EgressConnection(client, f"{host}:{port}", self._clock.now())
             if refused := self._refusal(host):
                 reset(pod)
                 self._passed(replace(made, refused=refused))
@@ -151,7 +151,9 @@ class Relay:
             return f"{MOST} connections are open already"
         return self._policy.refusal(host, host_addresses())
 
-    async def _carry(self, pod: socket.socket, target: tuple[str, int], made: Passage) -> None:
+    async def _carry(
+        self, pod: socket.socket, target: tuple[str, int], made: EgressConnection
+    ) -> None:
         """Connect and carry bytes both ways; what cannot be reached is reset."""
         loop, begun = asyncio.get_running_loop(), self._clock.monotonic()
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as outside:

@@ -9,7 +9,7 @@ from lateen.app.api import resolving
 from lateen.app.egress import records
 from lateen.app.egress.names import Lookup, PinnedNames, by_resolver, on_this_machine
 from lateen.app.egress.policy import Policy
-from lateen.app.egress.relay import Passage, Passed, Relay, host_addresses
+from lateen.app.egress.relay import EgressConnection, Passed, Relay, host_addresses
 from lateen.app.lab.settings import LabSettings
 from lateen.base.clock import Clock
 from lateen.controllers.injection import sidecar
@@ -44,7 +44,7 @@ def _policy(chosen: LabSettings) -> Policy:
     return Policy(private=tuple(chosen.egress_private))
 
 
-class Told:
+class EgressObserver:
     """Tells of what left: `tap` and `edges` of pods that have no proxy to do so, the lab's status
     of what was refused, once for each pod and target."""
 
@@ -54,7 +54,7 @@ class Told:
         self._store, self._findings, self._left = store, findings, left
         self._told: set[tuple[ObjectRef, str]] = set()
 
-    def passed(self, passage: Passage) -> None:
+    def passed(self, passage: EgressConnection) -> None:
         """Take note of a connection."""
         pod, proxied = self._pod(passage.client.rpartition(":")[0])
         if not proxied:
@@ -62,7 +62,7 @@ class Told:
         if passage.refused:
             self._refused(pod, passage)
 
-    def _refused(self, pod: ObjectRef, passage: Passage) -> None:
+    def _refused(self, pod: ObjectRef, passage: EgressConnection) -> None:
         log.warning("%s to %s: refused: %s", pod, passage.target, passage.refused)
         key = (pod, passage.target)
         if key in self._told or len(self._told) >= _MOST_TOLD:

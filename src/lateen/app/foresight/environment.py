@@ -17,7 +17,7 @@ from lateen.node.container import sidecar
 from lateen.node.dns import zone
 from lateen.node.net import services
 from lateen.node.net.podnetwork import CaptureOptions
-from lateen.predict.values.facts import CaptureRules, Front, NetworkFacts, PodFacts
+from lateen.predict.values.facts import CaptureRules, NetworkFacts, PodFacts, ServiceAddress
 
 _ENTRIES = "serviceentries.networking.istio.io"
 _SERVICE_LABEL = wellknown.SERVICE_NAME
@@ -33,13 +33,15 @@ def network(
     """Return the facts of a snapshot; `images` are the user's own stand-ins."""
     slices = _slices(snapshot)
     node = services.NodeAddresses(ip=NODE_IP, port_addresses=(NODE_IP,), own=(DNS_IP,))
-    fronts: dict[tuple[str, int], Front] = {}
+    fronts: dict[tuple[str, int], ServiceAddress] = {}
     for key, service in sorted(snapshot.services.items()):
         name = f"{key[0]}/{key[1]}"
         source = Source(ObjectRef("Service", *key))
         for each in services.frontends(service, slices.get(key, ()), node):
             if each.protocol == "tcp":
-                fronts.setdefault((each.address, each.port), Front(name, each.endpoints, source))
+                fronts.setdefault(
+                    (each.address, each.port), ServiceAddress(name, each.endpoints, source)
+                )
     pods = (_pod(pod, settings, images) for pod in snapshot.pods.values())
     return NetworkFacts(
         pods={pod.address: pod for pod in pods if pod.address},

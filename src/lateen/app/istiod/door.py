@@ -17,7 +17,7 @@ from lateen.apiserver.access import auth
 from lateen.apiserver.serving import http, serve
 from lateen.app.istiod import debug, scopes
 from lateen.app.istiod.discovery import Look, ToolServer
-from lateen.app.reach.planestreams import Said
+from lateen.app.reach.planestreams import CommandResult
 from lateen.model import wellknown
 from lateen.pki import svid
 from lateen.pki.authority import Authority
@@ -106,7 +106,7 @@ class Door:
             return debug.Answer(b"", 405)
         return debug.answer(self.look(), target)
 
-    def run(self, command: Sequence[str]) -> Said | None:
+    def run(self, command: Sequence[str]) -> CommandResult | None:
         """Run a command of istiod's image: `pilot-discovery request GET PATH`, or `version`; None
         for a program that is not there."""
         if command[0].rpartition("/")[2] != "pilot-discovery":
@@ -116,12 +116,12 @@ class Door:
                 found = debug.answer(self.look(), path)
                 bad = found.status >= 400
                 words = f"Error: received non-success status code {found.status}\n" if bad else ""
-                return Said(found.body, words.encode(), int(bad))
+                return CommandResult(found.body, words.encode(), int(bad))
             case ["version", *_]:
-                return Said(f"{self.look().version}-lateen-Clean\n".encode())
+                return CommandResult(f"{self.look().version}-lateen-Clean\n".encode())
             case words:
                 text = f"Error: '{' '.join(words)}' is not understood: request GET PATH, version\n"
-                return Said(b"", text.encode(), 1)
+                return CommandResult(b"", text.encode(), 1)
 
     async def stop(self) -> None:
         """Close every port."""

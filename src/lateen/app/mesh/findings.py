@@ -15,7 +15,7 @@ from lateen.model.messages.diagnostics import Diagnostic, worst_first
 from lateen.model.snapshot import Snapshot
 
 
-class Noticed(msgspec.Struct, frozen=True):
+class FindingSet(msgspec.Struct, frozen=True):
     """What one state shows of itself."""
 
     lines: tuple[FindingLine, ...]
@@ -26,11 +26,11 @@ class Noticed(msgspec.Struct, frozen=True):
     """Whether a ready pod is not yet a ready endpoint."""
 
 
-def look(snapshot: Snapshot, known: Sequence[Diagnostic], root_namespace: str) -> Noticed:
+def look(snapshot: Snapshot, known: Sequence[Diagnostic], root_namespace: str) -> FindingSet:
     """Look through a state; `known` is what was noticed of it before."""
     found = worst_first((*known, *status.findings(snapshot, root_namespace)))
     lines = report.diagnostic_lines(found, snapshot)
-    return Noticed(lines, found, report.lagging(snapshot))
+    return FindingSet(lines, found, report.lagging(snapshot))
 
 
 class Noticing:
@@ -39,9 +39,9 @@ class Noticing:
     def __init__(self, root_namespace: str) -> None:
         self._root_namespace = root_namespace
         self._lock = asyncio.Lock()
-        self._seen: tuple[Snapshot, tuple[Diagnostic, ...], Noticed] | None = None
+        self._seen: tuple[Snapshot, tuple[Diagnostic, ...], FindingSet] | None = None
 
-    async def of(self, snapshot: Snapshot, known: tuple[Diagnostic, ...]) -> Noticed:
+    async def of(self, snapshot: Snapshot, known: tuple[Diagnostic, ...]) -> FindingSet:
         """Return what a state shows, from a thread of its own unless it was looked through last."""
         async with self._lock:
             if self._seen is not None:

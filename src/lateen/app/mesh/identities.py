@@ -15,7 +15,7 @@ from lateen.pki.svid import Svid
 log = logging.getLogger(__name__)
 
 
-class Held(msgspec.Struct, frozen=True):
+class IssuedSvid(msgspec.Struct, frozen=True):
     """A proxy's certificate and the moment to renew it (monotonic seconds)."""
 
     identity: str
@@ -42,10 +42,10 @@ class Identities:
         self._clock = clock
         self._publish = publish
         self._ttl = ttl
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, IssuedSvid] = {}
 
     @property
-    def held(self) -> Mapping[str, Held]:
+    def held(self) -> Mapping[str, IssuedSvid]:
         """The certificate of each proxy, by `namespace/pod`."""
         return self._held
 
@@ -63,7 +63,7 @@ class Identities:
         svid = self._authority.issue(identity, self._ttl)
         now = self._clock.now()  # the certificate's own beginning is set back, for slow clocks
         delay = rotation.renew_after(now, svid.not_after, now, key=proxy)
-        self._held[proxy] = Held(identity, svid, self._clock.monotonic() + delay)
+        self._held[proxy] = IssuedSvid(identity, svid, self._clock.monotonic() + delay)
         self._publish(proxy, _resources(svid, self._authority.root_pem))
 
     async def run(self) -> None:

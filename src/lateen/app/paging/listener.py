@@ -164,8 +164,8 @@ class _PageApp:
         await _send(send, routes.answer(self._key(given, self._token)), _DATA)
 
 
-def _asked(scope: Scope, headers: dict[str, str]) -> gate.Asked:
-    return gate.Asked(
+def _asked(scope: Scope, headers: dict[str, str]) -> gate.GateRequest:
+    return gate.GateRequest(
         method=scope["method"],
         raw_path=scope["raw_path"],
         raw_query=scope["query_string"],

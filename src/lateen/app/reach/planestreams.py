@@ -21,13 +21,13 @@ class Plane(Protocol):
         """Return a socket connected to a port. Raises OSError where nothing listens."""
         ...
 
-    def run(self, command: Sequence[str]) -> "Said | None":
+    def run(self, command: Sequence[str]) -> "CommandResult | None":
         """Run a command of the container; None for a program that is not there."""
         ...
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """What a command printed, and how it ended."""
 
     output: bytes
@@ -89,7 +89,7 @@ class _Ended:
     code: int
 
     @classmethod
-    def of(cls, said: Said, *, stdin: bool, tty: bool) -> "_Ended":
+    def of(cls, said: CommandResult, *, stdin: bool, tty: bool) -> "_Ended":
         """Put what was said where readers find it."""
         into = os.open(os.devnull, os.O_WRONLY) if stdin and not tty else -1
         out = _holding(said.output + said.errors if tty else said.output)

@@ -14,7 +14,7 @@ import msgspec
 
 from lateen.app.reach.podstreams import ShimLink
 from lateen.app.requests import failures, tls as evidence_tls
-from lateen.app.requests.tls import Secured
+from lateen.app.requests.tls import TlsStream
 from lateen.causes.cause import SendFailure
 from lateen.model.client import ApiError
 from lateen.node.shim.client import ShimError, ShimGoneError
@@ -104,7 +104,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        secured = Secured(self, ssl_context, server_hostname)
+        secured = TlsStream(self, ssl_context, server_hostname)
         self.session = secured.session
         try:
             async with asyncio.timeout(timeout):

@@ -15,7 +15,7 @@ _READ = 65536
 Result = TypeVar("Result")
 
 
-class Secured(httpcore.AsyncNetworkStream):
+class TlsStream(httpcore.AsyncNetworkStream):
     """A TLS client's connection for httpcore, on another stream."""
 
     def __init__(

@@ -13,10 +13,10 @@ from lateen.cli.traffic.explain import shown
 from lateen.model.labapi.explain import ExplainRequest
 
 if TYPE_CHECKING:
-    from lateen.app.foresight.classes.compiled_state import Standing
+    from lateen.app.foresight.classes.compiled_state import CompiledState
 
 
-def held(asserted: Assertion, standing: "Standing") -> CaseResult:
+def held(asserted: Assertion, standing: "CompiledState") -> CaseResult:
     """Ask whether a statement holds for every request; for one that does not, the request that it
     fails by is explained."""
     from lateen.app.foresight import remedies
@@ -38,7 +38,7 @@ def held(asserted: Assertion, standing: "Standing") -> CaseResult:
     return CaseResult(case=case, problems=(found.problem,), explanation=shown(told))
 
 
-def of_manifests(named: Named, istio: str, ground: Ground = rehearsed.NO_GROUND) -> "Standing":
+def of_manifests(named: Named, istio: str, ground: Ground = rehearsed.NO_GROUND) -> "CompiledState":
     """Return what statements are asked of. Raises CaseError for manifests that are refused."""
     try:
         return sides.standing(rehearsed.parts(named, istio, ground))
@@ -48,7 +48,7 @@ def of_manifests(named: Named, istio: str, ground: Ground = rehearsed.NO_GROUND)
 
 def standing(
     lab: str, name: str, cases: CaseSet, named: Named, istio: str, ground: Ground
-) -> "Standing":
+) -> "CompiledState":
     """Return what a file's statements are asked of: what the command line names, else what the
     file does, else a lab. Raises CaseError."""
     base = Path(name).parent

@@ -50,7 +50,7 @@ def _loaded(images: ImageStore, file: str, name: str) -> tuple[Record, ...]:
 
 def pull(name: str) -> int:
     """Pull an image, with a line for each layer on a terminal."""
-    way = pulling.Way(credentials=credentials.here())
+    way = pulling.PullSettings(credentials=credentials.here())
     return _told(lambda images: (pulling.pull(images, name, way, _report),))
 
 

@@ -164,7 +164,7 @@ def follow(asked: ObjectReader, words: list[str], shown: Presentation) -> int:
 
 def _rows_of(kind: KindInfo, asked: ObjectReader, shown: Presentation) -> Callable[[Json], None]:
     """Return what prints tables below each other, in columns that grow and never shrink."""
-    made = tables.Growing(header=shown.header)
+    made = tables.StreamingTable(header=shown.header)
 
     def show(table: Json) -> None:
         if table.get("rows"):

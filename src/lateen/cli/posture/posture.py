@@ -52,7 +52,7 @@ def posture(lab: str, options: PostureOptions) -> int:
         for message in error.messages:
             exits.complain(f"error: {message}")
         return exits.UNPARSABLE
-    asked = all_requests.Sought(start=options.start, to=options.to, only=options.only)
+    asked = all_requests.PostureFilter(start=options.start, to=options.to, only=options.only)
     told = all_requests.document(sides.standing(parts, options.proxies), asked)
     match options.output:
         case "json":

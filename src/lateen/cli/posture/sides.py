@@ -18,7 +18,7 @@ from lateen.cli.lab.rehearsed import Ground, Parts
 from lateen.cli.manifests.named import Named
 
 if TYPE_CHECKING:
-    from lateen.app.foresight.classes.compiled_state import Standing
+    from lateen.app.foresight.classes.compiled_state import CompiledState
 
 
 AS_IT_IS = "git:"
@@ -34,15 +34,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     istio: str = ""
 
 
-def standing(parts: Parts, proxies: Sequence[str] = ()) -> "Standing":
+def standing(parts: Parts, proxies: Sequence[str] = ()) -> "CompiledState":
     """Return what manifests would make, compiled; with `proxies` what those have, as `--proxies`
     names them. Raises LabError."""
     from lateen.app.foresight import offline
-    from lateen.app.foresight.classes.compiled_state import Standing
+    from lateen.app.foresight.classes.compiled_state import CompiledState
 
     made = parts.made()
     dumps = rehearsed.dumps(proxies, parts, made)
-    return Standing(offline.foresight(made, parts.settings.images, dumps), made.locate)
+    return CompiledState(offline.foresight(made, parts.settings.images, dumps), made.locate)
 
 
 @contextlib.contextmanager

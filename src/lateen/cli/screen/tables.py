@@ -50,7 +50,7 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
         yield _GAP.join(padded).rstrip()
 
 
-class Growing:
+class StreamingTable:
     """A table whose rows come one by one: as in kubectl, no column gets narrower again."""
 
     def __init__(self, *, header: bool = True) -> None:

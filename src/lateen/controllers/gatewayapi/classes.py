@@ -38,7 +38,7 @@ def reconcile(key: controller.Name, known: cache.Cache, now: datetime) -> action
         )
     if not controller_of(name, known):
         return actions.NOTHING
-    wanted = conditions.Said("Accepted", True, "Accepted", "Handled by Istio controller")
+    wanted = conditions.StatusCondition("Accepted", True, "Accepted", "Handled by Istio controller")
     before = fields.status(found)
     status = {**before, "conditions": conditions.merged(found, (wanted,), now)}
     if status == before:

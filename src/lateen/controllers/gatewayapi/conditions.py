@@ -10,7 +10,7 @@ from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import fields
 
 
-class Said(msgspec.Struct, frozen=True):
+class StatusCondition(msgspec.Struct, frozen=True):
     """What is to be said of one aspect of an object."""
 
     type: str
@@ -19,7 +19,7 @@ class Said(msgspec.Struct, frozen=True):
     message: str
 
 
-def merged(obj: JsonView, said: Iterable[Said], now: datetime) -> list[Json]:
+def merged(obj: JsonView, said: Iterable[StatusCondition], now: datetime) -> list[Json]:
     """Return an object's conditions with what is said now; those of other types stay. The moment
     of the last transition moves only where the status does."""
     before = fields.status(obj).get("conditions") or ()
@@ -27,7 +27,7 @@ def merged(obj: JsonView, said: Iterable[Said], now: datetime) -> list[Json]:
 
 
 def merged_into(
-    before: Iterable[JsonView], said: Iterable[Said], generation: int, now: datetime
+    before: Iterable[JsonView], said: Iterable[StatusCondition], generation: int, now: datetime
 ) -> list[Json]:
     """The same for a list of conditions that stands elsewhere than in an object's status."""
     found = {str(one.get("type")): dict(one) for one in before}

@@ -46,7 +46,7 @@ def _ancestors(
     generation = int(fields.meta(policy).get("generation") or 0)
     made = []
     for ref, who, outcome in _each(outcomes, leading):
-        said = [conditions.Said(*aspect) for aspect in outcome.aspects]
+        said = [conditions.StatusCondition(*aspect) for aspect in outcome.aspects]
         merged = conditions.merged_into(known.get(str(ref), ()), said, generation, now)
         made.append({"ancestorRef": ref, "controllerName": who, "conditions": merged})
     return [*others, *made][:_MOST]

@@ -77,20 +77,22 @@ def _gateways(
 
 def _accepted(
     gateway: JsonView, states: tuple[listeners.ListenerState, ...], known: cache.Cache
-) -> conditions.Said:
+) -> conditions.StatusCondition:
     if problem := gateways.parameters_problem(gateway, known):
-        return conditions.Said(aspects.ACCEPTED, False, "InvalidParameters", problem)
+        return conditions.StatusCondition(aspects.ACCEPTED, False, "InvalidParameters", problem)
     valid = sum(state.valid for state in states)
     if valid == len(states):
-        return conditions.Said(aspects.ACCEPTED, True, "Accepted", "Resource accepted")
+        return conditions.StatusCondition(aspects.ACCEPTED, True, "Accepted", "Resource accepted")
     how = "One or more" if valid else "None"
     verb = "are invalid" if valid else "are valid"
     message = f"{how} of the Gateway's listeners {verb}"
-    return conditions.Said(aspects.ACCEPTED, valid > 0, "ListenersNotValid", message)
+    return conditions.StatusCondition(aspects.ACCEPTED, valid > 0, "ListenersNotValid", message)
 
 
-def _resolved() -> conditions.Said:
-    return conditions.Said(aspects.RESOLVED, True, "ResolvedRefs", "All references resolved")
+def _resolved() -> conditions.StatusCondition:
+    return conditions.StatusCondition(
+        aspects.RESOLVED, True, "ResolvedRefs", "All references resolved"
+    )
 
 
 def _listeners(
@@ -109,7 +111,7 @@ def _listeners(
             "attachedRoutes": found.attached.get((*owner, state.spec.name), 0),
             "conditions": conditions.merged_into(
                 before.get(state.spec.name, {}).get("conditions") or (),
-                [conditions.Said(*aspect) for aspect in state.aspects],
+                [conditions.StatusCondition(*aspect) for aspect in state.aspects],
                 generation,
                 now,
             ),
@@ -143,7 +145,7 @@ class _Served:
     def _host(self, name: str) -> str:
         return gateway_objects.hostname(self._namespace, name, self._domain)
 
-    def programmed(self) -> conditions.Said:
+    def programmed(self) -> conditions.StatusCondition:
         """Return whether the Gateway has an address."""
         warnings = [f'hostname "{host}" not found' for host in self._missing]
         pending = [
@@ -154,11 +156,11 @@ class _Served:
         if not warnings and not pending and self._found:
             assigned = " and ".join(self._assigned())
             message = f"Resource programmed, assigned to service(s) {assigned}"
-            return conditions.Said(aspects.PROGRAMMED, True, "Programmed", message)
+            return conditions.StatusCondition(aspects.PROGRAMMED, True, "Programmed", message)
         reason = "AddressNotAssigned" if not warnings else "AddressNotUsable"
         told = "; ".join([*warnings, *pending])
         message = "Failed to assign to any requested addresses" + (f": {told}" if told else "")
-        return conditions.Said(aspects.PROGRAMMED, False, reason, message)
+        return conditions.StatusCondition(aspects.PROGRAMMED, False, reason, message)
 
     def _assigned(self) -> Iterator[str]:
         for service in self._found:
@@ -239,16 +241,16 @@ def _ref(outcome: RouteOutcome) -> Json:
     return made
 
 
-def _route_accepted(outcome: RouteOutcome) -> conditions.Said:
+def _route_accepted(outcome: RouteOutcome) -> conditions.StatusCondition:
     parent = outcome.parent
     if parent.denial is not None:
-        return conditions.Said(aspects.ACCEPTED, False, *parent.denial[:2])
+        return conditions.StatusCondition(aspects.ACCEPTED, False, *parent.denial[:2])
     number = len(parent.attached)
     more = f", bound to {number} parents" if number > 1 else ""
-    return conditions.Said(aspects.ACCEPTED, True, "Accepted", f"Route was valid{more}")
+    return conditions.StatusCondition(aspects.ACCEPTED, True, "Accepted", f"Route was valid{more}")
 
 
-def _route_resolved(outcome: RouteOutcome) -> conditions.Said:
+def _route_resolved(outcome: RouteOutcome) -> conditions.StatusCondition:
     if outcome.problem is not None:
-        return conditions.Said(aspects.RESOLVED, False, *outcome.problem[:2])
+        return conditions.StatusCondition(aspects.RESOLVED, False, *outcome.problem[:2])
     return _resolved()

@@ -171,8 +171,8 @@ def _roll(view: DeploymentView) -> list[actions.Action]:
     count = rollout.next_new(current, view.total, view.replicas, view.bounds.surge)
     if count != current:
         return _scale(view, view.new, count)
-    olds = [rollout.Old(revisions.replicas(one), _available(one)) for one in view.olds]
-    new = rollout.Old(current, _available(view.new))
+    olds = [rollout.OldReplicaSet(revisions.replicas(one), _available(one)) for one in view.olds]
+    new = rollout.OldReplicaSet(current, _available(view.new))
     left = rollout.next_old(olds, new, view.replicas, view.bounds.unavailable)
     return [
         action

@@ -13,7 +13,7 @@ class Bounds(msgspec.Struct, frozen=True):
     unavailable: int
 
 
-class Old(msgspec.Struct, frozen=True):
+class OldReplicaSet(msgspec.Struct, frozen=True):
     """A ReplicaSet of an earlier revision: replicas asked for, replicas available."""
 
     replicas: int
@@ -47,7 +47,9 @@ def next_new(current: int, total: int, replicas: int, surge: int) -> int:
     return current + max(0, min(room, replicas - current))
 
 
-def next_old(olds: Sequence[Old], new: Old, replicas: int, unavailable: int) -> tuple[int, ...]:
+def next_old(
+    olds: Sequence[OldReplicaSet], new: OldReplicaSet, replicas: int, unavailable: int
+) -> tuple[int, ...]:
     """Replicas of the old ReplicaSets, oldest first: pods that do not serve go first, then as many
     as the limit of missing pods allows."""
     floor = replicas - unavailable

@@ -39,7 +39,7 @@ class Disk(msgspec.Struct, frozen=True):
     """How many files more; -1 where no such bound is known."""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class DiskUsage(msgspec.Struct, frozen=True):
     """What a look found."""
 
     used: int
@@ -51,7 +51,7 @@ class Seen(msgspec.Struct, frozen=True):
     """Seconds."""
 
 
-def is_due(stored: Stored, last: Seen | None, free: Disk, now: float) -> bool:
+def is_due(stored: Stored, last: DiskUsage | None, free: Disk, now: float) -> bool:
     """Whether a directory is to be looked at."""
     if last is None:
         return True
@@ -63,7 +63,7 @@ def is_due(stored: Stored, last: Seen | None, free: Disk, now: float) -> bool:
     return now - last.at >= PERIOD or lost > left // 2 or fewer > max(0, free.files) // 2
 
 
-def bound(stored: Stored, seen: Seen) -> int:
+def bound(stored: Stored, seen: DiskUsage) -> int:
     """Return how many bytes a directory may hold. Where nothing is said it may not take more than
     it leaves, lest one pod's is the whole disk."""
     if stored.limit:
@@ -71,7 +71,7 @@ def bound(stored: Stored, seen: Seen) -> int:
     return min(limits.VOLUME, max(seen.free.size, _FLOOR))
 
 
-def excess(stored: Stored, seen: Seen) -> str:
+def excess(stored: Stored, seen: DiskUsage) -> str:
     """Return kubelet's message for a pod that is evicted, or nothing."""
     allowed = bound(stored, seen)
     crowded = 0 <= seen.free.files < seen.files

@@ -61,14 +61,14 @@ class Translated(msgspec.Struct, frozen=True):
         return "ct status dnat"
 
 
-class Begins(msgspec.Struct, frozen=True):
+class NewConnection(msgspec.Struct, frozen=True):
     """The packet begins a connection, as far as the kernel follows any."""
 
     def __str__(self) -> str:
         return "ct state new"
 
 
-Condition = Match | Member | Translated | Begins
+Condition = Match | Member | Translated | NewConnection
 
 
 class Return(msgspec.Struct, frozen=True):

@@ -228,7 +228,7 @@ def _condition(condition: nft.Condition) -> list[bytes]:
             return [*_keys(fields), _expression("lookup", netlink.text(1, name), be32(2, _FIRST))]
         case nft.Translated():
             return _tracked(2, _DST_NAT)
-        case nft.Begins():
+        case nft.NewConnection():
             return _tracked(0, _NEW)
 
 

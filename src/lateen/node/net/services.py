@@ -18,7 +18,6 @@ import msgspec
 from lateen.model.kube import discovery
 from lateen.model.kube.core import objects
 from lateen.node.net.nft import (
-    Begins,
     Chain,
     ChainHook,
     Condition,
@@ -26,6 +25,7 @@ from lateen.node.net.nft import (
     Jump,
     Match,
     Member,
+    NewConnection,
     PacketField,
     PacketRule,
     Reject,
@@ -191,7 +191,7 @@ def _chains(groups: Iterable[tuple[int, bool]], node: NodeAddresses) -> tuple[Ch
 def _stays_inside(node: NodeAddresses) -> Iterable[PacketRule]:
     """Refuse what a pod would begin with the host: it may answer it, no more."""
     if node.outside:
-        to_host = (Match(PacketField.OUT_LINK, node.outside), Begins())
+        to_host = (Match(PacketField.OUT_LINK, node.outside), NewConnection())
         yield PacketRule((Match(PacketField.PROTOCOL, "tcp"), *to_host), Reject(reset=True))
         yield PacketRule(to_host, Reject())
 

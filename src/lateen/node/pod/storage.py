@@ -9,7 +9,7 @@ from typing import Protocol
 
 from lateen.base.clock import Clock
 from lateen.node.container import usage
-from lateen.node.container.usage import Disk, Seen, Stored
+from lateen.node.container.usage import Disk, DiskUsage, Stored
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class StorageWatch:
     def __init__(self, clock: Clock, tenants: Callable[[], Iterable[Tenant]]) -> None:
         self._clock = clock
         self._tenants = tenants
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, DiskUsage] = {}
 
     async def run(self) -> None:
         """Look again and again."""
@@ -73,7 +73,7 @@ class StorageWatch:
             log.warning("counting what is in %s: %s", stored.path, error)
             used, files = 0, 0
         took = self._clock.monotonic() - now
-        self._seen[stored.path] = seen = Seen(used, files, free, now, took)
+        self._seen[stored.path] = seen = DiskUsage(used, files, free, now, took)
         return usage.excess(stored, seen)
 
 

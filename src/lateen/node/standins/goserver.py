@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from lateen.node.standins.http1 import Secured
+from lateen.node.standins.http1 import TlsSession
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
@@ -73,7 +73,7 @@ def pem(certificate: bytes) -> str:
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 
 
-def facts(secured: Secured) -> dict[str, Any]:
+def facts(secured: TlsSession) -> dict[str, Any]:
     """Return what TLS agreed on, as the Gateway API's echo server tells it."""
     told: dict[str, Any] = {"version": secured.version}
     if secured.certificates:

@@ -25,7 +25,7 @@ REASONS = {
 }  # fmt: skip
 
 
-class Secured(NamedTuple):
+class TlsSession(NamedTuple):
     """What TLS agreed on for one connection."""
 
     version: str
@@ -56,7 +56,7 @@ class SiteRequest(NamedTuple):
     scheme: str
     local_port: int = 0
     """The port that the request came to."""
-    secured: Secured | None = None
+    secured: TlsSession | None = None
 
     @property
     def path(self) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 
 from lateen.base import byname
 from lateen.node.standins import clienthello, http1
-from lateen.node.standins.http1 import ByteStream, Secured, Site, SiteRequest, SiteResponse
+from lateen.node.standins.http1 import ByteStream, Site, SiteRequest, SiteResponse, TlsSession
 
 _MODULES = {
     "servers": ("nginx", "nginx-demo", "httpd"),
@@ -301,7 +301,7 @@ class WebServer:
         return keep
 
     def _answer(
-        self, request: SiteRequest, local_port: int, secured: Secured | None
+        self, request: SiteRequest, local_port: int, secured: TlsSession | None
     ) -> SiteResponse:
         try:
             return self._site(request._replace(local_port=local_port, secured=secured))
@@ -346,13 +346,13 @@ def _remember_server_name(stream: Any, name: str | None, context: Any) -> None:
     stream.told_server_name = name or ""
 
 
-def _about(stream: Any) -> tuple[int, Secured | None]:
+def _about(stream: Any) -> tuple[int, TlsSession | None]:
     """Return the port that a connection came to, and what TLS agreed on there, if it is TLS."""
     port: int = stream.getsockname()[1]
     if not hasattr(stream, "selected_alpn_protocol"):
         return port, None
     certificate = stream.getpeercert(binary_form=True)
-    return port, Secured(
+    return port, TlsSession(
         version=stream.version() or "",
         server_name=getattr(stream, "told_server_name", ""),
         protocol=stream.selected_alpn_protocol() or "",

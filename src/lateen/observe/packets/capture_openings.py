@@ -18,7 +18,7 @@ LIMIT = 10_000
 """Connections kept; a handshake with certificates takes about 5 kB."""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class CapturedConnection(msgspec.Struct, frozen=True):
     """A connection and where it was seen: the pod's uid and the leg, `eth0` or `lo`."""
 
     pod: str
@@ -35,7 +35,7 @@ class Openings:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._assemblers: dict[tuple[str, str], Assembler] = {}
-        self._seen: OrderedDict[int, Seen] = OrderedDict()
+        self._seen: OrderedDict[int, CapturedConnection] = OrderedDict()
         self._numbers: dict[str, OrderedDict[int, None]] = {}
         self._next = 0
 
@@ -46,7 +46,7 @@ class Openings:
         if not new:
             return
         self._next += 1
-        self._seen[self._next] = Seen(pod, leg, conversation)
+        self._seen[self._next] = CapturedConnection(pod, leg, conversation)
         numbers = self._numbers.setdefault(str(conversation.client), OrderedDict())
         numbers[self._next] = None
         if len(self._seen) > self._limit:
@@ -82,7 +82,7 @@ class Openings:
         reading = classify.read(conversation) if conversation is not None else None
         return None if reading is None or reading.kind is WireKind.NOTHING else reading
 
-    def since(self, time: float) -> list[Seen]:
+    def since(self, time: float) -> list[CapturedConnection]:
         """Return the connections opened at or after `time` (seconds since the epoch)."""
         return [seen for seen in self._seen.values() if seen.conversation.opened >= time]
 
@@ -98,10 +98,10 @@ class Openings:
             assembler.forget(seen.conversation)
 
 
-def _most_told(found: Iterable[Seen]) -> Seen:
+def _most_told(found: Iterable[CapturedConnection]) -> CapturedConnection:
     """Of the newest connection's two views, the one with more bytes."""
 
-    def worth(seen: Seen) -> tuple[float, int]:
+    def worth(seen: CapturedConnection) -> tuple[float, int]:
         made = seen.conversation
         return round(made.opened, 1), len(made.from_client.data) + len(made.from_server.data)
 

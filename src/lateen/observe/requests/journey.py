@@ -11,7 +11,7 @@ from lateen.causes.cause import SendFailure
 from lateen.observe.requests import hops, legs
 from lateen.observe.requests.directory import Directory, Party
 from lateen.observe.requests.ledger import Ledger, LogEntry
-from lateen.observe.requests.legs import How, Leg, Own, Readings
+from lateen.observe.requests.legs import How, Leg, OwnTls, Readings
 from lateen.xds.als import AccessEntry
 
 _MOST_LEGS = 12
@@ -112,7 +112,7 @@ class _Walk:
             client_address=sent.local,
             server_address=address,
             server_entry=entry,
-            own=Own(sent.secure, sent.with_certificate, sent.failure is not None),
+            own=OwnTls(sent.secure, sent.with_certificate, sent.failure is not None),
             sent=bool(sent.local),
             carried="tls" if sent.secure else "none",
             inside=bool(own) and entry is not None and entry.proxy == own,

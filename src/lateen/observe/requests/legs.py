@@ -21,7 +21,7 @@ Readings = Callable[[str, str], "Reading | None"]
 client's port may be missing (`IP:`): then it is the newest connection from there."""
 
 
-class Own(msgspec.Struct, frozen=True):
+class OwnTls(msgspec.Struct, frozen=True):
     """What a client that Lateen itself is knows of its TLS."""
 
     secure: bool = False
@@ -39,7 +39,7 @@ class Leg(msgspec.Struct, frozen=True):
     client_entry: LogEntry | None = None
     server_entry: LogEntry | None = None
     reading: Reading | None = None
-    own: Own | None = None
+    own: OwnTls | None = None
     """For the leg that Lateen's own client opened."""
     reused: bool = False
     """Whether the connection had carried an earlier request."""

@@ -106,7 +106,7 @@ def _client(leg: Leg) -> str:
     return names[0] if names else ""
 
 
-class Grounds(NamedTuple):
+class RefusalSource(NamedTuple):
     """What a refusal was made by: the rule that refused, or the first policy that must allow, and
     whether a rule would if the client were known."""
 
@@ -115,20 +115,20 @@ class Grounds(NamedTuple):
     would_allow: bool = False
 
 
-def grounds(leg: Leg, views: Mapping[str, ProxyView], identity: str) -> Grounds:
+def grounds(leg: Leg, views: Mapping[str, ProxyView], identity: str) -> RefusalSource:
     """Return what a refusal was made by, as far as the view knows. `identity` is the SPIFFE id that
     the client would have with mutual TLS."""
     found, name = _authorization(leg, views), hops.refusing_rule(leg.server_entry)
     if found is None or not name:
-        return Grounds()
+        return RefusalSource()
     if name != hops.NO_RULE:
         rule = next((rule for rule in found.rules if rule.name == name), None)
-        return Grounds(rule=rule.source if rule is not None else None)
+        return RefusalSource(rule=rule.source if rule is not None else None)
     check = found.allowing(http=_is_http(leg))
     if check is None:
-        return Grounds()
+        return RefusalSource()
     would = any(_is_enough(rule, identity) for rule in check.rules)
-    return Grounds(policy=check.policies[0], would_allow=would)
+    return RefusalSource(policy=check.policies[0], would_allow=would)
 
 
 def _is_enough(rule: Rule, identity: str) -> bool:

@@ -18,20 +18,20 @@ from lateen.predict.envoy import config, metadata
 DENIED, UNREACHABLE = "ext-authz-denied", "ext-authz-unreachable"
 
 
-class Asked(msgspec.Struct, frozen=True):
+class AuthorizerAnswer(msgspec.Struct, frozen=True):
     """What came of asking: `ok`, or the class of the failure and the fields that decided."""
 
     code: str = "ok"
     sources: tuple[Source, ...] = ()
 
 
-def ask(run: Run, hop: Hop, opened: Any, noted: Mapping[str, Any]) -> Asked:
+def ask(run: Run, hop: Hop, opened: Any, noted: Mapping[str, Any]) -> AuthorizerAnswer:
     """Return what a filter of external authorization does with a request or a connection. `noted`
     is what the rules before it found (rbac.noted)."""
     if opened.HasField("filter_enabled_metadata") and not metadata.fits(
         opened.filter_enabled_metadata, noted
     ):
-        return Asked()
+        return AuthorizerAnswer()
     rule = next(iter(noted.values()), "")
     sources = config.known(hop.policy_source(str(rule))) or hop.policy_sources()
     name, who = _cluster(opened)
@@ -41,17 +41,17 @@ def ask(run: Run, hop: Hop, opened: Any, noted: Mapping[str, Any]) -> Asked:
         words = f"{who} cannot be asked: it {where}"
         if opened.failure_mode_allow:
             run.step("authorization", f"{words}; it fails open", at=hop.name, sources=sources)
-            return Asked()
+            return AuthorizerAnswer()
         run.step("authorization", words, at=hop.name, ok=False, sources=sources)
         run.fail(UNREACHABLE, sources, len(run.legs) - 1)
-        return Asked(UNREACHABLE, sources)
+        return AuthorizerAnswer(UNREACHABLE, sources)
     options = (Option(f"{who} allows it"), Option(f"{who} refuses it"))
     refused = run.fact(f"authorizer {name}", options) == 1
     run.step("authorization", options[refused].text, at=hop.name, ok=not refused, sources=sources)
     if not refused:
-        return Asked()
+        return AuthorizerAnswer()
     run.fail(DENIED, sources, len(run.legs) - 1)
-    return Asked(DENIED, sources)
+    return AuthorizerAnswer(DENIED, sources)
 
 
 def _cluster(opened: Any) -> tuple[str, str]:

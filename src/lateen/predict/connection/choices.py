@@ -20,7 +20,7 @@ class Option(msgspec.Struct, frozen=True):
     share: float | None = None
 
 
-class Taken(msgspec.Struct):
+class ChoicePoint(msgspec.Struct):
     """A lot of one walk: how many ways it had, which was taken."""
 
     options: tuple[Option, ...]
@@ -32,7 +32,7 @@ class Choices(Draw):
 
     def __init__(self, plan: Sequence[int] = ()) -> None:
         self._plan = plan
-        self.taken: list[Taken] = []
+        self.taken: list[ChoicePoint] = []
 
     def choose(self, options: Sequence[Option]) -> int:
         """Return the way a lot falls; one way alone is no lot."""
@@ -40,7 +40,7 @@ class Choices(Draw):
             return 0
         position = len(self.taken)
         index = self._plan[position] if position < len(self._plan) else 0
-        self.taken.append(Taken(tuple(options), index))
+        self.taken.append(ChoicePoint(tuple(options), index))
         return index
 
     def happens(self, share: float, what: str) -> bool:

@@ -21,7 +21,7 @@ def subject(hop: Hop) -> rbac.Subject:
     )
 
 
-def note_allowed(run: Run, hop: Hop, ruling: rbac.Ruling) -> None:
+def note_allowed(run: Run, hop: Hop, ruling: rbac.RbacResult) -> None:
     """Note which policy let a request or connection through, where one had to."""
     if ruling.policy != "none":
         sources = config.known(hop.policy_source(ruling.policy))

@@ -20,7 +20,7 @@ NOWHERE = Party("nowhere", "")
 _TLS_WORDS = {"none": "plaintext", "tls": "TLS", "mtls": "mutual TLS"}
 
 
-class Way(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to speak to a cluster."""
 
     cluster: Any
@@ -109,7 +109,9 @@ def _name(run: Run, endpoint: ClusterEndpoint) -> str:
     return pod.workload if pod is not None else f"{endpoint.address}:{endpoint.port}"
 
 
-def dial(run: Run, hop: Hop, way: Way, endpoint: ClusterEndpoint, content: Content) -> Dialed:
+def dial(
+    run: Run, hop: Hop, way: UpstreamOptions, endpoint: ClusterEndpoint, content: Content
+) -> Dialed:
     """Open a connection to an endpoint and send what it is to carry."""
     place = run.reserve()
     inward = hop.inbound and (
@@ -194,7 +196,7 @@ def server_identity(reply: WireReply, layer: Layer | None, *, wrapped: bool, dee
     return layer.server if told and "://" in layer.server else ""
 
 
-def _wrapped(run: Run, hop: Hop, way: Way, context: Any, content: Content) -> Tls:
+def _wrapped(run: Run, hop: Hop, way: UpstreamOptions, context: Any, content: Content) -> Tls:
     options = clusters.http_options(way.cluster)
     host = ""
     named = False
@@ -229,7 +231,7 @@ def tls_sources(cluster: Any, endpoint: ClusterEndpoint | None, match: str) -> t
 def _note_tls(
     run: Run,
     hop: Hop,
-    way: Way,
+    way: UpstreamOptions,
     endpoint: ClusterEndpoint,
     match: str,
     sent: Content,
@@ -270,7 +272,7 @@ _HANDSHAKES = {
 }
 
 
-def blame(run: Run, hop: Hop, way: Way, dialed: Dialed) -> str:
+def blame(run: Run, hop: Hop, way: UpstreamOptions, dialed: Dialed) -> str:
     """Note why a connection did not do, and return what the proxy will log as its reason."""
     sources = config.known(
         config.written(way.cluster.metadata, "tls"),

@@ -82,7 +82,7 @@ def _applies(predicate: Any, incoming: Incoming) -> bool:
     raise UnknownError(f"a listener filter is switched by {kind}")
 
 
-class Lost(msgspec.Struct, frozen=True):
+class UnmatchedChain(msgspec.Struct, frozen=True):
     """A chain that did not take the connection, and the property that it failed on."""
 
     chain: Any
@@ -93,7 +93,7 @@ class Found(msgspec.Struct, frozen=True):
     """The chain that takes a connection, None if there is none; and those that do not."""
 
     chain: Any | None
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[UnmatchedChain, ...] = ()
 
 
 _Stage = Callable[[Sequence[Any]], tuple[list[Any], str]]
@@ -102,11 +102,11 @@ _Stage = Callable[[Sequence[Any]], tuple[list[Any], str]]
 def choose(listener: Any, incoming: Incoming, seen: Inspected) -> Found:
     """Return the chain for a connection. `default_filter_chain` takes what no other does."""
     left: list[Any] = list(listener.filter_chains)
-    lost: list[Lost] = []
+    lost: list[UnmatchedChain] = []
     for stage in _stages(incoming, seen):
         kept, why = stage(left)
         names = {id(each) for each in kept}
-        lost += [Lost(each, why) for each in left if id(each) not in names]
+        lost += [UnmatchedChain(each, why) for each in left if id(each) not in names]
         left = kept
     if left:
         return Found(left[0], tuple(lost))

@@ -32,14 +32,14 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Where it is noted what is asked of the client."""
 
 
-class Ruling(msgspec.Struct, frozen=True):
+class RbacResult(msgspec.Struct, frozen=True):
     """Whether a filter lets it pass, and the policy that matched (`none` where it was none)."""
 
     allowed: bool
     policy: str = "none"
 
 
-def judge(rules: Any, subject: Subject) -> Ruling:
+def judge(rules: Any, subject: Subject) -> RbacResult:
     """Return what a set of rules says. Policies are looked at in the order of their names."""
     action = rules.Action.Name(rules.action)
     if action not in ("ALLOW", "DENY", "LOG"):
@@ -50,8 +50,8 @@ def judge(rules: Any, subject: Subject) -> Ruling:
             matched = name
             break
     if action == "LOG":
-        return Ruling(True, matched)
-    return Ruling((matched != "none") == (action == "ALLOW"), matched)
+        return RbacResult(True, matched)
+    return RbacResult((matched != "none") == (action == "ALLOW"), matched)
 
 
 def noted(opened: Any, subject: Subject) -> dict[str, str]:

@@ -11,7 +11,7 @@ from lateen.predict.values.request import Http
 from lateen.predict.values.trail import PRESENT, Test, Trail
 
 
-class Passed(msgspec.Struct, frozen=True):
+class UnmatchedRoute(msgspec.Struct, frozen=True):
     """A route that did not match, and the condition that failed."""
 
     route: Any
@@ -24,7 +24,7 @@ class Routed(msgspec.Struct, frozen=True):
 
     host: Any | None
     route: Any | None
-    passed: tuple[Passed, ...] = ()
+    passed: tuple[UnmatchedRoute, ...] = ()
     needs_tls: bool = False
 
 
@@ -35,12 +35,12 @@ def find(table: Any, request: Http, draw: "Draw") -> Routed:
         return Routed(None, None)
     if _tls_required(host) and request.scheme != "https":
         return Routed(host, None, (), needs_tls=True)
-    passed: list[Passed] = []
+    passed: list[UnmatchedRoute] = []
     for route in host.routes:
         why = mismatch(route.match, request, draw)
         if not why:
             return Routed(host, route, tuple(passed))
-        passed.append(Passed(route, why))
+        passed.append(UnmatchedRoute(route, why))
     return Routed(host, None, tuple(passed))
 
 

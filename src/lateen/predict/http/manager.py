@@ -144,7 +144,9 @@ def _note(run: Run, hop: Hop, request: Http, found: routes.Routed) -> None:
     run.step("route", words, at=hop.name, sources=sources, lost=_passed(found, lambda e: e.why))
 
 
-def _passed(found: routes.Routed, why: Callable[[routes.Passed], str]) -> tuple[Candidate, ...]:
+def _passed(
+    found: routes.Routed, why: Callable[[routes.UnmatchedRoute], str]
+) -> tuple[Candidate, ...]:
     return tuple(
         Candidate(
             f"route {each.route.name}" if each.route.name else "a route",

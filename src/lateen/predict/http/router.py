@@ -172,7 +172,7 @@ def _attempts(
     run, hop = exchange.run, exchange.hop
     policy = retries.policy_of(route.route)
     version = clusters.version_upstream(clusters.http_options(cluster), request.version)
-    way = upstream.Way(
+    way = upstream.UpstreamOptions(
         cluster=cluster,
         alpn=exchange.alpn or weights.by_protocol(exchange.alpn_by_protocol, cluster, version),
         otherwise=("h2",) if version == "2" else ("http/1.1",),
@@ -235,7 +235,12 @@ class _End(msgspec.Struct, kw_only=True):
 
 
 def _end(
-    exchange: Exchange, route: Any, way: upstream.Way, dialed: upstream.Dialed, *, spent: bool
+    exchange: Exchange,
+    route: Any,
+    way: upstream.UpstreamOptions,
+    dialed: upstream.Dialed,
+    *,
+    spent: bool,
 ) -> _End:
     """Say what came of the last attempt: a timeout, a reset, an answer."""
     run, hop, reply = exchange.run, exchange.hop, dialed.reply
@@ -267,7 +272,7 @@ def _end(
 def _told(
     exchange: Exchange,
     route: Any,
-    way: upstream.Way,
+    way: upstream.UpstreamOptions,
     dialed: upstream.Dialed,
     attempt: int,
     *,

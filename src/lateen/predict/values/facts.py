@@ -79,7 +79,7 @@ class PodFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.name.partition("/")[0]
 
 
-class Front(msgspec.Struct, frozen=True):
+class ServiceAddress(msgspec.Struct, frozen=True):
     """An address and port that the node leads to endpoints."""
 
     service: str
@@ -103,7 +103,7 @@ class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     pods: Mapping[str, PodFacts]
     """By address."""
-    fronts: Mapping[Address, Front]
+    fronts: Mapping[Address, ServiceAddress]
     names: Names
     routed: tuple[str, ...] = ()
     """Networks that are routed though nobody may be at an address of them: refused there."""

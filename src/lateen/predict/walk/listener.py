@@ -90,13 +90,13 @@ _UNMATCHED = {
 """What is wrong where no chain takes a connection: at a gateway or not, TLS or not."""
 
 
-def _of_port(listener: Any, port: int) -> list[chains.Lost]:
+def _of_port(listener: Any, port: int) -> list[chains.UnmatchedChain]:
     """Return the chains of a port, or those of no port where it has none."""
     own = [c for c in listener.filter_chains if c.filter_chain_match.destination_port.value == port]
     free = [
         c for c in listener.filter_chains if not c.filter_chain_match.HasField("destination_port")
     ]
-    return [chains.Lost(each, "") for each in own or free]
+    return [chains.UnmatchedChain(each, "") for each in own or free]
 
 
 _OTHER_PORTS = "has chains of its own"

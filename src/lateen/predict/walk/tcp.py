@@ -37,7 +37,7 @@ def forward(run: Run, hop: Hop, proxy: Any) -> WireReply:
     if endpoint is None:
         code = "blocked" if name == BLACK_HOLE else "no-healthy-endpoints"
         return _stopped(run, hop, name, code, ("UH",))
-    way = upstream.Way(cluster=cluster)
+    way = upstream.UpstreamOptions(cluster=cluster)
     dialed = upstream.dial(run, hop, way, endpoint, hop.taken.content)
     reply, log = dialed.reply, Log(proxy=hop.name, kind="tcp", cluster=name)
     failed = reply.kind not in _CONNECTED

@@ -6,7 +6,7 @@ import msgspec
 
 from lateen.analysis.expectations.values import Assertion
 from lateen.app.foresight.classes import posture, requests
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.predict.classes.regions import OpenError, Regions, Witness
 from lateen.predict.spaces import cells, effects
@@ -28,7 +28,7 @@ class CounterExample(msgspec.Struct, frozen=True, kw_only=True):
     witness: Witness = Witness()
 
 
-def first(standing: Standing, asserted: Assertion) -> CounterExample | None:
+def first(standing: CompiledState, asserted: Assertion) -> CounterExample | None:
     """Return what a statement fails by; None if it holds for every request. What was left open is a
     failure, unless it is allowed; so is a statement about nobody or to nowhere."""
     regions = Regions()
@@ -72,7 +72,7 @@ def _any(found: Iterator[bool]) -> bool:
     return any(every) or not every
 
 
-def _clients(standing: Standing, asserted: Assertion) -> list[Client]:
+def _clients(standing: CompiledState, asserted: Assertion) -> list[Client]:
     """Return the clients that are spoken of; with `only`, those that are not named."""
     every = standing.clients.values()
     named = [c for c in every if _any(_client(c, pattern) for pattern in asserted.start)]
@@ -104,7 +104,7 @@ def _target(target: Target, pattern: str) -> bool:
 
 
 def _failures(
-    standing: Standing, asserted: Assertion, found: Sequence[Cell], goal: Goal
+    standing: CompiledState, asserted: Assertion, found: Sequence[Cell], goal: Goal
 ) -> Iterator[CounterExample]:
     regions = Regions()
     for cell in found:
@@ -162,7 +162,7 @@ def _as(course: Course, asserted: Assertion) -> bool:
 
 
 def _counter(
-    standing: Standing, cell: Cell, one: RequestClass, witness: Witness, problem: str
+    standing: CompiledState, cell: Cell, one: RequestClass, witness: Witness, problem: str
 ) -> CounterExample:
     client, target = cell.clients[0], cell.target
     places = [str(standing.locate(each) or each) for each in one.sources[0][:2]]

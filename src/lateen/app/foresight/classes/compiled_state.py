@@ -11,7 +11,7 @@ from lateen.predict.spaces.cells import Client, Target
 from lateen.predict.spaces.explore import Vantage
 
 
-class Standing:
+class CompiledState:
     """A state, its clients and destinations, and where its fields were written."""
 
     def __init__(self, known: Foresight, locate: Locate) -> None:

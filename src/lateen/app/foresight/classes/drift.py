@@ -6,7 +6,7 @@ from lateen.app.api import config_dumps
 from lateen.app.api.config_dumps import ConfigDump
 from lateen.app.foresight import offline
 from lateen.app.foresight.classes import posture_diff
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
 from lateen.base.jsonvalue import Json
@@ -23,7 +23,7 @@ def document(
     listeners, routes and clusters that only one side has, each with its proxies."""
     compiled = offline.foresight(made, settings.images)
     real = compiled.having(dumps)
-    pair = posture_diff.Pair(Standing(compiled, made.locate), Standing(real, made.locate))
+    pair = posture_diff.Pair(CompiledState(compiled, made.locate), CompiledState(real, made.locate))
     told = posture_diff.document(pair, start, to)
     found: dict[tuple[str, str, str], list[str]] = {}
     for dump in dumps:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from lateen.app.foresight.classes import requests
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.app.foresight.explanation import Locate
 from lateen.base.jsonvalue import Json
 from lateen.model.meta import Source
@@ -19,7 +19,7 @@ from lateen.predict.spaces.explore import RequestClass
 _MOST_SOURCES = 3
 
 
-class Sought(msgspec.Struct, frozen=True, kw_only=True):
+class PostureFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What to tell of: patterns of clients and destinations, and a kind of effect."""
 
     start: str = ""
@@ -53,14 +53,16 @@ def named(name: str, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(form, pattern) for form in forms)
 
 
-def found(standing: Standing, asked: Sought, regions: Regions | None = None) -> Iterator[Cell]:
+def found(
+    standing: CompiledState, asked: PostureFilter, regions: Regions | None = None
+) -> Iterator[Cell]:
     """Yield the cells of a state, as far as they are asked for."""
     clients = [c for c in standing.clients.values() if named(c.name, asked.start)]
     targets = [t for t in standing.targets.values() if named(t.name, asked.to)]
     yield from cells.every(clients, targets, standing.place, regions or Regions())
 
 
-def document(standing: Standing, asked: Sought) -> Json:
+def document(standing: CompiledState, asked: PostureFilter) -> Json:
     """Return who can reach what. Clients that fare alike with a destination stand together."""
     rows: dict[object, tuple[list[Client], Cell]] = {}
     for cell in found(standing, asked):
@@ -71,7 +73,7 @@ def document(standing: Standing, asked: Sought) -> Json:
     return {"cells": [row for row in made if row["classes"] or (row["open"] and not asked.only)]}
 
 
-def _row(clients: Sequence[Client], cell: Cell, asked: Sought, locate: Locate) -> Json:
+def _row(clients: Sequence[Client], cell: Cell, asked: PostureFilter, locate: Locate) -> Json:
     kept = [each for each in cell.space.classes if asked.takes(each.effect)]
     told = alike(kept).values()
     return {

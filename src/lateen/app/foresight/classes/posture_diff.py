@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 import msgspec
 
 from lateen.app.foresight.classes import posture, requests
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.base.jsonvalue import Json
 from lateen.model.meta import Source
 from lateen.predict.classes.regions import Regions
@@ -20,7 +20,7 @@ _MOST_SOURCES = 2
 class Pair:
     """Two states, and the clients and destinations of both."""
 
-    def __init__(self, old: Standing, new: Standing) -> None:
+    def __init__(self, old: CompiledState, new: CompiledState) -> None:
         self.old, self.new = old, new
         self.clients = [self._client(name) for name in _ordered(old.clients, new.clients)]
         both = {**old.targets, **new.targets}
@@ -103,7 +103,7 @@ def _change(pair: Pair, cell: Cell, every: Sequence[RequestClass], found: Differ
     }
 
 
-def _side(standing: Standing, one: RequestClass, number: int) -> Json:
+def _side(standing: CompiledState, one: RequestClass, number: int) -> Json:
     effect = one.effects[number]
     return {
         **posture.effect(effect),

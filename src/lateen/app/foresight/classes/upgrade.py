@@ -5,7 +5,7 @@ import msgspec
 
 from lateen.app.foresight import offline
 from lateen.app.foresight.classes import posture_diff
-from lateen.app.foresight.classes.compiled_state import Standing
+from lateen.app.foresight.classes.compiled_state import CompiledState
 from lateen.app.foresight.classes.posture_diff import Pair
 from lateen.app.foresight.rehearsal import Rehearsal
 from lateen.app.lab.settings import LabSettings
@@ -22,16 +22,16 @@ class Version(msgspec.Struct, frozen=True):
     made: Rehearsal
     settings: LabSettings
 
-    def standing(self) -> Standing:
+    def standing(self) -> CompiledState:
         """Return them compiled."""
-        return Standing(offline.foresight(self.made, self.settings.images), self.made.locate)
+        return CompiledState(offline.foresight(self.made, self.settings.images), self.made.locate)
 
-    def differently(self, feature: str, value: object) -> Standing:
+    def differently(self, feature: str, value: object) -> CompiledState:
         """Return them compiled with one default of another version."""
         features = msgspec.structs.replace(self.made.settings.features, **{feature: value})
         settings = msgspec.structs.replace(self.made.settings, features=features)
         made = self.made.under(settings)
-        return Standing(offline.foresight(made, self.settings.images), made.locate)
+        return CompiledState(offline.foresight(made, self.settings.images), made.locate)
 
 
 def document(before: Version, after: Version) -> Json:

@@ -23,7 +23,7 @@ from lateen.node.oci.store import ImageStore
 def pull(order: PullOrder, clock: Clock) -> ImageAnswer:
     """Pull an image and unpack it. What fails is in the answer."""
     configs = (*order.wish.configs, *credentials.here().configs)
-    way = pulling.Way(credentials=Credentials(tuple(configs)), mirrors=order.mirrors)
+    way = pulling.PullSettings(credentials=Credentials(tuple(configs)), mirrors=order.mirrors)
 
     def bring(store: ImageStore) -> None:
         if not order.wish.anew and engines.load(store, order.wish.name) is not None:

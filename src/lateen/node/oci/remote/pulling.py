@@ -30,7 +30,7 @@ class Progress(msgspec.Struct, frozen=True):
 Report = Callable[[Progress], None]
 
 
-class Way(msgspec.Struct, frozen=True, kw_only=True):
+class PullSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How images are pulled: as whom, from where, for which machine."""
 
     credentials: Credentials
@@ -40,7 +40,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     rest: Callable[[float], None] = time.sleep
 
 
-def pull(store: ImageStore, name: str, way: Way, report: Report) -> Record:
+def pull(store: ImageStore, name: str, way: PullSettings, report: Report) -> Record:
     """Bring an image, and have its name stand for what the registry has now.
 
     Raises InvalidImageNameError; ImageError with the registry's words, for the registry itself and
@@ -60,7 +60,9 @@ def pull(store: ImageStore, name: str, way: Way, report: Report) -> Record:
             raise ImageError(words, reason=error.reason) from error
 
 
-def _from(store: ImageStore, image: Reference, way: Way, report: Report, host: str) -> Record:
+def _from(
+    store: ImageStore, image: Reference, way: PullSettings, report: Report, host: str
+) -> Record:
     registry = Registry(image, way.credentials, way.rest, host=host)
     named = registry.manifest(image.digest or image.tag)
     target = digest = store.blobs.keep(named.data)

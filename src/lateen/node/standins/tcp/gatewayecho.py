@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from lateen.node.standins import goserver
-from lateen.node.standins.http1 import Secured
+from lateen.node.standins.http1 import TlsSession
 from lateen.node.standins.tcp.echo import serve_tcp
 
 WELCOME = b"Gateway API Test TCP Server\n"
@@ -55,7 +55,7 @@ class _Server:
 
 
 def _agreed(stream: Any) -> dict[str, str]:
-    agreed = Secured(
+    agreed = TlsSession(
         version=(stream.version() or "").replace("TLSv", "TLS "),
         server_name=getattr(stream, "told_server_name", ""),
         protocol=stream.selected_alpn_protocol() or "",
