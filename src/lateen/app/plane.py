@@ -162,7 +162,7 @@ class Plane:
         self._names = wayout.names(self.settings)
         assert self._mesh is not None, "the mesh was begun before"
         mesh = await self._mesh
-        told = wayout.Told(self.store, self.findings, mesh.left)
+        told = wayout.EgressObserver(self.store, self.findings, mesh.left)
         node_ip, shim = addressing.Plan().node_ip, self.paths.shim_socket
         await wayout.relay(self.settings, shim, node_ip, told.passed, self.clock).run()
 
