@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import http.server, os
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = f"{os.environ['WORD']} 1 from {os.getcwd()}".encode()
-        self.send_response(200)
+        self.send_response(500 if os.path.exists("ill") else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -123,8 +124,18 @@ def test_a_process_is_in_the_mesh_while_it_runs(lab: Lab) -> None:
 
 
 def test_a_process_takes_a_deployments_place(lab: Lab) -> None:
-    with running(lab, "mine", "--instead-of", "deploy/site-v1", "--port", "8080"):
+    wanted = ("mine", "--instead-of", "deploy/site-v1", "--port", "8080", "--forward", "0:8080")
+    with running(lab, *wanted, "--forward", "0:9") as process:
         until(lambda: "version 1 from" in asked(lab, "http://site:8080/"))
+        assert process.stdout is not None
+        told: list[str] = []
+        while len(told) < 2:
+            told += [line for line in [process.stdout.readline()] if " leads to its port " in line]
+        here, closed = (line.split()[0] for line in told)
+        with urllib.request.urlopen(f"http://{here}/", timeout=FAR) as answer:
+            assert answer.read().startswith(b"version 1 from")
+        with pytest.raises(OSError, match=r"reset|closed|Remote"):
+            urllib.request.urlopen(f"http://{closed}/", timeout=FAR)
         assert lab.ok("get", "deploy", "site-v1", "-o", "jsonpath={.spec.replicas}") == "0"
     assert lab.ok("get", "deploy", "site-v1", "-o", "jsonpath={.spec.replicas}") == "1"
     until(lambda: '"path": "/"' in asked(lab, "http://site:8080/"))
@@ -134,6 +145,8 @@ def test_what_cannot_run_is_told(lab: Lab, tmp_path: Path) -> None:
     done = lab.lateen("run", "api", "--", "no-such-program")
     assert done.returncode == 64
     assert "no-such-program: no such program" in done.stderr
+    done = lab.lateen("run", "api", "--forward", "70000", "--", "sleep", "9")
+    assert "--forward 70000: use PORT or HERE:PORT" in done.stderr
     done = lab.lateen("run", "api", "--instead-of", "deploy/nobody", "--", "sleep", "9")
     assert done.returncode != 0
     assert 'deployments.apps "nobody" not found' in done.stderr
@@ -151,6 +164,7 @@ metadata: {name: legacy}
 spec:
   metadata: {labels: {app: legacy}}
   template: {serviceAccount: machines}
+  probe: {httpGet: {path: /healthz, port: 8080, host: 127.0.0.1}, periodSeconds: 1}
 ---
 apiVersion: v1
 kind: Service
@@ -166,3 +180,8 @@ spec: {selector: {app: legacy}, ports: [{name: http, port: 80, targetPort: 8080}
         chosen = ("-l", "lateen.dev/run=machine")
         assert lab.ok("get", "pods", *chosen, "-o", account) == "machines"
         assert "NotFound" in lab.lateen("get", "svc", "machine").stderr
+        ill = lab.home / "own" / "app" / "ill"
+        ill.touch()
+        until(lambda: "-> 503" in " ".join(asked(lab, url).split()))
+        ill.unlink()
+        until(lambda: "version 1 from" in asked(lab, url))

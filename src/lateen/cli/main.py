@@ -187,6 +187,9 @@ def status(lab: str, output: str, exit_code: bool, threshold: str) -> int:
     "--workload-group", default="", metavar="NAME", help="WorkloadGroup that it belongs to."
 )
 @click.option("-e", "--env", "env", multiple=True, metavar="NAME=VALUE", help="A variable.")
+@click.option(
+    "--forward", multiple=True, metavar="[HERE:]PORT", help="Its port on this machine's loopback."
+)
 @flag("--watch", text="Start it again when files of this folder change.")
 @flag("-d", "--detach", text="Do not stay: it runs until its Deployment is deleted.")
 def run(name: str, command: tuple[str, ...], lab: str, **given: Any) -> int:

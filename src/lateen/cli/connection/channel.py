@@ -96,6 +96,11 @@ class Channel:
             self._protocol.send_binary(message)
             self._flush()
 
+    def end(self) -> None:
+        """End the connection, from whatever thread: who iterates over it stops."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield messages until the server says goodbye or is gone."""
         parts: list[bytes] = []

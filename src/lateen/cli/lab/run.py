@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from lateen.app.lab import lab as labs
 from lateen.app.lab.lab import LabError, Running
 from lateen.cli import exits
 from lateen.cli.connection import api as lab_api
+from lateen.cli.lab.forwards import Forwards
 from lateen.cli.lab.runplace import Place, RunOptions, group_template, target
 from lateen.cli.objects import logs
 from lateen.cli.objects.logs import LogOptions
@@ -35,11 +37,22 @@ def run(lab: str, name: str, command: Sequence[str], options: RunOptions) -> int
     process = local_command(command, folder, options.env)
     instead, group = target(api, options), group_template(api, options)
     place = Place(api, name, folder, options, instead, group)
+    if options.forward and options.detach:
+        raise LabError("--forward stays with the command: leave --detach out", exits.USAGE)
+
+    def newest() -> str:
+        """For threads of their own: a connection to the API is one thread's."""
+        return Place(lab_api.Api.of(running), name, folder, options, instead, group).pod()
+
+    forwards = Forwards(running, options.namespace, newest, options.forward)
     try:
         place.start(process)
         place.await_ready()
         where = " ".join(f"http://{place.host}:{port}" for port in place.ports) or place.host
         screen.say(f"{name} is in the mesh: {where}")
+        for line in forwards.lines:
+            screen.say(line)
+        sys.stdout.flush()  # whoever reads this by a pipe waits for it
         if options.detach:
             screen.say(f"`lateen delete deploy {place.deployment}` ends it")
             return exits.OK

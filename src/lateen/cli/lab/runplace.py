@@ -23,6 +23,7 @@ _MARK = "lateen.dev/run"
 _LOOK = 0.25
 _RESTARTS = 2
 """After so many new starts nobody waits any more."""
+_PROBE = "probe"
 _MERGE = "application/merge-patch+json"
 
 
@@ -38,6 +39,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     workload_group: str = ""
     """WorkloadGroup whose labels, account and ports the process has."""
     env: Mapping[str, str] = {}
+    forward: tuple[str, ...] = ()
+    """Ports of the process on this machine, `PORT` or `HERE:PORT`."""
     watch: bool = False
     detach: bool = False
     seconds: float = 60.0
@@ -52,8 +55,9 @@ def target(api: lab_api.Api, options: RunOptions) -> dict[str, Any]:
 
 
 def group_template(api: lab_api.Api, options: RunOptions) -> dict[str, Any]:
-    """Return the pod template that a WorkloadGroup stands for: its labels and its account; empty
-    if none is named. Raises LabError."""
+    """Return the pod template that a WorkloadGroup stands for: its labels, its account, and its
+    probe, under which a workload that is not healthy is no endpoint; empty if none is named. Raises
+    LabError."""
     if not options.workload_group:
         return {}
     name = options.workload_group.rpartition("/")[2]
@@ -64,7 +68,18 @@ def group_template(api: lab_api.Api, options: RunOptions) -> dict[str, Any]:
     return {
         "metadata": {"labels": labels, "annotations": metadata.get("annotations") or {}},
         "spec": {"serviceAccountName": entry.get("serviceAccount") or ""},
+        _PROBE: _probe(spec.get("probe") or {}),
     }
+
+
+def _probe(probe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a WorkloadGroup's probe as a container's: the fields have the same names. The loopback
+    address of the machine, which Istio's agent asks, is the pod's own here."""
+    found = dict(probe)
+    for kind in ("httpGet", "tcpSocket"):
+        if (found.get(kind) or {}).get("host") in ("localhost", "127.0.0.1"):
+            found[kind] = {name: value for name, value in found[kind].items() if name != "host"}
+    return found
 
 
 def _found(api: lab_api.Api, path: str, words: str) -> dict[str, Any]:
@@ -135,6 +150,8 @@ class Place:
             "workingDir": self._folder,
             "ports": [{"containerPort": port} for port in self.ports],
         }
+        if probe := self._template.get(_PROBE):
+            container["readinessProbe"] = probe
         spec = {"terminationGracePeriodSeconds": 2, "containers": [container]}
         return {
             "apiVersion": "apps/v1",
@@ -174,6 +191,10 @@ class Place:
         items = self._api.request("GET", path, query=query).body["items"]
         alive = [pod for pod in items if not pod["metadata"].get("deletionTimestamp")]
         return sorted(alive, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def pod(self) -> str:
+        """Return the name of the newest of them; empty if there is none."""
+        return str(next(iter(self.pods()[-1:]), {"metadata": {"name": ""}})["metadata"]["name"])
 
     def await_ready(self) -> None:
         """Wait until the process runs. Raises LabError with what it said when it does not."""

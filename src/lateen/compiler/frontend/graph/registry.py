@@ -210,7 +210,7 @@ class Registry:
         found: tuple[networking_entry.WorkloadEntry, ...] = (
             self._collections.workload_entries.table.get(namespace)
         )
-        return sorted(found, key=lambda obj: obj.metadata.name)
+        return sorted(filter(entries.is_healthy, found), key=lambda obj: obj.metadata.name)
 
     def _identities(self, key: ServiceKey) -> tuple[str, ...]:
         """Return the SPIFFE ids a client accepts, each under every alias of the trust domain."""

@@ -207,6 +207,19 @@ def joined(
     return tuple(found)
 
 
+_HEALTH_CHECKED, _HEALTHY = "proxy.istio.io/health-checks-enabled", "Healthy"
+_YES = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+"""What Go takes for true."""
+
+
+def is_healthy(obj: networking_entry.WorkloadEntry) -> bool:
+    """Whether a WorkloadEntry is an endpoint: one whose health is checked is none before its status
+    says that it is healthy."""
+    if obj.metadata.annotations.get(_HEALTH_CHECKED) not in _YES:
+        return True
+    return any(one.type == _HEALTHY and one.status == "True" for one in obj.status.conditions)
+
+
 def labels_of(obj: networking_entry.WorkloadEntry) -> dict[str, str]:
     """Return a WorkloadEntry's labels: the object's own come before those of its spec."""
     return obj.spec.labels | obj.metadata.labels
