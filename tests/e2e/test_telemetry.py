@@ -157,6 +157,64 @@ def test_what_has_no_effect_is_said(lab: Lab) -> None:
     assert "LTN0035" in status
 
 
+def scraped(lab: Lab, workload: str, port: int = 15020) -> list[str]:
+    """Return the lines of what Prometheus would fetch from a workload's pod."""
+    (pod, *_) = [
+        each
+        for each in json.loads(lab.ok("get", "pods", "-o", "json"))["items"]
+        if each["metadata"]["name"].startswith(workload.removeprefix("deploy/"))
+    ]
+    assert pod["metadata"]["annotations"]["prometheus.io/port"] == "15020"
+    url = f"http://{pod['status']['podIP']}:{port}/stats/prometheus"
+    return lab.ok("exec", CLIENT, "-c", "curl", "--", "curl", "-s", "-m", "10", url).splitlines()
+
+
+def counted(lab: Lab, workload: str, *labels: str) -> float:
+    """Return how many requests of these labels a workload's proxy has counted."""
+    found = [line for line in scraped(lab, workload) if line.startswith("istio_requests_total{")]
+    return sum(float(x.rpartition(" ")[2]) for x in found if all(one in x for one in labels))
+
+
+def test_prometheus_finds_istios_metrics(lab: Lab) -> None:
+    both = (
+        'source_workload="client"',
+        'destination_workload="httpbin"',
+        'destination_service="httpbin.default.svc.cluster.local"',
+        'destination_service_namespace="default"',
+        'response_code="418"',
+        'source_principal="spiffe://cluster.local/ns/default/sa/',
+        'source_app="client"',
+        'request_protocol="http"',
+    )
+    client = ('reporter="source"', 'connection_security_policy="unknown"', *both)
+    server = ('reporter="destination"', 'connection_security_policy="mutual_tls"', *both)
+    before = counted(lab, CLIENT, *client), counted(lab, SERVER, *server)
+    for _ in range(3):
+        ask(lab, 418)
+    assert counted(lab, CLIENT, *client) == before[0] + 3, scraped(lab, CLIENT)
+    assert counted(lab, SERVER, *server) == before[1] + 3, scraped(lab, SERVER)
+    lines = scraped(lab, SERVER, 15090)
+    assert "# TYPE istio_request_duration_milliseconds histogram" in lines
+    assert not [line for line in lines if line.startswith("envoy_istio_")]
+
+    override = (
+        "apiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"
+        "metadata: {name: metrics, namespace: default}\n"
+        "spec: {metrics: [{overrides: [{match: {metric: REQUEST_COUNT, mode: SERVER}, "
+        "tagOverrides: {host: {value: request.host}, source_app: {operation: REMOVE}}}, "
+        "{match: {metric: ALL_METRICS, mode: CLIENT}, disabled: true}]}]}\n"
+    )
+    lab.ok("apply", "-f", "-", stdin=override)
+    deadline = time.monotonic() + 20
+    while not counted(lab, SERVER, 'host="httpbin"'):
+        ask(lab, 418)
+        assert time.monotonic() < deadline, scraped(lab, SERVER)
+    still = counted(lab, CLIENT)
+    ask(lab, 418)
+    assert counted(lab, CLIENT) == still
+    lab.ok("delete", "telemetry", "metrics")
+
+
 def restarts(lab: Lab) -> set[int]:
     listed = json.loads(lab.ok("get", "pods", "-o", "json"))["items"]
     return {c["restartCount"] for pod in listed for c in pod["status"]["containerStatuses"]}

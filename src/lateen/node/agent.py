@@ -17,6 +17,7 @@ from lateen.node.container import logs
 from lateen.node.container.files import Caches, Places, TokenSource
 from lateen.node.container.imagesource import ImageService
 from lateen.node.container.launch import LabFacts
+from lateen.node.metrics.pods import Pods
 from lateen.node.net.podnetwork import PodNetwork
 from lateen.node.pod.storage import StorageWatch
 from lateen.node.pod.worker import NodeServices, PodWorker
@@ -78,6 +79,7 @@ class Agent:
             places=options.places,
             caches=caches,
             events=Recorder(client, clock),
+            pods=Pods(options.lab.mesh.cluster_id),
             tokens=tokens,
             images=images,
         )
@@ -137,6 +139,7 @@ class Agent:
             if old is not None and (worker := self._workers.get(old["metadata"]["uid"])):
                 worker.gone()
             return
+        self._kit.pods.learn(new)
         uid = new["metadata"]["uid"]
         if worker := self._workers.get(uid):
             worker.update(new)

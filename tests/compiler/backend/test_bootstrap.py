@@ -37,7 +37,7 @@ def test_envoys_schema_accepts_it(mesh):
     (option,) = message.cluster_manager.upstream_bind_config.socket_options
     assert (option.level, option.name, option.int_value) == (1, 36, 1337)
     names = [c.name for c in message.static_resources.clusters]
-    assert names == ["xds-grpc", "prometheus_stats", "zipkin"]
+    assert names == ["xds-grpc", "prometheus_stats", "agent", "zipkin"]
     ports = [each.address.socket_address.port_value for each in message.static_resources.listeners]
     assert ports == [15090, 15021]
     assert message.deferred_stat_options.enable_deferred_creation_stats

@@ -56,4 +56,5 @@ def applied(base: injector.InjectionSettings, text: str) -> injector.InjectionSe
         mesh = replace(mesh, trust_domain=config.trust_domain)
     said = msgspec.to_builtins(config.default_config) if config.default_config else {}
     default = {name: said[name] for name in _OF_PROXIES if said.get(name) is not None}
-    return replace(base, mesh=mesh, default_config=default)
+    merges = config.enable_prometheus_merge
+    return replace(base, mesh=mesh, default_config=default, merge_metrics=merges)

@@ -19,6 +19,7 @@ STATS_PREFIXES: Final = (
     "listener_manager",
     "server",
     "cluster.xds-grpc",
+    f"{names.METRICS_PREFIX}.",
 )
 """Istio's inclusion list: everything else is not even created, which halves the memory."""
 STATS_SUFFIXES: Final = ("rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied")
@@ -36,6 +37,9 @@ class StatsMatcher(Value, frozen=True, kw_only=True):
 
 NO_MORE: Final = StatsMatcher()
 
+OWN_METRICS: Final = "/stats/proxy"
+"""The agent's path of a proxy's metrics without the application's: what 15090 has."""
+_ADMIN, _AGENT = "prometheus_stats", "agent"
 _TYPE: Final = "type.googleapis.com/"
 _SOL_SOCKET: Final = 1
 _SO_MARK: Final = 36
@@ -56,10 +60,10 @@ def bootstrap(
         "dynamic_resources": _dynamic(),
         "cluster_manager": {"upstream_bind_config": {"socket_options": [_mark()]}},
         "static_resources": {
-            "clusters": [_xds_cluster(xds_socket), _admin_cluster(), _tracing_cluster()],
+            "clusters": _clusters(xds_socket),
             "listeners": [
-                _forwarding("stats", names.STATS_PORT, "/stats/prometheus", "/stats/prometheus"),
-                _forwarding("readiness", names.READINESS_PORT, "/healthz/ready", "/ready"),
+                _forwarding("stats", names.STATS_PORT, "/stats/prometheus", _AGENT, OWN_METRICS),
+                _forwarding("readiness", names.READINESS_PORT, "/healthz/ready", _ADMIN, "/ready"),
             ],
         },
         "stats_config": _stats(stats),
@@ -178,16 +182,21 @@ def _xds_cluster(socket: str) -> Json:
     }
 
 
-def _admin_cluster() -> Json:
-    return _static_cluster("prometheus_stats", _address("127.0.0.1", names.ADMIN_PORT))
+def _clusters(xds_socket: str) -> list[Json]:
+    return [
+        _xds_cluster(xds_socket),
+        _static_cluster(_ADMIN, _address("127.0.0.1", names.ADMIN_PORT)),
+        _static_cluster(_AGENT, _address("127.0.0.1", names.AGENT_PORT)),
+        _tracing_cluster(),
+    ]
 
 
 def _tracing_cluster() -> Json:
     return _static_cluster(names.TRACING_CLUSTER, None)
 
 
-def _forwarding(name: str, port: int, path: str, target: str) -> Json:
-    """Return a listener that forwards one path to the admin endpoint and answers 404 to others."""
+def _forwarding(name: str, port: int, path: str, cluster: str, target: str) -> Json:
+    """Return a listener that forwards one path to a cluster and answers 404 to others."""
     manager = {
         "@type": _TYPE
         + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -201,7 +210,7 @@ def _forwarding(name: str, port: int, path: str, target: str) -> Json:
                     "routes": [
                         {
                             "match": {"path": path},
-                            "route": {"cluster": "prometheus_stats", "prefix_rewrite": target},
+                            "route": {"cluster": cluster, "prefix_rewrite": target},
                         }
                     ],
                 }

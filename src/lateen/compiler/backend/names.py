@@ -25,6 +25,9 @@ XDS_CLUSTER: Final = "xds-grpc"
 TRACING_CLUSTER: Final = "zipkin"
 """The bootstrap's cluster for spans. It has no endpoint: headers travel, spans go nowhere."""
 
+METRICS_PREFIX: Final = "istio"
+"""What Envoy's names of Istio's metrics begin with."""
+
 RUNTIME_LAYER: Final = "lateen"
 """The layer of runtime values that comes by discovery (RTDS)."""
 REPORTED_KEY: Final = "lateen.access_log.reported"
@@ -38,6 +41,8 @@ OUTBOUND_PORT: Final = 15001
 ADMIN_PORT: Final = 15000
 READINESS_PORT: Final = 15021
 STATS_PORT: Final = 15090
+AGENT_PORT: Final = 15020
+"""Where the node's agent answers for a pod's proxy: metrics, merged with the application's."""
 PROXY_MARK: Final = 1337
 """SO_MARK on every connection the proxy opens; the capture rules let it pass."""
 INBOUND_SOURCE: Final = "127.0.0.6"

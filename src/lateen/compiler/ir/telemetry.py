@@ -25,6 +25,27 @@ class LogFile(Value, frozen=True, kw_only=True):
     """The field that asked for it; None for the lab's own setting."""
 
 
+class Series(Value, frozen=True, kw_only=True):
+    """One of Istio's standard metrics, as a Telemetry changes it."""
+
+    metric: str
+    """Its name as Prometheus shows it, without `istio_`: `requests_total`."""
+    dropped: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    """Labels, each with the CEL expression of its value."""
+    removed: tuple[str, ...] = ()
+    """Labels that are left out."""
+
+
+class Metrics(Value, frozen=True, kw_only=True):
+    """Istio's standard metrics of one side, for Prometheus. What `changed` does not name is
+    counted as it is."""
+
+    reporter: str
+    """`source` or `destination`, as the label of that name says."""
+    changed: tuple[Series, ...] = ()
+
+
 class Signals(Kept, frozen=True, kw_only=True):
     """What one side of a proxy reports."""
 
@@ -37,6 +58,8 @@ class Signals(Kept, frozen=True, kw_only=True):
     """Whether requests carry Zipkin's headers (B3)."""
     sampling: float = 1.0
     """Percent of requests that are sampled unless they come with a decision."""
+    metrics: Metrics | None = None
+    """What is counted; None: nothing."""
 
 
 class Telemetry(Value, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import fields
-from lateen.controllers.injection import injector
+from lateen.controllers.injection import injector, scraping
 from lateen.controllers.network import ingress
 from lateen.model.patch import strategic
 from lateen.model.schema import describe, kinds
@@ -191,9 +191,7 @@ def _deployment(
     pod_notes = {
         **notes,
         injector.REVISION: mesh.revision,
-        "prometheus.io/path": "/stats/prometheus",
-        "prometheus.io/port": "15020",
-        "prometheus.io/scrape": "true",
+        **scraping.AGENT,
     }
     space = fields.namespace(gateway)
     body["spec"] = {

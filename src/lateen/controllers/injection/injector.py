@@ -11,7 +11,7 @@ import msgspec
 
 from lateen.base.jsonvalue import Json, JsonView, clone
 from lateen.controllers.engine import fields
-from lateen.controllers.injection import app_probes, proxyconfig, sidecar, webhooks
+from lateen.controllers.injection import app_probes, proxyconfig, scraping, sidecar, webhooks
 
 IGNORED = webhooks.UNINJECTED
 """Namespaces that are never injected, whatever their labels."""
@@ -46,6 +46,8 @@ class InjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`defaultConfig` of the mesh: of every proxy, where nothing nearer says otherwise."""
     proxy_configs: tuple[Json, ...] = ()
     """The ProxyConfigs that there are."""
+    merge_metrics: bool = True
+    """`enablePrometheusMerge` of the mesh: Prometheus finds all of a pod's metrics at one port."""
     system_namespace: str = "istio-system"
     """Istio's own; without a label it is not injected, whatever the setting says."""
 
@@ -102,6 +104,9 @@ def inject(pod: JsonView, namespace: JsonView, settings: InjectionSettings) -> J
         pod, space, settings.proxy_configs, settings.default_config, root
     )
     proxy = sidecar.container(result, settings.mesh, role=role, probers=probers, config=config)
+    if scraping.merges(pod, usual=settings.merge_metrics):
+        proxy["env"] += scraping.variable(pod)
+        result["metadata"].setdefault("annotations", {}).update(scraping.AGENT)
     if own:
         proxy = sidecar.merged(proxy, own[0])
     native = role == "sidecar" and _native(pod, settings)

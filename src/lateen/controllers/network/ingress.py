@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lateen.base.jsonvalue import Json, JsonView, clone
-from lateen.controllers.injection import injector, sidecar
+from lateen.controllers.injection import injector, scraping, sidecar
 
 NAME = "istio-ingressgateway"
 EGRESS = "istio-egressgateway"
@@ -118,7 +118,10 @@ def _deployment(settings: injector.InjectionSettings, gateway: _Install) -> Json
             "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": "25%"},
         },
         "template": {
-            "metadata": {"labels": labels, "annotations": {injector.INJECT: "false"}},
+            "metadata": {
+                "labels": labels,
+                "annotations": {injector.INJECT: "false", **scraping.AGENT},
+            },
             "spec": router_pod(
                 mesh,
                 space,

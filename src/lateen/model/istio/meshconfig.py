@@ -127,9 +127,7 @@ class DefaultProviders(ProtoStruct, frozen=True, kw_only=True):
 
     access_logging: Annotated[tuple[str, ...], doc("For logs.")] = ()
     tracing: Annotated[tuple[str, ...], doc("For traces: the first.")] = ()
-    metrics: Annotated[tuple[str, ...], doc("For metrics; default Prometheus.", compiled=False)] = (
-        "prometheus",
-    )
+    metrics: Annotated[tuple[str, ...], doc("For metrics.")] = ()
 
 
 class ProxyTracing(ProtoStruct, frozen=True, kw_only=True):
@@ -195,9 +193,7 @@ class MeshConfig(ProtoStruct, frozen=True, kw_only=True):
     root_namespace: Annotated[str, doc("Whose policies are the mesh's.", compiled=False)] = (
         ROOT_NAMESPACE
     )
-    enable_prometheus_merge: Annotated[
-        bool, doc("One place for all of a pod's metrics.", compiled=False)
-    ] = True
+    enable_prometheus_merge: Annotated[bool, doc("One place for all of a pod's metrics.")] = True
 
 
 _FURTHER = {

@@ -62,12 +62,56 @@ class Tracing(ProtoStruct, frozen=True, kw_only=True):
     enable_istio_tags: Annotated[bool | None, doc("Add Istio's tags.", compiled=False)] = None
 
 
+METRICS = (
+    "ALL_METRICS",
+    "REQUEST_COUNT",
+    "REQUEST_DURATION",
+    "REQUEST_SIZE",
+    "RESPONSE_SIZE",
+    "TCP_OPENED_CONNECTIONS",
+    "TCP_CLOSED_CONNECTIONS",
+    "TCP_SENT_BYTES",
+    "TCP_RECEIVED_BYTES",
+    "GRPC_REQUEST_MESSAGES",
+    "GRPC_RESPONSE_MESSAGES",
+)
+
+
+class MetricSelector(ProtoStruct, frozen=True, kw_only=True):
+    """Which metrics, on which side."""
+
+    metric: Annotated[str, doc("One of Istio's own, or all.", enum=METRICS)] = "ALL_METRICS"
+    custom_metric: Annotated[
+        str, doc("One that is not Istio's; no proxy here has any.", compiled=False)
+    ] = ""
+    mode: Annotated[str, doc("Client, server or both.", enum=MODES)] = "CLIENT_AND_SERVER"
+
+
+class TagOverride(ProtoStruct, frozen=True, kw_only=True):
+    """What becomes of a metric's label."""
+
+    operation: Annotated[str, doc("Set it, or leave it out.", enum=("UPSERT", "REMOVE"))] = "UPSERT"
+    value: Annotated[str, doc("CEL expression of its value.")] = ""
+
+
+class MetricsOverride(ProtoStruct, frozen=True, kw_only=True):
+    """A change of metrics."""
+
+    match: Annotated[MetricSelector | None, doc("Which ones; unset: all.")] = None
+    disabled: Annotated[bool | None, doc("Whether they are off.")] = None
+    tag_overrides: Annotated[dict[str, TagOverride], doc("Changes of labels, by name.")] = field(
+        default_factory=dict
+    )
+
+
 class Metrics(ProtoStruct, frozen=True, kw_only=True):
     """Metrics."""
 
     providers: Annotated[tuple[ProviderRef, ...], doc("Where they go.")] = ()
-    overrides: Annotated[tuple[Any, ...], doc("Changes to single metrics.")] = ()
-    reporting_interval: Annotated[Duration, doc("Time between reports.")] = ""
+    overrides: Annotated[tuple[MetricsOverride, ...], doc("Changes to single metrics.")] = ()
+    reporting_interval: Annotated[
+        Duration, doc("Time between reports of TCP; here when it ends.", compiled=False)
+    ] = ""
 
 
 class TelemetrySpec(ProtoStruct, frozen=True, kw_only=True):
@@ -77,7 +121,7 @@ class TelemetrySpec(ProtoStruct, frozen=True, kw_only=True):
     target_ref: Annotated[PolicyTargetReference | None, doc("One target.", compiled=False)] = None
     target_refs: Annotated[tuple[PolicyTargetReference, ...], doc("Targets.", compiled=False)] = ()
     tracing: Annotated[tuple[Tracing, ...], doc("Traces.")] = ()
-    metrics: Annotated[tuple[Metrics, ...], doc("Metrics.", compiled=False)] = ()
+    metrics: Annotated[tuple[Metrics, ...], doc("Metrics.")] = ()
     access_logging: Annotated[tuple[AccessLogging, ...], doc("Access logs.")] = ()
 
 

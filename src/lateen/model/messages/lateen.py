@@ -373,6 +373,13 @@ COMPILER = (
         "Repeat the providers beside the filter.",
     ),
     Row(
+        "LTN0241",
+        _W,
+        "LabelLeftOut",
+        "label {label} stays as it is: its value is no expression that a proxy could compute",
+        "Write a CEL expression without `%`, such as request.host or \"'text'\".",
+    ),
+    Row(
         "LTN0042",
         _W,
         "IdleTimeoutIgnored",

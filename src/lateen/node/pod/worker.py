@@ -29,6 +29,7 @@ from lateen.node.container.imagesource import ImageService
 from lateen.node.container.launch import ImageUnknownError, LabFacts
 from lateen.node.container.plan import CAPTURE, PROXY, ProbeKind, ProbePlan
 from lateen.node.container.references import Missing
+from lateen.node.metrics import pods as seen_pods, service as metrics
 from lateen.node.net.podnetwork import PodNetwork
 from lateen.node.pod import (
     adopt,
@@ -76,6 +77,8 @@ class NodeServices(msgspec.Struct, frozen=True):
     places: Places
     caches: Caches
     events: events.Recorder
+    pods: seen_pods.Pods
+    """Whom metrics may name."""
     tokens: TokenSource | None = None
     images: ImageService | None = None
 
@@ -103,6 +106,7 @@ class PodWorker:
         self._prober = prober.Prober(kit.shim, kit.clock)
         self._specs: dict[str, ContainerSpec] = {}
         self._timer: asyncio.Task[None] | None = None
+        self._metrics: asyncio.Task[None] | None = None
         self._tasks = TaskGroup(f"pod/{metadata['name']}")
         self._health = health.HealthProbes(kit.clock, self._tasks)
         self._in_api = True
@@ -188,6 +192,7 @@ class PodWorker:
         for name, container in self._state.containers.items():
             if container.life is Life.RUNNING:
                 self._watch_health(name, container.attempt)
+                self._serve_metrics(name)
 
     def _take(self, event: Event) -> None:
         before = self._state
@@ -323,8 +328,19 @@ class PodWorker:
             self._post(messages.StartFailed(name, attempt, starterror.CODE, words))
             return
         self._post(messages.Started(name, attempt, process.started / _NANO))
+        self._serve_metrics(name)
         if attempt:
             await self._forget_before(name, attempt)
+
+    def _serve_metrics(self, name: str) -> None:
+        """Serve the pod's metrics from when its proxy runs."""
+        if name != PROXY or self._metrics is not None:
+            return
+        mesh = self._kit.lab.mesh
+        version = mesh.features.version
+        target = metrics.ScrapedPod(self.uid, self.files.body, mesh.cluster_id, version)
+        serving = metrics.kept(self._kit.shim, target, self._kit.pods)
+        self._metrics = self._tasks.start(serving, "metrics")
 
     def _joined(self, name: str) -> str:
         """Return the handle of the process in whose namespace a container's are, or nothing."""

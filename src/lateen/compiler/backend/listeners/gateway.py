@@ -84,9 +84,9 @@ def _tcp(
     if chain.mesh_only:
         out.filter_chain_match.application_protocols.extend(MTLS_ALL)
     out.filters.extend(checks.tcp)
-    logs = node.telemetry.client.logs
+    signals = node.telemetry.client
     out.filters.extend(
-        network_filters.route_filters(route, logs, mongo=chain.protocol is Protocol.MONGO)
+        network_filters.route_filters(route, signals, mongo=chain.protocol is Protocol.MONGO)
     )
     sources = (("source", route.source), ("server", chain.source))
     conduct = ("policy", route.conduct.source)

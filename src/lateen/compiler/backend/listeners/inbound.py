@@ -211,7 +211,7 @@ def _black_hole(out: listener_components_pb2.FilterChain, node: Node) -> None:
     """Stop whoever dials the capture port itself: it would lead back here for ever."""
     out.name = names.INBOUND_BLACK_HOLE_CHAIN
     out.filter_chain_match.destination_port.value = names.INBOUND_PORT
-    out.filters.append(network_filters.tcp_to(names.BLACK_HOLE_CLUSTER, node.telemetry.server.logs))
+    out.filters.append(network_filters.tcp_to(names.BLACK_HOLE_CLUSTER, node.telemetry.server))
 
 
 def _chain(
@@ -231,7 +231,7 @@ def _chain(
         out.filters.append(_http(target, node, settings, checks))
     else:
         out.filters.extend(checks.tcp)
-        out.filters.append(network_filters.tcp_to(target.cluster, node.telemetry.server.logs))
+        out.filters.append(network_filters.tcp_to(target.cluster, node.telemetry.server))
     sources = (("source", target.source), ("mode", target.mode.source))
     pack.write_sources(out.metadata, (*sources, *checks.sources))
     out.metadata.filter_metadata[names.SOURCE_METADATA].fields[

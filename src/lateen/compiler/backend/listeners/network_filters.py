@@ -15,7 +15,7 @@ from google.protobuf import any_pb2
 
 from lateen.compiler.backend import http_filters, names, pack
 from lateen.compiler.backend.authorization import NONE, Checks
-from lateen.compiler.backend.listeners import access_logs
+from lateen.compiler.backend.listeners import access_logs, metrics
 from lateen.compiler.ir.proxy import MeshSettings, Node
 from lateen.compiler.ir.routing import DEFAULT_TCP, Destination, TcpPolicy, TcpRoute
 from lateen.compiler.ir.telemetry import Signals
@@ -79,7 +79,7 @@ def _manager(stat_prefix: str, settings: MeshSettings, signals: Signals) -> Mana
         proxy_100_continue=True,
         path_with_escaped_slashes_action="KEEP_UNCHANGED",
         upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
-        access_log=access_logs.http(signals.logs),
+        access_log=[*access_logs.http(signals.logs), *metrics.http(signals.metrics)],
     )
     manager.normalize_path.value = True
     manager.stream_idle_timeout.SetInParent()
@@ -153,11 +153,12 @@ def gateway_manager(
 def tcp_proxy(
     stat_prefix: str,
     destinations: Sequence[Destination],
-    logs: access_logs.Logs,
+    signals: Signals,
     conduct: TcpPolicy = DEFAULT_TCP,
 ) -> NetworkFilter:
     """Return a TCP proxy to one cluster, or to several by weight (weight 0 gets nothing)."""
-    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, access_log=access_logs.tcp(logs))
+    logs = [*access_logs.tcp(signals.logs), *metrics.tcp(signals.metrics)]
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, access_log=logs)
     proxy.access_log_options.flush_access_log_on_connected = True
     _conduct(proxy, conduct)
     weighted = [d for d in destinations if d.weight > 0]
@@ -186,7 +187,7 @@ def _conduct(proxy: tcp_proxy_pb2.TcpProxy, conduct: TcpPolicy) -> None:
 
 
 def route_filters(
-    route: TcpRoute, logs: access_logs.Logs, *, mongo: bool = False
+    route: TcpRoute, signals: Signals, *, mongo: bool = False
 ) -> tuple[NetworkFilter, ...]:
     """Return the filters of a route: its TCP proxy, behind a reader of MongoDB's protocol where the
     port speaks that. Statistics are called after the cluster or, with several of them, after the
@@ -195,7 +196,7 @@ def route_filters(
     prefix = route.destinations[0].cluster
     if not single and source is not None:
         prefix = f"{source.ref.name}.{source.ref.namespace}"
-    proxy = tcp_proxy(prefix, route.destinations, logs, route.conduct)
+    proxy = tcp_proxy(prefix, route.destinations, signals, route.conduct)
     return (mongo_reader(prefix), proxy) if mongo else (proxy,)
 
 
@@ -205,6 +206,6 @@ def mongo_reader(stat_prefix: str) -> NetworkFilter:
     return NetworkFilter(name=MONGO_PROXY, typed_config=pack.any_of(config))
 
 
-def tcp_to(cluster: str, logs: access_logs.Logs) -> NetworkFilter:
+def tcp_to(cluster: str, signals: Signals) -> NetworkFilter:
     """Return a TCP proxy to one named cluster."""
-    return tcp_proxy(cluster, (Destination(cluster=cluster),), logs)
+    return tcp_proxy(cluster, (Destination(cluster=cluster),), signals)

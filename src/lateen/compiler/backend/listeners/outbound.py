@@ -36,9 +36,9 @@ def virtual_outbound(
     out.max_connections_to_accept_per_socket_event.value = 1
     hole = out.filter_chains.add(name=names.OUTBOUND_BLACK_HOLE_CHAIN)
     hole.filter_chain_match.destination_port.value = names.OUTBOUND_PORT
-    hole.filters.append(network_filters.tcp_to(names.BLACK_HOLE_CLUSTER, signals.logs))
+    hole.filters.append(network_filters.tcp_to(names.BLACK_HOLE_CLUSTER, signals))
     rest = out.filter_chains.add(name=names.OUTBOUND_CATCH_ALL_CHAIN)
-    rest.filters.append(network_filters.tcp_to(_elsewhere(said, settings), signals.logs))
+    rest.filters.append(network_filters.tcp_to(_elsewhere(said, settings), signals))
     return out
 
 
@@ -70,20 +70,20 @@ def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_p
     _http_chain(
         out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
     )
-    _fall_through(out, settings, node.telemetry.client.logs, source.elsewhere)
+    _fall_through(out, settings, node.telemetry.client, source.elsewhere)
     return out
 
 
 def _fall_through(
     out: listener_pb2.Listener,
     settings: MeshSettings,
-    logs: access_logs.Logs,
+    signals: Signals,
     said: Elsewhere | None,
 ) -> None:
     """Let what no chain takes go on to where it was going, or nowhere."""
     out.default_filter_chain.name = names.PASSTHROUGH_CHAIN
     cluster = _elsewhere(said, settings)
-    out.default_filter_chain.filters.append(network_filters.tcp_to(cluster, logs))
+    out.default_filter_chain.filters.append(network_filters.tcp_to(cluster, signals))
 
 
 def _http_chain(
@@ -109,9 +109,9 @@ def tcp(source: TcpListener, signals: Signals, settings: MeshSettings) -> listen
     if any(route.sni_hosts for route in source.routes):
         out.listener_filters.append(listener_filters.tls_inspector())
     for route in source.routes:
-        write_tcp_chain(out.filter_chains.add(), route, source, signals.logs)
+        write_tcp_chain(out.filter_chains.add(), route, source, signals)
     if not any(map(_plain, source.routes)):
-        _fall_through(out, settings, signals.logs, source.elsewhere)
+        _fall_through(out, settings, signals, source.elsewhere)
     return out
 
 
@@ -130,9 +130,9 @@ def sniffed(source: TcpListener, node: Node, settings: MeshSettings) -> listener
     )
     for route in source.routes:
         chain = out.default_filter_chain if _plain(route) else out.filter_chains.add()
-        write_tcp_chain(chain, route, source, node.telemetry.client.logs)
+        write_tcp_chain(chain, route, source, node.telemetry.client)
     if not out.HasField("default_filter_chain"):
-        _fall_through(out, settings, node.telemetry.client.logs, source.elsewhere)
+        _fall_through(out, settings, node.telemetry.client, source.elsewhere)
     return out
 
 
@@ -140,12 +140,12 @@ def write_tcp_chain(
     out: listener_components_pb2.FilterChain,
     route: TcpRoute,
     listener: TcpListener,
-    logs: access_logs.Logs,
+    signals: Signals,
 ) -> None:
     """Write one TCP route as a chain; SNI needs TLS, an address range needs none."""
     out.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
     write_match(out.filter_chain_match, route.sni_hosts, route.cidrs)
-    out.filters.extend(network_filters.route_filters(route, logs, mongo=listener.mongo))
+    out.filters.extend(network_filters.route_filters(route, signals, mongo=listener.mongo))
     sources = (("source", route.source or listener.source), ("policy", route.conduct.source))
     pack.write_sources(out.metadata, sources)
 

@@ -7,10 +7,11 @@ from lateen.compiler.frontend.graph import mesh_config, telemetries
 from lateen.compiler.frontend.graph.collections import TELEMETRIES, Key
 from lateen.compiler.frontend.graph.destinations import Destinations
 from lateen.compiler.frontend.routing import unsupported
+from lateen.compiler.frontend.telemetry import metrics
 from lateen.model.istio import telemetry as model
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import Source
-from lateen.model.schema import kinds
+from lateen.model.schema import fieldpath, kinds
 from lateen.model.validation import codes
 
 Found = Iterator[Diagnostic]
@@ -37,6 +38,7 @@ class TelemetryChecks:
             *self._covered(obj, filed, source),
             *self._logging(obj, source),
             *self._tracing(obj, source),
+            *self._metrics(obj, source),
         )
 
     def mesh(self, _: Key) -> tuple[Diagnostic, ...]:
@@ -88,6 +90,23 @@ class TelemetryChecks:
                 yield from _provider(mesh, provider.name, mesh_config.TRACER, there)
             if not named and not mesh.default_tracing:
                 yield _without(obj, "traces, which stop", at)
+
+    def _metrics(self, obj: model.Telemetry, source: Source) -> Found:
+        mesh = self._made.mesh.get("")
+        levels = (*self._above(obj), obj)
+        named = any(entry.providers for level in levels for entry in level.spec.metrics)
+        for index, entry in enumerate(obj.spec.metrics):
+            at = source.at(f"spec.metrics[{index}]")
+            for number, provider in enumerate(entry.providers):
+                there = at.at(f"providers[{number}].name")
+                yield from _provider(mesh, provider.name, mesh_config.METRICS, there)
+            if not named and not mesh.default_metrics:
+                yield _without(obj, "metrics", at)
+        for override in metrics.overrides(obj):
+            for tag, change in override.spec.tag_overrides.items():
+                if change.operation == "UPSERT" and not metrics.usable(change.value):
+                    there = override.source.at(fieldpath.join("tagOverrides", tag))
+                    yield make("LTN0241", there.at("value"), label=tag)
 
 
 def _provider(mesh: mesh_config.MeshReports, name: str, kind: str, at: Source) -> Found:

@@ -18,13 +18,14 @@ from lateen.model.kube.core import objects
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import ObjectRef, Source
 
-LOG_FILE, TRACER, OTHER = "envoyFileAccessLog", "zipkin", ""
-_BUILT_IN = ("prometheus", "stackdriver")
-"""Istio's providers, beside `envoy`, that need no definition."""
+LOG_FILE, TRACER, METRICS, OTHER = "envoyFileAccessLog", "zipkin", "prometheus", ""
+_BUILT_IN = {"prometheus": METRICS, "stackdriver": OTHER}
+"""Istio's providers, beside `envoy`, that need no definition, and their kinds."""
 
 
 class Provider(Value, frozen=True, kw_only=True):
-    """A provider by name. `kind` is LOG_FILE, TRACER or OTHER; `log` is set for a log file."""
+    """A provider by name. `kind` is LOG_FILE, TRACER, METRICS or OTHER; `log` is set for a
+    file."""
 
     name: str
     kind: str = OTHER
@@ -41,6 +42,7 @@ class MeshReports(Value, frozen=True, kw_only=True):
     providers: tuple[Provider, ...]
     default_logging: tuple[str, ...] = ()
     default_tracing: tuple[str, ...] = ()
+    default_metrics: tuple[str, ...] = ()
     traced: bool = True
     sampling: float = 1.0
     log_sources: tuple[Source, ...] = ()
@@ -85,6 +87,7 @@ def translate(obj: objects.ConfigMap | None, settings: MeshSettings) -> MeshRepo
         providers=tuple(_providers(config, at, encoding, text)),
         default_logging=defaults.access_logging,
         default_tracing=defaults.tracing,
+        default_metrics=defaults.metrics,
         traced=config.enable_tracing is not False,
         sampling=settings.trace_sampling if sampling is None else sampling,
         log_sources=tuple(written),
@@ -169,10 +172,12 @@ def _providers(
             yield Provider(name=provider.name, kind=LOG_FILE, log=log)
         elif provider.zipkin is not None:
             yield Provider(name=provider.name, kind=TRACER)
+        elif provider.prometheus is not None:
+            yield Provider(name=provider.name, kind=METRICS)
         else:
             yield Provider(name=provider.name)
     yield Provider(name="envoy", kind=LOG_FILE, log=_log_file(STDOUT, encoding, text, None))
-    yield from (Provider(name=name) for name in _BUILT_IN)
+    yield from (Provider(name=name, kind=kind) for name, kind in _BUILT_IN.items())
 
 
 def _log_file(path: str, encoding: str, text: str, source: Source | None) -> LogFile:

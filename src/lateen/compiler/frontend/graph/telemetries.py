@@ -1,4 +1,4 @@
-"""Telemetry: what a proxy logs and traces. Pure.
+"""Telemetry: what a proxy logs, traces and counts. Pure.
 
 Up to three objects count for a proxy: the oldest without a selector in the root namespace, the
 one in its own, and the oldest there that selects it. Later ones refine earlier ones.
@@ -14,6 +14,7 @@ from lateen.compiler.frontend.graph import mesh_config
 from lateen.compiler.frontend.graph.collections import Collections, Key
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.graph.mesh_config import MeshReports
+from lateen.compiler.frontend.telemetry import metrics
 from lateen.compiler.ir import telemetry as ir
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import telemetry as model
@@ -127,11 +128,17 @@ def _signals(levels: Objects, mesh: MeshReports, side: str, zipkin: bool) -> ir.
     traced, with_zipkin, sampling, trace_sources = _traces(levels, mesh, side, zipkin)
     return ir.Signals(
         logs=logs,
-        sources=tuple(dict.fromkeys((*trace_sources, *log_sources))),
+        sources=tuple(dict.fromkeys((*metrics.sources(levels), *trace_sources, *log_sources))),
         traced=traced,
         zipkin=with_zipkin,
         sampling=sampling,
+        metrics=metrics.translate(levels, side) if _is_counted(levels, mesh) else None,
     )
+
+
+def _is_counted(levels: Objects, mesh: MeshReports) -> bool:
+    found = map(mesh.provider, metrics.providers(levels, mesh.default_metrics))
+    return any(one is not None and one.kind == mesh_config.METRICS for one in found)
 
 
 def _logs(

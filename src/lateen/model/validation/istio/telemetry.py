@@ -1,6 +1,6 @@
 """Rules for Istio's Telemetry. Pure."""
 
-from lateen.model.istio.telemetry import ProviderRef, Telemetry
+from lateen.model.istio.telemetry import MetricsOverride, ProviderRef, Telemetry
 from lateen.model.validation.istio import shared
 from lateen.model.validation.report import Report
 
@@ -27,6 +27,17 @@ def validate(report: Report, obj: Telemetry) -> None:
             report.invalid(f"{path}.randomSamplingPercentage", share, "must be in range 0 to 100")
     for index, metrics in enumerate(spec.metrics):
         _providers(report, metrics.providers, f"spec.metrics[{index}].providers")
+        for number, override in enumerate(metrics.overrides):
+            _tags(report, override, f"spec.metrics[{index}].overrides[{number}]")
+
+
+def _tags(report: Report, override: MetricsOverride, path: str) -> None:
+    for name, change in override.tag_overrides.items():
+        at = f"{path}.tagOverrides[{name}].value"
+        if change.operation == "UPSERT" and not change.value:
+            report.error(at, "must be set where the operation is UPSERT")
+        if change.operation == "REMOVE" and change.value:
+            report.error(at, "must not be set where the operation is REMOVE")
 
 
 def _filter(report: Report, expression: str, path: str) -> None:

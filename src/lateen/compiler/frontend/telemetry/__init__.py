@@ -1,0 +1,1 @@
+"""What proxies report, as Telemetry changes it: metrics."""
