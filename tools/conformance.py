@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MODULE = ROOT / "conformance"
 BUILT = ROOT / "build" / "conformance.test"
-LATEEN = ROOT / ".venv" / "bin" / "lateen"
+LATEEN = Path(sys.executable).parent / "lateen"
 PARTS = ("gateway", "mesh")
 _RESULT = re.compile(r"^    --- (PASS|FAIL|SKIP): TestConformance/(\S+) \(([\d.]+)s\)")
 _FAILED, _NOTHING_RUN, _NOT_HERE = 1, 2, 3

@@ -18,10 +18,12 @@ from lateen.compiler.frontend.gatewayapi import (
 )
 from lateen.compiler.frontend.gatewayapi.translation import RouteKey, Translation
 from lateen.compiler.frontend.graph import translated
+from lateen.compiler.frontend.origin import Origin
 from lateen.compiler.ir.proxy import MeshSettings, ProxyView
 from lateen.compiler.ir.routing import Route
 from lateen.model import snapshot
 from lateen.model.gatewayapi import filters, routes
+from lateen.model.meta import ObjectRef
 from lateen.model.schema.objectmeta import LabelSelector
 
 POD = """
@@ -194,7 +196,7 @@ def test_namespaces_may_be_chosen_by_label() -> None:
     for colour, number in (("blue", 1), ("red", 0)):
         written = listener(more=chosen.replace("COLOUR", colour))
         text = gateway(written) + route(TO_WEB, "other", "{name: g, namespace: default}")
-        assert of(text).attached.get(("default", "g", "http"), 0) == number
+        assert of(text).attached.get(("Gateway", "default", "g", "http"), 0) == number
 
 
 def test_a_route_to_a_gateway_of_another_class_says_nothing() -> None:
@@ -301,3 +303,61 @@ def test_selectors_are_kubernetes(operator: str, values: list[str], holds: bool)
 
 def yaml_selector(text: Mapping[str, Any]) -> LabelSelector:
     return msgspec.convert(text, LabelSelector)
+
+
+def listener_set(*written: str, name: str = "s", namespace: str = "other") -> str:
+    return (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\n"
+        f"metadata: {{name: {name}, namespace: {namespace}}}\n"
+        "spec: {parentRef: {name: g, namespace: default}, "
+        f"listeners: [{', '.join(written)}]}}\n---\n"
+    )
+
+
+TAKEN = ", allowedListeners: {namespaces: {from: All}}"
+AT_SET = "{kind: ListenerSet, name: s}"
+
+
+def test_a_listener_sets_listeners_are_opened_by_the_gateways_proxies() -> None:
+    added = listener_set(listener("more", "more.example.com"))
+    text = gateway(listener(host="own.example.com"), more=TAKEN) + added
+    text += route("{backendRefs: [{name: web, port: 80}]}", "other", AT_SET)
+    assert set(made(text)) == {"more.example.com"}
+    found = of(text)
+    (outcome,) = found.listener_sets.values()
+    assert [aspect.holds for aspect in outcome.aspects] == [True, True]
+    assert found.attached == {("ListenerSet", "other", "s", "more"): 1}
+    (origin,) = [obj.metadata for key, obj in found.gateways.items() if key[0] == "other"]
+    assert isinstance(origin, Origin)
+    assert origin.source("").ref == ObjectRef("ListenerSet", "other", "s")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "written", "reason"),
+    [
+        ("", listener("more", "more.example.com"), "NotAllowed"),
+        (", allowedListeners: {namespaces: {from: Same}}", listener("more"), "NotAllowed"),
+        (TAKEN, listener("more", "own.example.com"), "ListenersNotValid"),
+        (TAKEN, listener("more", more=", protocol: HTTPS"), "ListenersNotValid"),
+        (TAKEN, listener("more", "more.example.com"), "Accepted"),
+    ],
+)
+def test_whether_a_gateway_takes_a_listener_set(allowed: str, written: str, reason: str) -> None:
+    found = of(gateway(listener(host="own.example.com"), more=allowed) + listener_set(written))
+    (outcome,) = found.listener_sets.values()
+    assert outcome.aspects[0].reason == reason
+    assert outcome.aspects[0].holds is (reason == "Accepted")
+
+
+def test_a_gateways_section_is_none_of_its_listener_sets() -> None:
+    text = gateway(listener(host="own.example.com"), more=TAKEN) + listener_set(listener("more"))
+    parent = "{name: g, namespace: default, sectionName: more}"
+    denial = outcome(text + route(TO_WEB, "other", parent), namespace="other").parent.denial
+    assert denial.reason == "NoMatchingParent"
+
+
+def test_of_two_listener_sets_the_first_has_a_host() -> None:
+    sets = (listener_set(listener("more", "h.example.com"), name=name) for name in ("t", "s"))
+    found = of(gateway(listener(host="own.example.com"), more=TAKEN) + "".join(sets))
+    reasons = {key[1]: each.aspects[0].reason for key, each in found.listener_sets.items()}
+    assert reasons == {"s": "Accepted", "t": "ListenersNotValid"}

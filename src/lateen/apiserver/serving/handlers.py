@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lateen.apiserver.connecting.connector import Connector
 
 MAX_WATCHES = 4096
+_LONGEST_MANAGER = 128
 _AT_ONCE = 200
 """Objects that are rendered on the event loop; more are rendered beside it."""
 UNREAD_SECONDS = 30.0
@@ -364,9 +365,10 @@ def write_options(call: exchange.Call) -> verbs.WriteOptions:
             f"invalid fieldValidation {validation[:40]!r}: use Strict, Warn or Ignore"
         )
     manager = query.text("fieldManager")
-    if not manager:
-        manager = call.headers.get("user-agent", "unknown").partition("/")[0]
-    if len(manager) > 128 or not manager.isprintable():
+    if not manager:  # as in Kubernetes what can be shown of the client's name, cut to its length
+        agent = call.headers.get("user-agent", "unknown").partition("/")[0]
+        manager = "".join(c for c in agent if c.isprintable())[:_LONGEST_MANAGER]
+    if len(manager) > _LONGEST_MANAGER or not manager.isprintable():
         raise errors.bad_request("invalid fieldManager: at most 128 printable characters")
     return verbs.WriteOptions(
         user=call.user,

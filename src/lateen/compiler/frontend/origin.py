@@ -15,6 +15,7 @@ class Origin(ObjectMeta, frozen=True, kw_only=True):
     made of."""
 
     whole: Annotated[Source, doc("What it was made of.")] = Source(ObjectRef("", "", ""))
+    proxies: Annotated[str, doc("Namespace of the proxies it is for; default its own.")] = ""
     parts: Annotated[tuple[tuple[str, Source], ...], doc("Of what a path in it was made.")] = ()
 
     def source(self, path: str) -> Source:
@@ -23,3 +24,8 @@ class Origin(ObjectMeta, frozen=True, kw_only=True):
             if path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")):
                 return written
         return self.whole
+
+    @property
+    def served_namespace(self) -> str:
+        """The namespace of the proxies that it is for."""
+        return self.proxies or self.namespace

@@ -19,7 +19,7 @@ _MOST = 16
 def statuses(found: Translation, known: cache.Cache, now: datetime) -> Iterator[actions.Action]:
     """Yield the writes of the statuses that are not what they should be."""
     owners = {
-        f"{namespace}/{state.internal_name}": (namespace, name)
+        "/".join(state.internal_key): (namespace, name)
         for (namespace, name), states in found.listeners.items()
         for state in states
     }

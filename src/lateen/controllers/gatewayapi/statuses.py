@@ -49,6 +49,7 @@ def written(known: cache.Cache, domain: str, now: datetime) -> tuple[actions.Act
     found = translation.of(gateway_objects.read(_Known(known), domain))
     return (
         *_gateways(found, known, domain, now),
+        *_listener_sets(found, known, now),
         *_routes(found, known, now),
         *policies.statuses(found, known, now),
     )
@@ -57,7 +58,8 @@ def written(known: cache.Cache, domain: str, now: datetime) -> tuple[actions.Act
 def _gateways(
     found: Translation, known: cache.Cache, domain: str, now: datetime
 ) -> Iterator[actions.Action]:
-    for (namespace, name), states in found.listeners.items():
+    for (namespace, name), every in found.listeners.items():
+        states = tuple(state for state in every if state.in_gateway)
         gateway = known.get(gateways.RESOURCE, namespace, name)
         if gateway is None or fields.dying(gateway):
             continue
@@ -69,10 +71,38 @@ def _gateways(
             "conditions": conditions.merged(gateway, said, now),
             "listeners": _listeners(gateway, states, found, now),
         }
+        status.pop("attachedListenerSets", None)  # none is left out, as in Istio
+        if sets := _attached_sets(found, (namespace, name)):
+            status["attachedListenerSets"] = sets
         if addresses := served.addresses():
             status["addresses"] = addresses
         if status != before:
             yield actions.SetStatus(gateways.RESOURCE, fields.with_status(gateway, status))
+
+
+def _attached_sets(found: Translation, owner: gateway_objects.Key) -> int:
+    """Return how many ListenerSets a Gateway has with a listener that is sound."""
+    return sum(
+        outcome.owner == owner and any(state.valid for state in outcome.states)
+        for outcome in found.listener_sets.values()
+    )
+
+
+def _listener_sets(
+    found: Translation, known: cache.Cache, now: datetime
+) -> Iterator[actions.Action]:
+    for (namespace, name), outcome in found.listener_sets.items():
+        one = known.get(gateways.LISTENER_SETS, namespace, name)
+        if one is None or fields.dying(one):
+            continue
+        before = fields.status(one)
+        said = [conditions.StatusCondition(*aspect) for aspect in outcome.aspects]
+        status: Json = {**before, "conditions": conditions.merged(one, said, now)}
+        status.pop("listeners", None)
+        if outcome.states:
+            status["listeners"] = _listeners(one, outcome.states, found, now)
+        if status != before:
+            yield actions.SetStatus(gateways.LISTENER_SETS, fields.with_status(one, status))
 
 
 def _accepted(
@@ -103,12 +133,11 @@ def _listeners(
 ) -> list[Json]:
     before = {str(one.get("name")): one for one in fields.status(gateway).get("listeners") or ()}
     generation = int(fields.meta(gateway).get("generation") or 0)
-    owner = (fields.namespace(gateway), fields.name(gateway))
     return [
         {
             "name": state.spec.name,
             "supportedKinds": [{"group": GROUP, "kind": kind} for kind in state.kinds],
-            "attachedRoutes": found.attached.get((*owner, state.spec.name), 0),
+            "attachedRoutes": found.attached.get(state.place, 0),
             "conditions": conditions.merged_into(
                 before.get(state.spec.name, {}).get("conditions") or (),
                 [conditions.StatusCondition(*aspect) for aspect in state.aspects],

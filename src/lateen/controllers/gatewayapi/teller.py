@@ -19,6 +19,7 @@ TOLD = tuple(
     f"{plural}.{_GROUP}"
     for plural in (
         "gateways",
+        "listenersets",
         "httproutes",
         "grpcroutes",
         "tlsroutes",

@@ -4,7 +4,8 @@ Words and reasons of the conditions are those of Istio's controller.
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +19,7 @@ from lateen.compiler.frontend.gatewayapi.conditions import (
     Aspect,
     Denial,
 )
-from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Referrer
+from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key, Referrer
 from lateen.compiler.frontend.origin import LISTENER_MARK
 from lateen.model.gatewayapi import gateway
 from lateen.model.gatewayapi.references import GROUP, ObjectReference, SecretObjectReference
@@ -35,10 +36,32 @@ _BAD_TLS = "Bad TLS configuration"
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
+_OF_SET = "~listenerset"
+"""Tells a ListenerSet from a Gateway of its name."""
+Holder = gateway.Gateway | gateway.ListenerSet
+_DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
+
+
+class ListenerPlace(NamedTuple):
+    """Where a listener is written."""
+
+    kind: str
+    namespace: str
+    holder: str
+    name: str
+
+
+def kind_of(holder: Holder) -> str:
+    """Return the kind of what has listeners."""
+    return "Gateway" if isinstance(holder, gateway.Gateway) else "ListenerSet"
+
+
 class ListenerState(msgspec.Struct, frozen=True, kw_only=True):
     """One listener: what is said of it, whom it takes, and its server where it is sound."""
 
     owner: gateway.Gateway
+    holder: Holder
+    """What it is written in."""
     spec: gateway.Listener
     source: Source
     kinds: tuple[str, ...]
@@ -55,7 +78,25 @@ class ListenerState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def internal_name(self) -> str:
         """The name of the Istio Gateway that it becomes."""
-        return f"{self.owner.metadata.name}{LISTENER_MARK}{self.spec.name}"
+        name = self.holder.metadata.name
+        own = name if self.in_gateway else f"{name}{_OF_SET}"
+        return f"{own}{LISTENER_MARK}{self.spec.name}"
+
+    @property
+    def internal_key(self) -> Key:
+        """The namespace and name of the Istio Gateway that it becomes."""
+        return self.holder.metadata.namespace, self.internal_name
+
+    @property
+    def in_gateway(self) -> bool:
+        """Whether the Gateway itself has it, not a ListenerSet."""
+        return isinstance(self.holder, gateway.Gateway)
+
+    @property
+    def place(self) -> ListenerPlace:
+        """What tells it from every other listener."""
+        meta = self.holder.metadata
+        return ListenerPlace(kind_of(self.holder), meta.namespace, meta.name, self.spec.name)
 
     @property
     def valid(self) -> bool:
@@ -67,39 +108,59 @@ class ListenerState(msgspec.Struct, frozen=True, kw_only=True):
         return self.namespaces is None or namespace in self.namespaces
 
 
-def states(owner: gateway.Gateway, objects: GatewayObjects) -> tuple[ListenerState, ...]:
-    """Return the state of each listener of a Gateway, in the order in which they are written."""
+def states(
+    owner: gateway.Gateway, sets: Iterable[gateway.ListenerSet], objects: GatewayObjects
+) -> tuple[ListenerState, ...]:
+    """Return the state of each listener of a Gateway, then of its ListenerSets, in their order. One
+    that conflicts with another that comes before it loses."""
     found: list[ListenerState] = []
     winners: list[gateway.Listener] = []
-    for index, spec in enumerate(owner.spec.listeners):
-        clash = next((why for other in winners if (why := _conflict(spec, other))), "")
-        if not clash:
-            winners.append(spec)
-        source = precedence.source("Gateway", owner, f"spec.listeners[{index}]")
-        found.append(_state(owner, spec, source, clash, objects))
+    holders: list[Holder] = [owner, *sets]
+    for holder in holders:
+        for index, written in enumerate(holder.spec.listeners):
+            port = written.port or _DEFAULT_PORTS.get(written.protocol, 0)
+            spec = msgspec.structs.replace(written, port=port)
+            clash = next((why for other in winners if (why := _conflict(spec, other))), "")
+            if not clash:
+                winners.append(spec)
+            source = precedence.source(kind_of(holder), holder, f"spec.listeners[{index}]")
+            found.append(_state(_Place(owner, holder), spec, source, clash, objects))
     return tuple(found)
 
 
+class _Place(NamedTuple):
+    """A Gateway, and what a listener of it is written in."""
+
+    owner: gateway.Gateway
+    holder: Holder
+
+    @property
+    def namespace(self) -> str:
+        return self.holder.metadata.namespace
+
+    @property
+    def referrer(self) -> Referrer:
+        """Who refers to a listener's certificates."""
+        return Referrer(kind_of(self.holder), self.namespace)
+
+
 def _state(
-    owner: gateway.Gateway,
-    spec: gateway.Listener,
-    source: Source,
-    clash: str,
-    objects: GatewayObjects,
+    place: _Place, spec: gateway.Listener, source: Source, clash: str, objects: GatewayObjects
 ) -> ListenerState:
     supported = _supported(spec)
     kinds, kinds_problem = _kinds(spec, supported)
-    tls, tls_problem = _tls(owner, spec, objects)
+    tls, tls_problem = _tls(place, spec, objects)
     accepted = _acceptance(spec, clash, tls_problem)
     sound = accepted is None and tls_problem is None and spec.protocol != "UDP"
     return ListenerState(
-        owner=owner,
+        owner=place.owner,
+        holder=place.holder,
         spec=spec,
         source=source,
         kinds=kinds,
         aspects=_aspects(clash, accepted, tls_problem, kinds_problem),
         server=_server(spec, tls) if sound else None,
-        namespaces=_namespaces(owner, spec, objects),
+        namespaces=_namespaces(spec.allowed_routes.namespaces, place.namespace, objects),
     )
 
 
@@ -115,7 +176,7 @@ def _aspects(
         _aspect(ACCEPTED, accepted, ACCEPTED),
         Aspect(CONFLICTED, bool(clash), clash or "NoConflicts", _CONFLICT if clash else NO_ERRORS),
         _aspect(PROGRAMMED, programmed, PROGRAMMED),
-        _aspect(RESOLVED, tls or kinds, RESOLVED),
+        _aspect(RESOLVED, kinds if tls is accepted else (tls or kinds), RESOLVED),
     )
 
 
@@ -131,6 +192,8 @@ def _acceptance(spec: gateway.Listener, clash: str, tls: Denial | None) -> Denia
         return Denial("UnsupportedProtocol", f'protocol "{spec.protocol}" is unsupported{hint}')
     if clash:
         return Denial(clash, _CONFLICT)
+    if tls is not None and tls.reason == "UnsupportedProtocol":
+        return tls
     if tls is not None and tls.reason != "InvalidCertificateRef":
         return Denial("NoValidCACertificate", tls.message)
     return None
@@ -171,9 +234,8 @@ def _kinds(
 
 
 def _namespaces(
-    owner: gateway.Gateway, spec: gateway.Listener, objects: GatewayObjects
+    wanted: gateway.RouteNamespaces, own: str, objects: GatewayObjects
 ) -> frozenset[str] | None:
-    wanted = spec.allowed_routes.namespaces
     if wanted.from_ == "All":
         return None
     if wanted.from_ == "Selector" and wanted.selector is not None:
@@ -182,7 +244,7 @@ def _namespaces(
             for (_, name), namespace in objects.namespaces.items()
             if selects(wanted.selector, {_NAME_LABEL: name, **namespace.metadata.labels})
         )
-    return frozenset({owner.metadata.namespace} if wanted.from_ == "Same" else ())
+    return frozenset({own} if wanted.from_ == "Same" else ())
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
@@ -216,20 +278,22 @@ def _server(
 _Tls = tuple[networking_gateway.ServerTLSSettings | None, Denial | None]
 
 
-def _tls(owner: gateway.Gateway, spec: gateway.Listener, objects: GatewayObjects) -> _Tls:
+def _tls(place: _Place, spec: gateway.Listener, objects: GatewayObjects) -> _Tls:
     """Return how a listener ends TLS, or why it cannot."""
     if spec.protocol not in ("HTTPS", "TLS"):
         return None, None
+    if spec.tls is None and not isinstance(place.holder, gateway.Gateway):
+        return None, Denial("UnsupportedProtocol", f"protocol {spec.protocol} needs `tls`")
     tls = spec.tls or gateway.ListenerTLSConfig()
     if tls.mode == "Passthrough":
         return networking_gateway.ServerTLSSettings(mode="PASSTHROUGH"), None
     asked = tls.options.get(TERMINATE_MODE, "")
     if asked == "ISTIO_MUTUAL":
         return networking_gateway.ServerTLSSettings(mode=asked), None
-    names, problem = _certificates(owner, tls, objects)
+    names, problem = _certificates(place.referrer, tls, objects)
     if problem is not None:
         return None, problem
-    checked, problem = _client_check(owner, spec, objects)
+    checked, problem = _client_check(place.owner, spec, objects)
     if problem is not None:
         return None, problem
     mode = asked if asked in ("MUTUAL", "OPTIONAL_MUTUAL") else checked[0]
@@ -248,15 +312,15 @@ _MOST_CERTIFICATES = 2
 
 
 def _certificates(
-    owner: gateway.Gateway, tls: gateway.ListenerTLSConfig, objects: GatewayObjects
+    who: Referrer, tls: gateway.ListenerTLSConfig, objects: GatewayObjects
 ) -> tuple[tuple[str, ...], Denial | None]:
     """Return the credentials of a listener; at least one of two must be sound."""
     names: list[str] = []
     problem: Denial | None = None
     for ref in tls.certificate_refs[:_MOST_CERTIFICATES]:
-        wrong = _certificate_problem(owner, ref, objects)
+        wrong = _certificate_problem(who, ref, objects)
         if wrong is None:
-            names.append(credential(ref.namespace or owner.metadata.namespace, ref.name))
+            names.append(credential(ref.namespace or who.namespace, ref.name))
         problem = problem or wrong
     if names:
         return tuple(names), None
@@ -269,18 +333,17 @@ def credential(namespace: str, name: str) -> str:
 
 
 def _certificate_problem(
-    owner: gateway.Gateway, ref: SecretObjectReference, objects: GatewayObjects
+    who: Referrer, ref: SecretObjectReference, objects: GatewayObjects
 ) -> Denial | None:
-    own = owner.metadata.namespace
-    namespace = ref.namespace or own
+    namespace = ref.namespace or who.namespace
     if (ref.group, ref.kind) != ("", "Secret"):
         shown = f"{ref.group}/{ref.kind}/{ref.name}.{namespace}"
         return Denial("InvalidCertificateRef", f"invalid certificate reference {shown}")
-    if not objects.grants_reference(Referrer("Gateway", own), "", "Secret", namespace, ref.name):
+    if not objects.grants_reference(who, "", "Secret", namespace, ref.name):
         return Denial(
             "RefNotPermitted",
-            f"certificateRef {ref.name}/{namespace} not accessible to a Gateway in namespace "
-            f'"{own}" (missing a ReferenceGrant?)',
+            f"certificateRef {ref.name}/{namespace} not accessible to a {who.kind} in namespace "
+            f'"{who.namespace}" (missing a ReferenceGrant?)',
         )
     secret = objects.secrets.get((namespace, ref.name))
     data = {**secret.data, **secret.string_data} if secret is not None else {}
@@ -355,6 +418,13 @@ def _frontend(owner: gateway.Gateway, port: int) -> gateway.FrontendTLSValidatio
         return None
     own = next((each.tls for each in tls.per_port if each.port == port), tls.default)
     return own.validation
+
+
+def admits(owner: gateway.Gateway, namespace: str, objects: GatewayObjects) -> bool:
+    """Whether a Gateway takes ListenerSets of a namespace."""
+    wanted = owner.spec.allowed_listeners.namespaces
+    found = _namespaces(wanted, owner.metadata.namespace, objects)
+    return found is None or namespace in found
 
 
 def attached(found: tuple[ListenerState, ...], port: int | None, section: str) -> Iterator[int]:

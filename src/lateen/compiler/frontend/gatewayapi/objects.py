@@ -15,6 +15,7 @@ Key = tuple[str, str]
 
 GATEWAY_CLASSES = f"gatewayclasses.{references.GROUP}"
 GATEWAYS = f"gateways.{references.GROUP}"
+LISTENER_SETS = f"listenersets.{references.GROUP}"
 HTTP_ROUTES = f"httproutes.{references.GROUP}"
 GRPC_ROUTES = f"grpcroutes.{references.GROUP}"
 TLS_ROUTES = f"tlsroutes.{references.GROUP}"
@@ -26,7 +27,7 @@ _ENTRIES = "serviceentries.networking.istio.io"
 
 TRANSLATED = (GATEWAYS, HTTP_ROUTES, GRPC_ROUTES, TLS_ROUTES, TCP_ROUTES, POLICIES)
 """The Gateway API's kinds that something is made of."""
-READ = (GATEWAY_CLASSES, *TRANSLATED, GRANTS, *_OTHERS, _ENTRIES)
+READ = (GATEWAY_CLASSES, *TRANSLATED, LISTENER_SETS, GRANTS, *_OTHERS, _ENTRIES)
 """All kinds that are read."""
 
 CONTROLLER = "istio.io/gateway-controller"
@@ -60,6 +61,7 @@ class GatewayObjects(msgspec.Struct, frozen=True, kw_only=True):
     tls_routes: Mapping[Key, routes.TLSRoute]
     tcp_routes: Mapping[Key, routes.TCPRoute]
     policies: Mapping[Key, policy.BackendTLSPolicy]
+    listener_sets: Mapping[Key, gateway.ListenerSet]
     grants: Mapping[Key, policy.ReferenceGrant]
     namespaces: Mapping[Key, core.Namespace]
     services: Mapping[Key, service.Service]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lateen.compiler.frontend.gatewayapi import listeners, objects as gateway_objects
+from lateen.compiler.frontend.gatewayapi import listener_sets, listeners, objects as gateway_objects
 from lateen.compiler.frontend.gatewayapi.conditions import Denial
 from lateen.compiler.frontend.gatewayapi.listeners import ListenerState
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key
@@ -45,7 +45,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_mesh(self) -> bool:
         """Whether it is a service of the mesh."""
-        return self.ref.kind != "Gateway"
+        return self.ref.group != GROUP
 
 
 def of_route(
@@ -61,9 +61,12 @@ def of_route(
     for ref in dict.fromkeys(refs):
         where = ref.namespace or namespace
         if (ref.group, ref.kind) == (GROUP, "Gateway"):
-            found = states.get((where, ref.name))
-            if found is not None:
-                yield _at_gateway(kind, namespace, ref, hostnames, found)
+            every = states.get((where, ref.name))
+            if every is not None:
+                own = tuple(state for state in every if state.in_gateway)
+                yield _at_listeners(kind, namespace, ref, hostnames, _Meant(own, every))
+        elif (ref.group, ref.kind) == (GROUP, "ListenerSet"):
+            yield from _at_set(kind, namespace, ref, hostnames, states, objects)
         elif (ref.group, ref.kind) in (("", "Service"), (ENTRY_GROUP, "ServiceEntry")):
             yield _in_mesh(ref, where, objects)
 
@@ -83,13 +86,40 @@ def _in_mesh(ref: ParentReference, namespace: str, objects: GatewayObjects) -> P
     return Parent(ref=ref, denial=denial)
 
 
-def _at_gateway(
+class _Meant(NamedTuple):
+    """Listeners of one parent, and all of its Gateway."""
+
+    own: tuple[ListenerState, ...]
+    every: tuple[ListenerState, ...]
+
+
+def _at_set(
     kind: str,
     namespace: str,
     ref: ParentReference,
     hostnames: tuple[str, ...],
-    found: tuple[ListenerState, ...],
+    states: States,
+    objects: GatewayObjects,
+) -> Iterator[Parent]:
+    """Yield what a reference to a ListenerSet comes to: nothing while no Gateway takes it."""
+    found = objects.listener_sets.get((ref.namespace or namespace, ref.name))
+    owner = listener_sets.owner_of(found, objects) if found is not None else None
+    if owner is None:
+        return
+    every = states.get((owner.metadata.namespace, owner.metadata.name), ())
+    own = tuple(state for state in every if state.holder is found)
+    if own:
+        yield _at_listeners(kind, namespace, ref, hostnames, _Meant(own, every))
+
+
+def _at_listeners(
+    kind: str,
+    namespace: str,
+    ref: ParentReference,
+    hostnames: tuple[str, ...],
+    among: _Meant,
 ) -> Parent:
+    found = among.own
     attached: list[Attachment] = []
     denials: list[Denial] = []
     meant = set(listeners.attached(found, ref.port, ref.section_name))
@@ -100,7 +130,7 @@ def _at_gateway(
         served = _hosts(state, hostnames)
         denial = _denial(kind, namespace, state, served)
         if denial is None:
-            attached.append(Attachment(state, _isolated(served, state, found)))
+            attached.append(Attachment(state, _isolated(served, state, among.every)))
         else:
             denials.append(denial)
     if attached:

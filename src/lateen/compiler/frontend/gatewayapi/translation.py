@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lateen.compiler.frontend import precedence
-from lateen.compiler.frontend.gatewayapi import listeners, parents, policies, rules
+from lateen.compiler.frontend.gatewayapi import listener_sets, listeners, parents, policies, rules
 from lateen.compiler.frontend.gatewayapi.conditions import Denial
-from lateen.compiler.frontend.gatewayapi.listeners import ListenerState
+from lateen.compiler.frontend.gatewayapi.listener_sets import SetOutcome
+from lateen.compiler.frontend.gatewayapi.listeners import ListenerPlace, ListenerState
 from lateen.compiler.frontend.gatewayapi.objects import GatewayObjects, Key, Referrer
 from lateen.compiler.frontend.gatewayapi.parents import Attachment, Parent, States
 from lateen.compiler.frontend.gatewayapi.rules import MadeRule
@@ -53,16 +54,19 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     listeners: States
     """By Gateway, of those that are looked after."""
     routes: Mapping[RouteKey, tuple[RouteOutcome, ...]]
-    attached: Mapping[tuple[str, str, str], int]
-    """Routes by a Gateway's namespace and name and a listener's name."""
+    listener_sets: Mapping[Key, SetOutcome]
+    """By ListenerSet, of those whose Gateways are looked after."""
+    attached: Mapping[ListenerPlace, int]
+    """Routes by listener."""
     policies: policies.Policies
     """What BackendTLSPolicies come to."""
 
 
 def of(objects: GatewayObjects) -> Translation:
     """Translate all that there is."""
+    sets = listener_sets.by_gateway(objects)
     states = {
-        key: listeners.states(owner, objects)
+        key: listeners.states(owner, sets.get(key, ()), objects)
         for key, owner in objects.gateways.items()
         if objects.is_looked_after(owner.spec.gateway_class_name)
     }
@@ -73,6 +77,7 @@ def of(objects: GatewayObjects) -> Translation:
         gateways=dict(_gateways(objects, states)),
         virtual_services=work.made(),
         listeners=states,
+        listener_sets=dict(listener_sets.outcomes(objects, states)),
         routes=work.outcomes,
         attached=work.attached,
         policies=policies.of(objects),
@@ -95,14 +100,12 @@ def _gateways(objects: GatewayObjects, states: States) -> Iterator[tuple[Key, ne
             spec = networking_gateway.GatewaySpec(servers=(state.server,), selector=selector)
             origin = Origin(
                 name=state.internal_name,
-                namespace=namespace,
+                namespace=state.internal_key[0],
+                proxies=namespace,
                 creation_timestamp=state.owner.metadata.creation_timestamp,
                 whole=state.source,
             )
-            yield (
-                (namespace, state.internal_name),
-                networking.Gateway(metadata=origin, spec=spec),
-            )
+            yield state.internal_key, networking.Gateway(metadata=origin, spec=spec)
 
 
 def _selector(owner: gateway.Gateway, objects: GatewayObjects) -> dict[str, str]:
@@ -136,7 +139,7 @@ class _Work:
         self._oldest: dict[_Host, Any] = {}
         self._single: dict[Key, networking.VirtualService] = {}
         self.outcomes: dict[RouteKey, tuple[RouteOutcome, ...]] = {}
-        self.attached: Counter[tuple[str, str, str]] = Counter()
+        self.attached: Counter[ListenerPlace] = Counter()
 
     def requests(self) -> None:
         """Translate HTTPRoutes and GRPCRoutes, the oldest first."""
@@ -181,20 +184,14 @@ class _Work:
     def _told(self, kind: str, route: Any, outcomes: list[RouteOutcome]) -> None:
         meta = route.metadata
         self.outcomes[RouteKey(kind, meta.namespace, meta.name)] = tuple(outcomes)
-        reached = {
-            (owner.namespace, owner.name, each.listener.spec.name)
-            for outcome in outcomes
-            for each in outcome.parent.attached
-            for owner in (each.listener.owner.metadata,)
-        }
+        reached = {each.listener.place for outcome in outcomes for each in outcome.parent.attached}
         self.attached.update(reached)
 
     def _join(self, parent: Parent, route: Any, made: tuple[MadeRule, ...]) -> None:
         for each in parent.attached:
-            owner = each.listener.owner.metadata
-            named = f"{owner.namespace}/{each.listener.internal_name}"
+            named = "/".join(each.listener.internal_key)
             for host in each.hosts if each.listener.valid else ():
-                self._add(_Host(owner.namespace, named, host), route, made)
+                self._add(_Host(each.listener.internal_key[0], named, host), route, made)
         for host in parent.services:
             at = tuple(_on_port(rule, parent.ref.port) for rule in made)
             self._add(_Host(route.metadata.namespace, _MESH, host), route, at)
@@ -303,7 +300,7 @@ def _at_listener(
 ) -> networking_route.VirtualServiceSpec:
     """Return the spec for a listener: by server name where TLS is passed on."""
     state: ListenerState = each.listener
-    named = f"{state.owner.metadata.namespace}/{state.internal_name}"
+    named = "/".join(state.internal_key)
     tls = state.server.tls if state.server is not None else None
     passes = tls is not None and tls.mode == "PASSTHROUGH"
     return networking_route.VirtualServiceSpec(

@@ -129,7 +129,7 @@ def bound_servers(
     for obj in gateways:
         if not precedence.selects(obj.spec.selector, labels):
             continue
-        if isinstance(obj.metadata, Origin) and obj.metadata.namespace != namespace:
+        if isinstance(obj.metadata, Origin) and obj.metadata.served_namespace != namespace:
             continue
         for index, server in enumerate(obj.spec.servers):
             source = precedence.source("Gateway", obj, f"spec.servers[{index}]")
