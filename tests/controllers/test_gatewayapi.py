@@ -7,12 +7,13 @@ import pytest
 
 from lateen.base.jsonvalue import Json
 from lateen.controllers.engine import actions, cache
-from lateen.controllers.gatewayapi import classes, deployed, gateways
+from lateen.controllers.gatewayapi import classes, deployed, gateways, statuses
 from lateen.controllers.injection import injector
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = injector.InjectionSettings()
 API = "gateway.networking.k8s.io/v1"
+HERE = {"type": "Hostname", "value": "web.infra.svc.cluster.local"}
 
 
 def gateway(name: str = "g", *, annotations: Json | None = None, **spec: Any) -> Json:
@@ -188,6 +189,52 @@ def test_overlays_that_cannot_be_used(data: Json, said: str) -> None:
 def test_parameters_that_are_not_there(ref: Json, said: str) -> None:
     one = gateway(infrastructure={"parametersRef": ref})
     assert gateways.parameters_problem(one, known()) == said
+
+
+def status(one: Json, **objects: list[Json]) -> Json:
+    """Return a Gateway's status as it is written; its conditions by type."""
+    view = known(gateways=[one], **objects)
+    (done,) = statuses.written(view, "cluster.local", NOW)
+    assert isinstance(done, actions.SetStatus)
+    found = dict(done.body["status"])
+    return {**found, "conditions": {each["type"]: each for each in found["conditions"]}}
+
+
+def service(name: str, *ports: int) -> Json:
+    meta = {"name": name, "namespace": "infra", "uid": name, "resourceVersion": "1"}
+    given = [{"name": f"p{port}", "port": port} for port in ports]
+    spec = {"type": "ClusterIP", "clusterIP": "10.96.0.7", "ports": given}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "programmed"),
+    [
+        ([{"type": "x/y", "value": "v"}, HERE], "UnsupportedAddress", "Programmed"),
+        ([{"type": "x/y", "value": "v"}], "UnsupportedAddress", "UnsupportedAddress"),
+        ([{"type": "Hostname", "value": "gone"}, HERE], "Accepted", "AddressNotUsable"),
+        ([HERE], "Accepted", "Programmed"),
+        ([{"type": "Hostname", "value": "other"}], "Accepted", "AddressNotUsable"),
+    ],
+)
+def test_addresses_that_are_asked_for(asked: list[Json], accepted: str, programmed: str) -> None:
+    found = status(gateway(addresses=asked), services=[service("web", 80), service("other", 81)])
+    assert found["conditions"]["Accepted"]["reason"] == accepted
+    assert found["conditions"]["Programmed"]["reason"] == programmed
+
+
+def test_what_a_gateway_says_of_clients_and_of_its_own_certificate() -> None:
+    authority = {"group": "", "kind": "ConfigMap", "name": "ca"}
+    checks = {"caCertificateRefs": [authority], "mode": "AllowInsecureFallback"}
+    own = {"clientCertificateRef": {"group": "", "kind": "Secret", "name": "gone"}}
+    tls = {"frontend": {"default": {"validation": checks}}, "backend": own}
+    found = status(gateway(tls=tls), services=[service("g-istio", 80)])["conditions"]
+    assert found["InsecureFrontendValidationMode"]["reason"] == "ConfigurationChanged"
+    assert found["ResolvedRefs"]["reason"] == "InvalidClientCertificateRef"
+    assert found["Accepted"]["status"] == "True"
+    before = {"conditions": list(found.values())}
+    again = status({**gateway(), "status": before}, services=[service("g-istio", 80)])
+    assert "InsecureFrontendValidationMode" not in again["conditions"]
 
 
 def test_what_changed_is_patched_and_what_is_not_ours_is_not() -> None:

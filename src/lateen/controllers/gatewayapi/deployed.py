@@ -8,6 +8,7 @@ from lateen.base.jsonvalue import Json, JsonView
 from lateen.controllers.engine import fields
 from lateen.controllers.injection import injector, scraping
 from lateen.controllers.network import ingress
+from lateen.model.gatewayapi import gateway as rule
 from lateen.model.patch import strategic
 from lateen.model.schema import describe, kinds
 
@@ -58,9 +59,9 @@ def account_of(gateway: JsonView) -> str:
 
 
 def is_managed(gateway: JsonView) -> bool:
-    """Tell whether a Gateway is deployed for: it asks for no address, or for one IP address."""
+    """Tell whether a Gateway is deployed for."""
     asked: list[JsonView] = list(fields.spec(gateway).get("addresses") or ())
-    return not asked or (len(asked) == 1 and asked[0].get("type", "IPAddress") == "IPAddress")
+    return rule.is_deployed_for([str(one.get("type") or "IPAddress") for one in asked])
 
 
 def objects(

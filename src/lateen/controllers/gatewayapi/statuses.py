@@ -3,7 +3,6 @@
 Words and reasons are those of Istio's controller.
 """
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,10 +16,11 @@ from lateen.compiler.frontend.gatewayapi import (
 )
 from lateen.compiler.frontend.gatewayapi.translation import RouteKey, RouteOutcome, Translation
 from lateen.controllers.engine import actions, cache, fields
-from lateen.controllers.gatewayapi import classes, conditions, deployed, gateways, policies
+from lateen.controllers.gatewayapi import addresses, classes, conditions, gateways, policies
 from lateen.model.gatewayapi.references import GROUP
 from lateen.model.schema import decode, kinds
 
+_INSECURE, _FALLBACK = "InsecureFrontendValidationMode", "AllowInsecureFallback"
 _RESOURCES = {
     "HTTPRoute": gateway_objects.HTTP_ROUTES,
     "GRPCRoute": gateway_objects.GRPC_ROUTES,
@@ -64,18 +64,27 @@ def _gateways(
         if gateway is None or fields.dying(gateway):
             continue
         before = fields.status(gateway)
-        served = _Served(gateway, known, domain)
-        said = (_accepted(gateway, states, known), served.programmed(), _resolved())
+        served = addresses.Served(gateway, known, domain)
+        said = (
+            _accepted(gateway, states, known, served.unsupported()),
+            served.programmed(),
+            _references(found.references.get((namespace, name))),
+            *_insecure(gateway),
+        )
         status: Json = {
             **before,
-            "conditions": conditions.merged(gateway, said, now),
+            "conditions": [
+                one
+                for one in conditions.merged(gateway, said, now)
+                if one["type"] != _INSECURE or any(each.type == _INSECURE for each in said)
+            ],
             "listeners": _listeners(gateway, states, found, now),
         }
         status.pop("attachedListenerSets", None)  # none is left out, as in Istio
         if sets := _attached_sets(found, (namespace, name)):
             status["attachedListenerSets"] = sets
-        if addresses := served.addresses():
-            status["addresses"] = addresses
+        if reached := served.addresses():
+            status["addresses"] = reached
         if status != before:
             yield actions.SetStatus(gateways.RESOURCE, fields.with_status(gateway, status))
 
@@ -105,11 +114,28 @@ def _listener_sets(
             yield actions.SetStatus(gateways.LISTENER_SETS, fields.with_status(one, status))
 
 
+def _insecure(gateway: JsonView) -> Iterator[conditions.StatusCondition]:
+    """Yield the warning that some clients' certificates are not checked; it goes where all are."""
+    frontend = (fields.spec(gateway).get("tls") or {}).get("frontend") or {}
+    given = [frontend.get("default") or {}]
+    given += [one.get("tls") or {} for one in frontend.get("perPort") or ()]
+    if any((one.get("validation") or {}).get("mode") == _FALLBACK for one in given):
+        message = "Clients without a valid certificate are let in (AllowInsecureFallback)"
+        yield conditions.StatusCondition(_INSECURE, True, "ConfigurationChanged", message)
+
+
 def _accepted(
-    gateway: JsonView, states: tuple[listeners.ListenerState, ...], known: cache.Cache
+    gateway: JsonView,
+    states: tuple[listeners.ListenerState, ...],
+    known: cache.Cache,
+    unsupported: str,
 ) -> conditions.StatusCondition:
     if problem := gateways.parameters_problem(gateway, known):
         return conditions.StatusCondition(aspects.ACCEPTED, False, "InvalidParameters", problem)
+    if unsupported:
+        return conditions.StatusCondition(
+            aspects.ACCEPTED, False, "UnsupportedAddress", unsupported
+        )
     valid = sum(state.valid for state in states)
     if valid == len(states):
         return conditions.StatusCondition(aspects.ACCEPTED, True, "Accepted", "Resource accepted")
@@ -119,7 +145,9 @@ def _accepted(
     return conditions.StatusCondition(aspects.ACCEPTED, valid > 0, "ListenersNotValid", message)
 
 
-def _resolved() -> conditions.StatusCondition:
+def _references(problem: aspects.Denial | None) -> conditions.StatusCondition:
+    if problem is not None:
+        return conditions.StatusCondition(aspects.RESOLVED, False, *problem[:2])
     return conditions.StatusCondition(
         aspects.RESOLVED, True, "ResolvedRefs", "All references resolved"
     )
@@ -149,74 +177,6 @@ def _listeners(
     ]
 
 
-class _Served:
-    """The Services of a Gateway, and where they are reached."""
-
-    def __init__(self, gateway: JsonView, known: cache.Cache, domain: str) -> None:
-        self._gateway, self._domain = gateway, domain
-        self._namespace = fields.namespace(gateway)
-        self._missing: list[str] = []
-        self._found: list[JsonView] = []
-        for name in self._names():
-            service = known.get("services", self._namespace, name)
-            if service is None:
-                self._missing.append(self._host(name))
-            else:
-                self._found.append(service)
-
-    def _names(self) -> list[str]:
-        if deployed.is_managed(self._gateway):
-            return [deployed.name_of(self._gateway)]
-        asked = fields.spec(self._gateway).get("addresses") or ()
-        hosts = [one for one in asked if one.get("type") == "Hostname"]
-        return [str(one.get("value", "")).partition(".")[0] for one in hosts]
-
-    def _host(self, name: str) -> str:
-        return gateway_objects.hostname(self._namespace, name, self._domain)
-
-    def programmed(self) -> conditions.StatusCondition:
-        """Return whether the Gateway has an address."""
-        warnings = [f'hostname "{host}" not found' for host in self._missing]
-        pending = [
-            f'address pending for hostname "{self._host(fields.name(service))}"'
-            for service in self._found
-            if fields.spec(service).get("type") == "LoadBalancer" and not _external(service)
-        ]
-        if not warnings and not pending and self._found:
-            assigned = " and ".join(self._assigned())
-            message = f"Resource programmed, assigned to service(s) {assigned}"
-            return conditions.StatusCondition(aspects.PROGRAMMED, True, "Programmed", message)
-        reason = "AddressNotAssigned" if not warnings else "AddressNotUsable"
-        told = "; ".join([*warnings, *pending])
-        message = "Failed to assign to any requested addresses" + (f": {told}" if told else "")
-        return conditions.StatusCondition(aspects.PROGRAMMED, False, reason, message)
-
-    def _assigned(self) -> Iterator[str]:
-        for service in self._found:
-            ports = {int(one["port"]) for one in fields.spec(self._gateway).get("listeners") or ()}
-            for port in sorted(ports):
-                yield f"{self._host(fields.name(service))}:{port}"
-
-    def addresses(self) -> list[Json]:
-        """Return where the Gateway is reached: outside, or by its Services' names."""
-        outside = [address for service in self._found for address in _external(service)]
-        names = [self._host(fields.name(service)) for service in self._found]
-        return [{"type": _type(value), "value": value} for value in outside or names]
-
-
-def _external(service: JsonView) -> list[str]:
-    given = (fields.status(service).get("loadBalancer") or {}).get("ingress") or ()
-    return [str(one.get("ip") or one.get("hostname")) for one in given]
-
-
-def _type(address: str) -> str:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return "Hostname"
-    return "IPAddress"
-
-
 def _routes(found: Translation, known: cache.Cache, now: datetime) -> Iterator[actions.Action]:
     for key, outcomes in found.routes.items():
         route = known.get(_RESOURCES[key.kind], key.namespace, key.name)
@@ -242,7 +202,7 @@ def _parents(
     for outcome in outcomes:
         ref = _ref(outcome)
         before = ours.get(_same(ref), {}).get("conditions") or ()
-        said = (_route_accepted(outcome), _route_resolved(outcome))
+        said = (_route_accepted(outcome), _references(outcome.problem))
         made.append(
             {
                 "parentRef": ref,
@@ -277,9 +237,3 @@ def _route_accepted(outcome: RouteOutcome) -> conditions.StatusCondition:
     number = len(parent.attached)
     more = f", bound to {number} parents" if number > 1 else ""
     return conditions.StatusCondition(aspects.ACCEPTED, True, "Accepted", f"Route was valid{more}")
-
-
-def _route_resolved(outcome: RouteOutcome) -> conditions.StatusCondition:
-    if outcome.problem is not None:
-        return conditions.StatusCondition(aspects.RESOLVED, False, *outcome.problem[:2])
-    return _resolved()

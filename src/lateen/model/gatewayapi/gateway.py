@@ -1,5 +1,6 @@
 """GatewayClass, Gateway and ListenerSet of the Gateway API. Pure."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import field
@@ -111,6 +112,12 @@ class GatewayAddress(KubeStruct, frozen=True, kw_only=True):
 
     type: Annotated[str, doc("IPAddress or Hostname.")] = "IPAddress"
     value: Annotated[str, doc("The address; empty: any of the type.")] = ""
+
+
+def is_deployed_for(types: Sequence[str]) -> bool:
+    """Whether proxies are deployed for a Gateway that asks for addresses of these types: for none,
+    or for one by its number. Another is served by Services that are there, named as addresses."""
+    return not types or tuple(types) == ("IPAddress",)
 
 
 class GatewayInfrastructure(KubeStruct, frozen=True, kw_only=True):

@@ -420,6 +420,18 @@ def _frontend(owner: gateway.Gateway, port: int) -> gateway.FrontendTLSValidatio
     return own.validation
 
 
+def client_certificate_problem(owner: gateway.Gateway, objects: GatewayObjects) -> Denial | None:
+    """Return why the certificate that a Gateway is to show its backends cannot be had."""
+    backend = owner.spec.tls.backend if owner.spec.tls is not None else None
+    ref = backend.client_certificate_ref if backend is not None else None
+    if ref is None:
+        return None
+    wrong = _certificate_problem(Referrer("Gateway", owner.metadata.namespace), ref, objects)
+    if wrong is None or wrong.reason == "RefNotPermitted":
+        return wrong
+    return Denial("InvalidClientCertificateRef", wrong.message)
+
+
 def admits(owner: gateway.Gateway, namespace: str, objects: GatewayObjects) -> bool:
     """Whether a Gateway takes ListenerSets of a namespace."""
     wanted = owner.spec.allowed_listeners.namespaces

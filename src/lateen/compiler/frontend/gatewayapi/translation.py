@@ -54,6 +54,8 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     listeners: States
     """By Gateway, of those that are looked after."""
     routes: Mapping[RouteKey, tuple[RouteOutcome, ...]]
+    references: Mapping[Key, Denial]
+    """What is wrong with what whole Gateways refer to."""
     listener_sets: Mapping[Key, SetOutcome]
     """By ListenerSet, of those whose Gateways are looked after."""
     attached: Mapping[ListenerPlace, int]
@@ -77,6 +79,7 @@ def of(objects: GatewayObjects) -> Translation:
         gateways=dict(_gateways(objects, states)),
         virtual_services=work.made(),
         listeners=states,
+        references=dict(_references(objects, states)),
         listener_sets=dict(listener_sets.outcomes(objects, states)),
         routes=work.outcomes,
         attached=work.attached,
@@ -84,11 +87,11 @@ def of(objects: GatewayObjects) -> Translation:
     )
 
 
-def is_managed(owner: gateway.Gateway) -> bool:
-    """Whether proxies are deployed for a Gateway: it asks for no address, or for one by its
-    number. Another one is served by Services that are there, named as its addresses."""
-    asked = owner.spec.addresses
-    return not asked or (len(asked) == 1 and asked[0].type == "IPAddress")
+def _references(objects: GatewayObjects, states: States) -> Iterator[tuple[Key, Denial]]:
+    for key in states:
+        problem = listeners.client_certificate_problem(objects.gateways[key], objects)
+        if problem is not None:
+            yield key, problem
 
 
 def _gateways(objects: GatewayObjects, states: States) -> Iterator[tuple[Key, networking.Gateway]]:
@@ -110,7 +113,7 @@ def _gateways(objects: GatewayObjects, states: States) -> Iterator[tuple[Key, ne
 
 def _selector(owner: gateway.Gateway, objects: GatewayObjects) -> dict[str, str]:
     """Return the labels of the pods that serve a Gateway, of its own namespace."""
-    if is_managed(owner):
+    if gateway.is_deployed_for([address.type for address in owner.spec.addresses]):
         return {GATEWAY_LABEL: owner.metadata.name}
     namespace = owner.metadata.namespace
     for address in owner.spec.addresses:
