@@ -228,7 +228,7 @@ class OutboundCluster(Kept, frozen=True, kw_only=True):
         address.
         """
         balancer = self.policy.load_balancer
-        if kind is ProxyKind.ROUTER:
+        if kind is ProxyKind.ROUTER or self.service.resolution is Resolution.DYNAMIC:
             return False
         if balancer is not None and balancer.policy == "PASSTHROUGH":
             return True
@@ -257,6 +257,8 @@ class HttpListener(Value, frozen=True, kw_only=True):
     """Where what it knows no service for goes, if not as the mesh says."""
     bound: bool = False
     """Whether it has a socket of its own; else connections come by capture."""
+    resolves: str = ""
+    """The wildcard within which requests' own names are resolved; empty: none is."""
 
 
 class TcpListener(Kept, frozen=True, kw_only=True):

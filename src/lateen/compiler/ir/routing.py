@@ -209,5 +209,7 @@ class TcpRoute(Value, frozen=True, kw_only=True):
     destinations: tuple[Destination, ...]
     sni_hosts: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
+    resolves: tuple[str, int] | None = None
+    """The wildcard within which server names are resolved, and the port that is dialled there."""
     source: Source | None = None
     conduct: TcpPolicy = DEFAULT_TCP

@@ -62,6 +62,8 @@ class Resolution(Choice):
     """By name: every address that the name has."""
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
     """By name: one address at a time."""
+    DYNAMIC = "DYNAMIC_DNS"
+    """By whatever name a request has, within a wildcard."""
     ALIAS = "ALIAS"
     """ExternalName: another name for a host, without a listener of its own."""
 

@@ -13,6 +13,7 @@ from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Layer, OpenedConnection, Run, WireReply, party_of
 from lateen.predict.envoy import clusters, config, routes, tls
 from lateen.predict.envoy.clusters import ClusterEndpoint
+from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Leg, Log, Party
 from lateen.predict.values.request import Content, Tls, Trust
 
@@ -43,10 +44,13 @@ class Dialed(msgspec.Struct, frozen=True, kw_only=True):
     """Why the proxy's own handshake failed."""
 
 
-def choose(run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]]) -> ClusterEndpoint | None:
+def choose(
+    run: Run, hop: Hop, cluster: Any, tried: set[tuple[str, int]], asked: str = ""
+) -> ClusterEndpoint | None:
     """Return the endpoint that takes the request, None where there is none. One that was not tried
-    yet comes before those that were; endpoints that are alike are one choice."""
-    found = _candidates(run, hop, cluster)
+    yet comes before those that were; endpoints that are alike are one choice. `asked` is the name,
+    maybe with a port, that the request or connection has, for clusters that resolve it."""
+    found = _candidates(run, hop, cluster, asked)
     fresh = [each for each in found if (each.address, each.port) not in tried]
     left = fresh or found
     if not left:
@@ -72,7 +76,9 @@ def reachable(run: Run, hop: Hop, cluster: Any) -> bool:
     return False
 
 
-def _candidates(run: Run, hop: Hop, cluster: Any) -> list[ClusterEndpoint]:
+def _candidates(run: Run, hop: Hop, cluster: Any, asked: str = "") -> list[ClusterEndpoint]:
+    if clusters.resolves(cluster):
+        return _resolved(run, cluster, asked)
     kind = clusters.discovery(cluster)
     if kind == "ORIGINAL_DST":
         if not clusters.restores(hop.listener):
@@ -96,6 +102,18 @@ def _candidates(run: Run, hop: Hop, cluster: Any) -> list[ClusterEndpoint]:
             for address in addresses
         ]
     return found
+
+
+def _resolved(run: Run, cluster: Any, asked: str) -> list[ClusterEndpoint]:
+    """Return who answers for the name that was asked for, by the proxy's own DNS. Its port counts,
+    else that of the cluster's scheme, whatever port was dialled."""
+    host, port = routes.bare(asked), asked[len(routes.bare(asked)) + 1 :]
+    number = int(port) if port.isdigit() else 443 if cluster.HasField("transport_socket") else 80
+    found = run.world.network.names.addresses(host, "")
+    if not found:
+        raise UnknownError(f"a name that the proxy cannot resolve: {host}")
+    share = 1 / len(found)
+    return [ClusterEndpoint(address, number, None, share, host) for address in found]
 
 
 def _likeness(run: Run, cluster: Any, endpoint: ClusterEndpoint) -> tuple[Any, ...]:

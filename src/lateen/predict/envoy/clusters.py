@@ -24,6 +24,12 @@ class ClusterEndpoint(msgspec.Struct, frozen=True):
     """A name to be looked up, for clusters by DNS."""
 
 
+def resolves(cluster: Any) -> bool:
+    """Whether a cluster has the names of requests themselves for endpoints."""
+    named = cluster.cluster_type.name if cluster.HasField("cluster_type") else ""
+    return bool(named == "envoy.clusters.dynamic_forward_proxy")
+
+
 def discovery(cluster: Any) -> str:
     """Return how a cluster finds its endpoints: `EDS`, `ORIGINAL_DST`, `STRICT_DNS` …"""
     if cluster.HasField("cluster_type"):

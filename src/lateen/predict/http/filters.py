@@ -24,6 +24,7 @@ _QUIET = (
     "http.grpc_web.v3.GrpcWeb",
     "http.router.v3.Router",
     "http.compressor.v3.Compressor",
+    "http.dynamic_forward_proxy.v3.FilterConfig",
     "common.matching.v3.ExtensionWithMatcher",
     "io.istio.http.peer_metadata.Config",
     "stats.PluginConfig",

@@ -182,7 +182,7 @@ def _attempts(
     tried: set[tuple[str, int]] = set()
     attempt, mark = 1, run.mark()
     while True:
-        endpoint = upstream.choose(run, hop, cluster, tried)
+        endpoint = upstream.choose(run, hop, cluster, tried, request.authority)
         if endpoint is None:
             run.step("endpoints", "there are none", at=hop.name, ok=False, sources=sources)
             none = Local(

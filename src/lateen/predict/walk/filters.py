@@ -34,6 +34,8 @@ def run_through(run: Run, hop: Hop) -> WireReply:
             if authorizers.ask(run, hop, opened, told).code != "ok":
                 log = Log(proxy=hop.name, kind="tcp", flags=("UAEX",))
                 return ended(hop.taken.content, party_of(hop.pod, port=hop.taken.port), log)
+        elif kind.endswith(tcp.SNI_PROXY):
+            continue  # what it resolves is dialled by the TCP proxy behind it
         elif kind.endswith("HttpConnectionManager"):
             return manager.handle(run, hop, opened)
         elif kind.endswith("TcpProxy"):

@@ -8,10 +8,11 @@ from lateen.predict.connection import upstream
 from lateen.predict.connection.choices import Option
 from lateen.predict.connection.hop import Hop
 from lateen.predict.connection.run import Run, WireReply, party_of
-from lateen.predict.envoy import clusters, config
+from lateen.predict.envoy import any_messages, clusters, config
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.outcome import Leg, Log
 
+SNI_PROXY = "sni_dynamic_forward_proxy.v3.FilterConfig"
 BLACK_HOLE = "BlackHoleCluster"
 """Where a mesh sends what it does not know, if nothing unknown may leave."""
 _CONNECTED = frozenset({"answer", "closed", "tls", "silent", "protocol"})
@@ -33,7 +34,7 @@ def forward(run: Run, hop: Hop, proxy: Any) -> WireReply:
         run.step("destination", f"bytes to {name}", at=hop.name, sources=(*sources, *own))
     if clusters.full(cluster):
         return _stopped(run, hop, name, "overflow", ("UO",))
-    endpoint = upstream.choose(run, hop, cluster, set())
+    endpoint = upstream.choose(run, hop, cluster, set(), _asked(hop))
     if endpoint is None:
         code = "blocked" if name == BLACK_HOLE else "no-healthy-endpoints"
         return _stopped(run, hop, name, code, ("UH",))
@@ -49,6 +50,16 @@ def forward(run: Run, hop: Hop, proxy: Any) -> WireReply:
     run.put(dialed.place, leg)
     kind = "closed" if failed else reply.kind
     return msgspec.structs.replace(reply, kind=kind, server=server, log=log)
+
+
+def _asked(hop: Hop) -> str:
+    """Return the name that a filter before the proxy resolves: the connection's server name, at the
+    port that the filter says."""
+    for each in hop.chain.filters:
+        if any_messages.type_of(each.typed_config).endswith(SNI_PROXY):
+            opened = any_messages.opened(each.typed_config)
+            return f"{hop.sni}:{opened.port_value}" if opened is not None else ""
+    return ""
 
 
 def _cluster(run: Run, proxy: Any) -> str:

@@ -55,6 +55,10 @@ def outbound(
     _transport(cluster, source, settings, kind, system_roots)
     if policy.proxy_protocol:
         _with_proxy_protocol(cluster, policy.proxy_protocol)
+    if source.service.resolution is Resolution.DYNAMIC:
+        from lateen.compiler.backend import resolving  # what most meshes never need
+
+        resolving.into_cluster(cluster, source.service.hostname, policy.tls)
     _metadata(cluster, source)
     return cluster
 
@@ -102,7 +106,7 @@ def _discovery(
         cluster.type = _Discovery.ORIGINAL_DST
         cluster.lb_policy = _PROVIDED
         _override_port(cluster, source, settings)
-    else:
+    elif source.service.resolution is not Resolution.DYNAMIC:
         _dns(cluster, source, settings)
 
 

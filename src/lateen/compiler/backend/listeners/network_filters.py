@@ -91,12 +91,17 @@ def _manager(stat_prefix: str, settings: MeshSettings, signals: Signals) -> Mana
 
 
 def outbound_manager(
-    node: Node, settings: MeshSettings, stat_prefix: str, route_table: str
+    node: Node, settings: MeshSettings, stat_prefix: str, route_table: str, resolves: str = ""
 ) -> Manager:
-    """Return a sidecar's client side, routed by RDS. `server` stays Envoy's own `envoy`."""
+    """Return a sidecar's client side, routed by RDS. `server` stays Envoy's own `envoy`. Names
+    within the wildcard `resolves` are resolved as requests have them."""
     manager = _manager(stat_prefix, settings, node.telemetry.client)
     _routed(manager, route_table)
     manager.http_filters.extend(http_filters.outbound(node))
+    if resolves:
+        from lateen.compiler.backend import resolving  # what most meshes never need
+
+        manager.http_filters.insert(-1, resolving.http_filter(resolves))
     return manager
 
 
@@ -197,6 +202,10 @@ def route_filters(
     if not single and source is not None:
         prefix = f"{source.ref.name}.{source.ref.namespace}"
     proxy = tcp_proxy(prefix, route.destinations, signals, route.conduct)
+    if route.resolves is not None:
+        from lateen.compiler.backend import resolving  # what most meshes never need
+
+        return (resolving.sni_filter(*route.resolves), proxy)
     return (mongo_reader(prefix), proxy) if mongo else (proxy,)
 
 

@@ -68,7 +68,13 @@ def http(source: HttpListener, node: Node, settings: MeshSettings) -> listener_p
     out.listener_filters.append(listener_filters.tls_inspector())
     out.listener_filters.append(listener_filters.http_inspector())
     _http_chain(
-        out.filter_chains.add(), source.bind, source.port, source.route_table, node, settings
+        out.filter_chains.add(),
+        source.bind,
+        source.port,
+        source.route_table,
+        node,
+        settings,
+        source.resolves,
     )
     _fall_through(out, settings, node.telemetry.client, source.elsewhere)
     return out
@@ -93,12 +99,13 @@ def _http_chain(
     route_table: str,
     node: Node,
     settings: MeshSettings,
+    resolves: str = "",
 ) -> None:
     out.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
     out.filter_chain_match.transport_protocol = "raw_buffer"
     out.filter_chain_match.application_protocols.extend(PLAIN_HTTP)
     prefix = names.listener_stat_prefix("outbound", bind, port)
-    manager = network_filters.outbound_manager(node, settings, prefix, route_table)
+    manager = network_filters.outbound_manager(node, settings, prefix, route_table, resolves)
     out.filters.append(network_filters.http_filter(manager))
 
 

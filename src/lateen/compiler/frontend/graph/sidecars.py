@@ -16,6 +16,7 @@ from lateen.compiler.frontend.routing import assembly, mesh_routes, routes
 from lateen.compiler.frontend.routing.assembly import ServiceConfig
 from lateen.compiler.frontend.routing.imports import Imports
 from lateen.compiler.frontend.routing.mesh_routes import ServiceListeners
+from lateen.compiler.frontend.traffic import clusters
 from lateen.compiler.ir.proxy import Elsewhere, Outbound, TcpListener
 from lateen.compiler.ir.routing import Route, RouteTable, VirtualHost
 from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
@@ -218,6 +219,8 @@ class Sidecars:
                 continue
             if served is not None and declared.number not in served:
                 continue
+            if not clusters.reaches(service, declared.protocol):
+                continue
             place = served[declared.number] if served is not None else 0
             entry = RulesInSight(scope.namespace, scope.sidecar, place)
             port = _spoken(declared, imports, place)
@@ -233,7 +236,9 @@ class Sidecars:
             found_listeners += made
             if made and port.protocol is Protocol.AUTO and not shared:
                 found_tables.append(self._sniffed_table(scope, entry, service, port))
+        dynamic = service.resolution is Resolution.DYNAMIC
         return ServiceListeners(
+            resolves=service.hostname if dynamic else "",
             hosts=tuple(found_hosts),
             listeners=tuple(found_listeners),
             tables=tuple(found_tables),

@@ -19,8 +19,8 @@ _RESOLUTIONS = {
     "STATIC": Resolution.EDS,
     "DNS": Resolution.DNS,
     "DNS_ROUND_ROBIN": Resolution.DNS_ROUND_ROBIN,
+    "DYNAMIC_DNS": Resolution.DYNAMIC,
 }
-"""What is compiled; DYNAMIC_DNS is not."""
 
 Entries = tuple[networking_entry.ServiceEntry, ...]
 
@@ -29,9 +29,11 @@ ModeAt = Callable[[str, Mapping[str, str], int], Mode]
 
 
 def hosts_of(obj: networking_entry.ServiceEntry | None) -> tuple[str, ...]:
-    """Return the hosts that a ServiceEntry declares, each once; none if it is not compiled."""
+    """Return the hosts that a ServiceEntry declares, each once: of DYNAMIC_DNS wildcards alone."""
     if obj is None or obj.spec.resolution not in _RESOLUTIONS:
         return ()
+    if obj.spec.resolution == "DYNAMIC_DNS":
+        return tuple(dict.fromkeys(h.lower() for h in obj.spec.hosts if h.startswith("*")))
     return tuple(dict.fromkeys(host.lower() for host in obj.spec.hosts))
 
 

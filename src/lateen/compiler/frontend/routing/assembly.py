@@ -79,7 +79,7 @@ def join(
         return Outbound(
             clusters=clusters,
             endpoints=endpoints,
-            http=_http(tables, tcp, elsewhere, sockets),
+            http=_http(tables, tcp, elsewhere, sockets, _resolving(shares)),
             tcp=tcp,
             tables=tables,
             elsewhere=elsewhere,
@@ -88,7 +88,7 @@ def join(
         tables = _tables(shares, foreign, catch_all, {t.name: t for t in old.tables})
         tables = kept(old.tables, tables)
         tcp = _same(old.tcp, _tcp(shares, elsewhere, sockets))
-        http = _same(old.http, _http(tables, tcp, elsewhere, sockets))
+        http = _same(old.http, _http(tables, tcp, elsewhere, sockets, _resolving(shares)))
     else:
         tables, http, tcp = old.tables, old.http, old.tcp
     clusters, endpoints = kept(old.clusters, clusters), kept(old.endpoints, endpoints)
@@ -161,11 +161,23 @@ def _without_domains_of(
     ]
 
 
+def _resolving(shares: Sequence[ServiceConfig]) -> dict[int, str]:
+    """Return by port the wildcard within which names are resolved: that of the oldest service."""
+    found: dict[int, str] = {}
+    for share in shares:
+        if share.part.resolves:
+            for port, _, opens in share.part.hosts:
+                if opens:
+                    found.setdefault(port, share.part.resolves)
+    return found
+
+
 def _http(
     tables: tuple[RouteTable, ...],
     tcp: tuple[TcpListener, ...],
     elsewhere: Elsewhere | None,
     sockets: Sockets,
+    resolving: Mapping[int, str],
 ) -> tuple[HttpListener, ...]:
     """A listener that does both, HTTP and bytes, is among the TCP ones."""
     taken = {(entry.bind, entry.port) for entry in tcp}
@@ -175,7 +187,12 @@ def _http(
         reserved = bind == mesh_routes.ANYWHERE and port in mesh_routes.RESERVED_PORTS
         if not reserved and (bind, port) not in taken:
             made = HttpListener(
-                port=port, route_table=str(port), elsewhere=elsewhere, bind=bind, bound=bound
+                port=port,
+                route_table=str(port),
+                elsewhere=elsewhere,
+                bind=bind,
+                bound=bound,
+                resolves=resolving.get(port, ""),
             )
             found.append(made)
     return tuple(found)

@@ -19,7 +19,7 @@ from lateen.compiler.ir.routing import (
     TcpRoute,
     VirtualHost,
 )
-from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Service
+from lateen.compiler.ir.workload import Endpoint, Port, Protocol, Resolution, Service
 from lateen.model.istio import networking
 from lateen.model.meta import Source
 
@@ -42,6 +42,8 @@ class ServiceListeners(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     listeners: tuple[TcpListener, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     """Tables of sniffed ports."""
+    resolves: str = ""
+    """The wildcard of a service whose requests say by their own names where they go."""
 
 
 NO_PART = ServiceListeners()
@@ -236,8 +238,14 @@ def tcp_routes(
         if closed:
             return tuple(found)
     cluster = cluster_name(service.hostname, port.number, "")
-    names = (service.hostname,) if port.protocol.is_tls and _anywhere(service) else ()
-    own = _tcp((Destination(cluster=cluster, source=port.source),), context, sni_hosts=names)
+    dynamic = service.resolution is Resolution.DYNAMIC
+    named = port.protocol.is_tls and (dynamic or _anywhere(service))
+    own = _tcp(
+        (Destination(cluster=cluster, source=port.source),),
+        context,
+        sni_hosts=(service.hostname,) if named else (),
+        resolves=(service.hostname, port.number) if dynamic else None,
+    )
     return (*found, own)
 
 

@@ -70,7 +70,7 @@ def targets(
     options = options_for(rule, settings, gateway=gateway, sans=sans)
     found = []
     for port in service.ports:
-        if port.protocol is Protocol.UDP:
+        if port.protocol is Protocol.UDP or not reaches(service, port.protocol):
             continue
         if rule is None:
             plain = locality.preferring(NO_POLICY, service.near, decided=False)
@@ -80,7 +80,7 @@ def targets(
         policy = _near(policies.translate(rule, top, options), service, top)
         mode = policies.endpoint_mode(rule, port.number, None)
         found.append(PortTarget(port=port, subset=None, policy=policy, endpoint_mode=mode))
-        for subset in rule.subsets:
+        for subset in () if service.resolution is Resolution.DYNAMIC else rule.subsets:
             merged = policies.subset_blocks(top, port.number, subset)
             own = policy if merged is top else policies.translate(rule, merged, options)
             own = _near(own, service, merged)
@@ -88,6 +88,13 @@ def targets(
             mode = policies.endpoint_mode(rule, port.number, subset)
             found.append(PortTarget(port=port, subset=subset, policy=own, endpoint_mode=mode))
     return tuple(found)
+
+
+def reaches(service: Service, protocol: Protocol) -> bool:
+    """Whether a port can be reached at all: by the names of requests alone only where they have
+    one."""
+    dynamic = service.resolution is Resolution.DYNAMIC
+    return not dynamic or protocol.is_http or protocol.is_tls
 
 
 def _near(policy: TrafficPolicy, service: Service, merged: policies.Blocks) -> TrafficPolicy:
@@ -166,6 +173,8 @@ def assignments(
     `client` has the labels by which a client is near or far.
     """
     service = plan.service
+    if service.resolution is Resolution.DYNAMIC:
+        return ()
     if service.resolution is Resolution.PASSTHROUGH and not gateway:
         return ()
     near = dict(client)
