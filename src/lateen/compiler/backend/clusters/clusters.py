@@ -56,9 +56,9 @@ def outbound(
     if policy.proxy_protocol:
         _with_proxy_protocol(cluster, policy.proxy_protocol)
     if source.service.resolution is Resolution.DYNAMIC:
-        from lateen.compiler.backend import resolving  # what most meshes never need
+        from lateen.compiler.backend import forward_proxy  # what most meshes never need
 
-        resolving.into_cluster(cluster, source.service.hostname, policy.tls)
+        forward_proxy.into_cluster(cluster, source.service.hostname, policy.tls)
     _metadata(cluster, source)
     return cluster
 

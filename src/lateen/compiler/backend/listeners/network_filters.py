@@ -99,9 +99,9 @@ def outbound_manager(
     _routed(manager, route_table)
     manager.http_filters.extend(http_filters.outbound(node))
     if resolves:
-        from lateen.compiler.backend import resolving  # what most meshes never need
+        from lateen.compiler.backend import forward_proxy  # what most meshes never need
 
-        manager.http_filters.insert(-1, resolving.http_filter(resolves))
+        manager.http_filters.insert(-1, forward_proxy.http_filter(resolves))
     return manager
 
 
@@ -203,9 +203,9 @@ def route_filters(
         prefix = f"{source.ref.name}.{source.ref.namespace}"
     proxy = tcp_proxy(prefix, route.destinations, signals, route.conduct)
     if route.resolves is not None:
-        from lateen.compiler.backend import resolving  # what most meshes never need
+        from lateen.compiler.backend import forward_proxy  # what most meshes never need
 
-        return (resolving.sni_filter(*route.resolves), proxy)
+        return (forward_proxy.sni_filter(*route.resolves), proxy)
     return (mongo_reader(prefix), proxy) if mongo else (proxy,)
 
 
