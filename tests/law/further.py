@@ -18,6 +18,7 @@ def of_mesh(random: Random) -> list[Json]:
         (0.25, bytes_route),
         (0.15, telemetry),
         (0.2, delegated),
+        (0.15, custom),
     ):
         if random.random() < share:
             made += make(random)
@@ -135,6 +136,20 @@ def sidecar(random: Random) -> list[Json]:
     if random.random() < 0.4:
         spec["workloadSelector"] = {"labels": {"app": "client"}}
     return [_object("Sidecar", "seen", "default", spec)]
+
+
+def custom(random: Random) -> list[Json]:
+    """A policy whose provider the mesh does not define: what its rules match is refused."""
+    operation = random.choice(({"paths": ["/a*"]}, {"methods": ["POST"]}, {"ports": ["9000"]}))
+    spec: Json = {
+        "action": "CUSTOM",
+        "provider": {"name": "nobody"},
+        "selector": {"matchLabels": {"app": random.choice(("alpha", "istio-ingressgateway"))}},
+        "rules": [{"to": [{"operation": operation}]}],
+    }
+    gateway = spec["selector"]["matchLabels"]["app"] != "alpha"
+    where = "istio-system" if gateway else "default"
+    return [_object("AuthorizationPolicy", "asked", where, spec)]
 
 
 def bytes_route(random: Random) -> list[Json]:
