@@ -21,6 +21,9 @@ _MODULES = {
     f"{_PREFIX}filters.http.jwt_authn.v3.JwtAuthentication": (
         f"{_PREFIX}filters.http.jwt_authn.v3.config_pb2"
     ),
+    f"{_PREFIX}filters.network.sni_dynamic_forward_proxy.v3.FilterConfig": (
+        f"{_PREFIX}filters.network.sni_dynamic_forward_proxy.v3.sni_dynamic_forward_proxy_pb2"
+    ),
     f"{_PREFIX}filters.network.ext_authz.v3.ExtAuthz": (
         f"{_PREFIX}filters.network.ext_authz.v3.ext_authz_pb2"
     ),
