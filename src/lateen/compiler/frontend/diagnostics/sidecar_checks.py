@@ -92,7 +92,7 @@ def _nothing(obj: networking_proxy.Sidecar, source: Source, registry: Registry, 
     for place, listener in enumerate(known.listeners if obj.spec.egress else ()):
         written = [h for h in obj.spec.egress[place].hosts if h.count("/") == 1]
         included = [h for h in written if not h.startswith("~")]
-        for pattern, text in zip(listener.included, included, strict=True):
+        for pattern, text in zip(listener.included.every, included, strict=True):
             if pattern.host == "*" or any(pattern.covers(*key) for key in listed):
                 continue
             at = source.at(

@@ -149,7 +149,7 @@ class SidecarScopes:
         return {key: frozenset(ports) for key, ports in sorted(found.items())}
 
     def _imported(self, scope: Scope, admitted: Imports) -> Iterator[tuple[str, Routed]]:
-        namespaces = {p.namespace for one in admitted.listeners for p in one.included}
+        namespaces = {p.namespace for one in admitted.listeners for p in one.included.every}
         if ANY in namespaces:
             namespaces = set(self._collections.mesh_namespaces.get(""))
         for namespace in sorted(namespaces):

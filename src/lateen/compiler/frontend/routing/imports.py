@@ -31,12 +31,47 @@ class Pattern(Value, frozen=True, kw_only=True):
         return there and hosts.intersect(self.host, host) is not None
 
 
+class Patterns(Value, frozen=True, kw_only=True):
+    """The hosts of an entry, filed so that a mesh of thousands is looked through once: names that
+    are written out are found, only wildcards are tried."""
+
+    every: tuple[Pattern, ...]
+    exact: frozenset[tuple[str, str]]
+    wide: tuple[Pattern, ...]
+
+    @classmethod
+    def of(cls, every: Iterable[Pattern]) -> "Patterns":
+        """Return written hosts, filed."""
+        listed = tuple(every)
+        return cls(
+            every=listed,
+            exact=frozenset((p.namespace, p.host) for p in listed if not _is_wide(p)),
+            wide=tuple(filter(_is_wide, listed)),
+        )
+
+    def covers(self, namespace: str, host: str) -> bool:
+        """Whether one of them covers a host of a namespace."""
+        if self.exact and ((namespace, host) in self.exact or (ANY, host) in self.exact):
+            return True
+        return any(one.covers(namespace, host) for one in self.wide)
+
+    def meets(self, namespace: str, host: str) -> bool:
+        """Whether one of them has a name in common with a host of a namespace."""
+        if not hosts.is_wildcard(host):
+            return self.covers(namespace, host)
+        return any(one.meets(namespace, host) for one in self.every)
+
+
+def _is_wide(pattern: Pattern) -> bool:
+    return hosts.is_wildcard(pattern.host)
+
+
 class EgressListener(Value, frozen=True, kw_only=True):
     """One entry of `egress`. Without a port (0) it is for all ports that no entry before it has."""
 
     port: int
-    included: tuple[Pattern, ...]
-    excluded: tuple[Pattern, ...]
+    included: Patterns
+    excluded: Patterns
     source: Source
     protocol: Protocol = Protocol.AUTO
     """What is spoken on its port, whatever the services there say."""
@@ -47,16 +82,15 @@ class EgressListener(Value, frozen=True, kw_only=True):
 
     def admits(self, namespace: str, hostname: str) -> bool:
         """Whether it imports a service. What is excluded is, whatever includes it."""
-        if any(one.covers(namespace, hostname) for one in self.excluded):
+        if self.excluded.covers(namespace, hostname):
             return False
-        return any(one.covers(namespace, hostname) for one in self.included)
+        return self.included.covers(namespace, hostname)
 
     def admits_rules(self, namespace: str, written: Iterable[str]) -> bool:
         """Whether it imports a VirtualService of a namespace. One of its hosts is enough, and that
         may be wider or narrower than what is imported."""
         return any(
-            any(one.meets(namespace, host) for one in self.included)
-            and not any(one.covers(namespace, host) for one in self.excluded)
+            self.included.meets(namespace, host) and not self.excluded.covers(namespace, host)
             for host in written
         )
 
@@ -144,7 +178,9 @@ def translate(obj: networking_proxy.Sidecar, namespace: str, source: Source) -> 
 
 def _everything(source: Source) -> EgressListener:
     every = Pattern(namespace=ANY, host=ANY)
-    return EgressListener(port=0, included=(every,), excluded=(), source=source)
+    return EgressListener(
+        port=0, included=Patterns.of((every,)), excluded=Patterns.of(()), source=source
+    )
 
 
 def _listener(
@@ -162,8 +198,8 @@ def _listener(
         (excluded if out else included).append(pattern)
     return EgressListener(
         port=_port(written),
-        included=tuple(included),
-        excluded=tuple(excluded),
+        included=Patterns.of(included),
+        excluded=Patterns.of(excluded),
         source=source,
         protocol=protocols.named(written.port.protocol if written.port is not None else ""),
         bind=_address(written),
