@@ -142,6 +142,39 @@ def test_an_object_shows_its_diagnostic_at_its_line(page: "Page") -> None:
     expect(marked).to_contain_text("DestinationRule.yaml:20")
 
 
+def test_the_posture_is_the_commands(lab: Lab, page: "Page") -> None:
+    told = json.loads(lab.lateen("posture", "--lab", "page", "-o", "json").stdout)
+    number = sum(len(cell["classes"]) for cell in told["cells"])
+    at(page, "/posture")
+    expect(page.get_by_text(f"{number} classes of requests")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("row")).to_have_count(number + 1)
+    page.get_by_label("Only").select_option("broken")
+    broken = json.loads(lab.lateen("posture", "--only", "broken", "-o", "json").stdout)
+    kinds = sum(len(cell["classes"]) for cell in broken["cells"])
+    expect(page.get_by_role("row")).to_have_count(kinds + 1, timeout=30_000)
+    expect(page.get_by_text("lateen posture --only broken")).to_be_visible()
+
+
+def test_a_draft_is_applied_only_after_it_was_previewed(lab: Lab, page: "Page") -> None:
+    at(page, "/objects/default/PeerAuthentication/force-mtls?mode=edit")
+    text = page.get_by_label("Draft of PeerAuthentication/force-mtls")
+    apply = page.get_by_role("button", name="Apply")
+    expect(apply).to_be_disabled()
+    text.fill(text.input_value().replace("mode: STRICT", "mode: SOMETIMES"))
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("alert")).to_contain_text("SOMETIMES", timeout=30_000)
+    text.fill(text.input_value().replace("mode: SOMETIMES", "mode: PERMISSIVE"))
+    page.get_by_role("button", name="Preview").click()
+    shown = page.get_by_role("region", name="Preview")
+    expect(shown).to_contain_text("+    mode: PERMISSIVE".replace("    ", "  "), timeout=30_000)
+    expect(shown).to_contain_text("less secure")
+    assert "STRICT" in lab.kubectl("get", "peerauthentication", "force-mtls", "-o", "yaml").stdout
+    apply.click()
+    expect(page.get_by_role("button", name="Edit a draft")).to_be_visible(timeout=30_000)
+    expect(page.get_by_label("The object as YAML")).to_contain_text("mode: PERMISSIVE")
+    lab.ok("apply", "-f", str(WALKTHROUGH))
+
+
 def test_by_keyboard_alone(page: "Page") -> None:
     page.keyboard.press("n")
     page.keyboard.press("Enter")

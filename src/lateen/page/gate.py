@@ -5,11 +5,12 @@ cookie says who asks; the Host must be a name of this machine (a name that was r
 write must come from the page itself, and what is not shown on the page cannot be asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from lateen.apiserver.protocol import request
+from lateen.base.jsonvalue import JsonView
 from lateen.model.client import ApiError
 from lateen.model.labapi import contract
 
@@ -21,9 +22,13 @@ _READ = tuple(
         contract.TAP,
         contract.LIVE,
         contract.ANALYZE,
+        contract.POSTURE,
     )
 )
-_ASKED = (contract.REQUEST.path, contract.EXPLAIN.path, contract.PAGE_KEY.path)
+_ASKED = tuple(
+    endpoint.path
+    for endpoint in (contract.REQUEST, contract.EXPLAIN, contract.PAGE_KEY, contract.DRAFT)
+)
 _GROUPS = (
     "networking.istio.io",
     "security.istio.io",
@@ -49,6 +54,14 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     raw_query: bytes = b""
     headers: Mapping[str, str] = {}
     upgrades: bool = False
+
+
+def may_change(bodies: Iterable[JsonView]) -> None:
+    """Raise ApiError 403 for objects that the page does not change: all but those of the mesh."""
+    for body in bodies:
+        group = str(body.get("apiVersion", "")).rpartition("/")[0]
+        if group not in _GROUPS:
+            raise _forbidden(f"a change of {body.get('kind', 'an object without a kind')}")
 
 
 def is_view(path: str) -> bool:

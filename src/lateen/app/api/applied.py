@@ -33,12 +33,13 @@ def apply_route(api: verbs.Api) -> Route:
     """Serve applying: manifests are applied in order until one is refused."""
 
     async def serve(call: exchange.Call, _names: Names) -> exchange.Response:
-        return routes.answer(await _all(api, routes.decoded(call, ApplyRequest)))
+        return routes.answer(await every(api, routes.decoded(call, ApplyRequest)))
 
     return routes.owned(contract.APPLY, serve)
 
 
-async def _all(api: verbs.Api, asked: ApplyRequest) -> ApplyAnswer:
+async def every(api: verbs.Api, asked: ApplyRequest) -> ApplyAnswer:
+    """Apply manifests in order until one is refused."""
     pace = Pace(api.clock)
     done: list[Applied] = []
     try:
@@ -52,7 +53,7 @@ async def _all(api: verbs.Api, asked: ApplyRequest) -> ApplyAnswer:
 
 
 async def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
-    target = _target(api, item.body)
+    target = addressed(api, item.body)
     before = _live(api, target)
     options = verbs.WriteOptions(dry_run=dry_run, manager=_MANAGER, validation="Strict", force=True)
     if apart.worth(target) and _parts(item.body) >= _MANY_PARTS:
@@ -80,7 +81,7 @@ def _without_books(obj: Json) -> Json:
     return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k not in books}}
 
 
-def _target(api: verbs.Api, body: Json) -> Target:
+def addressed(api: verbs.Api, body: Json) -> Target:
     """Return what a manifest is about. Raises ApiError 404 for a kind that is not served."""
     api_version, kind = str(body.get("apiVersion", "")), str(body.get("kind", ""))
     info = kinds.find(api_version, kind) or _custom(api, api_version, kind)

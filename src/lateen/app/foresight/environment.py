@@ -7,6 +7,7 @@ from lateen.app.foresight import external
 from lateen.compiler.frontend.graph import pods as proxies
 from lateen.compiler.frontend.registry import workloads
 from lateen.compiler.ir.proxy import MeshSettings, ProxyKind
+from lateen.controllers.cluster import istiod
 from lateen.model import entryaddresses, wellknown
 from lateen.model.identity import spiffe_id
 from lateen.model.kube import discovery
@@ -42,7 +43,11 @@ def network(
                 fronts.setdefault(
                     (each.address, each.port), ServiceAddress(name, each.endpoints, source)
                 )
-    pods = (_pod(pod, settings, images) for pod in snapshot.pods.values())
+    pods = (
+        _pod(pod, settings, images)
+        for (space, _), pod in snapshot.pods.items()
+        if not istiod.is_plane(space, pod.metadata.labels)
+    )
     return NetworkFacts(
         pods={pod.address: pod for pod in pods if pod.address},
         fronts=fronts,

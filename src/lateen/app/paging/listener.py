@@ -14,6 +14,7 @@ from lateen.apiserver.serving import http, serve
 from lateen.apiserver.writing import verbs
 from lateen.app.api import routes
 from lateen.app.lab.paths import LabPaths
+from lateen.app.paging.drafts import Drafts
 from lateen.app.paging.live import Live
 from lateen.base.clock import Clock
 from lateen.model.client import ApiError
@@ -39,6 +40,7 @@ class Pages:
 
     def __init__(self, paths: LabPaths, api: verbs.Api, clock: Clock, live: Live) -> None:
         self._paths, self._api, self._clock, self.live = paths, api, clock, live
+        self._drafts = Drafts(paths, api)
         self._codes: dict[str, float] = {}
         self._server: serve.ApiServer | None = None
         self._port = 0
@@ -67,7 +69,7 @@ class Pages:
             self._api,
             None,
             auth.FixedTokens({token: auth.ADMIN}),
-            routes=[*map(_without_secrets, given), self.live.route()],
+            routes=[*map(_without_secrets, given), self.live.route(), *self._drafts.routes()],
         )
         self._server = serve.ApiServer(_PageApp(inner, Assets(), self._key, token))
         listener = self._listener()

@@ -78,14 +78,15 @@ def parts(named: Named, istio: str, ground: Ground = NO_GROUND, *, assumed: bool
     return Parts(items, settings, standing, ground)
 
 
-def of_lab(lab: str, istio: str = "") -> Parts:
-    """Return what a lab holds now. Raises LabError where it does not run."""
+def of_lab(lab: str, istio: str = "", laid: Named = Named()) -> Parts:
+    """Return what a lab holds now, with manifests that are laid over it. Raises LabError where it
+    does not run, Refusal for the manifests."""
     from lateen.app.lab import lab as labs, settings as lab_settings
 
     paths = labs.require(lab).paths
     held = lab_settings.load(paths.settings)
     ground = Ground(kubeconfig=str(paths.kubeconfig))
-    made = parts(Named(), istio or held.istio, ground)
+    made = parts(laid, istio or held.istio, ground)
     return msgspec.structs.replace(
         made, settings=lab_settings.with_istio(held, istio or held.istio)
     )

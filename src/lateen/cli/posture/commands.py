@@ -89,7 +89,8 @@ def posture(names: tuple[str, ...], files: tuple[str, ...], lab: str, **given: A
 def diff(old: str, new: str, files: tuple[str, ...], **given: Any) -> int:
     """Say which classes of requests change between two states, less secure changes first.
 
-    A state is a folder or file, `git:REVISION` (of -f), `lab:NAME`, `context:NAME`, or a file of
+    A state is a folder or file, `git:REVISION` (of -f), `lab:NAME`, `lab:NAME+PATH` once
+    that is applied, `context:NAME`, or a file of
     `lateen snapshot`. `OLD..NEW` names two revisions; `OLD..` compares with what is there now.
     """
     from lateen.cli.posture import difference as command

@@ -47,13 +47,16 @@ def standing(parts: Parts, proxies: Sequence[str] = ()) -> "CompiledState":
 
 @contextlib.contextmanager
 def parts(word: str, reading: Reading) -> Iterator[Parts]:
-    """Yield what a word means: `lab:NAME`, `context:NAME`, `git:REVISION`, a file or a folder.
+    """Yield what a word means: `lab:NAME`, or `lab:NAME+PATH` once that is applied to it,
+    `context:NAME`, `git:REVISION`, a file or a folder.
 
     Raises Refusal for manifests that are refused, LabError for what is not there.
     """
     kind, colon, name = word.partition(":")
     if colon and kind == "lab":
-        yield rehearsed.of_lab(name, reading.istio)
+        lab, _, change = name.partition("+")
+        laid = Named([change], recursive=Path(change).is_dir()) if change else Named()
+        yield rehearsed.of_lab(lab, reading.istio, laid)
     elif colon and kind == "context":
         yield rehearsed.parts(Named(), reading.istio, Ground(context=name))
     elif word == AS_IT_IS:

@@ -90,10 +90,14 @@ def adoptable(body: Json) -> Json:
     return {**body, "metadata": {**meta, "labels": labels, "annotations": notes}}
 
 
+def is_plane(namespace: str, labels: Mapping[str, str]) -> bool:
+    """Whether a pod is one of istiod's own chart: it stands for the plane, and nothing runs."""
+    return namespace == wellknown.ISTIO_SYSTEM and _SELECTOR.items() <= labels.items()
+
+
 def recognized(pod: JsonView, namespace: str) -> Json | None:
     """Return a pod of istiod's own chart as one that stands for the plane; None for another one."""
-    labels = fields.labels(pod)
-    if namespace != wellknown.ISTIO_SYSTEM or not _SELECTOR.items() <= labels.items():
+    if not is_plane(namespace, fields.labels(pod)):
         return None
     notes = {**fields.annotations(pod), wellknown.BUILT_IN: _SAYS}
     return {**pod, "metadata": {**fields.meta(pod), "annotations": notes}}

@@ -16,6 +16,8 @@ from lateen.model.labapi.images import ImageAnswer, ImageWish, ProcessAnswer, Pr
 from lateen.model.labapi.node import ResolveAnswer, ResolveRequest, RulesAnswer
 from lateen.model.labapi.page import (
     CodeGiven,
+    DraftAnswer,
+    DraftRequest,
     LiveLine,
     PageAnswer,
     PageKey,
@@ -65,9 +67,13 @@ RULES = LabPath("POST", f"{ROOT}rules", RulesAnswer, dict[str, int])
 PAGE = LabPath("POST", f"{ROOT}page", PageAnswer, PageRequest)
 PAGE_KEY = LabPath("POST", f"{ROOT}page/key", PageKey, CodeGiven)
 """At the page's own address only, for who has no token yet."""
+POSTURE = LabPath("GET", f"{ROOT}posture", dict[str, Any])
+"""At the page's address only: the document of `lateen posture`, by `from`, `to` and `only`."""
+DRAFT = LabPath("POST", f"{ROOT}draft", DraftAnswer, DraftRequest)
+"""At the page's address only."""
 LIVE = LabPath("GET", f"{ROOT}live", LiveLine, lines=True)
 """What the page follows: a snapshot, then changes."""
 
 OF_THE_MESH = (STATUS, CONFIG, CAPTURE, TAP, EDGES, REQUEST, EXPLAIN, ANALYZE)
 """What the mesh's part of the plane serves."""
-EVERY = (*OF_THE_MESH, PAGE, PAGE_KEY, LIVE, APPLY, PROCESS, IMAGE, RESOLVE, RULES)
+EVERY = (*OF_THE_MESH, PAGE, PAGE_KEY, POSTURE, DRAFT, LIVE, APPLY, PROCESS, IMAGE, RESOLVE, RULES)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lateen.base.jsonvalue import Json
+from lateen.model.labapi.apply import ApplyAnswer
 from lateen.model.labapi.traffic import Edge
 
 
@@ -31,6 +33,26 @@ class PageKey(msgspec.Struct, frozen=True):
     """What the page sends with every call, as a bearer token."""
 
     token: str
+
+
+class DraftRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A changed object as YAML: what it would do, or (`apply`) do it.
+
+    `name` is what places in it are called; `version` the resourceVersion that it was made from, and
+    another one by now is a conflict; empty for an object that is to be new."""
+
+    text: str
+    name: str = "draft"
+    version: str = ""
+    apply: bool = False
+
+
+class DraftAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How the server took a draft, and which classes of requests it changes: the document of
+    `lateen diff`, None where it was refused or applied."""
+
+    taken: ApplyAnswer
+    changes: Json | None = None
 
 
 class PageNode(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lateen.app.foresight.state import Foresight
+from lateen.controllers.cluster import istiod
 from lateen.predict.connection.run import World
 from lateen.predict.envoy import any_messages, routes
 from lateen.predict.envoy.config import Proxy
@@ -76,7 +77,8 @@ def targets(known: Foresight) -> list[Target]:
 def _services(known: Foresight) -> Iterator[Target]:
     network = known.network
     for (namespace, name), service in sorted(known.snapshot.services.items()):
-        if (namespace, name) == _API_SERVER:
+        plane = istiod.is_plane(namespace, service.spec.selector)
+        if plane or (namespace, name) == _API_SERVER:
             continue
         for port in service.spec.ports:
             if port.protocol not in ("", "TCP") or service.spec.external_name:

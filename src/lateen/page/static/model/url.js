@@ -9,8 +9,8 @@ export const KEYS = {
   mesh: ["as", "by", "focus", "hide", "hops", "ns", "open", "q", "sel", "show", "since"],
   request: ["body", "from", "headers", "http", "k", "leg", "method", "ns", "tab", "url"],
   flows: ["paused", "q", "tls", "status"],
-  posture: [],
-  objects: ["line"],
+  posture: ["from", "only", "to"],
+  objects: ["line", "mode"],
 };
 
 /** Read a path and a query. @returns {Place} */

@@ -44,7 +44,7 @@ function leaf(item) {
 /** The object without what the server keeps for itself. */
 export function shown(object) {
   const { managedFields, uid, resourceVersion, generation, creationTimestamp, ...metadata } = object.metadata;
-  const { status, ...rest } = object;
+  const { status, metadata: _all, ...rest } = object;
   const { "kubectl.kubernetes.io/last-applied-configuration": _, ...annotations } = metadata.annotations || {};
   delete metadata.annotations;
   if (Object.keys(annotations).length) metadata.annotations = annotations;
