@@ -68,7 +68,8 @@ def page(lab: Lab, browser: "Browser") -> "Iterator[Page]":
     expect(made.get_by_text("live", exact=True)).to_be_visible()
     yield made
     context.close()
-    assert said == []
+    # Other labs' links come and go on this host while the browser loads.
+    assert [each for each in said if "ERR_NETWORK_CHANGED" not in each] == []
 
 
 def _away(url: str) -> bool:
