@@ -105,6 +105,27 @@ def share(key: str, word: str) -> None:
     print("shared", ctypes.string_at(place).decode(errors="replace"))
 
 
+def queues(key: str, word: str) -> None:
+    """Put a word into message queues and a semaphore, of System V and POSIX; with `-` tell what
+    somebody else left there."""
+    there = word == "-"
+    flags = 0 if there else IPC_CREAT | 0o666
+    number, held = libc.msgget(int(key), flags), libc.semget(int(key), 1, flags)
+    message = ctypes.create_string_buffer(struct.pack("l16s", 1, b"" if there else word.encode()))
+    if number >= 0 and not there:
+        libc.msgsnd(number, message, ctypes.c_size_t(16), 0)
+        print("queued", word)
+    elif number >= 0:
+        libc.msgrcv(number, message, ctypes.c_size_t(16), ctypes.c_long(0), 0o4000)
+        print("queued", message.raw[8:].rstrip(b"\0").decode())
+    if held >= 0:
+        print("semaphore")
+    posix = ctypes.CDLL("librt.so.1", use_errno=True)
+    name = f"/lateen-{key}".encode()
+    if posix.mq_open(name, os.O_RDWR | (0 if there else os.O_CREAT), 0o666, None) >= 0:
+        print("posix queue")
+
+
 def exchange(one: str, other: str, seconds: str) -> None:
     """Exchange two entries of a directory as fast as can be."""
     end = time.monotonic() + float(seconds)

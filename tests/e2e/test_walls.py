@@ -208,6 +208,10 @@ def test_segments_of_memory_are_a_pods_own(attacked: Attacked) -> None:
     assert attacked.attack("attacker", "share", key, "mine") == ["shared mine"]
     assert attacked.attack("attacker", "share", key, "-") == ["shared mine"]
     assert attacked.attack("other", "share", key, "-") == []
+    made = ["queued mine", "semaphore", "posix queue"]
+    assert attacked.attack("attacker", "queues", key, "mine") == made
+    assert attacked.attack("attacker", "queues", key, "-") == made
+    assert attacked.attack("other", "queues", key, "-") == []
 
 
 @pytest.mark.parametrize("pod", ["attacker", "meshed"])
