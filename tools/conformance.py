@@ -9,8 +9,7 @@ takes the list of tests that passed before (a name a line): one of them that fai
 another one that fails is only told.
 
 Exit status: 0 all passed (or all that did before), 1 some failed, 2 nothing was run: a lab or the
-build failed, 3 it cannot be run here: there is no Go, no root, or Python lies below /root, where
-the suite's own CoreDNS mounts its configuration.
+build failed, 3 it cannot be run here: there is no Go, or no root.
 """
 
 import argparse
@@ -48,11 +47,6 @@ def unfit() -> str:
         return "the suite is built with Go (1.26 or newer), and there is no `go`"
     if os.geteuid():
         return "the suite dials the Gateways' own addresses, which labs of root have"
-    if Path(sys.base_prefix).is_relative_to("/root"):
-        return (
-            f"Python is {sys.base_prefix}, and a pod of the suite mounts a volume at /root: "
-            "remove .venv, and name another: PYTHON=/usr/bin/python3 ./run conformance"
-        )
     return ""
 
 

@@ -28,6 +28,8 @@ from lateen.node.shim.walls.ids import Ids
 _OWN = ("dev", "media", "mnt", "proc", "root", "run", "sys", "tmp", "var")
 _VAR = ("cache", "lib", "local", "log", "opt", "spool", "www")
 _NODES = ("full", "null", "random", "tty", "urandom", "zero")
+_VOLUMES = "/.volumes"
+"""Where read-only volumes are that Lateen's own directories lie below."""
 _TTY_GROUP = 5
 _TIOCGPTPEER = 0x5441
 _TIOCSPTLCK = 0x40045431
@@ -155,8 +157,12 @@ def enter(host: HostView, spec: ContainerSpec, pod: str) -> None:
     if spec.cwd:
         with contextlib.suppress(NotADirectoryError):  # which the step `chdir` tells of
             os.close(places.directory(root, spec.cwd))
-    for mount, tree in zip(spec.mounts, trees, strict=True):
-        _mount_volume(root, mount, tree)
+    for number, (mount, tree) in enumerate(zip(spec.mounts, trees, strict=True)):
+        below = [path for path, _ in own if path.startswith(f"{mount.target.rstrip('/')}/")]
+        hidden = bool(below) and mount.read_only and tree >= 0 and places.is_directory(tree)
+        room = [path[len(mount.target.rstrip("/")) :] for path in below]
+        shown = _linked(root, f"{_VOLUMES}/{number}", tree, room) if hidden else tree
+        _mount_volume(root, mount, shown)
     for (path, _), tree in zip(own, own_trees, strict=True):
         _mount_own(root, path, tree)
     if own:
@@ -393,6 +399,34 @@ def _mount_volume(root: int, mount: Mount, tree: int) -> None:
     finally:
         os.close(at)
         os.close(tree)
+
+
+def _linked(root: int, aside: str, tree: int, room: list[str]) -> int:
+    """Return a directory of links to what is in a read-only volume, with room for directories of
+    Lateen's own that lie below it: none can be made in the volume. What is written to its files
+    is seen; a file that comes later is not."""
+    at = places.directory(root, aside)
+    try:
+        syscalls.attach(tree, at)
+    finally:
+        os.close(at)
+        os.close(tree)
+    front = places.directory(root, f"{aside}.links")
+    try:
+        opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=front)
+        try:
+            for name in os.listdir(aside):
+                os.symlink(f"{aside}/{name}", name, dir_fd=opened)
+            for path in room:
+                inner = syscalls.IN_ROOT | syscalls.NO_LINKS
+                os.close(places.directory(opened, path, resolve=inner))
+        finally:
+            os.close(opened)
+        made = syscalls.clone_tree(front)
+        syscalls.set_attributes(made, syscalls.ATTR_READ_ONLY)
+        return made
+    finally:
+        os.close(front)
 
 
 def _mount_own(root: int, path: str, tree: int) -> None:
