@@ -1,10 +1,13 @@
 """ARCHITECTURE's walks can be followed: every folder and module that it names is there."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.structure import syntax
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "lateen"
@@ -91,3 +94,31 @@ def test_every_inner_room_that_is_listed_is_there_and_none_is_left_out() -> None
         if (one / "__init__.py").is_file() and one.name not in words
     }
     assert unlisted == set()
+
+
+def glossary() -> list[str]:
+    """The nouns of the table of words."""
+    rows = [line.split("|")[1] for line in section("Words").splitlines() if line.startswith("| ")]
+    return [noun.strip() for row in rows[1:] for noun in row.split(",")]
+
+
+def words(name: str) -> str:
+    """A name's words between spaces: `pod worker` of PodWorker and of pod_worker."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return f" {apart.replace('_', ' ').strip().lower()} "
+
+
+def test_every_word_of_the_glossary_is_a_name_in_the_source() -> None:
+    """In the singular or the plural; `stand-in` is written in one word."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    named = {node.name for _, node in syntax.nodes() if isinstance(node, kinds)}
+    named |= {part for file in syntax.FILES for part in file.with_suffix("").parts}
+    found = {words(name) for name in named}
+    everything = "\n".join(sorted(found))
+    nouns = glossary()
+    assert len(nouns) >= 30
+    assert len(nouns) == len(set(nouns))
+    gone = [
+        noun for noun in nouns if not re.search(rf" {noun.lower().replace('-', '')}s? ", everything)
+    ]
+    assert gone == []

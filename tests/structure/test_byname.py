@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lateen.app import plane
 from lateen.model.kube import published
 from lateen.model.schema import describe, kinds
 from lateen.model.schema.describe import Schema
@@ -56,6 +57,43 @@ def test_every_full_name_leads_somewhere() -> None:
     found = sorted(set(named()))
     assert len(found) > 30
     assert [(file, place) for file, place in found if not there(place)] == []
+
+
+def loaded(function: ast.AST) -> Iterator[tuple[str, str]]:
+    """The names of a function that hold a module of ours which the plane loads late, each with the
+    module. `_MESH` and its like are lists of names, the module itself last."""
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Await):
+            continue
+        call, (target, *_) = node.value.value, node.targets
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_loaded":
+            last = call.args[-1]
+            if isinstance(last, ast.Starred) and isinstance(last.value, ast.Name):
+                place = getattr(plane, last.value.id)[-1]
+            else:
+                place = ast.literal_eval(last)
+            if isinstance(target, ast.Name) and place.startswith("lateen."):
+                yield target.id, place
+
+
+def test_what_the_plane_takes_of_modules_that_it_loads_late_is_in_them() -> None:
+    """Such a module is `Any` to the type checker: a name that was changed would be found missing
+    when a lab starts."""
+    tree = syntax.module(SOURCE / "lateen" / "app" / "plane.py").tree
+    asked = set()
+    for function in ast.walk(tree):
+        if isinstance(function, ast.AsyncFunctionDef):
+            modules = dict(loaded(function))
+            asked |= {
+                (modules[node.value.id], node.attr)
+                for node in ast.walk(function)
+                if isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in modules
+            }
+    assert len({place for place, _ in asked}) >= 4
+    missing = [one for one in asked if not hasattr(importlib.import_module(one[0]), one[1])]
+    assert missing == []
 
 
 def test_the_structs_of_all_kinds_and_fields_are_where_they_are_said_to_be() -> None:
