@@ -69,7 +69,7 @@ FULL = Situation(
 )
 CLOSED = GatewayChoice(at("Gateway", "spec.selector"), "istio=other", False, {"istio": "ingress"})
 WIDE = GatewayChoice(at("Gateway", "spec.selector", "two"), "a=b, c=d", False, {"istio": "ingress"})
-OPEN = GatewayChoice(at("Gateway", "spec.selector", "own"), "istio=ingress", True)
+OPEN = GatewayChoice(at("Gateway", "spec.selector", "own"), "istio=ingress", True, {"istio": "x"})
 
 
 def like(base: Situation, **changes: Any) -> Situation:

@@ -154,3 +154,28 @@ def test_a_users_own_gateway_cannot_name_the_secret_of_another_namespace() -> No
     (name,) = gateways.server_tls(tls).secrets
     assert name.startswith("kubernetes://")
     assert gateways.server_tls(tls, translated=True).secrets == (tls.credential_name,)
+
+
+ENTRY = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: far, namespace: default}
+spec: {hosts: [far.example.com], ports: [{name: https, number: 443, protocol: HTTPS}]}
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "found"),
+    [
+        ("networking.istio.io", "ServiceEntry", True),
+        ("networking.istio.io", "Sidecar", False),
+        ("''", "ServiceEntry", False),
+    ],
+)
+def test_a_target_may_be_a_service_entry_and_nothing_else(
+    group: str, kind: str, found: bool
+) -> None:
+    asked = f"group: {group}, kind: {kind},"
+    text = policy(target="name: far").replace("group: '', kind: Service,", asked)
+    hosts = {rule.spec.host for rule in of(ENTRY + text).rules.values()}
+    assert ("far.example.com" in hosts) is found

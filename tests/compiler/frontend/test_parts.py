@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+import yaml
 from envoy.config.listener.v3 import listener_components_pb2
 
 from lateen.compiler.backend.listeners import outbound
-from lateen.compiler.frontend import versions
+from lateen.compiler.frontend import assemble, offline, versions
 from lateen.compiler.frontend.diagnostics import patch_checks
 from lateen.compiler.frontend.routing import matches, mesh_routes, routes
 from lateen.compiler.frontend.routing.imports import EgressListener, Imports, Pattern
@@ -15,6 +16,7 @@ from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.routing import DEFAULT_TCP, ClaimMatch, HeaderMatch, RouteMatch, StringMatch
 from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
 from lateen.compiler.output import PatchProblem
+from lateen.model import snapshot
 from lateen.model.istio import networking
 from lateen.model.istio.networking_route import (
     Destination,
@@ -148,3 +150,17 @@ def test_the_first_rule_for_a_server_name_counts_and_later_ones_are_still_read()
         (("b",), ()),
         (("c",), ()),
     ]
+
+
+def test_of_several_tracing_providers_the_first_alone_is_looked_at() -> None:
+    text = """
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: t, namespace: default}
+spec: {tracing: [{providers: [{name: first}, {name: second}]}]}
+"""
+    objects = offline.complete(snapshot.of_bodies([yaml.safe_load(text)]))
+    mesh = assemble.Frontend(MeshSettings(features=versions.features())).build(objects)
+    told = [str(each) for each in mesh.diagnostics if each.code == "LTN0035"]
+    assert len(told) == 1
+    assert "provider first is left out" in told[0]
