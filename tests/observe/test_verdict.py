@@ -200,3 +200,10 @@ def test_an_answer_that_was_held_back_names_the_delay() -> None:
     assert "held back by an injected delay of VirtualService/shop/slow" in found.sentence
     assert str(found.sources[0]).endswith("slow#spec.http[0].fault.delay")
     assert "held back" not in judged([gate("-", 200, "via_upstream", tags=tags)], 200).sentence
+
+
+def test_what_an_upstream_answered_is_its_own_though_it_was_tried_again_and_too_often() -> None:
+    """Envoy's flags tell of the tries, its details of who made the answer."""
+    for flags in ("URX", "UC", "UF,URX"):
+        rows = [gate(flags, 503, "via_upstream"), (e.SERVER, e.inbound(ONWARD, SERVER_AT))]
+        assert judged(rows, 503).code == "application-status"
