@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lateen.app import plane
 from lateen.model.kube import published
 from lateen.model.schema import describe, kinds
 from lateen.model.schema.describe import Schema
@@ -69,7 +68,7 @@ def loaded(function: ast.AST) -> Iterator[tuple[str, str]]:
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_loaded":
             last = call.args[-1]
             if isinstance(last, ast.Starred) and isinstance(last.value, ast.Name):
-                place = getattr(plane, last.value.id)[-1]
+                place = getattr(importlib.import_module("lateen.app.plane"), last.value.id)[-1]
             else:
                 place = ast.literal_eval(last)
             if isinstance(target, ast.Name) and place.startswith("lateen."):
