@@ -8,7 +8,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from hypothesis import given, settings, strategies as st
 
 from lateen.compiler.backend import render
-from lateen.compiler.ir import policy, proxy, routing, workload
+from lateen.compiler.ir import policy, proxy, routing, telemetry, workload
 from lateen.compiler.output import ResourceType
 
 CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, EXTENSION, _ = ResourceType
@@ -226,3 +226,20 @@ def test_on_every_address_what_is_for_nobody_passes_through(mesh, sniffed):
     assert [mesh.manager(c) is not None for c in parsed.filter_chains] == (
         [True] if sniffed else []
     ) + [False]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_spans_go_to_a_cluster_that_the_proxy_has_or_nothing_is_traced(mesh, known):
+    """Envoy refuses a whole listener that names a cluster it does not have."""
+    view = mesh.sidecar()
+    host, port = view.outbound.clusters[0].name.split("|")[3], view.outbound.clusters[0].port
+    tracer = telemetry.Tracer(kind="zipkin", host=host if known else "gone.example", port=port)
+    signals = telemetry.Signals(tracer=tracer)
+    node = msgspec.structs.replace(
+        view.node, telemetry=telemetry.Telemetry(client=signals, server=signals)
+    )
+    made = render.Renderer().render(msgspec.structs.replace(view, node=node))
+    body = made.of(LISTENER)["0.0.0.0_8080"].body
+    assert (tracer.cluster.encode() in body) is known
+    assert (b"envoy.tracers.zipkin" in body) is known
+    assert mesh.dangling(made) == set()

@@ -57,6 +57,8 @@ SPECIAL: dict[str, Any] = {
     "failover.from": "r2",
     "failover.to": "r3",
     "localityLbSetting.enabled": False,
+    "enableIstioTags": False,
+    "useRequestIdForTraceSampling": False,
     "redirectCode": 302,
     "grpcStatus": "CANCELLED",
     "retryOn": "5xx",

@@ -135,6 +135,7 @@ class _Mesh:
             shared = side.outbound(view.outbound)
         else:
             shared = scopes.EMPTY
+        view = _reachable(view, shared.clusters)
         ports = view.inbound.ports if view.inbound is not None else ()
         inbound = scopes.named(self._inbound(port) for port in ports)
         listeners = self._listeners(view)
@@ -211,6 +212,22 @@ class _Mesh:
             return scopes.listener_resource(made, part, signals.sources)
         decided = (*sources, *signals.sources, *(source for _, source in checked.sources))
         return scopes.resource(ResourceType.LISTENER, made, made.name, decided)
+
+
+def _reachable(view: ProxyView, clusters: Mapping[str, Resource]) -> ProxyView:
+    """Return the view without tracers whose Service the proxy does not know: Envoy refuses a whole
+    listener that names a cluster it does not have."""
+    told = view.node.telemetry
+    known = {
+        name: msgspec.structs.replace(side, tracer=None, traced=False)
+        for name, side in (("client", told.client), ("server", told.server))
+        if side.tracer is not None and side.tracer.cluster not in clusters
+    }
+    if not known:
+        return view
+    reports = msgspec.structs.replace(told, **known)
+    node = msgspec.structs.replace(view.node, telemetry=reports)
+    return msgspec.structs.replace(view, node=node)
 
 
 def _own_parts(view: ProxyView) -> Iterator[tuple[_Part, bool]]:

@@ -46,6 +46,48 @@ class Metrics(Value, frozen=True, kw_only=True):
     changed: tuple[Series, ...] = ()
 
 
+Header = tuple[str, str]
+
+
+class Tracer(Value, frozen=True, kw_only=True):
+    """Where spans go: a Zipkin or OpenTelemetry collector."""
+
+    kind: str
+    """`zipkin` or `opentelemetry`."""
+    host: str
+    port: int
+    path: str = ""
+    timeout: float = 5.0
+    """Seconds, of a report over HTTP."""
+    headers: tuple[Header, ...] = ()
+    grpc: bool = False
+    """OpenTelemetry over gRPC; else over HTTP."""
+    long_ids: bool = True
+    """Zipkin: whether a trace's id has 128 bits."""
+    w3c: bool = False
+    """Zipkin: whether `traceparent` travels too."""
+    environment: bool = False
+    """OpenTelemetry: whether OTEL_RESOURCE_ATTRIBUTES of the proxy say more of it."""
+    longest_path: int = 0
+    """Of the tag that has the path; 0 is Envoy's default."""
+
+    @property
+    def cluster(self) -> str:
+        """The cluster of the collector's Service."""
+        return f"outbound|{self.port}||{self.host}"
+
+
+class TraceTag(Value, frozen=True, kw_only=True):
+    """A tag of every span."""
+
+    name: str
+    kind: str
+    """`literal`, `environment` (of the proxy) or `header` (of the request)."""
+    value: str
+    """The value, or the name of what holds it."""
+    default: str = ""
+
+
 class Signals(Kept, frozen=True, kw_only=True):
     """What one side of a proxy reports."""
 
@@ -55,7 +97,14 @@ class Signals(Kept, frozen=True, kw_only=True):
     traced: bool = True
     """Whether requests are traced at all; that also adds `x-envoy-decorator-operation`."""
     zipkin: bool = False
-    """Whether requests carry Zipkin's headers (B3)."""
+    """Whether requests carry Zipkin's headers (B3) where there is no tracer."""
+    tracer: Tracer | None = None
+    """Where spans go; None: nowhere."""
+    tags: tuple[TraceTag, ...] = ()
+    istio_tags: bool = True
+    """Whether spans say of the proxy what Istio does (`istio.canonical_service` and so on)."""
+    by_request_id: bool = True
+    """Whether the request's id decides if it is sampled, where it can."""
     sampling: float = 1.0
     """Percent of requests that are sampled unless they come with a decision."""
     metrics: Metrics | None = None

@@ -33,12 +33,58 @@ class FileAccessLog(ProtoStruct, frozen=True, kw_only=True):
     omit_empty_values: Annotated[bool, doc("Leave out what has no value.")] = False
 
 
+class SentHeader(ProtoStruct, frozen=True, kw_only=True):
+    """A header of a report."""
+
+    name: Annotated[str, doc("Its name.")] = ""
+    value: Annotated[str, doc("Its value.")] = ""
+    env_name: Annotated[str, doc("The proxy's variable with it.", compiled=False)] = ""
+
+
 class Zipkin(ProtoStruct, frozen=True, kw_only=True):
     """A Zipkin collector."""
 
-    service: Annotated[str, doc("Its host.", compiled=False)] = ""
-    port: Annotated[int, doc("Its port.", compiled=False)] = 0
-    max_tag_length: Annotated[int, doc("Longest path in a span.", compiled=False)] = 0
+    service: Annotated[str, doc("Its host.")] = ""
+    port: Annotated[int, doc("Its port.")] = 0
+    max_tag_length: Annotated[int, doc("Longest path in a span.")] = 0
+    enable64bit_trace_id: Annotated[bool, doc("Whether ids of traces are short.")] = False
+    path: Annotated[str, doc("Where spans are sent; default /api/v2/spans.")] = ""
+    timeout: Annotated[Duration, doc("Of a report; default 5s.")] = ""
+    headers: Annotated[tuple[SentHeader, ...], doc("Headers of a report.")] = ()
+    trace_context_option: Annotated[
+        str,
+        doc("Which headers travel.", enum=("USE_B3", "USE_B3_WITH_W3C_PROPAGATION")),
+    ] = "USE_B3"
+
+
+class OpenTelemetryHttp(ProtoStruct, frozen=True, kw_only=True):
+    """Reports over HTTP instead of gRPC."""
+
+    path: Annotated[str, doc("Where spans are sent.")] = ""
+    timeout: Annotated[Duration, doc("Of a report.")] = ""
+    headers: Annotated[tuple[SentHeader, ...], doc("Headers of a report.")] = ()
+
+
+class ResourceDetectors(ProtoStruct, frozen=True, kw_only=True):
+    """Who else says what of the proxy."""
+
+    environment: Annotated[Any, doc("Its variable OTEL_RESOURCE_ATTRIBUTES.")] = None
+    dynatrace: Annotated[Any, doc("Dynatrace's files.", compiled=False)] = None
+
+
+class OpenTelemetry(ProtoStruct, frozen=True, kw_only=True):
+    """An OpenTelemetry collector."""
+
+    service: Annotated[str, doc("Its host.")] = ""
+    port: Annotated[int, doc("Its port.")] = 0
+    max_tag_length: Annotated[int, doc("Longest path in a span.")] = 0
+    http: Annotated[OpenTelemetryHttp | None, doc("Over HTTP.")] = None
+    grpc: Annotated[Any, doc("Settings of gRPC.", compiled=False)] = None
+    resource_detectors: Annotated[ResourceDetectors | None, doc("More of the proxy.")] = None
+    dynatrace_sampler: Annotated[Any, doc("Dynatrace's sampling.", compiled=False)] = None
+    service_attribute_enrichment: Annotated[str, doc("How services are named.", compiled=False)] = (
+        ""
+    )
 
 
 class CheckedBody(ProtoStruct, frozen=True, kw_only=True):
@@ -106,7 +152,7 @@ class ExtensionProvider(ProtoStruct, frozen=True, kw_only=True):
     envoy_ext_authz_grpc: Annotated[
         GrpcAuthorizer | None, doc("External authorization over gRPC.")
     ] = None
-    opentelemetry: Annotated[Any, doc("OpenTelemetry traces.", compiled=False)] = None
+    opentelemetry: Annotated[OpenTelemetry | None, doc("OpenTelemetry traces.")] = None
     opencensus: Annotated[Any, doc("OpenCensus.", compiled=False)] = None
     datadog: Annotated[Any, doc("Datadog.", compiled=False)] = None
     lightstep: Annotated[Any, doc("Lightstep.", compiled=False)] = None

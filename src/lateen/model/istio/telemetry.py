@@ -43,6 +43,43 @@ class AccessLogging(ProtoStruct, frozen=True, kw_only=True):
     filter: Annotated[LogFilter | None, doc("Which requests.")] = None
 
 
+class LiteralTag(ProtoStruct, frozen=True, kw_only=True):
+    """A fixed value."""
+
+    value: Annotated[str, doc("The value.")] = ""
+
+
+class EnvironmentTag(ProtoStruct, frozen=True, kw_only=True):
+    """A variable of the proxy."""
+
+    name: Annotated[str, doc("Its name.")] = ""
+    default_value: Annotated[str, doc("Where it is not set.")] = ""
+
+
+class HeaderTag(ProtoStruct, frozen=True, kw_only=True):
+    """A header of the request."""
+
+    name: Annotated[str, doc("Its name.")] = ""
+    default_value: Annotated[str, doc("Where the request has none.")] = ""
+
+
+class FormattedTag(ProtoStruct, frozen=True, kw_only=True):
+    """A text of Envoy's command operators."""
+
+    value: Annotated[str, doc("The text.")] = ""
+
+
+class CustomTag(ProtoStruct, frozen=True, kw_only=True):
+    """A tag of every span; one of the four."""
+
+    literal: Annotated[LiteralTag | None, doc("A fixed value.")] = None
+    environment: Annotated[EnvironmentTag | None, doc("A variable of the proxy.")] = None
+    header: Annotated[HeaderTag | None, doc("A header of the request.")] = None
+    formatter: Annotated[
+        FormattedTag | None, doc("Command operators of Envoy.", compiled=False)
+    ] = None
+
+
 class Tracing(ProtoStruct, frozen=True, kw_only=True):
     """Traces."""
 
@@ -53,13 +90,13 @@ class Tracing(ProtoStruct, frozen=True, kw_only=True):
     disable_context_propagation: Annotated[
         bool | None, doc("Leave trace headers alone.", compiled=False)
     ] = None
-    custom_tags: Annotated[dict[str, Any], doc("More tags.", compiled=False)] = field(
+    custom_tags: Annotated[dict[str, CustomTag], doc("More tags, by name.")] = field(
         default_factory=dict
     )
     use_request_id_for_trace_sampling: Annotated[
-        bool | None, doc("Sample by request id.", compiled=False)
+        bool | None, doc("Whether the request's id decides if it is sampled.")
     ] = None
-    enable_istio_tags: Annotated[bool | None, doc("Add Istio's tags.", compiled=False)] = None
+    enable_istio_tags: Annotated[bool | None, doc("Whether Istio's own tags are added.")] = None
 
 
 METRICS = (

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lateen.model.messages import analysis, authorization, istio, lateen, proxies
+from lateen.model.messages import analysis, authorization, istio, lateen, proxies, telemetry
 from lateen.model.messages.lateen import Level, Row
 from lateen.model.meta import Location, Source
 
@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
             *lateen.COMPILER,
             *authorization.AUTHORIZATION,
             *proxies.PROXIES,
+            *telemetry.TELEMETRY,
         ),
         "What `lateen analyze` adds": analysis.LATEEN,
         "Istio's own codes": (*istio.ISTIO, *analysis.ISTIO),

@@ -1,21 +1,18 @@
 """What ends a filter chain: an HTTP connection manager or a TCP proxy. Pure."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TypeAlias
 
 from envoy.config.listener.v3 import listener_components_pb2
-from envoy.config.trace.v3 import zipkin_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
 from envoy.extensions.filters.network.mongo_proxy.v3 import mongo_proxy_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
-from google.protobuf import any_pb2
 
-from lateen.compiler.backend import http_filters, names, pack
+from lateen.compiler.backend import http_filters, pack
 from lateen.compiler.backend.authorization import NONE, Checks
-from lateen.compiler.backend.listeners import access_logs, metrics
+from lateen.compiler.backend.listeners import access_logs, metrics, tracing
 from lateen.compiler.ir.proxy import MeshSettings, Node
 from lateen.compiler.ir.routing import DEFAULT_TCP, Destination, TcpPolicy, TcpRoute
 from lateen.compiler.ir.telemetry import Signals
@@ -44,43 +41,17 @@ def http_filter(manager: http_connection_manager_pb2.HttpConnectionManager) -> N
     return NetworkFilter(name=HTTP_MANAGER, typed_config=pack.any_of(manager))
 
 
-@cache
-def _tracer() -> any_pb2.Any:
-    """Zipkin's headers (B3) without a collector: the cluster it reports to has no endpoint."""
-    return pack.any_of(
-        zipkin_pb2.ZipkinConfig(
-            collector_cluster=names.TRACING_CLUSTER,
-            collector_endpoint="/api/v2/spans",
-            collector_endpoint_version="HTTP_JSON",
-            trace_id_128bit=True,
-            shared_span_context={"value": False},
-        )
-    )
-
-
-def _tracing(signals: Signals) -> Manager:
-    """Even without a tracer it is worth having: it adds `x-envoy-decorator-operation`."""
-    tracing = Manager.Tracing()
-    if signals.zipkin:
-        tracing.provider.name = "envoy.tracers.zipkin"
-        tracing.provider.typed_config.CopyFrom(_tracer())
-    tracing.client_sampling.value = 100
-    tracing.random_sampling.value = signals.sampling
-    tracing.overall_sampling.value = 100
-    return tracing
-
-
-def _manager(stat_prefix: str, settings: MeshSettings, signals: Signals) -> Manager:
+def _manager(stat_prefix: str, settings: MeshSettings, signals: Signals, node: Node) -> Manager:
     """Return what every manager has: sidecar inbound, outbound and gateway."""
     manager = Manager(
         codec_type="AUTO",
         stat_prefix=stat_prefix,
-        tracing=_tracing(signals) if signals.traced else None,
         proxy_100_continue=True,
         path_with_escaped_slashes_action="KEEP_UNCHANGED",
         upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
         access_log=[*access_logs.http(signals.logs), *metrics.http(signals.metrics)],
     )
+    tracing.write(manager, signals, node, settings)
     manager.normalize_path.value = True
     manager.stream_idle_timeout.SetInParent()
     manager.use_remote_address.value = False
@@ -95,7 +66,7 @@ def outbound_manager(
 ) -> Manager:
     """Return a sidecar's client side, routed by RDS. `server` stays Envoy's own `envoy`. Names
     within the wildcard `resolves` are resolved as requests have them."""
-    manager = _manager(stat_prefix, settings, node.telemetry.client)
+    manager = _manager(stat_prefix, settings, node.telemetry.client, node)
     _routed(manager, route_table)
     manager.http_filters.extend(http_filters.outbound(node))
     if resolves:
@@ -122,7 +93,7 @@ def inbound_manager(
     The client's certificate is forwarded to the application as x-forwarded-client-cert, and a
     forged one is dropped.
     """
-    manager = _manager(stat_prefix, settings, node.telemetry.server)
+    manager = _manager(stat_prefix, settings, node.telemetry.server, node)
     manager.server_name = "istio-envoy"
     manager.forward_client_cert_details = Manager.ForwardClientCertDetails.APPEND_FORWARD
     details = manager.set_current_client_cert_details
@@ -143,7 +114,7 @@ def gateway_manager(
     grpc_web: bool = False,
 ) -> Manager:
     """Return an ingress gateway's manager: it faces clients it does not know."""
-    manager = _manager(stat_prefix, settings, node.telemetry.client)
+    manager = _manager(stat_prefix, settings, node.telemetry.client, node)
     manager.server_name = "istio-envoy"
     manager.use_remote_address.value = True
     manager.forward_client_cert_details = Manager.ForwardClientCertDetails.SANITIZE_SET

@@ -23,6 +23,7 @@ class TelemetryChecks:
     def __init__(self, destinations: Destinations, made: telemetries.Telemetries) -> None:
         self._collections = destinations.collections
         self._settings = destinations.settings
+        self._registry = destinations.registry
         self._made = made
 
     def telemetry(self, key: Key) -> tuple[Diagnostic, ...]:
@@ -88,8 +89,22 @@ class TelemetryChecks:
             for number, provider in enumerate(entry.providers[:1]):
                 there = at.at(f"providers[{number}].name")
                 yield from _provider(mesh, provider.name, mesh_config.TRACER, there)
+                yield from self._collector(mesh.provider(provider.name), there)
             if not named and not mesh.default_tracing:
                 yield _without(obj, "traces, which stop", at)
+
+    def _collector(self, found: mesh_config.Provider | None, at: Source) -> Found:
+        """Say that nobody takes the spans of a provider."""
+        if found is None or found.kind != mesh_config.TRACER:
+            return
+        tracer = found.tracer
+        if tracer is None:
+            reason = "it has no service and port: headers travel, and spans go nowhere"
+        elif not self._registry.named(tracer.host):
+            reason = f"no service has the host {tracer.host}: nothing is traced"
+        else:
+            return
+        yield make("LTN0242", at, provider=found.name, reason=reason)
 
     def _metrics(self, obj: model.Telemetry, source: Source) -> Found:
         mesh = self._made.mesh.get("")

@@ -9,27 +9,29 @@ import msgspec
 
 from lateen.compiler.frontend import quantities
 from lateen.compiler.frontend.routing import unsupported
+from lateen.compiler.frontend.telemetry import tracers
 from lateen.compiler.ir.authz import Authorizer
 from lateen.compiler.ir.proxy import MeshSettings
-from lateen.compiler.ir.telemetry import STDOUT, LogFile
+from lateen.compiler.ir.telemetry import STDOUT, LogFile, Tracer
 from lateen.compiler.ir.value import Value
 from lateen.model.istio import meshconfig
 from lateen.model.kube.core import objects
 from lateen.model.messages.diagnostics import Diagnostic, make
 from lateen.model.meta import ObjectRef, Source
 
-LOG_FILE, TRACER, METRICS, OTHER = "envoyFileAccessLog", "zipkin", "prometheus", ""
+LOG_FILE, TRACER, METRICS, OTHER = "envoyFileAccessLog", "zipkin or opentelemetry", "prometheus", ""
 _BUILT_IN = {"prometheus": METRICS, "stackdriver": OTHER}
 """Istio's providers, beside `envoy`, that need no definition, and their kinds."""
 
 
 class Provider(Value, frozen=True, kw_only=True):
-    """A provider by name. `kind` is LOG_FILE, TRACER, METRICS or OTHER; `log` is set for a
-    file."""
+    """A provider by name. `kind` is LOG_FILE, TRACER, METRICS or OTHER; `log` is set for a log
+    file, `tracer` where spans can be sent."""
 
     name: str
     kind: str = OTHER
     log: LogFile | None = None
+    tracer: Tracer | None = None
 
 
 class MeshReports(Value, frozen=True, kw_only=True):
@@ -170,8 +172,9 @@ def _providers(
         if provider.envoy_file_access_log is not None:
             log = _provided(provider.envoy_file_access_log, source)
             yield Provider(name=provider.name, kind=LOG_FILE, log=log)
-        elif provider.zipkin is not None:
-            yield Provider(name=provider.name, kind=TRACER)
+        elif provider.zipkin is not None or provider.opentelemetry is not None:
+            tracer = tracers.translate(provider)
+            yield Provider(name=provider.name, kind=TRACER, tracer=tracer)
         elif provider.prometheus is not None:
             yield Provider(name=provider.name, kind=METRICS)
         else:

@@ -5,7 +5,7 @@ one in its own, and the oldest there that selects it. Later ones refine earlier 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -14,13 +14,15 @@ from lateen.compiler.frontend.graph import mesh_config
 from lateen.compiler.frontend.graph.collections import Collections, Key
 from lateen.compiler.frontend.graph.incremental import Derived, Graph
 from lateen.compiler.frontend.graph.mesh_config import MeshReports
-from lateen.compiler.frontend.telemetry import metrics
+from lateen.compiler.frontend.telemetry import metrics, tracers
 from lateen.compiler.ir import telemetry as ir
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.model.istio import telemetry as model
 from lateen.model.meta import Source
 
 CLIENT, SERVER = "CLIENT", "SERVER"
+
+T = TypeVar("T")
 
 Objects = tuple[model.Telemetry, ...]
 
@@ -125,13 +127,11 @@ def choices(
 
 def _signals(levels: Objects, mesh: MeshReports, side: str, zipkin: bool) -> ir.Signals:
     logs, log_sources = _logs(levels, mesh, side)
-    traced, with_zipkin, sampling, trace_sources = _traces(levels, mesh, side, zipkin)
-    return ir.Signals(
+    traces = _traces(levels, mesh, side, zipkin)
+    return msgspec.structs.replace(
+        traces,
         logs=logs,
-        sources=tuple(dict.fromkeys((*metrics.sources(levels), *trace_sources, *log_sources))),
-        traced=traced,
-        zipkin=with_zipkin,
-        sampling=sampling,
+        sources=tuple(dict.fromkeys((*metrics.sources(levels), *traces.sources, *log_sources))),
         metrics=metrics.translate(levels, side) if _is_counted(levels, mesh) else None,
     )
 
@@ -166,33 +166,53 @@ def _logs(
     return tuple(logs), tuple(sources)
 
 
-def _traces(
-    levels: Objects, mesh: MeshReports, side: str, zipkin: bool
-) -> tuple[bool, bool, float, tuple[Source, ...]]:
-    """Return whether requests are traced, with Zipkin's headers, how many are sampled, and why.
+def _traces(levels: Objects, mesh: MeshReports, side: str, zipkin: bool) -> ir.Signals:
+    """Return whether requests are traced, where spans go, how many are sampled, and why; what else
+    is reported is not filled in.
 
     As soon as a Telemetry speaks of traces, or the mesh has a default provider, nothing is traced
-    without a provider.
+    without a provider. One that is there but has no address only has requests carry its headers.
     """
     written = [(obj, index) for obj in levels for index in range(len(obj.spec.tracing))]
     if not written and not mesh.default_tracing:
-        return mesh.traced, zipkin and mesh.traced, mesh.sampling, mesh.trace_sources
+        return ir.Signals(
+            traced=mesh.traced,
+            zipkin=zipkin and mesh.traced,
+            sampling=mesh.sampling,
+            sources=mesh.trace_sources,
+        )
     name = mesh.default_tracing[0] if mesh.default_tracing else ""
     off, sampling, sources = False, mesh.sampling, list(mesh.trace_sources)
+    tags: tuple[ir.TraceTag, ...] = ()
+    istios, by_id = True, True
     for obj, index in written:
         entry = obj.spec.tracing[index]
         if not _concerns(entry.match, side):
             continue
         sources.append(precedence.source("Telemetry", obj, f"spec.tracing[{index}]"))
-        if entry.providers:
-            name = entry.providers[0].name
-        if entry.disable_span_reporting is not None:
-            off = entry.disable_span_reporting
-        if entry.random_sampling_percentage is not None:
-            sampling = entry.random_sampling_percentage
+        name = entry.providers[0].name if entry.providers else name
+        off = _said(entry.disable_span_reporting, off)
+        sampling = _said(entry.random_sampling_percentage, sampling)
+        tags = tracers.tags(entry.custom_tags) if entry.custom_tags else tags
+        istios = _said(entry.enable_istio_tags, istios)
+        by_id = _said(entry.use_request_id_for_trace_sampling, by_id)
     provider = mesh.provider(name) if name else None
     traced = provider is not None and provider.kind == mesh_config.TRACER and not off
-    return traced, traced, sampling, tuple(sources)
+    tracer = provider.tracer if provider is not None and traced else None
+    return ir.Signals(
+        traced=traced,
+        zipkin=traced and tracer is None,
+        tracer=tracer,
+        tags=tags if tracer is not None else (),
+        istio_tags=istios or tracer is None,
+        by_request_id=by_id or not traced,
+        sampling=sampling,
+        sources=tuple(sources),
+    )
+
+
+def _said(own: T | None, before: T) -> T:
+    return before if own is None else own
 
 
 def _concerns(match: model.SideSelector | None, side: str) -> bool:

@@ -1,1 +1,1 @@
-"""What proxies report, as Telemetry changes it: metrics."""
+"""What proxies report, as Telemetry changes it: metrics, and where spans go."""
