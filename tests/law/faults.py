@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -68,21 +69,38 @@ def found_by(corpus: Path) -> list[bool]:
     known = _differing(corpus, "")
     print(f"without a fault {len(known)} flows differ: they count for none", flush=True)
     found = []
-    for number, fault in enumerate(FAULTS):
-        fresh = _differing(corpus, str(number)) - known
-        found.append(bool(fresh))
-        noticed = f"noticed by {len(fresh)} flows" if fresh else "NOT FOUND"
-        print(f"{number:2} {fault.module}: {fault.new}: {noticed}", flush=True)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        every = threads.map(lambda number: _first(corpus, str(number), known), range(len(FAULTS)))
+        for number, (fault, first) in enumerate(zip(FAULTS, every, strict=True)):
+            found.append(bool(first))
+            noticed = f"noticed by {first}" if first else "NOT FOUND"
+            print(f"{number:2} {fault.module}: {fault.new}: {noticed}", flush=True)
     return found
 
 
+def _first(corpus: Path, fault: str, known: set[str]) -> str:
+    """Return the first flow of a corpus that a fault changes, or how it ended; empty if none."""
+    with _planted(corpus, fault) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            fresh = [seed for seed in line.split() if seed not in known]
+            if fresh:
+                process.terminate()
+                return fresh[0]
+        return "its end" if process.wait() else ""
+
+
 def _differing(corpus: Path, fault: str) -> set[str]:
+    with _planted(corpus, fault) as process:
+        told, _ = process.communicate()
+    assert process.returncode == 0
+    return set(told.split())
+
+
+def _planted(corpus: Path, fault: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", "tests.law.faults", str(corpus)]
     env = {**os.environ, _CHOSEN: fault}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {done.stderr.strip().splitlines()[-1]}
-    return set(done.stdout.split())
+    return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True)
 
 
 def main(corpus: str) -> int:

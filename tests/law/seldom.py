@@ -1,51 +1,18 @@
 """What seldom comes about by chance: rules that bring one class of failures about, and the requests
 that meet them. A mesh has few of them, beside its random rules."""
 
-from collections.abc import Callable
 from random import Random
-from typing import Any, NamedTuple
 
-from tests.law import tokens
+from tests.law import hindered, tokens
+from tests.law.objects import BETA, Json, Theme, made, request
 
-Json = dict[str, Any]
 GATEWAY = "istio-ingressgateway.istio-system.svc.cluster.local"
-_BETA = "beta.other.svc.cluster.local"
 _SECURED = ("mutual.example", "expired.example", "good.example")
 
 
-class Theme(NamedTuple):
-    """Rules by chance, and requests to them by chance."""
-
-    rules: Callable[[Random], list[Json]]
-    request: Callable[[Random], Json]
-
-
 def of_mesh(random: Random) -> tuple[Theme, ...]:
-    """Return the themes of a mesh: none of most meshes, else two."""
-    return tuple(random.sample(THEMES, 2)) if random.random() < 0.5 else ()
-
-
-def _object(kind: str, name: str, namespace: str, spec: Json) -> Json:
-    policy = kind.endswith(("Authentication", "Policy"))
-    group = "security.istio.io/v1" if policy else "networking.istio.io/v1"
-    if kind == "EnvoyFilter":
-        group = "networking.istio.io/v1alpha3"
-    meta = {"name": name, "namespace": namespace}
-    return {"apiVersion": group, "kind": kind, "metadata": meta, "spec": spec}
-
-
-def _request(url: str, origin: str = "deploy/client", **more: Any) -> Json:
-    return {
-        "url": url,
-        "from": origin,
-        "namespace": "default",
-        "method": "GET",
-        "headers": [],
-        "http": "1.1",
-        "insecure": True,
-        "timeout": 5.0,
-        **more,
-    }
+    """Return the themes of a mesh: none of some meshes, else a few."""
+    return tuple(random.sample(THEMES, 3)) if random.random() < 0.75 else ()
 
 
 def _certificates(random: Random) -> list[Json]:
@@ -72,14 +39,14 @@ def _certificates(random: Random) -> list[Json]:
     }
     again = [{"route": [back], "rewrite": {"authority": name}}]
     return [
-        _object("Gateway", "back", "istio-system", spec),
-        _object(
+        made("Gateway", "back", "istio-system", spec),
+        made(
             "VirtualService",
             "back-in",
             "istio-system",
             {"hosts": ["back.example"], "gateways": ["back"], "http": again},
         ),
-        _object(
+        made(
             "VirtualService",
             "back-on",
             "default",
@@ -89,7 +56,7 @@ def _certificates(random: Random) -> list[Json]:
                 "http": [{"route": [to_bare]}],
             },
         ),
-        _object(
+        made(
             "DestinationRule",
             "back",
             "istio-system",
@@ -101,28 +68,28 @@ def _certificates(random: Random) -> list[Json]:
 def _to_certificates(random: Random) -> Json:
     if random.random() < 0.6:
         host = [["Host", "back.example"]]
-        return _request("http://istio-ingressgateway/a", "", headers=host)
+        return request("http://istio-ingressgateway/a", "", headers=host)
     url = f"https://{random.choice(_SECURED)}/a"
-    return _request(url, "", insecure=random.random() < 0.7)
+    return request(url, "", insecure=random.random() < 0.7)
 
 
 def _slow(random: Random) -> list[Json]:
     """Less time than the application takes."""
-    target = [{"destination": {"host": _BETA, "port": {"number": 80}}}]
+    target = [{"destination": {"host": BETA, "port": {"number": 80}}}]
     tried = {"attempts": 1, "perTryTimeout": "0.2s", "retryOn": "5xx"}
     bounded: Json = {"timeout": "0.3s"} if random.random() < 0.5 else {"retries": tried}
     return [
-        _object(
+        made(
             "VirtualService",
             "slow",
             "other",
-            {"hosts": [_BETA], "http": [{"route": target, **bounded}]},
+            {"hosts": [BETA], "http": [{"route": target, **bounded}]},
         )
     ]
 
 
 def _to_slow(random: Random) -> Json:
-    return _request(f"http://{_BETA}{random.choice(('/delay/1', '/status/200'))}")
+    return request(f"http://{BETA}{random.choice(('/delay/1', '/status/200'))}")
 
 
 _ON = ("5xx", "gateway-error", "reset", "retriable-4xx", "connect-failure", "503", "5xx,409")
@@ -130,20 +97,20 @@ _ON = ("5xx", "gateway-error", "reset", "retriable-4xx", "connect-failure", "503
 
 def _tried_again(random: Random) -> list[Json]:
     """Retries of every sort, of what is dead and of what answers with errors."""
-    made = []
-    for number, (host, port) in enumerate((("bare", 81), (_BETA, 80))):
+    found = []
+    for number, (host, port) in enumerate((("bare", 81), (BETA, 80))):
         target = [{"destination": {"host": host, "port": {"number": port}}}]
         retries = {"attempts": 1, "retryOn": random.choice(_ON)}
-        place = "other" if host == _BETA else "default"
+        place = "other" if host == BETA else "default"
         rules = {"hosts": [host], "http": [{"route": target, "retries": retries}]}
-        made.append(_object("VirtualService", f"again-{number}", place, rules))
-    return made
+        found.append(made("VirtualService", f"again-{number}", place, rules))
+    return found
 
 
 def _to_tried_again(random: Random) -> Json:
     if random.random() < 0.3:
-        return _request("http://bare:81/")
-    return _request(f"http://{_BETA}/status/{random.choice((409, 500, 502, 503, 504))}")
+        return request("http://bare:81/")
+    return request(f"http://{BETA}/status/{random.choice((409, 500, 502, 503, 504))}")
 
 
 def _by_address(random: Random) -> list[Json]:
@@ -156,12 +123,12 @@ def _by_address(random: Random) -> list[Json]:
         "action": random.choice(("ALLOW", "DENY")),
         "rules": [rule],
     }
-    return [_object("AuthorizationPolicy", "addresses", "default", spec)]
+    return [made("AuthorizationPolicy", "addresses", "default", spec)]
 
 
 def _to_alpha(random: Random) -> Json:
     origin = random.choice(("deploy/client", "deploy/naked"))
-    return _request(f"http://alpha:{random.choice((80, 8080))}/", origin)
+    return request(f"http://alpha:{random.choice((80, 8080))}/", origin)
 
 
 def _patched(random: Random) -> list[Json]:
@@ -190,7 +157,7 @@ def _patched(random: Random) -> list[Json]:
         "workloadSelector": {"labels": {"app": "alpha"}},
         "configPatches": [random.choice((filters, answer))],
     }
-    return [_object("EnvoyFilter", "patched", "default", spec)]
+    return [made("EnvoyFilter", "patched", "default", spec)]
 
 
 def _tokens(random: Random) -> list[Json]:
@@ -200,12 +167,12 @@ def _tokens(random: Random) -> list[Json]:
         for issuer in tokens.ISSUERS
     ]
     chosen = {"selector": {"matchLabels": {"app": "alpha"}}}
-    made = [_object("RequestAuthentication", "seen", "default", {**chosen, "jwtRules": rules})]
+    found = [made("RequestAuthentication", "seen", "default", {**chosen, "jwtRules": rules})]
     if random.random() < 0.6:
         wanted = random.choice(({"requestPrincipals": ["*"]}, {"requestPrincipals": ["*/bob"]}))
         spec = {**chosen, "action": "ALLOW", "rules": [{"from": [{"source": wanted}]}]}
-        made.append(_object("AuthorizationPolicy", "with-token", "default", spec))
-    return made
+        found.append(made("AuthorizationPolicy", "with-token", "default", spec))
+    return found
 
 
 def _with_token(random: Random) -> Json:
@@ -216,20 +183,20 @@ def _with_token(random: Random) -> Json:
 
 def _other_names(random: Random) -> list[Json]:
     """Certificates for other names than are asked for, and TLS twice."""
-    host, port = random.choice((("alpha", 80), ("alpha", 443), (_BETA, 80), ("bare", 80)))
+    host, port = random.choice((("alpha", 80), ("alpha", 443), (BETA, 80), ("bare", 80)))
     tls: Json = {"mode": "ISTIO_MUTUAL", "subjectAltNames": ["spiffe://cluster.local/ns/x/sa/y"]}
     if random.random() < 0.5:
         tls = {"mode": "SIMPLE"}
     block = [{"port": {"number": port}, "tls": tls}]
     spec = {"host": host, "trafficPolicy": {"portLevelSettings": block}}
-    return [_object("DestinationRule", "names", "default", spec)]
+    return [made("DestinationRule", "names", "default", spec)]
 
 
 def _to_names(random: Random) -> Json:
     url = random.choice(
-        ("http://alpha/", "https://alpha/", "http://alpha:443/", f"http://{_BETA}/", "http://bare/")
+        ("http://alpha/", "https://alpha/", "http://alpha:443/", f"http://{BETA}/", "http://bare/")
     )
-    return _request(url)
+    return request(url)
 
 
 def _nothing(_random: Random) -> list[Json]:
@@ -241,13 +208,13 @@ def _odd(random: Random) -> Json:
     both = [["Content-Length", "5"], ["Transfer-Encoding", "chunked"]]
     return random.choice(
         (
-            _request("http://10.9.9.9/"),
-            _request("http://10.9.9.9/", "deploy/naked"),
-            _request("http://alpha/", headers=both),
-            _request("http://istio-ingressgateway/", "", headers=both),
-            _request("http://mail.example:443/", ""),
-            _request("http://bare:81/", "deploy/naked"),
-            _request("http://bare:443/"),
+            request("http://10.9.9.9/"),
+            request("http://10.9.9.9/", "deploy/naked"),
+            request("http://alpha/", headers=both),
+            request("http://istio-ingressgateway/", "", headers=both),
+            request("http://mail.example:443/", ""),
+            request("http://bare:81/", "deploy/naked"),
+            request("http://bare:443/"),
         )
     )
 
@@ -261,4 +228,5 @@ THEMES = (
     Theme(_tokens, _with_token),
     Theme(_other_names, _to_names),
     Theme(_nothing, _odd),
+    *hindered.THEMES,
 )

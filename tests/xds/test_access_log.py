@@ -34,6 +34,7 @@ def entry(status: int, flags: str = "-", **grpc: str) -> accesslog_pb2.HTTPAcces
         (entry(0, "DC"), False),
         (entry(0), False),
         (entry(200, "DC"), False),
+        (entry(0, "DR"), False),
         (entry(200, trailers="14"), False),
         (entry(200, headers="5"), False),
     ],

@@ -353,7 +353,7 @@ CLIENT_LEFT = Cause(
     category=Category.LIMIT,
     words="the client gave up before the answer came",
     hints=("wait longer (`-m SECONDS`), or see why the application is slow",),
-    flags=("DC",),
+    flags=("DC", "DR"),
 )
 NO_SERVER_CERTIFICATE = Cause(
     code="no-server-certificate",

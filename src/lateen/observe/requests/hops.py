@@ -4,9 +4,9 @@ import msgspec
 
 from lateen.observe.requests.ledger import LogEntry
 
-_NO_FAILURES = frozenset({"", "-", "DI", "DC"})
+_NO_FAILURES = frozenset({"", "-", "DI", "DC", "DR"})
 """Flags that do not say that a proxy could not carry on: DI is an injected delay, DC that who
-asked went away."""
+asked went away, DR that it took back one request of an HTTP/2 connection."""
 _CONNECTION_FLAGS = frozenset({"UF", "UH", "URX", "NC", "UO", "UC", "UT"})
 _NOT_AUTHORIZED = "rbac_access_denied_matched_policy["
 NO_RULE = "none"

@@ -126,6 +126,8 @@ class Run:
         self._facts: dict[str, int] = {}
         self.steps: list[Step] = []
         self.legs: list[Leg | None] = []
+        self._streams: set[int] = set()
+        """Legs that carry the request as a stream of HTTP/2."""
         self.failure: Failure | None = None
         self.decided: list[Source] = []
         """Fields that decided something on the way, in order."""
@@ -177,14 +179,20 @@ class Run:
         """Note a leg at its place."""
         self.legs[place] = leg
 
+    def note_protocol(self, place: int, version: str) -> None:
+        """Note the HTTP version of a leg between proxies: over HTTP/2 a request is a stream."""
+        (self._streams.add if version == "2" else self._streams.discard)(place)
+
     def left_alone(self, place: int) -> None:
         """Note that who waited at a leg went away: the proxies beyond log it."""
         for number in range(place, len(self.legs)):
             leg = self.legs[number]
             if leg is None:
                 continue
-            own = leg.client_log if number == place else _gone(leg.client_log)
-            changed = msgspec.structs.replace(leg, client_log=own, server_log=_gone(leg.server_log))
+            before, here = number - 1 in self._streams, number in self._streams
+            own = leg.client_log if number == place else _gone(leg.client_log, stream=before)
+            server = _gone(leg.server_log, stream=here)
+            changed = msgspec.structs.replace(leg, client_log=own, server_log=server)
             self.legs[number] = changed
 
     def mark(self) -> tuple[int, int]:
@@ -198,11 +206,16 @@ class Run:
         self.failure = None
 
 
-def _gone(log: Log | None) -> Log | None:
+def _gone(log: Log | None, *, stream: bool) -> Log | None:
+    """Return what a proxy logs of a request that who asked took back: a stream of its own over
+    HTTP/2, else the whole connection."""
     if log is None or log.kind != "http":
         return log
+    flag, details = "DC", "downstream_remote_disconnect"
+    if stream:
+        flag, details = "DR", "http2.remote_reset"
     return msgspec.structs.replace(
-        log, status=0, flags=("DC",), details="downstream_remote_disconnect", upstream_failure=""
+        log, status=0, flags=(flag,), details=details, upstream_failure=""
     )
 
 

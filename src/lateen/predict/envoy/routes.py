@@ -82,27 +82,54 @@ def virtual_host(table: Any, authority: str) -> Any | None:
     """Return the virtual host of an authority: exact, the longest `*.suffix`, the longest
     `prefix.*`, then `*`. Case does not count."""
     name = (bare(authority) if table.ignore_port_in_host_matching else authority).lower()
-    best: tuple[int, int] = (0, 0)
-    found = None
-    for host in table.virtual_hosts:
-        for domain in host.domains:
-            rank = _rank(domain.lower(), name)
-            if rank > best:
-                best, found = rank, host
+    domains = _domains(table)
+    found = domains.exact.get(name)
+    if found is not None:
+        return found
+    for suffix, host in domains.suffixes:
+        if name.endswith(suffix) and len(name) > len(suffix):
+            return host
+    for prefix, host in domains.prefixes:
+        if name.startswith(prefix) and len(name) > len(prefix):
+            return host
+    return domains.rest
+
+
+class _Domains:
+    """The virtual hosts of a table by their domains; of two with the same the first."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.exact: dict[str, Any] = {}
+        self.rest: Any | None = None
+        suffixes: dict[str, Any] = {}
+        prefixes: dict[str, Any] = {}
+        for host in table.virtual_hosts:
+            for domain in (each.lower() for each in host.domains):
+                if domain == "*":
+                    self.rest = self.rest or host
+                elif domain.startswith("*"):
+                    suffixes.setdefault(domain[1:], host)
+                elif domain.endswith("*"):
+                    prefixes.setdefault(domain[:-1], host)
+                else:
+                    self.exact.setdefault(domain, host)
+        self.suffixes = sorted(suffixes.items(), key=lambda pair: -len(pair[0]))
+        self.prefixes = sorted(prefixes.items(), key=lambda pair: -len(pair[0]))
+
+
+_MOST_TABLES = 256
+_read: dict[int, _Domains] = {}
+"""By the identity of their tables, which they hold."""
+
+
+def _domains(table: Any) -> _Domains:
+    found = _read.get(id(table))
+    if found is None or found.table is not table:
+        if len(_read) >= _MOST_TABLES:
+            _read.clear()
+        found = _read[id(table)] = _Domains(table)
     return found
-
-
-def _rank(domain: str, name: str) -> tuple[int, int]:
-    """Return how well a domain fits: kind first, then length; (0, 0) where it does not."""
-    if domain == "*":
-        return 1, 1
-    if domain.startswith("*"):
-        rest = domain[1:]
-        return (3, len(rest)) if name.endswith(rest) and len(name) > len(rest) else (0, 0)
-    if domain.endswith("*"):
-        rest = domain[:-1]
-        return (2, len(rest)) if name.startswith(rest) and len(name) > len(rest) else (0, 0)
-    return (4, 0) if domain == name else (0, 0)
 
 
 class Draw:

@@ -193,6 +193,7 @@ def _attempts(
         if not hop.inbound:
             run.step("endpoints", upstream.endpoint_words(run, cluster, endpoint), at=hop.name)
         dialed = _in_time(upstream.dial(run, hop, way, endpoint, content), policy.seconds)
+        run.note_protocol(dialed.place, version)
         again = _again(policy, dialed.reply)
         if not again or attempt > policy.times:
             break
