@@ -6,6 +6,7 @@ is no matter of a diff; where lots are drawn, both sides are sent to several tim
 one whose outcomes have none in common.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -127,24 +128,34 @@ def _request(random: Random, client: Client, target: Target) -> Json | None:
     }
 
 
-def _outcomes(lab: Court, request: Json, times: int) -> set[str]:
+def _outcomes(lab: Court, request: Json, times: int, of: Callable[[Json], str]) -> set[str]:
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return {_outcome(each) for each in threads.map(lab.sent, [request] * times)}
+        return {of(each) for each in threads.map(lab.sent, [request] * times)}
 
 
 def _outcome(answer: Json) -> str:
     """Return what a diff speaks of: where a request came to, how its connections were protected, or
     how it failed."""
-    code = answer["verdict"]["code"]
-    hops = [
-        (leg["name"], leg["tls"], leg["client_identity"], foretold.workload(leg["to"]["name"]))
-        for leg in answer["legs"]
-        if leg["from"]["name"] != leg["to"]["name"]  # what stays in a pod is nobody's to read
-    ]
+    code, hops = answer["verdict"]["code"], _hops(answer)
     if code not in _ANSWERED:
         return str((code, answer["response"]["status"]))
     by_proxy = answer["legs"][-1]["to"]["role"] != "app"
     return str((hops, answer["response"]["status"] if by_proxy else None))
+
+
+def _hops(answer: Json) -> list[tuple[str, ...]]:
+    """Return the legs between pods: what stays in one is nobody's to read."""
+    return [
+        (leg["name"], leg["tls"], leg["client_identity"], foretold.workload(leg["to"]["name"]))
+        for leg in answer["legs"]
+        if leg["from"]["name"] != leg["to"]["name"]
+    ]
+
+
+def _all_told(answer: Json) -> str:
+    """Return an outcome with its legs, though it failed: a witness may show that a request that is
+    refused before and after comes over mutual TLS now."""
+    return str((_outcome(answer), _hops(answer)))
 
 
 def _send(
@@ -157,10 +168,10 @@ def _send(
 ) -> None:
     old, new = labs
     try:
-        if _outcomes(old, request, 1) == _outcomes(new, request, 1):
+        if _outcomes(old, request, 1, _outcome) == _outcomes(new, request, 1, _outcome):
             found.requests += 1
             return
-        there, here = _outcomes(old, request, _SENT), _outcomes(new, request, _SENT)
+        there, here = (_outcomes(each, request, _SENT, _outcome) for each in labs)
     except ApiError:
         return
     found.requests += 1
@@ -187,7 +198,7 @@ def _witness(
     request["method"] = asked["method"]
     request["headers"] = [[name, text] for name, text in asked["headers"].items() if text]
     try:
-        there, here = _outcomes(old, request, _SENT), _outcomes(new, request, _SENT)
+        there, here = (_outcomes(each, request, _SENT, _all_told) for each in (old, new))
     except ApiError:
         return
     found.witnesses += 1

@@ -97,7 +97,7 @@ def _to_protocols(random: Random) -> Json:
 
 
 def _breakers(random: Random) -> list[Json]:
-    """A circuit breaker that is open from the beginning."""
+    """A circuit breaker that would be open from the beginning, were it not for the one before."""
     limit = random.choice(("max_requests", "max_connections"))
     cluster = {
         "applyTo": "CLUSTER",

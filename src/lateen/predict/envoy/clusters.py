@@ -10,6 +10,7 @@ from lateen.predict.envoy.errors import UnknownError
 
 _ORIGINAL_DESTINATION = "envoy.filters.listener.original_dst"
 _MATCH = "envoy.transport_socket_match"
+_DEFAULT_PRIORITY = 0
 _HEALTHY = frozenset({"UNKNOWN", "HEALTHY", "DEGRADED"})
 
 
@@ -128,12 +129,14 @@ def version_upstream(options: Any | None, downstream: str) -> str:
 
 
 def full(cluster: Any) -> bool:
-    """Whether a circuit breaker lets nothing through at all."""
-    for threshold in cluster.circuit_breakers.thresholds:
-        for limit in ("max_requests", "max_connections"):
-            if threshold.HasField(limit) and getattr(threshold, limit).value == 0:
-                return True
-    return False
+    """Whether a circuit breaker lets nothing through at all. Of several for one priority the first
+    counts: what a patch adds behind it is without effect."""
+    every = cluster.circuit_breakers.thresholds
+    first = next((each for each in every if each.priority == _DEFAULT_PRIORITY), None)
+    if first is None:
+        return False
+    limits = ("max_requests", "max_connections")
+    return any(first.HasField(name) and getattr(first, name).value == 0 for name in limits)
 
 
 def weighted(clusters: Iterable[Any]) -> list[tuple[Any, float]]:
