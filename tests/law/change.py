@@ -22,8 +22,8 @@ from lateen.predict.spaces import difference
 from lateen.predict.spaces.cells import Cell, Client, Target
 from lateen.predict.spaces.explore import RequestClass
 from lateen.predict.values.request import Content, Http, innermost
-from lateen.predict.values.trail import PRESENT, Literal, Test
-from tests.law import foretold, meshes, replay
+from lateen.predict.values.trail import ISSUER, PRESENT, Literal, Test
+from tests.law import foretold, meshes, replay, tokens
 from tests.law.court import AT_ONCE, Court
 
 _SENT = 6
@@ -31,7 +31,7 @@ _SENT = 6
 _WITNESSES = 8
 """Changes of an edit whose witnesses are sent."""
 _ANSWERED = frozenset({"ok", "application-status"})
-_KINDS = ("authentication", "destination", "routes", "authorization", "gateway")
+_KINDS = ("authentication", "destination", "routes", "authorization", "gateway", "verification")
 
 
 @dataclass
@@ -197,6 +197,8 @@ def _witness(
         request["url"] = cell.target.url[:-1] + asked["path"]
     request["method"] = asked["method"]
     request["headers"] = [[name, text] for name, text in asked["headers"].items() if text]
+    if "claims" in asked:
+        request["headers"].append(["Authorization", f"Bearer {tokens.good(asked['claims'])}"])
     try:
         there, here = (_outcomes(each, request, _SENT, _all_told) for each in (old, new))
     except ApiError:
@@ -232,6 +234,7 @@ def _exactly(request: Json) -> list[Literal]:
         _is("path", "/" + path.partition("/")[2]),
         _is("method", request["method"]),
         _is("header x-tier", tier),
+        _is(ISSUER, None),
         _is("query v", pairs.get("v")),
     ]
 

@@ -38,11 +38,21 @@ def token(random: Random) -> str:
     header: Json = {"alg": "HS256", "typ": "JWT"}
     if random.random() < 0.5:
         header["kid"] = random.choice((issuer, issuer, "unknown"))
-    signed = f"{_part(header)}.{_part(claims)}"
     by = issuer if random.random() < 0.85 else "somebody else"
-    signature = hmac.digest(_secret(by), signed.encode(), "sha256")
-    made = f"{signed}.{_base64(signature)}"
+    made = signed(header, claims, by)
     return made if random.random() < 0.93 else random.choice(("token", made[:-5], f"{made}.x"))
+
+
+def signed(header: Json, claims: Json, by: str) -> str:
+    """Return a token that somebody has signed."""
+    content = f"{_part(header)}.{_part(claims)}"
+    signature = hmac.digest(_secret(by), content.encode(), "sha256")
+    return f"{content}.{_base64(signature)}"
+
+
+def good(claims: Json) -> str:
+    """Return a token with these claims, signed by its issuer."""
+    return signed({"alg": "HS256", "typ": "JWT"}, claims, str(claims["iss"]))
 
 
 def _secret(issuer: str) -> bytes:

@@ -7,12 +7,13 @@ import msgspec
 from lateen.predict.classes import expressions
 from lateen.predict.classes.languages import Language, Languages, TooLargeError
 from lateen.predict.values.request import Http
-from lateen.predict.values.trail import Literal, Test
+from lateen.predict.values.trail import ISSUER, Literal, Test
 
 _UNIVERSES = {
     "path": r"/([a-zA-Z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2}|/)*",
     "method": "[A-Z]+",
     "header": r"([!-~]([ -~]*[!-~])?)?",
+    "claim": "[!-~]([ -~]*[!-~])?",
     "query": "[a-zA-Z0-9._~!$'()*,;:@/-]*",
 }
 _ESCAPED = "%(2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE]|00)"
@@ -33,7 +34,17 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     path: str = "/"
     method: str = "GET"
     fields: tuple[tuple[str, str | None], ...] = ()
-    """Headers and query parameters that it must have or lack, by field."""
+    """Headers, query parameters and claims that it must have or lack, by field."""
+
+    @property
+    def claims(self) -> dict[str, str] | None:
+        """Those of its token; None without one."""
+        found = {
+            field.removeprefix("claim "): value
+            for field, value in self.fields
+            if field.startswith("claim ") and value is not None
+        }
+        return found if ISSUER.removeprefix("claim ") in found else None
 
     def applied(self, base: Http) -> Http:
         """Return a request with these values in place of its own."""
@@ -43,13 +54,18 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
             kind, _, name = field.partition(" ")
             if kind == "query":
                 query += [f"{name}={value}"] if value is not None else []
+            elif kind == "claim":
+                continue
             elif value is None:
                 headers.pop(name, None)
             else:
                 headers[name] = value
         path = self.path + (f"?{'&'.join(query)}" if query else "")
         rest = tuple(headers.items())
-        return msgspec.structs.replace(base, path=path, method=self.method, headers=rest)
+        claims = tuple(self.claims.items()) if self.claims is not None else None
+        return msgspec.structs.replace(
+            base, path=path, method=self.method, headers=rest, claims=claims
+        )
 
 
 class Regions:

@@ -2,16 +2,30 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from lateen.predict.envoy import strings
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.values.request import Http
+from lateen.predict.values.trail import PRESENT
+
+TOKENS = "envoy.filters.http.jwt_authn"
+"""The filter that writes down the claims of tokens."""
 
 
 def matches(matcher: Any, request: Http | None) -> bool:
-    """Tell whether a MetadataMatcher takes a request; what is not there fits nothing."""
-    return fits(matcher, written(request, matcher.filter))
+    """Tell whether a MetadataMatcher takes a request; what is not there fits nothing. Of a class of
+    requests it is noted what is asked of their token, where one was verified."""
+    known = written(request, matcher.filter)
+    if request is None or request.trail is None or matcher.filter != TOKENS or not known:
+        return fits(matcher, known)
+    keys = [segment.key for segment in matcher.path]
+    name = ".".join(keys[1:])
+    payload = known.get(keys[0], {})
+    value = payload.get(name)
+    request.noted(f"claim {name}", PRESENT, value is not None)
+    found = _value(matcher.value, value, Asked(request, f"claim {name}"))
+    return bool(found != matcher.invert)
 
 
 def fits(matcher: Any, known: Mapping[str, Any]) -> bool:
@@ -30,14 +44,27 @@ def written(request: Http | None, name: str) -> Mapping[str, Any]:
     return found
 
 
-def _value(matcher: Any, value: Any) -> bool:
+class Asked(NamedTuple):
+    """A field of a request, about which it is noted what is asked."""
+
+    request: Http
+    field: str
+
+
+def _value(matcher: Any, value: Any, asked: Asked | None = None) -> bool:
     kind = matcher.WhichOneof("match_pattern")
     if kind == "or_match":
-        return any(_value(each, value) for each in matcher.or_match.value_matchers)
+        return any(_value(each, value, asked) for each in matcher.or_match.value_matchers)
     if kind == "list_match":
-        return isinstance(value, list) and any(_value(matcher.list_match.one_of, v) for v in value)
+        one_of = matcher.list_match.one_of
+        return isinstance(value, list) and any(_value(one_of, each, asked) for each in value)
     if kind == "string_match":
-        return isinstance(value, str) and strings.matches(matcher.string_match, value)
+        if not isinstance(value, str):
+            return False
+        found = strings.matches(matcher.string_match, value)
+        if asked is not None:
+            asked.request.noted(asked.field, strings.test_of(matcher.string_match), found)
+        return found
     if kind == "bool_match":
         return isinstance(value, bool) and value == matcher.bool_match
     if kind == "present_match":

@@ -103,7 +103,7 @@ def _prepared(request: Http, manager: Any) -> Http | None:
         raise UnknownError(f"escaped slashes are treated by {action}")
     if manager.strip_any_host_port or manager.strip_matching_host_port:
         raise UnknownError("the port is taken off the Host")
-    return msgspec.structs.replace(request, path=path)
+    return msgspec.structs.replace(request, path=path, metadata=())  # no proxy tells another's
 
 
 def _route(run: Run, hop: Hop, manager: Any, request: Http) -> routes.Routed:

@@ -10,11 +10,13 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from lateen.predict.envoy import config, jws
+import msgspec
+
+from lateen.predict.envoy import config, jws, metadata
 from lateen.predict.envoy.errors import UnknownError
 from lateen.predict.http.exchange import Exchange, Local
+from lateen.predict.values.trail import ISSUER, PRESENT, Test
 
-FILTER = "envoy.filters.http.jwt_authn"
 CODES = {
     jws.UNKNOWN_ISSUER: "jwt-unknown-issuer",
     jws.EXPIRED: "jwt-expired",
@@ -24,6 +26,8 @@ CODES = {
     jws.NO_KEY: "jwt-unverified",
 }
 """Classes by Envoy's words; any other is a token that cannot be read."""
+_TAKEN = "token"
+"""Of a trail: a proxy before has taken the client's token from the request."""
 _MALFORMED = "jwt-malformed"
 _FINE = ""
 _WEAK = (jws.MISSING, jws.UNKNOWN_ISSUER)
@@ -102,6 +106,8 @@ class _Run:
 
     def _provider(self, name: str) -> str:
         provider = self._providers[name]
+        if self._exchange.request.trail is not None:
+            return self._meant(provider, name)
         texts = [text for _, _, text in self._found(provider)]
         problem = _FINE if texts else jws.MISSING
         for text in texts:
@@ -111,6 +117,35 @@ class _Run:
         if problem:
             self.blamed = name
         return problem
+
+    def _meant(self, provider: Any, name: str) -> str:
+        """Ask about the token of a class of requests: it is good but for its issuer and audience,
+        and is sent where this provider looks."""
+        request = self._exchange.request
+        claims = dict(request.claims) if request.claims is not None else {}
+        taken = request.trail is not None and _TAKEN in request.trail.fixed
+        if taken or not request.noted(ISSUER, PRESENT, bool(claims)):
+            self.blamed = name
+            return jws.MISSING
+        if provider.issuer:
+            asked = Test(kind="exact", value=provider.issuer)
+            if not request.noted(ISSUER, asked, claims["iss"] == provider.issuer):
+                self.blamed = name
+                return jws.UNKNOWN_ISSUER
+        if provider.audiences and not self._for_us(list(provider.audiences), claims):
+            self.blamed = name
+            return jws.AUDIENCE
+        self._verified[name] = jws.Token({}, claims, b"", b"")
+        return _FINE
+
+    def _for_us(self, audiences: list[str], claims: dict[str, str]) -> bool:
+        request, given = self._exchange.request, claims.get("aud")
+        if not request.noted("claim aud", PRESENT, given is not None):
+            return False
+        return any(
+            request.noted("claim aud", Test(kind="exact", value=each), given == each)
+            for each in audiences
+        )
 
     def _token(self, provider: Any, name: str, text: str) -> str:
         token = jws.read(text)
@@ -163,11 +198,15 @@ class _Run:
                 for kind, place, _ in self._found(provider):
                     if kind == "header":
                         exchange.request = exchange.request.without_header(place)
+                if exchange.request.claims is not None:
+                    exchange.request = msgspec.structs.replace(
+                        exchange.request, claims=None, trail=exchange.request.setting(_TAKEN)
+                    )
             sources = config.known(exchange.hop.policy_source(name))
             words = f"verified: {token.issuer}/{token.claims.get('sub', '')}"
             exchange.run.step("token", words, at=exchange.hop.name, sources=sources)
         if payload:
-            exchange.request = exchange.request.with_metadata(FILTER, json.dumps(payload))
+            exchange.request = exchange.request.with_metadata(metadata.TOKENS, json.dumps(payload))
             if any(self._providers[name].clear_route_cache for name in self._verified):
                 exchange.reroute()
 

@@ -38,6 +38,9 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
 
     metadata: tuple[tuple[str, str], ...] = ()
     """What filters wrote about it: a JSON object by the filter's name."""
+    claims: tuple[tuple[str, str], ...] | None = None
+    """Those of a token that is sent wherever one is looked for, rightly signed and in time: for
+    statements about all requests. None without such a token."""
     now: float = 0.0
     """When it is sent, in seconds of the epoch; 0 where that is not known."""
 

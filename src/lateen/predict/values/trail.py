@@ -28,11 +28,13 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PRESENT = Test(kind="present")
+ISSUER = "claim iss"
+"""The field of a token's issuer: a token is there where this is."""
 
 
 class Literal(msgspec.Struct, frozen=True):
-    """A test of a field (`path`, `method`, `header NAME`, `query NAME`, `identity`, `address`) and
-    its answer."""
+    """A test of a field (`path`, `method`, `header NAME`, `query NAME`, `claim NAME` of a token,
+    `identity`, `address`) and its answer."""
 
     field: str
     test: Test
