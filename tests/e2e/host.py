@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from tests import programs
+
 
 @dataclass(frozen=True)
 class Host:
@@ -35,6 +37,8 @@ def look(home: Path, inside: Sequence[str] = ()) -> Host:
     `inside` is the command that enters the network namespace that is the host to the lab.
     """
     ours = _ours(home)
+    for name in ("ip", *(["nft"] if os.getuid() == 0 else ())):
+        programs.require(name)
     return Host(
         processes=frozenset(_processes(ours)),
         namespaces=frozenset(_namespaces(ours)),

@@ -16,6 +16,8 @@ import pytest
 
 from lateen.node.shim import protocol
 from lateen.node.shim.client import ShimClient
+from tests import programs
+from tools.programs import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 WALKTHROUGH = ROOT / "examples" / "walkthrough"
@@ -91,7 +93,10 @@ class Lab:
         return found
 
     def command(self, *argv: str) -> list[str]:
-        """Return the command line that runs a program as the lab's user, where the lab is."""
+        """Return the command line that runs a program as the lab's user, where the lab is. A test
+        that asks for a program which the machine has not is skipped."""
+        if argv[0] in PACKAGES:
+            programs.require(argv[0])
         return [*self.inside, *(as_ordinary_user(list(argv), self.uid) if self.ordinary else argv)]
 
     def run(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import programs
 from tests.e2e.labs import Lab
 
 pytestmark = pytest.mark.e2e
@@ -32,6 +33,7 @@ class Mesh:
         """Send requests, each curl's arguments, and return the statuses."""
         words = "curl -sk -m 10 -o /dev/null -w '%{http_code}\\n'"
         if origin == "outside":
+            programs.require("curl")
             lines = "; ".join(f"{words} {r.replace(HTTP, self.url)}" for r in requests)
             return str(self.lab.run("sh", "-c", lines).stdout).split()
         lines = "; ".join(f"{words} {request}" for request in requests)

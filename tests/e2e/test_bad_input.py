@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.e2e.interpreters import late_interpreter
 from tests.e2e.labs import ROOT, WALKTHROUGH, Lab, as_ordinary_user
 
@@ -333,6 +334,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(make_lab: Callable[..., Lab]) 
 def test_a_disk_that_fills_up_stops_writes_only(make_lab: Callable[..., Lab]) -> None:
     """What is refused names the file; the mesh goes on; with space again, so do writes. The death
     of the plane does not end the lab, though its supervisor cannot write that down."""
+    programs.require("curl")
     lab = make_lab("fills")
     shop = f"{lab.home}/state/fills"
     script = f"""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.e2e import host
 from tests.e2e.labs import USERS, Lab
 
@@ -65,7 +66,7 @@ for target in sys.argv[1:]:
 
 
 def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
+    subprocess.run([programs.require("ip"), *words], check=True)
 
 
 @pytest.fixture(scope="module")

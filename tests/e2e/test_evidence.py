@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lateen.base.clock import SystemClock
+from tests import programs
 from tests.e2e import remedies
 from tests.e2e.labs import ROOT, USERS, WALKTHROUGH, Lab
 
@@ -44,6 +45,8 @@ class Sniffer:
     """The machine's tcpdump at all interfaces of a pod, and tshark's reading of its file."""
 
     def __init__(self, lab: Lab, pod: str, file: Path, *, namespace: str = "default") -> None:
+        for name in ("tcpdump", "tshark"):
+            programs.require(name)
         self._file = file
         argv = ["exec", pod, "-n", namespace, "-c", "istio-proxy", "--"]
         argv += ["/usr/bin/tcpdump", "-i", "any", "-U", "-Z", "root", "-w", "-", "tcp"]

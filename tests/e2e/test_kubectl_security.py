@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import programs
 from tests.e2e.labs import KUBECTLS, ORDINARY, USERS, Lab, as_ordinary_user
 
 pytestmark = pytest.mark.e2e
@@ -99,7 +100,17 @@ def in_pod(lab: Lab, pod: str, script: str, container: str = "app") -> str:
 @pytest.mark.parametrize("header", ["", "Authorization: Bearer guess", "Authorization: Basic YTph"])
 def test_another_user_gets_401(lab: Lab, path: str, header: str) -> None:
     asked = as_stranger if os.getuid() == 0 else lambda argv: lab.run(*argv)
-    code = ["curl", "-sk", "-m", "10", "-w", "\n%{http_code}", "-H", header, server(lab) + path]
+    code = [
+        programs.require("curl"),
+        "-sk",
+        "-m",
+        "10",
+        "-w",
+        "\n%{http_code}",
+        "-H",
+        header,
+        server(lab) + path,
+    ]
     body, _, status = asked(code).stdout.rpartition("\n")
     assert status == "401"
     assert json.loads(body)["reason"] == "Unauthorized"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.e2e.kubectl_pods import AS_ROOT, AS_USER, PODS
 from tests.e2e.kubectl_sessions import SESSIONS
 from tests.e2e.labs import ORDINARY, USERS, Lab
@@ -14,6 +15,14 @@ from tests.e2e.shells import Shell
 pytestmark = pytest.mark.e2e
 
 ALL = {**SESSIONS, **PODS, **AS_ROOT, **AS_USER}
+NEEDS = {
+    "secrets and services of every type": "openssl",
+    "through a proxy": "curl",
+    "a running pod is debugged": "nginx",
+    "a copy of a pod is debugged": "nginx",
+    "containers that share their processes": "nginx",
+}
+"""The program of the machine that a session uses, or whose processes it looks at."""
 
 
 def space(title: str) -> str:
@@ -41,6 +50,8 @@ def test_session(lab: Lab, title: str) -> None:
     """Run a session's lines in a directory and a namespace of their own."""
     if title in (AS_ROOT if lab.ordinary or os.getuid() else AS_USER):
         pytest.skip("another user's")
+    if title in NEEDS:
+        programs.require(NEEDS[title])
     name = space(title)
     folder = lab.home / name
     folder.mkdir(mode=0o700)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests import programs
 from tests.e2e.labs import USERS, WALKTHROUGH, Lab, kubectl_path
 
 pytestmark = pytest.mark.e2e
@@ -266,6 +267,7 @@ def test_the_document_through_kubectl(make_lab: Callable[..., Lab], ordinary: bo
     As root the packets come from the machine's tcpdump where there is one; an ordinary user's
     namespace cannot run it, so the built-in one answers.
     """
+    programs.require("curl")
     lab = make_lab("document", ordinary=ordinary)
     lab.ok("up", "--istio", ISTIO)
     for version in ("kubectl-1.37", "kubectl-1.32"):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.e2e import host
 from tests.e2e.labs import USERS, WALKTHROUGH, Lab
 from tests.e2e.streams import Stream, steady
@@ -227,6 +228,7 @@ def private(make_lab: Callable[..., Lab]) -> Iterator[Callable[..., Lab]]:
     if os.getuid() != 0:
         yield make_lab
         return
+    programs.require("ip")
     script = "ip link set lo up && echo ready && exec sleep 600"
     holder = subprocess.Popen(
         ["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE, text=True

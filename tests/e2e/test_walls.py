@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.e2e.attacked import ATTACKS, PYTHON, SECRET, Attacked
 from tests.e2e.labs import ORDINARY, USERS, Lab
 
@@ -199,7 +200,9 @@ def test_the_host_and_the_labs_own_are_not_reached(attacked: Attacked) -> None:
 
 def _own_addresses() -> list[str]:
     """Return the addresses of this machine, the lab's link with them."""
-    text = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True).stdout
+    text = subprocess.run(
+        [programs.require("ip"), "-4", "-o", "addr"], capture_output=True, text=True
+    ).stdout
     return [line.split()[3].partition("/")[0] for line in text.splitlines()]
 
 
