@@ -74,3 +74,12 @@ def test_no_table_is_wider_and_no_letter_is_lost(
 def test_a_table_with_room_is_one_line_a_row() -> None:
     shown = tables.fitted(["name", "why"], [["a/b", "no reason"]], 80)
     assert shown == "NAME   WHY\na/b    no reason"
+
+
+@pytest.mark.parametrize("limit", [60, 70, 78, 80, 81])
+def test_the_heads_of_a_table_are_no_wider_than_the_terminal_either(limit: int) -> None:
+    head = ["src", "dst", "port", "protocol", "secured", "requests", "errors", "why_no_tls"]
+    row = ["default/cl", "10.0.0.1", "18099", "HTTP/1.1", "none", "1", "1", "no such endpoint"]
+    shown = tables.fitted(head, [row], limit).split("\n")
+    assert max(map(len, shown)) <= limit
+    assert ("WHY_NO_TLS" in shown[0]) == (limit >= 70)

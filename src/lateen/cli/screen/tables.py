@@ -7,6 +7,8 @@ from typing import Any
 from lateen.cli.terminal import width
 
 _GAP = "   "
+_CUT = 4
+"""Of a column where not even the heads fit."""
 _NARROWEST = 3
 """Of a column, as kubectl has it: it tells where a column without its head is narrow."""
 
@@ -31,23 +33,30 @@ def layout(
 
 def fitted(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int) -> str:
     """Lay out a table in `limit` columns (0: as wide as it is); cells that are too long go on in
-    the next line. Heads are in capitals and stay whole."""
+    the next line. Heads are in capitals. They stay whole where columns that stand closer to each
+    other make that possible."""
     first = [cell.upper() for cell in head]
     lines = [first, *rows]
     widths = [max(width.columns(row[i]) for row in lines) for i in range(len(head))]
+    gap = _GAP
     if limit:
         least = [max(len(cell), 8) if w > 8 else w for cell, w in zip(first, widths, strict=True)]
-        widths = width.narrowed(widths, least, limit, len(_GAP))
-    return "\n".join(line for row in lines for line in _lines(row, widths))
+        room = limit - sum(least)
+        while len(gap) > 1 and len(gap) * (len(head) - 1) > room:
+            gap = gap[1:]
+        if len(gap) * (len(head) - 1) > room:
+            least = [min(w, _CUT) for w in widths]
+        widths = width.narrowed(widths, least, limit, len(gap))
+    return "\n".join(line for row in lines for line in _lines(row, widths, gap))
 
 
-def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+def _lines(row: Sequence[str], widths: Sequence[int], gap: str) -> Iterator[str]:
     cells = [width.cell(text, w) for text, w in zip(row, widths, strict=True)]
     for parts in itertools.zip_longest(*cells, fillvalue=""):
         padded = (
             part + " " * (w - width.columns(part)) for part, w in zip(parts, widths, strict=True)
         )
-        yield _GAP.join(padded).rstrip()
+        yield gap.join(padded).rstrip()
 
 
 class StreamingTable:
