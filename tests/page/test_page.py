@@ -93,6 +93,17 @@ def test_the_mesh_shows_what_travelled_and_problems_first(lab: Lab, page: "Page"
     page.screenshot(path=SHOTS / "mesh.png") if os.environ.get("UPDATE_DOCS") else None
 
 
+def test_the_configured_mode_is_a_word(lab: Lab, page: "Page") -> None:
+    at(page, "/mesh?sel=default%2Fhelloworld-mtls")
+    row = page.locator("aside dl div", has_text="Accepts").locator("dd")
+    expect(row).to_have_text("STRICT")
+    text = (WALKTHROUGH / "PeerAuthentication.yaml").read_text(encoding="utf-8")
+    lab.ok("apply", "-f", "-", stdin=text.replace("STRICT", "PERMISSIVE"))
+    expect(row).to_have_text("PERMISSIVE")
+    lab.ok("apply", "-f", str(WALKTHROUGH))
+    expect(row).to_have_text("STRICT")
+
+
 def test_graph_and_table_say_the_same(page: "Page") -> None:
     graph = {each.get_attribute("aria-label") for each in page.locator("g.edge").all()}
     at(page, "/mesh?as=table")

@@ -18,6 +18,7 @@ from lateen.app.capture.hops import Hops
 from lateen.base.clock import Clock, rfc3339
 from lateen.base.tasks import TaskGroup
 from lateen.compiler.frontend.registry import workloads
+from lateen.compiler.ir.proxy import ProxyView
 from lateen.model.labapi import contract
 from lateen.model.labapi.page import LiveLine, PageNode
 from lateen.model.labapi.status import Status
@@ -51,6 +52,7 @@ class Live:
         self._since = ""
         self._nodes: tuple[PageNode, ...] = ()
         self._built: object = None
+        self._sent: object = None
         self._state = b""
         self._aged = 0.0
 
@@ -116,7 +118,7 @@ class Live:
                     await asyncio.sleep(0)
             self._since = self._since or rfc3339(self._clock.now())
             self._settle()
-            self._look()
+            self._look(aged=True)
             self._state = await self._stated()
             self._book.changed(self._now(), aged=True)
             self._tell(self._whole(), self._who(), self._state)
@@ -141,7 +143,7 @@ class Live:
         rows = self._book.changed(self._now(), aged=aged)
         if rows:
             self._tell(_line(LiveLine(topic="edges", number=self._position, edges=rows)))
-        if self._look():
+        if self._look(aged=aged):
             self._tell(self._who())
         if aged:
             self._aged = monotonic
@@ -171,11 +173,13 @@ class Live:
         for leg in legs:
             self._book.add(self._hops.seen(leg), self._hops.pipeline.past.views)
 
-    def _look(self) -> bool:
-        """Read who is there anew where that may have changed; whether it did."""
-        if self._hops.pipeline.current is self._built:
+    def _look(self, *, aged: bool) -> bool:
+        """Read who is there anew where that may have changed; whether it did. What proxies were
+        sent is looked at when it is `aged`: in a change each proxy's turn makes it another."""
+        pipeline = self._hops.pipeline
+        if pipeline.current is self._built and (not aged or pipeline.views is self._sent):
             return False
-        self._built = self._hops.pipeline.current
+        self._built, self._sent = pipeline.current, pipeline.views
         before, self._nodes = self._nodes, self._nodes_now()
         return before != self._nodes
 
@@ -185,7 +189,7 @@ class Live:
         for service, backing in who.backed.items():
             for each in backing:
                 behind.setdefault(each, []).append(service)
-        found = []
+        found, views = [], self._hops.pipeline.views
         for (namespace, name), pod in sorted(self._hops.pipeline.current.snapshot.pods.items()):
             key = f"{namespace}/{name}"
             found.append(
@@ -196,6 +200,7 @@ class Live:
                     role=who.proxies.get(key, "app"),
                     identity=who.identities.get(key, ""),
                     services=tuple(sorted(behind.get(key, ()))),
+                    mode=_mode(views.get(key)),
                 )
             )
         return tuple(found)
@@ -211,6 +216,17 @@ class Live:
                 told = (self._whole(), self._who(), self._state)
             for line in told:
                 queue.put_nowait(line)
+
+
+def _mode(view: ProxyView | None) -> str:
+    """Return what a sidecar accepts, and the ports that accept something else."""
+    if view is None or view.inbound is None:
+        return ""
+    inbound = view.inbound
+    wide = inbound.mode.mode
+    ports = {each.port: each.mode.mode for each in (*inbound.ports, *inbound.port_modes)}
+    others = [f"{mode.value} at {port}" for port, mode in sorted(ports.items()) if mode is not wide]
+    return ", ".join((wide.value, *others))
 
 
 def _line(told: LiveLine) -> bytes:

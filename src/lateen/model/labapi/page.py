@@ -65,7 +65,8 @@ class PageNode(msgspec.Struct, frozen=True, kw_only=True):
     identity: str = ""
     services: tuple[str, ...] = ()
     mode: str = ""
-    """The PeerAuthentication's mode of its workload."""
+    """What its sidecar was sent of PeerAuthentications: the workload's mode, then ports whose mode
+    is another (`STRICT, DISABLE at 8080`). Empty without a sidecar."""
 
 
 class LiveCount(msgspec.Struct, frozen=True):

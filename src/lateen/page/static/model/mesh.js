@@ -19,9 +19,10 @@ export function workloads(state) {
     const key = `${node.namespace}/${node.workload}`;
     const made = found.get(key) || {
       key, name: node.workload, namespace: node.namespace, role: node.role,
-      identity: node.identity || "", services: node.services || [], pods: [], badges: [],
+      identity: node.identity || "", services: node.services || [], modes: [], pods: [], badges: [],
     };
     made.pods.push(node.name);
+    add(made.modes, node.mode);
     if (node.role === "gateway") made.role = "gateway";
     const pod = ready.get(node.name);
     const proxy = proxies.get(node.name);

@@ -13,11 +13,11 @@ export function Excerpt({ source }) {
     return () => { gone = true; };
   }, [source.text]);
   const text = found ? lines(shown(found)) : [];
-  const at = lineOf(text, field || "");
+  const at = field ? lineOf(text, field) : text.length ? 0 : -1; // without a field it is the object
   const from = Math.max(0, at - 3), to = at < 0 ? 0 : at + 6;
   return html`<figure class="excerpt"><figcaption><strong>${kind} ${name}</strong> <span class="quiet-text">${namespace}</span>
       <span class="place">${source.location || "no line: not applied from a file"}</span>
       <${Go} to=${{ view: "objects", rest: [namespace, kind, name], query: { line: field } }}>Open<//></figcaption>
-    ${found === undefined ? html`<p class="quiet-text">…</p>` : at < 0 ? html`<p class="quiet-text"><code>${field}</code>: ${found ? "set by a default" : "the object is gone"}</p>`
+    ${found === undefined ? html`<p class="quiet-text">…</p>` : at < 0 ? html`<p class="quiet-text">${found ? html`<code>${field}</code>: set by a default` : "the object is gone"}</p>`
       : html`<pre class="code" tabindex="0">${text.slice(from, to).map((l, n) => html`<span class=${from + n === at ? "line on" : "line"}>${from + n === at ? "› " : "  "}${l.text}\n</span>`)}</pre>`}</figure>`;
 }

@@ -261,6 +261,7 @@ function NodePanel({ node, edges, since, close, set, query }) {
   return html`<${Head} title=${node.name} close=${close} />
     <${Facts} rows=${[["Namespace", node.namespace], ["Kind", node.role === "app" ? "no proxy" : node.role],
       ["Identity", node.identity && soft(node.identity)], ["Services", node.services.map(soft).join(", ")],
+      ["Accepts", (node.modes || []).join("; ")],
       ["State", node.badges.join(", ") || (node.pods.length ? "ready, in step" : "")],
       ["Pods", node.pods.length ? html`<ul class="plain">${node.pods.map((p) => html`<li key=${p}>${soft(mesh.short(p))}</li>`)}</ul>` : ""]]} />
     <h3>Edges</h3><ul class="plain links">${mine.map((e) => html`<li key=${e.key} class=${mesh.health(e)}><${Go} to=${{ view: "mesh", query: { ...query, sel: e.key } }}>
