@@ -224,7 +224,8 @@ def _mode(view: ProxyView | None) -> str:
         return ""
     inbound = view.inbound
     wide = inbound.mode.mode
-    ports = {each.port: each.mode.mode for each in (*inbound.ports, *inbound.port_modes)}
+    ports = {each.port: each.mode.mode for each in inbound.ports}
+    ports |= {each.port: each.mode.mode for each in inbound.port_modes}
     others = [f"{mode.value} at {port}" for port, mode in sorted(ports.items()) if mode is not wide]
     return ", ".join((wide.value, *others))
 
