@@ -42,6 +42,19 @@ def test_a_rebound_name_is_not(host: str) -> None:
     assert refused("GET", "/mesh", {"host": host}) == 421
 
 
+def test_the_name_of_a_tunnel_is_served_where_it_is_allowed() -> None:
+    asked = GateRequest(method="GET", raw_path=b"/mesh", headers={"host": "Lab.Example:443"})
+    gate.check(asked, (gate.host_name("lab.EXAMPLE"),))
+    with pytest.raises(ApiError, match="no name of this machine"):
+        gate.check(asked, ("other.example",))
+
+
+@pytest.mark.parametrize("text", ["", "*", "*.example", "a.example:80", "http://a", "a/b", "a\nb"])
+def test_what_is_no_name_of_a_host_is_not_allowed(text: str) -> None:
+    with pytest.raises(ApiError, match="no host"):
+        gate.host_name(text)
+
+
 @pytest.mark.parametrize(
     ("headers", "code"),
     [

@@ -350,6 +350,9 @@ def test_a_code_is_good_once_and_nobody_else_gets_in(lab: Lab) -> None:
     assert ask("GET", contract.STATUS.path).status == 401
     assert ask("GET", contract.STATUS.path, authorization=bearer).status == 200
     assert ask("GET", "/mesh", host="evil.example").status == 421
+    lab.ok("page", "--no-browser", "--allow-host", "lab.example")
+    assert ask("GET", "/mesh", host="lab.example").status == 200
+    assert ask("GET", "/mesh", host="evil.example").status == 421
     secret = ask("GET", "/api/v1/secrets", authorization=bearer)
     assert secret.status == 403
     for answer in (first, secret, ask("GET", "/mesh")):

@@ -5,6 +5,7 @@ cookie says who asks; the Host must be a name of this machine (a name that was r
 write must come from the page itself, and what is not shown on the page cannot be asked for.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -42,6 +43,7 @@ _KINDS = {
     "lateen.dev": ("sourcemaps",),
 }
 _VIEWS = ("mesh", "request", "flows", "posture", "objects")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -62,6 +64,15 @@ def may_change(bodies: Iterable[JsonView]) -> None:
         group = str(body.get("apiVersion", "")).rpartition("/")[0]
         if group not in _GROUPS:
             raise _forbidden(f"a change of {body.get('kind', 'an object without a kind')}")
+
+
+def host_name(text: str) -> str:
+    """Return a name that Host headers may have, in lower case. Raises ApiError 400 for what is no
+    whole name of a host: a port, a pattern or an address with a scheme."""
+    name = text.lower()
+    if not _NAME.fullmatch(name):
+        raise ApiError(400, "BadRequest", f"{text[:80]!r} is no host: give a name as lab.example")
+    return name
 
 
 def is_view(path: str) -> bool:
@@ -95,6 +106,7 @@ def _is_local(host: str, hosts: tuple[str, ...]) -> bool:
     name, colon, port = host.rpartition(":")
     if not colon or not port.isdecimal():
         name = host
+    name = name.lower()
     return name in _LOCAL or name.endswith(".localhost") or name in hosts
 
 

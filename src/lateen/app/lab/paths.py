@@ -110,6 +110,11 @@ class LabPaths(msgspec.Struct, frozen=True):
         return self.run / "page.port"
 
     @property
+    def page_hosts(self) -> Path:
+        """Names by which the page may be asked besides, one a line; there while it is open."""
+        return self.run / "page.hosts"
+
+    @property
     def page_opener(self) -> Path:
         """The file that a browser is opened with: it leads on, and holds a one-time code."""
         return self.run / "page.html"

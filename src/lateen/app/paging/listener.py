@@ -44,14 +44,19 @@ class Pages:
         self._codes: dict[str, float] = {}
         self._server: serve.ApiServer | None = None
         self._port = 0
+        self._hosts: tuple[str, ...] = ()
 
     async def answer(self, wanted: PageRequest, given: Sequence[Route]) -> PageAnswer:
         """Open the page and return a new code, or close it. `given` are the lab's own routes.
-        Raises OSError."""
+        Raises OSError, ApiError 400 for a host that is no name."""
         if wanted.stop:
             await self.close(forget=True)
             return PageAnswer()
+        hosts = tuple(map(gate.host_name, wanted.hosts))
         await self.open(given)
+        if hosts:
+            self._hosts = tuple(dict.fromkeys((*self._hosts, *hosts)))
+            files.write_private(self._paths.page_hosts, "\n".join(self._hosts).encode())
         code, now = secrets.token_urlsafe(24), self._clock.monotonic()
         self._codes = {c: end for c, end in self._codes.items() if end > now}
         while len(self._codes) >= _MOST_CODES:
@@ -71,11 +76,20 @@ class Pages:
             auth.FixedTokens({token: auth.ADMIN}),
             routes=[*map(_without_secrets, given), self.live.route(), *self._drafts.routes()],
         )
-        self._server = serve.ApiServer(_PageApp(inner, Assets(), self._key, token))
+        self._server = serve.ApiServer(
+            _PageApp(inner, Assets(), self._key, token, lambda: self._hosts)
+        )
+        self._hosts = self._kept_hosts()
         listener = self._listener()
         self._port = listener.getsockname()[1]
         await self._server.listen(listener)
         files.write_private(self._paths.page_port, f"{self._port}\n".encode())
+
+    def _kept_hosts(self) -> tuple[str, ...]:
+        try:
+            return tuple(self._paths.page_hosts.read_text(encoding="ascii").split())
+        except (OSError, ValueError):
+            return ()
 
     def _listener(self) -> Any:
         try:
@@ -100,7 +114,9 @@ class Pages:
         if server is not None:
             await server.close()
         if forget:
-            for each in (self._paths.page_token, self._paths.page_port, self._paths.page_opener):
+            paths = self._paths
+            written = (paths.page_token, paths.page_port, paths.page_hosts, paths.page_opener)
+            for each in written:
                 each.unlink(missing_ok=True)
 
 
@@ -126,8 +142,10 @@ class _PageApp:
         assets: Assets,
         key: Callable[[CodeGiven, str], PageKey],
         token: str,
+        hosts: Callable[[], tuple[str, ...]],
     ) -> None:
         self._inner, self._assets, self._key, self._token = inner, assets, key, token
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: http.Receive, send: Send) -> None:
         """Serve one request."""
@@ -136,7 +154,7 @@ class _PageApp:
             return
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
         try:
-            gate.check(_asked(scope, headers))
+            gate.check(_asked(scope, headers), self._hosts())
             if scope["path"] == contract.PAGE_KEY.path:
                 body = await http.read_body(receive, headers, 4096)
                 await self._exchange(body, send)

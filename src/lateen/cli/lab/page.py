@@ -33,10 +33,10 @@ _KINDS = (
 """What a saved page holds of the objects."""
 
 
-def page(lab: str, view: str, *, quiet: bool) -> int:
+def page(lab: str, view: str, *, quiet: bool, hosts: tuple[str, ...] = ()) -> int:
     """The command: open the page and, where there is a desktop, a browser."""
     running = labs.require(lab)
-    answer: dict[str, Any] = lab_api.Api.of(running).ask(contract.PAGE, PageRequest())
+    answer: dict[str, Any] = lab_api.Api.of(running).ask(contract.PAGE, PageRequest(hosts=hosts))
     url = f"{answer['url']}{view}#code={answer['code']}"
     opened = not quiet and _browse(running, url)
     sys.stdout.write(f"{url}\n")

@@ -322,9 +322,16 @@ def edges(lab: str, namespace: str, everywhere: bool, output: str, since: str) -
     help="What it opens with; mesh.",
 )
 @flag("--no-browser", "quiet", text="Print the address only.")
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Answer to this Host too: for a tunnel that renames. Until --stop; may be repeated.",
+)
 @flag("--stop", text="Close the page, and void what opened it.")
 @text("--save", "file", about="Write the present state to one FILE.html, and open nothing.")
-def page(lab: str, view: str, quiet: bool, stop: bool, file: str) -> int:
+def page(lab: str, view: str, quiet: bool, hosts: tuple[str, ...], stop: bool, file: str) -> int:
     """Open the lab's page in the browser: the mesh with what travelled, requests, flows, objects.
 
     It is served on 127.0.0.1 until --stop or `lateen down`. The address that is printed holds a
@@ -334,7 +341,7 @@ def page(lab: str, view: str, quiet: bool, stop: bool, file: str) -> int:
 
     if file:
         return command.save(lab, file)
-    return command.stop(lab) if stop else command.page(lab, view, quiet=quiet)
+    return command.stop(lab) if stop else command.page(lab, view, quiet=quiet, hosts=hosts)
 
 
 COMMANDS = (curl, token, explain, capture, tap, edges, page)

@@ -13,6 +13,8 @@ class PageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Open the page's address, or close it and void its key."""
 
     stop: bool = False
+    hosts: tuple[str, ...] = ()
+    """Names that the Host header may have besides those of this machine, until it is closed."""
 
 
 class PageAnswer(msgspec.Struct, frozen=True, kw_only=True):
