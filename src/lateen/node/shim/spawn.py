@@ -22,6 +22,8 @@ from lateen.node.shim.walls.ids import Ids, Pod
 
 _FAILED = 127
 _LOOKS, _BETWEEN_LOOKS = 4, 0.002
+_AT_REST = 20
+"""Looks at a process that is not at rest for which one at rest counts."""
 _SIGWAIT = ("128", "137")
 """rt_sigtimedwait: x86-64, and what all newer architectures share."""
 
@@ -179,16 +181,23 @@ def catches(pid: int, number: int) -> bool:
     try:
         if _has(pid, ("SigIgn", "SigCgt"), number):
             return True
-        # A shell blocks everything for a moment around a fork; that is no decision.
+        # A shell blocks everything for a moment around a fork; that is no decision. While it waits
+        # for a processor or for what it forked (vfork), the moment lasts: only rest counts.
         looks = 0
         while _has(pid, ("SigBlk",), number):
-            looks += 1
-            if looks > _LOOKS:
+            looks += _AT_REST if _rests(pid) else 1
+            if looks > _LOOKS * _AT_REST:
                 return True
             time.sleep(_BETWEEN_LOOKS)
         return any(_waits_for_signals(pid, thread) for thread in os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return False
+
+
+def _rests(pid: int) -> bool:
+    """Whether a process sleeps and a signal could wake it (proc_pid_stat(5): state S)."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
 
 
 def _has(pid: int, masks: tuple[str, ...], number: int) -> bool:
