@@ -33,6 +33,66 @@ kind: Telemetry
 metadata: {name: logs, namespace: default}
 spec: {accessLogging: [%s]}
 """
+COLLECTOR = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: collector
+  namespace: default
+  labels: {app: collector, sidecar.istio.io/inject: "false"}
+spec:
+  containers:
+  - name: collector
+    image: python
+    command: [python3, -u, -c]
+    args:
+    - |
+      import http.server
+      class Spans(http.server.BaseHTTPRequestHandler):
+          protocol_version = "HTTP/1.1"
+          def chunk(self):
+              body = self.rfile.read(int(self.rfile.readline(), 16))
+              self.rfile.readline()
+              return body
+          def do_POST(self):
+              body = b"".join(iter(self.chunk, b""))
+              print(self.path, self.headers.get("x-key"), body, flush=True)
+              self.send_response(200)
+              self.send_header("content-length", "0")
+              self.end_headers()
+          def log_message(self, *_): pass
+      http.server.ThreadingHTTPServer(("", 9411), Spans).serve_forever()
+    readinessProbe: {tcpSocket: {port: 9411}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: collector, namespace: default}
+spec: {selector: {app: collector}, ports: [{name: http, port: 9411}]}
+"""
+TRACED = """
+    - name: spans
+      zipkin:
+        service: collector.default.svc.cluster.local
+        port: 9411
+        headers: [{name: x-key, value: k1}]
+    - name: otlp
+      opentelemetry:
+        service: collector.default.svc.cluster.local
+        port: 9411
+        http: {path: v1/traces}
+"""
+TRACES = """
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: traces, namespace: default}
+spec:
+  tracing:
+  - providers: [{name: %s}]
+    randomSamplingPercentage: 100
+    customTags:
+      own: {literal: {value: here}}
+      agent: {header: {name: user-agent, defaultValue: none}}
+"""
 _numbers = itertools.count()
 
 
@@ -188,6 +248,12 @@ def test_prometheus_finds_istios_metrics(lab: Lab) -> None:
     )
     client = ('reporter="source"', 'connection_security_policy="unknown"', *both)
     server = ('reporter="destination"', 'connection_security_policy="mutual_tls"', *both)
+    metrics = "    defaultProviders: {metrics: [prometheus]}\n"
+    lab.ok("apply", "-f", "-", stdin=MESH_CONFIG + metrics)
+    deadline = time.monotonic() + 20
+    while not (counted(lab, CLIENT, *client) and counted(lab, SERVER, *server)):
+        ask(lab, 418)
+        assert time.monotonic() < deadline, scraped(lab, CLIENT)
     before = counted(lab, CLIENT, *client), counted(lab, SERVER, *server)
     for _ in range(3):
         ask(lab, 418)
@@ -213,6 +279,37 @@ def test_prometheus_finds_istios_metrics(lab: Lab) -> None:
     ask(lab, 418)
     assert counted(lab, CLIENT) == still
     lab.ok("delete", "telemetry", "metrics")
+    lab.ok("delete", "configmap", "istio", "-n", "istio-system")
+
+
+def spans_until(lab: Lab, *words: str) -> str:
+    """Send requests until the collector has printed a report with all the words; return it."""
+    deadline = time.monotonic() + 30
+    while True:
+        ask(lab)
+        lines = lab.ok("logs", "collector", "--tail", "400").splitlines()
+        if found := [line for line in lines if all(word in line for word in words)]:
+            return found[-1]
+        assert time.monotonic() < deadline, lines
+
+
+def test_spans_reach_a_collector(lab: Lab) -> None:
+    lab.ok("apply", "-f", "-", stdin=COLLECTOR)
+    lab.ok("apply", "-f", "-", stdin=MESH_CONFIG + TRACED.removeprefix("\n"))
+    lab.ok("apply", "-f", "-", stdin=TRACES % "spans")
+    zipkin = spans_until(lab, "/api/v2/spans k1", '"kind":"CLIENT"', '"own":"here"')
+    assert '"istio.canonical_service":"client"' in zipkin
+    assert '"agent":"curl/' in zipkin
+    assert '"name":"httpbin.default.svc.cluster.local:80/*"' in zipkin
+    spans_until(lab, "/api/v2/spans", '"kind":"SERVER"', '"istio.canonical_service":"httpbin"')
+
+    lab.ok("apply", "-f", "-", stdin=TRACES % "otlp")
+    otlp = spans_until(lab, "/v1/traces", "httpbin.default", "here")
+    assert "istio.mesh_id" in otlp
+    lab.ok("delete", "telemetry", "traces")
+    lab.ok("delete", "configmap", "istio", "-n", "istio-system")
+    lab.ok("delete", "pod", "collector")
+    lab.ok("delete", "service", "collector")
 
 
 def restarts(lab: Lab) -> set[int]:
