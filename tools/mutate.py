@@ -61,7 +61,7 @@ def tried(drawn: list[Mutant], cover: Cover, jobs: int, until: float) -> dict[Mu
 def _survivor(mutant: Mutant, why: str) -> None:
     old, new = mutant.change()
     place = mutant.path.relative_to(ROOT)
-    listed = "equal, " if f"`{old}` | `{new}`" in EQUAL.read_text() else ""
+    listed = "equal, " if f"`{old}` | `{new}`" in EQUAL.read_text().replace(r"\|", "|") else ""
     say(f"{place}:{mutant.start[0]}: {listed}{why}\n  - {old}\n  + {new}")
 
 

@@ -3,7 +3,7 @@
 import h2.errors
 import pytest
 
-from lateen.observe.wire import frames, http2, streams, tls
+from lateen.observe.wire import frames, http, http2, streams, tls
 from lateen.observe.wire.frames import ACK, SYN, Segment
 from tests.observe.packets import CLIENT, CLIENT6, SERVER, SERVER6, frame, talk
 
@@ -75,3 +75,14 @@ def test_bytes_in_a_first_packet_come_behind_its_number() -> None:
     (found,) = streams.conversations(taken)
     assert bytes(found.from_client.data) == b"abcd"
     assert found.from_client.retransmitted == 0
+
+
+def test_what_is_left_of_http_is_neither_a_body_nor_a_chunk() -> None:
+    for sent, rest in (
+        (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", b""),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab", b""),
+        (b"GET / HTTP/1.1\r\nHost: a", b"GET / HTTP/1.1\r\nHost: a"),
+    ):
+        reader = http.HeadReader()
+        reader.read(sent)
+        assert reader.rest == rest

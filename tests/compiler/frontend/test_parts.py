@@ -7,11 +7,14 @@ import yaml
 from envoy.config.listener.v3 import listener_components_pb2
 
 from lateen.compiler.backend.listeners import outbound
+from lateen.compiler.backend.routes import match
 from lateen.compiler.frontend import assemble, offline, versions
 from lateen.compiler.frontend.diagnostics import patch_checks
 from lateen.compiler.frontend.routing import matches, mesh_routes, routes
 from lateen.compiler.frontend.routing.imports import EgressListener, Imports, Pattern
+from lateen.compiler.frontend.traffic import locality
 from lateen.compiler.ir.patches import ConfigPatch, Patches
+from lateen.compiler.ir.policy import LoadBalancer, OutlierDetection, TrafficPolicy
 from lateen.compiler.ir.proxy import MeshSettings
 from lateen.compiler.ir.routing import DEFAULT_TCP, ClaimMatch, HeaderMatch, RouteMatch, StringMatch
 from lateen.compiler.ir.workload import Port, Protocol, Resolution, Service
@@ -164,3 +167,31 @@ spec: {tracing: [{providers: [{name: first}, {name: second}]}]}
     told = [str(each) for each in mesh.diagnostics if each.code == "LTN0035"]
     assert len(told) == 1
     assert "provider first is left out" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "outliers", "weighed"),
+    [
+        (None, True, False),
+        ({"locality_enabled": False, "failover": (("a", "b"),)}, True, False),
+        ({"failover": (("a", "b"),)}, False, False),
+        ({"failover": (("a", "b"),)}, True, True),
+        ({"failover": (("a", "b"),), "always": True}, False, True),
+        ({}, True, False),
+    ],
+)
+def test_localities_count_where_endpoints_can_fail(
+    settings: dict[str, Any] | None, outliers: bool, weighed: bool
+) -> None:
+    made = TrafficPolicy(
+        load_balancer=LoadBalancer(**settings) if settings is not None else None,
+        outlier_detection=OutlierDetection() if outliers else None,
+    )
+    assert locality.weighted(made) is weighed
+
+
+def test_a_claim_is_a_condition_of_a_route() -> None:
+    claim = ClaimMatch(claims=("group",), match=EXACT, invert=True)
+    (made,) = match.made(RouteMatch(claims=(claim,))).dynamic_metadata
+    assert made.invert
+    assert made.path[-1].key == "group"
