@@ -30,7 +30,7 @@ ALL = bool(os.environ.get("LATEEN_FUZZ_ALL"))
 
 DOCUMENTS = {
     "api/v1": 8,
-    "apis/apps/v1": 2,
+    "apis/apps/v1": 3,
     "apis/networking.istio.io/v1": 7,
     "apis/security.istio.io/v1": 7,
     "apis/example.com/v1": 10,
