@@ -129,7 +129,7 @@ def has_the_form(answer: http.client.HTTPResponse, content: bytes, endpoint: Lab
     [
         one
         for one in contract.EVERY
-        if not one.lines and one not in (contract.RESOLVE, contract.PAGE_KEY)
+        if not one.lines and one not in (contract.RESOLVE, *contract.AT_THE_PAGE)
     ],
     ids=lambda each: each.path,
 )

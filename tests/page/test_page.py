@@ -355,6 +355,11 @@ def test_a_code_is_good_once_and_nobody_else_gets_in(lab: Lab) -> None:
     assert ask("GET", "/mesh", host="evil.example").status == 421
     secret = ask("GET", "/api/v1/secrets", authorization=bearer)
     assert secret.status == 403
+    for kind, group, code in (("Secret", "v1", 403), ("Gateway", "networking.istio.io/v1", 409)):
+        text = f"apiVersion: {group}\nkind: {kind}\nmetadata: {{name: new}}\nspec: {{}}\n"
+        draft = json.dumps({"text": text, "apply": True})
+        path = contract.DRAFT.path
+        assert ask("POST", path, draft, authorization=bearer, content_type=js).status == code
     for answer in (first, secret, ask("GET", "/mesh")):
         assert "script-src 'self'" in (answer.getheader("content-security-policy") or "")
         assert answer.getheader("set-cookie") is None

@@ -30,6 +30,8 @@ from lateen.page import gate
 _MOST = 256 * 1024
 """Bytes of a draft."""
 _MOST_WORDS = 2000
+_MOST_PREVIEWED = 20
+"""Drafts that may be applied still, the newest."""
 _ANSWERS = (0, 2)
 """Exit codes with which a document was printed: 2 says that something in it was left open."""
 
@@ -40,6 +42,7 @@ class Drafts:
     def __init__(self, paths: LabPaths, api: verbs.Api) -> None:
         self._paths, self._api = paths, api
         self._one = asyncio.Lock()
+        self._previewed: dict[DraftRequest, None] = {}
 
     def routes(self) -> tuple[Route, ...]:
         """Return what is served at the page's address."""
@@ -59,21 +62,34 @@ class Drafts:
         asked: DraftRequest = routes.decoded(call, DraftRequest)
         items = _read(asked)
         gate.may_change(each.body for each in items)
-        if asked.version:
-            self._unchanged(items, asked.version)
+        self._unchanged(items, asked.version)
+        shown = msgspec.structs.replace(asked, apply=False)
+        if asked.apply and shown not in self._previewed:
+            raise ApiError(409, "Conflict", "this draft was not previewed: preview it first")
         wanted = ApplyRequest(items=items, dry_run=not asked.apply)
         taken = await applied.every(self._api, wanted)
         if asked.apply or taken.error is not None:
             return routes.answer(DraftAnswer(taken=taken))
-        return routes.answer(DraftAnswer(taken=taken, changes=await self._changes(asked)))
+        changes = await self._changes(asked)
+        while len(self._previewed) >= _MOST_PREVIEWED:
+            del self._previewed[next(iter(self._previewed))]
+        self._previewed[shown] = None
+        return routes.answer(DraftAnswer(taken=taken, changes=changes))
 
     def _unchanged(self, items: Sequence[ApplyItem], version: str) -> None:
         """Raise ApiError 409 where an object is another one than the draft was made from."""
         for each in items:
+            if not (name := each.body["metadata"].get("name")):
+                continue  # the server refuses it in its own words
             target = applied.addressed(self._api, each.body)
-            now = self._api.get(target)["metadata"]["resourceVersion"]
+            try:
+                now = self._api.get(target)["metadata"]["resourceVersion"]
+            except ApiError as error:
+                if error.reason != "NotFound":
+                    raise
+                now = ""
             if now != version:
-                words = f"{each.body['kind']} {each.body['metadata']['name']} was changed meanwhile"
+                words = f"{each.body['kind']} {name} was changed meanwhile"
                 raise ApiError(409, "Conflict", f"{words}: open it again, and change what is new")
 
     async def _changes(self, asked: DraftRequest) -> Json:

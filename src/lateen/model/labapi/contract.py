@@ -74,6 +74,8 @@ DRAFT = LabPath("POST", f"{ROOT}draft", DraftAnswer, DraftRequest)
 LIVE = LabPath("GET", f"{ROOT}live", LiveLine, lines=True)
 """What the page follows: a snapshot, then changes."""
 
+AT_THE_PAGE = (PAGE_KEY, POSTURE, DRAFT)
+"""What the page's own address alone serves, beside what it has of the lab's."""
 OF_THE_MESH = (STATUS, CONFIG, CAPTURE, TAP, EDGES, REQUEST, EXPLAIN, ANALYZE)
 """What the mesh's part of the plane serves."""
-EVERY = (*OF_THE_MESH, PAGE, PAGE_KEY, POSTURE, DRAFT, LIVE, APPLY, PROCESS, IMAGE, RESOLVE, RULES)
+EVERY = (*OF_THE_MESH, PAGE, *AT_THE_PAGE, LIVE, APPLY, PROCESS, IMAGE, RESOLVE, RULES)

@@ -62,10 +62,11 @@ def to_curl(question: ExplainRequest) -> CurlRequest:
 
 
 class CandidateFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What might have decided a step and did not, and why not."""
+    """What might have decided a step and did not, and why not; `meant`: it is for such requests."""
 
     text: str
     why: str
+    meant: bool
     source: str
     location: str
 
