@@ -345,3 +345,25 @@ def test_a_gateway_that_does_not_take_a_namespace_is_named() -> None:
     ((lost,),) = [each["lost"] for each in steps if each["kind"] == "route"]
     assert lost["text"] == "VirtualService/default/v"
     assert lost["why"] == "default/gw takes there/*: default/a.example is none of them"
+
+
+def test_a_rule_for_another_gateway_is_not_said_to_be_for_this_request() -> None:
+    target = f"[{{destination: {{host: {WEB}}}}}]"
+    condition = '{headers: {x-canary: {exact: "on"}}, gateways: [edge]}'
+    rules = f"[{{route: {target}}}, {{match: [{condition}], route: {target}}}]"
+    rule = _rule("VirtualService", "v", f"hosts: [{WEB}], gateways: [mesh, edge], http: {rules}")
+    assert _meant(rule, headers=[("x-canary", "on")]) == []
+
+
+def test_rules_of_a_gateway_alone_are_not_meant_for_a_tcp_port() -> None:
+    port = (
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: raw, namespace: there}\n"
+        "spec: {selector: {app: web}, ports: [{name: tcp, port: 90, targetPort: 80}]}\n"
+    )
+    hosts = "hosts: [raw.there.svc.cluster.local], gateways: [edge]"
+    assert (
+        _meant(
+            port + _rule("VirtualService", "v", f"{hosts}, http: {TO_WEB}"), "http://raw.there:90/"
+        )
+        == []
+    )

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from lateen.model.patch import apply, fieldset
-from lateen.model.patch.apply import LAST_APPLIED, Applied, server_side_apply, track_update
+from lateen.model.patch import apply, fieldset, last_applied
+from lateen.model.patch.apply import Applied, server_side_apply, track_update
 from lateen.model.patch.problem import PatchError
 from lateen.model.schema import describe, kinds
 
@@ -245,13 +245,13 @@ def test_object_without_books_belongs_to_before_first_apply() -> None:
 def test_kubectl_takes_over_from_its_own_client_side_apply() -> None:
     config = deployment(C, replicas=1)
     live = copy.deepcopy(config)
-    live["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(config)}
+    live["metadata"]["annotations"] = {last_applied.ANNOTATION: json.dumps(config)}
     live = track_update(None, live, "kubectl-client-side-apply", "Update", NOW, DEPLOYMENT)
     changed = deployment({**C, "image": "y"}, replicas=1)
     assert len(applied(live, changed, "other").conflicts) == 1
     taken = ok(live, changed, "kubectl")
     assert taken["spec"]["template"]["spec"]["containers"][0]["image"] == "y"
-    assert json.loads(taken["metadata"]["annotations"][LAST_APPLIED]) == changed
+    assert json.loads(taken["metadata"]["annotations"][last_applied.ANNOTATION]) == changed
     scaled = track_update(live, {**live, "spec": {**live["spec"], "paused": True}},
                           "editor", "Update", NOW, DEPLOYMENT)  # fmt: skip
     against = applied(scaled, deployment(C, replicas=1, paused=False), "kubectl").conflicts

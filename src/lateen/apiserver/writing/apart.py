@@ -6,15 +6,18 @@ Otherwise it is decided again, as every API server does for a patch.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from lateen.apiserver.kinds import crds
 from lateen.apiserver.kinds.resources import Target
 from lateen.apiserver.writing.verbs import Commit, Written
+from lateen.base.jsonvalue import JsonView
 from lateen.model.client import ApiError
 
 LARGE = 32 * 1024
 """Bytes of a body, or their like: some hundred rules of a VirtualService, five milliseconds."""
+_PARTS = 100
+"""Elements of the longest list of a spec: some hundred rules, where no bytes were sent."""
 _ATTEMPTS = 3
 """Decisions in a thread, before one is made and stored in one step."""
 
@@ -26,6 +29,13 @@ def worth(target: Target) -> bool:
         return False
     info = target.info
     return info.is_istio or bool(target.kind.schemas) or info.resource == crds.RESOURCE
+
+
+def many(body: JsonView) -> bool:
+    """Tell whether an object that came as values is large."""
+    spec = body.get("spec")
+    fields = spec.values() if isinstance(spec, Mapping) else ()
+    return max((len(one) for one in fields if isinstance(one, list)), default=0) >= _PARTS
 
 
 async def write(decide: Callable[[], Commit]) -> Written:

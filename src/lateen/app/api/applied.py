@@ -24,8 +24,6 @@ from lateen.model.schema import kinds
 from lateen.model.schema.kindinfo import KindInfo
 
 _MANAGER = "lateen"
-_MANY_PARTS = 100
-"""Elements of the longest list of an object's spec, from which it is decided beside the loop."""
 _SOURCE_MAPS = "sourcemaps.lateen.dev"
 
 
@@ -56,7 +54,7 @@ async def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
     target = addressed(api, item.body)
     before = _live(api, target)
     options = verbs.WriteOptions(dry_run=dry_run, manager=_MANAGER, validation="Strict", force=True)
-    if apart.worth(target) and _parts(item.body) >= _MANY_PARTS:
+    if apart.worth(target) and apart.many(item.body):
         written = await apart.write(lambda: api.decide_patch(target, item.body, APPLY, options))
     else:
         written = api.patch(target, item.body, APPLY, options)
@@ -67,12 +65,6 @@ async def _one(api: verbs.Api, item: ApplyItem, *, dry_run: bool) -> Applied:
     outcome = "created" if before is None else unchanged
     warnings = (*written.warnings, *handlers.not_acted_on(target.info))
     return Applied(outcome, warnings)
-
-
-def _parts(body: Json) -> int:
-    spec = body.get("spec")
-    fields = spec.values() if isinstance(spec, dict) else ()
-    return max((len(one) for one in fields if isinstance(one, list)), default=0)
 
 
 def _without_books(obj: Json) -> Json:

@@ -21,7 +21,7 @@ from lateen.compiler.frontend.routing import gateways, matches, routes
 from lateen.compiler.frontend.security import authn
 from lateen.compiler.ir.proxy import OutboundCluster, ProxyKind, ProxyView
 from lateen.model.istio.networking_policy import DestinationRule
-from lateen.model.istio.networking_route import HTTPRoute, VirtualService
+from lateen.model.istio.networking_route import HTTPMatchRequest, HTTPRoute, VirtualService
 from lateen.model.istio.security import PeerAuthentication
 from lateen.model.labapi.explain import ExplainRequest
 from lateen.model.meta import ObjectRef, Source
@@ -67,9 +67,9 @@ class _Losers:
     def told(self, outcome: Foretold) -> Foretold:
         """Return an outcome with the losers of each of its steps; each is named once."""
         once: set[ObjectRef] = set()
+        winners = {source.ref for each in outcome.steps for source in each.sources}
         steps = []
         for step in outcome.steps:
-            winners = {source.ref for each in outcome.steps for source in each.sources}
             found = [
                 each
                 for each in self._of(step, outcome)
@@ -139,9 +139,13 @@ class _Losers:
         won = self._snapshot.virtual_services.get((source.ref.namespace, source.ref.name))
         rules = won.spec.http if won is not None else ()
         number, chosen = int(place[1]), place[2]
+        if number >= len(rules):
+            return  # a proxy that was dumped has another object than there is
         first = _condition(rules[number], int(chosen or 0), source, view)
         for index, rule in enumerate(rules[number + 1 :], number + 1):
             for at in range(len(rule.match)):
+                if _for_some(rule.match[at]):
+                    continue
                 later = _condition(rule, at, source, view)
                 if not envoy_routes.narrower(later, first) or not _takes(later, self._request):
                     continue
@@ -152,28 +156,22 @@ class _Losers:
 
     def _for_http(self, view: ProxyView) -> Iterator[Candidate]:
         """Yield the VirtualServices of the host that have nothing for a port that is no HTTP."""
-        names = _names(self._host, view)
-        for obj in sorted(self._snapshot.virtual_services.values(), key=precedence.age):
-            own, spec = obj.metadata.namespace, obj.spec
-            written = [hosts.resolve(each, own, view.settings.domain) for each in spec.hosts]
-            fitting = any(hosts.covers(each, name) for each in written for name in names)
-            if fitting and spec.http and not (spec.tcp or spec.tls):
-                ref = precedence.source("VirtualService", obj).ref
-                why = "its routes are for HTTP, and this port is passed on as TCP"
-                yield Candidate(str(ref), why, Source(ref, "spec.http"), True)
+        for obj, _ in self._of_host(view):
+            spec, ref = obj.spec, precedence.source("VirtualService", obj).ref
+            if spec.http and not (spec.tcp or spec.tls):
+                why = _unbound(obj, view, _opened(view))
+                words = why or "its routes are for HTTP, and this port is passed on as TCP"
+                yield Candidate(str(ref), words, Source(ref, "spec.http"), not why)
 
     def _routes(self, view: ProxyView, step: Step) -> Iterator[Candidate]:
         names = _names(self._host, view)
         winner = next((s.ref for s in step.sources if s.ref.kind == "VirtualService"), None)
         known = self._snapshot.virtual_services
         won = known.get((winner.namespace, winner.name)) if winner is not None else None
-        opened = {f"{chain.ref.namespace}/{chain.ref.name}" for chain in _servers(view)}
-        for obj in sorted(known.values(), key=precedence.age):
-            own = obj.metadata.namespace
-            written = [hosts.resolve(each, own, view.settings.domain) for each in obj.spec.hosts]
-            fitting = [each for each in written if any(hosts.covers(each, n) for n in names)]
+        opened = _opened(view)
+        for obj, fitting in self._of_host(view):
             ref = precedence.source("VirtualService", obj).ref
-            if not fitting or ref == winner:
+            if ref == winner:
                 continue
             why = (
                 _unbound(obj, view, opened)
@@ -181,6 +179,16 @@ class _Losers:
                 or _outdone(obj, fitting, won, names, view)
             )
             yield Candidate(str(ref), why, Source(ref, ""))
+
+    def _of_host(self, view: ProxyView) -> Iterator[tuple[VirtualService, list[str]]]:
+        """Yield the VirtualServices that name the host, the older first, with those names."""
+        names, domain = _names(self._host, view), view.settings.domain
+        for obj in sorted(self._snapshot.virtual_services.values(), key=precedence.age):
+            own = obj.metadata.namespace
+            written = [hosts.resolve(each, own, domain) for each in obj.spec.hosts]
+            fitting = [each for each in written if any(hosts.covers(each, n) for n in names)]
+            if fitting:
+                yield obj, fitting
 
     def _not_admitted(self, obj: VirtualService, fitting: list[str], view: ProxyView) -> str:
         """Return which hosts a router's Gateways take, where these are none of a VirtualService's;
@@ -205,6 +213,17 @@ def _condition(rule: HTTPRoute, index: int, source: Source, view: ProxyView) -> 
     return match.made(matches.translate(rule.match[index], source, view.settings.features))
 
 
+def _for_some(condition: HTTPMatchRequest) -> bool:
+    """Whether a match is for some clients, gateways or ports alone: that it is for this request is
+    not said then."""
+    return bool(
+        condition.gateways
+        or condition.source_labels
+        or condition.source_namespace
+        or condition.port
+    )
+
+
 def _takes(condition: Any, request: Http) -> bool:
     try:
         return not envoy_routes.mismatch(condition, request, envoy_routes.Draw())
@@ -218,6 +237,11 @@ def _servers(view: ProxyView) -> Iterator[Source]:
         for chain in listener.chains:
             if chain.source is not None:
                 yield chain.source
+
+
+def _opened(view: ProxyView) -> set[str]:
+    """Return the Gateways of which a router opens a server."""
+    return {f"{server.ref.namespace}/{server.ref.name}" for server in _servers(view)}
 
 
 def _names(host: str, view: ProxyView) -> tuple[str, ...]:

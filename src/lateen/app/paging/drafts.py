@@ -5,7 +5,6 @@ same command that a person would type, and what it prints is the answer. Decisio
 """
 
 import asyncio
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from lateen.model.labapi import contract
 from lateen.model.labapi.apply import ApplyItem, ApplyRequest
 from lateen.model.labapi.page import DraftAnswer, DraftRequest
 from lateen.model.manifests import reader
-from lateen.model.patch.apply import LAST_APPLIED
+from lateen.model.patch import last_applied
 from lateen.page import gate
 
 _MOST = 256 * 1024
@@ -135,11 +134,5 @@ def _read(asked: DraftRequest) -> tuple[ApplyItem, ...]:
 
 
 def _item(manifest: reader.Manifest) -> ApplyItem:
-    body = dict(manifest.body)
-    metadata = dict(body.get("metadata") or {})
-    given = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
-    metadata["annotations"] = {**given, LAST_APPLIED: text}
-    body["metadata"] = metadata
     lines = {path: place.line for path, place in manifest.locations.items()}
-    return ApplyItem(body=body, file=manifest.file, lines=lines)
+    return ApplyItem(body=last_applied.remembered(manifest.body), file=manifest.file, lines=lines)

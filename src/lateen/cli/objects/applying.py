@@ -1,6 +1,5 @@
 """apply and delete: manifests to the API server, in kubectl's words."""
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,9 +13,9 @@ from lateen.cli.manifests import crds
 from lateen.cli.manifests.files import Loaded, RefusedManifests
 from lateen.model.client import ApiError
 from lateen.model.labapi import contract
+from lateen.model.patch import last_applied
 from lateen.model.schema.kindinfo import KindInfo
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MOST_ITEMS = 20
 _MOST_BYTES = 1 << 20
 """Of one request; the server takes three times as much, and what is larger than that never."""
@@ -112,16 +111,11 @@ def _version(api: lab_api.Api, path: str) -> str | None:
 
 
 def _with_last_applied(item: Loaded) -> dict[str, Any]:
-    """Return the body with kubectl's annotation, so that `kubectl apply` later takes over."""
-    body = {**item.body, "apiVersion": item.body["apiVersion"]}
-    metadata = dict(body.get("metadata") or {})
-    if item.namespace:
-        metadata["namespace"] = item.namespace
-    given = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
-    body["metadata"] = {**metadata, "annotations": given}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
-    body["metadata"] = {**metadata, "annotations": {**given, LAST_APPLIED: text}}
-    return body
+    """Return the body with kubectl's annotation, and in its namespace."""
+    if not item.namespace:
+        return last_applied.remembered(item.body)
+    metadata = {**(item.body.get("metadata") or {}), "namespace": item.namespace}
+    return last_applied.remembered({**item.body, "metadata": metadata})
 
 
 def _place(item: Loaded, message: str) -> str:

@@ -24,6 +24,7 @@ from lateen.cli.screen import findings
 from lateen.compiler.frontend.diagnostics import status
 from lateen.model.client import ApiError
 from lateen.model.messages import diagnostics
+from lateen.model.patch import last_applied
 from lateen.model.schema import kinds
 
 
@@ -64,7 +65,7 @@ def applied(api: lab_api.Api) -> dict[tuple[str, str, str], Json]:
             continue  # a kind that is only reviewed, such as an access review
         for item in answer.get("items") or ():
             metadata = item["metadata"]
-            written = (metadata.get("annotations") or {}).get(applying.LAST_APPLIED)
+            written = (metadata.get("annotations") or {}).get(last_applied.ANNOTATION)
             if written is not None:
                 key = (info.resource, metadata.get("namespace", ""), metadata["name"])
                 found[key] = json.loads(written)

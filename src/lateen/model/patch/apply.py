@@ -7,15 +7,12 @@ from typing import Any
 
 import msgspec
 
-from lateen.model.patch import apply_merge, fieldset, managed_fields
+from lateen.model.patch import apply_merge, fieldset, last_applied, managed_fields
 from lateen.model.patch.descent import UNKNOWN
 from lateen.model.patch.fieldset import FieldSet
 from lateen.model.patch.managed_fields import APPLY, UPDATE, Manager, Managers, Owned
 from lateen.model.patch.problem import PatchError
 from lateen.model.schema.describe import Schema
-
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""The annotation in which client-side `kubectl apply` keeps what it applied."""
 
 _BEFORE_FIRST_APPLY = "before-first-apply"
 _KUBECTL = "kubectl"
@@ -172,7 +169,7 @@ def _seed(live: Mapping[str, Any], schema: Schema, time: str) -> dict[Manager, O
 def _all_last_applied(live: Mapping[str, Any], result: Applied, schema: Schema) -> bool:
     """Tell whether every conflict is about a field that client-side apply had set: then kubectl
     is taking over from itself."""
-    text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(last_applied.ANNOTATION)
     try:
         last = json.loads(text) if text else None
     except ValueError:
@@ -205,10 +202,12 @@ def _remembered(merged: dict[str, Any], config: Mapping[str, Any]) -> dict[str, 
     """Return the object with client-side apply's memory renewed, if it has one, so that a later
     `kubectl apply` without --server-side starts from the truth."""
     annotations = (merged.get("metadata") or {}).get("annotations") or {}
-    if LAST_APPLIED not in annotations:
+    if last_applied.ANNOTATION not in annotations:
         return merged
-    text = json.dumps(config, separators=(",", ":"), sort_keys=True) + "\n"
-    metadata = {**merged["metadata"], "annotations": {**annotations, LAST_APPLIED: text}}
+    metadata = {
+        **merged["metadata"],
+        "annotations": {**annotations, last_applied.ANNOTATION: last_applied.text(config)},
+    }
     return {**merged, "metadata": metadata}
 
 

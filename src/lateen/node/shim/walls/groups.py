@@ -46,7 +46,7 @@ class Groups:
         if not self.path:
             return False
         directory = f"{self.path}/{grouptree.name(handle)}"
-        events = _read(f"{directory}/memory.events")
+        events = kernel_file(f"{directory}/memory.events")
         self._remove(directory)
         for earlier in tuple(self._left):
             self._remove(earlier)
@@ -80,15 +80,15 @@ def join(group: int, pid: int = 0) -> None:
 def of_lab(lab: str, run: str, bound: int) -> Groups:
     """Make a lab's group; `run` tells labs of one name apart, `bound` is in bytes."""
     name = f"lateen-{lab}-{zlib.crc32(run.encode()):08x}"
-    place, shown = grouptree.mounted(_read("/proc/self/mountinfo"))
-    own = grouptree.of_process(_read("/proc/self/cgroup"))
+    place, shown = grouptree.mounted(kernel_file("/proc/self/mountinfo"))
+    own = grouptree.of_process(kernel_file("/proc/self/cgroup"))
     for number, parent in enumerate(grouptree.candidates(place, shown, own)):
-        if "memory" not in _read(f"{parent}/cgroup.controllers").split():
+        if "memory" not in kernel_file(f"{parent}/cgroup.controllers").split():
             continue
         # Only of its own group may a lab change what it hands out: others belong to somebody.
         if number == 0:
             _hand_out(parent)
-        if "memory" not in _read(f"{parent}/cgroup.subtree_control").split():
+        if "memory" not in kernel_file(f"{parent}/cgroup.subtree_control").split():
             continue
         _note(run, f"{parent}/{name}")
         if _is_made(f"{parent}/{name}", bound):
@@ -104,7 +104,7 @@ def _note(run: str, path: str) -> None:
 
 def sweep(run: str) -> None:
     """Remove what the lab of a runtime folder left, if it left any."""
-    if path := _read(f"{run}/{_NOTED}"):
+    if path := kernel_file(f"{run}/{_NOTED}"):
         _sweep(path)
 
 
@@ -114,7 +114,7 @@ def _is_made(path: str, bound: int) -> bool:
         os.makedirs(path, 0o700, exist_ok=True)
         _tell(path, grouptree.of_lab(bound))
         _hand_out(path)
-        if "memory" in _read(f"{path}/cgroup.subtree_control").split() and _is_joined(path):
+        if "memory" in kernel_file(f"{path}/cgroup.subtree_control").split() and _is_joined(path):
             return True
     except OSError:
         pass
@@ -172,7 +172,8 @@ def _write(path: str, text: str) -> None:
         os.close(fd)
 
 
-def _read(path: str) -> str:
+def kernel_file(path: str) -> str:
+    """Return what a file of the kernel's says; nothing where there is none."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             return file.read()

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from lateen.node.shim.protocol import ContainerSpec, Process
 from lateen.node.shim.walls import room
+from lateen.node.shim.walls.groups import kernel_file
 from lateen.node.shim.walls.room import Room
 
 PERIOD = room.PERIOD
@@ -40,7 +41,7 @@ class Watched(Protocol):
 
 def machine() -> Room:
     """Return what this machine has left, as the kernel reckons it."""
-    return room.of_machine(_read("/proc/meminfo"))
+    return room.of_machine(kernel_file("/proc/meminfo"))
 
 
 def bound() -> int:
@@ -119,27 +120,19 @@ def descendants(pid: int) -> Iterator[int]:
     so none of a container is missed."""
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            for child in _read(f"/proc/{pid}/task/{thread}/children").split():
+            for child in kernel_file(f"/proc/{pid}/task/{thread}/children").split():
                 yield int(child)
                 yield from descendants(int(child))
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def _whole(pid: int) -> int:
     """Return the bytes of a process's pages, those that others have too counted whole."""
-    words = _read(f"/proc/{pid}/statm").split()
+    words = kernel_file(f"/proc/{pid}/statm").split()
     return int(words[1]) * _PAGE if len(words) > 1 else 0
 
 
 def _share(pid: int) -> int:
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+    for line in kernel_file(f"/proc/{pid}/smaps_rollup").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
